@@ -1,0 +1,53 @@
+# `make serve` and `make test` set up everything they need by themselves.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SMOLLM2 := .models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+GEMMA := .models/gemma/gemma-3-270m-q4_k_m.gguf
+
+MODELS ?=
+LISTEN ?=
+CONFIG ?=
+
+.PHONY: serve test check format lock models sim-long bench clean
+
+serve: $(READY) $(if $(MODELS),,$(SMOLLM2))
+	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
+		$(if $(LISTEN),--listen "$(LISTEN)") $(if $(CONFIG),--config "$(CONFIG)")
+
+test: $(READY) models
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format src tests bench tools
+	$(BIN)/ruff check --fix src tests bench tools
+
+models: $(SMOLLM2) $(GEMMA)
+
+$(SMOLLM2): | $(READY)
+	$(BIN)/python tools/fetch_models.py smollm2
+
+$(GEMMA): | $(READY)
+	$(BIN)/python tools/fetch_models.py gemma
+
+# The versions in requirements.lock are exact and hashed; `make lock` renews them.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+		--generate-hashes --no-header --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,174 @@
+"""Which errors can a client see, and with which status?
+
+Every error that leaves ClaraCore is one of these. Each has a status, a sentence that names the culprit and the way out,
+and the OpenAI envelope `{"error": {"message", "type", "param", "code"}}`. Foreign exceptions stop at the border and are
+chained with `from`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, TypedDict
+
+from claracore.types import Finding
+
+
+class ErrorBody(TypedDict):
+    """The inside of the OpenAI error envelope."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ClaraCoreError(Exception):
+    """Base of all errors that a client or a user can see."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_seconds = retry_after_seconds
+
+    def envelope(self) -> dict[str, ErrorBody]:
+        """Return the OpenAI error envelope, ready to be encoded as JSON."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class BadRequest(ClaraCoreError):
+    """The client sent something that cannot be understood; 400."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "bad_request"
+
+
+class Unauthorized(ClaraCoreError):
+    """No valid API key; 401."""
+
+    status = 401
+    type = "authentication_error"
+    code = "unauthorized"
+
+
+class Forbidden(ClaraCoreError):
+    """A valid key without the right, a foreign origin, or a refused host; 403."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class NotFound(ClaraCoreError):
+    """No such path or thing; 404."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """The named model is not configured; 404 with the nearest names."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(repr(name) for name in near)}?"
+        elif names:
+            hint = f"known models: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        else:
+            hint = "no models are configured"
+        super().__init__(f"model {model!r} is not known; {hint}", param="model")
+
+
+class Conflict(ClaraCoreError):
+    """The request does not fit the present state; 409."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
+class PayloadTooLarge(ClaraCoreError):
+    """Head or body over the configured limit; 413."""
+
+    status = 413
+    type = "invalid_request_error"
+    code = "payload_too_large"
+
+
+class ModelFailed(ClaraCoreError):
+    """The model's server did not start or died; 502 with its exit status and last lines."""
+
+    status = 502
+    code = "model_failed"
+
+    def __init__(self, model: str, reason: str, last_lines: Sequence[str] = ()) -> None:
+        tail = "".join(f"\n  | {line}" for line in last_lines)
+        super().__init__(f"model {model!r} failed: {reason}{tail}")
+        self.model = model
+        self.reason = reason
+        self.last_lines = tuple(last_lines)
+
+
+class UpstreamFailed(ClaraCoreError):
+    """The model's server could not be reached or broke off its answer; 502."""
+
+    status = 502
+    code = "bad_gateway"
+
+
+class QueueFull(ClaraCoreError):
+    """Too many requests already wait for the model; 503 with Retry-After and the queue's length."""
+
+    status = 503
+    code = "queue_full"
+
+
+class ModelUnloaded(ClaraCoreError):
+    """The model was unloaded by request while this one waited for it; 503."""
+
+    status = 503
+    code = "model_unloaded"
+
+
+class ShuttingDown(ClaraCoreError):
+    """ClaraCore is stopping; 503."""
+
+    status = 503
+    code = "shutting_down"
+
+
+class NotReadyInTime(ClaraCoreError):
+    """The model was not ready within the time allowed for waiting; 504."""
+
+    status = 504
+    code = "gateway_timeout"
+
+
+class PortTaken(ClaraCoreError):
+    """A port that is needed belongs to somebody else; the message names the holder."""
+
+    status = 502
+    code = "port_taken"
+
+
+class ConfigError(ClaraCoreError):
+    """A configuration that cannot be used; carries every finding, not just the first; 422."""
+
+    status = 422
+    type = "invalid_request_error"
+    code = "invalid_config"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))

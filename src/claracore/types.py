@@ -1,0 +1,75 @@
+"""Which few names do all rings share?
+
+Plain values only: nothing here knows about asyncio, sockets, files or clocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class ModelState(StrEnum):
+    """The life of one model server process; the values are what `/running` and existing clients read."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an upstream is reached: a TCP address, or a Unix socket when `unix_path` is set.
+
+    A value with a host, because "here" need not be the only machine.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    unix_path: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """The `host:port` text for a Host header or a URL; `localhost` for a Unix socket."""
+        if self.unix_path is not None:
+            return "localhost"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"unix:{self.unix_path}" if self.unix_path is not None else self.authority
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a text: 1-based line and column of a named file."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person should know about a configuration or a port plan, and what to do about it."""
+
+    severity: Severity
+    message: str
+    path: str = ""
+    """Dotted path of the culprit in the configuration, e.g. `models.qwen.ttl`; empty if there is none."""
+    place: Place | None = None
+    way_out: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        what = f"{self.path}: " if self.path else ""
+        out = f" ({self.way_out})" if self.way_out else ""
+        return f"{where}{self.severity}: {what}{self.message}{out}"
