@@ -1,0 +1,1 @@
+"""Which engine runs a model, and what can it do?"""

@@ -1,0 +1,1 @@
+"""Who starts, watches and stops the model servers?"""

@@ -1,0 +1,172 @@
+"""How does a POSIX system start a process, watch it and signal its group?
+
+The operating system's side of `child.py`; no asyncio tasks, no policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import select
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from claracore.errors import ClaraCoreError
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping, Sequence
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+class SpawnFailed(ClaraCoreError):
+    """A command could not be started at all; 502, with the command's name and the way out."""
+
+    status = 502
+    code = "spawn_failed"
+
+
+WAYS_OUT = {
+    errno.ENOENT: "no such file, or the interpreter in its first line does not exist; check the path",
+    errno.EACCES: "not executable for this user; chmod +x it, check the rights of its folders and noexec mounts",
+    errno.ENOEXEC: "it is not a program for this system; a script needs a first line such as #!/bin/sh",
+    errno.ENOTDIR: "a part of its path is not a folder; check the path",
+    errno.E2BIG: "its arguments and environment are too large together",
+    errno.EAGAIN: "this user has too many processes; raise the limit (ulimit -u)",
+    errno.EMFILE: "ClaraCore has too many open files; raise the limit (ulimit -n)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that exists; `error_fd` reports a failing exec (see launch.py), None where exec has succeeded."""
+
+    process: subprocess.Popen[bytes]
+    output_fd: int
+    error_fd: int | None
+
+
+def spawn_failed(command: str, number: int) -> SpawnFailed:
+    """Say which command failed, why, and what to do."""
+    way_out = WAYS_OUT.get(number, "")
+    return SpawnFailed(f"cannot start {command!r}: {os.strerror(number)}{f' ({way_out})' if way_out else ''}")
+
+
+def find_program(command: str, env: Mapping[str, str], cwd: str | None) -> str:
+    """Return the absolute path that `command` stands for in the child's PATH and folder; raise SpawnFailed."""
+    if cwd is not None and not Path(cwd).is_dir():
+        raise SpawnFailed(f"cannot start {command!r}: its working folder {cwd!r} does not exist")
+    if os.sep in command:
+        program = Path(cwd or ".").absolute() / command
+        if program.is_dir():
+            raise SpawnFailed(f"cannot start {command!r}: it is a folder, not a program; name the program inside it")
+        return str(program)
+    found = shutil.which(command, path=env.get("PATH", os.defpath))
+    if found is None:
+        raise SpawnFailed(f"cannot start {command!r}: not found on PATH (install it, or write its full path in cmd)")
+    return str(Path(found).absolute())  # not resolve(): programs look at the name they were started by
+
+
+def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None) -> Started:
+    """Start `argv` as the leader of a new session, with pipes for stdin and for stdout plus stderr; raise SpawnFailed.
+
+    On Linux it must be called in a thread that lives as long as this process: PR_SET_PDEATHSIG fires at the death of
+    the *thread* that started the child (prctl(2)).
+    """
+    program = find_program(argv[0], env, cwd)
+    if sys.platform != "linux" or not sys.executable:
+        return _popen(argv, program, env, cwd, error_fd=None)
+    error_fd, child_error_fd = os.pipe()
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(child_error_fd), program]
+    try:
+        return _popen([*launcher, *argv], sys.executable, env, cwd, error_fd=error_fd, pass_fds=(child_error_fd,))
+    except BaseException:
+        os.close(error_fd)
+        raise
+    finally:
+        os.close(child_error_fd)
+
+
+def _popen(
+    argv: Sequence[str],
+    program: str,
+    env: Mapping[str, str],
+    cwd: str | None,
+    *,
+    error_fd: int | None,
+    pass_fds: tuple[int, ...] = (),
+) -> Started:
+    output_fd, child_output_fd = os.pipe()
+    try:
+        process = subprocess.Popen(
+            argv,
+            executable=program,
+            env=env,
+            cwd=cwd,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=child_output_fd,
+            stderr=child_output_fd,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    except (OSError, ValueError) as error:
+        os.close(output_fd)
+        if isinstance(error, ValueError):  # a NUL byte in an argument
+            raise SpawnFailed(f"cannot start {argv[0]!r}: {error}") from error
+        raise spawn_failed(argv[0], error.errno or errno.EIO) from error
+    finally:
+        os.close(child_output_fd)
+    os.set_blocking(output_fd, False)
+    return Started(process, output_fd, error_fd)
+
+
+def watch_exit(pid: int, ended: Callable[[], None]) -> Callable[[], None]:
+    """Call `ended` in the running loop as soon as the process is a zombie or gone; return what stops the watching."""
+    loop = asyncio.get_running_loop()
+    try:
+        pidfd = os.pidfd_open(pid)
+    except (AttributeError, OSError):  # not Linux, before 5.3, or a sandbox that forbids it
+        return _watch_exit_in_thread(pid, ended, loop)
+    loop.add_reader(pidfd, ended)
+
+    def stop() -> None:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+    return stop
+
+
+def _watch_exit_in_thread(pid: int, ended: Callable[[], None], loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    def wait() -> None:
+        _wait_for_end(pid)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+            loop.call_soon_threadsafe(ended)
+
+    threading.Thread(target=wait, name=f"exit-of-{pid}", daemon=True).start()
+    return lambda: None
+
+
+def _wait_for_end(pid: int) -> None:
+    """Wait until the process has ended, but leave the zombie: it keeps its group's id from being used again."""
+    if sys.platform == "darwin":
+        with contextlib.closing(select.kqueue()) as queue:
+            end = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+            queue.control([end], 1)
+    else:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal every process in the group that `pid` leads; harmless when none is left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
