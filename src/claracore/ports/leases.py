@@ -1,0 +1,75 @@
+"""Who has which port right now, and which one may a model try next?
+
+The table behind `sockets/ports.py`: it knows the plan and what was given out, never what the kernel thinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from claracore.ports.ranges import LAST_PORT, PortPlan
+
+
+class Leases:
+    """A table of ports given to models, at most one model a port and one port a model."""
+
+    def __init__(self, plan: PortPlan) -> None:
+        self.plan = plan
+        self.given: dict[str, int] = {}
+        self.blocked: dict[int, str] = {}
+        """Ports that a stranger or another instance had when we last asked, and who it was."""
+
+    def candidates(self, model_id: str, avoid: Collection[int] = ()) -> Iterator[int]:
+        """Yield the ports that the model may try, best first.
+
+        The planned one, the one it has, the rest of its range, and behind an implied end the ports after the last
+        range (P4). Never a reserved port, another model's, or one to avoid.
+        """
+        taken = self.plan.reserved | set(avoid)
+        taken |= {port for other, port in self.plan.assignment.items() if other != model_id}
+        taken |= {port for other, port in self.given.items() if other != model_id}
+        for port in self._in_order(model_id):
+            if port not in taken:
+                taken.add(port)
+                yield port
+
+    def _in_order(self, model_id: str) -> Iterator[int]:
+        planned = self.plan.assignment.get(model_id)
+        current = self.given.get(model_id)
+        yield from (port for port in (planned, current) if port is not None)
+        home = self.plan.range_of(model_id)
+        if home is None:
+            return
+        middle = planned if planned is not None and planned in home else home.start
+        yield from range(middle, home.end + 1)
+        yield from range(home.start, middle)
+        if not home.explicit_end:
+            yield from range(overflow_start(self.plan), LAST_PORT + 1)
+
+    def give(self, model_id: str, port: int) -> None:
+        """Note that the model has the port now; it loses the one it had."""
+        self.given[model_id] = port
+        self.blocked.pop(port, None)
+
+    def release(self, model_id: str) -> None:
+        """Note that the model has no port any more."""
+        self.given.pop(model_id, None)
+
+    def block(self, port: int, why: str) -> None:
+        """Note who else has the port."""
+        self.blocked[port] = why
+
+    def replan(self, plan: PortPlan) -> None:
+        """Follow a new plan; what is given stays given until it is released."""
+        self.plan = plan
+        self.blocked.clear()
+
+
+def overflow_start(plan: PortPlan) -> int:
+    """Return the first port behind the last range; behind its highest assigned port when it has no end of its own."""
+    if not plan.ranges:
+        return LAST_PORT + 1
+    last = max(plan.ranges, key=lambda stretch: stretch.start)
+    if last.explicit_end:
+        return last.end + 1
+    return max((port for port in plan.assignment.values() if port in last), default=last.start - 1) + 1

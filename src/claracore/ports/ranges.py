@@ -1,0 +1,63 @@
+"""Which stretch of ports belongs to whom?
+
+A value shared by the plan, the leases and the reports; how ranges are drawn from a configuration is in `declare.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from claracore.ports.listen import Listen
+from claracore.types import Finding, Place
+
+LAST_PORT = 65535
+UNGROUPED = "(default)"
+"""The range of all models whose group has no startPort."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The ports `start` to `end`, both included, for `members` (model ids, sorted).
+
+    `explicit_end` is True when the configuration says `endPort`: a hard limit, nothing overflows.
+    """
+
+    name: str
+    start: int
+    end: int
+    members: tuple[str, ...] = ()
+    explicit_end: bool = False
+    place: Place | None = None
+    """Where startPort stands; None when it is the built-in default."""
+
+    @property
+    def path(self) -> str:
+        """The dotted path of the startPort that begins this range."""
+        return "startPort" if self.name == UNGROUPED else f"groups.{self.name}.startPort"
+
+    def __contains__(self, port: int) -> bool:
+        return self.start <= port <= self.end
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class PortPlan:
+    """Who is to have which port, before anything runs.
+
+    `assignment` has every model that is given a port, `fixed` those whose port stands in their own cmd or proxy,
+    `reserved` all ports that are never given out: the web port and the fixed ones.
+    """
+
+    web: Listen
+    ranges: tuple[Range, ...] = ()
+    assignment: Mapping[str, int] = field(default_factory=dict)
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    reserved: frozenset[int] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+    def range_of(self, model_id: str) -> Range | None:
+        """Return the range that the model is to be given a port from."""
+        return next((stretch for stretch in self.ranges if model_id in stretch.members), None)

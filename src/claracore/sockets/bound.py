@@ -1,0 +1,46 @@
+"""What is a socket that occupies a port?
+
+The value that both platform modules return.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from claracore.ports.listen import bracketed
+
+
+class Stage(Enum):
+    """Why a socket keeps its local port."""
+
+    LISTENING = "listening"
+    BOUND = "bound"
+    TIME_WAIT = "TIME_WAIT"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSocket:
+    """One socket on a local port.
+
+    `inode` identifies it on Linux (0 in TIME_WAIT, which belongs to nobody); `pid` is known at once elsewhere.
+    """
+
+    address: str
+    port: int
+    stage: Stage
+    inode: int = 0
+    uid: int | None = None
+    pid: int | None = None
+    v6only: bool = False
+
+    def reached_by(self, host: str) -> bool:
+        """Whether a connection to `host` may end here: same address or a wildcard of a fitting family."""
+        if self.address == host:
+            return True
+        if ":" in host:
+            return self.address == "::"
+        return self.address in {"0.0.0.0", f"::ffff:{host}"} or (self.address == "::" and not self.v6only)  # noqa: S104 - compared, not bound
+
+    def __str__(self) -> str:
+        return f"{bracketed(self.address)}:{self.port}"

@@ -1,0 +1,60 @@
+"""How does the kernel keep a port for us until our child takes it?
+
+A bound socket that never listens receives no connection but keeps everybody else from binding. With SO_REUSEPORT set
+*after* the exclusive bind, only a socket that asks for SO_REUSEPORT too, under the same user, may join: our child
+(`llama-server --reuse-port`). A stranger's plain or SO_REUSEADDR bind still fails. (PORTS.md, kernel facts 2 and 3.)
+
+The hold is on all IPv4 addresses: 127.0.0.1 and 0.0.0.0 conflict both ways (fact 5), so it covers whatever address
+the child chooses and notices a stranger on any of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+
+from claracore.sockets.bound import Stage
+from claracore.sockets.kernel import sockets_on
+
+ANY = "0.0.0.0"  # noqa: S104 - bound to keep others out; it never listens
+
+
+def hold(port: int, *, shared: bool) -> socket.socket:
+    """Bind the port exclusively; with `shared`, let a child of ours that sets SO_REUSEPORT join afterwards.
+
+    Call it under the ledger's lock: the TIME_WAIT variant has a gap in which two claimants could both succeed.
+    Raises OSError, EADDRINUSE when somebody has the port.
+    """
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        _bind_alone(holder, port)
+        if shared and can_share():
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except BaseException:
+        holder.close()
+        raise
+    return holder
+
+
+def can_share() -> bool:
+    """Whether this system has the SO_REUSEPORT that fact 2 needs; BSD's and macOS's differ, Windows has none."""
+    return sys.platform == "linux"
+
+
+def _bind_alone(holder: socket.socket, port: int) -> None:
+    if sys.platform == "win32":
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    try:
+        holder.bind((ANY, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or sys.platform == "win32" or _somebody_there(port):
+            raise
+        # Only remains of finished connections are left: fact 3.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((ANY, port))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+
+
+def _somebody_there(port: int) -> bool:
+    return any(entry.stage is not Stage.TIME_WAIT for entry in sockets_on(port, silent=True))

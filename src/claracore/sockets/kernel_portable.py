@@ -1,0 +1,87 @@
+"""What does psutil say about a TCP port and about processes?
+
+Used where there is neither netlink nor /proc: macOS, BSD, Windows. Slower and, on macOS without root, blind for the
+processes of other users; an unknown holder is reported as unknown, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+
+import psutil
+
+from claracore.sockets.bound import BoundSocket, Stage
+
+STAGES = {psutil.CONN_LISTEN: Stage.LISTENING, psutil.CONN_TIME_WAIT: Stage.TIME_WAIT, psutil.CONN_NONE: Stage.BOUND}
+
+
+def sockets_on(port: int, *, silent: bool = False) -> list[BoundSocket]:
+    """Return the listening sockets on a port; with `silent` also those in TIME_WAIT and, where shown, bound ones."""
+    found: list[BoundSocket] = []
+    for address, status, pid in _connections():
+        stage = STAGES.get(status)
+        if address[1] == port and stage is not None and (silent or stage is Stage.LISTENING):
+            found.append(BoundSocket(address[0], port, stage, pid=pid))
+    return found
+
+
+def _connections() -> Iterator[tuple[tuple[str, int], str, int | None]]:
+    """Yield local address, status and pid of all TCP sockets that we may see."""
+    try:
+        everything = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        # macOS lets only root list everybody's sockets at once; process by process it shows our own.
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                for connection in process.net_connections(kind="tcp"):
+                    if connection.laddr:
+                        yield (connection.laddr.ip, connection.laddr.port), connection.status, process.pid
+        return
+    for entry in everything:
+        if entry.laddr:
+            yield (entry.laddr.ip, entry.laddr.port), entry.status, entry.pid
+
+
+def family(pid: int) -> Iterator[int]:
+    """Yield the pid and its living descendants."""
+    yield pid
+    with suppress(psutil.Error):
+        yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
+
+
+def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:
+    """Return those of the sockets that the process has open."""
+    return {entry for entry in sockets if entry.pid == pid}
+
+
+def holder_pid(entry: BoundSocket) -> int | None:
+    """Return a process that has the socket open; None when we may not know."""
+    return entry.pid
+
+
+def process_start(pid: int) -> float | None:
+    """Return when the process started, in seconds since the epoch; None when there is no such process."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def process_token(pid: int) -> str | None:
+    """Return CLARACORE_TOKEN from the environment the process was started with; None where we may not look."""
+    try:
+        return psutil.Process(pid).environ().get("CLARACORE_TOKEN")
+    except psutil.Error:
+        return None
+
+
+def network_namespace() -> str:
+    """Return a name for the port space we live in; there is one per boot outside Linux."""
+    return f"boot-{int(psutil.boot_time())}"
+
+
+def user_name(uid: int | None) -> str | None:
+    """Return the user id as text: psutil tells names with the process, never with the socket."""
+    return None if uid is None else str(uid)
