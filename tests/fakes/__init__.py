@@ -10,4 +10,4 @@ SCRIPT = Path(__file__).with_name("fake_server.py")
 
 def command(*flags: str) -> list[str]:
     """Return the argv of a fake model server."""
-    return [sys.executable, "-I", "-S", str(SCRIPT), *flags]
+    return [sys.executable, "-E", "-S", str(SCRIPT), *flags]
