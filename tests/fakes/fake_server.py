@@ -34,11 +34,11 @@ Noise and relatives
 HTTP (1.0 and 1.1, keep-alive, chunked request bodies, Expect: 100-continue, Upgrade: websocket with a raw byte echo)
   GET  /health, /v1/models
   POST /v1/chat/completions, /v1/completions   OpenAI-like; {"stream": true} streams SSE chunks and [DONE]
-  anything else            an echo: {"method", "path", "http_version", "headers": [[name, value]...] in the order
-                           and case received, "body_sha256", "body_bytes", "pid", "model"}. Completions carry it in "echo".
+  anything else            an echo: {"method", "path", "http_version", "headers": [[name, value]...] in order
+                           and case, "body_sha256", "body_bytes", "pid", "model"}. Completions carry it in "echo".
 Per-request orders: a JSON object in the header `X-Fake`, or the key "fake" of a JSON body:
   chunks N (default 4)     how many content chunks a stream has; chunk_bytes N: the size of each one's text
-  hold_head true           waits for a release before the status line; hold_after N: after N chunks; hold_each true: before
+  hold_head true           waits for a release before the status line; hold_after N: after N chunks; hold_each: before
                            each chunk
   cut_after N              closes the connection after N chunks without an end; crash_after N: the whole process dies
   status N, headers [[name, value]...], framing "chunked" | "length" | "close"
@@ -62,7 +62,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from fakes.fake_http import Connection, State, die, say  # noqa: E402 - a script finds its sibling this way
+from fakes.fake_http import Connection, State, die, say
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
