@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What a file is good for. `CHAT` to `DRAFT` can be served by llama-server; the rest is recognised, never served."""
+    """What a file is good for. Those in `SERVABLE` llama-server can serve; the rest is recognised and reported."""
 
     CHAT = "chat"
     BASE = "base"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 SERVABLE = frozenset(
-    {Kind.CHAT, Kind.BASE, Kind.VISION, Kind.AUDIO, Kind.EMBEDDING, Kind.RERANKER, Kind.DRAFT},
+    {Kind.CHAT, Kind.BASE, Kind.VISION, Kind.EMBEDDING, Kind.RERANKER, Kind.DRAFT},
 )
 
 
@@ -58,8 +58,8 @@ class TensorBytes:
     token_embedding: int
     """`token_embd.weight` and its kind (position, token type, per-layer embeddings): kept in RAM by llama.cpp."""
     output: int
-    """`output.*`, `output_norm` and heads (`cls.*`). 0 for `output.weight` when tied: then llama.cpp puts a second copy of
-    `token_embd.weight` where the output layer is placed; see `tied_output`."""
+    """`output.*`, `output_norm`, heads (`cls.*`). When tied there is no `output.weight`: llama.cpp then puts a second
+    copy of `token_embd.weight` where the output layer is placed; see `tied_output`."""
     layers: tuple[int, ...]
     """Per layer, without the experts."""
     experts: tuple[int, ...]
@@ -71,10 +71,13 @@ class TensorBytes:
     token_embedding_weight: int = 0
     """`token_embd.weight` alone: the size of the second copy when tied."""
 
+    prediction: int = 0
+    """Next-token-prediction (MTP) layers after the last ordinary one; older engines do not load them."""
+
     @property
     def total(self) -> int:
         """All weights, each counted once."""
-        return self.token_embedding + self.output + sum(self.layers) + sum(self.experts) + self.other
+        return self.token_embedding + self.output + sum(self.layers) + sum(self.experts) + self.other + self.prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class ModelFacts:
     tensor_bytes: TensorBytes
     file_bytes: int
     """Size of all shards together."""
+    prediction_layers: int = 0
+    """Next-token-prediction (MTP) layers that follow the ordinary ones."""
 
     name: str | None = None
     basename: str | None = None

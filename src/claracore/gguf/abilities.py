@@ -1,0 +1,119 @@
+"""What is a file good for: kind and abilities, from metadata, tensors and the chat template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from claracore.gguf import architectures
+from claracore.gguf.header import Header, Tensor, Value
+from claracore.gguf.model import Kind
+
+POOLING: Final = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
+"""llama.cpp's `enum llama_pooling_type`."""
+
+TOOLS: Final = re.compile(r"\btools\b|tool_call|\bfunctions\b|custom_tools|builtin_tools")
+REASONING: Final = re.compile(
+    r"</?think|\benable_thinking\b|\breasoning_content\b|\breasoning_effort\b|\[THINK\]|<\|channel\|>|<seed:think>"
+    r"|\bthinking\b",
+)
+IMAGES: Final = re.compile(r"<\|?vision_start|<\|?image|image_url|['\"]image['\"]|<start_of_image>|\[IMG\]|image_pad")
+SOUND: Final = re.compile(r"<\|?audio|input_audio|audio_url|['\"]audio['\"]|\[AUDIO\]")
+
+CHAT_WORDS: Final = frozenset(
+    ["instruct", "chat", "it", "assistant", "sft", "dpo", "rlhf", "instruction", "thinking", "reasoning"]
+)
+BASE_WORDS: Final = frozenset(["base", "pt", "pretrained", "foundation"])
+
+
+class Template(NamedTuple):
+    """What the chat templates of a file reveal."""
+
+    present: bool
+    tools: bool
+    reasoning: bool
+    images: bool
+    sound: bool
+
+
+def template_of(metadata: Mapping[str, Value]) -> Template:
+    """Look at all chat templates (the default one and named ones such as `tool_use`)."""
+    texts = [
+        value
+        for key, value in metadata.items()
+        if isinstance(value, str) and (key == "tokenizer.chat_template" or key.startswith("tokenizer.chat_template."))
+    ]
+    text = "\n".join(texts)
+    return Template(
+        present=bool(text.strip()),
+        tools=TOOLS.search(text) is not None,
+        reasoning=REASONING.search(text) is not None,
+        images=IMAGES.search(text) is not None,
+        sound=SOUND.search(text) is not None,
+    )
+
+
+def pooling_of(metadata: Mapping[str, Value], architecture: str) -> str | None:
+    """Return the pooling that the file asks for, or None."""
+    number = metadata.get(f"{architecture}.pooling_type")
+    return POOLING.get(number) if isinstance(number, int) else None
+
+
+def words_of(metadata: Mapping[str, Value]) -> frozenset[str]:
+    """Return the lower-case words of the file's own names."""
+    texts = (metadata.get(f"general.{part}") for part in ("name", "basename", "finetune"))
+    joined = " ".join(text for text in texts if isinstance(text, str))
+    return frozenset(word for word in re.split(r"[^a-z0-9]+", joined.lower()) if word)
+
+
+def kind_of(header: Header, tensors: Iterable[Tensor]) -> Kind:
+    """Return what the file is, from the most specific evidence to the least."""
+    metadata = header.metadata
+    architecture = _text(metadata, "general.architecture")
+    special = _special_kind(metadata, architecture)
+    if special is not None:
+        return special
+    names = {tensor.name for tensor in tensors}
+    if not names:
+        return Kind.VOCAB_ONLY if "tokenizer.ggml.model" in metadata else Kind.OTHER
+    if f"{architecture}.block_count" not in metadata or architecture in architectures.ENCODER_DECODERS:
+        return Kind.OTHER
+    return _language_kind(metadata, architecture, names)
+
+
+def _special_kind(metadata: Mapping[str, Value], architecture: str) -> Kind | None:
+    """Return the kind of a file that is no language model."""
+    file_kind = _text(metadata, "general.type")
+    by_type = {"adapter": Kind.LORA, "imatrix": Kind.IMATRIX, "mmproj": Kind.MMPROJ}
+    by_architecture = {"clip": Kind.MMPROJ, "controlvector": Kind.CONTROL_VECTOR, "imatrix": Kind.IMATRIX}
+    if "adapter.type" in metadata:
+        return Kind.LORA
+    if any(key.startswith("imatrix.") for key in metadata):
+        return Kind.IMATRIX
+    if architecture in architectures.IMAGE:
+        return Kind.IMAGE
+    if architecture in architectures.AUDIO:
+        return Kind.AUDIO
+    return by_type.get(file_kind) or by_architecture.get(architecture)
+
+
+def _language_kind(metadata: Mapping[str, Value], architecture: str, names: set[str]) -> Kind:
+    pooling = pooling_of(metadata, architecture)
+    if pooling == "rank" or any(name.startswith(("cls.", "cls_")) for name in names):
+        return Kind.RERANKER
+    if pooling in {"mean", "cls", "last"} or architecture in architectures.ENCODERS:
+        return Kind.EMBEDDING
+    words = words_of(metadata)
+    if architecture in architectures.DRAFT or "draft" in words:
+        return Kind.DRAFT
+    if architecture in architectures.VISION:
+        return Kind.VISION
+    if words & BASE_WORDS and not words & CHAT_WORDS:
+        return Kind.BASE
+    return Kind.CHAT if template_of(metadata).present or words & CHAT_WORDS else Kind.BASE
+
+
+def _text(metadata: Mapping[str, Value], key: str) -> str:
+    value = metadata.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,432 @@
+"""What is in the header of a GGUF file?
+
+Reads key/values and the tensor table from a seekable binary stream; never tensor data, never a whole vocabulary. Long
+arrays are skipped in place and remembered by position (`Array`). What the values mean is `facts.py`'s business.
+
+Laws of this file:
+- Every length is checked against the size of the file and a sane limit before anything is read or allocated.
+- Whatever is wrong with a file, the reader raises `GGUFError` and nothing else (the stream's `OSError` passes through).
+- The window into the stream never grows beyond `MAX_TEXT`; the stream is read, not mapped, because a file that shrinks
+  under a mapping (a restarted download) kills the process with SIGBUS.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3, both byte orders.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import BinaryIO, Final, Literal, NamedTuple
+
+from claracore.gguf.types import SCALAR_FORMATS, TENSOR_TYPES, ValueType
+
+WINDOW: Final = 1 << 16
+MAX_KEYS: Final = 1 << 16
+MAX_KEY: Final = 1 << 16
+MAX_TEXT: Final = 1 << 21
+"""Longer strings are not decoded but remembered by position, like long arrays."""
+MAX_TENSORS: Final = 1 << 18
+MAX_TENSOR_NAME: Final = 1 << 10
+MAX_DIMENSIONS: Final = 4
+MAX_STRINGS: Final = 1 << 23
+"""Elements of one array of strings (or arrays); the largest vocabularies have 2^18."""
+MAX_NESTING: Final = 4
+MAX_ELEMENTS: Final = 1 << 62
+VALUES_KEPT: Final = 1024
+"""Arrays of at most so many numbers (per-layer settings) or `TEXTS_KEPT` strings (tags, labels) are decoded."""
+TEXTS_KEPT: Final = 64
+SAMPLE: Final = 256
+DEFAULT_ALIGNMENT: Final = 32
+
+
+class GGUFError(ValueError):
+    """The bytes are not a GGUF header that can be used; the message says what is wrong and where."""
+
+
+class NotGGUF(GGUFError):
+    """The magic number is missing: this is some other file."""
+
+
+class HeaderTruncated(GGUFError):
+    """The file ends inside its header, like an unfinished download."""
+
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array (or a string longer than `MAX_TEXT`, as array of bytes): decoded when small, else only its position."""
+
+    element: ValueType
+    count: int
+    offset: int
+    """Position in the file of the first element."""
+    size: int
+    """Bytes of all elements, with the length prefixes of strings."""
+    values: tuple[Scalar, ...] | None = None
+
+
+Value = Scalar | Array
+
+
+class Tensor(NamedTuple):
+    """One row of the tensor table."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: int
+    offset: int
+    """From `Header.data_offset`."""
+    elements: int
+    size: int
+    """Bytes of data, without padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Key/values and tensor table of one file."""
+
+    version: int
+    byte_order: Literal["little", "big"]
+    metadata: Mapping[str, Value]
+    tensors: tuple[Tensor, ...]
+    data_offset: int
+    file_size: int
+    missing_bytes: int
+    """Tensor data that the table promises beyond the end of the file: more than 0 means a truncated file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What an array looked like in an earlier file."""
+
+    size: int
+    head: bytes
+    tail: bytes
+
+
+class SeenArrays:
+    """The long string arrays of files read before: most vocabularies in a library occur many times.
+
+    Walking 150,000 strings takes 10 ms. An array with the same key, count, first and last bytes, and with a well-formed
+    key at its end, has the length of the one seen before, so that one seek replaces the walk. A wrong guess is
+    impossible by accident; on purpose, a file can only misrepresent itself.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, int], list[_Seen]] = {}
+
+    def candidates(self, key: str, count: int) -> tuple[_Seen, ...]:
+        """Return what arrays of this key and count looked like, latest first."""
+        return tuple(reversed(self._seen.get((key, count), ())))
+
+    def remember(self, key: str, count: int, seen: _Seen) -> None:
+        """Remember an array that was walked; keeps the latest few of each key and count."""
+        entries = self._seen.setdefault((key, count), [])
+        entries.append(seen)
+        del entries[:-8]
+
+
+def read_header(stream: BinaryIO, *, size: int, seen: SeenArrays | None = None) -> Header:
+    """Read the header of the GGUF file of `size` bytes in `stream`.
+
+    Pass the same `seen` for many files to walk each vocabulary only once. Raises `GGUFError`.
+    """
+    try:
+        return _HeaderReader(stream, size, seen).read()
+    except (struct.error, UnicodeDecodeError, OverflowError, IndexError) as error:
+        raise GGUFError(f"malformed GGUF header: {error}") from error
+
+
+def read_strings(stream: BinaryIO, header: Header, array: Array) -> list[bytes]:
+    """Read the strings of a long array that `read_header` skipped. Raises `GGUFError`."""
+    if array.element is not ValueType.STRING:
+        raise GGUFError(f"an array of {array.element.name} has no strings")
+    reader = _Window(stream, header.file_size)
+    reader.jump(array.offset)
+    length = struct.Struct(f"{_order_mark(header.byte_order)}Q")
+    return [reader.take(length.unpack(reader.take(8))[0]) for _ in range(array.count)]
+
+
+def _order_mark(byte_order: Literal["little", "big"]) -> str:
+    return "<" if byte_order == "little" else ">"
+
+
+class _Window:
+    """A bounded window that moves forward over the stream."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream = stream
+        self.size = size
+        self.buffer = b""
+        self.start = 0
+        self.at = 0
+
+    @property
+    def position(self) -> int:
+        return self.start + self.at
+
+    def need(self, count: int) -> None:
+        """Make the next `count` bytes available in `buffer` from `at` on."""
+        if self.at + count <= len(self.buffer):
+            return
+        position = self.start + self.at
+        if count < 0 or position + count > self.size:
+            raise HeaderTruncated(f"the file ends at byte {self.size}, but {count} bytes are needed at {position}")
+        self.stream.seek(position)
+        wanted = min(max(count, WINDOW), self.size - position)
+        buffer = self.stream.read(wanted)
+        while len(buffer) < count:
+            more = self.stream.read(wanted - len(buffer))
+            if not more:
+                raise HeaderTruncated(f"the file shrank while it was read: no bytes at {position + len(buffer)}")
+            buffer += more
+        self.buffer, self.start, self.at = buffer, position, 0
+
+    def take(self, count: int) -> bytes:
+        self.need(count)
+        begin = self.at
+        self.at = begin + count
+        return self.buffer[begin : begin + count]
+
+    def skip(self, count: int) -> None:
+        if count < 0 or self.position + count > self.size:
+            raise HeaderTruncated(f"{count} bytes are to be skipped at {self.position}, but the file has {self.size}")
+        self.at += count
+        if self.at > len(self.buffer):
+            self.jump(self.position)
+
+    def jump(self, position: int) -> None:
+        if self.start <= position <= self.start + len(self.buffer):
+            self.at = position - self.start
+        else:
+            self.buffer, self.start, self.at = b"", position, 0
+
+
+class _HeaderReader(_Window):
+    def __init__(self, stream: BinaryIO, size: int, seen: SeenArrays | None) -> None:
+        super().__init__(stream, size)
+        self.seen = seen
+        self.byte_order: Literal["little", "big"] = "little"
+        self.structs = _structs("<")
+        self.u32 = self.structs[ValueType.UINT32].unpack_from
+        self.u64 = self.structs[ValueType.UINT64].unpack_from
+
+    def read(self) -> Header:
+        version = self._preamble()
+        tensor_count = self._count(MAX_TENSORS, "tensors")
+        key_count = self._count(MAX_KEYS, "keys")
+        metadata: dict[str, Value] = {}
+        for left in range(key_count, 0, -1):
+            key = self._text(MAX_KEY, "key")
+            if not key or key in metadata:
+                raise GGUFError(f"key {key!r} is {'empty' if not key else 'there twice'}")
+            metadata[key] = self._value(key, followed=left > 1)
+        alignment = _alignment(metadata)
+        tensors = self._tensors(tensor_count, alignment)
+        data_offset = -(-self.position // alignment) * alignment
+        end = max((tensor.offset + tensor.size for tensor in tensors), default=0)
+        missing = max(0, data_offset + end - self.size) if tensors else 0
+        return Header(version, self.byte_order, metadata, tensors, data_offset, self.size, missing)
+
+    def _preamble(self) -> int:
+        if self.size < 4 or self.take(4) != b"GGUF":
+            raise NotGGUF("the file does not begin with GGUF")
+        raw = self.take(4)
+        version = int.from_bytes(raw, "little")
+        if version & 0xFFFF == 0:
+            self.byte_order, version = "big", int.from_bytes(raw, "big")
+            self.structs = _structs(">")
+            self.u32 = self.structs[ValueType.UINT32].unpack_from
+            self.u64 = self.structs[ValueType.UINT64].unpack_from
+        if version not in {2, 3}:
+            raise GGUFError(f"GGUF version {version} is not supported (2 and 3 are)")
+        return version
+
+    def _number32(self) -> int:
+        self.need(4)
+        self.at += 4
+        number: int = self.u32(self.buffer, self.at - 4)[0]
+        return number
+
+    def _number64(self) -> int:
+        self.need(8)
+        self.at += 8
+        number: int = self.u64(self.buffer, self.at - 8)[0]
+        return number
+
+    def _count(self, limit: int, what: str) -> int:
+        count = self._number64()
+        if count > limit:
+            raise GGUFError(f"{count} {what} at byte {self.position - 8} are more than the limit of {limit}")
+        return count
+
+    def _text(self, limit: int, what: str) -> str:
+        return self.take(self._count(limit, f"bytes of {what}")).decode()
+
+    def _value_type(self) -> ValueType:
+        number = self._number32()
+        try:
+            return ValueType(number)
+        except ValueError as error:
+            raise GGUFError(f"value type {number} at byte {self.position - 4} does not exist") from error
+
+    def _value(self, key: str, *, followed: bool) -> Value:
+        kind = self._value_type()
+        if kind is ValueType.STRING:
+            return self._string_value()
+        if kind is ValueType.ARRAY:
+            return self._array(key, followed=followed)
+        packed = self.structs[kind]
+        value: Scalar = packed.unpack(self.take(packed.size))[0]
+        return value
+
+    def _string_value(self) -> Value:
+        length = self._number64()
+        if length > MAX_TEXT:
+            offset = self.position
+            self.skip(length)
+            return Array(ValueType.UINT8, length, offset, length)
+        return self.take(length).decode(errors="replace")
+
+    def _array(self, key: str, *, followed: bool, depth: int = 0) -> Array:
+        element = self._value_type()
+        count = self._number64()
+        offset = self.position
+        if element is ValueType.STRING and count <= TEXTS_KEPT:
+            texts = tuple(self._string_value() for _ in range(count))
+            values = tuple(text for text in texts if isinstance(text, str))
+            kept = values if len(values) == len(texts) else None
+            return Array(element, count, offset, self.position - offset, kept)
+        if element in {ValueType.STRING, ValueType.ARRAY}:
+            if count > MAX_STRINGS or count * 8 > self.size - offset:
+                raise GGUFError(f"array {key!r} claims {count} elements at byte {offset}")
+            if element is ValueType.STRING:
+                self._skip_known_strings(key, count, followed=followed)
+            else:
+                self._skip_arrays(key, count, depth)
+            return Array(element, count, offset, self.position - offset)
+        packed = self.structs[element]
+        size = count * packed.size
+        if count > VALUES_KEPT:
+            self.skip(size)
+            return Array(element, count, offset, size)
+        raw = self.take(size)
+        return Array(element, count, offset, size, tuple(value for (value,) in packed.iter_unpack(raw)))
+
+    def _skip_arrays(self, key: str, count: int, depth: int) -> None:
+        if depth >= MAX_NESTING:
+            raise GGUFError(f"array {key!r} is nested deeper than {MAX_NESTING} levels")
+        for _ in range(count):
+            self._array(key, followed=False, depth=depth + 1)
+
+    def _skip_known_strings(self, key: str, count: int, *, followed: bool) -> None:
+        """Skip `count` strings: in one step when an earlier file had the same array, else one by one."""
+        offset = self.position
+        if self.seen is None or not followed:
+            self._skip_strings(count)
+            return
+        self.need(min(SAMPLE, self.size - offset))
+        head = self.buffer[self.at : self.at + SAMPLE]
+        for earlier in self.seen.candidates(key, count):
+            if earlier.head == head and self._ends_with(offset + earlier.size, earlier.tail):
+                return
+        self.jump(offset)
+        self._skip_strings(count)
+        end = self.position
+        self.jump(max(offset, end - SAMPLE))
+        self.seen.remember(key, count, _Seen(end - offset, head, self.take(end - self.position)))
+
+    def _ends_with(self, end: int, tail: bytes) -> bool:
+        """Whether the array can end at `end`: the same last bytes, then a key and a value type. If so, go there."""
+        if end + 8 > self.size:
+            return False
+        self.jump(end - len(tail))
+        if self.take(len(tail)) != tail:
+            return False
+        length = self._number64()
+        if not 0 < length <= 256 or end + 12 + length > self.size:
+            return False
+        plausible = KEY.fullmatch(self.take(length)) and self._number32() <= ValueType.FLOAT64
+        self.jump(end)
+        return bool(plausible)
+
+    def _skip_strings(self, count: int) -> None:
+        """Skip strings one by one: the hot loop of a first scan, 50 ns each."""
+        unpack = self.u64
+        left = count
+        while left:
+            self.need(8)
+            buffer, at = self.buffer, self.at
+            last = len(buffer) - 8
+            done = 0
+            while at <= last and done < left:
+                at += 8 + unpack(buffer, at)[0]
+                done += 1
+            left -= done
+            self.skip(at - self.at)
+
+    def _tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
+        tensors: list[Tensor] = []
+        rows = _rows("<" if self.byte_order == "little" else ">")
+        record = 8 + MAX_TENSOR_NAME + 4 + 8 * MAX_DIMENSIONS + 4 + 8
+        for _ in range(count):
+            self.need(min(record, max(0, self.size - self.position)))
+            name = self._text(MAX_TENSOR_NAME, "tensor name")
+            dimensions = self._number32()
+            if dimensions > MAX_DIMENSIONS:
+                raise GGUFError(f"tensor {name!r} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit")
+            row = rows[dimensions]
+            self.need(row.size)
+            *shape_and_type, offset = row.unpack_from(self.buffer, self.at)
+            self.at += row.size
+            shape, kind = tuple(shape_and_type[:-1]), shape_and_type[-1]
+            if offset % alignment or offset > MAX_ELEMENTS:
+                raise GGUFError(f"tensor {name!r} starts at {offset}, which is not aligned to {alignment}")
+            elements, size = _extent(shape, kind)
+            tensors.append(Tensor(name, shape, kind, offset, elements, size))
+        if len({tensor.name for tensor in tensors}) != len(tensors):
+            raise GGUFError("a tensor name is there twice")
+        return tuple(tensors)
+
+
+KEY: Final = re.compile(rb"[A-Za-z0-9_.\-/]+")
+
+
+@cache
+def _structs(mark: str) -> dict[int, struct.Struct]:
+    return {kind: struct.Struct(mark + letter) for kind, letter in SCALAR_FORMATS.items()}
+
+
+@cache
+def _rows(mark: str) -> tuple[struct.Struct, ...]:
+    """By number of dimensions: shape, type and offset of a row of the tensor table."""
+    return tuple(struct.Struct(f"{mark}{'Q' * dimensions}IQ") for dimensions in range(MAX_DIMENSIONS + 1))
+
+
+@lru_cache(maxsize=4096)
+def _extent(shape: tuple[int, ...], kind: int) -> tuple[int, int]:
+    """Elements and bytes of a tensor. Cached: the same few shapes occur in every layer."""
+    tensor_type = TENSOR_TYPES.get(kind)
+    if tensor_type is None:
+        raise GGUFError(f"tensor type {kind} is not known")
+    elements = math.prod(shape)
+    if elements > MAX_ELEMENTS:
+        raise GGUFError(f"a tensor of shape {shape} is too large to be true")
+    if shape and shape[0] % tensor_type.block_elements:
+        raise GGUFError(f"rows of {shape[0]} elements cannot be stored as {tensor_type.name}")
+    return elements, elements // tensor_type.block_elements * tensor_type.block_bytes
+
+
+def _alignment(metadata: Mapping[str, Value]) -> int:
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if isinstance(alignment, bool) or not isinstance(alignment, int):
+        raise GGUFError("general.alignment is not a number")
+    if not 0 < alignment <= 1 << 20 or alignment & (alignment - 1):
+        raise GGUFError(f"general.alignment {alignment} is not a power of two")
+    return alignment

@@ -1,0 +1,125 @@
+"""What do people call the quantization of this file?
+
+`general.file_type` is believed where the tensors do not contradict it, else the tensors name the quantization.
+`refined` adds what only a file name can say (Unsloth's `UD-` mixes, `Q4_K_L`), when it is consistent with the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from claracore.gguf.header import Tensor
+from claracore.gguf.types import FILE_TYPES, TENSOR_TYPES
+
+GUESSED: Final = 1024
+"""Bit of `general.file_type`: llama.cpp guessed it from the tensors."""
+
+FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+
+FALLBACKS: Final[dict[str, frozenset[str]]] = {
+    "Q2_K": frozenset({"Q3_K", "Q4_0", "IQ4_NL"}),
+    "Q3_K": frozenset({"Q4_0", "IQ4_NL"}),
+    "Q4_K": frozenset({"Q5_0"}),
+    "Q5_K": frozenset({"Q5_1"}),
+    "Q6_K": frozenset({"Q8_0"}),
+    "IQ4_XS": frozenset({"IQ4_NL"}),
+}
+"""llama-quantize stores rows that are not a multiple of 256 elements in these types instead."""
+
+NAME: Final = re.compile(
+    r"(?<![A-Za-z0-9])"
+    r"(?P<dynamic>UD[-_])?"
+    r"(?P<quant>I?Q\d(?:_K(?:_(?:XXS|XS|S|M|L|XL|XXL|P))?|_[01]|_(?:XXS|XS|S|M|L|NL|XL))"
+    r"|TQ[12]_0|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32|Q8)"
+    r"(?:_[48]_[48])?"
+    r"(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+"""A quantization in a file name; the separators around it may be `-`, `_` or `.`."""
+
+
+def quantization_of(file_type: object, tensors: Iterable[Tensor]) -> str:
+    """Return the name, e.g. `Q4_K_M`, `IQ3_XXS`, `BF16`, `MXFP4`; `unknown` for a file without tensors."""
+    weights = [tensor for tensor in tensors if len(tensor.shape) > 1]
+    elements: Counter[str] = Counter()
+    for tensor in weights:
+        elements[TENSOR_TYPES[tensor.type].name] += tensor.elements
+    claimed = FILE_TYPES.get(file_type & ~GUESSED) if isinstance(file_type, int) else None
+    if claimed is None or not _consistent(claimed, elements):
+        return _from_tensors(elements, weights) or claimed or "unknown"
+    return claimed
+
+
+def _consistent(claimed: str, elements: Mapping[str, int]) -> bool:
+    if not elements:
+        return False
+    if claimed in FLOATS:
+        # "Mostly F16" with most elements in MXFP4 is how gpt-oss is sometimes labelled.
+        return max(elements, key=lambda name: elements[name]) == claimed
+    if "IQ" in claimed or claimed.startswith(("Q2_K", "Q3_K")):
+        # Mixes: the low-bit types appear under the name of their class.
+        return any(name.startswith(("IQ", "Q2_K", "Q3_K", "Q4_K", "TQ")) for name in elements)
+    base = re.sub(r"_[SML]$", "", claimed)
+    return base in elements or bool(FALLBACKS.get(base, frozenset()) & elements.keys())
+
+
+def _from_tensors(elements: Mapping[str, int], weights: Iterable[Tensor]) -> str | None:
+    if not elements:
+        return None
+    main = max(elements, key=lambda name: elements[name])
+    if main in {"Q3_K", "Q4_K", "Q5_K"}:
+        others = {TENSOR_TYPES[tensor.type].name for tensor in weights if tensor.name.startswith("blk.")} - {main}
+        return f"{main}_{_size_of_mix(main, others)}"
+    return main
+
+
+def _size_of_mix(main: str, others: set[str]) -> str:
+    """S, M or L, from the types that llama-quantize mixes into the layers."""
+    if main == "Q3_K":
+        return "M" if "Q4_K" in others else "L" if "Q5_K" in others else "S"
+    return "M" if "Q6_K" in others else "S"
+
+
+def named_in(text: str) -> str | None:
+    """Return the quantization that a file name claims, in the usual spelling (`UD-Q4_K_XL`), or None."""
+    found = list(NAME.finditer(text))
+    return _spelled(found[-1]) if found else None
+
+
+def without_quantization(text: str) -> str:
+    """Return `text` without the last quantization name and without the separators that stood around it."""
+    found = list(NAME.finditer(text))
+    if not found:
+        return text
+    begin, end = found[-1].span()
+    before, after = text[:begin].rstrip("-_. "), text[end:].lstrip("-_. ")
+    return "-".join(part for part in (before, after) if part)
+
+
+def _spelled(match: re.Match[str]) -> str:
+    quant = match["quant"].upper().replace("FP16", "F16").replace("FP32", "F32")
+    quant = {"BF16": "BF16", "MXFP4_MOE": "MXFP4", "Q8": "Q8_0"}.get(quant, quant)
+    return f"UD-{quant}" if match["dynamic"] else quant
+
+
+def refined(quantization: str, claimed: str | None) -> str:
+    """Return the file name's claim when it is a finer name for the same thing, else `quantization`.
+
+    `UD-Q4_K_XL` needs the same number of bits; `Q4_K_L` the same family as `Q4_K_M`.
+    """
+    if claimed is None:
+        return quantization
+    if quantization == "unknown":
+        return claimed
+    if claimed.startswith("UD-"):
+        return claimed if _bits(claimed) == _bits(quantization) else quantization
+    finer = re.fullmatch(r"(I?Q\d)_K_(?:L|XL|XXL|P|XS|XXS)", claimed)
+    return claimed if finer and quantization.startswith(finer[1]) else quantization
+
+
+def _bits(quantization: str) -> str:
+    digits = re.search(r"\d+", quantization.replace("MXFP", "").replace("NVFP", ""))
+    return digits[0] if digits else ""
