@@ -1,0 +1,118 @@
+"""Which kinds of value does a configuration file hold, beyond what pydantic knows?
+
+Durations ("30s", "1h30m" or plain seconds), lists of names that may be written as one comma-separated text, and the
+base of all sections. The options themselves are in model.py and routing.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, cast
+
+from annotated_types import Ge
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.fields import FieldInfo
+
+DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?"
+)
+DURATION_PATTERN = r"^-?\d+(\.\d+)?$|^(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+ms)?$"
+UNITS_SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+LONGEST_SECONDS = 1e9
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+EXPECTED_DURATION = "expected seconds (30) or a duration (30s, 5m, 1h30m)"
+
+
+def parse_seconds(value: object) -> float:
+    """Return `value` in seconds: a number, or a text such as "30s", "5m", "1h30m", "250ms".
+
+    Raises ValueError, with the accepted forms in the message.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value) if abs(value) <= LONGEST_SECONDS else None
+    elif isinstance(value, str):
+        seconds = _seconds_of_text(value.strip())
+    else:
+        seconds = None
+    if seconds is None or not abs(seconds) <= LONGEST_SECONDS:
+        raise ValueError(EXPECTED_DURATION)
+    return seconds
+
+
+def _seconds_of_text(text: str) -> float | None:
+    if len(text) > 40:
+        return None
+    if NUMBER.fullmatch(text):
+        return float(text)
+    match = DURATION.fullmatch(text)
+    if match is None or not text:
+        return None
+    return sum(float(part) * unit for part, unit in zip(match.groups(), UNITS_SECONDS, strict=True) if part)
+
+
+def names_of(value: object) -> object:
+    """Split a comma-separated text into sorted, distinct names; leave lists as they are."""
+    if isinstance(value, str):
+        return sorted({name.strip() for name in value.split(",")} - {""})
+    return value
+
+
+_SECONDS_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": DURATION_PATTERN}]}
+_NOT_NEGATIVE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION_PATTERN}]}
+_NAMES_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
+Seconds = Annotated[float, Ge(0), BeforeValidator(parse_seconds), WithJsonSchema(_NOT_NEGATIVE_SCHEMA)]
+SecondsOrInherit = Annotated[float, BeforeValidator(parse_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names_of), WithJsonSchema(_NAMES_SCHEMA)]
+
+
+class Section(BaseModel):
+    """Base of every mapping in the file: frozen, keys spelled as in the file, `key:` with no value means unset."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_unset(cls, data: object) -> object:
+        if isinstance(data, dict) and None in data.values():
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+def option(
+    default: Any,  # noqa: ANN401 - the declared type of the field is checked where it stands
+    doc: str,
+    *,
+    key: str | None = None,
+    default_text: str | None = None,
+    later: bool = False,
+    deprecated: bool = False,
+    secret: bool = False,
+    internal: bool = False,
+    ge: float | None = None,
+    le: float | None = None,
+) -> Any:  # noqa: ANN401 - as pydantic's own Field
+    """Declare one option: its default, what it means, its `key` in the file.
+
+    `default_text` is shown in place of the default when the real one is taken from elsewhere. `later`: loads, but
+    nothing acts on it yet. `internal`: filled in by the loader and not a key of the file.
+    """
+    extra: dict[str, str | bool | None] = {
+        "default_text": default_text,
+        "later": later,
+        "deprecated": deprecated,
+        "secret": secret,
+        "internal": internal,
+    }
+    marks: dict[str, Any] = {name: value for name, value in extra.items() if value}
+    if callable(default):
+        field = Field(default_factory=default, alias=key, description=doc, json_schema_extra=marks, ge=ge, le=le)
+    else:
+        field = Field(default=default, alias=key, description=doc, json_schema_extra=marks, ge=ge, le=le)
+    return cast("FieldInfo", field)
+
+
+def mark(field: FieldInfo, name: str) -> Any:  # noqa: ANN401 - marks are text or bool
+    """Return what `option` noted about `field` under `name`, or None."""
+    extra = field.json_schema_extra
+    return extra.get(name) if isinstance(extra, dict) else None

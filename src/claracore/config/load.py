@@ -1,0 +1,68 @@
+"""What configuration does a YAML text describe, and what is wrong with it?
+
+Text -> tree with places -> macros in place -> typed values -> checks across the file. All problems are found at once,
+each with its place; no text raises. Later steps: merge.py for several files, checks.py for what one value cannot know
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from claracore.config.checks import Checker
+from claracore.config.macros import Expander, Scope
+from claracore.config.merge import merge
+from claracore.config.model import Config
+from claracore.config.report import Places, Report
+from claracore.config.tree import Branch, Unreadable, parse
+from claracore.config.typed import read_config
+from claracore.types import Finding, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of a text: `config` is None exactly if a finding is an error. `places` maps dotted paths to places."""
+
+    config: Config | None
+    findings: tuple[Finding, ...]
+    places: Mapping[str, Place]
+    root: Branch
+    """The text's tree, for those who show where a value comes from."""
+
+
+def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> Loaded:
+    """Load one text. `env` is the environment for `${env.NAME}`; `strict` makes unknown keys errors."""
+    return load_many([(file, text)], env=env, strict=strict)
+
+
+def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> Loaded:
+    """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
+    report = Report()
+    root = Branch(Place(sources[0][0] if sources else "config.yaml", 1, 1))
+    config: Config | None = None
+    trees: list[Branch] = []
+    for file, text in sources:
+        try:
+            tree, findings = parse(text, file)
+        except Unreadable as error:
+            report.findings.append(error.finding)
+        else:
+            trees.append(tree)
+            report.findings += findings
+    try:
+        if trees:
+            root = merge(trees, report)
+        config = _read(root, Expander(env, report), strict=strict)
+    except Unreadable as error:
+        report.findings.append(error.finding)
+    order = {"error": 0, "warning": 1, "note": 2}
+    findings = sorted(report.findings, key=lambda finding: order[finding.severity])
+    return Loaded(None if report.failed else config, tuple(findings), Places(root), root)
+
+
+def _read(root: Branch, expander: Expander, *, strict: bool) -> Config:
+    declared = root.entries.get("macros")
+    scope = expander.scope(Scope(), declared[1] if declared else None, ("macros",))
+    config = read_config(root, expander, scope, strict=strict)
+    return Checker(config, root, expander.report).effective()

@@ -1,0 +1,245 @@
+"""Which typed values do the nodes of the tree hold?
+
+Sections are read by the declarations in model.py: known keys are expanded and handed to pydantic, others become
+findings. What a model takes from the whole file (ttl, timeouts) is filled in here.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from claracore.config.command import without_comments
+from claracore.config.fields import Section, mark
+from claracore.config.macros import LATE_IN_STOP, Expander, Scope
+from claracore.config.model import Config, ModelConfig
+from claracore.config.report import Path, Report, nearest, node_at
+from claracore.config.told import tell
+from claracore.config.tree import Branch, Leaf, Node
+
+LEAST_HEALTH_CHECK_SECONDS = 15.0
+LOG_LEVELS = ("debug", "info", "warn", "error")
+OLD_SPELLINGS = {"strip_params": "stripParams"}
+Kind = TypeVar("Kind", bound=Section)
+
+
+class Shape(NamedTuple):
+    """How the value of a key is to be read: as a section, as a mapping of sections, or as it is."""
+
+    section: type[Section] | None
+    many: bool
+    later: bool
+    deprecated: bool
+
+
+@functools.cache
+def shapes(section: type[Section]) -> dict[str, Shape]:
+    """Return the keys that `section` may have in the file."""
+    found: dict[str, Shape] = {}
+    for name, info in section.model_fields.items():
+        if mark(info, "internal"):
+            continue
+        inner, many = _section_in(info.annotation)
+        found[info.alias or name] = Shape(inner, many, bool(mark(info, "later")), bool(mark(info, "deprecated")))
+    return found
+
+
+def _section_in(annotation: Any) -> tuple[type[Section] | None, bool]:  # noqa: ANN401 - any type at all
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation, False
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is dict:
+        return _section_in(arguments[1])[0], True
+    if origin in {typing.Union, types.UnionType}:
+        return next((inner for inner in map(_section_in, arguments) if inner[0]), (None, False))
+    return None, False
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads sections; `strict` makes unknown keys errors."""
+
+    expander: Expander
+    strict: bool
+    noted: set[str]
+
+    @property
+    def report(self) -> Report:
+        """Where findings go."""
+        return self.expander.report
+
+    def section(self, node: Node, section: type[Section], scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
+        """Return the plain data of a section: known keys only, macros in place."""
+        if not isinstance(node, Branch):
+            return self.expander.value(node, scope, path)
+        known = shapes(section)
+        data: dict[str, Any] = {}
+        for key, (key_node, value) in node.entries.items():
+            shape = known.get(OLD_SPELLINGS.get(key, key))
+            here = (*path, key)
+            if shape is not None:
+                self._note(shape, key, here, key_node)
+                data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, here)
+            elif not key.startswith("x-"):
+                self._unknown(key, known, here, key_node)
+        return data
+
+    def _value(self, key: str, node: Node, shape: Shape, scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
+        if key == "macros":
+            return None
+        if shape.section is None:
+            if key in {"cmd", "cmdStop"} and isinstance(node, Leaf):
+                node = replace(node, text=without_comments(node.text))
+                scope = replace(scope, late=LATE_IN_STOP) if key == "cmdStop" and scope.model_id is not None else scope
+            return self.expander.value(node, scope, path)
+        if not shape.many or not isinstance(node, Branch):
+            return self.section(node, shape.section, scope, path)
+        return {
+            name: self.section(child, shape.section, scope, (*path, name)) for name, (_, child) in node.entries.items()
+        }
+
+    def _note(self, shape: Shape, key: str, path: Path, node: Node) -> None:
+        if key in self.noted or not (shape.later or shape.deprecated):
+            return
+        self.noted.add(key)
+        if shape.deprecated:
+            self.report.add("note", "has no effect any more", path, node.place, "remove it")
+        else:
+            self.report.add("note", "is not supported yet: it is checked, but nothing acts on it", path, node.place)
+
+    def _unknown(self, key: str, known: Mapping[str, Shape], path: Path, node: Node) -> None:
+        way_out = nearest(key, known) or "remove it, or write it as x-... to keep it"
+        self.report.add("error" if self.strict else "warning", f"unknown key {key!r}", path, node.place, way_out)
+
+    def typed(self, section: type[Kind], data: Any, node: Node, path: Path) -> Kind | None:  # noqa: ANN401 - plain data
+        """Return `data` as a `section`, or None after having reported why it is none."""
+        try:
+            return section.model_validate(data)
+        except ValidationError as error:
+            if not _spelled_as_text(error, data, node):
+                tell(error, node, path, self.report)
+                return None
+        return self.typed(section, data, node, path)
+
+
+def _spelled_as_text(error: ValidationError, data: Any, node: Node) -> bool:  # noqa: ANN401 - plain data
+    """Put numbers and booleans that stand where a text belongs (`name: 4.10`) back to how the file spells them."""
+    changed = False
+    for problem in error.errors(include_url=False):
+        if problem["type"] != "string_type" or isinstance(problem["input"], (dict, list)) or problem["input"] is None:
+            continue
+        *above, last = problem["loc"]
+        holder: Any = data
+        for part in above:
+            holder = holder[part]
+        leaf = node_at(node, problem["loc"])
+        if isinstance(leaf, Leaf):
+            holder[last] = leaf.text if "${" not in leaf.text else str(problem["input"])
+            changed = True
+    return changed
+
+
+def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool) -> Config:
+    """Return the configuration that `root` describes, before checks across the file.
+
+    Parts with errors, which are in the report, are missing or have their defaults.
+    """
+    reader = Reader(expander, strict, set())
+    models_node = root.entries.get("models")
+    without_models = Branch(root.place, {key: entry for key, entry in root.entries.items() if key != "models"})
+    data = reader.section(without_models, Config, scope, ())
+    _mend_head(data, root, reader.report)
+    head = reader.typed(Config, data, root, ()) or _defaults(data)
+    models: dict[str, ModelConfig] = {}
+    if models_node is not None:
+        models = _read_models(models_node[1], head, reader, scope)
+    return Config.model_construct(**{**head.__dict__, "models": models})
+
+
+def _defaults(data: dict[str, Any]) -> Config:
+    """Return a configuration of the keys that are valid on their own, to go on looking for problems."""
+    valid: dict[str, Any] = {}
+    for key, value in data.items():
+        try:
+            Config.model_validate({key: value})
+        except ValidationError:
+            continue
+        valid[key] = value
+    return Config.model_validate(valid)
+
+
+def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
+    """Accept what other programs accept in silence, but say so."""
+    level = data.get("logLevel")
+    if level is not None and level not in LOG_LEVELS:
+        lowered = str(level).lower()
+        data["logLevel"] = {"warning": "warn"}.get(lowered, lowered if lowered in LOG_LEVELS else "info")
+        if data["logLevel"] != lowered:
+            message = f"found {str(level)[:40]!r}, taken as {data['logLevel']}"
+            report.warn(message, ("logLevel",), node_at(root, ("logLevel",)), f"use one of {', '.join(LOG_LEVELS)}")
+    for name, profile in list(data["profiles"].items()) if isinstance(data.get("profiles"), dict) else []:
+        if isinstance(profile, list):
+            del data["profiles"][name]
+            node = node_at(root, ("profiles", name))
+            report.warn("lists of models are no longer profiles", ("profiles", name), node, "use a group instead")
+
+
+def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict[str, ModelConfig]:
+    if not isinstance(node, Branch):
+        if not (isinstance(node, Leaf) and node.text in {"", "~", "null"}):
+            reader.report.error("found no mapping", ("models",), node, "expected lines such as `my-model:`")
+        return {}
+    models: dict[str, ModelConfig] = {}
+    for model_id, (_key, model_node) in node.entries.items():
+        model = _read_model(model_id, model_node, head, reader, scope)
+        if model is not None:
+            models[model_id] = model
+    return models
+
+
+def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> ModelConfig | None:
+    path: Path = ("models", model_id)
+    macros = node.entries.get("macros") if isinstance(node, Branch) else None
+    scope = reader.expander.scope(outer, macros[1] if macros else None, (*path, "macros"), model_id)
+    data = reader.section(node, ModelConfig, scope, path)
+    if not isinstance(data, dict):
+        reader.report.error("found no mapping", path, node, "expected lines such as `cmd: llama-server ...`")
+        return None
+    data["id"] = model_id
+    _inherit(data, head)
+    _expand_ids(data, node, reader.expander, scope, path)
+    return reader.typed(ModelConfig, data, node, path)
+
+
+def _inherit(data: dict[str, Any], head: Config) -> None:
+    if data.get("ttl") in {None, -1, "-1"}:
+        data["ttl"] = head.global_ttl
+    if data.get("unloadTimeout") in {None, 0, "0"}:
+        data["unloadTimeout"] = head.unload_timeout or 10.0
+    if data.get("healthCheckTimeout") is None:
+        data["healthCheckTimeout"] = max(head.health_check_timeout, LEAST_HEALTH_CHECK_SECONDS)
+    if data.get("sendLoadingState") is None:
+        data["sendLoadingState"] = head.send_loading_state
+
+
+def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Scope, path: Path) -> None:
+    """Expand macros in the keys of setParamsByID, the only keys in which they may stand."""
+    filters: Any = data.get("filters")
+    by_id = filters.get("setParamsByID") if isinstance(filters, dict) else None
+    if not isinstance(by_id, dict):
+        return
+    expanded: dict[str, Any] = {}
+    for key, value in by_id.items():
+        here = (*path, "filters", "setParamsByID", key)
+        place = node_at(node, here[2:])
+        name = expander.text(key, place, scope, here)
+        if name in expanded:
+            expander.report.error(f"two keys expand to {name!r}", here, place, "keep one of them")
+        expanded[name] = value
+    filters["setParamsByID"] = expanded
