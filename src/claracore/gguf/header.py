@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import BinaryIO, Final, Literal, NamedTuple
 
+from claracore.gguf.errors import GGUFError, NotGGUF
 from claracore.gguf.types import SCALAR_FORMATS, TENSOR_TYPES, ValueType
+from claracore.gguf.window import Window
 
-WINDOW: Final = 1 << 16
 MAX_KEYS: Final = 1 << 16
 MAX_KEY: Final = 1 << 16
 MAX_TEXT: Final = 1 << 21
@@ -41,18 +42,6 @@ VALUES_KEPT: Final = 1024
 TEXTS_KEPT: Final = 64
 SAMPLE: Final = 256
 DEFAULT_ALIGNMENT: Final = 32
-
-
-class GGUFError(ValueError):
-    """The bytes are not a GGUF header that can be used; the message says what is wrong and where."""
-
-
-class NotGGUF(GGUFError):
-    """The magic number is missing: this is some other file."""
-
-
-class HeaderTruncated(GGUFError):
-    """The file ends inside its header, like an unfinished download."""
 
 
 Scalar = bool | int | float | str
@@ -147,7 +136,7 @@ def read_strings(stream: BinaryIO, header: Header, array: Array) -> list[bytes]:
     """Read the strings of a long array that `read_header` skipped. Raises `GGUFError`."""
     if array.element is not ValueType.STRING:
         raise GGUFError(f"an array of {array.element.name} has no strings")
-    reader = _Window(stream, header.file_size)
+    reader = Window(stream, header.file_size)
     reader.jump(array.offset)
     length = struct.Struct(f"{_order_mark(header.byte_order)}Q")
     return [reader.take(length.unpack(reader.take(8))[0]) for _ in range(array.count)]
@@ -157,58 +146,7 @@ def _order_mark(byte_order: Literal["little", "big"]) -> str:
     return "<" if byte_order == "little" else ">"
 
 
-class _Window:
-    """A bounded window that moves forward over the stream."""
-
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self.stream = stream
-        self.size = size
-        self.buffer = b""
-        self.start = 0
-        self.at = 0
-
-    @property
-    def position(self) -> int:
-        return self.start + self.at
-
-    def need(self, count: int) -> None:
-        """Make the next `count` bytes available in `buffer` from `at` on."""
-        if self.at + count <= len(self.buffer):
-            return
-        position = self.start + self.at
-        if count < 0 or position + count > self.size:
-            raise HeaderTruncated(f"the file ends at byte {self.size}, but {count} bytes are needed at {position}")
-        self.stream.seek(position)
-        wanted = min(max(count, WINDOW), self.size - position)
-        buffer = self.stream.read(wanted)
-        while len(buffer) < count:
-            more = self.stream.read(wanted - len(buffer))
-            if not more:
-                raise HeaderTruncated(f"the file shrank while it was read: no bytes at {position + len(buffer)}")
-            buffer += more
-        self.buffer, self.start, self.at = buffer, position, 0
-
-    def take(self, count: int) -> bytes:
-        self.need(count)
-        begin = self.at
-        self.at = begin + count
-        return self.buffer[begin : begin + count]
-
-    def skip(self, count: int) -> None:
-        if count < 0 or self.position + count > self.size:
-            raise HeaderTruncated(f"{count} bytes are to be skipped at {self.position}, but the file has {self.size}")
-        self.at += count
-        if self.at > len(self.buffer):
-            self.jump(self.position)
-
-    def jump(self, position: int) -> None:
-        if self.start <= position <= self.start + len(self.buffer):
-            self.at = position - self.start
-        else:
-            self.buffer, self.start, self.at = b"", position, 0
-
-
-class _HeaderReader(_Window):
+class _HeaderReader(Window):
     def __init__(self, stream: BinaryIO, size: int, seen: SeenArrays | None) -> None:
         super().__init__(stream, size)
         self.seen = seen
