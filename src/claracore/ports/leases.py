@@ -6,18 +6,26 @@ The table behind `sockets/ports.py`: it knows the plan and what was given out, n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 
 from claracore.ports.ranges import LAST_PORT, PortPlan
 
 
 class Leases:
-    """A table of ports given to models, at most one model a port and one port a model."""
+    """A table of ports given to models: one port a model, and never one that another model has or is planned for."""
 
     def __init__(self, plan: PortPlan) -> None:
-        self.plan = plan
         self.given: dict[str, int] = {}
         self.blocked: dict[int, str] = {}
         """Ports that a stranger or another instance had when we last asked, and who it was."""
+        self.replan(plan)
+
+    def replan(self, plan: PortPlan) -> None:
+        """Follow a new plan; what is given stays given until it is released."""
+        self.plan = plan
+        self.blocked.clear()
+        self._planned_for = {port: model_id for model_id, port in plan.assignment.items()}
+        self._overflow = overflow_start(plan)
 
     def candidates(self, model_id: str, avoid: Collection[int] = ()) -> Iterator[int]:
         """Yield the ports that the model may try, best first.
@@ -25,26 +33,24 @@ class Leases:
         The planned one, the one it has, the rest of its range, and behind an implied end the ports after the last
         range (P4). Never a reserved port, another model's, or one to avoid.
         """
-        taken = self.plan.reserved | set(avoid)
-        taken |= {port for other, port in self.plan.assignment.items() if other != model_id}
-        taken |= {port for other, port in self.given.items() if other != model_id}
+        others = {port for name, port in self.given.items() if name != model_id}
+        tried = set()
         for port in self._in_order(model_id):
-            if port not in taken:
-                taken.add(port)
+            ours = self._planned_for.get(port, model_id) == model_id
+            if ours and not (port in tried or port in others or port in avoid or port in self.plan.reserved):
+                tried.add(port)
                 yield port
 
     def _in_order(self, model_id: str) -> Iterator[int]:
         planned = self.plan.assignment.get(model_id)
         current = self.given.get(model_id)
-        yield from (port for port in (planned, current) if port is not None)
+        first = [port for port in (planned, current) if port is not None]
         home = self.plan.range_of(model_id)
         if home is None:
-            return
+            return iter(first)
         middle = planned if planned is not None and planned in home else home.start
-        yield from range(middle, home.end + 1)
-        yield from range(home.start, middle)
-        if not home.explicit_end:
-            yield from range(overflow_start(self.plan), LAST_PORT + 1)
+        overflow = range(0) if home.explicit_end else range(self._overflow, LAST_PORT + 1)
+        return chain(first, range(middle, home.end + 1), range(home.start, middle), overflow)
 
     def give(self, model_id: str, port: int) -> None:
         """Note that the model has the port now; it loses the one it had."""
@@ -58,11 +64,6 @@ class Leases:
     def block(self, port: int, why: str) -> None:
         """Note who else has the port."""
         self.blocked[port] = why
-
-    def replan(self, plan: PortPlan) -> None:
-        """Follow a new plan; what is given stays given until it is released."""
-        self.plan = plan
-        self.blocked.clear()
 
 
 def overflow_start(plan: PortPlan) -> int:

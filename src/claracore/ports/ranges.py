@@ -56,6 +56,8 @@ class PortPlan:
     assignment: Mapping[str, int] = field(default_factory=dict)
     fixed: Mapping[str, int] = field(default_factory=dict)
     reserved: frozenset[int] = frozenset()
+    containers: frozenset[str] = frozenset()
+    """Models whose command runs a container: a runtime binds their port, not our child (kernel fact 11)."""
     findings: tuple[Finding, ...] = ()
 
     def range_of(self, model_id: str) -> Range | None:

@@ -17,6 +17,9 @@ import sys
 from claracore.sockets.bound import Stage
 from claracore.sockets.kernel import sockets_on
 
+if sys.platform != "win32":
+    import resource
+
 ANY = "0.0.0.0"  # noqa: S104 - bound to keep others out; it never listens
 
 
@@ -29,17 +32,30 @@ def hold(port: int, *, shared: bool) -> socket.socket:
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         _bind_alone(holder, port)
-        if shared and can_share():
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared and system_can_share():
+            share(holder)
     except BaseException:
         holder.close()
         raise
     return holder
 
 
-def can_share() -> bool:
+def system_can_share() -> bool:
     """Whether this system has the SO_REUSEPORT that fact 2 needs; BSD's and macOS's differ, Windows has none."""
     return sys.platform == "linux"
+
+
+def share(holder: socket.socket) -> None:
+    """Let a child of ours that sets SO_REUSEPORT join a held port."""
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def hold_budget() -> int:
+    """Return how many ports may be held: half of the files this process may have open, the rest is for connections."""
+    if sys.platform == "win32":
+        return 4096
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft // 2 if soft != resource.RLIM_INFINITY else 32768
 
 
 def _bind_alone(holder: socket.socket, port: int) -> None:

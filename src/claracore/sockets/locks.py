@@ -29,8 +29,11 @@ class FileLock:
     def acquire(self) -> None:
         """Wait for the lock."""
         if sys.platform == "win32":
-            while not self.try_acquire():
-                pass  # LK_LOCK itself waits a second between its attempts
+            # LK_LOCK gives up after ten attempts, a second apart.
+            while True:
+                with contextlib.suppress(OSError):
+                    msvcrt.locking(self._descriptor, msvcrt.LK_LOCK, 1)
+                    return
         else:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 

@@ -1,0 +1,172 @@
+"""What have the ClaraCores of this user on this host given out, and what did dead ones leave behind?
+
+One folder for all instances of a user, whatever configuration or state directory they use; in it one folder for each
+network namespace (port spaces are per namespace), in that two files for each instance:
+
+    TOKEN.lock   locked for as long as the instance lives; the kernel frees it, however the instance ends
+    TOKEN.json   its pid, its web address, the ports it gave to models, the children it started
+
+An instance whose lock can be taken is dead: its ports are free again, its children are orphans (`orphans.py`).
+Changes to files and binds happen under one more lock, so nobody decides on what is just changing. Nothing here is
+fsynced: it has to survive the death of a process, and after the death of the machine the folder is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from claracore.sockets.kernel import network_namespace, process_start
+from claracore.sockets.locks import FileLock, locked
+from claracore.sockets.orphans import Orphan, end_orphans
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Another living ClaraCore: its pid, its web address as far as it said so, and its ports by number."""
+
+    pid: int
+    url: str
+    leases: Mapping[int, str]
+
+    def __str__(self) -> str:
+        return f"another ClaraCore (pid {self.pid}{f', {self.url}' if self.url else ''})"
+
+
+def default_folder(state_dir: Path) -> Path:
+    """Return the folder that all instances of this user share; inside `state_dir` where there is no writable home."""
+    common = platformdirs.user_state_path("claracore") / "ports"
+    with suppress(OSError):
+        common.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.access(common, os.W_OK):
+            return common
+    return state_dir / "ports"
+
+
+class Ledger:
+    """Our own entry, and a window on the others'."""
+
+    def __init__(self, folder: Path) -> None:
+        self.token = secrets.token_hex(16)
+        self.url = ""
+        self.leases: dict[int, str] = {}
+        self._children: dict[int, dict[str, Any]] = {}
+        self._root = folder
+        self._folder = folder / network_namespace()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.locked():
+            self._folder.mkdir(exist_ok=True, mode=0o700)
+            self._life = FileLock(self._folder / f"{self.token}.lock")
+            self._life.acquire()
+            self.write()
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Exclude all other instances of this user for the length of a block; meant for well under a millisecond."""
+        return locked(self._root / "mutex")
+
+    def others(self) -> list[Instance]:
+        """Return the other living instances in this port space; call it under the lock."""
+        return [
+            Instance(entry["pid"], entry["url"], {int(port): model for port, model in entry["leases"].items()})
+            for path in sorted(self._folder.glob("*.lock"))
+            if path.stem != self.token and (entry := _read(path)) is not None and _is_locked(path)
+        ]
+
+    def record_child(self, pid: int, model_id: str) -> None:
+        """Write down a child right after it was started; it carries our token as CLARACORE_TOKEN."""
+        started = process_start(pid)
+        if started is not None:
+            self._children[pid] = {"pid": pid, "start": started, "model": model_id}
+            self.write()
+
+    def forget_child(self, pid: int) -> None:
+        """Write down that the child was reaped."""
+        if self._children.pop(pid, None) is not None:
+            self.write()
+
+    def set_url(self, url: str) -> None:
+        """Tell the others where our web interface is."""
+        self.url = url
+        self.write()
+
+    def sweep(self) -> tuple[Orphan, ...]:
+        """End what dead instances left running and remove their entries; return what was ended.
+
+        An entry is ours (locked by us) while its orphans are being ended: should we die at it, the next one goes on.
+        Takes up to a few seconds if an orphan does not want to end; done once, at start.
+        """
+        ended: list[Orphan] = []
+        for path in sorted(self._root.glob("*/*.lock")):
+            with self.locked():
+                estate = _take(path)
+            if estate is None:
+                continue
+            entry = _read(path)
+            if entry is not None:
+                ended += end_orphans([Orphan(token=path.stem, **child) for child in entry["children"]])
+            with self.locked():
+                _remove(path)
+                estate.close()
+        return tuple(ended)
+
+    def close(self) -> None:
+        """Leave: our ports and children are nobody's business any more."""
+        with self.locked():
+            _remove(self._folder / f"{self.token}.lock")
+            self._life.close()
+
+    def write(self) -> None:
+        """Tell the others what `leases` holds; call it under the lock, and before a port is let go for a child."""
+        entry = {
+            "pid": os.getpid(),
+            "url": self.url,
+            "leases": {str(port): model for port, model in self.leases.items()},
+            "children": list(self._children.values()),
+        }
+        path = self._folder / f"{self.token}.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(entry), encoding="utf-8")
+        fresh.replace(path)
+
+
+def _read(lock_path: Path) -> dict[str, Any] | None:
+    """Return the entry beside a lock; None for an instance that has not written one yet or is leaving."""
+    with suppress(OSError, ValueError):
+        entry = json.loads(lock_path.with_suffix(".json").read_text(encoding="utf-8"))
+        if isinstance(entry, dict):
+            return entry
+    return None
+
+
+def _is_locked(path: Path) -> bool:
+    lock = _take(path)
+    if lock is not None:
+        lock.close()
+    return lock is None
+
+
+def _take(path: Path) -> FileLock | None:
+    """Take the life lock of an instance; None when it lives (or its file has just gone)."""
+    if not path.exists():
+        return None
+    lock = FileLock(path)
+    if lock.try_acquire():
+        return lock
+    lock.close()
+    return None
+
+
+def _remove(lock_path: Path) -> None:
+    """Remove an instance's files, the lock last, and the folder of its namespace when it was the last one there."""
+    for suffix in (".new", ".json", ".lock"):
+        lock_path.with_suffix(suffix).unlink(missing_ok=True)
+    with suppress(OSError):
+        lock_path.parent.rmdir()
