@@ -1,7 +1,7 @@
 """What must happen to which model when one configuration takes the place of another?
 
-Both are compared model by model after expansion. Only what makes a running process wrong asks for a restart: its command,
-environment, address and how readiness is seen. Everything else is taken over while the process runs.
+Both are compared model by model after expansion. Only what makes a running process wrong asks for a restart: its
+command, environment, address and how readiness is seen. Everything else is taken over while the process runs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from claracore.config.model import Config, ModelConfig
+from claracore.config.routing import GroupConfig
 
 NEEDS_RESTART = ("cmd", "env", "proxy", "transport", "check_endpoint")
 FIXED_AT_START = ("log_to_stdout", "store", "performance")
@@ -47,7 +48,7 @@ def compare(old: Config, new: Config) -> Changes:
     moved = {model_id for model_id in both if _group_rules(old, model_id) != _group_rules(new, model_id)}
     restart = {model_id for model_id in changed if needs_restart(old.models[model_id], new.models[model_id])}
     if old.engine != new.engine:
-        restart |= both
+        restart |= {model_id for model_id in both if "llama-server" in new.models[model_id].cmd}
     soft = (changed | moved) - restart
     return Changes(
         added=frozenset(new.models.keys() - old.models.keys()),
@@ -67,7 +68,7 @@ def needs_restart(old: ModelConfig, new: ModelConfig) -> bool:
 def _group_rules(config: Config, model_id: str) -> tuple[str, bool, bool, bool]:
     """Return what the group means for the model; a range of ports is the port plan's business."""
     name = config.group_of(model_id)
-    group = config.groups[name]
+    group = config.groups.get(name, GroupConfig())
     return name, group.swap, group.exclusive, group.persistent
 
 

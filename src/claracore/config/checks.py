@@ -6,12 +6,19 @@ the aliases collected and every model in exactly one group.
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import Any
 
-from claracore.config.model import DEFAULT_GROUP, Config, ModelConfig
+from claracore.config.check_models import check_model
+from claracore.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
+from claracore.config.model import DEFAULT_GROUP, Config, Hooks, ModelConfig, OnStartup
 from claracore.config.report import Path, Report, nearest, node_at
-from claracore.config.routing import GroupConfig
+from claracore.config.routing import Fifo, GroupConfig, Scheduler, SchedulerSettings
 from claracore.config.tree import Branch
+from claracore.config.typed import LEAST_HEALTH_CHECK_SECONDS
+
+SETTINGS = ("routing", "router", "settings")
 
 
 class Checker:
@@ -26,15 +33,87 @@ class Checker:
 
     def effective(self) -> Config:
         """Return the configuration with what follows from the file as a whole."""
+        self._check_settings()
         self._collect_aliases()
-        changed: dict[str, Any] = {"models": self.models, "groups": self._groups()}
-        return Config.model_construct(**{**self.config.__dict__, **changed})
+        for model in self.models.values():
+            check_model(model, self._error, self._warn)
+        config = self._routed()
+        groups = self._groups(config)
+        self._check_alternatives(config, groups)
+        changed: dict[str, Any] = {"models": self.models, "groups": groups, "hooks": self._hooks()}
+        return Config.model_construct(**{**config.__dict__, **changed})
 
     def _error(self, path: Path, message: str, way_out: str) -> None:
         self._report.error(message, path, node_at(self._root, path), way_out)
 
     def _warn(self, path: Path, message: str, way_out: str) -> None:
         self._report.warn(message, path, node_at(self._root, path), way_out)
+
+    def _check_settings(self) -> None:
+        for index, key in enumerate(self.config.api_keys):
+            if not key or any(letter.isspace() for letter in key):
+                found = "an empty key" if not key else "a key with a space in it"
+                self._error(("apiKeys", index), f"found {found}", "expected a text without spaces")
+        for index, pattern in enumerate(self.config.upstream.ignore_paths):
+            problem = _problem_with_pattern(pattern)
+            if problem:
+                here = ("upstream", "ignorePaths", index)
+                self._error(here, f"{pattern[:60]!r} is no regular expression: {problem}", "correct it")
+        if self.config.health_check_timeout < LEAST_HEALTH_CHECK_SECONDS:
+            message = f"found {self.config.health_check_timeout:g}, raised to {LEAST_HEALTH_CHECK_SECONDS:g}"
+            self._warn(("healthCheckTimeout",), message, "set it in the model to have less")
+
+    def _routed(self) -> Config:
+        """Return the configuration with one router in use, wherever its rules are written."""
+        config = self.config
+        router = config.routing.router
+        if config.groups and config.matrix:
+            self._error(("matrix",), "both groups and matrix are declared", "keep one of them")
+        for key, declared in (("groups", config.groups), ("matrix", config.matrix)):
+            if declared and "router" in config.routing.model_fields_set:
+                self._error((key,), f"both {key} and routing.router are declared", "keep one of them")
+        matrix = config.matrix
+        path: Path = ("matrix",)
+        if router.use == "matrix":
+            matrix, path = router.settings.matrix, (*SETTINGS, "matrix")
+            if matrix is None:
+                self._error(("routing", "router", "use"), "the matrix is in use, but missing", "add settings.matrix")
+        if matrix is not None:
+            check_matrix(matrix, path, self.names, config, self._error)
+        use = "matrix" if matrix is not None else "group"
+        routing = config.routing.model_copy(
+            update={
+                "router": router.model_copy(update={"use": use}),
+                "scheduler": Scheduler(settings=SchedulerSettings(fifo=Fifo(priority=self._priorities()))),
+            }
+        )
+        return config.model_copy(update={"matrix": matrix, "routing": routing})
+
+    def _priorities(self) -> dict[str, int]:
+        result: dict[str, int] = {}
+        for name, priority in self.config.priorities.items():
+            if name in self.names:
+                result[self.names[name]] = priority
+            else:
+                here = ("routing", "scheduler", "settings", "fifo", "priority", name)
+                self._error(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")
+        return result
+
+    def _hooks(self) -> Hooks:
+        preload: list[str] = []
+        for index, name in enumerate(self.config.preload):
+            model_id = self.names.get(name)
+            if model_id is None:
+                here = ("hooks", "on_startup", "preload", index)
+                self._warn(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")
+            elif model_id not in preload:
+                preload.append(model_id)
+        return Hooks(on_startup=OnStartup(preload=tuple(preload)))
+
+    def _check_alternatives(self, config: Config, groups: dict[str, GroupConfig]) -> None:
+        check_peers(config, self.names, self._error)
+        check_profiles(config, self.names, self._error)
+        check_selectors(config, self.names, groups, self._error)
 
     def _collect_aliases(self) -> None:
         """Make `names` complete; report names that two models claim."""
@@ -66,21 +145,33 @@ class Checker:
                 aliases.append(name)
         return model.model_copy(update={"aliases": tuple(aliases)})
 
-    def _groups(self) -> dict[str, GroupConfig]:
+    def _groups(self, config: Config) -> dict[str, GroupConfig]:
         """Return all groups, members resolved to ids, and the default group with the models that are in no other."""
-        top, nested = self.config.groups, self.config.routing.router.settings.groups
-        path: Path = ("groups",) if top else ("routing", "router", "settings", "groups")
+        top, nested = config.groups, config.routing.router.settings.groups
+        path: Path = ("groups",) if top else (*SETTINGS, "groups")
+        if config.routing.router.use == "matrix":
+            top, nested = {}, {}
         placed: dict[str, str] = {}
         groups: dict[str, GroupConfig] = {}
         for name, group in (top or nested).items():
             if name == DEFAULT_GROUP:
                 self._warn((*path, name), "the default group is ClaraCore's own; this one is ignored", "rename it")
                 continue
+            self._check_range(group, (*path, name))
             members = self._members(group, name, placed, (*path, name, "members"))
             groups[name] = group.model_copy(update={"name": name, "members": members})
         rest = tuple(model_id for model_id in self.models if model_id not in placed)
         groups[DEFAULT_GROUP] = GroupConfig(name=DEFAULT_GROUP, members=rest)
         return groups
+
+    def _check_range(self, group: GroupConfig, path: Path) -> None:
+        if group.end_port is None:
+            return
+        if group.start_port is None:
+            self._error((*path, "endPort"), "the group has an endPort but no startPort", "add startPort")
+        elif group.end_port < group.start_port:
+            found = f"found {group.end_port}, which is below startPort {group.start_port}"
+            self._error((*path, "endPort"), found, f"expected at least {group.start_port}")
 
     def _members(self, group: GroupConfig, name: str, placed: dict[str, str], path: Path) -> tuple[str, ...]:
         members: list[str] = []
@@ -97,3 +188,14 @@ class Checker:
                 placed[model_id] = name
                 members.append(model_id)
         return tuple(members)
+
+
+def _problem_with_pattern(pattern: str) -> str:
+    """Return why `pattern` is no regular expression, or an empty text."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return str(error)
+    return ""

@@ -183,6 +183,11 @@ def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
         if data["logLevel"] != lowered:
             message = f"found {str(level)[:40]!r}, taken as {data['logLevel']}"
             report.warn(message, ("logLevel",), node_at(root, ("logLevel",)), f"use one of {', '.join(LOG_LEVELS)}")
+    if data.get("unloadTimeout") in {0, "0"}:
+        del data["unloadTimeout"]
+    upstream: Any = data.get("upstream")
+    if isinstance(upstream, dict) and upstream.get("ignorePaths") == []:
+        del upstream["ignorePaths"]
     for name, profile in list(data["profiles"].items()) if isinstance(data.get("profiles"), dict) else []:
         if isinstance(profile, list):
             del data["profiles"][name]
@@ -221,11 +226,15 @@ def _inherit(data: dict[str, Any], head: Config) -> None:
     if data.get("ttl") in {None, -1, "-1"}:
         data["ttl"] = head.global_ttl
     if data.get("unloadTimeout") in {None, 0, "0"}:
-        data["unloadTimeout"] = head.unload_timeout or 10.0
+        data["unloadTimeout"] = head.unload_timeout
     if data.get("healthCheckTimeout") is None:
         data["healthCheckTimeout"] = max(head.health_check_timeout, LEAST_HEALTH_CHECK_SECONDS)
     if data.get("sendLoadingState") is None:
         data["sendLoadingState"] = head.send_loading_state
+
+    path = data.get("checkEndpoint")
+    if isinstance(path, str) and path != "none" and not path.startswith("/"):
+        data["checkEndpoint"] = f"/{path}"
 
 
 def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Scope, path: Path) -> None:

@@ -1,0 +1,123 @@
+"""Do matrix, profiles, selectors and peers fit the models?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from claracore.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
+from claracore.config.model import Config
+from claracore.config.report import Path, nearest
+from claracore.config.routing import GroupConfig, Matrix
+
+Say = Callable[[Path, str, str], None]
+VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
+NAME_IT = "use the id of a model"
+
+
+def check_matrix(matrix: Matrix, path: Path, names: Mapping[str, str], config: Config, error: Say) -> None:
+    """Report variables, costs and sets that name no model, and expressions that cannot be read."""
+    for name, model_id in matrix.variables.items():
+        here = (*path, "vars", name)
+        if not VARIABLE.fullmatch(name):
+            error(here, f"{name[:80]!r} cannot be a variable", "use letters, digits, dot and dash, at most 32")
+        if model_id not in config.models:
+            real = names.get(model_id)
+            message = f"there is no model {model_id!r}" if real is None else f"{model_id!r} is an alias"
+            error(here, message, nearest(model_id, config.models) if real is None else f"write {real!r}")
+    for name, cost in matrix.evict_costs.items():
+        if name not in matrix.variables and name not in config.models:
+            way_out = nearest(name, [*matrix.variables, *config.models]) or NAME_IT
+            error((*path, "evict_costs", name), f"{name!r} is neither in vars nor a model id", way_out)
+        if cost <= 0:
+            error((*path, "evict_costs", name), f"found {cost}", "expected at least 1")
+    if not matrix.sets:
+        error(path, "the matrix has no sets", "add lines such as `chat: a & b` under `sets`")
+    for name, result in read_sets(matrix.sets, matrix.variables, config.models).items():
+        if isinstance(result, BadExpression):
+            error((*path, "sets", name), str(result), "write e.g. `a & (b | c)`")
+
+
+def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
+    """Report peers without address or models, and names that are taken."""
+    for peer_id, peer in config.peers.items():
+        path: Path = ("peers", peer_id)
+        if not peer.proxy:
+            error((*path, "proxy"), "found nothing", "expected the base URL of the peer, e.g. http://10.0.0.2:5800")
+        if not peer.models:
+            error((*path, "models"), "found no models", "expected at least one")
+        for index, model in enumerate(peer.models):
+            if f"{peer_id}/{model}" in names:
+                error((*path, "models", index), f"{peer_id}/{model} already names a model here", "rename the peer")
+
+
+def peer_names(config: Config) -> set[str]:
+    """Return the names under which models of peers can be called: `peer/model`, and `model` if only one has it."""
+    bare = Counter(model for peer in config.peers.values() for model in set(peer.models))
+    full = {f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models}
+    return full | {model for model, count in bare.items() if count == 1}
+
+
+def check_profiles(config: Config, names: Mapping[str, str], error: Say) -> None:
+    """Report profiles without pins and pins to what does not exist."""
+    known = {*names, *config.selectors, *peer_names(config)}
+    for name, profile in config.profiles.items():
+        if not profile.pins:
+            error(("profiles", name), "the profile has no pins", "add lines such as `gpt-4: my-model` under `pins`")
+        for pin, target in profile.pins.items():
+            if target and target not in known:
+                way_out = nearest(target, known) or "name a model, alias, peer model or selector"
+                error(("profiles", name, "pins", pin), f"there is no model {target!r}", way_out)
+
+
+def check_selectors(config: Config, names: Mapping[str, str], groups: Mapping[str, GroupConfig], error: Say) -> None:
+    """Report selectors that hide a name, and targets that do not exist or cannot work with the strategy."""
+    peers = peer_names(config)
+    for name, selector in config.selectors.items():
+        path: Path = ("selectors", name)
+        if name in names or name in peers:
+            error(path, f"{name!r} already names a model", "choose another name")
+        if not selector.targets:
+            error((*path, "targets"), "found no targets", "expected at least one model")
+        for index, target in enumerate(selector.targets):
+            here = (*path, "targets", index)
+            if target in config.selectors:
+                error(here, f"{target!r} is a selector itself", NAME_IT)
+            elif target not in names and target not in peers:
+                error(here, f"there is no model {target!r}", nearest(target, {*names, *peers}) or NAME_IT)
+            elif target in selector.targets[:index]:
+                error(here, f"{target!r} is here twice", "keep one")
+            elif selector.strategy == "warm" and target not in names:
+                error(here, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
+        local = [names[target] for target in selector.targets if target in names]
+        if selector.strategy == "spillover" and len(set(local)) > 1 and not _may_run_together(local, config, groups):
+            message = "the local targets of spillover can never run together"
+            error((*path, "targets"), message, "put them in one group with swap: false, or in one set of the matrix")
+
+
+def _may_run_together(model_ids: list[str], config: Config, groups: Mapping[str, GroupConfig]) -> bool:
+    if config.matrix is not None and config.routing.router.use == "matrix":
+        sets = read_sets(config.matrix.sets, config.matrix.variables, config.models)
+        wanted = set(model_ids)
+        return any(wanted <= _models_in(found) for found in sets.values() if not isinstance(found, BadExpression))
+    homes = {name for name, group in groups.items() for member in group.members if member in model_ids}
+    return len(homes) == 1 and not groups[homes.pop()].swap
+
+
+def _models_in(expression: Expression) -> set[str]:
+    """Return every model that the expression names; alternatives count as one set, as the router treats them."""
+    seen: set[int] = set()
+    found: set[str] = set()
+    waiting: list[Expression] = [expression]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        match part:
+            case One(model_id):
+                found.add(model_id)
+            case Together(parts) | Either(parts):
+                waiting += parts
+    return found
