@@ -41,6 +41,7 @@ VALUES_KEPT: Final = 1024
 """Arrays of at most so many numbers (per-layer settings) or `TEXTS_KEPT` strings (tags, labels) are decoded."""
 TEXTS_KEPT: Final = 64
 SAMPLE: Final = 256
+MAX_SEEN: Final = 512
 DEFAULT_ALIGNMENT: Final = 32
 
 
@@ -116,6 +117,8 @@ class SeenArrays:
 
     def remember(self, key: str, count: int, seen: _Seen) -> None:
         """Remember an array that was walked; keeps the latest few of each key and count."""
+        if len(self._seen) >= MAX_SEEN:
+            self._seen.pop(next(iter(self._seen)))
         entries = self._seen.setdefault((key, count), [])
         entries.append(seen)
         del entries[:-8]
@@ -130,20 +133,6 @@ def read_header(stream: BinaryIO, *, size: int, seen: SeenArrays | None = None) 
         return _HeaderReader(stream, size, seen).read()
     except (struct.error, UnicodeDecodeError, OverflowError, IndexError) as error:
         raise GGUFError(f"malformed GGUF header: {error}") from error
-
-
-def read_strings(stream: BinaryIO, header: Header, array: Array) -> list[bytes]:
-    """Read the strings of a long array that `read_header` skipped. Raises `GGUFError`."""
-    if array.element is not ValueType.STRING:
-        raise GGUFError(f"an array of {array.element.name} has no strings")
-    reader = Window(stream, header.file_size)
-    reader.jump(array.offset)
-    length = struct.Struct(f"{_order_mark(header.byte_order)}Q")
-    return [reader.take(length.unpack(reader.take(8))[0]) for _ in range(array.count)]
-
-
-def _order_mark(byte_order: Literal["little", "big"]) -> str:
-    return "<" if byte_order == "little" else ">"
 
 
 class _HeaderReader(Window):

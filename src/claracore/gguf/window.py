@@ -22,6 +22,7 @@ class Window:
 
     @property
     def position(self) -> int:
+        """Where the next byte to be read stands in the file."""
         return self.start + self.at
 
     def need(self, count: int) -> None:
@@ -42,12 +43,14 @@ class Window:
         self.buffer, self.start, self.at = buffer, position, 0
 
     def take(self, count: int) -> bytes:
+        """Read `count` bytes."""
         self.need(count)
         begin = self.at
         self.at = begin + count
         return self.buffer[begin : begin + count]
 
     def skip(self, count: int) -> None:
+        """Go forward without reading; never past the end of the file."""
         if count < 0 or self.position + count > self.size:
             raise HeaderTruncated(f"{count} bytes are to be skipped at {self.position}, but the file has {self.size}")
         self.at += count
@@ -55,6 +58,7 @@ class Window:
             self.jump(self.position)
 
     def jump(self, position: int) -> None:
+        """Go to any position of the file."""
         if self.start <= position <= self.start + len(self.buffer):
             self.at = position - self.start
         else:

@@ -1,0 +1,88 @@
+"""What is in this file, and if it cannot be served, why?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from claracore.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
+from claracore.gguf.facts import facts_of
+from claracore.gguf.header import Header, SeenArrays, read_header
+from claracore.gguf.model import Kind, ModelFacts
+from claracore.library.walk import Candidate, Stamp
+
+NOT_SERVED: Final[dict[Kind, str]] = {
+    Kind.LORA: "a LoRA adapter, not a model: use it with --lora in the command of its base model",
+    Kind.CONTROL_VECTOR: "a control vector, not a model: use it with --control-vector",
+    Kind.IMATRIX: "an importance matrix for quantizing, not a model",
+    Kind.VOCAB_ONLY: "a vocabulary without weights",
+    Kind.IMAGE: "an image or video model, which llama-server cannot serve",
+    Kind.AUDIO: "a speech model, which llama-server cannot serve",
+    Kind.OTHER: "not a language model that llama-server can serve",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a candidate gave: facts, a problem, or both (recognised, but not to be served)."""
+
+    facts: ModelFacts | None
+    problem: str | None
+
+
+def read(candidate: Candidate, seen: SeenArrays) -> Reading:
+    """Read the headers of a candidate's files."""
+    if candidate.missing:
+        names = ", ".join(candidate.missing)
+        return Reading(None, f"{'shards are' if len(candidate.missing) > 1 else 'a shard is'} missing: {names}")
+    headers: list[Header] = []
+    problems: list[str] = []
+    for path, stamp in zip(candidate.paths, candidate.stamps, strict=True):
+        header, problem = _read_file(path, stamp, seen)
+        if header is not None:
+            headers.append(header)
+        if problem is not None:
+            problems.append(f"{Path(path).name}: {problem}" if len(candidate.paths) > 1 else problem)
+    if problems or not headers:
+        return Reading(None, "; ".join(problems))
+    problem = _shards_disagree(candidate, headers)
+    facts = facts_of(headers[0], *headers[1:])
+    return Reading(facts, problem or NOT_SERVED.get(facts.kind))
+
+
+def _read_file(path: str, stamp: Stamp, seen: SeenArrays) -> tuple[Header | None, str | None]:
+    if stamp.size == 0:
+        return None, "an empty file"
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - hot
+            header = read_header(stream, size=stamp.size, seen=seen)  # type: ignore[arg-type]
+    except NotGGUF:
+        return None, "not a GGUF file in spite of its name"
+    except HeaderTruncated as error:
+        return None, f"truncated inside its header, as an unfinished download is ({error})"
+    except GGUFError as error:
+        return None, f"a damaged GGUF file: {error}"
+    except OSError as error:
+        return None, f"cannot be read: {error.strerror}"
+    if header.missing_bytes:
+        return None, f"truncated: {header.missing_bytes:,} bytes are missing at its end, as in an unfinished download"
+    return header, None
+
+
+def _shards_disagree(candidate: Candidate, headers: list[Header]) -> str | None:
+    """Return what is wrong with how the shards describe themselves."""
+    counts = [header.metadata.get("split.count", 0) for header in headers]
+    if len(headers) == 1 and candidate.shards_expected == 1:
+        count = counts[0]
+        if isinstance(count, int) and count > 1:
+            number = headers[0].metadata.get("split.no", 0)
+            return f"shard {number + 1 if isinstance(number, int) else '?'} of {count} under another name"
+        return None
+    for number, (header, count) in enumerate(zip(headers, counts, strict=True)):
+        if count != candidate.shards_expected or header.metadata.get("split.no", 0) != number:
+            name = Path(candidate.paths[number]).name
+            return f"{name} is not shard {number + 1} of {candidate.shards_expected} by its own account"
+    promised = headers[0].metadata.get("split.tensors.count")
+    there = sum(len(header.tensors) for header in headers)
+    return None if promised in {None, there} else f"the shards have {there} tensors, but {promised} were promised"

@@ -1,0 +1,143 @@
+"""Which models do these folders hold?
+
+Finds files (`walk`), reads headers or remembers them (`read`, `cache`), names models (`gguf.names`), pairs projectors
+(`projectors`). What is found but not served is in `Library.left_out` with the reason. The result depends only on the
+files (and on ids given before): same folders, same library, same order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from claracore.gguf.header import SeenArrays
+from claracore.gguf.model import Kind, ModelFacts
+from claracore.gguf.names import Naming, aliases_of, naming_of, unique_ids
+from claracore.library.cache import ReadingCache
+from claracore.library.model import LeftOut, Library, LibraryModel, Projector
+from claracore.library.projectors import Speaker, pair
+from claracore.library.read import read
+from claracore.library.walk import Candidate, walk
+
+Progress = Callable[[int, int, Path], None]
+"""Called with (number of models looked at, number of all, path of this one)."""
+
+
+def scan(
+    folders: Sequence[Path],
+    *,
+    cache: ReadingCache | None = None,
+    on_progress: Progress | None = None,
+    missing_ok: bool = False,
+) -> Library:
+    """Scan the folders recursively.
+
+    Blocking; run it in a thread from async code. Raises `FolderMissing` for a folder that does not exist, unless
+    `missing_ok`.
+    """
+    cache = cache if cache is not None else ReadingCache()
+    found = walk(folders, missing_ok=missing_ok)
+    readings = _read_all(found.candidates, cache, on_progress)
+    left_out = [*found.left_out]
+    models: list[tuple[Candidate, ModelFacts]] = []
+    projectors: list[Projector] = []
+    first_path: dict[tuple[int, int], str] = {}
+    for candidate, (facts, problem) in zip(found.candidates, readings, strict=True):
+        path = candidate.paths[0]
+        identity = (candidate.stamps[0].device, candidate.stamps[0].inode)
+        if facts is None or problem is not None:
+            left_out.append(LeftOut(Path(path), problem or "cannot be read"))
+        elif first_path.setdefault(identity, path) != path:
+            left_out.append(LeftOut(Path(path), f"the same file as {first_path[identity]}"))
+        elif facts.kind is Kind.MMPROJ:
+            projectors.append(Projector(Path(path), facts))
+        else:
+            models.append((candidate, facts))
+    library = _assemble(models, projectors, left_out, cache)
+    tops = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH100, PTH111 - as walk does
+    cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
+    cache.save()
+    return library
+
+
+def _read_all(
+    candidates: Sequence[Candidate], cache: ReadingCache, on_progress: Progress | None
+) -> list[tuple[ModelFacts | None, str | None]]:
+    seen = SeenArrays()
+    results: list[tuple[ModelFacts | None, str | None]] = []
+    for number, candidate in enumerate(candidates, start=1):
+        reading = cache.get(candidate)
+        if reading is None:
+            reading = read(candidate, seen)
+            cache.put(candidate, reading)
+        results.append((reading.facts, reading.problem))
+        if on_progress is not None:
+            on_progress(number, len(candidates), Path(candidate.paths[0]))
+    return results
+
+
+def _assemble(
+    models: Sequence[tuple[Candidate, ModelFacts]],
+    projectors: Sequence[Projector],
+    left_out: list[LeftOut],
+    cache: ReadingCache,
+) -> Library:
+    """Give ids, aliases and projectors to the models."""
+    namings = {candidate.paths[0]: naming_of(PurePath(candidate.paths[0]), facts) for candidate, facts in models}
+    ids = unique_ids(list(namings.items()), cache.ids())
+    cache.keep_ids(ids)
+    aliases = aliases_of({ids[path]: naming for path, naming in namings.items()})
+    speakers = [
+        Speaker(candidate.paths[0], str(Path(candidate.paths[0]).parent), namings[candidate.paths[0]].base, facts)
+        for candidate, facts in models
+    ]
+    paired = pair(speakers, projectors)
+    built = [
+        _model(candidate, facts, namings[path], ids[path], aliases[ids[path]], paired.get(path))
+        for candidate, facts in models
+        for path in (candidate.paths[0],)
+    ]
+    left_out.extend(_unpaired(projectors, paired.values()))
+    return Library(
+        tuple(sorted(built, key=lambda model: model.id)),
+        tuple(sorted(left_out, key=lambda left: (left.path, left.reason))),
+    )
+
+
+def _model(
+    candidate: Candidate,
+    facts: ModelFacts,
+    naming: Naming,
+    model_id: str,
+    aliases: tuple[str, ...],
+    projector: Projector | None,
+) -> LibraryModel:
+    kind = facts.kind
+    if kind in {Kind.CHAT, Kind.BASE} and "draft" in naming.base.split("-"):
+        kind = Kind.DRAFT
+    elif kind in {Kind.CHAT, Kind.BASE} and projector is not None and projector.facts.vision:
+        kind = Kind.VISION
+    return LibraryModel(
+        id=model_id,
+        paths=tuple(Path(path) for path in candidate.paths),
+        facts=facts if kind is facts.kind else replace(facts, kind=kind),
+        kind=kind,
+        quantization=naming.quantization,
+        name=naming.name,
+        description=naming.description,
+        aliases=aliases,
+        projector=projector,
+    )
+
+
+def _unpaired(projectors: Sequence[Projector], paired: Iterable[Projector]) -> list[LeftOut]:
+    used = {projector.path for projector in paired}
+    return [
+        LeftOut(projector.path, "a projector (mmproj): no model in its folder that it certainly belongs to")
+        if not used
+        else LeftOut(projector.path, "a projector (mmproj) that no model uses: none fits, or a better one is there")
+        for projector in projectors
+        if projector.path not in used
+    ]

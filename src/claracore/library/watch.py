@@ -1,0 +1,157 @@
+"""Which models appear and vanish while we run?
+
+The kernel tells what was touched (watchfiles); a touched file is looked at when it has been quiet for `QUIET_SECONDS`, so
+that a file whose space was reserved in advance is not announced half-written, while a finished one is announced well
+within 2 s of its last byte. Every `SWEEP_SECONDS` the folders are scanned anyway: network drives tell nothing. A scan
+with a warm cache costs milliseconds and runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import watchfiles
+
+from claracore.library.cache import ReadingCache
+from claracore.library.model import Library, LibraryModel
+from claracore.library.scan import scan
+
+QUIET_SECONDS: Final = 0.8
+SWEEP_SECONDS: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryChange:
+    """What is different since the last time."""
+
+    library: Library
+    appeared: tuple[LibraryModel, ...]
+    changed: tuple[LibraryModel, ...]
+    """The same id, but other contents, another path or another projector."""
+    vanished: tuple[LibraryModel, ...]
+
+
+def compare(old: Library, new: Library) -> LibraryChange | None:
+    """Return the difference between two libraries; None when there is none."""
+    before = {model.id: model for model in old.models}
+    after = {model.id: model for model in new.models}
+    appeared = tuple(model for model in new.models if model.id not in before)
+    changed = tuple(model for model in new.models if model.id in before and before[model.id] != model)
+    vanished = tuple(model for model in old.models if model.id not in after)
+    if not (appeared or changed or vanished or old.left_out != new.left_out):
+        return None
+    return LibraryChange(new, appeared, changed, vanished)
+
+
+class Quiet:
+    """Which files have been touched too lately to be looked at? Pure: time is an argument."""
+
+    def __init__(self, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._quiet_seconds = quiet_seconds
+        self._until: dict[Path, float] = {}
+
+    def touched(self, path: Path, now: float) -> None:
+        """Note that a file was written to."""
+        self._until[path] = now + self._quiet_seconds
+
+    def gone(self, path: Path, now: float) -> None:
+        """Note that a file was removed: nothing to wait for."""
+        self._until[path] = now
+
+    def busy(self, now: float) -> frozenset[Path]:
+        """Return the files that are still being written, and forget the others."""
+        self._until = {path: until for path, until in self._until.items() if until > now}
+        return frozenset(self._until)
+
+    def next_look(self) -> float | None:
+        """Return when it is worth looking again; None when nothing was touched."""
+        return min(self._until.values(), default=None)
+
+
+def without_busy(new: Library, old: Library, busy: frozenset[Path]) -> Library:
+    """Return `new`, where models with files that are being written stay as they were in `old` (or stay away)."""
+    before = {model.id: model for model in old.models}
+    kept: list[LibraryModel] = []
+    for model in new.models:
+        if not busy.intersection(files_of(model)):
+            kept.append(model)
+        elif model.id in before:
+            kept.append(before[model.id])
+    return Library(tuple(kept), new.left_out)
+
+
+def files_of(model: LibraryModel) -> Iterable[Path]:
+    """Return all files of a model, its projector included."""
+    return (*model.paths, model.projector.path) if model.projector else model.paths
+
+
+async def watch(
+    folders: Sequence[Path], *, library: Library, cache: ReadingCache, stop: asyncio.Event
+) -> AsyncIterator[LibraryChange]:
+    """Yield a change whenever the models in `folders` differ from `library` (what the caller already knows).
+
+    Ends when `stop` is set. Folders that do not exist are watched for at every sweep.
+    """
+    clock = asyncio.get_running_loop().time
+    quiet = Quiet()
+    woken = asyncio.Event()
+    listener = asyncio.create_task(_listen(folders, quiet, woken, stop, clock), name="library watch: listen")
+    try:
+        while not stop.is_set():
+            change = compare(library, await _look(folders, library, cache, quiet.busy(clock())))
+            if change is not None:
+                library = change.library
+                yield change
+            await _next_look(quiet, woken, clock)
+    finally:
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+
+
+async def _look(folders: Sequence[Path], old: Library, cache: ReadingCache, busy: frozenset[Path]) -> Library:
+    new = await asyncio.to_thread(scan, folders, cache=cache, missing_ok=True)
+    return without_busy(new, old, busy)
+
+
+async def _next_look(quiet: Quiet, woken: asyncio.Event, clock: Callable[[], float]) -> None:
+    """Wait until a file has become quiet, or a sweep is due."""
+    sweep = clock() + SWEEP_SECONDS
+    while True:
+        woken.clear()
+        due = quiet.next_look()
+        due = sweep if due is None else min(due, sweep)
+        if due <= clock():
+            return
+        try:
+            async with asyncio.timeout_at(due):
+                await woken.wait()
+        except TimeoutError:
+            return
+
+
+async def _listen(
+    folders: Sequence[Path], quiet: Quiet, woken: asyncio.Event, stop: asyncio.Event, clock: Callable[[], float]
+) -> None:
+    """Note what the kernel says was touched, for as long as there is something to listen to."""
+    while not stop.is_set():
+        there = [folder for folder in folders if folder.exists()]
+        try:
+            async for changes in watchfiles.awatch(
+                *there, watch_filter=None, debounce=200, step=50, stop_event=stop, recursive=True
+            ):
+                for kind, name in changes:
+                    note = quiet.gone if kind is watchfiles.Change.deleted else quiet.touched
+                    note(Path(name), clock())
+                woken.set()
+        except OSError as error:
+            _log.warning("cannot watch the model folders (%s); looking every %g s instead", error, SWEEP_SECONDS)
+        woken.set()
+        if not stop.is_set():
+            await asyncio.sleep(SWEEP_SECONDS)
