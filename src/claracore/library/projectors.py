@@ -32,13 +32,13 @@ class Speaker(NamedTuple):
     facts: ModelFacts
 
 
-def pair(speakers: Sequence[Speaker], projectors: Iterable[Projector]) -> Mapping[str, Projector]:
-    """Return the projector for each model's `key` that has one."""
+def pair(speakers: Sequence[Speaker], projectors: Iterable[Projector]) -> Mapping[str, Sequence[Projector]]:
+    """Return for each model's `key` the projectors that fit it, if any, the best first."""
     paired: dict[str, list[Projector]] = {}
     for projector in projectors:
         for speaker in _owners(projector, speakers):
             paired.setdefault(speaker.key, []).append(projector)
-    return {key: min(choices, key=_preference) for key, choices in paired.items()}
+    return {key: sorted(choices, key=_preference) for key, choices in paired.items()}
 
 
 def _owners(projector: Projector, speakers: Sequence[Speaker]) -> list[Speaker]:

@@ -29,6 +29,8 @@ class Reading:
 
     facts: ModelFacts | None
     problem: str | None
+    passing: bool = False
+    """The disk refused: not to be remembered, since size and mtime do not change when it is mended."""
 
 
 def read(candidate: Candidate, seen: SeenArrays) -> Reading:
@@ -38,36 +40,40 @@ def read(candidate: Candidate, seen: SeenArrays) -> Reading:
         return Reading(None, f"{'shards are' if len(candidate.missing) > 1 else 'a shard is'} missing: {names}")
     headers: list[Header] = []
     problems: list[str] = []
+    passing = False
     for path, stamp in zip(candidate.paths, candidate.stamps, strict=True):
-        header, problem = _read_file(path, stamp, seen)
-        if header is not None:
-            headers.append(header)
-        if problem is not None:
+        try:
+            headers.append(_read_file(path, stamp, seen))
+        except (UnusableFile, OSError) as error:
+            problem = str(error) if isinstance(error, UnusableFile) else f"cannot be read: {error.strerror}"
+            passing = passing or isinstance(error, OSError)
             problems.append(f"{Path(path).name}: {problem}" if len(candidate.paths) > 1 else problem)
-    if problems or not headers:
-        return Reading(None, "; ".join(problems))
-    problem = _shards_disagree(candidate, headers)
+    if problems:
+        return Reading(None, "; ".join(problems), passing)
     facts = facts_of(headers[0], *headers[1:])
-    return Reading(facts, problem or NOT_SERVED.get(facts.kind))
+    return Reading(facts, _shards_disagree(candidate, headers) or NOT_SERVED.get(facts.kind))
 
 
-def _read_file(path: str, stamp: Stamp, seen: SeenArrays) -> tuple[Header | None, str | None]:
+class UnusableFile(Exception):
+    """Why a file cannot be served, in words for its owner."""
+
+
+def _read_file(path: str, stamp: Stamp, seen: SeenArrays) -> Header:
+    """Read one header. Raises `UnusableFile` or `OSError`."""
     if stamp.size == 0:
-        return None, "an empty file"
+        raise UnusableFile("an empty file")
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - hot
-            header = read_header(stream, size=stamp.size, seen=seen)  # type: ignore[arg-type]
-    except NotGGUF:
-        return None, "not a GGUF file in spite of its name"
+            header = read_header(stream, size=stamp.size, seen=seen)
+    except NotGGUF as error:
+        raise UnusableFile("not a GGUF file in spite of its name") from error
     except HeaderTruncated as error:
-        return None, f"truncated inside its header, as an unfinished download is ({error})"
+        raise UnusableFile(f"truncated inside its header, like an unfinished download ({error})") from error
     except GGUFError as error:
-        return None, f"a damaged GGUF file: {error}"
-    except OSError as error:
-        return None, f"cannot be read: {error.strerror}"
+        raise UnusableFile(f"a damaged GGUF file: {error}") from error
     if header.missing_bytes:
-        return None, f"truncated: {header.missing_bytes:,} bytes are missing at its end, as in an unfinished download"
-    return header, None
+        raise UnusableFile(f"truncated: {header.missing_bytes:,} bytes are missing at its end, as in a download")
+    return header
 
 
 def _shards_disagree(candidate: Candidate, headers: list[Header]) -> str | None:

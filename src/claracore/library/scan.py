@@ -8,7 +8,7 @@ files (and on ids given before): same folders, same library, same order.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -71,7 +71,8 @@ def _read_all(
         reading = cache.get(candidate)
         if reading is None:
             reading = read(candidate, seen)
-            cache.put(candidate, reading)
+            if not reading.passing:
+                cache.put(candidate, reading)
         results.append((reading.facts, reading.problem))
         if on_progress is not None:
             on_progress(number, len(candidates), Path(candidate.paths[0]))
@@ -95,7 +96,14 @@ def _assemble(
     ]
     paired = pair(speakers, projectors)
     built = [
-        _model(candidate, facts, namings[path], ids[path], aliases[ids[path]], paired.get(path))
+        _model(
+            candidate,
+            facts,
+            naming=namings[path],
+            model_id=ids[path],
+            aliases=aliases[ids[path]],
+            projector=next(iter(paired.get(path, ())), None),
+        )
         for candidate, facts in models
         for path in (candidate.paths[0],)
     ]
@@ -109,6 +117,7 @@ def _assemble(
 def _model(
     candidate: Candidate,
     facts: ModelFacts,
+    *,
     naming: Naming,
     model_id: str,
     aliases: tuple[str, ...],
@@ -132,12 +141,14 @@ def _model(
     )
 
 
-def _unpaired(projectors: Sequence[Projector], paired: Iterable[Projector]) -> list[LeftOut]:
-    used = {projector.path for projector in paired}
-    return [
-        LeftOut(projector.path, "a projector (mmproj): no model in its folder that it certainly belongs to")
-        if not used
-        else LeftOut(projector.path, "a projector (mmproj) that no model uses: none fits, or a better one is there")
-        for projector in projectors
-        if projector.path not in used
-    ]
+def _unpaired(projectors: Sequence[Projector], paired: Collection[Sequence[Projector]]) -> Iterable[LeftOut]:
+    chosen = {choices[0].path for choices in paired}
+    better = {other.path: choices[0].path for choices in paired for other in choices[1:]}
+    for projector in projectors:
+        if projector.path in chosen:
+            continue
+        if projector.path in better:
+            reason = f"a projector (mmproj) whose models use {better[projector.path].name} instead"
+        else:
+            reason = "a projector (mmproj), but no model near it that it certainly belongs to"
+        yield LeftOut(projector.path, reason)

@@ -1,14 +1,15 @@
 """Which models appear and vanish while we run?
 
-The kernel tells what was touched (watchfiles); a touched file is looked at when it has been quiet for `QUIET_SECONDS`, so
-that a file whose space was reserved in advance is not announced half-written, while a finished one is announced well
-within 2 s of its last byte. Every `SWEEP_SECONDS` the folders are scanned anyway: network drives tell nothing. A scan
+The kernel tells what was touched (watchfiles); a touched file is looked at when it has been quiet for `QUIET_SECONDS`,
+so that a file whose space was reserved in advance is not announced half-written, while a finished one is announced
+well within 2 s of its last byte. Every `SWEEP_SECONDS` the folders are scanned anyway: network drives tell nothing. A scan
 with a warm cache costs milliseconds and runs in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ async def watch(
             if change is not None:
                 library = change.library
                 yield change
-            await _next_look(quiet, woken, clock)
+            await _next_look(quiet, woken, stop, clock)
     finally:
         listener.cancel()
         await asyncio.gather(listener, return_exceptions=True)
@@ -120,10 +121,10 @@ async def _look(folders: Sequence[Path], old: Library, cache: ReadingCache, busy
     return without_busy(new, old, busy)
 
 
-async def _next_look(quiet: Quiet, woken: asyncio.Event, clock: Callable[[], float]) -> None:
-    """Wait until a file has become quiet, or a sweep is due."""
+async def _next_look(quiet: Quiet, woken: asyncio.Event, stop: asyncio.Event, clock: Callable[[], float]) -> None:
+    """Wait until a file has become quiet, or a sweep is due, or `stop`."""
     sweep = clock() + SWEEP_SECONDS
-    while True:
+    while not stop.is_set():
         woken.clear()
         due = quiet.next_look()
         due = sweep if due is None else min(due, sweep)
@@ -143,15 +144,23 @@ async def _listen(
     while not stop.is_set():
         there = [folder for folder in folders if folder.exists()]
         try:
-            async for changes in watchfiles.awatch(
-                *there, watch_filter=None, debounce=200, step=50, stop_event=stop, recursive=True
-            ):
+            async for changes in _touches(there, stop):
                 for kind, name in changes:
                     note = quiet.gone if kind is watchfiles.Change.deleted else quiet.touched
                     note(Path(name), clock())
                 woken.set()
         except OSError as error:
             _log.warning("cannot watch the model folders (%s); looking every %g s instead", error, SWEEP_SECONDS)
-        woken.set()
-        if not stop.is_set():
-            await asyncio.sleep(SWEEP_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SWEEP_SECONDS):
+                await stop.wait()
+    woken.set()
+
+
+async def _touches(folders: Sequence[Path], stop: asyncio.Event) -> AsyncIterator[set[tuple[watchfiles.Change, str]]]:
+    """Yield what was touched, at most 0.2 s late; end at `stop`, or at once when there is nothing to watch."""
+    if folders:
+        async for changes in watchfiles.awatch(
+            *folders, watch_filter=None, debounce=200, step=50, stop_event=stop, ignore_permission_denied=True
+        ):
+            yield changes
