@@ -56,6 +56,8 @@ class PortPlan:
     assignment: Mapping[str, int] = field(default_factory=dict)
     fixed: Mapping[str, int] = field(default_factory=dict)
     reserved: frozenset[int] = frozenset()
+    external: frozenset[str] = frozenset()
+    """Models that only point at a server which somebody else runs: we start nothing and verify nobody."""
     containers: frozenset[str] = frozenset()
     """Models whose command runs a container: a runtime binds their port, not our child (kernel fact 11)."""
     findings: tuple[Finding, ...] = ()

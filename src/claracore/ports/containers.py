@@ -1,0 +1,105 @@
+"""Does a command run a container, and which ports of this host does it publish?
+
+A container started by `docker run -p 9000:8080` is no descendant of ours and its port is bound by the runtime, so its
+owner cannot be checked the usual way (PORTS.md, kernel fact 11). Recognition only; the check is `owner.verify`.
+Options as in docker-run(1) and podman-run(1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from claracore.config.command import split
+
+RUNTIMES = frozenset({"docker", "podman", "nerdctl", "finch"})
+SHELLS = frozenset({"sh", "bash", "zsh", "dash"})
+PUBLISH = re.compile(r"(?:(?:\[[0-9a-fA-F:]*\]|[0-9.]*):)?(\d+)(?:-(\d+))?:\d+(?:-\d+)?(?:/tcp)?")
+"""`-p [address:]port[-port]:port[-port][/tcp]`; without a host port the runtime chooses one; udp is another space."""
+
+PROXIES = frozenset(
+    {
+        "docker-proxy",
+        "rootlessport",
+        "rootlesskit",
+        "slirp4netns",
+        "pasta",
+        "pasta.avx2",
+        "conmon",
+        "netavark",
+        "gvproxy",
+        "vpnkit",
+        "com.docker.backend",
+        "com.docker.vpnkit",
+        "OrbStack Helper",
+        "dockerd",
+        "containerd",
+        "containerd-shim",
+        "wslrelay.exe",
+    }
+)
+"""Processes that listen for a container: Docker's userland proxy, rootless port drivers, the desktop products."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A command that runs a container: the runtime, the host ports it publishes, whether it has the host's network."""
+
+    runtime: str
+    published: tuple[int, ...] = ()
+    host_network: bool = False
+
+
+def container_of(argv: Sequence[str]) -> Container | None:
+    """Return what container a command line runs; None when it runs none.
+
+    The runtime may stand behind `sudo`, `env A=B` and the like, or inside `sh -c "..."`.
+    """
+    if len(argv) > 2 and PurePath(argv[0]).name in SHELLS and argv[1] in {"-c", "-lc"}:
+        try:
+            return container_of(split(argv[2].removeprefix("exec ")))
+        except ValueError:
+            return None
+    for index, word in enumerate(argv):
+        name = PurePath(word).name.removesuffix(".exe")
+        if name in RUNTIMES:
+            rest = argv[index + 1 :]
+            ports = tuple(dict.fromkeys(port for value in _values(rest, "-p", "--publish") for port in _ports(value)))
+            return Container(name, ports, host_network="host" in _values(rest, None, "--network", "--net"))
+        if word.startswith("-") and index == 0:
+            return None
+        if index > 0 and not _is_prefix(argv[:index]):
+            return None
+    return None
+
+
+def is_runtime(name: str) -> bool:
+    """Whether a process of this name listens on behalf of containers."""
+    return name in PROXIES or name in RUNTIMES or name.startswith("containerd-shim")
+
+
+def _is_prefix(words: Sequence[str]) -> bool:
+    """Whether the words only introduce a command: sudo, env, nice, with their options and assignments."""
+    return PurePath(words[0]).name in {"sudo", "env", "nice", "exec", "doas", "ionice", "nohup", "time"}
+
+
+def _values(words: Sequence[str], short: str | None, *long: str) -> list[str]:
+    """Return the values of an option, in the forms `-p V`, `-pV`, `--publish V` and `--publish=V`."""
+    found = []
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        if word == short or word in long:
+            found.append(following)
+        elif short is not None and word.startswith(short) and not word.startswith("--"):
+            found.append(word[len(short) :].removeprefix("="))
+        else:
+            found += [word[len(name) + 1 :] for name in long if word.startswith(f"{name}=")]
+    return found
+
+
+def _ports(value: str) -> Iterator[int]:
+    match = PUBLISH.fullmatch(value)
+    if match is not None:
+        first = int(match[1])
+        yield from range(first, int(match[2] or first) + 1)
