@@ -16,6 +16,8 @@ from claracore.config.command import split
 
 RUNTIMES = frozenset({"docker", "podman", "nerdctl", "finch"})
 SHELLS = frozenset({"sh", "bash", "zsh", "dash"})
+PREFIXES = frozenset({"sudo", "env", "nice", "exec", "doas", "ionice", "nohup", "time"})
+"""Commands that only introduce another one, with options and assignments of their own."""
 PUBLISH = re.compile(r"(?:(?:\[[0-9a-fA-F:]*\]|[0-9.]*):)?(\d+)(?:-(\d+))?:\d+(?:-\d+)?(?:/tcp)?")
 """`-p [address:]port[-port]:port[-port][/tcp]`; without a host port the runtime chooses one; udp is another space."""
 
@@ -63,26 +65,19 @@ def container_of(argv: Sequence[str]) -> Container | None:
         except ValueError:
             return None
     for index, word in enumerate(argv):
+        if index > 0 and PurePath(argv[0]).name not in PREFIXES:
+            return None
         name = PurePath(word).name.removesuffix(".exe")
         if name in RUNTIMES:
             rest = argv[index + 1 :]
             ports = tuple(dict.fromkeys(port for value in _values(rest, "-p", "--publish") for port in _ports(value)))
             return Container(name, ports, host_network="host" in _values(rest, None, "--network", "--net"))
-        if word.startswith("-") and index == 0:
-            return None
-        if index > 0 and not _is_prefix(argv[:index]):
-            return None
     return None
 
 
 def is_runtime(name: str) -> bool:
     """Whether a process of this name listens on behalf of containers."""
     return name in PROXIES or name in RUNTIMES or name.startswith("containerd-shim")
-
-
-def _is_prefix(words: Sequence[str]) -> bool:
-    """Whether the words only introduce a command: sudo, env, nice, with their options and assignments."""
-    return PurePath(words[0]).name in {"sudo", "env", "nice", "exec", "doas", "ionice", "nohup", "time"}
 
 
 def _values(words: Sequence[str], short: str | None, *long: str) -> list[str]:

@@ -15,7 +15,7 @@ from claracore.config.command import split
 from claracore.config.model import ModelConfig
 from claracore.ports.containers import Container, container_of
 
-WORTH_SPLITTING = re.compile(r"--port[=\s]+[\"']?\d|docker|podman|nerdctl|finch")
+WORTH_SPLITTING = re.compile(r"--port[=\s\\]+[\"']?\d|docker|podman|nerdctl|finch")
 """Most commands say `--port ${PORT}` and run no container; splitting a thousand of them would take 100 ms."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

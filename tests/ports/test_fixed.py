@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from claracore.config.command import split
+from claracore.ports.containers import Container, container_of, is_runtime
+from claracore.ports.fixed import claim_of, is_this_host
+from ports.configs import model
+
+OTHER = "http://192.168.7.7:1"
+
+
+@pytest.mark.parametrize(
+    ("cmd", "ports"),
+    [
+        ("srv --port 9000", (9000,)),
+        ("srv --port=9000", (9000,)),
+        ('srv --port "9000"', (9000,)),
+        ("srv \\\n  --port \\\n  9000 --x", (9000,)),
+        ("srv --port ${PORT}", ()),
+        ("srv --port ${PORT} --metrics-port 9100", ()),
+        ("# srv --port 9000\nsrv --port 9001", (9001,)),
+        ("srv --port 70000", ()),
+        ("srv -p 9000", ()),
+        ("docker run -p 9000:8080 img --port 8080", (9000,)),
+        ("docker run -p9000:8080/tcp img", (9000,)),
+        ("docker run -p 127.0.0.1:9000:8080 -p 9001:81 img", (9000, 9001)),
+        ("docker run --publish=[::1]:9000:8080 img", (9000,)),
+        ("docker run --publish 9000-9002:8080-8082 img", (9000, 9001, 9002)),
+        ("docker run -p 9000:53/udp img", ()),
+        ("docker run -p 8080 img", ()),
+        ("docker run -p ${PORT}:8080 img --port 8080", ()),
+        ("docker run --network host img --port 9000", (9000,)),
+        ("sudo -E podman run --net=host img --port=9000", (9000,)),
+        ("env A=1 /usr/bin/podman run -p 9000:1 img", (9000,)),
+        ("sh -c 'exec docker run -p 9000:1 img'", (9000,)),
+        ("srv --model /models/docker/x --port 9000", (9000,)),
+        ("srv 'unclosed --port 9000", ()),
+    ],
+)
+def test_ports_named_in_cmd(cmd: str, ports: tuple[int, ...]) -> None:
+    assert claim_of(model("m", cmd, proxy=OTHER)).ports == ports
+
+
+@pytest.mark.parametrize(
+    ("proxy", "ports"),
+    [
+        ("http://localhost:9000", (9000,)),
+        ("http://127.0.0.1:9000/v1", (9000,)),
+        ("http://127.1.2.3:9000", (9000,)),
+        ("http://[::1]:9000", (9000,)),
+        ("http://0.0.0.0:9000", (9000,)),
+        ("http://localhost", (80,)),
+        ("https://localhost", (443,)),
+        ("http://LOCALHOST:9000", (9000,)),
+        ("http://desk.lan:9000", (9000,)),
+        ("http://192.168.1.9:9000", ()),
+        ("http://elsewhere:9000", ()),
+        ("http://localhost:${PORT}", ()),
+        ("http://localhost:99999", ()),
+    ],
+)
+def test_ports_of_proxies_on_this_host(proxy: str, ports: tuple[int, ...]) -> None:
+    assert claim_of(model("m", "", proxy=proxy), own_hosts={"desk.lan"}).ports == ports
+
+
+def test_the_port_that_requests_go_to_comes_first() -> None:
+    assert claim_of(model("m", "srv --port 9001", proxy="http://localhost:9000")).ports == (9000, 9001)
+    assert claim_of(model("m", "srv --port 9000", proxy="http://localhost:9000")).ports == (9000,)
+
+
+def test_a_model_without_a_command_starts_nothing() -> None:
+    assert not claim_of(model("m", " ", proxy="http://localhost:9000")).starts
+    assert claim_of(model("m", "srv", proxy="http://localhost:9000")).starts
+
+
+@pytest.mark.parametrize(
+    ("cmd", "container"),
+    [
+        ("docker run -p 9000:1 x", Container("docker", (9000,))),
+        ("/usr/bin/podman run --network=host x", Container("podman", (), host_network=True)),
+        ("docker compose up", Container("docker")),
+        ("docker.exe run x", Container("docker")),
+        ("llama-server --alias docker", None),
+        ("llama-server docker", None),
+        ("sh -c 'llama-server --port 1'", None),
+        ("sh -c 'broken \"'", None),
+        ("", None),
+    ],
+)
+def test_containers_are_recognised(cmd: str, container: Container | None) -> None:
+    assert container_of(split(cmd)) == container
+
+
+def test_runtimes_by_the_name_of_their_process() -> None:
+    assert is_runtime("docker-proxy")
+    assert is_runtime("containerd-shim-runc-v2")
+    assert not is_runtime("python3")
+
+
+def test_hosts_that_are_this_machine() -> None:
+    assert is_this_host("::1")
+    assert not is_this_host("::2")
+    assert not is_this_host("")
