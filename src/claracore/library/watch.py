@@ -2,8 +2,8 @@
 
 The kernel tells what was touched (watchfiles); a touched file is looked at when it has been quiet for `QUIET_SECONDS`,
 so that a file whose space was reserved in advance is not announced half-written, while a finished one is announced
-well within 2 s of its last byte. Every `SWEEP_SECONDS` the folders are scanned anyway: network drives tell nothing. A scan
-with a warm cache costs milliseconds and runs in a thread.
+well within 2 s of its last byte. Every `SWEEP_SECONDS` the folders are scanned anyway: network drives tell nothing. A
+scan with a warm cache costs milliseconds and runs in a thread.
 """
 
 from __future__ import annotations
