@@ -1,0 +1,349 @@
+"""How is one client's connection read, request by request?
+
+Requests are answered one at a time, in order: while one is being answered, the bytes of the next wait here, and when
+there are too many of them nothing more is read. Each request goes to a handler (an exchange with a model server, or a
+call of the ASGI application), which gets the body as it comes and says when its answer is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+from claracore.errors import ClaraCoreError, PayloadTooLarge
+from claracore.gateway.forward import Peer, peer_of
+from claracore.gateway.framing import MORE, Chunked, MalformedBody, Sized
+from claracore.gateway.head import RequestHead, incomplete_head_is_wrong, parse_request
+from claracore.gateway.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, error_answer
+
+if TYPE_CHECKING:
+    from claracore.gateway.server import Gateway
+
+_HIGH_WATER_BYTES = 65_536
+_MAX_WAITING_BYTES = 65_536
+_LINGER_SECONDS = 2.0
+
+
+class Handler(Protocol):
+    """Who answers one request."""
+
+    answering: bool
+    """Whether a byte of the answer was written."""
+
+    def body(self, data: bytes, *, last: bool) -> None:
+        """Take a piece of the request's body (payload, no framing); called at least once, the last time with `last`."""
+
+    def left(self) -> None:
+        """Hear that the client is gone. Nothing more is called after this."""
+
+    def ended(self) -> bool:
+        """Hear that the client sends no more; return whether the answer is to be finished all the same."""
+
+    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Hear that the client takes the answer more slowly than it comes, or has caught up."""
+
+    def tunnelled(self, data: bytes) -> None:
+        """Take bytes after the protocol was switched."""
+
+
+class Connection(asyncio.Protocol):
+    """The server side of one connection."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.transport: asyncio.Transport
+        self.peer: Peer
+        self.handler: Handler | None = None
+        self.head: RequestHead | None = None
+        self.deadline: float | None = None
+        """When to give up on the client (event loop time); looked at by the gateway's sweep."""
+        self._receive = self._read_head
+        self._buffer = b""
+        self._scanned = 0
+        self._framing: Sized | Chunked | None = None
+        self._body_bytes = 0
+        self._paused = False
+        self._close_after_answer = False
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        self.peer = peer_of(transport.get_extra_info("peername"))
+        self.deadline = self.gateway.now() + self.gateway.settings.head_timeout_seconds
+        self.gateway.entered(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, in whichever state the connection is."""
+        self._receive(data)
+
+    def eof_received(self) -> bool:
+        """Hear that the client sends no more.
+
+        A closed connection and a half-closed one look the same from here. As nginx and Go do, an exchange with a model
+        ends; answers of our own application are still sent. What is already written goes out in both cases.
+        """
+        handler = self.handler
+        if handler is not None and self._framing is None and handler.ended():
+            self._close_after_answer = True
+            return True
+        self._left()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Hear that the connection is gone."""
+        self._left()
+        self.gateway.departed(self)
+
+    def pause_writing(self) -> None:
+        """Hear that the client reads slowly."""
+        self.deadline = self.gateway.now() + self.gateway.settings.stalled_reader_seconds
+        if self.handler is not None:
+            self.handler.writable(False)
+
+    def resume_writing(self) -> None:
+        """Hear that the client has caught up."""
+        self.deadline = None
+        if self.handler is not None:
+            self.handler.writable(True)
+        else:
+            self.deadline = self.gateway.now() + self.gateway.settings.idle_timeout_seconds
+
+    # The handler's side.
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is to be closed after the present answer."""
+        head = self.head
+        return (
+            head is None
+            or not head.keep_alive
+            or self._framing is not None
+            or self._close_after_answer
+            or self.gateway.stopping
+        )
+
+    def connection_header(self) -> bytes:
+        """Return the Connection header of the answer that begins now; empty for none."""
+        if self.closing:
+            self._close_after_answer = True
+            return b"close"
+        return b"keep-alive" if self.head is not None and self.head.minor == 0 else b""
+
+    def answered(self) -> None:
+        """Hear from the handler that its answer is complete and written."""
+        self.handler = None
+        if self._framing is not None:
+            self._linger()
+        elif self.closing:
+            self.transport.close()
+        else:
+            self._receive = self._read_head
+            self.deadline = self.gateway.now() + self.gateway.settings.idle_timeout_seconds
+            self.resume_body()
+            if self._buffer:
+                asyncio.get_running_loop().call_soon(self._read_waiting)
+
+    def refuse(self, error: ClaraCoreError) -> None:
+        """Answer with an error; the connection goes on if the request was read to its end."""
+        with_body = self.head is None or self.head.method != b"HEAD"
+        self.transport.write(error_answer(error, connection=self.connection_header(), with_body=with_body))
+        self.answered()
+
+    def close_idle(self) -> None:
+        """Close between two requests: nothing is under way."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Break off: the client must not take what it got for a complete answer."""
+        self.handler = None
+        self.transport.abort()
+
+    def hold_body(self) -> None:
+        """Read nothing more until `resume_body`."""
+        self.deadline = None
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume_body(self) -> None:
+        """Read on."""
+        if self._framing is not None:
+            self.deadline = self.gateway.now() + self.gateway.settings.body_timeout_seconds
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def must_close(self) -> None:
+        """Close after the present answer, whatever the client would like."""
+        self._close_after_answer = True
+
+    def tunnel(self, handler: Handler) -> None:
+        """Give every byte from now on to the handler: the protocol was switched."""
+        self._receive = handler.tunnelled
+        self.resume_body()
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            handler.tunnelled(data)
+
+    def expire(self) -> None:
+        """Give up on the client: called by the sweep after the deadline."""
+        self.deadline = None
+        if self.handler is None and not self._buffer:
+            self.transport.close()
+        elif self.handler is None and self._receive == self._read_head:
+            self._refuse_and_close(RequestTimeout("the request's head did not come to its end in time"))
+        elif self._framing is not None:
+            handler, self.handler = self.handler, None
+            if handler is not None:
+                handler.left()
+            self.transport.abort()
+        else:
+            self.transport.abort()
+
+    # Reading.
+
+    def _read_waiting(self) -> None:
+        if self._buffer and self.handler is None and not self.transport.is_closing():
+            self._receive(b"")
+
+    def _read_head(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+        elif not data:
+            return
+        if data[:1] == b"\r":
+            data = (
+                data.lstrip(b"\r\n") if data[:2] != b"\r" else data
+            )  # RFC 9112 section 2.2: empty lines before a request
+        end = data.find(b"\r\n\r\n", self._scanned) + 4
+        limit = self.gateway.settings.max_head_bytes
+        if end < 4:
+            self._keep_incomplete_head(data, limit)
+            return
+        self._scanned = 0
+        self.head = None
+        try:
+            if end > limit:
+                raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
+            head = self.head = parse_request(data[:end])
+        except ClaraCoreError as error:
+            self._refuse_and_close(error)
+            return
+        self._close_after_answer = False
+        self.deadline = None
+        self._begin(head, data, end)
+
+    def _keep_incomplete_head(self, data: bytes, limit: int) -> None:
+        start, self._scanned, self._buffer = self._scanned, max(0, len(data) - 3), data
+        self.head = None
+        if len(data) > limit:
+            self._refuse_and_close(HeadTooLarge(f"the request's head is longer than {limit} bytes"))
+        elif incomplete_head_is_wrong(data, start):
+            self._refuse_and_close(MalformedRequest("the bytes are not an HTTP/1.x request"))
+        elif self.deadline is None or start == 0:
+            self.deadline = self.gateway.now() + self.gateway.settings.head_timeout_seconds
+
+    def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
+        """Find a handler for a request whose head is there, and give it what has come of the body."""
+        self._buffer = data[end:] if len(data) > end else b""
+        self._body_bytes = 0
+        length = head.length
+        self._framing = Chunked() if head.chunked else Sized(length) if length else None
+        try:
+            if length is not None and length > self.gateway.settings.max_body_bytes:
+                raise self._too_large()
+            handler = self.handler = self.gateway.handler_for(self, head)
+        except ClaraCoreError as error:
+            self.refuse(error)
+            return
+        if self._framing is None:
+            self._receive = self._hold
+            handler.body(b"", last=True)
+            return
+        self._receive = self._read_body
+        if self._buffer:
+            body, self._buffer = self._buffer, b""
+            self._read_body(body)
+        elif b"expect" in head.noted and head.minor:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._framing is not None:
+            self.deadline = self.gateway.now() + self.gateway.settings.body_timeout_seconds
+
+    def _read_body(self, data: bytes) -> None:
+        framing, handler = self._framing, self.handler
+        if framing is None or handler is None:
+            return
+        pieces: list[bytes] = []
+        try:
+            end = framing.feed(data, 0, pieces)
+        except MalformedBody as error:
+            self._break_off_body(handler, MalformedRequest(f"the chunked body is malformed: {error}"))
+            return
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._body_bytes += len(body)
+        if self._body_bytes > self.gateway.settings.max_body_bytes:
+            self._break_off_body(handler, self._too_large())
+            return
+        if end == MORE:
+            self.deadline = self.gateway.now() + self.gateway.settings.body_timeout_seconds
+            if body:
+                handler.body(body, last=False)
+            return
+        self._buffer = data[end:] if len(data) > end else b""
+        self._framing = None
+        self._receive = self._hold
+        self.deadline = None
+        handler.body(body, last=True)
+
+    def _break_off_body(self, handler: Handler, error: ClaraCoreError) -> None:
+        self.handler = None
+        handler.left()
+        if handler.answering:
+            self.transport.abort()
+        else:
+            self._refuse_and_close(error)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes of later requests until the present one is answered."""
+        self._buffer += data
+        if len(self._buffer) > _MAX_WAITING_BYTES:
+            self.hold_body()
+
+    def _discard(self, data: bytes) -> None:
+        """Read and forget."""
+
+    # Ending.
+
+    def _refuse_and_close(self, error: ClaraCoreError) -> None:
+        self._close_after_answer = True
+        with_body = self.head is None or self.head.method != b"HEAD"
+        self.transport.write(error_answer(error, connection=b"close", with_body=with_body))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close, but let the client read the answer first.
+
+        Closing a socket that still holds unread bytes makes the kernel send a reset, which destroys what the client has
+        not read yet (RFC 9112, section 9.6). So: end our side, and read on for a moment.
+        """
+        self.handler = None
+        self._buffer = b""
+        self._framing = None
+        self._receive = self._discard
+        self.resume_body()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+            self.deadline = self.gateway.now() + _LINGER_SECONDS
+        else:
+            self.transport.close()
+
+    def _left(self) -> None:
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.left()
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"the body is longer than {self.gateway.settings.max_body_bytes} bytes")

@@ -1,0 +1,467 @@
+"""What happens to one request that goes to a model server, from its head to the last byte of its answer?
+
+A request is collected (until its model is known), waits for the model, is sent, and is answered; `phase` says where it
+is. When the model is ready all of this happens in one call from the event loop, without a task. The promise to the
+supervisor: one `finish()` for every `arrive()` that was not refused, whatever client, model server or network do.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from claracore.errors import ClaraCoreError, PayloadTooLarge, UpstreamFailed
+from claracore.gateway.contract import Record
+from claracore.gateway.filters import edited
+from claracore.gateway.forward import request_bytes, response_bytes, switching_bytes
+from claracore.gateway.framing import LAST_CHUNK, chunk
+from claracore.gateway.model import Asked, asked_early, asked_in_body, asked_in_query
+from claracore.gateway.upstream import Address, Upstream
+from claracore.gateway.waiting import Waiting, error_event
+from claracore.gateway.watch import Watch
+from claracore.types import ModelState
+
+if TYPE_CHECKING:
+    from claracore.gateway.connection import Connection
+    from claracore.gateway.head import RequestHead, ResponseHead
+    from claracore.gateway.routes import Route
+    from claracore.gateway.targets import Target, Targets
+    from claracore.types import Endpoint
+
+_EARLY_BYTES = 65_536
+_KEPT_FOR_RETRY_BYTES = 1 << 20
+_ERROR_BODY_BYTES = 65_536
+_SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+
+
+class Phase(Enum):
+    """Where a request is in its life."""
+
+    COLLECTING = auto()
+    WAITING = auto()
+    CONNECTING = auto()
+    SENT = auto()
+    """The request, or at least its beginning, is with the model server."""
+    ANSWERING = auto()
+    OVER = auto()
+
+
+class Exchange:
+    """One request to a model server and its answer: a handler, a waiter and an owner of an upstream connection."""
+
+    def __init__(
+        self, connection: Connection, head: RequestHead, targets: Targets, *, path: bytes, dropped: frozenset[bytes]
+    ) -> None:
+        self.connection = connection
+        self.gateway = connection.gateway
+        self.head = head
+        self.targets = targets
+        self.path = path
+        """What the model server sees, with query, without the base path of its `proxy`."""
+        self.dropped = dropped
+        self.route: Route | None = None
+        """None below `/upstream`, where the path names the model."""
+        self.target: Target | None = None
+        self.phase = Phase.COLLECTING
+        self.upstream: Upstream | None = None
+        self.waiting: Waiting | None = None
+        self.watch = Watch()
+        self.answering = False
+        self.is_head = head.method == b"HEAD"
+        self.wants_payload = False
+        self.request_sent = False
+        self.length: int | None = None
+        """Of the collected or edited body; None while the client's own framing goes on."""
+        self._pieces: list[bytes] = []
+        self._collected = 0
+        self._tried_early = 0
+        self._complete = False
+        self._replayable = True
+        self._retried = False
+        self._address: Address | None = None
+        self._error_body: list[bytes] | None = None
+        self._client_stalled = False
+        self._was_refused = False
+        self._rechunks = False
+        """Whether the stream's head was sent while the client waited, in chunks of our own."""
+        self.record = Record(
+            model="",
+            requested="",
+            method=head.method.decode(),
+            path=head.path.decode("latin-1"),
+            client=connection.peer.address.decode(),
+            arrived_at=self.gateway.now(),
+        )
+
+    # The client's request.
+
+    def body(self, data: bytes, *, last: bool) -> None:
+        """Take a piece of the request's body."""
+        self.record.request_bytes += len(data)
+        if self.phase is Phase.SENT or self.phase is Phase.ANSWERING:
+            self._send_piece(data, last=last)
+            return
+        self._complete = last
+        if data:
+            self._pieces.append(data)
+            self._collected += len(data)
+        if self.phase is not Phase.COLLECTING:
+            if not last:
+                self.connection.hold_body()
+            return
+        try:
+            self._decide()
+        except ClaraCoreError as error:
+            self._refused(error)
+
+    def _decide(self) -> None:
+        """Find out which model the request is for, if it can be known yet, and stand in line for it."""
+        if self.target is not None:
+            self._arrive(self.target)
+        elif self.route is not None and self.route.source == "query":
+            self._choose(asked_in_query(self.head.query))
+        elif self._complete:
+            body = self._joined()
+            self._choose(asked_in_body(body, self.head.noted.get(b"content-type", b"")))
+        elif self._collected > self.gateway.settings.max_collected_bytes:
+            limit = self.gateway.settings.max_collected_bytes
+            raise PayloadTooLarge(f"'model' must come within the first {limit} bytes of the body")
+        elif self._tried_early < 2 and (self._tried_early == 0 or self._collected >= _EARLY_BYTES):
+            self._tried_early += 1
+            asked = asked_early(self._joined(), self.head.noted.get(b"content-type", b""))
+            target = self.targets.by_name.get(asked.model) if asked is not None else None
+            if asked is not None and target is not None and not target.edits:
+                self._choose(asked)
+
+    def _choose(self, asked: Asked) -> None:
+        self.record.requested = asked.model
+        self.record.stream = asked.stream
+        target = self.gateway.target(self.targets, asked.model)
+        self.target = target
+        if self._complete:
+            if target.edits and self.head.has_body:
+                body = edited(self._joined(), self.head.noted.get(b"content-type", b""), target)
+                self._pieces = [body]
+                self._collected = len(body)
+            if self.head.has_body:
+                self.length = self._collected
+        self._arrive(target)
+
+    def _joined(self) -> bytes:
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
+
+    def _arrive(self, target: Target) -> None:
+        self.record.model = target.model_id
+        self.phase = Phase.WAITING
+        if not self._complete:
+            self.connection.hold_body()
+        request_id = self.gateway.supervisor.arrive(target.model_id, self)
+        self.record.request_id = request_id
+        if self.phase is Phase.OVER:
+            if not self._was_refused:
+                self.gateway.supervisor.finish(request_id)
+            return
+        self.gateway.in_flight[request_id] = self
+        if self.phase is Phase.WAITING:
+            self.record.waited_for_load = self.gateway.supervisor.state(target.model_id) is not ModelState.READY
+            self.waiting = Waiting.begin(self)
+
+    # The supervisor's word.
+
+    def serve(self, endpoint: Endpoint) -> None:
+        """Go on: the model is ready."""
+        if self.phase is not Phase.WAITING or self.target is None:
+            return
+        self.record.served_at = self.gateway.now()
+        if self.waiting is not None:
+            self.waiting.stop()
+        self._address = Address(endpoint, self.target.tls_host)
+        upstream = self.gateway.pool.take(self._address)
+        if upstream is not None:
+            self._send(upstream)
+        else:
+            self.phase = Phase.CONNECTING
+            self.gateway.connect(self, self._address, self.target.connect_timeout_seconds)
+
+    def refuse(self, error: ClaraCoreError) -> None:
+        """Give up: the supervisor has said no, and expects no `finish()`."""
+        self._was_refused = True
+        if self.phase is not Phase.OVER:
+            self._refused(error)
+
+    # The model server.
+
+    def connected(self, upstream: Upstream) -> None:
+        """Send the request over a new connection."""
+        if self.phase is Phase.CONNECTING:
+            self._send(upstream)
+        else:
+            self.gateway.pool.put_back(upstream)
+
+    def unreachable(self, reason: str) -> None:
+        """Hear that no connection could be opened."""
+        if self.phase is Phase.CONNECTING:
+            self._failed(f"could not be reached: {reason}")
+
+    def _send(self, upstream: Upstream) -> None:
+        target, address = self.target, self._address
+        if target is None or address is None:
+            return
+        upstream.begin(self)
+        self.upstream = upstream
+        self.phase = Phase.SENT
+        host = target.host or address.endpoint.authority.encode()
+        path = target.base_path + self.path if target.base_path else self.path
+        head = request_bytes(
+            self.head, path=path, host=host, peer=self.connection.peer, dropped=self.dropped, length=self.length
+        )
+        self.wants_payload = self.head.minor == 0 or self.answering
+        self.request_sent = self._complete
+        if self.head.chunked and self.length is None:
+            pieces = [chunk(piece) for piece in self._pieces]
+            upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if self._complete else [])])
+        elif self._collected < 65_536:
+            upstream.transport.write(
+                head + self._pieces[0] if len(self._pieces) == 1 else b"".join((head, *self._pieces))
+            )
+        else:
+            upstream.transport.writelines([head, *self._pieces])
+        if not self._complete:
+            self._pieces = []
+            self._replayable = False
+            self.connection.resume_body()
+        elif self._collected > _KEPT_FOR_RETRY_BYTES:
+            self._pieces = []
+            self._replayable = False
+
+    def _send_piece(self, data: bytes, *, last: bool) -> None:
+        upstream = self.upstream
+        if upstream is None:
+            return
+        if self.head.chunked:
+            data = (chunk(data) if data else b"") + (LAST_CHUNK if last else b"")
+        self.request_sent = last
+        if data:
+            upstream.transport.write(data)
+
+    def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Read the upload no faster than the model server takes it."""
+        if writable:
+            self.connection.resume_body()
+        elif not self.request_sent or self.record.status == 101:
+            self.connection.hold_body()
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
+        if head.status != 100 and self.head.minor and not self.answering:
+            self.connection.transport.write(response_bytes(head, chunked=False, connection=b""))
+
+    def response_head(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
+        """Pass on the head of the answer with what has come of its body."""
+        record = self.record
+        record.first_byte_at = self.gateway.now()
+        record.content_type = head.noted.get(b"content-type", b"").decode("latin-1")
+        if self.answering:
+            self._join_stream(head, body, last=last)
+            return
+        self.phase = Phase.ANSWERING
+        self.answering = True
+        self._pieces = []
+        record.status = head.status
+        unbounded = head.length is None and not last and (not head.chunked or self.head.minor == 0)
+        if unbounded:
+            self.connection.must_close()
+        keep_chunks = head.chunked and self.head.minor == 1
+        out = response_bytes(head, chunked=keep_chunks, connection=self.connection.connection_header())
+        self.connection.transport.write(out + body if body else out)
+        if body:
+            self._passed(body)
+        if last:
+            self._answered()
+
+    def response_body(self, body: bytes, *, last: bool) -> None:
+        """Pass on a piece of the answer, then look at it."""
+        if self._error_body is not None:
+            self._error_body.append(body)
+        elif body:
+            self.connection.transport.write(chunk(body) if self._rechunks else body)
+            self._passed(body)
+        if last:
+            self._answered()
+
+    def _passed(self, body: bytes) -> None:
+        self.record.response_bytes += len(body)
+        self.watch.see(body)
+
+    def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
+        """Go on with a stream whose head was already sent while the client waited."""
+        self.phase = Phase.ANSWERING
+        self._pieces = []
+        self._rechunks = self.head.minor == 1
+        is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
+        if not is_stream:
+            self.record.error = f"the model server answered {head.status}"
+            self._error_body = []
+        self.response_body(body, last=last)
+
+    def _answered(self) -> None:
+        """Hear that the answer is complete; its connection is already free for others."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None and self._client_stalled:
+            upstream.transport.resume_reading()
+        if self._error_body is not None:
+            body = b"".join(self._error_body)[:_ERROR_BODY_BYTES]
+            self._write_event(error_event(UpstreamFailed(self.record.error), said=body))
+        if self._rechunks:
+            self.connection.transport.write(LAST_CHUNK)
+        self._over()
+        self.connection.answered()
+
+    def upstream_lost(self, reason: str) -> None:
+        """Try again on a fresh connection if nothing is lost by it; otherwise tell the client."""
+        upstream, self.upstream = self.upstream, None
+        safe = self.route is not None or self.head.method in _SAFE_METHODS
+        stale = upstream is not None and upstream.reused and not upstream.answered
+        if stale and safe and self._replayable and not self._retried and self.target and self._address:
+            self._retried = True
+            self.phase = Phase.CONNECTING
+            self.gateway.connect(self, self._address, self.target.connect_timeout_seconds)
+            return
+        if self.record.status == 101:
+            self._over()
+            self.connection.answered()
+        elif self.phase is Phase.ANSWERING and not self._rechunks:
+            self._broke_off(reason, at_boundary=upstream is not None and upstream.between_chunks)
+        else:
+            self._failed(f"broke off its answer: {reason}" if self.answering else f"did not answer: {reason}")
+
+    def _broke_off(self, reason: str, *, at_boundary: bool) -> None:
+        """End an answer that cannot be completed: a stream by an error event, others by a broken connection."""
+        self.record.error = f"the model server broke off its answer: {reason}"
+        error = UpstreamFailed(self._sentence(f"broke off its answer: {reason}"))
+        event = error_event(error, separate=not self.watch.ends_with(b"\n\n"))
+        if self.record.content_type.startswith("text/event-stream") and at_boundary:
+            transport = self.connection.transport
+            transport.write(chunk(event) + LAST_CHUNK if self.head.minor and not self.wants_payload else event)
+            self._over()
+            self.connection.must_close()
+            self.connection.answered()
+        else:
+            self._over()
+            self.connection.abort()
+
+    def _failed(self, what: str) -> None:
+        self._refused(UpstreamFailed(self._sentence(what)))
+
+    def _sentence(self, what: str) -> str:
+        return f"the server of model {self.record.model!r} {what}"
+
+    def begin_stream(self) -> None:
+        """Send the head of an event stream to a client that still waits for its model."""
+        self.answering = True
+        self.record.status = 200
+        self.record.content_type = "text/event-stream"
+        lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache"]
+        if self.head.minor:
+            lines.append(b"Transfer-Encoding: chunked")
+        else:
+            self.connection.must_close()
+        if connection := self.connection.connection_header():
+            lines.append(b"Connection: " + connection)
+        self.connection.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
+
+    # WebSocket.
+
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """Pass on that the protocol was switched, and every byte after it, both ways."""
+        if self.head.upgrade != b"websocket" or self.answering:
+            self._drop_upstream()
+            self._failed("switched the protocol without being asked")
+            return
+        self.phase = Phase.ANSWERING
+        self.answering = True
+        self.record.status = 101
+        self.record.first_byte_at = self.gateway.now()
+        self.connection.transport.write(switching_bytes(head) + rest)
+        self.connection.must_close()
+        self.connection.tunnel(self)
+
+    def tunnelled(self, data: bytes) -> None:
+        """Pass the client's bytes of the switched protocol to the model server."""
+        if self.upstream is not None:
+            self.upstream.transport.write(data)
+
+    # Flow control and endings.
+
+    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Read the answer no faster than the client takes it."""
+        self._client_stalled = not writable
+        if self.upstream is not None:
+            if writable:
+                self.upstream.transport.resume_reading()
+            else:
+                self.upstream.transport.pause_reading()
+
+    def left(self) -> None:
+        """Hear that the client is gone: the model server need not go on."""
+        if self.phase is Phase.OVER:
+            return
+        self.record.client_left = True
+        self._drop_upstream()
+        self._over()
+
+    def ended(self) -> bool:
+        """Hear that the client sends no more: for a model, that is a client that left."""
+        return False
+
+    def cancel(self, reason: ClaraCoreError) -> None:
+        """End the request from outside."""
+        if self.phase is Phase.ANSWERING and not self._rechunks:
+            upstream, boundary = self.upstream, self.upstream is not None and self.upstream.between_chunks
+            self._drop_upstream()
+            if upstream is not None:
+                self._broke_off(reason.message, at_boundary=boundary)
+        else:
+            self._drop_upstream()
+            self._refused(reason)
+
+    def _drop_upstream(self) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.close()
+
+    def _refused(self, error: ClaraCoreError) -> None:
+        """Answer with an error, as a status or, if the stream has begun, as its last event."""
+        self.record.error = self.record.error or error.message
+        begun = self.answering
+        if not begun:
+            self.record.status = error.status
+            self.answering = True
+        self._over()
+        if begun:
+            self._write_event(error_event(error))
+            if self.head.minor:
+                self.connection.transport.write(LAST_CHUNK)
+            self.connection.answered()
+        else:
+            self.connection.refuse(error)
+
+    def _write_event(self, event: bytes) -> None:
+        self.connection.transport.write(chunk(event) if self.head.minor else event)
+
+    def _over(self) -> None:
+        """End it: tell the supervisor and the observer, once."""
+        self.phase = Phase.OVER
+        if self.waiting is not None:
+            self.waiting.stop()
+        record = self.record
+        record.finished_at = self.gateway.now()
+        found = self.watch.found()
+        record.usage, record.timings = found.get("usage"), found.get("timings")
+        if record.request_id is not None:
+            self.gateway.in_flight.pop(record.request_id, None)
+            if not self._was_refused:
+                self.gateway.supervisor.finish(record.request_id)
+        self.gateway.observer.finished(record)

@@ -1,0 +1,203 @@
+"""Which model does a request ask for, and does it want a stream?
+
+Pure: the body's bytes (or the query) -> `Asked`. JSON is decoded partially: a body of 20 MB is walked over, never
+turned into objects. On purpose: a `model` that is a whole number counts as its digits (model ids in YAML may look like
+that); any other type is an error; `model` given twice is an error, because client and model server could read it
+differently; escapes are decoded. JSON is recognised by its first byte, because `curl -d` labels it as a form.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+from claracore.errors import BadRequest
+from claracore.gateway.multipart import Part, boundary_of, parts_of
+
+
+class Asked(NamedTuple):
+    """What a request asks for; `stream` is False when it could not be seen."""
+
+    model: str
+    stream: bool
+
+
+class _Members(msgspec.Struct):
+    model: str | int | None = None
+    stream: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decode = msgspec.json.Decoder(_Members).decode
+_POSITION = re.compile(r" \(byte (\d+)\)$")
+_MAX_FORM_FIELDS = 1000
+
+
+def asked_in_body(body: bytes, content_type: bytes) -> Asked:
+    """Return what a complete body asks for. Raises `BadRequest` (invalid JSON, no model, wrong type)."""
+    kind = content_type.lower()
+    if kind.startswith(b"multipart/form-data"):
+        return _asked_in_multipart(body, content_type)
+    if kind.startswith(b"application/x-www-form-urlencoded") and body.lstrip()[:1] != b"{":
+        return asked_in_query(body)
+    return _asked_in_json(body)
+
+
+def asked_in_query(query: bytes) -> Asked:
+    """Return what a query string (or an urlencoded form) asks for. Raises `BadRequest`."""
+    try:
+        fields = parse_qs(query.decode(), max_num_fields=_MAX_FORM_FIELDS)
+    except ValueError as error:
+        raise BadRequest(f"the query or form cannot be read: {error}") from error
+    names = fields.get("model", [])
+    if len(names) > 1:
+        raise _twice()
+    return Asked(names[0] if names else _missing(), fields.get("stream", [""])[0] == "true")
+
+
+def asked_early(prefix: bytes, content_type: bytes) -> Asked | None:
+    """Return what the beginning of a long body asks for, or None when `model` has not come yet.
+
+    Never raises: what is wrong here is found, and named, when the whole body is there.
+    """
+    if content_type.lower().startswith(b"multipart/form-data"):
+        boundary = boundary_of(content_type)
+        for part in parts_of(prefix, boundary) if boundary else ():
+            if part.name == "model":
+                return Asked(_text_of(part), stream=False)
+        return None
+    return _asked_early_in_json(prefix)
+
+
+# A top-level member whose value is a string, number, literal, or a container that was seen to its end.
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
+_KEY = re.compile(rf"[\s{{,]*({_STRING})\s*:\s*".encode())
+_SCALAR = re.compile(rf"({_STRING}|-?[0-9][0-9.eE+-]*+|true|false|null)\s*[,}}]".encode(), re.DOTALL)
+_INSIDE = re.compile(rf"{_STRING}|[\[\]{{}}]".encode(), re.DOTALL)
+
+
+def _asked_early_in_json(prefix: bytes) -> Asked | None:
+    if prefix.lstrip()[:1] != b"{":
+        return None
+    seen: dict[str, bytes] = {}
+    position = 0
+    while (key := _KEY.match(prefix, position)) is not None:
+        value = _SCALAR.match(prefix, key.end())
+        if value is not None:
+            seen[_plain(key[1])] = value[1]
+            position = value.end(1)
+        elif (end := _end_of_container(prefix, key.end())) is not None:
+            position = end
+        else:
+            break
+    if not seen.get("model", b"").startswith(b'"'):
+        return None
+    name = _plain(seen["model"])
+    return Asked(name, seen.get("stream") == b"true") if name else None
+
+
+def _end_of_container(data: bytes, start: int) -> int | None:
+    if data[start : start + 1] not in (b"[", b"{"):
+        return None
+    depth = 0
+    for found in _INSIDE.finditer(data, start):
+        match found[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"]" | b"}":
+                depth -= 1
+                if depth == 0:
+                    return found.end()
+            case _:
+                pass
+    return None
+
+
+def _plain(token: bytes) -> str:
+    try:
+        return str(json.loads(token))
+    except ValueError:
+        return ""
+
+
+def _asked_in_json(body: bytes) -> Asked:
+    try:
+        members = _decode(body)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        if "$.model" in text:
+            raise BadRequest("'model' must be a string", param="model") from error
+        raise BadRequest(f"the body must be a JSON object: {text}") from error
+    except msgspec.DecodeError as error:
+        raise _invalid_json(body, str(error)) from error
+    except RecursionError as error:
+        raise BadRequest("the JSON body is nested too deeply") from error
+    if body.count(b'"model"') > 1:
+        _refuse_duplicates(body)
+    model = members.model
+    return Asked(_missing() if model is None or model == "" else str(model), bytes(members.stream) == b"true")
+
+
+def _invalid_json(body: bytes, text: str) -> BadRequest:
+    found = _POSITION.search(text)
+    where = int(found[1]) if found else len(body)
+    before = body[:where]
+    line, column = before.count(b"\n") + 1, where - (before.rfind(b"\n") + 1) + 1
+    what = _POSITION.sub("", text.removeprefix("JSON is malformed: ")).lower()
+    return BadRequest(f"the body is not valid JSON: {what} at byte {where} (line {line}, column {column})")
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    """Raise if `model` is a key of the outermost object twice; it may well be a key or a text further inside."""
+    if len(msgspec.json.decode(body, type=dict[str, msgspec.Raw])) == _count_members(body):
+        return
+    keys = [key for key, _ in _pairs(body)]
+    if keys.count("model") > 1:
+        raise _twice()
+
+
+def _count_members(body: bytes) -> int:
+    return len(_pairs(body))
+
+
+def _pairs(body: bytes) -> list[tuple[str, object]]:
+    pairs: list[list[tuple[str, object]]] = []
+
+    def note(found: list[tuple[str, object]]) -> None:
+        pairs.append(found)
+
+    json.loads(body, object_pairs_hook=note)
+    return pairs[-1]
+
+
+def _asked_in_multipart(body: bytes, content_type: bytes) -> Asked:
+    boundary = boundary_of(content_type)
+    if not boundary:
+        raise BadRequest("the multipart body has no boundary in its Content-Type")
+    found: dict[str, Part] = {}
+    for part in parts_of(body, boundary):
+        if part.name == "model" and "model" in found:
+            raise _twice()
+        if part.name in ("model", "stream"):
+            found[part.name] = part
+    model = _text_of(found["model"]) if "model" in found else ""
+    stream = _text_of(found["stream"]) if "stream" in found else ""
+    return Asked(model or _missing(), stream == "true")
+
+
+def _text_of(part: Part) -> str:
+    try:
+        return part.body.decode().strip()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the field {part.name!r} is not UTF-8", param=part.name) from error
+
+
+def _missing() -> str:
+    raise BadRequest("the request names no model: 'model' is required", param="model")
+
+
+def _twice() -> BadRequest:
+    return BadRequest("'model' is given more than once", param="model")

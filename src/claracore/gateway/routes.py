@@ -1,0 +1,115 @@
+"""Which requests go to a model, where is its name, and which path does the model server see?
+
+Pure: a table, and two functions that read it. Every path that is not in the table belongs to the ASGI application.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote
+
+from claracore.errors import BadRequest
+
+JSON_PATHS = (
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/completions",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/reranking",
+    "/v1/audio/speech",
+    "/v1/audio/voices",
+    "/v1/images/generations",
+    "/rerank",
+    "/reranking",
+    "/infill",
+    "/completion",
+    "/completions",
+    "/chat/completions",
+    "/embedding",
+    "/embeddings",
+    "/tokenize",
+    "/detokenize",
+    "/apply-template",
+    "/sdapi/v1/txt2img",
+    "/sdapi/v1/img2img",
+)
+FORM_PATHS = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations")
+QUERY_PATHS = ("/v1/audio/voices", "/sdapi/v1/loras", "/props")
+# `/v/...` is for model servers whose own paths lack the /v1.
+BARE_PATHS = (
+    "/chat/completions",
+    "/responses",
+    "/completions",
+    "/messages",
+    "/messages/count_tokens",
+    "/embeddings",
+    "/rerank",
+    "/reranking",
+)
+CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one method and path reach a model."""
+
+    source: Literal["body", "query"]
+    upstream_path: bytes
+    shows_loading: bool = False
+    """Whether a waiting stream may be told about the loading in chat completion chunks."""
+
+
+def _table() -> dict[bytes, dict[bytes, Route]]:
+    table: dict[bytes, dict[bytes, Route]] = {}
+
+    def add(method: bytes, path: str, source: Literal["body", "query"], upstream_path: str) -> None:
+        route = Route(source, upstream_path.encode(), shows_loading=path in CHAT_PATHS)
+        table.setdefault(path.encode(), {})[method] = route
+
+    for path in (*JSON_PATHS, *FORM_PATHS):
+        add(b"POST", path, "body", path)
+    for path in BARE_PATHS:
+        add(b"POST", "/v" + path, "body", path)
+    add(b"POST", "/audioapi/v1/tasks/run", "body", "/v1/tasks/run")
+    for path in QUERY_PATHS:
+        add(b"GET", path, "query", path)
+        add(b"HEAD", path, "query", path)
+    return table
+
+
+ROUTES = _table()
+
+UPSTREAM = b"/upstream/"
+_DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPath:
+    """A path under `/upstream/`, split: the model's name as written, and the rest as the client sent it."""
+
+    name: str
+    rest: bytes
+    """Begins with a slash, or is empty for `/upstream/name`, which is to be redirected."""
+
+
+def split_upstream(path: bytes, names: Container[str]) -> UpstreamPath | None:
+    """Return the longest configured name at the beginning of a path below `/upstream/`; None when there is none.
+
+    Percent-encoding is decoded to compare (`org%2Fmodel` is `org/model`) and kept in the rest. Raises `BadRequest` for
+    a rest that climbs (`..`), in whatever encoding: behind a `proxy` with a base path it would leave that base.
+    """
+    segments = path[len(UPSTREAM) :].split(b"/")
+    for count in range(min(len(segments), 16), 0, -1):
+        name = unquote(b"/".join(segments[:count]))
+        if name in names:
+            rest = b"".join(b"/" + segment for segment in segments[count:])
+            if _DOTS.search(unquote(unquote(rest))) is not None:
+                raise BadRequest("the path after the model must not contain '.' or '..' segments")
+            return UpstreamPath(name, rest)
+    return None

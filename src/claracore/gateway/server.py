@@ -1,0 +1,230 @@
+"""Who listens on the public port, and where does each request go?
+
+`Gateway` holds what all connections share. Inference routes and `/upstream` go to a model server (`exchange`),
+everything else to the ASGI application (`bridge`). One sweep per second looks at all deadlines; it rests while nobody
+is connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from claracore.errors import Conflict, ModelNotFound, ShuttingDown, Unauthorized
+from claracore.gateway.access import OPEN_PATHS
+from claracore.gateway.bridge import BridgedCall
+from claracore.gateway.connection import Connection
+from claracore.gateway.contract import Nobody, Settings
+from claracore.gateway.exchange import Exchange
+from claracore.gateway.local import Local, preflight, redirect
+from claracore.gateway.refusals import MethodNotAllowed
+from claracore.gateway.routes import ROUTES, UPSTREAM, split_upstream
+from claracore.gateway.targets import targets_of
+from claracore.gateway.upstream import Pool
+from claracore.types import Endpoint, ModelState
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Coroutine
+
+    from claracore.config.model import Config
+    from claracore.gateway.connection import Handler
+    from claracore.gateway.contract import AsgiApp, Observer, Supervisor
+    from claracore.gateway.head import RequestHead
+    from claracore.gateway.targets import Target, Targets
+    from claracore.gateway.upstream import Address
+
+_SWEEP_SECONDS = 1.0
+_NO_HEADERS: frozenset[bytes] = frozenset()
+
+
+class Gateway:
+    """The public port: configuration, supervisor, application, and all that is under way."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        supervisor: Supervisor,
+        app: AsgiApp,
+        observer: Observer | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.supervisor = supervisor
+        self.app = app
+        self.observer: Observer = observer or Nobody()
+        self.settings = settings or Settings()
+        self.targets: Targets = targets_of(config)
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time
+        self.stopping = False
+        self.in_flight: dict[int, Exchange] = {}
+        """Requests with the supervisor, by request id; `record` of each says how far it is."""
+        self.connections: set[Connection] = set()
+        self.pool = Pool(
+            max_idle_per_endpoint=self.settings.max_idle_per_endpoint, idle_seconds=self.settings.upstream_idle_seconds
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._all_gone = asyncio.Event()
+        supervisor.on_closing = self.close_endpoint
+
+    # What the assembly calls.
+
+    def reconfigure(self, config: Config) -> None:
+        """Use another configuration for every request that comes from now on."""
+        self.targets = targets_of(config)
+
+    def close_endpoint(self, endpoint: Endpoint) -> None:
+        """Close all connections to an endpoint now: its server is about to be stopped."""
+        self.pool.close_endpoint(endpoint, "it is being stopped")
+
+    def cancel(self, request_id: int) -> bool:
+        """End one request in flight; return whether there was one."""
+        exchange = self.in_flight.get(request_id)
+        if exchange is None:
+            return False
+        exchange.cancel(Conflict("the request was cancelled"))
+        return True
+
+    async def drain(self, seconds: float) -> None:
+        """Let answers that are under way end, for so long; then break off what is left."""
+        self.stopping = True
+        for connection in list(self.connections):
+            if connection.handler is None:
+                connection.close_idle()
+        try:
+            async with asyncio.timeout(seconds):
+                while self.connections:
+                    self._all_gone.clear()
+                    await self._all_gone.wait()
+        except TimeoutError:
+            for exchange in list(self.in_flight.values()):
+                exchange.cancel(ShuttingDown("ClaraCore is stopping"))
+        for connection in list(self.connections):
+            connection.transport.abort()
+        self.pool.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    # What connections and exchanges call.
+
+    def handler_for(self, connection: Connection, head: RequestHead) -> Handler:
+        """Decide who answers a request. Raises `ClaraCoreError`, which is the answer then."""
+        targets = self.targets
+        path = head.path
+        if head.method == b"OPTIONS" and not path.startswith(UPSTREAM):
+            return Local(connection, preflight(head))
+        dropped = _NO_HEADERS
+        if targets.keys.any:
+            dropped = targets.keys.carriers(head.noted)
+            if not dropped and path not in OPEN_PATHS:
+                raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+        routes = ROUTES.get(path)
+        if routes is not None:
+            route = routes.get(head.method)
+            if route is None:
+                raise MethodNotAllowed(path.decode("latin-1"), tuple(sorted(method.decode() for method in routes)))
+            target = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
+            exchange = Exchange(connection, head, targets, path=target, dropped=dropped)
+            exchange.route = route
+            return exchange
+        if path.startswith(UPSTREAM):
+            return self._upstream(connection, head, targets, dropped)
+        if path == b"/upstream":
+            return Local(connection, redirect(302, b"/ui/models"))
+        return BridgedCall(connection, head)
+
+    def _upstream(
+        self, connection: Connection, head: RequestHead, targets: Targets, dropped: frozenset[bytes]
+    ) -> Handler:
+        split = split_upstream(head.path, targets.by_name)
+        if split is None:
+            raise ModelNotFound(head.path[len(UPSTREAM) :].decode("latin-1"), targets.by_name)
+        query = b"?" + head.query if head.query else b""
+        if not split.rest:
+            status = 301 if head.method in (b"GET", b"HEAD") else 308
+            return Local(connection, redirect(status, head.path + b"/" + query))
+        target = targets.by_name[split.name]
+        ready = self.supervisor.state(target.model_id) is ModelState.READY
+        rest = split.rest.decode("latin-1")
+        if not ready and any(pattern.search(rest) for pattern in targets.ignored_upstream_paths):
+            raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
+        if not ready and target.ignore_websockets and head.upgrade == b"websocket":
+            raise Conflict(f"model {target.model_id!r} is not loaded, and its WebSockets do not load it")
+        exchange = Exchange(connection, head, targets, path=split.rest + query, dropped=dropped)
+        exchange.target = target
+        exchange.record.requested = split.name
+        return exchange
+
+    def target(self, targets: Targets, name: str) -> Target:
+        """Return the target that a request names. Raises `ModelNotFound`."""
+        found = targets.by_name.get(name)
+        if found is None:
+            raise ModelNotFound(name, targets.by_name)
+        return found
+
+    def connect(self, exchange: Exchange, address: Address, timeout_seconds: float) -> None:
+        """Open a connection for an exchange, in a task."""
+        self.run(self._connect(exchange, address, timeout_seconds), name=f"connect {address.endpoint}")
+
+    async def _connect(self, exchange: Exchange, address: Address, timeout_seconds: float) -> None:
+        try:
+            upstream = await self.pool.connect(address, timeout_seconds)
+        except TimeoutError:
+            exchange.unreachable(f"no connection to {address.endpoint} within {timeout_seconds:g} s")
+        except OSError as error:
+            exchange.unreachable(f"{address.endpoint}: {error.strerror or error}")
+        else:
+            exchange.connected(upstream)
+
+    def run(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Own a task until it ends."""
+        task = self.loop.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def wall_time(self) -> int:
+        """Return the time in whole seconds since 1970, as OpenAI's `created` has it."""
+        return int(time.time())
+
+    def entered(self, connection: Connection) -> None:
+        """Hear of a new connection."""
+        self.connections.add(connection)
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def departed(self, connection: Connection) -> None:
+        """Hear that a connection is closed."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._all_gone.set()
+
+    def _sweep(self) -> None:
+        now = self.now()
+        for connection in list(self.connections):
+            if connection.deadline is not None and connection.deadline < now:
+                connection.expire()
+        self.pool.sweep(now)
+        busy = bool(self.connections or self.pool.all)
+        self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep) if busy else None
+
+
+async def serve(listeners: list[socket.socket], *, gateway: Gateway, stop: asyncio.Event, drain_seconds: float) -> None:
+    """Serve on bound sockets until `stop` is set; then stop accepting and let answers end for `drain_seconds`."""
+    loop = asyncio.get_running_loop()
+    servers = []
+    try:
+        for listener in listeners:
+            server = await loop.create_server(lambda: Connection(gateway), sock=listener, backlog=2048)
+            servers.append(server)
+        await stop.wait()
+    finally:
+        for server in servers:
+            server.close()
+        await gateway.drain(drain_seconds)

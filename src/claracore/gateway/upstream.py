@@ -1,0 +1,298 @@
+"""How does a request reach a model server, and which connection does it use?
+
+`Pool` keeps idle connections, newest first, per endpoint; one synchronous method hands one out. `Upstream` is one
+connection: it finds where answers begin and end and passes them to the exchange that owns it at the moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from claracore.gateway.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
+from claracore.gateway.head import ResponseHead, parse_response
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from claracore.types import Endpoint
+
+    class Owner(Protocol):
+        """The exchange that a connection works for; each method is called from the event loop's reading callback."""
+
+        wants_payload: bool
+        """Whether the chunk framing is to be taken off the body before `response_body`."""
+        is_head: bool
+        request_sent: bool
+
+        def response_head(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
+            """Take the head of the answer and what has come of its body."""
+
+        def response_body(self, body: bytes, *, last: bool) -> None:
+            """Take a piece of the answer, or of a switched protocol."""
+
+        def interim(self, head: ResponseHead) -> None:
+            """Take a 1xx."""
+
+        def switched(self, head: ResponseHead, rest: bytes) -> None:
+            """Take a 101 and the first bytes after it."""
+
+        def upstream_lost(self, reason: str) -> None:
+            """Hear that no more of the answer will come. Nothing more is called after this."""
+
+        def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+            """Hear that the server takes the request slowly, or has caught up."""
+
+
+MAX_RESPONSE_HEAD_BYTES = 262_144
+_HIGH_WATER_BYTES = 65_536
+
+
+class Address(NamedTuple):
+    """What a connection is opened to; connections with equal addresses are interchangeable."""
+
+    endpoint: Endpoint
+    tls_host: str = ""
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to a model server."""
+
+    def __init__(self, pool: Pool, address: Address) -> None:
+        self.pool = pool
+        self.address = address
+        self.transport: asyncio.Transport
+        self.owner: Owner | None = None
+        self.reused = False
+        self.idle_since = 0.0
+        self.answered = False
+        """Whether a byte of the present answer has arrived."""
+        self._buffer = b""
+        self._framing: Framing | None = None
+        self._reusable = True
+        self._tunnel = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        self.pool.all.add(self)
+
+    def begin(self, owner: Owner) -> None:
+        """Work for `owner` until its answer is complete."""
+        self.owner = owner
+        self.answered = False
+        self._framing = None
+        self._reusable = True
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what belongs to the answer, in this very call."""
+        owner, framing = self.owner, self._framing
+        if owner is None:
+            self.close()  # An idle model server has nothing to say; whatever this is, it must not meet a later request.
+        elif framing is not None:
+            self._body(owner, framing, data)
+        elif self._tunnel:
+            owner.response_body(data, last=False)
+        else:
+            self.answered = True
+            self._head(owner, self._buffer + data if self._buffer else data)
+
+    def _head(self, owner: Owner, data: bytes) -> None:
+        while True:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._buffer = data
+                if len(data) > MAX_RESPONSE_HEAD_BYTES:
+                    self._fail("the head of its answer is too long")
+                return
+            try:
+                head = parse_response(data[:end])
+            except ValueError as error:
+                self._fail(str(error))
+                return
+            if head.status >= 200 or head.status == 101:
+                break
+            data = data[end:]
+            owner.interim(head)
+        self._buffer = b""
+        if head.status == 101:
+            self._tunnel = True
+            owner.switched(head, data[end:])
+            return
+        self._reusable = head.keep_alive
+        self._begin_body(owner, head, data, end)
+
+    def _begin_body(self, owner: Owner, head: ResponseHead, data: bytes, start: int) -> None:
+        if owner.is_head or head.status in (204, 304) or head.length == 0:
+            self._done(len(data) > start)
+            owner.response_head(head, b"", last=True)
+            return
+        framing: Framing
+        if head.chunked:
+            framing = Chunked()
+        elif head.length is None:
+            framing = UntilClose()
+        else:
+            framing = Sized(head.length)
+        self._framing = framing
+        pieces: list[bytes] | None = [] if owner.wants_payload else None
+        try:
+            end = framing.feed(data, start, pieces)
+        except MalformedBody as error:
+            self._fail(str(error))
+            return
+        if end == MORE:
+            owner.response_head(head, data[start:] if pieces is None else b"".join(pieces), last=False)
+            return
+        self._done(len(data) > end)
+        owner.response_head(head, data[start:end] if pieces is None else b"".join(pieces), last=True)
+
+    def _body(self, owner: Owner, framing: Framing, data: bytes) -> None:
+        pieces: list[bytes] | None = [] if owner.wants_payload else None
+        try:
+            end = framing.feed(data, 0, pieces)
+        except MalformedBody as error:
+            self._fail(str(error))
+            return
+        whole = data if end in (MORE, len(data)) else data[:end]
+        body = whole if pieces is None else b"".join(pieces)
+        if end == MORE:
+            owner.response_body(body, last=False)
+            return
+        self._done(len(data) > end)
+        owner.response_body(body, last=True)
+
+    def _done(self, left_over: bool) -> None:  # noqa: FBT001 - one private caller's fact
+        """Let go of the owner, whose answer is complete: the connection is free, or closed, before it hears."""
+        owner = self.owner
+        self.owner = self._framing = None
+        if left_over or not self._reusable or owner is None or not owner.request_sent:
+            self.close()
+        else:
+            self.pool.put_back(self)
+
+    def _fail(self, reason: str) -> None:
+        owner, self.owner = self.owner, None
+        self.close()
+        if owner is not None:
+            owner.upstream_lost(reason)
+
+    @property
+    def between_chunks(self) -> bool:
+        """Whether the answer so far ends at a place where another whole chunk may follow."""
+        return self._framing is not None and self._framing.between
+
+    def close(self) -> None:
+        """Close at once, without a word to the owner."""
+        self.owner = None
+        self.pool.forget(self)
+        self.transport.abort()
+
+    def eof_received(self) -> bool:
+        """Hear that the server sends no more; the transport closes itself."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, unless its answer ends just this way."""
+        self.pool.forget(self)
+        owner, self.owner = self.owner, None
+        if owner is None:
+            return
+        if isinstance(self._framing, UntilClose) and exc is None:
+            owner.response_body(b"", last=True)
+        else:
+            owner.upstream_lost(str(exc) if exc else "it closed the connection")
+
+    def pause_writing(self) -> None:
+        """Hear that the server takes the request more slowly than it comes."""
+        if self.owner is not None:
+            self.owner.upstream_writable(False)
+
+    def resume_writing(self) -> None:
+        """Hear that it has caught up."""
+        if self.owner is not None:
+            self.owner.upstream_writable(True)
+
+
+class Pool:
+    """All connections to model servers."""
+
+    def __init__(self, *, max_idle_per_endpoint: int, idle_seconds: float) -> None:
+        self.all: set[Upstream] = set()
+        self._idle: dict[Address, list[Upstream]] = defaultdict(list)
+        self._max_idle = max_idle_per_endpoint
+        self._idle_seconds = idle_seconds
+
+    def __repr__(self) -> str:
+        idle = sum(len(connections) for connections in self._idle.values())
+        return f"<Pool {len(self.all)} connections, {idle} idle>"
+
+    def take(self, address: Address) -> Upstream | None:
+        """Return an idle connection, the most recently used one, or None."""
+        idle = self._idle.get(address)
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                connection.reused = True
+                return connection
+        return None
+
+    async def connect(self, address: Address, timeout_seconds: float) -> Upstream:
+        """Open a connection. Raises `OSError` or `TimeoutError`."""
+        loop = asyncio.get_running_loop()
+        endpoint = address.endpoint
+
+        def protocol() -> Upstream:
+            return Upstream(self, address)
+
+        async with asyncio.timeout(timeout_seconds or None):
+            if endpoint.unix_path is not None:
+                _, connection = await loop.create_unix_connection(protocol, endpoint.unix_path)
+            elif address.tls_host:
+                _, connection = await loop.create_connection(
+                    protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=address.tls_host
+                )
+            else:
+                _, connection = await loop.create_connection(protocol, endpoint.host, endpoint.port)
+        return connection
+
+    def put_back(self, connection: Upstream) -> None:
+        """Keep a connection for the next request, or close it when there are enough."""
+        idle = self._idle[connection.address]
+        if len(idle) >= self._max_idle:
+            connection.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        idle.append(connection)
+
+    def forget(self, connection: Upstream) -> None:
+        """Drop a connection that is closed."""
+        self.all.discard(connection)
+        idle = self._idle.get(connection.address)
+        if idle is None:
+            return
+        if connection in idle:
+            idle.remove(connection)
+        if not idle:
+            del self._idle[connection.address]
+
+    def close_endpoint(self, endpoint: Endpoint, reason: str) -> None:
+        """Close every connection to an endpoint now, busy ones too: their owners are told."""
+        for connection in [connection for connection in self.all if connection.address.endpoint == endpoint]:
+            owner = connection.owner
+            connection.close()
+            if owner is not None:
+                owner.upstream_lost(reason)
+
+    def sweep(self, now: float) -> None:
+        """Close connections that have been idle for too long."""
+        for idle in list(self._idle.values()):
+            for connection in [each for each in idle if now - each.idle_since > self._idle_seconds]:
+                connection.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in list(self.all):
+            connection.close()
