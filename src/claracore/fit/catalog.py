@@ -1,0 +1,175 @@
+"""Which models are configured, how, and in which group?
+
+Large models swap: one at a time has the machine. Small ones (embeddings, rerankers, and chat models that are light
+beside the largest) stay loaded beside it, as long as that costs the large ones neither their place nor a useful
+context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from claracore.fit.budget import Budget
+from claracore.fit.flags import Abilities
+from claracore.fit.machine import GIB
+from claracore.fit.memory import Companions
+from claracore.fit.plan import EMBEDDERS, Placement, Verdict, Wishes, plan, trained
+from claracore.fit.settings import Settings
+
+if TYPE_CHECKING:
+    from claracore.gguf.model import ModelFacts
+
+LARGE, SMALL = "large-models", "small-models"
+LIGHT_PART = 4
+"""A chat model is light when it is at most one part in so many of the largest one."""
+LIGHT_BYTES = 3 * GIB
+"""... and no larger than this: several gigabytes that stay loaded are missed, however large the largest is."""
+LIGHT_CONTEXT = 8192
+SMALL_PART = 5
+"""Small models together may take one part in so many of a device."""
+USEFUL_CONTEXT = 8192
+DRAFT_PART = 8
+"""A draft model pays off when it is at least so many times faster: in active parameters."""
+ORDER = tuple(Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that was found and can be served."""
+
+    id: str
+    path: str
+    facts: ModelFacts
+    name: str = ""
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    mmproj_path: str | None = None
+    mmproj_bytes: int = 0
+    vocabulary: str | None = None
+    """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model with its placement and group."""
+
+    candidate: Candidate
+    placement: Placement
+    group: str
+    draft: Candidate | None = None
+    draft_settings: Settings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A model that is not configured, and why."""
+
+    candidate: Candidate
+    placement: Placement
+
+
+class _Placed(Protocol):
+    """How a candidate is placed in a given space."""
+
+    def __call__(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that was decided about a set of models; both sorted by id."""
+
+    chosen: tuple[Chosen, ...]
+    refused: tuple[Refused, ...]
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    room: Budget,
+    wishes: Wishes,
+    abilities: Abilities,
+    *,
+    auto_draft: bool = False,
+) -> Catalog:
+    """Plan every candidate within `room`, and decide which stay loaded beside the largest."""
+
+    def placed(candidate: Candidate, space: Budget, *, light: bool = False) -> Placement:
+        own = replace(wishes, comfort=LIGHT_CONTEXT) if light else wishes
+        return plan(candidate.facts, space, own, abilities, Companions(candidate.mmproj_bytes))
+
+    alone = {candidate.id: placed(candidate, room) for candidate in candidates}
+    helpers, lights, others = _sorted_out([item for item in candidates if alone[item.id].fits])
+    others += [item for item in candidates if not alone[item.id].fits]
+    for small in (helpers + lights, helpers, []):
+        kept, left = _beside(small, room, placed)
+        large = [candidate for candidate in (*others, *helpers, *lights) if candidate.id not in kept]
+        beside = {candidate.id: placed(candidate, left) for candidate in large}
+        if not kept or all(_as_good(beside[item.id], alone[item.id]) for item in large):
+            break
+    chosen = [Chosen(item, kept[item.id], SMALL) for item in candidates if item.id in kept]
+    chosen += [Chosen(item, beside[item.id], LARGE) for item in large if beside[item.id].fits]
+    if auto_draft:
+        chosen = [_with_draft(item, candidates, room, wishes, abilities) for item in chosen]
+    refused = [Refused(item, alone[item.id]) for item in large if not beside[item.id].fits]
+    return Catalog(
+        tuple(sorted(chosen, key=lambda item: item.candidate.id)),
+        tuple(sorted(refused, key=lambda item: item.candidate.id)),
+    )
+
+
+def _sorted_out(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
+    """Return helpers, light chat models and the others, each by size."""
+    by_size = sorted(candidates, key=lambda item: (item.facts.file_bytes, item.id))
+    helpers = [item for item in by_size if item.facts.kind in EMBEDDERS]
+    chats = [item for item in by_size if item.facts.kind not in EMBEDDERS]
+    largest = chats[-1].facts.file_bytes if chats else 0
+    lights = [item for item in chats if item.facts.file_bytes <= min(largest // LIGHT_PART, LIGHT_BYTES)]
+    return helpers, lights, [item for item in chats if item not in lights]
+
+
+def _beside(small: Sequence[Candidate], room: Budget, placed: _Placed) -> tuple[dict[str, Placement], Budget]:
+    """Place small models into their part of the memory, smallest first; return them and what is left for the others."""
+    part = Budget(tuple(size // SMALL_PART for size in room.gpus), room.ram // SMALL_PART, room.shared)
+    kept: dict[str, Placement] = {}
+    for candidate in small:
+        placement = placed(candidate, part, light=candidate.facts.kind not in EMBEDDERS)
+        useful = min(LIGHT_CONTEXT, trained(candidate.facts))
+        if placement.verdict in (Verdict.GPU, Verdict.CPU) and placement.settings.context >= useful:
+            kept[candidate.id] = placement
+            part = part.without(placement.estimate)
+            room = room.without(placement.estimate)
+    return kept, room
+
+
+def _as_good(now: Placement, alone: Placement) -> bool:
+    """Tell whether a large model loses nothing that matters: its place, or a context that is of use."""
+    return ORDER.index(now.verdict) <= ORDER.index(alone.verdict) and now.settings.context >= min(
+        USEFUL_CONTEXT, alone.settings.context
+    )
+
+
+def _with_draft(
+    chosen: Chosen, candidates: Sequence[Candidate], room: Budget, wishes: Wishes, abilities: Abilities
+) -> Chosen:
+    """Add the largest model that can draft for this one and still fits beside it."""
+    target = chosen.candidate
+    if target.vocabulary is None or chosen.group != LARGE or target.mmproj_path or not abilities.knows("--model-draft"):
+        return chosen
+    drafts = [
+        item
+        for item in candidates
+        if item.vocabulary == target.vocabulary
+        and item.facts.kind not in EMBEDDERS
+        and item.facts.parameters_active * DRAFT_PART <= target.facts.parameters_active
+    ]
+    for draft in sorted(drafts, key=lambda item: -item.facts.parameters_active):
+        settings = chosen.placement.settings
+        own = Settings(
+            settings.context, gpu_layers=draft.facts.layers + 1 if settings.gpu_layers else 0,
+            parallel=settings.parallel, unified=settings.unified,
+        )  # fmt: skip
+        placement = plan(target.facts, room, wishes, abilities, Companions(draft=draft.facts, draft_settings=own))
+        if _as_good(placement, chosen.placement):
+            return replace(chosen, placement=placement, draft=draft, draft_settings=own)
+    return chosen

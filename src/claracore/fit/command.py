@@ -1,0 +1,150 @@
+"""How is a placement written as a command line, with a reason beside every number?
+
+The command is text for `models.ID.cmd`: one option a line, the reason in a comment line above it (config drops lines
+that start with #). Words are quoted by POSIX rules, which is how config splits them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from claracore.fit.flags import Abilities, Flag
+from claracore.fit.memory import RAM, gib
+from claracore.fit.yamltext import comment
+from claracore.gguf.model import Kind
+
+if TYPE_CHECKING:
+    from claracore.fit.machine import Processor
+    from claracore.fit.plan import Placement
+    from claracore.gguf.model import ModelFacts
+
+SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./${}-]+")
+MACRO = "llama-server"
+
+
+def quoted(word: str) -> str:
+    """Quote one word so that POSIX splitting gives it back unchanged; `${...}` stays as it is."""
+    if SAFE.fullmatch(word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quoted_path(path: str) -> str:
+    """Quote a path: always, because the next one a person writes here may have a space."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def engine_command(argv: Sequence[str], abilities: Abilities) -> str:
+    """Return the text of the engine's macro: what every model's command begins with."""
+    words = [*map(quoted, argv), "--host", "127.0.0.1", "--port", "${PORT}"]
+    # The port's holder and the server can then share it, so that no stranger can take it in between.
+    words += ["--reuse-port"] * abilities.knows("--reuse-port")
+    # The placement is already worked out; the engine would load the vocabulary twice to do it again.
+    words += ["--fit", "off"] * abilities.knows("--fit")
+    return " ".join(words)
+
+
+def flags(
+    facts: ModelFacts, placement: Placement, abilities: Abilities, processor: Processor, *, jinja: bool = True
+) -> list[Flag]:
+    """Return the flags of a placement with their reasons, most telling first; unknown flags are left out."""
+    found = [
+        Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
+        *_placement_flags(facts, placement, abilities),
+        *_cache_flags(placement, abilities),
+        *_kind_flags(facts, placement, abilities),
+        *_slot_flags(placement, abilities),
+        *_thread_flags(abilities, processor),
+    ]
+    if jinja and facts.chat_template and abilities.knows("--jinja"):
+        found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
+    return found
+
+
+def command(
+    path: str, found: Sequence[Flag], *, mmproj: str | None = None, draft: Sequence[Flag] = (), macro: str = MACRO
+) -> str:
+    """Return the whole command as text with comment lines, ending in a newline."""
+    lines = [f"${{{macro}}} --model {quoted_path(path)}"]
+    if mmproj is not None:
+        lines += ["# the projector that makes pictures (or sound) readable", f"--mmproj {quoted_path(mmproj)}"]
+    for flag in (*found, *draft):
+        lines += [*comment(flag.reason, 0), " ".join(map(quoted, flag.words))]
+    return "\n".join(lines) + "\n"
+
+
+def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abilities) -> list[Flag]:
+    settings, cost = placement.settings, placement.estimate
+    if not settings.gpu_layers:
+        return []
+    used = ", ".join(
+        f"{gib(cost.on(index))} of {gib(placement.budget.gpus[index])} on GPU {index}" for index in placement.gpus
+    )
+    found = [Flag(("--n-gpu-layers", str(settings.gpu_layers)), f"{placement.reason}: {used}")]
+    if settings.cpu_experts:
+        reason = f"of {facts.layers} layers, the experts of these stay in RAM: {gib(cost.on(RAM))} there"
+        found.append(Flag(("--n-cpu-moe", str(settings.cpu_experts)), reason))
+    if len(placement.gpus) > 1:
+        shares = ",".join(f"{share:g}" for share in settings.split)
+        found.append(Flag(("--tensor-split", shares), "shares by the memory that may be used on each GPU"))
+    elif len(placement.budget.gpus) > 1:
+        index = placement.gpus[0]
+        words = ("--split-mode", "none", "--main-gpu", str(index))
+        if abilities.knows("--main-gpu"):
+            found.append(Flag(words, f"fits on GPU {index} alone, which is faster than a split"))
+    return found
+
+
+def _cache_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
+    settings = placement.settings
+    if settings.cache_type_k == "f16":
+        return []
+    words = ("--cache-type-k", settings.cache_type_k, "--cache-type-v", settings.cache_type_v)
+    found = [Flag(words, "half the cache for next to no loss; more context fits in the same memory")]
+    if abilities.flash_attention:
+        found.append(Flag(abilities.flash_attention, "a small cache for values works with flash attention only"))
+    return found
+
+
+def _kind_flags(facts: ModelFacts, placement: Placement, abilities: Abilities) -> list[Flag]:
+    match facts.kind:
+        case Kind.RERANKER:
+            found = [Flag(("--reranking",), "ranks documents: served at /v1/rerank")]
+        case Kind.EMBEDDING:
+            found = [Flag(("--embeddings",), "makes embeddings: served at /v1/embeddings")]
+            if facts.pooling in (None, "none") and abilities.knows("--pooling"):
+                found.append(Flag(("--pooling", "mean"), "the file does not say how token vectors become one"))
+        case _:
+            return []
+    size = str(placement.settings.micro_batch)
+    reason = "an input must fit into one batch" if size != "2048" else "inputs are read in parts of this many tokens"
+    return [*found, Flag(("--batch-size", size, "--ubatch-size", size), reason)]
+
+
+def _slot_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
+    settings = placement.settings
+    found = [Flag(("--parallel", str(settings.parallel)), _slot_reason(settings.parallel, unified=settings.unified))]
+    if settings.unified and abilities.knows("--kv-unified"):
+        found.append(Flag(("--kv-unified",), "one cache for all slots: each may use the whole context"))
+    return found
+
+
+def _slot_reason(parallel: int, *, unified: bool) -> str:
+    if parallel == 1:
+        return "requests at a time: one, which has the whole context"
+    return f"requests at a time{'' if unified else '; each has an equal part of the context'}"
+
+
+def _thread_flags(abilities: Abilities, processor: Processor) -> list[Flag]:
+    if not abilities.knows("--threads"):
+        return []
+    threads = processor.threads
+    if processor.quota is not None and threads == max(1, int(processor.quota)):
+        reason = f"threads: this container may use {processor.quota:g} processors"
+    elif processor.performance_cores < processor.physical_cores:
+        reason = f"threads: the performance cores, of {processor.physical_cores} cores in all"
+    else:
+        reason = f"threads: physical cores, of {processor.logical} logical processors"
+    return [Flag(("--threads", str(threads)), reason)]

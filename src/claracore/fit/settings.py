@@ -1,0 +1,38 @@
+"""Which of a model server's settings decide how much memory it takes?
+
+A value; `plan.py` chooses one, `memory.py` counts its bytes, `command.py` writes its flags. Defaults are
+llama-server's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One way to run one model."""
+
+    context: int
+    """Tokens of all slots together (`--ctx-size`)."""
+    parallel: int = 1
+    """Slots (`--parallel`)."""
+    unified: bool = False
+    """Slots share one cache (`--kv-unified`): each may use the whole context."""
+    cache_type_k: str = "f16"
+    cache_type_v: str = "f16"
+    batch: int = 2048
+    """Tokens per logical batch (`--batch-size`)."""
+    micro_batch: int = 512
+    """Tokens that are computed at once (`--ubatch-size`)."""
+    flash_attention: bool = True
+    full_window: bool = False
+    """Sliding layers keep the whole context (`--swa-full`)."""
+    embeddings: bool = False
+    """An answer for every token instead of one per slot (`--embeddings`)."""
+    gpu_layers: int = 0
+    """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); layers + 1 is everything."""
+    cpu_experts: int = 0
+    """Routed experts of the first so many layers stay in RAM (`--n-cpu-moe`)."""
+    split: tuple[float, ...] = ()
+    """Shares of the layers per GPU (`--tensor-split`); empty for one GPU."""

@@ -1,0 +1,97 @@
+"""From a folder with real models to a configuration that loads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from claracore.config.command import split
+from claracore.config.load import load
+from claracore.config.model import Config
+from claracore.errors import ClaraCoreError
+from claracore.store.setup import SetupOptions, write_setup
+from setup.engine import EMBEDDED, Words
+
+MODELS = Path(__file__).parents[2] / ".models"
+SMOLLM2 = MODELS / "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GEMMA = MODELS / "gemma/gemma-3-270m-q4_k_m.gguf"
+
+
+def loaded(text: str) -> Config:
+    result = load(text, env={})
+    assert result.findings == (), [str(finding) for finding in result.findings]
+    assert result.config is not None
+    return result.config
+
+
+def test_two_real_models(tmp_path: Path) -> None:
+    report = write_setup([MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    assert report.written
+    config = loaded((tmp_path / "config.yaml").read_text())
+    assert set(config.models) == {"gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"}
+    smollm2 = config.models["smollm2-135m-instruct-q4_1"]
+    words = split(smollm2.cmd)
+    assert words[:3] == ["/usr/bin/python3", "-m", "claracore.engines.embedded"]
+    assert words[words.index("--model") + 1] == str(SMOLLM2)
+    assert words[words.index("--ctx-size") + 1] == "8192"
+    assert words[words.index("--port") + 1] == "${PORT}"
+    assert config.start_port == 8100
+    assert {name: group.start_port for name, group in config.groups.items() if group.members} == {"large-models": 8200}
+    assert smollm2.capabilities.context == 8192
+
+
+def test_a_folder_without_models_makes_a_file_that_loads(tmp_path: Path) -> None:
+    (tmp_path / "notes.gguf").write_text("not a model at all")
+    report = write_setup([tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    assert report.catalog.chosen == ()
+    assert [left.path.name for left in report.left_out] == ["notes.gguf"]
+    assert loaded(report.text).models == {}
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    report = write_setup([MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, dry_run=True)
+    assert not report.written
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ClaraCoreError, match="nowhere"):
+        write_setup([tmp_path / "nowhere"], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    with pytest.raises(ClaraCoreError, match="at least one"):
+        write_setup([], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    with pytest.raises(ClaraCoreError, match="unknown backend 'opengl': it is one of auto, cpu, cuda"):
+        write_setup([MODELS], tmp_path / "config.yaml", SetupOptions(backend="opengl"), engine=EMBEDDED)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space.gguf",
+        'it\'s "quoted" $HOME.gguf',
+        "back\\slash.gguf",
+        "ünïcödé 模型 🦙.gguf",
+        "# hash.gguf",
+        "-dash.gguf",
+        "a\u3000b\u00a0c.gguf",
+        "per%cent & semi;colon {a} [b] * ? ! ~.gguf",
+    ],
+)
+def test_any_path_survives_the_way_to_the_command_line(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    (folder / name).symlink_to(SMOLLM2)
+    report = write_setup([folder], tmp_path / "config.yaml", SetupOptions(), engine=Words())
+    (model,) = loaded(report.text).models.values()
+    words = split(model.cmd)
+    assert words[0] == "/opt/llama cpp/llama-server"
+    assert words[words.index("--model") + 1] == str(folder / name)
+
+
+@pytest.mark.parametrize("name", [b"new\nline.gguf", b"bell\x07.gguf", b"latin1-\xe9.gguf", b"macro-${x}.gguf"])
+def test_a_path_that_cannot_be_written_is_left_out_with_the_reason(tmp_path: Path, name: bytes) -> None:
+    os.symlink(os.fsencode(SMOLLM2), os.path.join(os.fsencode(tmp_path), name))  # noqa: PTH118, PTH211 - bytes
+    report = write_setup([tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    assert loaded(report.text).models == {}
+    assert "in its path" in report.left_out[0].reason
