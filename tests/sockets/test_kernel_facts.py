@@ -1,0 +1,132 @@
+"""The kernel facts of PORTS.md that the design stands on, asked of this kernel."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+
+import pytest
+
+from claracore.sockets.hold import hold
+from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")
+
+IN_USE = str(errno.EADDRINUSE)
+
+
+def test_a_child_with_reuse_port_takes_over_a_held_port_and_gets_every_connection() -> None:
+    port = free_port()
+    with hold(port, shared=True), stranger(port, "reuseport", "answer") as child:
+        assert child.answer == "ok"
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                assert connection.recv(5) == b"child"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("options", [(), ("reuseaddr",)])
+def test_a_stranger_without_reuse_port_is_refused_while_the_port_is_held(host: str, options: tuple[str, ...]) -> None:
+    port = free_port()
+    with hold(port, shared=True), stranger(port, *options, host=host) as other:
+        assert other.answer == IN_USE
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_stranger_is_refused_while_the_child_serves(host: str) -> None:
+    port = free_port()
+    with hold(port, shared=True), stranger(port, "reuseport"), stranger(port, "reuseaddr", host=host) as other:
+        assert other.answer == IN_USE
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
+def test_another_user_is_refused_even_with_reuse_port() -> None:
+    port = free_port()
+    with hold(port, shared=True), stranger(port, "reuseport", "nobody") as other:
+        assert other.answer == IN_USE
+
+
+def test_nobody_is_let_in_before_sharing_begins() -> None:
+    port = free_port()
+    with hold(port, shared=False), stranger(port, "reuseport") as other:
+        assert other.answer == IN_USE
+
+
+def test_while_the_child_is_down_clients_are_refused_and_the_next_child_gets_the_port_at_once() -> None:
+    port = free_port()
+    with hold(port, shared=True):
+        for _ in range(3):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+            with stranger(port, "reuseport", "answer") as child:
+                assert child.answer == "ok"
+                # The child closes first, so its side of the connection stays in TIME_WAIT on the port.
+                with socket.create_connection(("127.0.0.1", port)) as connection:
+                    assert connection.recv(5) == b"child"
+                    assert connection.recv(1) == b""
+
+
+def test_time_wait_refuses_a_plain_bind_and_not_the_hold() -> None:
+    port = free_port()
+    leave_in_time_wait(port)
+    with pytest.raises(OSError, match=str(errno.EADDRINUSE)), socket.socket() as plain:
+        plain.bind(("0.0.0.0", port))
+    with hold(port, shared=True):
+        with stranger(port, "reuseaddr") as other:
+            assert other.answer == IN_USE
+        # What is left of a server without SO_REUSEPORT lets in only those that say SO_REUSEADDR too.
+        with stranger(port, "reuseport") as child:
+            assert child.answer == IN_USE
+        with stranger(port, "reuseport", "reuseaddr") as child:
+            assert child.answer == "ok"
+
+
+@pytest.mark.parametrize("silent", [(), ("silent",)])
+def test_the_hold_does_not_squeeze_in_beside_a_stranger_that_allows_it(silent: tuple[str, ...]) -> None:
+    port = free_port()
+    with stranger(port, "reuseaddr", *silent), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
+        hold(port, shared=True)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_two_holds_of_one_port_do_not_coexist(shared: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    port = free_port()
+    with hold(port, shared=shared), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
+        hold(port, shared=shared)
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "conflict"),
+    [
+        ("127.0.0.1", "0.0.0.0", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.1", "::1", False),
+        ("::1", "127.0.0.1", False),
+    ],
+)
+def test_which_addresses_conflict(held: str, wanted: str, conflict: bool) -> None:  # noqa: FBT001 - a parameter
+    port = free_port()
+    with listening(port, held), stranger(port, host=wanted) as other:
+        assert other.answer == (IN_USE if conflict else "ok")
+
+
+def test_a_dual_stack_wildcard_conflicts_with_ipv4() -> None:
+    port = free_port()
+    with listening(port), stranger(port, "dual", host="::") as other:
+        assert other.answer == IN_USE
+
+
+def test_the_hold_notices_a_stranger_on_any_ipv4_address() -> None:
+    port = free_port()
+    with stranger(port, host="127.0.0.3"), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
+        hold(port, shared=True)
+
+
+def test_a_child_on_all_addresses_of_both_families_can_join() -> None:
+    port = free_port()
+    with hold(port, shared=True), stranger(port, "reuseport", "dual", host="::") as child:
+        assert child.answer == "ok"
+        socket.create_connection(("127.0.0.1", port)).close()

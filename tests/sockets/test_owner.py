@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import pytest
+
+from claracore.sockets import kernel_linux
+from claracore.sockets.bound import BoundSocket, Stage
+from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
+from claracore.sockets.owner import belongs_to, owner_of
+from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
+
+NOBODY = 65534
+
+
+def test_a_port_belongs_to_the_process_that_listens_on_it() -> None:
+    port = free_port()
+    with stranger(port) as child, stranger(free_port()) as other:
+        assert belongs_to(port, child.pid)
+        assert belongs_to(port, os.getpid())  # the child is our descendant
+        assert not belongs_to(port, other.pid)
+
+
+def test_a_grandchild_counts() -> None:
+    port = free_port()
+    script = f"'{sys.executable}' -I -S -c '{LISTENER}' 127.0.0.1 {port}; true"
+    shell = start(["sh", "-c", script])
+    assert readline(shell) == "ok"
+    assert belongs_to(port, shell.pid)
+    assert not kernel_linux.owned_by(shell.pid, sockets_on(port))
+    shell.communicate()
+
+
+def test_a_free_port_belongs_to_nobody() -> None:
+    port = free_port()
+    assert not belongs_to(port, os.getpid())
+    assert owner_of(port) is None
+
+
+def test_a_silent_socket_is_no_server_but_it_has_an_owner() -> None:
+    port = free_port()
+    with stranger(port, "silent") as other:
+        assert not belongs_to(port, other.pid)
+        owner = owner_of(port)
+        if owner is None:
+            pytest.skip("this kernel does not show bound sockets that do not listen (before 6.8)")
+        assert owner.pid == other.pid
+        assert not owner.listening
+
+
+def test_a_stranger_of_the_same_user_that_joins_takes_the_port_away() -> None:
+    port = free_port()
+    with stranger(port, "reuseport") as child:
+        assert belongs_to(port, child.pid)
+        with stranger(port, "reuseport") as other:
+            assert other.answer == "ok"
+            assert not belongs_to(port, child.pid)
+
+
+def test_only_sockets_that_answer_on_the_address_count() -> None:
+    port = free_port()
+    with stranger(port) as child, stranger(port, host="127.0.0.2"), stranger(port, host="::1"):
+        assert belongs_to(port, child.pid)
+        assert not belongs_to(port, child.pid, host="::1")
+
+
+@pytest.mark.parametrize("options", [("dual",), ()])
+def test_a_listener_on_all_ipv6_addresses_answers_ipv4_when_it_is_dual(options: tuple[str, ...]) -> None:
+    port = free_port()
+    with stranger(port, *options, host="::") as child:
+        assert belongs_to(port, child.pid) == bool(options)
+        assert belongs_to(port, child.pid, host="::1")
+
+
+def test_the_owner_is_described() -> None:
+    port = free_port()
+    with stranger(port, host="0.0.0.0") as other:
+        owner = owner_of(port)
+        assert owner is not None
+        assert (owner.pid, owner.addresses, owner.listening) == (other.pid, (f"0.0.0.0:{port}",), True)
+        assert owner.name is not None
+        assert owner.name.startswith("python")
+        assert owner.user == user_name(os.getuid())
+        assert owner.since is not None
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "in_the_way"),
+    [
+        ("127.0.0.1", "0.0.0.0", True),
+        ("127.0.0.2", "0.0.0.0", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("::1", "127.0.0.1", False),
+        ("::1", "::", True),
+        ("127.0.0.2", "127.0.0.1", False),
+        ("::1", "0.0.0.0", False),
+    ],
+)
+def test_who_is_in_the_way_of_which_address(held: str, wanted: str, in_the_way: bool) -> None:  # noqa: FBT001
+    port = free_port()
+    with listening(port, held):
+        assert (owner_of(port, host=wanted) is not None) == in_the_way
+
+
+def test_one_owner_can_be_left_out() -> None:
+    port = free_port()
+    with listening(port):
+        assert owner_of(port, ignore_pid=os.getpid()) is None
+
+
+def test_time_wait_has_no_owner_but_is_seen() -> None:
+    port = free_port()
+    leave_in_time_wait(port)
+    assert owner_of(port) is None
+    assert {entry.stage for entry in sockets_on(port, silent=True)} == {Stage.TIME_WAIT}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
+def test_a_process_of_another_user_is_named_as_far_as_rights_allow() -> None:
+    port = free_port()
+    with stranger(port, "nobody") as other:
+        owner = owner_of(port)
+        assert owner is not None
+        assert (owner.pid, owner.user) == (other.pid, user_name(NOBODY))
+
+
+def test_proc_net_tcp_tells_the_same_as_netlink() -> None:
+    port = free_port()
+    with listening(port), listening(port, "::1"), listening(port, "127.0.0.2"):
+        by_netlink = {(entry.address, entry.inode) for entry in sockets_on(port)}
+        by_proc = {(entry.address, entry.inode) for entry in kernel_linux._read_proc(port, silent=False)}
+        assert by_netlink == by_proc
+        assert len(by_netlink) == 3
+
+
+def test_proc_answers_where_netlink_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(port: int, states: int) -> list[BoundSocket]:
+        raise PermissionError(port, states)
+
+    monkeypatch.setattr(kernel_linux, "_ask_netlink", refuse)
+    port = free_port()
+    with stranger(port) as child:
+        assert belongs_to(port, child.pid)
+
+
+def test_the_start_of_a_process_identifies_it() -> None:
+    port = free_port()
+    with stranger(port, env={"CLARACORE_TOKEN": "secret"}) as other:
+        assert process_start(other.pid) == process_start(other.pid)
+        assert process_token(other.pid) == "secret"
+    assert process_start(other.pid) is None
+    assert process_token(other.pid) is None
+    assert process_token(os.getpid()) is None
+
+
+def test_many_sockets_do_not_confuse() -> None:
+    sockets = [socket.socket() for _ in range(50)]
+    for sock in sockets:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+    assert all(belongs_to(sock.getsockname()[1], os.getpid()) for sock in sockets)
+    for sock in sockets:
+        sock.close()
