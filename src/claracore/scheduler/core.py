@@ -1,0 +1,314 @@
+"""Who is served, started and stopped now?
+
+`Scheduler.handle(event, now)` takes one fact and returns the orders that follow, in the order in which they are to be
+carried out. Deciding changes the state: a model that has been ordered to stop *is* stopping from that line on. There is
+one decision procedure, `_settle`; arrivals and finished requests that concern nobody else skip it.
+
+The rules, oldest waiting request first:
+
+* a ready model serves, up to its concurrency;
+* a stopped model starts when nothing that it would evict is running; idle models in its way are stopped, all together
+  or not at all; a model with answers in progress is never cut;
+* a busy model in the way goes on taking requests for `patience_seconds` of the waiting one (so A B A B A B becomes
+  A A A B B B), then takes none until the waiting one had its turn;
+* a load that nobody waits for any more gives way; one that somebody waits for does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from claracore.scheduler.events import (
+    Arrived,
+    Effect,
+    Ended,
+    Event,
+    Finished,
+    Ready,
+    Reconfigured,
+    Refuse,
+    RefuseReason,
+    Serve,
+    ShutdownAsked,
+    Start,
+    Stop,
+    StopReason,
+    TimePassed,
+    UnloadAsked,
+)
+from claracore.scheduler.lifecycle import Cause
+from claracore.scheduler.policy import Policy
+from claracore.scheduler.slot import Leaving, Slot
+from claracore.types import ModelState
+
+FOREVER = float("inf")
+
+
+class Scheduler:
+    """The state of all models and requests, and the decisions about them."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._slots = {model: Slot(model, its) for model, its in policy.models.items()}
+        self._model_of: dict[int, str] = {}
+        self._queued = 0
+        self._held_back: frozenset[str] = frozenset()
+        self._soonest = FOREVER
+        self._shutdown_deadline: float | None = None
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """The models by id, for looking at; only this class changes them."""
+        return self._slots
+
+    @property
+    def all_stopped(self) -> bool:
+        """Whether no model's server is running."""
+        return all(slot.state is ModelState.STOPPED for slot in self._slots.values())
+
+    def next_deadline(self) -> float | None:
+        """Return the time at which `TimePassed` is due, or None; it may be early, never late."""
+        return None if self._soonest == FOREVER else self._soonest
+
+    def position(self, request: int) -> int | None:
+        """Return the 1-based place of a waiting request among those for its model, or None if it does not wait."""
+        slot = self._slots.get(self._model_of.get(request, ""))
+        if slot is None or request not in slot.waiting:
+            return None
+        return list(slot.waiting).index(request) + 1
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one fact at `now` (seconds on any monotonic clock) and return the orders that follow from it."""
+        effects: list[Effect] = []
+        if self._note(event, now, effects):
+            self._settle(now, effects)
+        return effects
+
+    # --- what each fact changes; True when others may be concerned --------------------------------------------------
+
+    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:
+        match event:
+            case Arrived(request, model):
+                return self._arrived(request, model, now, effects)
+            case Finished(request):
+                return self._finished(request, now)
+            case Ready(model):
+                self._slots[model].move(Cause.BECAME_READY)
+                self._slots[model].idle_since = now
+            case Ended(model):
+                self._ended(self._slots[model], effects)
+            case UnloadAsked(models):
+                self._unload((self._slots[model] for model in models if model in self._slots), now, effects)
+            case Reconfigured(policy, changed):
+                self._reconfigure(policy, changed, now, effects)
+            case ShutdownAsked(grace_seconds):
+                self._shut_down(now + grace_seconds, effects)
+            case TimePassed():
+                pass
+            case _:
+                assert_never(event)
+        return True
+
+    def _arrived(self, request: int, model: str, now: float, effects: list[Effect]) -> bool:
+        slot = self._slots.get(model)
+        if self._shutdown_deadline is not None:
+            effects.append(Refuse(request, RefuseReason.SHUTDOWN))
+        elif slot is None or slot.removed:
+            effects.append(Refuse(request, RefuseReason.REMOVED))
+        elif self._admits(slot) and not slot.waiting:
+            self._serve(slot, request, effects)
+        elif len(slot.waiting) >= slot.policy.queue_limit:
+            effects.append(Refuse(request, RefuseReason.QUEUE_FULL))
+        else:
+            self._model_of[request] = model
+            slot.waiting[request] = now
+            self._queued += 1
+            return True
+        return False
+
+    def _finished(self, request: int, now: float) -> bool:
+        # Requests of a server that died are forgotten at once, so their Finished finds nothing: that is harmless.
+        slot = self._slots.get(self._model_of.pop(request, ""))
+        if slot is None:
+            return False
+        if slot.waiting.pop(request, None) is not None:
+            self._queued -= 1
+            return True
+        slot.serving.discard(request)
+        if not slot.serving:
+            slot.idle_since = now
+            self._soonest = min(self._soonest, slot.expires_at or FOREVER)
+        return bool(self._queued) or slot.leaving is not None
+
+    def _ended(self, slot: Slot, effects: list[Effect]) -> None:
+        failed_to_start = slot.state is ModelState.STARTING
+        slot.move(Cause.ENDED)
+        for request in slot.serving:
+            self._model_of.pop(request, None)
+        slot.serving.clear()
+        slot.leaving = None
+        if failed_to_start:
+            slot.wanted_since = None
+            self._refuse_waiting(slot, RefuseReason.FAILED, effects)
+        if slot.removed:
+            del self._slots[slot.model]
+
+    def _unload(self, slots: Iterable[Slot], now: float, effects: list[Effect]) -> None:
+        for slot in slots:
+            slot.wanted_since = None
+            if slot.state in {ModelState.STARTING, ModelState.READY}:
+                self._refuse_waiting(slot, RefuseReason.UNLOADED, effects)
+                slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
+
+    def _reconfigure(self, policy: Policy, changed: frozenset[str], now: float, effects: list[Effect]) -> None:
+        self._policy = policy
+        for model, its in policy.models.items():
+            slot = self._slots.setdefault(model, Slot(model, its))
+            slot.policy = its
+            came_back, slot.removed = slot.removed, False
+            stays = slot.state in {ModelState.STARTING, ModelState.READY} and (slot.leaving is None or came_back)
+            if stays and (model in changed or came_back):
+                slot.leaving = Leaving(StopReason.CHANGED)
+                slot.wanted_since = now
+        for model in self._slots.keys() - policy.models.keys():
+            self._remove(self._slots[model], effects)
+
+    def _remove(self, slot: Slot, effects: list[Effect]) -> None:
+        self._refuse_waiting(slot, RefuseReason.REMOVED, effects)
+        slot.removed, slot.wanted_since = True, None
+        if slot.state is ModelState.STOPPED:
+            del self._slots[slot.model]
+        elif slot.state is not ModelState.STOPPING:
+            slot.leaving = Leaving(StopReason.REMOVED)
+
+    def _shut_down(self, deadline: float, effects: list[Effect]) -> None:
+        self._shutdown_deadline = deadline
+        for slot in self._slots.values():
+            slot.wanted_since = None
+            self._refuse_waiting(slot, RefuseReason.SHUTDOWN, effects)
+            if slot.state in {ModelState.STARTING, ModelState.READY}:
+                slot.leaving = Leaving(StopReason.SHUTDOWN, deadline)
+
+    # --- the one decision procedure --------------------------------------------------------------------------------
+
+    def _settle(self, now: float, effects: list[Effect]) -> None:
+        self._refuse_overdue(now, effects)
+        for slot in list(self._slots.values()):
+            self._stop_what_leaves(slot, now, effects)
+        self._serve_and_make_room(now, effects)
+        self._soonest = self._compute_deadline(now)
+
+    def _refuse_overdue(self, now: float, effects: list[Effect]) -> None:
+        for slot in self._slots.values():
+            overdue = [request for request, since in slot.waiting.items() if now >= self._gives_up_at(slot, since)]
+            self._refuse(slot, overdue, RefuseReason.TIMED_OUT, effects)
+
+    def _stop_what_leaves(self, slot: Slot, now: float, effects: list[Effect]) -> None:
+        if (expires_at := slot.expires_at) is not None and now >= expires_at:
+            self._stop(slot, StopReason.TTL, effects)
+        elif (leaving := slot.leaving) is not None and slot.state in {ModelState.STARTING, ModelState.READY}:
+            overdue = leaving.deadline is not None and now >= leaving.deadline
+            if overdue or not slot.serving:
+                self._stop(slot, leaving.reason, effects)
+
+    def _serve_and_make_room(self, now: float, effects: list[Effect]) -> None:
+        """Go through the models that somebody waits for, in turn, and give each what it can have.
+
+        `claimants` are those further ahead that are sure to get their place, or have waited long enough to insist:
+        a later one must not start what they would have to stop again.
+        """
+        self._held_back = frozenset()
+        claimants: list[Slot] = []
+        for slot in self._in_turn(now):
+            if slot.state is ModelState.READY:
+                while slot.waiting and self._admits(slot):
+                    self._serve(slot, next(iter(slot.waiting)), effects)
+            elif slot.state is ModelState.STOPPED and not self._stands_in_the_way(slot, claimants):
+                self._make_room(slot, claimants, now, effects)
+
+    def _in_turn(self, now: float) -> list[Slot]:
+        def key(slot: Slot) -> tuple[bool, int, float, str]:
+            since = now if slot.oldest_wait is None else slot.oldest_wait
+            aged = now - since >= self._policy.aging_seconds
+            return (not aged, 0 if aged else -slot.policy.priority, since, slot.model)
+
+        return sorted((slot for slot in self._slots.values() if slot.oldest_wait is not None), key=key)
+
+    def _stands_in_the_way(self, slot: Slot, claimants: list[Slot]) -> bool:
+        it = frozenset({slot.model})
+        return any(self._policy.rule.evictees(claimant.model, it) for claimant in claimants)
+
+    def _make_room(self, target: Slot, claimants: list[Slot], now: float, effects: list[Effect]) -> None:
+        evictees = self._evictees(target)
+        if not evictees:
+            target.wanted_since = None
+            target.move(Cause.START_ORDERED)
+            effects.append(Start(target.model))
+        elif not target.waiting:
+            # Wanted again after a change of its configuration, but its place is taken: that is no reason to evict.
+            target.wanted_since = None
+        elif all(slot.can_go for slot in evictees):
+            claimants.append(target)
+            for slot in evictees:
+                if slot.state is not ModelState.STOPPING:
+                    unwanted = slot.state is ModelState.STARTING
+                    self._stop(slot, StopReason.UNWANTED if unwanted else StopReason.EVICTED, effects)
+        elif now >= self._insists_at(target):
+            claimants.append(target)
+            self._held_back |= {slot.model for slot in evictees}
+
+    def _evictees(self, target: Slot) -> list[Slot]:
+        running = frozenset(model for model, slot in self._slots.items() if slot.state is not ModelState.STOPPED)
+        return [self._slots[model] for model in sorted(self._policy.rule.evictees(target.model, running))]
+
+    def _compute_deadline(self, now: float) -> float:
+        deadlines = [FOREVER]
+        for slot in self._slots.values():
+            if (expires_at := slot.expires_at) is not None:
+                deadlines.append(expires_at)
+            if slot.leaving is not None and slot.leaving.deadline is not None and slot.state is not ModelState.STOPPING:
+                deadlines.append(slot.leaving.deadline)
+            if slot.waiting:
+                since = next(iter(slot.waiting.values()))
+                deadlines.append(self._gives_up_at(slot, since))
+                turns = (self._insists_at(slot), since + self._policy.aging_seconds)
+                deadlines += [at for at in turns if at > now]
+        return min(deadlines)
+
+    # --- small steps -----------------------------------------------------------------------------------------------
+
+    def _admits(self, slot: Slot) -> bool:
+        return (
+            slot.state is ModelState.READY
+            and slot.leaving is None
+            and slot.has_room
+            and slot.model not in self._held_back
+        )
+
+    def _insists_at(self, slot: Slot) -> float:
+        return (slot.oldest_wait or 0.0) + self._policy.patience_seconds
+
+    def _gives_up_at(self, slot: Slot, since: float) -> float:
+        return since + slot.policy.queue_timeout_seconds if slot.policy.queue_timeout_seconds else FOREVER
+
+    def _serve(self, slot: Slot, request: int, effects: list[Effect]) -> None:
+        if slot.waiting.pop(request, None) is not None:
+            self._queued -= 1
+        self._model_of[request] = slot.model
+        slot.serving.add(request)
+        effects.append(Serve(request))
+
+    def _stop(self, slot: Slot, reason: StopReason, effects: list[Effect]) -> None:
+        slot.move(Cause.STOP_ORDERED)
+        effects.append(Stop(slot.model, reason))
+
+    def _refuse_waiting(self, slot: Slot, reason: RefuseReason, effects: list[Effect]) -> None:
+        self._refuse(slot, list(slot.waiting), reason, effects)
+
+    def _refuse(self, slot: Slot, requests: Iterable[int], reason: RefuseReason, effects: list[Effect]) -> None:
+        for request in requests:
+            del slot.waiting[request]
+            self._model_of.pop(request, None)
+            self._queued -= 1
+            effects.append(Refuse(request, reason))

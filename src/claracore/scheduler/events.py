@@ -1,0 +1,136 @@
+"""What can happen, and what can be ordered?
+
+Facts are in the past tense and go into the scheduler; orders are imperatives and come out. All are plain values, equal
+by value, so that a test is a transcript and a log of them is a replay.
+
+Promises that the shell gives:
+
+* every `Serve` is followed by exactly one `Finished`, whatever happens to client, child or network;
+* every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from claracore.scheduler.policy import Policy
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request for a model came in (or a person asked to load it, which is a request with an empty answer)."""
+
+    request: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request is over: answered, failed, or its client left while waiting or streaming."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model's server answers its health check on a port that is provably its own."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The model's server is gone: it was stopped, could not be started, or died."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnloadAsked:
+    """A person asked for these models to be unloaded."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """A new configuration is in force; the command lines of `changed` models differ from what was started."""
+
+    policy: Policy
+    changed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownAsked:
+    """ClaraCore is to end; answers in progress have this long to finish."""
+
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """A deadline that the scheduler named has come."""
+
+
+Event = Arrived | Finished | Ready | Ended | UnloadAsked | Reconfigured | ShutdownAsked | TimePassed
+
+# --- orders --------------------------------------------------------------------------------------------------------
+
+
+class StopReason(StrEnum):
+    """Why a model's server is stopped."""
+
+    EVICTED = "evicted"
+    UNWANTED = "nobody waits for it any more"
+    TTL = "idle for its ttl"
+    UNLOADED = "unloaded by request"
+    CHANGED = "its configuration changed"
+    REMOVED = "removed from the configuration"
+    SHUTDOWN = "shutdown"
+
+
+class RefuseReason(StrEnum):
+    """Why a request is not served."""
+
+    QUEUE_FULL = "queue full"
+    TIMED_OUT = "waited too long"
+    FAILED = "model failed"
+    UNLOADED = "model unloaded"
+    REMOVED = "model removed"
+    SHUTDOWN = "shutting down"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the model's server."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the model's server, also if it is still loading."""
+
+    model: str
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Forward the request to its model, which is ready."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer the request with an error."""
+
+    request: int
+    reason: RefuseReason
+
+
+Effect = Start | Stop | Serve | Refuse

@@ -1,0 +1,50 @@
+"""Which states does a model's server go through?
+
+The laws of this file: a transition that is not in the table is a bug, not an event; `STOPPING` is entered the moment a
+stop is ordered; only `ENDED` leads to `STOPPED`, so a new start can never overlap an old process.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from claracore.types import ModelState
+
+
+class Cause(StrEnum):
+    """What moves a model from one state to the next."""
+
+    START_ORDERED = "start ordered"
+    BECAME_READY = "became ready"
+    STOP_ORDERED = "stop ordered"
+    ENDED = "ended"
+
+
+STOPPED, STARTING, READY, STOPPING = ModelState.STOPPED, ModelState.STARTING, ModelState.READY, ModelState.STOPPING
+
+TRANSITIONS: Final = {
+    (STOPPED, Cause.START_ORDERED): STARTING,
+    (STARTING, Cause.BECAME_READY): READY,
+    (STARTING, Cause.STOP_ORDERED): STOPPING,
+    (STARTING, Cause.ENDED): STOPPED,
+    (READY, Cause.STOP_ORDERED): STOPPING,
+    (READY, Cause.ENDED): STOPPED,
+    # The health check may succeed in the very moment in which the stop is ordered.
+    (STOPPING, Cause.BECAME_READY): STOPPING,
+    (STOPPING, Cause.ENDED): STOPPED,
+}
+
+
+def after(state: ModelState, cause: Cause) -> ModelState:
+    """Return the state that follows; raises `ValueError` for a transition that must never be asked for."""
+    try:
+        return TRANSITIONS[state, cause]
+    except KeyError:
+        raise ValueError(f"a model that is {state} cannot get the cause {cause!r}") from None
+
+
+def table() -> str:
+    """Return the transitions as a Markdown table, for ARCHITECTURE.md."""
+    rows = [f"| {state} | {cause} | {following} |" for (state, cause), following in TRANSITIONS.items()]
+    return "\n".join(["| state | cause | next |", "|---|---|---|", *rows])

@@ -1,0 +1,43 @@
+"""What does the configuration ask of the scheduler?
+
+The few numbers per model and the eviction rule, taken from a `Config`; nothing about commands or ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPolicy:
+    """How one model is treated. Zero means "none" for ttl and concurrency, as in the configuration."""
+
+    ttl_seconds: float = 0.0
+    concurrency: int = 0
+    priority: int = 0
+    queue_limit: int = 256
+    queue_timeout_seconds: float = 600.0
+    drain_seconds: float = 10.0
+    """How long answers in progress may go on after somebody asked for the model to be unloaded."""
+
+
+class EvictionRule(Protocol):
+    """Says which of the running models must go so that the target fits."""
+
+    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
+        """Return the part of `running` (never the target) that must be stopped before `target` starts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the scheduler must know; replaced as a whole when the configuration changes."""
+
+    rule: EvictionRule
+    models: Mapping[str, ModelPolicy] = field(default_factory=dict)
+    patience_seconds: float = 5.0
+    """How long a waiting request lets a busy model in its way take new requests: batches them, without starving."""
+    aging_seconds: float = 30.0
+    """A request that has waited this long goes before every younger one, whatever their priorities."""

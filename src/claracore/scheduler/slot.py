@@ -1,0 +1,62 @@
+"""What does the scheduler remember of one model?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from claracore.scheduler import lifecycle
+from claracore.scheduler.events import StopReason
+from claracore.scheduler.lifecycle import Cause
+from claracore.scheduler.policy import ModelPolicy
+from claracore.types import ModelState
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The model takes no new requests and is stopped when its answers are done, or at the deadline if there is one."""
+
+    reason: StopReason
+    deadline: float | None = None
+
+
+@dataclass(slots=True)
+class Slot:
+    """One model: its state, who is being served, and who waits since when (oldest first)."""
+
+    model: str
+    policy: ModelPolicy
+    state: ModelState = ModelState.STOPPED
+    serving: set[int] = field(default_factory=set)
+    waiting: dict[int, float] = field(default_factory=dict)
+    idle_since: float = 0.0
+    leaving: Leaving | None = None
+    wanted_since: float | None = None
+    """Set when it is to be started although nobody waits: it was loaded when its configuration changed."""
+    removed: bool = False
+
+    def move(self, cause: Cause) -> None:
+        """Take one step in the table of `lifecycle`."""
+        self.state = lifecycle.after(self.state, cause)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may be served at once."""
+        return not self.policy.concurrency or len(self.serving) < self.policy.concurrency
+
+    @property
+    def oldest_wait(self) -> float | None:
+        """Since when the longest waiting request waits, or since when the model is wanted without one."""
+        return next(iter(self.waiting.values()), self.wanted_since)
+
+    @property
+    def can_go(self) -> bool:
+        """Whether stopping it now would disturb nobody: no answer in progress, and no load that somebody waits for."""
+        if self.state is ModelState.STARTING:
+            return not self.waiting and self.wanted_since is None
+        return not self.serving
+
+    @property
+    def expires_at(self) -> float | None:
+        """When its ttl runs out if nothing happens, or None."""
+        idle = self.state is ModelState.READY and not self.serving and not self.waiting and self.leaving is None
+        return self.idle_since + self.policy.ttl_seconds if idle and self.policy.ttl_seconds else None

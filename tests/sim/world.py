@@ -1,0 +1,234 @@
+"""A world in virtual time around the scheduler: loads that are slow or fail, crashes, clients that leave.
+
+Everything random comes from one seed. `World.step()` lets the next thing happen and then checks the invariants.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from itertools import count
+
+from claracore.scheduler.core import Scheduler
+from claracore.scheduler.events import (
+    Arrived,
+    Effect,
+    Ended,
+    Event,
+    Finished,
+    Ready,
+    Reconfigured,
+    Refuse,
+    RefuseReason,
+    Serve,
+    ShutdownAsked,
+    Start,
+    Stop,
+    StopReason,
+    TimePassed,
+    UnloadAsked,
+)
+from claracore.scheduler.eviction import Group, Groups
+from claracore.scheduler.policy import ModelPolicy, Policy
+from claracore.types import ModelState
+
+MODELS = [f"m{number}" for number in range(6)]
+LONGEST_ANSWER = 8.0
+LONGEST_LOAD = 6.0
+LONGEST_STOP = 2.0
+
+
+def random_policy(dice: random.Random) -> Policy:
+    names = ["g0", "g1", "g2"]
+    groups = {
+        name: Group(swap=dice.random() < 0.6, exclusive=dice.random() < 0.6, persistent=dice.random() < 0.2)
+        for name in names
+    }
+    models = dice.sample(MODELS, dice.randint(2, len(MODELS)))
+    return Policy(
+        Groups(groups, {model: dice.choice(names) for model in models}),
+        {
+            model: ModelPolicy(
+                ttl_seconds=dice.choice([0.0, 0.0, 5.0, 30.0]),
+                concurrency=dice.choice([0, 0, 1, 3]),
+                priority=dice.choice([0, 0, 5]),
+                queue_limit=dice.choice([2, 50]),
+                queue_timeout_seconds=dice.choice([0.0, 20.0, 300.0]),
+                drain_seconds=dice.choice([0.0, 3.0]),
+            )
+            for model in models
+        },
+        patience_seconds=dice.choice([0.0, 2.0, 5.0]),
+        aging_seconds=20.0,
+    )
+
+
+class World:
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.policy = random_policy(self.dice)
+        self.scheduler = Scheduler(self.policy)
+        self.now = 0.0
+        self.steps = 0
+        self.agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.ticket = count(1)
+        self.running: dict[str, str] = {}  # model -> "starting" | "ready" | "stopping", as the operating system sees it
+        self.generation: dict[str, int] = {}
+        self.waiting: dict[int, tuple[str, float]] = {}
+        self.serving: dict[int, str] = {}
+        self.answered = self.refused = 0
+        self.longest_wait = 0.0
+        self.quiet = False
+        self.transcript: list[str] = []
+        self.later(0.0, self.client)
+        self.later(self.dice.uniform(5, 20), self.mishap)
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self.agenda, (self.now + seconds, next(self.ticket), act))
+
+    def step(self) -> bool:
+        deadline = self.scheduler.next_deadline()
+        if self.agenda and (deadline is None or self.agenda[0][0] <= deadline):
+            self.now, _, act = heapq.heappop(self.agenda)
+            act()
+        elif deadline is not None:
+            assert deadline >= self.now or self.steps == 0, "a deadline in the past would spin"
+            self.now = max(self.now, deadline)
+            self.tell(TimePassed())
+            after = self.scheduler.next_deadline()
+            assert after is None or after > self.now, "a deadline that stays would spin"
+        else:
+            return False
+        self.steps += 1
+        self.check()
+        return True
+
+    def tell(self, event: Event) -> None:
+        effects = self.scheduler.handle(event, self.now)
+        self.transcript.append(f"{self.now:8.2f} {event} -> {effects}")
+        for effect in effects:
+            self.perform(effect)
+
+    # --- what the scheduler orders --------------------------------------------------------------------------------
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Start(model):
+                self.start(model)
+            case Stop(model, reason):
+                self.stop(model, reason)
+            case Serve(request):
+                model, since = self.waiting.pop(request)
+                assert self.running[model] == "ready", "only a ready model serves"
+                limit = self.policy.models[model].concurrency
+                assert not limit or list(self.serving.values()).count(model) < limit, f"{model} is over its limit"
+                self.serving[request] = model
+                self.longest_wait = max(self.longest_wait, self.now - since)
+                self.later(self.dice.uniform(0, LONGEST_ANSWER), lambda: self.finish(request))
+            case Refuse(request, reason):
+                self.waiting.pop(request)
+                self.refused += 1
+                assert reason in RefuseReason
+
+    def start(self, model: str) -> None:
+        assert model not in self.running, "a process may only be started when the one before is gone"
+        assert model in self.policy.models, "a removed model is never started"
+        evictees = self.policy.rule.evictees(model, frozenset(self.running))
+        assert not evictees, f"{model} started beside {sorted(evictees)}"
+        self.running[model] = "starting"
+        generation = self.generation[model] = self.generation.get(model, 0) + 1
+        outcome = self.loaded if self.dice.random() < 0.85 else self.gone
+        self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
+
+    def stop(self, model: str, reason: StopReason) -> None:
+        assert self.running[model] in {"starting", "ready"}, "a stop is ordered once"
+        if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN}:
+            assert model not in self.serving.values(), f"an answer of {model} would be cut: {reason}"
+        self.running[model] = "stopping"
+        for request in [request for request, its in self.serving.items() if its == model]:
+            self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
+        generation = self.generation[model]
+        self.later(self.dice.uniform(0, LONGEST_STOP), lambda: self.gone(model, generation))
+
+    # --- what happens ---------------------------------------------------------------------------------------------
+
+    def loaded(self, model: str, generation: int) -> None:
+        if self.generation[model] == generation and self.running.get(model) == "starting":
+            self.running[model] = "ready"
+            self.tell(Ready(model))
+
+    def gone(self, model: str, generation: int) -> None:
+        if self.generation[model] == generation and model in self.running:
+            del self.running[model]
+            for request in [request for request, its in self.serving.items() if its == model]:
+                self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
+            self.tell(Ended(model))
+
+    def finish(self, request: int) -> None:
+        if self.serving.pop(request, None) is not None:
+            self.answered += 1
+            self.tell(Finished(request))
+
+    def client(self) -> None:
+        request, model = next(self.ticket), self.dice.choice(MODELS)
+        self.waiting[request] = (model, self.now)
+        self.tell(Arrived(request, model))
+        if self.dice.random() < 0.1:
+            self.later(self.dice.expovariate(0.3), lambda: self.leave(request))
+        if not self.quiet:
+            self.later(self.dice.expovariate(self.dice.choice([0.3, 3.0])), self.client)
+
+    def leave(self, request: int) -> None:
+        if self.waiting.pop(request, None) is not None:
+            self.tell(Finished(request))
+        else:
+            self.finish(request)
+
+    def mishap(self) -> None:
+        kind = self.dice.choice(["crash", "crash", "unload", "unload all", "reconfigure", "touch"])
+        if kind == "crash" and self.running:
+            model = self.dice.choice(sorted(self.running))
+            self.gone(model, self.generation[model])
+        elif kind == "unload":
+            self.tell(UnloadAsked((self.dice.choice(MODELS),)))
+        elif kind == "unload all":
+            self.tell(UnloadAsked(tuple(MODELS)))
+        elif kind == "reconfigure":
+            self.policy = random_policy(self.dice)
+            changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
+            self.tell(Reconfigured(self.policy, changed))
+        elif kind == "touch":
+            self.tell(Reconfigured(self.policy))
+        if not self.quiet:
+            self.later(self.dice.uniform(3, 25), self.mishap)
+
+    def shut_down(self) -> None:
+        self.tell(ShutdownAsked(5.0))
+
+    # --- what must always hold ------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        slots = self.scheduler.slots
+        for model, slot in slots.items():
+            seen = self.running.get(model, "stopped")
+            assert slot.state == seen, f"{model}: the scheduler thinks {slot.state}, it is {seen}"
+            idle_and_ready = slot.state is ModelState.READY and not slot.serving and slot.leaving is None
+            in_the_way = any(
+                other.waiting and model in self.policy.rule.evictees(name, frozenset({model}))
+                for name, other in slots.items()
+            )
+            assert not (idle_and_ready and slot.waiting and not in_the_way), f"{model} is idle while requests wait"
+        assert {request for slot in slots.values() for request in slot.waiting} == set(self.waiting)
+        assert {request for slot in slots.values() for request in slot.serving} <= set(self.serving)
+
+    def settle_down(self) -> None:
+        """Let no new client come, and let everything that is under way come to its end."""
+        self.quiet = True
+        for _ in range(20_000):
+            if not self.waiting and not self.serving:
+                return
+            assert self.step(), f"requests {sorted(self.waiting)} wait and nothing will ever happen"
+        raise AssertionError("requests still wait after 20,000 steps without new clients")
