@@ -77,7 +77,7 @@ def parse(text: str, file: str) -> tuple[Branch, list[Finding]]:
 
     Raises Unreadable for what is not YAML, not a mapping at the top, nested too deeply or multiplied by aliases.
     """
-    masked = text if OPEN in text or CLOSE in text else MACRO_BRACES.sub(rf"${OPEN}\1{CLOSE}", text)
+    masked = mask(text)
     builder = _Builder(file, masked is not text)
     try:
         for event in _events(masked):
@@ -96,6 +96,21 @@ def parse(text: str, file: str) -> tuple[Branch, list[Finding]]:
             "found something else than a mapping at the top", root.place, "expected lines such as `models:`"
         )
     return root, builder.findings
+
+
+def mask(text: str) -> str:
+    """Swap the braces of `${name}` for private characters, unless the text has such characters of its own."""
+    return text if OPEN in text or CLOSE in text else MACRO_BRACES.sub(rf"${OPEN}\1{CLOSE}", text)
+
+
+def unmask(text: str, original: str) -> str:
+    """Undo `mask` in a text made from `mask(original)`."""
+    return text if OPEN in original or CLOSE in original else text.replace(OPEN, "{").replace(CLOSE, "}")
+
+
+def compose(text: str) -> Any:  # noqa: ANN401 - PyYAML's nodes have no types
+    """Return PyYAML's nodes of a text that `parse` accepts, for those who need to know where values end."""
+    return yaml.compose(mask(text), Loader=_LOADER)
 
 
 def _events(text: str) -> Iterator[Any]:

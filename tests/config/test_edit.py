@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claracore.config.edit import EditRefused, merge, put, read_plain, remove
+
+TEXT = """\
+# my models
+startPort:   5800   # old habit
+macros:
+    server: "llama-server"   # quoted on purpose
+
+models:
+  # the big one
+  qwen:
+    cmd: |
+      ${server} --port ${PORT}
+      -m /models/qwen.gguf
+
+    ttl: 300 # five minutes
+    aliases: [ gpt-4,   'gpt-4o' ]
+
+  # the small one
+  phi:
+    cmd:   ${server} --port ${PORT} -m "/models/phi.gguf"
+    env:
+    - A=1   # one
+    - B=2
+
+# the end
+logLevel: info
+"""
+
+
+def test_a_number_is_replaced_and_nothing_else() -> None:
+    assert put(TEXT, ("startPort",), 8100) == TEXT.replace("5800", "8100")
+    assert put(TEXT, ("models", "qwen", "ttl"), "10m") == TEXT.replace("300 #", "10m #")
+
+
+def test_a_new_option_goes_below_its_siblings() -> None:
+    assert put(TEXT, ("models", "phi", "ttl"), 60) == TEXT.replace("    - B=2\n", "    - B=2\n    ttl: 60\n")
+    assert put(TEXT, ("globalTTL",), 60) == TEXT + "globalTTL: 60\n"
+
+
+def test_a_new_model_keeps_the_spacing_of_the_others() -> None:
+    added = put(TEXT, ("models", "new"), {"cmd": "x --port ${PORT} \\\n  -m y\n", "ttl": 5})
+    lines = "\n  new:\n    cmd: |\n      x --port ${PORT} \\\n        -m y\n    ttl: 5\n"
+    assert added == TEXT.replace("    - B=2\n", "    - B=2\n" + lines)
+    assert read_plain(added)["models"]["new"]["cmd"] == "x --port ${PORT} \\\n  -m y\n"
+
+
+def test_a_list_in_brackets_stays_in_brackets() -> None:
+    changed = put(TEXT, ("models", "qwen", "aliases"), ["gpt-5", "x, y"])
+    assert changed == TEXT.replace("[ gpt-4,   'gpt-4o' ]", "[gpt-5, 'x, y']")
+
+
+def test_removing_takes_the_lines_and_leaves_the_comments_of_others() -> None:
+    changed = remove(TEXT, ("models", "phi"))
+    assert "phi" not in changed
+    assert changed.startswith(TEXT[: TEXT.index("  phi:")])
+    assert changed.endswith("\n# the end\nlogLevel: info\n")
+    assert remove(TEXT, ("models", "nobody")) == TEXT
+
+
+def test_removing_the_last_one_leaves_an_empty_mapping() -> None:
+    assert remove("models:\n  a:\n    cmd: x\nlogLevel: info\n", ("models", "a")) == "models: {}\nlogLevel: info\n"
+    assert remove("logLevel: info\n", ("logLevel",)) == ""
+
+
+def test_the_first_option_of_an_empty_text() -> None:
+    assert put("", ("models", "a", "cmd"), "x") == "models:\n  a:\n    cmd: x\n"
+    assert put("# only a comment\n", ("startPort",), 1) == "# only a comment\nstartPort: 1\n"
+    assert put("models:\n", ("models", "a", "cmd"), "x") == "models:\n  a:\n    cmd: x\n"
+    assert put("models: {} # none\n", ("models", "a", "cmd"), "x") == "models: # none\n  a:\n    cmd: x\n"
+
+
+def test_a_comment_beside_a_value_that_grows_stays_outside_of_it() -> None:
+    assert put("cmd: x # why\n", ("cmd",), "a\nb\n") == "cmd: | # why\n  a\n  b\n"
+
+
+def test_mappings_in_braces_go_through_the_round_trip() -> None:
+    text = "# top\nmodels: {a: {cmd: x, ttl: 1}, b: {cmd: '${env.B}'}} # flow\n"
+    changed = put(text, ("models", "a", "ttl"), 2)
+    assert changed == "# top\nmodels: {a: {cmd: x, ttl: 2}, b: {cmd: '${env.B}'}} # flow\n"
+
+
+def test_what_an_anchor_shares_is_not_changed_for_all() -> None:
+    text = "a: &shared\n  x: 1\nb: *shared\nc:\n  <<: *shared\n  y: 2\n"
+    with pytest.raises(EditRefused, match=r"b\.x cannot be changed"):
+        put(text, ("b", "x"), 2)
+    assert put(text, ("c", "x"), 3) == text + "  x: 3\n"
+
+
+def test_a_merge_patch_sets_removes_and_merges() -> None:
+    patch = {"ttl": None, "name": "Qwen", "filters": {"stripParams": "top_p"}}
+    changed = merge(TEXT, ("models", "qwen"), patch)
+    model = read_plain(changed)["models"]["qwen"]
+    assert "ttl" not in model
+    assert model["name"] == "Qwen"
+    assert model["filters"] == {"stripParams": "top_p"}
+    assert "# quoted on purpose" in changed
+
+
+KEYS = st.text("abcxyz-_. 1:#'\"é", min_size=1, max_size=6).filter(lambda key: key != "<<")
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**9), 10**9),
+    st.text("ab: #'\"\\\n{}[]$-é*&!|>%@`", max_size=12),
+    st.sampled_from(["yes", "null", "1.0", "0x1F", "~", "", " x", "x ", "a\nb\n", "\n", "- a", "? b"]),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4), st.lists(st.tuples(KEYS, KEYS, VALUES), max_size=4))
+def test_any_edit_says_what_was_asked_for(start: dict[str, object], edits: list[tuple[str, str, object]]) -> None:
+    text = ""
+    wanted: dict[str, object] = {}
+    for key, value in start.items():
+        text = put(text, (key,), value)
+        wanted[key] = value
+    assert read_plain(text) == wanted
+    for outer, inner, value in edits:
+        text = put(text, (outer, inner), value)
+        below = wanted.get(outer)
+        wanted[outer] = {**(below if isinstance(below, dict) else {}), inner: value}
+        assert read_plain(text) == wanted
+    for key in list(wanted):
+        text = remove(text, (key,))
+        del wanted[key]
+        assert read_plain(text) == wanted
+
+
+@given(st.sampled_from(["startPort", "logLevel", "models", "new key"]), SCALARS)
+def test_lines_that_an_edit_is_not_about_stay(key: str, value: object) -> None:
+    changed = put(TEXT, (key,), value)
+    kept = [line for line in TEXT.split("\n") if not line.startswith((" ", key)) and "old habit" not in line]
+    assert [line for line in changed.split("\n") if line in kept]
+    for line in kept:
+        assert line in changed.split("\n")
