@@ -12,15 +12,15 @@ from claracore.types import Place
 PORT_CMD = "llama-server --port ${PORT} -m x.gguf"
 
 
-def model(model_id: str, cmd: str = PORT_CMD, **more: Any) -> ModelConfig:  # noqa: ANN401 - passed on to pydantic
+def model(model_id: str, cmd: str = PORT_CMD, **more: Any) -> ModelConfig:
     return ModelConfig(id=model_id, cmd=cmd, **more)
 
 
-def group(name: str, *members: str, **more: Any) -> GroupConfig:  # noqa: ANN401 - passed on to pydantic
+def group(name: str, *members: str, **more: Any) -> GroupConfig:
     return GroupConfig(name=name, members=members, **more)
 
 
-def config(*models: ModelConfig | str, groups: tuple[GroupConfig, ...] = (), **more: Any) -> Config:  # noqa: ANN401
+def config(*models: ModelConfig | str, groups: tuple[GroupConfig, ...] = (), **more: Any) -> Config:
     """Return a configuration; ungrouped models are put into the generated group, as `load` does."""
     made = [model(entry) if isinstance(entry, str) else entry for entry in models]
     grouped = {member for its in groups for member in its.members}

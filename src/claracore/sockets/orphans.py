@@ -33,14 +33,14 @@ class Orphan:
     token: str
 
 
-def end_orphans(suspects: Sequence[Orphan]) -> list[Orphan]:
+def end_orphans(suspects: Sequence[Orphan], *, grace_seconds: float = GRACE_SECONDS) -> list[Orphan]:
     """End those that are proven orphans, and what is left of their process groups; return them.
 
-    SIGTERM first (a `docker run` client passes it on), SIGKILL after GRACE_SECONDS together for all.
+    SIGTERM first (a `docker run` client passes it on), SIGKILL after a grace that all share.
     """
     proven = [suspect for suspect in suspects if is_orphan(suspect)]
     victims = [*proven, *(follower for orphan in proven for follower in _followers(orphan))]
-    deadline = time.monotonic() + GRACE_SECONDS
+    deadline = time.monotonic() + grace_seconds
     for victim in victims:
         _signal(victim, signal.SIGTERM)
     for victim in victims:

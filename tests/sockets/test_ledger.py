@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from claracore.sockets.kernel import process_start
+from claracore.sockets.ledger import Ledger
+from claracore.sockets.orphans import Orphan, end_orphans, is_orphan
+from sockets.helpers import free_port, readline, start, stranger
+
+INSTANCE = """
+import sys
+from pathlib import Path
+from claracore.sockets.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]))
+with ledger.locked():
+    ledger.leases.update({int(port): f"m{port}" for port in sys.argv[2:]})
+    ledger.write()
+print(ledger.token, flush=True)
+for line in sys.stdin:
+    ledger.record_child(int(line), "m")
+    print("noted", flush=True)
+"""
+
+
+@contextmanager
+def instance(folder: Path, *ports: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run another ClaraCore's ledger in a process of its own; yields it and its token."""
+    process = start([sys.executable, "-c", INSTANCE, str(folder), *map(str, ports)])
+    try:
+        yield process, readline(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def record(process: subprocess.Popen[str], pid: int) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{pid}\n")
+    process.stdin.flush()
+    assert readline(process) == "noted"
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+
+
+def test_living_instances_see_each_others_leases(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    with instance(tmp_path, 8100, 8101) as (process, _), ours.locked():
+        others = ours.others()
+        assert [(its.pid, dict(its.leases)) for its in others] == [(process.pid, {8100: "m8100", 8101: "m8101"})]
+        assert str(others[0]) == f"another ClaraCore (pid {process.pid})"
+    ours.close()
+
+
+def test_the_kernel_frees_the_leases_of_a_killed_instance(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    with instance(tmp_path, 8100) as (process, _):
+        kill(process)
+        with ours.locked():
+            assert ours.others() == []
+        assert ours.sweep() == ()
+    assert len(list(tmp_path.glob("*/*.lock"))) == 1
+    ours.close()
+
+
+def test_nothing_is_left_when_the_last_one_leaves(tmp_path: Path) -> None:
+    first, second = Ledger(tmp_path), Ledger(tmp_path)
+    first.close()
+    second.close()
+    assert [path.name for path in tmp_path.rglob("*")] == ["mutex"]
+
+
+def test_a_torn_or_missing_entry_of_a_dead_instance_is_swept(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    for name, text in (("dead1", '{"pid": 1, "le'), ("dead2", None)):
+        lock = ours._folder / f"{name}.lock"
+        lock.touch()
+        if text is not None:
+            lock.with_suffix(".json").write_text(text)
+    with ours.locked():
+        assert ours.others() == []
+    assert ours.sweep() == ()
+    assert {path.stem for path in ours._folder.iterdir()} == {ours.token}
+    ours.close()
+
+
+def test_orphans_of_other_namespaces_and_boots_are_swept_with_their_folder(tmp_path: Path) -> None:
+    other = tmp_path / "0badb007-123"
+    other.mkdir()
+    (other / "dead.lock").touch()
+    ours = Ledger(tmp_path)
+    ours.sweep()
+    assert not other.exists()
+    ours.close()
+
+
+def test_an_orphan_is_ended_and_named(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    with instance(tmp_path) as (process, token), stranger(free_port(), env={"CLARACORE_TOKEN": token}) as child:
+        record(process, child.pid)
+        assert ours.sweep() == ()  # its parent lives
+        assert child.process.poll() is None
+        kill(process)
+        assert [(orphan.pid, orphan.model) for orphan in ours.sweep()] == [(child.pid, "m")]
+        assert child.process.wait() == -signal.SIGTERM
+        assert ours.sweep() == ()
+    ours.close()
+
+
+def test_a_process_without_the_token_is_never_touched(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    with (
+        instance(tmp_path) as (process, token),
+        stranger(free_port()) as without,
+        stranger(free_port(), env={"CLARACORE_TOKEN": f"{token}0"}) as other,
+    ):
+        record(process, without.pid)
+        record(process, other.pid)
+        kill(process)
+        assert ours.sweep() == ()
+        assert without.process.poll() is None
+        assert other.process.poll() is None
+    ours.close()
+
+
+def test_a_pid_that_was_used_again_is_never_touched(tmp_path: Path) -> None:
+    with stranger(free_port(), env={"CLARACORE_TOKEN": "t"}) as other:
+        began = process_start(other.pid)
+        assert began is not None
+        assert is_orphan(Orphan(other.pid, began, "m", "t"))
+        assert end_orphans([Orphan(other.pid, began - 1, "m", "t")]) == []
+        assert other.process.poll() is None
+    assert not is_orphan(Orphan(other.pid, began, "m", "t"))
+    assert tmp_path.exists()
+
+
+STUBBORN = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ok", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_orphan_that_ignores_sigterm_is_killed() -> None:
+    process = start([sys.executable, "-I", "-S", "-c", STUBBORN], {"CLARACORE_TOKEN": "t"})
+    assert readline(process) == "ok"
+    began = process_start(process.pid)
+    assert began is not None
+    orphan = Orphan(process.pid, began, "m", "t")
+    assert end_orphans([orphan], grace_seconds=0) == [orphan]
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+
+
+def test_the_rest_of_an_orphans_group_goes_with_it() -> None:
+    script = "sleep 1000 & echo $!; wait"
+    process = start(["sh", "-c", script], {"CLARACORE_TOKEN": "t"}, group=True)
+    follower = int(readline(process))
+    descriptor = os.pidfd_open(follower)
+    began = process_start(process.pid)
+    assert began is not None
+    end_orphans([Orphan(process.pid, began, "m", "t")])
+    assert process.wait() == -signal.SIGTERM
+    assert process_start(follower) is None
+    os.close(descriptor)
+    process.communicate()
+
+
+def test_children_are_forgotten_when_they_are_reaped(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    ours.record_child(os.getpid(), "m")
+    assert str(os.getpid()) in (ours._folder / f"{ours.token}.json").read_text().split('"children"')[1]
+    ours.forget_child(os.getpid())
+    assert (ours._folder / f"{ours.token}.json").read_text().endswith('"children": []}')
+    ours.forget_child(os.getpid())
+    ours.record_child(2**22, "no such process")
+    assert ours._children == {}
+    ours.close()
+
+
+def test_the_folder_and_its_files_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "ports"
+    ours = Ledger(folder)
+    assert folder.stat().st_mode & 0o077 == 0
+    assert (ours._folder / f"{ours.token}.lock").stat().st_mode & 0o077 == 0
+    ours.close()

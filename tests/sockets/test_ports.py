@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from claracore.errors import PortTaken
+from claracore.ports.listen import Listen
+from claracore.ports.messages import explain
+from claracore.ports.ranges import UNGROUPED, PortPlan, Range
+from claracore.sockets.hold import hold_budget
+from claracore.sockets.ports import Lease, PortKeeper
+from claracore.types import Place
+from sockets.helpers import free_port, free_run, is_free, listening, stranger
+
+
+def plan_of(assignment: Mapping[str, int], ports: range, *, reserved: frozenset[int] = frozenset()) -> PortPlan:
+    """Return a plan with one range that ends hard."""
+    place = Place("config.yaml", 3, 1)
+    stretch = Range(UNGROUPED, ports.start, ports.stop - 1, tuple(sorted(assignment)), explicit_end=True, place=place)
+    return PortPlan(Listen(), (stretch,), assignment, reserved=reserved)
+
+
+def plan_for(ports: range, *names: str) -> PortPlan:
+    return plan_of(dict(zip(names, ports, strict=False)), ports)
+
+
+@contextmanager
+def keeper(plan: PortPlan, folder: Path, *, hold: bool = True) -> Iterator[PortKeeper]:
+    its = PortKeeper(plan, state_dir=folder, hold=hold, ledger_dir=folder / "ledger")
+    try:
+        yield its
+    finally:
+        its.close()
+
+
+def nobody_shares(_model_id: str) -> bool:
+    return False
+
+
+def everybody_shares(_model_id: str) -> bool:
+    return True
+
+
+def test_planned_ports_are_held_from_the_start(tmp_path: Path) -> None:
+    ports = free_run(3)
+    with keeper(plan_for(ports, "a", "b"), tmp_path) as ours:
+        assert ours.hold_all(everybody_shares) == ()
+        assert ours.held == {ports[0], ports[1]}
+        for port in ours.held:
+            with stranger(port) as other:
+                assert other.answer == str(errno.EADDRINUSE)
+    assert is_free(ports[0])
+
+
+def test_a_shared_lease_lets_the_child_in_and_stays_held(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+        lease = ours.lease("a", can_share=True)
+        assert lease == Lease("a", ports[0], shared=True)
+        ours.release_hold(lease)  # does nothing for an engine that shares
+        assert ours.held == {ports[0]}
+        with stranger(lease.port, "reuseport") as child:
+            assert child.answer == "ok"
+        ours.give_back(lease)
+        assert ours.held == {ports[0]}
+
+
+def test_an_engine_that_cannot_share_gets_the_port_when_the_hold_is_released(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all(nobody_shares)
+        lease = ours.lease("a", can_share=False)
+        with stranger(lease.port) as child:
+            assert child.answer == str(errno.EADDRINUSE)
+        ours.release_hold(lease)
+        with stranger(lease.port) as child:
+            assert child.answer == "ok"
+        ours.give_back(lease)
+        assert ours.held == {ports[0]}
+
+
+def test_an_engine_found_to_share_only_when_it_is_started_is_let_in(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all(nobody_shares)
+        with stranger(ours.lease("a", can_share=True).port, "reuseport") as child:
+            assert child.answer == "ok"
+
+
+def test_a_stranger_is_skipped_and_named(tmp_path: Path) -> None:
+    ports = free_run(3)
+    with stranger(ports[0], host="0.0.0.0") as other, keeper(plan_for(ports, "a", "b"), tmp_path) as ours:
+        (finding,) = ours.hold_all(everybody_shares)
+        assert finding.severity == "warning"
+        first, second, third = explain(finding).splitlines()
+        assert first.startswith(f"port {ports[0]} is taken by python")
+        assert f"pid {other.pid}, user " in first
+        assert f"listening on 0.0.0.0:{ports[0]} for " in first
+        assert second == f'  model "a" was given {ports[2]} instead'
+        assert third == (
+            f"  to keep {ports[0]} for models, stop that process or set startPort to {ports[1]} in config.yaml line 3"
+        )
+        assert ours.lease("a", can_share=True).port == ports[2]
+        assert ours.leases.blocked.keys() == {ports[0]}
+
+
+def test_a_full_range_is_an_error_that_names_who_fills_it(tmp_path: Path) -> None:
+    ports = free_run(1)
+    with listening(ports[0]), keeper(plan_for(ports, "a"), tmp_path) as ours:
+        (finding,) = ours.hold_all(everybody_shares)
+        assert finding.severity == "error"
+        assert finding.place == Place("config.yaml", 3, 1)
+        with pytest.raises(PortTaken, match=f"pid {os.getpid()}"):
+            ours.lease("a", can_share=True)
+
+
+def test_a_port_that_became_free_is_taken_at_the_next_start(tmp_path: Path) -> None:
+    ports = free_run(1)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        with listening(ports[0]):
+            ours.hold_all(everybody_shares)
+        assert ours.lease("a", can_share=True).port == ports[0]
+
+
+def test_after_a_bind_failure_the_next_port_is_tried_and_kept(tmp_path: Path) -> None:
+    ports = free_run(4)
+    with keeper(plan_for(ports, "a", "b"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+        first = ours.lease("a", can_share=True)
+        ours.give_back(first)
+        second = ours.lease("a", can_share=True, avoid=frozenset({first.port}))
+        assert second.port == ports[2]
+        assert "kept the model's server from binding" in second.note
+        ours.give_back(second)
+        assert ours.lease("a", can_share=True).port == ports[2]
+        assert ours.held == {ports[1], ports[2]}
+
+
+def test_when_all_are_to_be_avoided_there_is_none(tmp_path: Path) -> None:
+    ports = free_run(1)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours, pytest.raises(PortTaken):
+        ours.lease("a", can_share=True, avoid=frozenset(ports))
+
+
+def test_two_instances_with_one_plan_never_share_a_port(tmp_path: Path) -> None:
+    ports = free_run(6)
+    plan = plan_for(ports, "a", "b")
+    with keeper(plan, tmp_path) as ours, keeper(plan, tmp_path) as theirs:
+        assert ours.hold_all(everybody_shares) == ()
+        findings = theirs.hold_all(everybody_shares)
+        assert [finding.severity for finding in findings] == ["warning", "warning"]
+        assert "another ClaraCore (pid " in findings[0].message
+        assert 'for its model "a"' in findings[0].message
+        assert not ours.held & theirs.held
+
+
+def test_the_ledger_protects_a_port_that_is_let_go_for_a_child(tmp_path: Path) -> None:
+    ports = free_run(4)
+    plan = plan_for(ports, "a")
+    with keeper(plan, tmp_path) as ours, keeper(plan, tmp_path) as theirs:
+        lease = ours.lease("a", can_share=False)
+        ours.release_hold(lease)
+        assert theirs.lease("a", can_share=False).port == ports[1]
+
+
+@pytest.mark.parametrize("can_share", [True, False])
+def test_without_holding_ports_are_looked_at_and_written_down(tmp_path: Path, can_share: bool) -> None:  # noqa: FBT001
+    ports = free_run(4)
+    plan = plan_for(ports, "a")
+    with keeper(plan, tmp_path, hold=False) as ours, keeper(plan, tmp_path, hold=False) as theirs:
+        assert ours.hold_all(everybody_shares) == ()
+        with listening(ports[0]):
+            lease = ours.lease("a", can_share=can_share)
+        assert (lease.port, lease.shared) == (ports[1], False)
+        assert "was given" in lease.note
+        assert theirs.lease("a", can_share=can_share).port == ports[0]
+        ours.give_back(lease)
+        assert ours.leases.given == {}
+        assert ours.held == frozenset()
+
+
+def test_a_new_plan_moves_idle_models_and_leaves_running_ones(tmp_path: Path) -> None:
+    ports = free_run(6)
+    with keeper(plan_for(ports, "a", "b", "c"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+        running = ours.lease("a", can_share=True)
+        ours.replan(plan_of({"a": ports[4], "b": ports[1], "d": ports[3]}, ports))
+        assert ours.hold_all(everybody_shares) == ()
+        assert ours.leases.given == {"a": ports[0], "b": ports[1], "d": ports[3]}
+        ours.give_back(running)
+        assert ours.lease("a", can_share=True).port == ports[4]
+        assert ours.held == {ports[4], ports[1], ports[3]}
+
+
+def test_a_removed_model_that_still_runs_keeps_its_port_from_others(tmp_path: Path) -> None:
+    ports = free_run(3)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        running = ours.lease("a", can_share=True)
+        ours.replan(plan_of({"b": ports[0]}, ports))
+        (finding,) = ours.hold_all(everybody_shares)
+        assert 'taken by model "a", which still runs' in finding.message
+        assert ours.leases.given["b"] == ports[1]
+        ours.give_back(running)
+        assert "a" not in ours.leases.given
+        assert is_free(ports[0])
+
+
+def fixed_plan(port: int, *, container: bool = False) -> PortPlan:
+    containers = frozenset({"f"}) if container else frozenset()
+    return PortPlan(Listen(), fixed={"f": port}, reserved=frozenset({port}), containers=containers)
+
+
+def test_a_fixed_port_is_checked_and_kept_until_the_child_starts(tmp_path: Path) -> None:
+    port = free_port()
+    with keeper(fixed_plan(port), tmp_path) as ours:
+        lease = ours.lease("f", can_share=True)
+        assert (lease.port, lease.shared) == (port, False)
+        assert not is_free(port)
+        ours.release_hold(lease)
+        assert is_free(port)
+        ours.give_back(lease)
+        assert ours.ledger.leases == {}
+
+
+def test_a_taken_fixed_port_is_an_error_that_names_the_holder(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        stranger(port) as other,
+        keeper(fixed_plan(port), tmp_path) as ours,
+        pytest.raises(PortTaken, match=f"pid {other.pid}"),
+    ):
+        ours.lease("f", can_share=True)
+
+
+def test_a_fixed_port_of_another_instance_is_an_error(tmp_path: Path) -> None:
+    port = free_port()
+    with keeper(fixed_plan(port), tmp_path) as ours, keeper(fixed_plan(port), tmp_path) as theirs:
+        ours.release_hold(ours.lease("f", can_share=True))
+        with pytest.raises(PortTaken, match="another ClaraCore"):
+            theirs.lease("f", can_share=True)
+
+
+def test_a_container_whose_port_is_bound_already_is_let_pass_with_a_note(tmp_path: Path) -> None:
+    port = free_port()
+    with listening(port), keeper(fixed_plan(port, container=True), tmp_path) as ours:
+        lease = ours.lease("f", can_share=False)
+        assert lease.port == port
+        assert "runs a container" in lease.note
+
+
+def test_more_models_than_files_may_be_open(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ports = free_run(60)
+    names = [f"m{number:02}" for number in range(60)]
+    with keeper(plan_for(ports, *names), tmp_path) as ours:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+        try:
+            assert hold_budget() == 50
+            (finding,) = ours.hold_all(everybody_shares)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert len(ours.held) == 50
+        assert finding.severity == "note"
+
+
+def test_closing_frees_everything(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+    assert is_free(ports[0])
+    assert [path.name for path in (tmp_path / "ledger").rglob("*")] == ["mutex"]
+
+
+def test_held_sockets_are_not_inherited(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+        assert all(not holder.get_inheritable() for holder in ours._held.values())
+        assert all(isinstance(holder, socket.socket) for holder in ours._held.values())
