@@ -1,0 +1,72 @@
+"""Which program does a model's command really start?
+
+A command that says `llama-server` gets the engine that was found: the one on PATH or in the configuration, or the
+embedded one, so that a file written for another machine works here. What a binary can do is learned once
+(`learn`, which may take a second for each new binary) and looked up afterwards without waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from typing import Protocol
+
+from claracore.config.command import split, uses_port
+from claracore.config.model import ModelConfig
+
+LLAMA_SERVER = "llama-server"
+EMBEDDED_MODULE = "claracore.engines.embedded"
+REUSE_PORT = "--reuse-port"
+
+
+class EngineLike(Protocol):
+    """What must be known of an engine; `engines.find.Engine` is one."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Words that start it."""
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The flags it knows."""
+
+
+class Commands:
+    """The engine of this configuration, and the abilities of every binary that its commands name."""
+
+    def __init__(self, engine: EngineLike | None, abilities: Callable[[str], frozenset[str]]) -> None:
+        """Take the engine, if there is one, and the function that asks a binary for its flags (it may block)."""
+        self.engine = engine
+        self._abilities = abilities
+        self._flags: dict[str, frozenset[str]] = {}
+
+    def learn(self, models: Iterable[ModelConfig]) -> None:
+        """Ask each llama-server that the commands name, and that is not the engine, for its flags; blocking."""
+        for model in models:
+            program = self._program(model)
+            if PurePath(program).name.startswith(LLAMA_SERVER) and program not in self._flags:
+                self._flags[program] = self._abilities(program)
+
+    def can_share(self, model: ModelConfig) -> bool:
+        """Whether the model's server takes a port that is held for it, which needs `--reuse-port`."""
+        if not uses_port(model):
+            return False
+        words = split(model.cmd)
+        if self._is_engine(words):
+            return self.engine is not None and REUSE_PORT in self.engine.flags
+        if EMBEDDED_MODULE in words[:4]:
+            return True
+        return REUSE_PORT in self._flags.get(words[0], frozenset())
+
+    def argv(self, argv: tuple[str, ...], *, share: bool) -> tuple[str, ...]:
+        """Return the command to run: the engine in place of `llama-server`, `--reuse-port` added for a held port."""
+        if self.engine is not None and self._is_engine(argv):
+            argv = (*self.engine.argv, *argv[1:])
+        return (*argv, REUSE_PORT) if share and REUSE_PORT not in argv else argv
+
+    def _program(self, model: ModelConfig) -> str:
+        words = split(model.cmd)
+        return words[0] if words and not self._is_engine(words) else ""
+
+    def _is_engine(self, words: Iterable[str]) -> bool:
+        return next(iter(words), "") == LLAMA_SERVER

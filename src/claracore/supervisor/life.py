@@ -1,0 +1,238 @@
+"""How does one run of a model's server go, from the order to start until it is gone?
+
+`Life.run` is one task: lease a port, bind the command, spawn, wait until it is ready *and* provably ours, tell so, wait
+for its end or for the order to stop, close our connections to it, stop it, give the port back. A bind failure is not a
+failure of the model: the next port is tried. Nothing is decided here about who runs when; that is the scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from claracore.config.command import Bound, bind, uses_port
+from claracore.config.model import ModelConfig
+from claracore.errors import ClaraCoreError, ModelFailed
+from claracore.ports.bindfail import is_bind_failure
+from claracore.sockets.owner import belongs_to
+from claracore.sockets.ports import Lease, PortKeeper
+from claracore.supervisor.child import Child
+from claracore.supervisor.commands import Commands
+from claracore.supervisor.health import Loading, wait_until_ready
+from claracore.supervisor.output import OutputRing
+from claracore.types import Endpoint
+
+logger = logging.getLogger("claracore.supervisor")
+
+BIND_TRIES = 5
+LAST_LINES = 12
+HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+
+
+@dataclass(slots=True)
+class Phases:
+    """When each phase of a start was over, in seconds of the monotonic clock; None while it is not."""
+
+    ordered_at: float
+    spawned_at: float | None = None
+    ready_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every life needs of the rest."""
+
+    keeper: PortKeeper
+    commands: Commands
+    environ: Mapping[str, str]
+    socket_path: Callable[[str], str]
+    """Where a model's Unix socket is, for `transport: unix`."""
+
+
+class _BindFailed(Exception):
+    """The server could not have its port; `args` says what it printed."""
+
+
+@dataclass(slots=True)
+class Life:
+    """One run of a model's server. `endpoint` and `child` are set while it has them."""
+
+    model: ModelConfig
+    around: Surroundings
+    output: OutputRing
+    on_ready: Callable[[], None]
+    on_closing: Callable[[Endpoint], None]
+    phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
+    endpoint: Endpoint | None = None
+    child: Child | None = None
+    progress: Loading | None = None
+    failure: ClaraCoreError | None = None
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self) -> None:
+        """Order the end; the task of `run` carries it out."""
+        self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was ordered."""
+        return self._stop.is_set()
+
+    async def run(self) -> None:
+        """Live; returns when the process is gone and its port given back. Why it failed is in `failure`."""
+        try:
+            await self._run()
+        except ClaraCoreError as error:
+            self.failure = error
+        except Exception as error:
+            # A bug of ours must not leave a model that is neither running nor ended.
+            logger.exception("model %s: unexpected error", self.model.id)
+            self.failure = ModelFailed(self.model.id, f"unexpected {type(error).__name__}: {error}")
+
+    async def _run(self) -> None:
+        if not self.model.cmd.strip():
+            await self._use_external()
+            return
+        keeper, avoid = self.around.keeper, frozenset[int]()
+        while True:
+            lease = self._lease(avoid)
+            try:
+                await self._start_and_stop(lease)
+            except _BindFailed as error:
+                if lease is None or len(avoid) + 1 >= BIND_TRIES:
+                    raise ModelFailed(self.model.id, f"no port could be bound: {error}") from error
+                if self.stopping:
+                    return
+                avoid |= {lease.port}
+                logger.warning("model %s could not bind port %d, trying the next: %s", self.model.id, lease.port, error)
+            else:
+                return
+            finally:
+                if lease is not None:
+                    keeper.give_back(lease)
+
+    async def _use_external(self) -> None:
+        """Serve from a process that somebody else runs, as the configuration's `proxy` names it."""
+        self.endpoint = self._endpoint(bind(self.model))
+        self._tell_ready()
+        await self._stop.wait()
+        self.on_closing(self.endpoint)
+
+    def _lease(self, avoid: frozenset[int]) -> Lease | None:
+        keeper, model_id = self.around.keeper, self.model.id
+        if model_id not in keeper.plan.assignment and model_id not in keeper.plan.fixed:
+            return None
+        lease = keeper.lease(model_id, can_share=self.around.commands.can_share(self.model), avoid=avoid)
+        if lease.note:
+            logger.warning("%s", lease.note)
+        return lease
+
+    async def _start_and_stop(self, lease: Lease | None) -> None:
+        socket = self.around.socket_path(self.model.id) if self.model.transport == "unix" else None
+        bound = bind(self.model, port=lease.port if lease else None, socket=socket)
+        self.endpoint = Endpoint(unix_path=socket) if socket else self._endpoint(bound)
+        env = {**self.around.environ, **bound.env, "CLARACORE_TOKEN": self.around.keeper.ledger.token}
+        said: deque[str] = deque(maxlen=LAST_LINES)
+
+        def hear(line: str) -> None:
+            said.append(line)
+            self.output.append(line)
+
+        if lease is not None:
+            self.around.keeper.release_hold(lease)
+        child = self.child = await Child.spawn(
+            self.around.commands.argv(bound.argv, share=lease is not None and lease.shared),
+            env=env,
+            on_line=hear,
+        )
+        self.phases.spawned_at = time.monotonic()
+        self.around.keeper.ledger.record_child(child.pid, self.model.id)
+        try:
+            if await self._becomes_ready(bound, child, lease, said):
+                self._tell_ready()
+                await self._first_of(child.exited)
+        finally:
+            await self._end(child, bound, env)
+        if not self.stopping:
+            raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(said))
+
+    async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
+        """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
+        if self.model.check_endpoint == "none":
+            return not self.stopping
+        waiting = asyncio.ensure_future(
+            wait_until_ready(
+                self._reached(),
+                bound.check_endpoint,
+                child=child,
+                timeout_seconds=self.model.health_check_timeout_seconds,
+                model=self.model.id,
+                output=self.output,
+                on_progress=self._note_progress,
+                verify=self._verifier(child, lease),
+            )
+        )
+        try:
+            await self._first_of(waiting)
+            if not waiting.done():
+                return False
+            waiting.result()
+        except ModelFailed as error:
+            port = lease.port if lease else None
+            if uses_port(self.model) and child.exited.done() and is_bind_failure(said, port=port):
+                raise _BindFailed(next((line for line in said if is_bind_failure([line])), "")) from error
+            raise ModelFailed(self.model.id, error.reason, tuple(said)) from error
+        else:
+            return True
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+    def _verifier(self, child: Child, lease: Lease | None) -> Callable[[], bool] | None:
+        """Return the check that whoever answers on the port is our child, where the port is ours to check (P8)."""
+        if lease is None or self.model.id in self.around.keeper.plan.containers:
+            return None
+        endpoint = self._reached()
+        return lambda: belongs_to(endpoint.port, child.pid, host=endpoint.host)
+
+    async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
+        """Stop the process if it still runs.
+
+        llama-server does not end on SIGTERM while a client is connected (GATEWAY.md), so our connections go first.
+        """
+        self.on_closing(self._reached())
+        stop_argv = bind(self.model, port=self._reached().port, pid=child.pid).stop_argv
+        await child.stop(self.model.unload_timeout_seconds, stop_argv=stop_argv, env={**env, **bound.env})
+        self.around.keeper.ledger.forget_child(child.pid)
+
+    async def _first_of(self, future: asyncio.Future[Any]) -> None:
+        """Wait for the future or for the order to stop."""
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({future, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+
+    def _tell_ready(self) -> None:
+        self.phases.ready_at = time.monotonic()
+        self.on_ready()
+
+    def _note_progress(self, progress: Loading) -> None:
+        self.progress = progress
+
+    def _reached(self) -> Endpoint:
+        assert self.endpoint is not None, "set before anything asks"  # noqa: S101 - a promise of this class
+        return self.endpoint
+
+    def _endpoint(self, bound: Bound) -> Endpoint:
+        """Return where the `proxy` URL leads; this host is always its literal loopback address (kernel fact 7)."""
+        url = urlsplit(bound.proxy)
+        host = url.hostname or "localhost"
+        literal = "::1" if host == "::1" else "127.0.0.1" if host in HERE else host
+        return Endpoint(literal, url.port or (443 if url.scheme == "https" else 80))

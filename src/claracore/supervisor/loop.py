@@ -1,0 +1,294 @@
+"""THE loop: what happens becomes events, the scheduler decides, its orders are carried out.
+
+Requests, ends of processes, timers, reloads and API calls all come through `_post`. Each event is handled to its end
+before the next; what an order causes at once (a client that is already gone) queues behind. Whatever is slow is a task
+owned here (`Life`), which ends by handing in an event. Every event and its orders are logged once, at debug level; the
+record replays a bug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from claracore.config.model import Config
+from claracore.errors import ClaraCoreError, ModelNotFound
+from claracore.scheduler.core import Scheduler
+from claracore.scheduler.events import (
+    Arrived,
+    Effect,
+    Ended,
+    Event,
+    Finished,
+    Ready,
+    Reconfigured,
+    Refuse,
+    RefuseReason,
+    Serve,
+    ShutdownAsked,
+    Start,
+    Stop,
+    StopReason,
+    TimePassed,
+    UnloadAsked,
+)
+from claracore.scheduler.rules import policy_of
+from claracore.scheduler.slot import Slot
+from claracore.supervisor.life import Life, Surroundings
+from claracore.supervisor.output import OutputRing
+from claracore.supervisor.refusals import Circumstances, refusal
+from claracore.types import Endpoint, ModelState
+
+logger = logging.getLogger("claracore.supervisor")
+
+
+class Waiter(Protocol):
+    """One request that waits for its model; told exactly once how that ended."""
+
+    def serve(self, endpoint: Endpoint) -> None:
+        """Go on: the model is ready at `endpoint`."""
+
+    def refuse(self, error: ClaraCoreError) -> None:
+        """Give up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    waiter: Waiter
+    model: str
+    since: float
+
+
+class Supervisor:
+    """Starts, swaps and stops the models of one configuration, and tells requests when to go on."""
+
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        self.config = config
+        self.on_closing: Callable[[Endpoint], None] = lambda _: None
+        """Closes every connection to an endpoint, at once; set by the gateway."""
+        self.on_change: Callable[[str], None] = lambda _: None
+        """Hears the id of each model whose state has changed."""
+        self._around = around
+        self._loop = asyncio.get_running_loop()
+        self._scheduler = Scheduler(policy_of(config))
+        self._request_ids = itertools.count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._lives: dict[str, Life] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._failures: dict[str, ClaraCoreError] = {}
+        self._outputs: dict[str, OutputRing] = {}
+        self._events: deque[Event] = deque()
+        self._handling = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- what requests call ---------------------------------------------------------------------------------------
+
+    def arrive(self, model_id: str, waiter: Waiter) -> int:
+        """Take a request in and return its id; `waiter` may be told before this returns."""
+        request = next(self._request_ids)
+        self._waiting[request] = _Waiting(waiter, model_id, self._loop.time())
+        self._post(Arrived(request, model_id))
+        return request
+
+    def finish(self, request_id: int) -> None:
+        """Hear that a request is over: answered, failed, or left while it waited."""
+        self._waiting.pop(request_id, None)
+        self._post(Finished(request_id))
+
+    def position(self, request_id: int) -> int | None:
+        """Return the 1-based place of a request in its model's queue; None when it does not wait."""
+        return self._scheduler.position(request_id)
+
+    def state(self, model_id: str) -> ModelState:
+        """Return the state of a model; a model that is not known is stopped."""
+        slot = self._scheduler.slots.get(model_id)
+        return slot.state if slot else ModelState.STOPPED
+
+    # --- what people and the API call -----------------------------------------------------------------------------
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """State, requests in progress and waiting, by model id; for looking at."""
+        return self._scheduler.slots
+
+    def life(self, model_id: str) -> Life | None:
+        """Return the present run of a model's server: process, endpoint, progress; None when it has none."""
+        return self._lives.get(model_id)
+
+    def output(self, model_id: str) -> OutputRing:
+        """Return what the model's servers have printed."""
+        return self._outputs.setdefault(model_id, OutputRing())
+
+    def failure(self, model_id: str) -> ClaraCoreError | None:
+        """Return why the last run of a model failed; None when it did not."""
+        return self._failures.get(model_id)
+
+    async def load(self, model_id: str) -> None:
+        """Return when the model is ready. Raises what a request for it would be refused with."""
+        if model_id not in self.config.models:
+            raise ModelNotFound(model_id, self.config.models)
+        ready = _Loaded(self._loop.create_future())
+        request = self.arrive(model_id, ready)
+        try:
+            await ready.done
+        finally:
+            self.finish(request)
+
+    async def unload(self, model_ids: Iterable[str]) -> None:
+        """Return when none of the models' present servers runs any more. Answers in progress may end first."""
+        wanted = tuple(model_ids)
+        ending = [self._tasks[model_id] for model_id in wanted if model_id in self._tasks]
+        self._post(UnloadAsked(wanted))
+        if ending:
+            await asyncio.wait(ending)
+
+    async def preload(self) -> None:
+        """Load the models of `hooks.on_startup.preload`, one after another; a failure is logged and passed over."""
+        for model_id in self.config.preload:
+            try:
+                await self.load(model_id)
+            except ClaraCoreError as error:
+                logger.error("preload of %s failed: %s", model_id, error)  # noqa: TRY400 - no traceback to a user
+
+    def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
+        """Use another configuration; `changed` are the models whose running servers no longer fit it."""
+        self.config = config
+        self._failures = {model: error for model, error in self._failures.items() if model not in changed}
+        self._post(Reconfigured(policy_of(config), changed))
+
+    async def shut_down(self, grace_seconds: float) -> None:
+        """Return when every server is gone; answers in progress have `grace_seconds`. Again with 0 means now."""
+        self._post(ShutdownAsked(grace_seconds))
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def _post(self, event: Event) -> None:
+        self._events.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                self._handle(self._events.popleft())
+        finally:
+            self._handling = False
+        self._set_timer()
+
+    def _handle(self, event: Event) -> None:
+        effects = self._scheduler.handle(event, self._loop.time())
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s -> %s", event, effects)
+        for effect in effects:
+            self._perform(effect)
+        match event:
+            case Ready(model) | Ended(model):
+                self.on_change(model)
+            case _:
+                pass
+
+    def _set_timer(self) -> None:
+        """Wake at the scheduler's deadline. A timer that is early does no harm, so it is only ever moved forward."""
+        deadline = self._scheduler.next_deadline()
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._post(TimePassed())
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Serve(request):
+                self._serve(request)
+            case Refuse(request, reason):
+                if (its := self._waiting.pop(request, None)) is not None:
+                    its.waiter.refuse(self._refusal(reason, its))
+            case Start(model):
+                self._start(model)
+            case Stop(model, reason):
+                self._stop(model, reason)
+            case _:
+                assert_never(effect)
+
+    def _serve(self, request: int) -> None:
+        its = self._waiting.pop(request, None)
+        if its is None:  # it has left in the meantime; its Finished is behind us in the queue
+            return
+        endpoint = self._lives[its.model].endpoint
+        assert endpoint is not None, "a ready model has an endpoint"  # noqa: S101 - Life's promise
+        its.waiter.serve(endpoint)
+
+    def _start(self, model: str) -> None:
+        life = Life(
+            self.config.models[model],
+            self._around,
+            self.output(model),
+            on_ready=lambda: self._post(Ready(model)),
+            on_closing=self.on_closing,
+        )
+        self._failures.pop(model, None)
+        self._lives[model] = life
+        logger.info("model %s: starting", model)
+        task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
+        task.add_done_callback(lambda _: self._ended(model))
+        self.on_change(model)
+
+    def _stop(self, model: str, reason: StopReason) -> None:
+        logger.info("model %s: stopping (%s)", model, reason)
+        self._lives[model].stop()
+        self.on_change(model)
+
+    def _ended(self, model: str) -> None:
+        life = self._lives.pop(model)
+        del self._tasks[model]
+        if life.failure is not None and not life.stopping:
+            self._failures[model] = life.failure
+            logger.error("%s", life.failure)
+        else:
+            logger.info("model %s: stopped", model)
+        self._post(Ended(model))
+
+    def _refusal(self, reason: RefuseReason, its: _Waiting) -> ClaraCoreError:
+        slot = self._scheduler.slots.get(its.model)
+        model = self.config.models.get(its.model)
+        return refusal(
+            reason,
+            Circumstances(
+                model=its.model,
+                known=frozenset(self.config.models),
+                waiting=len(slot.waiting) if slot else 0,
+                queue_limit=model.queue.limit if model else 0,
+                waited_seconds=self._loop.time() - its.since,
+                failure=self._failures.get(its.model),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A person's wish to have a model loaded: a request with an empty answer."""
+
+    done: asyncio.Future[None]
+
+    def serve(self, endpoint: Endpoint) -> None:
+        """Ready."""
+        del endpoint
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def refuse(self, error: ClaraCoreError) -> None:
+        """Not to be had."""
+        if not self.done.done():
+            self.done.set_exception(error)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from claracore.config.model import ModelConfig
+from claracore.supervisor.commands import Commands
+
+
+@dataclass(frozen=True)
+class Engine:
+    argv: tuple[str, ...] = ("/opt/llama/llama-server",)
+    flags: frozenset[str] = frozenset({"--port", "--reuse-port"})
+
+
+def commands(engine: Engine | None = Engine(), **flags: set[str]) -> Commands:  # noqa: B008 - frozen
+    found = {f"/opt/{name}/llama-server": frozenset(its) for name, its in flags.items()}
+    return Commands(engine, lambda path: found.get(path, frozenset()))
+
+
+def test_llama_server_stands_for_the_engine_that_was_found() -> None:
+    argv = ("llama-server", "-m", "x.gguf")
+    assert commands().argv(argv, share=False) == ("/opt/llama/llama-server", "-m", "x.gguf")
+    assert commands(engine=None).argv(argv, share=False) == argv
+
+
+def test_a_held_port_is_announced_once() -> None:
+    assert commands().argv(("a", "b"), share=True) == ("a", "b", "--reuse-port")
+    assert commands().argv(("a", "--reuse-port"), share=True) == ("a", "--reuse-port")
+
+
+@pytest.mark.parametrize(
+    ("cmd", "shares"),
+    [
+        ("llama-server --port ${PORT}", True),
+        ("llama-server --port 9000", False),
+        ("python3 -m claracore.engines.embedded --port ${PORT}", True),
+        ("/opt/new/llama-server --port ${PORT}", True),
+        ("/opt/old/llama-server --port ${PORT}", False),
+        ("vllm serve --port ${PORT}", False),
+    ],
+)
+def test_who_can_share_a_port(cmd: str, shares: bool) -> None:  # noqa: FBT001 - an expectation
+    book = commands(new={"--reuse-port"}, old={"--port"})
+    model = ModelConfig(id="m", cmd=cmd)
+    book.learn([model])
+    assert book.can_share(model) is shares
+
+
+def test_a_unix_socket_needs_no_port_to_share() -> None:
+    model = ModelConfig(id="m", cmd="llama-server --host ${SOCKET} --port ${PORT}", transport="unix")
+    assert not commands().can_share(model)
