@@ -1,6 +1,6 @@
 """GGUF files of any shape, for tests: any metadata, any tensors, data as a hole in a sparse file.
 
-Importable as `zoo.synthetic` (tests/gguf would hide PyPI's `gguf`). `header_bytes` gives the bytes, `write` a file; `Shape`
+Importable as `zoo.synthetic` (tests/gguf would hide the `gguf` package). `build` gives bytes, `write` a file; `Shape`
 describes a language model in a few numbers and knows its metadata and tensors.
 """
 
@@ -245,7 +245,7 @@ class Shape:
         rows.append(TensorSpec("output_norm.weight", (self.embedding,)))
         if not self.tied:
             rows.append(TensorSpec("output.weight", (self.embedding, self.vocab), last))
-        return (*rows, *self.more_tensors)
+        return (*(_storable(row) for row in rows), *self.more_tensors)
 
     def _layer(self, layer: int, main: str, half: str) -> Iterable[TensorSpec]:
         blk = f"blk.{layer}"
@@ -281,6 +281,18 @@ class Shape:
 
     def image(self, more: Mapping[str, object] | None = None) -> Image:
         return build(self.metadata() | dict(more or {}), self.tensors())
+
+
+FALLBACKS = {"Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL"}
+
+
+def _storable(tensor: TensorSpec) -> TensorSpec:
+    """Store rows that are no multiple of the block as llama-quantize does: in a type of smaller blocks."""
+    block = TENSOR_TYPES[TYPE_NUMBERS[tensor.type]].block_elements
+    if tensor.shape[0] % block == 0:
+        return tensor
+    fallback = FALLBACKS.get(tensor.type, "F16")
+    return _storable(tensor._replace(type=fallback))
 
 
 def _listed(value: int | tuple[int, ...]) -> object:

@@ -301,9 +301,7 @@ class _HeaderReader(Window):
     def _tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
         tensors: list[Tensor] = []
         rows = _rows("<" if self.byte_order == "little" else ">")
-        record = 8 + MAX_TENSOR_NAME + 4 + 8 * MAX_DIMENSIONS + 4 + 8
         for _ in range(count):
-            self.need(min(record, max(0, self.size - self.position)))
             name = self._text(MAX_TENSOR_NAME, "tensor name")
             dimensions = self._number32()
             if dimensions > MAX_DIMENSIONS:

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Final
 
 from claracore.gguf.model import Kind, ModelFacts
-from claracore.gguf.quantization import named_in, refined, without_quantization
+from claracore.gguf.quantization import names_in, refined, without_quantization
 
 SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})$", re.IGNORECASE)
 SIZE: Final = re.compile(
@@ -55,7 +55,7 @@ class Naming:
 def naming_of(path: PurePath, facts: ModelFacts) -> Naming:
     """Return the names of the model in the (first) file at `path`, before ids are made unique."""
     stem = stem_of(path)
-    quantization = refined(facts.quantization, named_in(stem))
+    quantization = refined(facts.quantization, names_in(stem))
     readable = _with_size(_readable_base(stem, path, facts), facts)
     base = slug(readable) or "model"
     model_id = base if quantization == "unknown" else f"{base}-{quantization.lower()}"
@@ -143,30 +143,31 @@ def unique_ids(namings: Sequence[tuple[str, Naming]], known: Mapping[str, str] |
     """
     known = known or {}
     ids: dict[str, str] = {}
-    taken: set[str] = set()
+    owners: dict[str, str] = {}
     ordered = sorted(namings)
     for path, naming in ordered:
         earlier = known.get(path)
-        if earlier is not None and earlier not in taken and earlier in set(_choices(path, naming)):
+        if earlier is not None and earlier not in owners and earlier in _choices(path, naming):
             ids[path] = earlier
-            taken.add(earlier)
+            owners[earlier] = path
     for path, naming in ordered:
         if path not in ids:
-            ids[path] = next(choice for choice in _choices(path, naming) if choice not in taken)
-            taken.add(ids[path])
+            choices = _choices(path, naming, rival=owners.get(naming.id))
+            ids[path] = next(choice for choice in choices if choice not in owners)
+            owners[ids[path]] = path
     return ids
 
 
-def _choices(path: str, naming: Naming) -> Iterable[str]:
-    """Return the ids that this file may have, best first; the last ones are as long as it takes to be unique."""
-    folder = slug(PurePath(path).parent.name)
+def _choices(path: str, naming: Naming, rival: str | None = None) -> Sequence[str]:
+    """Return the ids that this file may have, best first; the last one is as long as it takes to be unique."""
+    folder = PurePath(path).parent
     quantization = naming.id[len(naming.base) :]
     digest = blake2b(path.encode(errors="surrogatepass"), digest_size=32).hexdigest()
     choices = [naming.id]
-    if folder and folder not in naming.base:
-        choices.append(f"{folder}-{naming.id}")
-    choices += [f"{naming.base}-{digest[:length]}{quantization}" for length in (6, 12, 64)]
-    return choices
+    tells = slug(folder.name)
+    if tells and tells not in naming.base and (rival is None or PurePath(rival).parent != folder):
+        choices.append(f"{tells}-{naming.id}")
+    return [*choices, *(f"{naming.base}-{digest[:length]}{quantization}" for length in (6, 12, 64))]
 
 
 def aliases_of(namings: Mapping[str, Naming]) -> dict[str, tuple[str, ...]]:

@@ -32,8 +32,8 @@ FALLBACKS: Final[dict[str, frozenset[str]]] = {
 NAME: Final = re.compile(
     r"(?<![A-Za-z0-9])"
     r"(?P<dynamic>UD[-_])?"
-    r"(?P<quant>I?Q\d(?:_K(?:_(?:XXS|XS|S|M|L|XL|XXL|P))?|_[01]|_(?:XXS|XS|S|M|L|NL|XL))"
-    r"|TQ[12]_0|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32|Q8)"
+    r"(?P<quant>I?Q\d(?:_K(?:_(?:XXS|XS|S|M|L|XL|XXL|P))?|_[01]|_(?:XXS|XS|S|M|L|NL|XL)"
+    r"|_[KM])?|TQ[12]_0|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32)"
     r"(?:_[48]_[48])?"
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
@@ -83,41 +83,38 @@ def _size_of_mix(main: str, others: set[str]) -> str:
     return "M" if "Q6_K" in others else "S"
 
 
-def named_in(text: str) -> str | None:
-    """Return the quantization that a file name claims, in the usual spelling (`UD-Q4_K_XL`), or None."""
-    found = list(NAME.finditer(text))
-    return _spelled(found[-1]) if found else None
+def names_in(text: str) -> tuple[str, ...]:
+    """Return the quantizations that a file name claims, in the usual spelling (`UD-Q4_K_XL`)."""
+    return tuple(_spelled(match) for match in NAME.finditer(text))
 
 
 def without_quantization(text: str) -> str:
-    """Return `text` without the last quantization name and without the separators that stood around it."""
-    found = list(NAME.finditer(text))
-    if not found:
-        return text
-    begin, end = found[-1].span()
-    before, after = text[:begin].rstrip("-_. "), text[end:].lstrip("-_. ")
-    return "-".join(part for part in (before, after) if part)
+    """Return `text` without names of quantizations and without the separators that stood around them."""
+    parts = NAME.split(text)[:: NAME.groups + 1]
+    return "-".join(part for part in (part.strip("-_. ") for part in parts) if part) if len(parts) > 1 else text
 
 
 def _spelled(match: re.Match[str]) -> str:
     quant = match["quant"].upper().replace("FP16", "F16").replace("FP32", "F32")
-    quant = {"BF16": "BF16", "MXFP4_MOE": "MXFP4", "Q8": "Q8_0"}.get(quant, quant)
+    quant = {"MXFP4_MOE": "MXFP4"}.get(quant, quant)
     return f"UD-{quant}" if match["dynamic"] else quant
 
 
-def refined(quantization: str, claimed: str | None) -> str:
+def refined(quantization: str, claims: Iterable[str]) -> str:
     """Return the file name's claim when it is a finer name for the same thing, else `quantization`.
 
     `UD-Q4_K_XL` needs the same number of bits; `Q4_K_L` the same family as `Q4_K_M`.
     """
-    if claimed is None:
-        return quantization
+    return next((claim for claim in claims if _finer(claim, quantization)), quantization)
+
+
+def _finer(claim: str, quantization: str) -> bool:
     if quantization == "unknown":
-        return claimed
-    if claimed.startswith("UD-"):
-        return claimed if _bits(claimed) == _bits(quantization) else quantization
-    finer = re.fullmatch(r"(I?Q\d)_K_(?:L|XL|XXL|P|XS|XXS)", claimed)
-    return claimed if finer and quantization.startswith(finer[1]) else quantization
+        return True
+    if claim.startswith("UD-"):
+        return _bits(claim) == _bits(quantization)
+    family = re.fullmatch(r"(I?Q\d)_K_(?:L|XL|XXL|P|XS|XXS)", claim)
+    return family is not None and quantization.startswith(family[1])
 
 
 def _bits(quantization: str) -> str:
