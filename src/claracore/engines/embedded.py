@@ -215,7 +215,11 @@ def run(settings: list[Setting], *, ends_with_stdin: bool) -> int:
     # While the model loads, xllamacpp keeps the GIL, so no Python handler runs: let the kernel's default end us.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     params = xllamacpp.CommonParams()
-    apply(params, settings, xllamacpp.CommonAdapterLoraInfo)
+    try:
+        apply(params, settings, xllamacpp.CommonAdapterLoraInfo)
+    except ValueError as error:  # devices and buffer types, which only the engine knows
+        say(f"error: {error}")
+        return 2
     try:
         server = xllamacpp.Server(params)
     except RuntimeError:

@@ -219,7 +219,7 @@ MEMORY = (
     *pair("-kvo --kv-offload", "-nkvo --no-kv-offload", "no_kv_offload", "cache on GPU", when_on=False, when_off=True),
     *pair("--op-offload", "--no-op-offload", "no_op_offload", "operations of host tensors on the GPU",
           when_on=False, when_off=True),
-    *pair("--repack", "-nr --no-repack", "no_extra_bufts", "weights repacked for the CPU", when_on=False, when_off=True),
+    *pair("--repack", "-nr --no-repack", "no_extra_bufts", "weights repacked for CPU", when_on=False, when_off=True),
     switch("--no-host", {"no_host": True}, "bypass the host buffer"),
     switch("--swa-full", {"swa_full": True}, "full-size cache for sliding-window layers"),
     take("-ctxcp --ctx-checkpoints --swa-checkpoints", "N", "n_ctx_checkpoints", COUNT, "context checkpoints per slot"),
@@ -362,12 +362,11 @@ OPTIONS: Mapping[str, Option] = {flag: row for rows in SECTIONS.values() for row
 FLAGS = frozenset(OPTIONS) | {"-h", "--help", "--version", "--exit-on-stdin-eof"}
 """What an engine's abilities are compared with."""
 
-NOT_HERE = frozenset(
-    (
-        "-dev --device --list-devices --override-kv --log-file --log-colors --log-prefix --log-timestamps --grammar "
-        "--grammar-file -j --json-schema --top-nsigma --top-n-sigma -l --logit-bias -C --cpu-mask -Cr --cpu-range "
-        "--control-vector --control-vector-scaled --models-dir --models-max --models-preset --spm-infill --tools "
-        "--webui-config --webui-config-file -mv --model-vocoder --tts-use-guide-tokens --lookup-cache-static"
-    ).split()  # noqa: SIM905 - reads better than thirty quoted items
-)
+NOT_HERE = frozenset({
+    "-dev", "--device", "--list-devices", "--override-kv", "--log-file", "--log-colors", "--log-prefix",
+    "--log-timestamps", "--grammar", "--grammar-file", "-j", "--json-schema", "--top-nsigma", "--top-n-sigma", "-l",
+    "--logit-bias", "-C", "--cpu-mask", "-Cr", "--cpu-range", "--control-vector", "--control-vector-scaled",
+    "--models-dir", "--models-max", "--models-preset", "--spm-infill", "--tools", "--webui-config",
+    "--webui-config-file", "-mv", "--model-vocoder", "--tts-use-guide-tokens", "--lookup-cache-static",
+})  # fmt: skip
 """llama-server's own flags that xllamacpp's parameters cannot express (or make no sense here); the error says so."""

@@ -1,0 +1,45 @@
+"""Which flags does an engine have, going by its --help?
+
+Pure text in, values out; who runs the binary is find.py.
+"""
+
+from __future__ import annotations
+
+import re
+
+FLAG = re.compile(r"-{1,2}[A-Za-z][A-Za-z0-9-]*")
+SEPARATOR = re.compile(r",[ \t]*")
+VERSION = re.compile(r"^version:\s*(?P<version>.+)$", re.MULTILINE)
+
+
+def flags(help_text: str) -> frozenset[str]:
+    """Return every flag that llama-server's help defines, short and long forms.
+
+    A definition is a comma-separated list of flags at the start of a line; flags that a description mentions are indented
+    (llama.cpp common/arg.cpp, `common_arg::to_string`).
+    """
+    found: set[str] = set()
+    for line in help_text.splitlines():
+        found.update(defined_in(line))
+    return frozenset(found)
+
+
+def defined_in(line: str) -> list[str]:
+    """Return the flags that a line of help defines; none for a line of description."""
+    names = []
+    position = 0
+    while match := FLAG.match(line, position):
+        names.append(match.group())
+        separator = SEPARATOR.match(line, match.end())
+        if separator is None:
+            break
+        position = separator.end()
+    return names
+
+
+def version(output: str) -> str:
+    """Return what --version says after `version:`, or its first line; empty for silence."""
+    match = VERSION.search(output)
+    if match is not None:
+        return match["version"].strip()
+    return next((line.strip() for line in output.splitlines() if line.strip()), "")
