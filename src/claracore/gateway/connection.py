@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from claracore.errors import ClaraCoreError, PayloadTooLarge
 from claracore.gateway.forward import Peer, peer_of
 from claracore.gateway.framing import MORE, Chunked, MalformedBody, Sized
-from claracore.gateway.head import RequestHead, incomplete_head_is_wrong, parse_request
+from claracore.gateway.head import RequestHead, incomplete_head_is_wrong, request_head
 from claracore.gateway.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, error_answer
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
         try:
             if end > limit:
                 raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
-            head = self.head = parse_request(data[:end])
+            head = self.head = request_head(data[:end])
         except ClaraCoreError as error:
             self._refuse_and_close(error)
             return
@@ -251,7 +251,8 @@ class Connection(asyncio.Protocol):
         self._buffer = data[end:] if len(data) > end else b""
         self._body_bytes = 0
         length = head.length
-        self._framing = Chunked() if head.chunked else Sized(length) if length else None
+        whole = not head.chunked and len(self._buffer) == (length or 0)
+        self._framing = None if whole else Chunked() if head.chunked else Sized(length) if length else None
         try:
             if length is not None and length > self.gateway.settings.max_body_bytes:
                 raise self._too_large()
@@ -261,7 +262,10 @@ class Connection(asyncio.Protocol):
             return
         if self._framing is None:
             self._receive = self._hold
-            handler.body(b"", last=True)
+            body = b""
+            if length:
+                body, self._buffer = self._buffer, b""
+            handler.body(body, last=True)
             return
         self._receive = self._read_body
         if self._buffer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from claracore.errors import ClaraCoreError, PayloadTooLarge, UpstreamFailed
 from claracore.gateway.contract import Record
 from claracore.gateway.filters import edited
-from claracore.gateway.forward import request_bytes, response_bytes, switching_bytes
+from claracore.gateway.forward import Onward, request_bytes, response_bytes, switching_bytes
 from claracore.gateway.framing import LAST_CHUNK, chunk
 from claracore.gateway.model import Asked, asked_early, asked_in_body, asked_in_query
 from claracore.gateway.upstream import Address, Upstream
@@ -214,9 +214,8 @@ class Exchange:
         self.phase = Phase.SENT
         host = target.host or address.endpoint.authority.encode()
         path = target.base_path + self.path if target.base_path else self.path
-        head = request_bytes(
-            self.head, path=path, host=host, peer=self.connection.peer, dropped=self.dropped, length=self.length
-        )
+        onward = Onward(path, host, self.connection.peer, self.dropped, self.length)
+        head = request_bytes(self.head, onward)
         self.wants_payload = self.head.minor == 0 or self.answering
         self.request_sent = self._complete
         if self.head.chunked and self.length is None:
@@ -256,7 +255,7 @@ class Exchange:
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
         if head.status != 100 and self.head.minor and not self.answering:
-            self.connection.transport.write(response_bytes(head, chunked=False, connection=b""))
+            self.connection.transport.write(response_bytes(head, b"", chunked=False))
 
     def response_head(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
@@ -274,7 +273,7 @@ class Exchange:
         if unbounded:
             self.connection.must_close()
         keep_chunks = head.chunked and self.head.minor == 1
-        out = response_bytes(head, chunked=keep_chunks, connection=self.connection.connection_header())
+        out = response_bytes(head, self.connection.connection_header(), chunked=keep_chunks)
         self.connection.transport.write(out + body if body else out)
         if body:
             self._passed(body)
@@ -459,7 +458,7 @@ class Exchange:
         record = self.record
         record.finished_at = self.gateway.now()
         found = self.watch.found()
-        record.usage, record.timings = found.get("usage"), found.get("timings")
+        record.usage, record.timings = found.usage, found.timings
         if record.request_id is not None:
             self.gateway.in_flight.pop(record.request_id, None)
             if not self._was_refused:

@@ -6,6 +6,7 @@ bytes, its case and its order.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -35,14 +36,29 @@ def peer_of(peername: object) -> Peer:
     return Peer(str(address).encode(), trusted=address.is_private or address.is_loopback)
 
 
-def request_bytes(
-    head: RequestHead, *, path: bytes, host: bytes, peer: Peer, dropped: frozenset[bytes], length: int | None
-) -> bytes:
+class Onward(NamedTuple):
+    """What there is to know about a request's way on, besides its head."""
+
+    path: bytes
+    """With query."""
+    host: bytes
+    peer: Peer
+    dropped: frozenset[bytes]
+    """Names of headers that carried our own key."""
+    length: int | None
+    """Number of bytes of the collected or edited body; None: the client's own framing goes on."""
+
+
+def request_bytes(head: RequestHead, onward: Onward) -> bytes:
     """Return the head to send to the model server, with its empty line.
 
-    `path` includes the query; `dropped` are names of headers that carried our own key; `length` replaces the framing of
-    the client: a body was collected or edited and has now this many bytes (None: the client's own framing goes on).
+    What was worked out for a small head is remembered.
     """
+    return _remembered_request(head, onward) if head.small else _request_bytes(head, onward)
+
+
+def _request_bytes(head: RequestHead, onward: Onward) -> bytes:
+    path, host, peer, dropped, length = onward
     removed = hop_by_hop(head.noted) | _OURS | dropped
     own_length = length is not None and length != head.length
     if own_length:
@@ -74,12 +90,16 @@ def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
     return lines
 
 
-def response_bytes(head: ResponseHead, *, chunked: bool, connection: bytes) -> bytes:
+def response_bytes(head: ResponseHead, connection: bytes, *, chunked: bool) -> bytes:
     """Return the head to send to the client, with its empty line.
 
     `chunked`: the body goes out in the chunks in which it came. `connection`: value of the Connection line, none when
     empty.
     """
+    return _remembered_response(head, connection, chunked) if head.small else _response_bytes(head, connection, chunked)
+
+
+def _response_bytes(head: ResponseHead, connection: bytes, chunked: bool) -> bytes:  # noqa: FBT001 - see response_bytes
     removed = hop_by_hop(head.noted)
     if chunked:
         removed -= _CODING
@@ -88,6 +108,10 @@ def response_bytes(head: ResponseHead, *, chunked: bool, connection: bytes) -> b
     if connection:
         lines.append(b"Connection: " + connection)
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+_remembered_request = lru_cache(maxsize=512)(_request_bytes)
+_remembered_response = lru_cache(maxsize=512)(_response_bytes)
 
 
 def switching_bytes(head: ResponseHead) -> bytes:

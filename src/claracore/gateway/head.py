@@ -8,7 +8,8 @@ about the length of the body is refused here, so that no two readers of the same
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
 
 from claracore.errors import ClaraCoreError
 from claracore.gateway.refusals import ExpectationFailed, MalformedRequest, NotSupported, VersionNotSupported
@@ -59,8 +60,11 @@ _RESPONSE_NOTED = frozenset((b"connection", b"content-length", b"content-type", 
 _ONCE = frozenset((b"content-length", b"host", b"transfer-encoding"))
 
 
-class RequestHead(NamedTuple):
-    """One request's head. `names` (lower case) and `lines` (as sent, no CRLF) go in parallel."""
+# Not frozen: freezing triples the time that making one takes. Equal only to itself, so that what is worked out from it
+# can be remembered by it.
+@dataclass(slots=True, eq=False)
+class RequestHead:
+    """One request's head. `names` (lower case) and `lines` (as sent, no CRLF) go in parallel. Never changed."""
 
     method: bytes
     target: bytes
@@ -78,20 +82,19 @@ class RequestHead(NamedTuple):
     chunked: bool
     keep_alive: bool
 
+    small: bool
+    """Whether it, and what is worked out from it, is short enough to be remembered."""
+    upgrade: bytes
+    """The protocol that the client asks to change to, lower case; empty when it does not (properly) ask."""
+
     @property
     def has_body(self) -> bool:
         """Whether body bytes may follow."""
         return self.chunked or bool(self.length)
 
-    @property
-    def upgrade(self) -> bytes:
-        """The protocol that the client asks to change to, lower case; empty when it does not (properly) ask."""
-        if self.minor == 0 or b"upgrade" not in _tokens(self.noted.get(b"connection", b"")):
-            return b""
-        return self.noted.get(b"upgrade", b"").strip().lower()
 
-
-class ResponseHead(NamedTuple):
+@dataclass(slots=True, eq=False)
+class ResponseHead:
     """One response's head, like `RequestHead`."""
 
     status: int
@@ -103,6 +106,20 @@ class ResponseHead(NamedTuple):
     length: int | None
     chunked: bool
     keep_alive: bool
+    small: bool
+
+
+def request_head(data: bytes) -> RequestHead:
+    """Read a complete request head, or remember how it read: on a kept connection the same head comes again and again.
+
+    Raises what `parse_request` raises.
+    """
+    return _remembered_request(data) if len(data) <= REMEMBERED_BYTES else parse_request(data)
+
+
+def response_head(data: bytes) -> ResponseHead:
+    """Read a complete response head, or remember how it read. Raises `ValueError`."""
+    return _remembered_response(data) if len(data) <= REMEMBERED_BYTES else parse_response(data)
 
 
 def parse_request(data: bytes) -> RequestHead:
@@ -128,7 +145,22 @@ def parse_request(data: bytes) -> RequestHead:
         raise ExpectationFailed("only 'Expect: 100-continue' is understood")
     path, _, query = target.partition(b"?")
     keep_alive = _keeps_alive(noted, minor)
-    return RequestHead(method, target, path, query, minor, names, lines, noted, length, chunked, keep_alive)
+    upgrade = _upgrade(noted) if minor and b"upgrade" in noted else b""
+    return RequestHead(
+        method=method,
+        target=target,
+        path=path,
+        query=query,
+        minor=minor,
+        names=names,
+        lines=lines,
+        noted=noted,
+        length=length,
+        chunked=chunked,
+        keep_alive=keep_alive,
+        small=len(data) <= REMEMBERED_BYTES,
+        upgrade=upgrade,
+    )
 
 
 def parse_response(data: bytes) -> ResponseHead:
@@ -145,8 +177,23 @@ def parse_response(data: bytes) -> ResponseHead:
         raise ValueError(error.message) from error
     status_line = data[: data.index(b"\r\n")]
     return ResponseHead(
-        int(status), minor, status_line, names, lines, noted, length, chunked, _keeps_alive(noted, minor)
+        status=int(status),
+        minor=minor,
+        status_line=status_line,
+        names=names,
+        lines=lines,
+        noted=noted,
+        length=length,
+        chunked=chunked,
+        keep_alive=_keeps_alive(noted, minor),
+        small=len(data) <= REMEMBERED_BYTES,
     )
+
+
+# What is remembered is bounded: 512 heads of 2 KB, each about 8 KB when it is read.
+REMEMBERED_BYTES = 2_048
+_remembered_request = lru_cache(maxsize=512)(parse_request)
+_remembered_response = lru_cache(maxsize=512)(parse_response)
 
 
 def hop_by_hop(noted: dict[bytes, bytes]) -> frozenset[bytes]:
@@ -224,6 +271,11 @@ def _keeps_alive(noted: dict[bytes, bytes], minor: int) -> bool:
 
 def _tokens(value: bytes) -> frozenset[bytes]:
     return frozenset(token.strip(b" \t") for token in value.lower().split(b",")) - {b""}
+
+
+def _upgrade(noted: dict[bytes, bytes]) -> bytes:
+    asks = b"upgrade" in _tokens(noted.get(b"connection", b""))
+    return noted[b"upgrade"].lower() if asks else b""
 
 
 def _origin_form(method: bytes, target: bytes, noted: dict[bytes, bytes]) -> bytes:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from claracore.gateway.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
-from claracore.gateway.head import ResponseHead, parse_response
+from claracore.gateway.head import ResponseHead, response_head
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -108,7 +108,7 @@ class Upstream(asyncio.Protocol):
                     self._fail("the head of its answer is too long")
                 return
             try:
-                head = parse_response(data[:end])
+                head = response_head(data[:end])
             except ValueError as error:
                 self._fail(str(error))
                 return

@@ -6,6 +6,7 @@ them when the answer is over: `usage` (OpenAI, Anthropic) and `timings` (llama-s
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from typing import Any
@@ -15,9 +16,19 @@ import msgspec
 _PIECES = 8
 _PIECE_BYTES = 16_384
 _BEGINNING_BYTES = 4_096
-_OBJECT = re.compile(rb'"(usage|timings)"\s*:\s*\{')
-# Chunk framing may stand between two events, but never inside an object that was written in one piece.
-_CLOSERS = re.compile(rb'[{}]|"(?:[^"\\]|\\.)*"')
+_OBJECT = re.compile(r'"(usage|timings)"\s*:\s*(?=\{)')
+_read_object = json.JSONDecoder().raw_decode
+
+
+class Found(msgspec.Struct):
+    """What an answer says about itself; None when it does not."""
+
+    usage: dict[str, Any] | None = None
+    timings: dict[str, Any] | None = None
+
+
+_decode_whole = msgspec.json.Decoder(Found).decode
+_NOTHING = Found()
 
 
 class Watch:
@@ -31,35 +42,42 @@ class Watch:
 
     def see(self, data: bytes) -> None:
         """Note a piece that was passed on."""
+        tail = self._tail
+        if len(tail) == _PIECES and len(self._beginning) < _BEGINNING_BYTES:
+            self._beginning += tail[0]
+        tail.append(data if len(data) <= _PIECE_BYTES else self._cut(data))
+
+    def _cut(self, data: bytes) -> bytes:
         if len(self._beginning) < _BEGINNING_BYTES:
-            self._beginning += data[: _BEGINNING_BYTES - len(self._beginning)]
-        self._tail.append(data if len(data) <= _PIECE_BYTES else data[-_PIECE_BYTES:])
+            self._beginning += b"".join(self._tail) + data[:_BEGINNING_BYTES]
+            self._tail.clear()
+        return data[-_PIECE_BYTES:]
 
     def ends_with(self, end: bytes) -> bool:
         """Whether the answer so far, chunk framing aside, ends so."""
         return not self._tail or self._tail[-1].removesuffix(b"\r\n").endswith(end)
 
-    def found(self) -> dict[str, dict[str, Any]]:
-        """Return the last `usage` and `timings` objects that can be read, merged key by key with earlier ones.
+    def found(self) -> Found:
+        """Return the `usage` and `timings` that can be read.
 
-        Anthropic's stream gives the input tokens at its beginning and the output tokens at its end.
+        Of several, later keys win: Anthropic's stream gives the input tokens at its beginning and the output tokens at
+        its end, and llama-server can send timings with every token.
         """
-        objects: dict[str, dict[str, Any]] = {}
-        for text in (self._beginning, b"".join(self._tail)):
-            for start in _OBJECT.finditer(text):
-                value = _object_at(text, start.end() - 1)
-                if value is not None:
-                    objects.setdefault(start[1].decode(), {}).update(value)
-        return objects
-
-
-def _object_at(text: bytes, start: int) -> dict[str, Any] | None:
-    depth = 0
-    for found in _CLOSERS.finditer(text, start):
-        depth += {b"{": 1, b"}": -1}.get(found[0], 0)
-        if depth == 0:
+        if not self._tail:
+            return _NOTHING
+        if len(self._tail) == 1 and not self._beginning:
             try:
-                return msgspec.json.decode(text[start : found.end()], type=dict[str, Any])
+                return _decode_whole(self._tail[0])
             except (msgspec.MsgspecError, RecursionError):
-                return None
-    return None
+                pass  # not one JSON object: a stream, or cut
+        found = Found()
+        # Chunk framing may stand between two events, but hardly inside an object that was written in one piece.
+        for part in (self._beginning, b"".join(self._tail)):
+            text = part.decode("utf-8", "replace")
+            for key in _OBJECT.finditer(text):
+                try:
+                    value, _ = _read_object(text, key.end())
+                except (ValueError, RecursionError):
+                    continue
+                setattr(found, key[1], {**(getattr(found, key[1]) or {}), **value})
+        return found

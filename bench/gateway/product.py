@@ -1,0 +1,109 @@
+"""Run the gateway as the product does, with a stand-in for the supervisor: every model is at one address."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from claracore.config.model import Config
+from claracore.gateway.server import Gateway, serve
+from claracore.types import Endpoint, ModelState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from claracore.gateway.contract import Message, Record, Scope, Waiter
+
+
+class AlwaysReady:
+    """A supervisor for whom every model is ready."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.on_closing: Callable[[Endpoint], None] = lambda _: None
+        self.serving: set[int] = set()
+        self.count = 0
+
+    def arrive(self, model_id: str, waiter: Waiter) -> int:
+        assert model_id
+        self.count += 1
+        self.serving.add(self.count)
+        waiter.serve(self.endpoint)
+        return self.count
+
+    def finish(self, request_id: int) -> None:
+        self.serving.remove(request_id)
+
+    def position(self, request_id: int) -> int | None:
+        assert request_id
+        return None
+
+    def state(self, model_id: str) -> ModelState:
+        assert model_id
+        return ModelState.READY
+
+
+class Counting:
+    """An observer that adds up, as metrics do."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.tokens = 0
+        self.seconds = 0.0
+
+    def finished(self, record: Record) -> None:
+        self.requests += 1
+        self.seconds += (record.finished_at or 0) - record.arrived_at
+        if record.usage is not None:
+            self.tokens += record.usage.get("completion_tokens", 0)
+
+
+async def app(scope: Scope, _receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"OK"})
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--upstream", type=int, required=True)
+    parser.add_argument("--keys", action="store_true")
+    parser.add_argument("--activity", action="store_true")
+    parser.add_argument("--filters", action="store_true")
+    parser.add_argument("--profile", default="")
+    given = parser.parse_args()
+    model: dict[str, Any] = {"id": "smol", "cmd": "x"}
+    if given.filters:
+        model |= {"useModelName": "other", "filters": {"stripParams": "seed", "setParams": {"temperature": 0.7}}}
+    config = Config.model_validate({"models": {"smol": model}, "apiKeys": ["secret"] if given.keys else []})
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    gateway = Gateway(
+        config,
+        supervisor=AlwaysReady(Endpoint("127.0.0.1", given.upstream)),
+        app=app,
+        observer=Counting() if given.activity else None,
+    )
+    listener = socket.create_server(("127.0.0.1", given.port), backlog=2048)
+    if given.profile:
+        import cProfile
+
+        profile = cProfile.Profile()
+        profile.enable()
+        await serve([listener], gateway=gateway, stop=stop, drain_seconds=1)
+        profile.disable()
+        profile.dump_stats(given.profile)
+    else:
+        await serve([listener], gateway=gateway, stop=stop, drain_seconds=1)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
