@@ -157,21 +157,11 @@ class Checker:
             if name == DEFAULT_GROUP:
                 self._warn((*path, name), "the default group is ClaraCore's own; this one is ignored", "rename it")
                 continue
-            self._check_range(group, (*path, name))
             members = self._members(group, name, placed, (*path, name, "members"))
             groups[name] = group.model_copy(update={"name": name, "members": members})
         rest = tuple(model_id for model_id in self.models if model_id not in placed)
         groups[DEFAULT_GROUP] = GroupConfig(name=DEFAULT_GROUP, members=rest)
         return groups
-
-    def _check_range(self, group: GroupConfig, path: Path) -> None:
-        if group.end_port is None:
-            return
-        if group.start_port is None:
-            self._error((*path, "endPort"), "the group has an endPort but no startPort", "add startPort")
-        elif group.end_port < group.start_port:
-            found = f"found {group.end_port}, which is below startPort {group.start_port}"
-            self._error((*path, "endPort"), found, f"expected at least {group.start_port}")
 
     def _members(self, group: GroupConfig, name: str, placed: dict[str, str], path: Path) -> tuple[str, ...]:
         members: list[str] = []

@@ -217,7 +217,7 @@ def _insert(text: str, node: Any, key: str, value: object) -> str:  # noqa: ANN4
     last = node.value[-1]
     at = _line_end(text, _content_end(text, *last))
     indent = " " * node.value[0][0].start_mark.column
-    spaced = len(node.value) > 1 and _blank_line(text, node.value[-2], last)
+    spaced = isinstance(value, dict) and len(node.value) > 1 and _blank_line(text, node.value[-2], last)
     block = "".join(f"\n{indent}{line}" if line else "\n" for line in _written(key, value))
     return text[:at] + ("\n" if spaced else "") + block + (text[at:] or "\n")
 

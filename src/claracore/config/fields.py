@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?"
 )
-DURATION_PATTERN = r"^-?\d+(\.\d+)?$|^(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+ms)?$"
+DURATION_PATTERN = r"^-?\d+(\.\d+)?$|^(?=\d)(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+ms)?$"
 UNITS_SECONDS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 LONGEST_SECONDS = 1e9
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")

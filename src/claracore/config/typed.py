@@ -45,19 +45,20 @@ def shapes(section: type[Section]) -> dict[str, Shape]:
     for name, info in section.model_fields.items():
         if mark(info, "internal"):
             continue
-        inner, many = _section_in(info.annotation)
+        inner, many = section_in(info.annotation)
         found[info.alias or name] = Shape(inner, many, bool(mark(info, "later")), bool(mark(info, "deprecated")))
     return found
 
 
-def _section_in(annotation: Any) -> tuple[type[Section] | None, bool]:  # noqa: ANN401 - any type at all
+def section_in(annotation: Any) -> tuple[type[Section] | None, bool]:  # noqa: ANN401 - any type at all
+    """Return the section that a field of this type holds, if any, and whether it holds a mapping of them."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation, False
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is dict:
-        return _section_in(arguments[1])[0], True
+        return section_in(arguments[1])[0], True
     if origin in {typing.Union, types.UnionType}:
-        return next((inner for inner in map(_section_in, arguments) if inner[0]), (None, False))
+        return next((inner for inner in map(section_in, arguments) if inner[0]), (None, False))
     return None, False
 
 

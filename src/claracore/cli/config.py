@@ -1,0 +1,180 @@
+"""`claracore config ...`: check, show, schema, migrate, diff."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from claracore.config.changes import Changes, compare
+from claracore.config.load import Loaded, load_many
+from claracore.config.migrate import migrate
+from claracore.config.model import Config
+from claracore.config.schema import json_schema, reference_page
+from claracore.config.show import as_json, as_yaml, rows
+from claracore.errors import ClaraCoreError
+from claracore.ports.listen import Listen, parse_listen
+from claracore.store.examine import examine
+from claracore.store.files import digest, read, read_sources, write
+from claracore.types import Finding
+
+DEFAULT_FILE = Path("config.yaml")
+COLOURS = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": typer.colors.BLUE}
+
+config_app = typer.Typer(no_args_is_help=True, help="Look at, check and migrate configuration files.")
+
+FileArgument = Annotated[Path, typer.Argument(help="Configuration file, or a folder of them.", show_default=True)]
+ListenOption = Annotated[str, typer.Option(help="Where ClaraCore will listen, as in `claracore --listen`.")]
+
+
+@config_app.command()
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(help="Files or folders; by default ./config.yaml.")] = None,
+    as_json_text: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check too.")] = False,
+    listen: ListenOption = "5800",
+) -> None:
+    """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
+    findings: list[Finding] = []
+    for file in files or [DEFAULT_FILE]:
+        sources, address = _sources(file), _address(listen)
+        findings += examine(sources, env=os.environ, listen=address, strict=True).findings
+    refused = [f for f in findings if f.severity == "error" or (strict and f.severity == "warning")]
+    if as_json_text:
+        print(json.dumps({"ok": not refused, "findings": [_plain(finding) for finding in findings]}, indent=2))
+    else:
+        _tell(findings)
+        names = ", ".join(map(str, files or [DEFAULT_FILE]))
+        verdict = f"{_counted(len(refused), 'problem')}" if refused else "fine"
+        typer.secho(f"{names}: {verdict}", bold=True)
+    raise typer.Exit(1 if refused else 0)
+
+
+@config_app.command()
+def show(
+    file: FileArgument = DEFAULT_FILE,
+    every: Annotated[bool, typer.Option("--all", help="Show options left at their default too.")] = False,
+    as_json_text: Annotated[bool, typer.Option("--json", help="Write a JSON list of path, value, origin.")] = False,
+) -> None:
+    """Print what the file means: macros in place, secrets masked, and where each value comes from."""
+    loaded, config = _loaded(file)
+    shown = rows(loaded, config, env=os.environ, defaults=every)
+    typer.echo(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
+
+
+@config_app.command()
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference page instead.")] = False,
+) -> None:
+    """Print the JSON schema of configuration files, for editors and other tools."""
+    typer.echo(reference_page().rstrip("\n") if markdown else json.dumps(json_schema(), indent=2))
+
+
+@config_app.command("migrate")
+def migrate_file(
+    file: Annotated[Path, typer.Argument(help="Configuration file.")] = DEFAULT_FILE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    listen: ListenOption = "5800",
+) -> None:
+    """Adapt an old file: a startPort that is our own listen port moves. Comments stay, a backup is kept."""
+    try:
+        text = read(file)
+        migrated = migrate(text, listen_port=_address(listen).port)
+        if not migrated.changes:
+            typer.echo(f"{file}: nothing to change")
+            return
+        for sentence in migrated.changes:
+            typer.echo(sentence)
+        if dry_run:
+            lines = difflib.unified_diff(
+                text.splitlines(keepends=True), migrated.text.splitlines(keepends=True), str(file), f"{file} (new)"
+            )
+            typer.echo("".join(lines).rstrip("\n"))
+            return
+        written = write(file, migrated.text, expected=digest(text))
+    except ClaraCoreError as error:
+        _fail(error)
+    typer.echo(f"{file} written; the old text is in {written.backup}")
+
+
+@config_app.command()
+def diff(
+    new: Annotated[Path, typer.Argument(help="The new file or folder.")],
+    old: Annotated[Path, typer.Option("--config", help="The present file or folder.")] = DEFAULT_FILE,
+    as_json_text: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Tell which models would restart, come, go or stay if NEW took the place of the present file."""
+    changes = compare(_loaded(old)[1], _loaded(new)[1])
+    if as_json_text:
+        print(json.dumps({key: sorted(ids) for key, ids in _named(changes).items()}, indent=2))
+        return
+    for title, ids in _named(changes).items():
+        if ids:
+            typer.echo(f"{title}: {', '.join(sorted(ids))}")
+    if changes.nothing:
+        typer.echo("both mean the same")
+
+
+def _named(changes: Changes) -> dict[str, frozenset[str]]:
+    return {
+        "added": changes.added,
+        "removed": changes.removed,
+        "restart": changes.restart,
+        "changed without restart": changes.soft,
+        "unchanged": changes.kept,
+        "settings": changes.settings,
+        "settings that need ClaraCore to start anew": changes.needs_new_start,
+    }
+
+
+def _sources(file: Path) -> list[tuple[str, str]]:
+    try:
+        return read_sources(None, file) if file.is_dir() else read_sources(file)
+    except ClaraCoreError as error:
+        _fail(error)
+
+
+def _address(listen: str) -> Listen:
+    try:
+        return parse_listen(listen)
+    except ClaraCoreError as error:
+        _fail(error)
+
+
+def _loaded(file: Path) -> tuple[Loaded, Config]:
+    loaded = load_many(_sources(file), env=os.environ)
+    if loaded.config is None:
+        _tell(loaded.findings)
+        raise typer.Exit(1)
+    return loaded, loaded.config
+
+
+def _tell(findings: list[Finding] | tuple[Finding, ...]) -> None:
+    for finding in findings:
+        typer.secho(str(finding), err=True, fg=COLOURS[finding.severity])
+
+
+def _plain(finding: Finding) -> dict[str, str | int | None]:
+    place = finding.place
+    return {
+        "severity": finding.severity,
+        "message": finding.message,
+        "path": finding.path,
+        "way_out": finding.way_out,
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+    }
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _fail(error: ClaraCoreError) -> NoReturn:
+    typer.secho(error.message, err=True, fg=typer.colors.RED)
+    raise typer.Exit(1) from error

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+from corpus_files import VALID, Case
+from jsonschema.validators import Draft202012Validator
+
+from claracore.config.edit import read_plain
+from claracore.config.schema import json_schema, reference_page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+SCHEMA = json_schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    assert DOCS.read_text() == reference_page(), "run: claracore config schema --markdown > docs/configuration.md"
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("case", VALID, ids=str)
+def test_what_loads_fits_the_schema(case: Case) -> None:
+    if "schema" in case.told:
+        pytest.skip("loads with a warning that the schema calls an error")
+    VALIDATOR.validate(read_plain(case.text))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"startPort": "high"},
+        {"startPort": 70000},
+        {"modles": {}},
+        {"models": {"a": {"ttl": "soon"}}},
+        {"models": {"a": {"cmdd": "x"}}},
+        {"groups": {"g": {"members": "a"}}},
+        {"logToStdout": "file"},
+        {"models": {"a": {"id": "b"}}},
+    ],
+)
+def test_what_does_not_load_does_not_fit_the_schema(wrong: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(wrong)
