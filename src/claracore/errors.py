@@ -80,7 +80,9 @@ class ModelNotFound(NotFound):
 
     def __init__(self, model: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+        wanted = model.lower()
+        parts = [name for name in names if wanted and (wanted in name.lower() or name.lower() in wanted)]
+        near = (parts or difflib.get_close_matches(model, names, n=3, cutoff=0.5))[:3]
         if near:
             hint = f"did you mean {' or '.join(repr(name) for name in near)}?"
         elif names:

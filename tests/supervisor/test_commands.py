@@ -14,7 +14,7 @@ class Engine:
     flags: frozenset[str] = frozenset({"--port", "--reuse-port"})
 
 
-def commands(engine: Engine | None = Engine(), **flags: set[str]) -> Commands:  # noqa: B008 - frozen
+def commands(engine: Engine | None = Engine(), **flags: set[str]) -> Commands:
     found = {f"/opt/{name}/llama-server": frozenset(its) for name, its in flags.items()}
     return Commands(engine, lambda path: found.get(path, frozenset()))
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.ports.bindfail import is_bind_failure
 from claracore.sockets.owner import belongs_to
 from claracore.sockets.ports import Lease, PortKeeper
+from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
 from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, wait_until_ready
@@ -51,8 +53,8 @@ class Surroundings:
     keeper: PortKeeper
     commands: Commands
     environ: Mapping[str, str]
-    socket_path: Callable[[str], str]
-    """Where a model's Unix socket is, for `transport: unix`."""
+    socket_dir: Path
+    """Where the Unix sockets of models with `transport: unix` are."""
 
 
 class _BindFailed(Exception):
@@ -134,7 +136,7 @@ class Life:
         return lease
 
     async def _start_and_stop(self, lease: Lease | None) -> None:
-        socket = self.around.socket_path(self.model.id) if self.model.transport == "unix" else None
+        socket = self._clear_socket() if self.model.transport == "unix" else None
         bound = bind(self.model, port=lease.port if lease else None, socket=socket)
         self.endpoint = Endpoint(unix_path=socket) if socket else self._endpoint(bound)
         env = {**self.around.environ, **bound.env, "CLARACORE_TOKEN": self.around.keeper.ledger.token}
@@ -161,6 +163,15 @@ class Life:
             await self._end(child, bound, env)
         if not self.stopping:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(said))
+
+    def _clear_socket(self) -> str:
+        """Return the path of the model's Unix socket after removing what a dead server may have left there."""
+        try:
+            path = socket_path(self.around.socket_dir, self.model.id)
+        except OSError as error:
+            raise ModelFailed(self.model.id, str(error)) from error
+        clear_path(path)
+        return str(path)
 
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
@@ -196,9 +207,12 @@ class Life:
 
     def _verifier(self, child: Child, lease: Lease | None) -> Callable[[], bool] | None:
         """Return the check that whoever answers on the port is our child, where the port is ours to check (P8)."""
+        endpoint = self._reached()
+        if endpoint.unix_path is not None:
+            path = Path(endpoint.unix_path)
+            return lambda: unix_belongs_to(path, child.pid)
         if lease is None or self.model.id in self.around.keeper.plan.containers:
             return None
-        endpoint = self._reached()
         return lambda: belongs_to(endpoint.port, child.pid, host=endpoint.host)
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
@@ -207,7 +221,8 @@ class Life:
         llama-server does not end on SIGTERM while a client is connected (GATEWAY.md), so our connections go first.
         """
         self.on_closing(self._reached())
-        stop_argv = bind(self.model, port=self._reached().port, pid=child.pid).stop_argv
+        where = self._reached()
+        stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
         await child.stop(self.model.unload_timeout_seconds, stop_argv=stop_argv, env={**env, **bound.env})
         self.around.keeper.ledger.forget_child(child.pid)
 

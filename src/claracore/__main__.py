@@ -1,0 +1,5 @@
+"""`python -m claracore` is `claracore`."""
+
+from claracore.cli import main
+
+main()

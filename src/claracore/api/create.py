@@ -1,0 +1,55 @@
+"""How is the application of the control plane put together?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from claracore import __version__
+from claracore.api import models, ports, system
+from claracore.api.context import Context
+from claracore.errors import BadRequest, ClaraCoreError, NotFound
+
+Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
+
+
+def create_app(context: Context) -> FastAPI:
+    """Return the ASGI application; every error it answers has the OpenAI envelope."""
+    app = FastAPI(title="ClaraCore", version=__version__, docs_url="/docs", redoc_url=None)
+    app.state.context = context
+    for part in (models, ports, system):
+        app.include_router(part.router)
+    app.add_exception_handler(ClaraCoreError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    return app
+
+
+def answer(error: ClaraCoreError) -> JSONResponse:
+    """Return the response for an error."""
+    headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
+    return JSONResponse(error.envelope(), error.status, headers)
+
+
+async def _known(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ClaraCoreError)  # noqa: S101 - registered for it
+    return answer(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
+    return answer(BadRequest(f"{where or 'the request'}: {first['msg']}", param=where or None))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if error.status_code == 404:
+        return answer(NotFound(f"no such path: {request.url.path}"))
+    body = BadRequest(f"{request.method} {request.url.path}: {error.detail}").envelope()
+    return JSONResponse(body, error.status_code, error.headers)

@@ -1,0 +1,207 @@
+"""How is everything put together, in which order does it start, and in which does it stop?
+
+Start: configuration, front door, orphans of a dead instance, ports, supervisor, control plane, gateway, preload and
+watchers. Stop is the reverse: no new connections, answers under way may end, models stop, ports are let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from claracore.api.context import Context
+from claracore.api.create import create_app
+from claracore.config.changes import Changes
+from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
+from claracore.errors import ClaraCoreError
+from claracore.gateway.server import Gateway, serve
+from claracore.ports.listen import Listen
+from claracore.sockets.front import open_listeners, opened
+from claracore.sockets.history import default_state_dir, load_history, save_history
+from claracore.sockets.ports import PortKeeper
+from claracore.supervisor.commands import Commands
+from claracore.supervisor.configuration import Configuration, Prepared, Sources, prepare
+from claracore.supervisor.life import Surroundings
+from claracore.supervisor.loop import Supervisor
+from claracore.supervisor.watch import ConfigWatch
+from claracore.types import Finding
+
+logger = logging.getLogger("claracore")
+
+GRACE_SECONDS = 30.0
+"""Answers under way have this long when ClaraCore is asked to end; a second signal ends them at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may choose when starting the server."""
+
+    sources: Sources
+    listen: Listen = field(default_factory=Listen)
+    watch_config: bool = True
+    hold_ports: bool = True
+    state_dir: Path = field(default_factory=default_state_dir)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+class App:
+    """One running ClaraCore; made by `start`, ended by `stop`."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.stop = asyncio.Event()
+        self.listen = options.listen
+        self._signals = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.supervisor: Supervisor
+        self.configuration: Configuration
+        self.gateway: Gateway
+
+    async def run(self, ready: Callable[[App], None] = lambda _: None) -> None:
+        """Serve until `stop` is set or a signal comes; `ready` is called once requests are accepted.
+
+        Raises ConfigError, FileUnusable, PortTaken or AlreadyRunning before anything was started.
+        """
+        options = self.options
+        sources, key = options.sources, options.sources.key
+        loaded = sources.read(options.environ)
+        prepared = prepare(loaded, options.listen, load_history(options.state_dir, key))
+        listeners = open_listeners(options.listen, avoid=prepared.plan.reserved)
+        self.listen = opened(options.listen, listeners)
+        prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
+        _tell(prepared.findings)
+        engine = await asyncio.to_thread(_engine, prepared.config.engine)
+        commands = Commands(engine, _flags)
+        await asyncio.to_thread(commands.learn, prepared.config.models.values())
+        with contextlib.closing(
+            PortKeeper(prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
+        ) as keeper:
+            keeper.ledger.set_url(self.listen.url)
+            for orphan in await asyncio.to_thread(keeper.ledger.sweep):
+                logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
+            around = Surroundings(keeper, commands, options.environ, options.state_dir / "sockets")
+            self.supervisor = Supervisor(prepared.config, around)
+            self.configuration = Configuration(
+                sources,
+                prepared,
+                listen=self.listen,
+                environ=options.environ,
+                commands=commands,
+                state_dir=options.state_dir,
+            )
+            context = Context(self.supervisor, self.configuration, keeper, self.listen, cancel=self._cancel)
+            self.gateway = Gateway(prepared.config, supervisor=self.supervisor, app=create_app(context))
+            self.configuration.apply.append(self._apply(keeper, commands))
+            self._hold(keeper, commands)
+            async with self._background():
+                serving = asyncio.create_task(
+                    serve(listeners, gateway=self.gateway, stop=self.stop, drain_seconds=GRACE_SECONDS), name="gateway"
+                )
+                self._spawn(self.supervisor.preload(), "preload")
+                ready(self)
+                await self.stop.wait()
+                await asyncio.gather(self.supervisor.shut_down(GRACE_SECONDS), serving)
+
+    async def reload(self) -> None:
+        """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
+        try:
+            changes = await self.configuration.reload()
+        except ClaraCoreError as error:
+            logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
+        else:
+            logger.info("configuration: %s", _summary(changes))
+
+    def _apply(self, keeper: PortKeeper, commands: Commands) -> Callable[[Prepared, Changes], None]:
+        def apply(prepared: Prepared, changes: Changes) -> None:
+            _tell(prepared.findings)
+            keeper.replan(prepared.plan)
+            self._hold(keeper, commands)
+            self.supervisor.reconfigure(prepared.config, changes.restart)
+            self.gateway.reconfigure(prepared.config)
+
+        return apply
+
+    def _hold(self, keeper: PortKeeper, commands: Commands) -> None:
+        models = self.configuration.now.config.models
+        _tell(keeper.hold_all(lambda model_id: commands.can_share(models[model_id])))
+        save_history(self.options.state_dir, self.options.sources.key, keeper.plan)
+
+    def _cancel(self, request: int) -> bool:
+        return self.gateway.cancel(request)
+
+    @contextlib.asynccontextmanager
+    async def _background(self) -> AsyncIterator[None]:
+        """Listen to signals and to changes of the files for the length of a block."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
+        if self.options.watch_config and self.options.sources.watched:
+            self._spawn(self._watch(ConfigWatch(self.options.sources.watched)), "watch")
+        try:
+            yield
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    async def _watch(self, watch: ConfigWatch) -> None:
+        async for _ in watch.changes(self.stop):
+            await self.reload()
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            logger.info("ending: answers under way may take up to %g s; once more ends them now", GRACE_SECONDS)
+            self.stop.set()
+        else:
+            self._spawn(self.supervisor.shut_down(0.0), "shut down now")
+            self._spawn(self.gateway.drain(0.0), "drain now")
+
+    def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _engine(configured: str | None) -> Engine | None:
+    """Find the engine; without one, commands that do not need it still work."""
+    try:
+        engine = find_engine(configured)
+    except EngineMissing as error:
+        logger.warning("%s", error)
+        return None
+    _tell(engine.findings)
+    return engine
+
+
+def _flags(binary: str) -> frozenset[str]:
+    known = learn(binary)
+    return frozenset() if isinstance(known, Unusable) else known[1]
+
+
+def _tell(findings: tuple[Finding, ...]) -> None:
+    levels = {"error": logging.ERROR, "warning": logging.WARNING, "note": logging.INFO}
+    for finding in findings:
+        logger.log(levels[finding.severity], "%s", finding)
+
+
+def _summary(changes: Changes) -> str:
+    if changes.nothing:
+        return "nothing changed"
+    kinds = {
+        "added": changes.added,
+        "removed": changes.removed,
+        "to restart if loaded": changes.restart,
+        "changed without restart": changes.soft,
+        "settings": changes.settings,
+    }
+    return "; ".join(f"{kind}: {', '.join(sorted(names))}" for kind, names in kinds.items() if names)

@@ -1,0 +1,20 @@
+"""The command line: a verb a file."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the `claracore` command.
+
+    `claracore engine` goes straight to the embedded engine, without loading anything else: its start-up time is part of
+    every swap.
+    """
+    if sys.argv[1:2] == ["engine"]:
+        from claracore.engines import embedded  # noqa: PLC0415 - see above
+
+        sys.exit(embedded.main(sys.argv[2:]))
+    from claracore.cli import root  # noqa: PLC0415 - see above
+
+    root.run(sys.argv[1:])

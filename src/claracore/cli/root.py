@@ -1,0 +1,107 @@
+"""Which verbs are there, and what does `claracore` without a verb do? (It serves.)"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from claracore import __version__
+from claracore.cli.serve import ServeWishes, serve
+from claracore.errors import ClaraCoreError
+from claracore.store.setup import SetupOptions
+
+EXAMPLES = """
+One port for every local model.
+
+Examples:
+
+  claracore --models-folder ~/models            find the models, write config.yaml, serve on port 5800
+
+  claracore --config my.yaml --listen :8080     serve a configuration on all interfaces
+
+  claracore config check my.yaml                what is wrong with a configuration, and where
+
+  claracore ports                               who has which port, and why
+"""
+
+app = typer.Typer(
+    help=EXAMPLES, invoke_without_command=True, no_args_is_help=False, add_completion=True, rich_markup_mode=None
+)
+
+
+@app.callback()
+def serve_command(
+    context: typer.Context,
+    models_folder: Annotated[
+        list[Path] | None, typer.Option(help="Folder with GGUF files; may be given more than once.")
+    ] = None,
+    config: Annotated[Path, typer.Option(help="Configuration file; written if there is none.")] = Path("config.yaml"),
+    config_dir: Annotated[Path | None, typer.Option(help="Folder whose *.yaml files are merged into it.")] = None,
+    listen: Annotated[
+        str, typer.Option(help="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.")
+    ] = "5800",
+    watch_config: Annotated[bool, typer.Option(help="Take over changes of the configuration while running.")] = True,
+    backend: Annotated[
+        str | None, typer.Option(help="cuda, rocm, vulkan, metal or cpu, instead of what is found.")
+    ] = None,
+    ram: Annotated[float | None, typer.Option(help="Memory in GB to plan with, instead of what is found.")] = None,
+    vram: Annotated[float | None, typer.Option(help="GPU memory in GB to plan with, likewise.")] = None,
+    jinja: Annotated[bool, typer.Option(help="Use the chat templates of the models.")] = True,
+    parallel: Annotated[int | None, typer.Option(help="Answers that a model gives at once.")] = None,
+    auto_draft: Annotated[bool, typer.Option(help="Pair models with a small draft of the same family.")] = False,
+    realtime: Annotated[bool, typer.Option(help="Plan with the memory that is free now.")] = False,
+    hold_ports: Annotated[bool, typer.Option(help="Let the kernel keep the models' ports while running.")] = True,
+    strict: Annotated[bool, typer.Option(help="Refuse a configuration with unknown keys.")] = False,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warn or error; instead of logLevel.")] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Serve; see --help."""
+    if version:
+        print(f"claracore {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is not None:
+        return
+    options = SetupOptions(
+        backend=backend,
+        vram_gb=vram,
+        ram_gb=ram,
+        parallel=parallel,
+        jinja=jinja,
+        auto_draft=auto_draft,
+        realtime=realtime,
+    )
+    serve(
+        ServeWishes(
+            folders=tuple(models_folder or ()),
+            config=config,
+            config_dir=config_dir,
+            listen=listen,
+            watch_config=watch_config,
+            hold_ports=hold_ports,
+            strict=strict,
+            log_level=log_level,
+            setup=options,
+        )
+    )
+
+
+def run(argv: Sequence[str]) -> None:
+    """Run the command line; an error that a user can understand is a message and exit code 1, never a traceback."""
+    try:
+        app(args=[_long(word) for word in argv], prog_name="claracore")
+    except ClaraCoreError as error:
+        print(f"claracore: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+GO_FLAGS = {"-config", "-config-dir", "-listen", "-watch-config", "-models-folder", "-version", "-help"}
+
+
+def _long(word: str) -> str:
+    """Accept the single-dash flags of llama-swap and the original ClaraCore, which Go programs take."""
+    name, equals, value = word.partition("=")
+    return f"-{name}{equals}{value}" if name in GO_FLAGS else word

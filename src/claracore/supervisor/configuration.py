@@ -1,0 +1,119 @@
+"""Which configuration is in force, and how does the next one take its place?
+
+Reads the files, checks everything (also that every model gets a port) and only then lets the new configuration take
+over: ports, supervisor, then whoever else wants to know. A file that is wrong changes nothing and is remembered with
+what is wrong about it. One change at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from claracore.config.changes import Changes, compare
+from claracore.config.load import Loaded, load_many
+from claracore.config.model import Config
+from claracore.errors import ConfigError
+from claracore.ports.listen import Listen
+from claracore.ports.ranges import PortPlan
+from claracore.sockets.history import load_history
+from claracore.sockets.host import plan_here
+from claracore.store import files
+from claracore.supervisor.commands import Commands
+from claracore.types import Finding
+
+logger = logging.getLogger("claracore.config")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the configuration comes from, and how strictly it is read."""
+
+    file: Path | None
+    folder: Path | None = None
+    strict: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name under which the ports of this configuration's models are remembered."""
+        return "\n".join(str(path.resolve()) for path in self.watched)
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """The paths whose change means another configuration."""
+        return tuple(path for path in (self.file, self.folder) if path is not None)
+
+    def read(self, environ: Mapping[str, str]) -> Loaded:
+        """Read and check the files. Raises FileUnusable."""
+        return load_many(files.read_sources(self.file, self.folder), env=environ, strict=self.strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration that has passed every check, with the plan of its ports."""
+
+    config: Config
+    plan: PortPlan
+    findings: tuple[Finding, ...]
+
+
+def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepared:
+    """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error."""
+    if loaded.config is None:
+        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history)
+    findings = (*loaded.findings, *plan.findings)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise ConfigError(errors)
+    return Prepared(loaded.config, plan, findings)
+
+
+class Configuration:
+    """The configuration in force. `apply` is what makes a new one act; it is given the new one and the changes."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        prepared: Prepared,
+        *,
+        listen: Listen,
+        environ: Mapping[str, str],
+        commands: Commands,
+        state_dir: Path,
+    ) -> None:
+        self.sources = sources
+        self.now = prepared
+        self.rejected: tuple[Finding, ...] = ()
+        """What is wrong with the files as they are, when they could not be taken over."""
+        self.apply: list[Callable[[Prepared, Changes], None]] = []
+        self._listen = listen
+        self._environ = environ
+        self._commands = commands
+        self._state_dir = state_dir
+        self._changing = asyncio.Lock()
+
+    def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
+        """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
+        loaded = load_many(sources, env=self._environ, strict=self.sources.strict)
+        prepared = prepare(loaded, self._listen, load_history(self._state_dir, self.sources.key))
+        return prepared, compare(self.now.config, prepared.config)
+
+    async def reload(self) -> Changes:
+        """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed."""
+        async with self._changing:
+            try:
+                prepared, changes = self.check(files.read_sources(self.sources.file, self.sources.folder))
+            except ConfigError as error:
+                self.rejected = error.findings
+                raise
+            self.rejected = ()
+            await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+            self.now = prepared
+            if not changes.nothing:
+                for apply in self.apply:
+                    apply(prepared, changes)
+            return changes
