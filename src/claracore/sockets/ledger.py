@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from claracore.sockets.history import default_state_dir
 from claracore.sockets.kernel import network_namespace, process_start
 from claracore.sockets.locks import FileLock, locked
 from claracore.sockets.orphans import Orphan, end_orphans
@@ -43,7 +42,7 @@ class Instance:
 
 def default_folder(state_dir: Path) -> Path:
     """Return the folder that all instances of this user share; inside `state_dir` where there is no writable home."""
-    common = platformdirs.user_state_path("claracore") / "ports"
+    common = default_state_dir() / "ports"
     with suppress(OSError):
         common.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.access(common, os.W_OK):
@@ -74,11 +73,7 @@ class Ledger:
 
     def others(self) -> list[Instance]:
         """Return the other living instances in this port space; call it under the lock."""
-        return [
-            Instance(entry["pid"], entry["url"], {int(port): model for port, model in entry["leases"].items()})
-            for path in sorted(self._folder.glob("*.lock"))
-            if path.stem != self.token and (entry := _read(path)) is not None and _is_locked(path)
-        ]
+        return _living(self._folder, except_token=self.token)
 
     def record_child(self, pid: int, model_id: str) -> None:
         """Write down a child right after it was started; it carries our token as CLARACORE_TOKEN."""
@@ -135,6 +130,22 @@ class Ledger:
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(entry), encoding="utf-8")
         fresh.replace(path)
+
+
+def living_instances(folder: Path) -> list[Instance]:
+    """Return all living instances in this port space, for a reader that is none itself."""
+    if not (folder / "mutex").exists():
+        return []
+    with locked(folder / "mutex"):
+        return _living(folder / network_namespace())
+
+
+def _living(folder: Path, *, except_token: str = "") -> list[Instance]:
+    return [
+        Instance(entry["pid"], entry["url"], {int(port): model for port, model in entry["leases"].items()})
+        for path in sorted(folder.glob("*.lock"))
+        if path.stem != except_token and (entry := _read(path)) is not None and _is_locked(path)
+    ]
 
 
 def _read(lock_path: Path) -> dict[str, Any] | None:

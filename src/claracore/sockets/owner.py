@@ -6,11 +6,14 @@ our child: well under a millisecond. `owner_of` is asked when something is wrong
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 
 import psutil
 
+from claracore.ports.containers import is_runtime
 from claracore.ports.holder import Owner, program_name
 from claracore.sockets.bound import BoundSocket, Stage
 from claracore.sockets.kernel import family, holder_pid, owned_by, sockets_on, user_name
@@ -77,3 +80,37 @@ def _describe(pid: int | None, entry: BoundSocket, entries: list[BoundSocket]) -
 def describe_owner(owner: Owner) -> str:
     """Return the owner in words, with its age as of now."""
     return owner.describe(time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether requests may be sent to a port: `ours`, and what to tell people about it."""
+
+    ours: bool
+    owner: Owner | None = None
+    note: str = ""
+
+
+def verify(port: int, pid: int, *, container: bool = False) -> Verdict:
+    """Decide whether the server on 127.0.0.1:port is the one that we started (P8), naming the stranger if it is not.
+
+    For a container the listener is a process of its runtime (kernel fact 11): docker-proxy and its like are accepted by
+    name. Where the listener is hidden, or the runtime forwards packets without one, the check is relaxed and the note
+    says so.
+    """
+    if belongs_to(port, pid):
+        return Verdict(ours=True)
+    owner = owner_of(port, ignore_pid=os.getpid())
+    if not container:
+        return Verdict(False, owner, f"port {port} is answered by {describe_owner(owner)}" if owner else "")
+    if owner is None:
+        return Verdict(
+            True, None, f"port {port} is forwarded to a container without a listener; its owner is unchecked"
+        )
+    if owner.name is None:
+        return Verdict(
+            True, owner, f"port {port} is answered by {describe_owner(owner)}; taken for the container runtime"
+        )
+    if is_runtime(owner.name):
+        return Verdict(True, owner, f"port {port} is answered by the container runtime, {describe_owner(owner)}")
+    return Verdict(False, owner, f"port {port} is answered by {describe_owner(owner)}, which is no container runtime")

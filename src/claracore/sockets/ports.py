@@ -61,6 +61,10 @@ class PortKeeper:
         """The ports that the kernel keeps for us at this moment."""
         return frozenset(self._held)
 
+    def is_leased(self, model_id: str) -> bool:
+        """Whether the model has a lease that was not given back."""
+        return model_id in self._running
+
     def hold_all(self, can_share: Callable[[str], bool]) -> tuple[Finding, ...]:
         """Take every planned port that can be had; return what was taken instead of what, and what could not be had.
 

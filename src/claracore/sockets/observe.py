@@ -1,0 +1,94 @@
+"""What is true about these ports right now, according to this host?
+
+Combines the kernel (listeners, silent sockets, TIME_WAIT), the ledger (other instances) and, inside a running server,
+what our own keeper knows. Asked by people and the web interface, never on the path of a request.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from claracore.ports.listen import Listen
+from claracore.ports.ranges import PortPlan
+from claracore.ports.report import Observation, PortState
+from claracore.sockets.bound import Stage
+from claracore.sockets.hold import ANY
+from claracore.sockets.kernel import sockets_on
+from claracore.sockets.ledger import Instance, living_instances
+from claracore.sockets.owner import owner_of
+from claracore.sockets.ports import PortKeeper
+
+
+def observe(plan: PortPlan, folder: Path) -> dict[int, Observation]:
+    """Return what this host says about every port of a plan, for a person without a running server.
+
+    `folder` is the ledger's (`ledger.default_folder`).
+    """
+    instances = living_instances(folder)
+    ports = {*plan.assignment.values(), *plan.fixed.values()}
+    seen = {port: observe_port(port, instances) for port in ports}
+    seen[plan.web.port] = observe_web(plan.web)
+    for model_id in plan.external:
+        port = plan.fixed.get(model_id)
+        if port is not None and seen[port].state is PortState.STRANGER:
+            seen[port] = Observation(PortState.EXTERNAL, None, seen[port].pid, seen[port].holder)
+    return seen
+
+
+def observe_port(port: int, instances: Iterable[Instance] = (), *, host: str = ANY) -> Observation:
+    """Return what this host says about one port."""
+    entries = sockets_on(port, silent=True)
+    lender = next((instance for instance in instances if port in instance.leases), None)
+    owner = owner_of(port, host=host)
+    if lender is not None:
+        holder = f'{lender}, for its model "{lender.leases[port]}"'
+        pid = owner.pid if owner is not None else lender.pid
+        return Observation(PortState.INSTANCE, lender.leases[port], pid, holder)
+    if owner is not None:
+        return Observation(PortState.STRANGER, None, owner.pid, owner.describe(time.time()))
+    if any(entry.stage is Stage.TIME_WAIT for entry in entries):
+        return Observation(PortState.TIME_WAIT, note="remains of finished connections, for up to a minute")
+    return Observation(PortState.FREE)
+
+
+def observe_web(listen: Listen) -> Observation:
+    """Return who has the web port."""
+    return observe_port(listen.port, host=listen.host)
+
+
+def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int, Observation]:
+    """Return the truth of a running server; `serving` maps the models that are ready to the pid of their child."""
+    plan = keeper.plan
+    seen: dict[int, Observation] = {}
+    for port, why in keeper.leases.blocked.items():
+        state = PortState.INSTANCE if why.startswith("another ClaraCore") else PortState.STRANGER
+        seen[port] = Observation(state, holder=why)
+    for model_id, port in keeper.leases.given.items():
+        if model_id in serving:
+            seen[port] = Observation(PortState.SERVING, model_id, serving[model_id], f'model "{model_id}"')
+        elif keeper.is_leased(model_id):
+            seen[port] = Observation(PortState.LEASED, model_id, None, f'model "{model_id}", which is starting')
+        elif port in keeper.held:
+            seen[port] = Observation(PortState.HELD, model_id, os.getpid(), f"ClaraCore (pid {os.getpid()})")
+    for model_id, port in plan.fixed.items():
+        if port not in seen:
+            seen[port] = Observation(PortState.EXTERNAL if model_id in plan.external else PortState.FREE, model_id)
+    for port in plan.assignment.values():
+        seen.setdefault(port, Observation(PortState.FREE))
+    seen[plan.web.port] = Observation(PortState.SERVING, None, os.getpid(), f"ClaraCore (pid {os.getpid()})")
+    return seen
+
+
+def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str]:
+    """Return what this host says about a port, and the reason in a sentence for a person."""
+    seen = observe_port(port, instances)
+    match seen.state:
+        case PortState.FREE:
+            return seen, f"port {port} is free"
+        case PortState.TIME_WAIT:
+            return seen, f"port {port} is free but for {seen.note} (TIME_WAIT); ClaraCore takes it all the same"
+        case _:
+            return seen, f"port {port} is taken by {seen.holder}"

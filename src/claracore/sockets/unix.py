@@ -1,0 +1,98 @@
+"""Where is the Unix socket of a model, and who listens on it?
+
+For models with `transport: unix`. The path must fit into sockaddr_un: 107 bytes on Linux, 103 on macOS (unix(7)); a
+long state directory therefore falls back to a short one of this user. A path that a dead server left makes the next
+bind fail (PORTS.md, kernel fact 9), so it is removed, but only when nobody answers there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import stat
+import struct
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from claracore.errors import PortTaken
+from claracore.sockets.kernel import family
+
+LONGEST_PATH_BYTES = 107 if sys.platform == "linux" else 103
+SOL_LOCAL, LOCAL_PEERPID = 0, 2
+"""From macOS's sys/un.h."""
+
+
+def socket_path(folder: Path, model_id: str) -> Path:
+    """Return a path for the model's socket that ends in `.sock`, fits the kernel's limit and is its own.
+
+    Creates the folder, private to this user. Raises OSError when no folder is short enough or safe.
+    """
+    name = f"{_readable(model_id)}-{hashlib.sha256(model_id.encode()).hexdigest()[:8]}.sock"
+    for home in (folder, _short_folder()):
+        path = home / name
+        if len(os.fsencode(path)) <= LONGEST_PATH_BYTES:
+            _make_private(home)
+            return path
+    raise OSError(f"no folder for Unix sockets is short enough: {folder}")
+
+
+def clear_path(path: Path) -> None:
+    """Remove what a dead server left at the path. Raises PortTaken when a server answers there, or it is no socket."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise PortTaken(f"{path} is in the way of a Unix socket and is none itself; remove it")
+    if (pid := listener_pid(path)) is not None:
+        raise PortTaken(f"a server (pid {pid}) already listens on {path}; stop it")
+    path.unlink(missing_ok=True)
+
+
+def unix_belongs_to(path: Path, pid: int) -> bool:
+    """Whether the server at the path is the process or a descendant of it (P8 for Unix sockets)."""
+    listener = listener_pid(path)
+    return listener is not None and listener in family(pid)
+
+
+def listener_pid(path: Path) -> int | None:
+    """Return the process that called listen() on the socket (SO_PEERCRED, LOCAL_PEERPID); 0 if not told.
+
+    None when nobody listens.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:
+            pass  # its backlog is full: somebody is there
+        except OSError:
+            return None
+        pid = 0
+        with suppress(OSError):
+            if sys.platform == "linux":
+                pid = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            elif sys.platform == "darwin":
+                pid = probe.getsockopt(SOL_LOCAL, LOCAL_PEERPID)
+        return pid
+
+
+def _readable(model_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", model_id)[:24]
+
+
+def _short_folder() -> Path:
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(base) / "claracore" if base else Path(tempfile.gettempdir()) / f"claracore-{os.getuid()}"
+
+
+def _make_private(folder: Path) -> None:
+    """Create the folder for this user only; one that somebody else prepared in /tmp is refused."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    its = folder.lstat()
+    if not stat.S_ISDIR(its.st_mode) or its.st_uid != os.getuid() or its.st_mode & 0o022:
+        raise OSError(f"{folder} is not a folder that only this user may write to")

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from claracore.ports.listen import Listen
+from claracore.ports.ranges import PortPlan
+from claracore.ports.report import PortState
+from claracore.sockets.history import load_history, save_history
+from claracore.sockets.host import ephemeral_range, own_hosts, privileged_below, reserved_ephemeral_ports
+from claracore.sockets.ledger import Ledger, living_instances
+from claracore.sockets.observe import observe, observe_running, why
+from claracore.sockets.owner import verify
+from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
+from sockets.test_ports import everybody_shares, keeper, plan_for
+
+
+def test_why_names_the_stranger() -> None:
+    port = free_port()
+    assert why(port)[0].state is PortState.FREE
+    with stranger(port, host="127.0.0.5") as other:
+        seen, sentence = why(port)
+        assert (seen.state, seen.pid) == (PortState.STRANGER, other.pid)
+        assert sentence.startswith(f"port {port} is taken by python")
+
+
+def test_why_knows_time_wait() -> None:
+    port = free_port()
+    leave_in_time_wait(port)
+    seen, sentence = why(port)
+    assert seen.state is PortState.TIME_WAIT
+    assert "TIME_WAIT" in sentence
+
+
+def test_why_knows_other_instances(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.ledger.set_url("http://127.0.0.1:5800")
+        ours.hold_all(everybody_shares)
+        seen, sentence = why(ports[0], living_instances(tmp_path / "ledger"))
+        assert seen.state is PortState.INSTANCE
+        assert sentence == (
+            f"port {ports[0]} is taken by another ClaraCore (pid {os.getpid()}, http://127.0.0.1:5800), "
+            'for its model "a"'
+        )
+    assert living_instances(tmp_path / "ledger") == []
+    assert living_instances(tmp_path / "nowhere") == []
+
+
+def test_a_plan_is_observed_without_a_server(tmp_path: Path) -> None:
+    ports = free_run(5)
+    plan = PortPlan(
+        Listen(port=ports[0]),
+        assignment={"a": ports[1], "b": ports[2]},
+        fixed={"x": ports[3], "y": ports[4]},
+        external=frozenset({"x", "y"}),
+    )
+    with stranger(ports[2]), stranger(ports[3]):
+        seen = observe(plan, tmp_path)
+        assert [seen[port].state for port in ports] == [
+            PortState.FREE,
+            PortState.FREE,
+            PortState.STRANGER,
+            PortState.EXTERNAL,
+            PortState.FREE,
+        ]
+
+
+def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
+    ports = free_run(8)
+    with listening(ports[1]), keeper(plan_for(ports, "a", "b", "c", "d"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+        ours.lease("a", can_share=True)
+        ours.lease("c", can_share=True)
+        seen = observe_running(ours, {"a": 77})
+        assert (seen[ports[0]].state, seen[ports[0]].pid) == (PortState.SERVING, 77)
+        assert seen[ports[1]].state is PortState.STRANGER
+        assert seen[ports[2]].state is PortState.LEASED
+        assert seen[ports[3]].state is PortState.HELD
+        assert (seen[ports[4]].state, seen[ports[4]].model) == (PortState.HELD, "b")
+
+
+def test_the_child_is_verified_and_a_stranger_named() -> None:
+    port = free_port()
+    with stranger(port) as child, stranger(free_port()) as other:
+        assert verify(port, child.pid).ours
+        verdict = verify(port, other.pid)
+        assert not verdict.ours
+        assert verdict.owner is not None
+        assert verdict.owner.pid == child.pid
+        assert f"pid {child.pid}" in verdict.note
+        container = verify(port, other.pid, container=True)
+        assert not container.ours
+        assert "no container runtime" in container.note
+
+
+def test_a_container_without_a_listener_is_let_pass_with_a_note() -> None:
+    port = free_port()
+    assert not verify(port, os.getpid()).ours
+    verdict = verify(port, os.getpid(), container=True)
+    assert verdict.ours
+    assert "unchecked" in verdict.note
+
+
+def test_history_is_kept_for_each_configuration(tmp_path: Path) -> None:
+    assert load_history(tmp_path, "/a.yaml") == {}
+    save_history(tmp_path, "/a.yaml", PortPlan(Listen(), assignment={"m": 8100, "n": 8101}))
+    save_history(tmp_path, "/b.yaml", PortPlan(Listen(), assignment={"m": 9100}))
+    save_history(tmp_path, "/a.yaml", PortPlan(Listen(), assignment={"n": 8101, "o": 8102}))
+    assert list(load_history(tmp_path, "/a.yaml").items()) == [("m", 8100), ("n", 8101), ("o", 8102)]
+    assert load_history(tmp_path, "/b.yaml") == {"m": 9100}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"configs": 3}', '{"configs": {"/a": {"m": "x", "n": 0, "o": true, "p": 99999}}}', "{"]
+)
+def test_a_broken_history_is_no_history(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ports.json").write_text(text)
+    assert load_history(tmp_path, "/a") == {}
+    save_history(tmp_path, "/a", PortPlan(Listen(), assignment={"m": 8100}))
+    assert json.loads((tmp_path / "ports.json").read_text())["configs"]["/a"] == {"m": 8100}
+
+
+def test_facts_of_this_host() -> None:
+    assert len(ephemeral_range()) > 1000
+    assert reserved_ephemeral_ports() <= set(range(65536))
+    assert privileged_below() in {0, 1024} or privileged_below() > 0
+    assert "127.0.0.1" in own_hosts()
+
+
+def test_an_instance_that_is_just_starting_is_no_trouble(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    (ours._folder / "new.lock").touch()
+    assert [its.pid for its in living_instances(tmp_path)] == [os.getpid()]
+    ours.close()
