@@ -97,7 +97,13 @@ class Stranger:
             cast("IO[str]", stream).close()
 
 
-def start(argv: Sequence[str], env: dict[str, str] | None = None, *, group: bool = False) -> subprocess.Popen[str]:
+def start(
+    argv: Sequence[str],
+    env: dict[str, str] | None = None,
+    *,
+    group: bool = False,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[str]:
     """Start a process with pipes for stdin and stdout, in a process group of its own if `group`."""
     return subprocess.Popen(
         argv,
@@ -106,6 +112,7 @@ def start(argv: Sequence[str], env: dict[str, str] | None = None, *, group: bool
         text=True,
         env={**os.environ, **(env or {})},
         process_group=0 if group else None,
+        pass_fds=pass_fds,
     )
 
 

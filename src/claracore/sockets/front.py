@@ -38,6 +38,16 @@ class AlreadyRunning(PortTaken):
         self.pid = pid
 
 
+class _BusyError(Exception):
+    """An address cannot be bound; who has it is looked up only when it matters."""
+
+    def __init__(self, host: str, port: int, reason: OSError) -> None:
+        super().__init__(host, port)
+        self.host = host
+        self.port = port
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What a ClaraCore answers to GET /api/identity."""
@@ -61,10 +71,13 @@ def open_listeners(
     if listen.port == 0:
         return _open_on_any(addresses)
     if not listen.auto:
-        return _open(addresses, listen.port)
+        try:
+            return _open(addresses, listen.port)
+        except _BusyError as busy:
+            raise _taken(busy.host, busy.port, busy.reason) from busy
     for port in range(listen.port, 65536):
         if port not in avoid:
-            with suppress(PortTaken):
+            with suppress(_BusyError):
                 return _open(addresses, port)
     raise PortTaken(f"no port from {listen.port} to 65535 is free on {' and '.join(listen.hosts)}")
 
@@ -125,7 +138,7 @@ def _open(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) -> l
 def _open_on_any(addresses: Sequence[tuple[socket.AddressFamily, str]]) -> list[socket.socket]:
     """Let the kernel choose for the first address and ask for the same port on the others."""
     for _ in range(TRIES_FOR_A_COMMON_PORT):
-        with suppress(PortTaken):
+        with suppress(_BusyError):
             return _open(addresses, 0)
     raise PortTaken("found no port that is free on all addresses")
 
@@ -148,7 +161,7 @@ def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.sock
         if optional and error.errno == errno.EADDRNOTAVAIL:
             return None
         if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-            raise _taken(host, port, error) from error
+            raise _BusyError(host, port, error) from error
         raise OSError(error.errno, f"cannot listen on {bracketed(host)}:{port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
