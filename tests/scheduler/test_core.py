@@ -14,6 +14,7 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Pinned,
     Ready,
     Reconfigured,
     Refuse,
@@ -393,6 +394,20 @@ def test_shutdown_refuses_waits_and_then_insists() -> None:
     assert not play.scheduler.all_stopped
     play((ShutdownAsked(0.0), [Stop("qwen", StopReason.SHUTDOWN)]), (Finished(1), []), (Ended("qwen"), []))
     assert play.scheduler.all_stopped
+
+
+def test_a_pinned_model_gives_way_to_nobody_and_outlives_its_ttl() -> None:
+    play = Play(one_at_a_time("qwen", "phi", ttl_seconds=5.0))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Finished(1), []))
+    play((Pinned("qwen", pinned=True), []))
+    play.after(10)((TimePassed(), []), (Arrived(2, "phi"), [Refuse(2, RefuseReason.PINNED)]))
+    play((Pinned("qwen", pinned=False), [Stop("qwen", StopReason.TTL)]))
+
+
+def test_unloading_a_pinned_model_is_a_persons_word_against_another() -> None:
+    play = Play(one_at_a_time("qwen"))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Finished(1), []))
+    play((Pinned("qwen", pinned=True), []), (UnloadAsked(("qwen",)), [Stop("qwen", StopReason.UNLOADED)]))
 
 
 def test_position_tells_the_place_in_the_queue() -> None:

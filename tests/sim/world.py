@@ -17,6 +17,7 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Pinned,
     Ready,
     Reconfigured,
     Refuse,
@@ -188,10 +189,12 @@ class World:
             self.finish(request)
 
     def mishap(self) -> None:
-        kind = self.dice.choice(["crash", "crash", "unload", "unload all", "reconfigure", "touch"])
+        kind = self.dice.choice(["crash", "crash", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"])
         if kind == "crash" and self.running:
             model = self.dice.choice(sorted(self.running))
             self.gone(model, self.generation[model])
+        elif kind in {"pin", "unpin"}:
+            self.tell(Pinned(self.dice.choice(MODELS), kind == "pin"))
         elif kind == "unload":
             self.tell(UnloadAsked((self.dice.choice(MODELS),)))
         elif kind == "unload all":

@@ -11,7 +11,8 @@ The rules, oldest waiting request first:
   or not at all; a model with answers in progress is never cut;
 * a busy model in the way goes on taking requests for `patience_seconds` of the waiting one (so A B A B A B becomes
   A A A B B B), then takes none until the waiting one had its turn;
-* a load that nobody waits for any more gives way; one that somebody waits for does not.
+* a load that nobody waits for any more gives way; one that somebody waits for does not;
+* a pinned model gives way to nobody: who would need its place is refused.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Pinned,
     Ready,
     Reconfigured,
     Refuse,
@@ -100,6 +102,9 @@ class Scheduler:
                 self._ended(self._slots[model], effects)
             case UnloadAsked(models):
                 self._unload((self._slots[model] for model in models if model in self._slots), now, effects)
+            case Pinned(model, pinned):
+                if model in self._slots:
+                    self._slots[model].pinned = pinned
             case Reconfigured(policy, changed):
                 self._reconfigure(policy, changed, now, effects)
             case ShutdownAsked(grace_seconds):
@@ -245,6 +250,9 @@ class Scheduler:
             target.wanted_since = None
             target.move(Cause.START_ORDERED)
             effects.append(Start(target.model))
+        elif any(slot.pinned for slot in evictees):
+            target.wanted_since = None
+            self._refuse_waiting(target, RefuseReason.PINNED, effects)
         elif not target.waiting:
             # Wanted again after a change of its configuration, but its place is taken: that is no reason to evict.
             target.wanted_since = None

@@ -56,6 +56,14 @@ class UnloadAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Pinned:
+    """A person said that this model is to stay loaded, or no longer has to."""
+
+    model: str
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigured:
     """A new configuration is in force; the command lines of `changed` models differ from what was started."""
 
@@ -75,7 +83,7 @@ class TimePassed:
     """A deadline that the scheduler named has come."""
 
 
-Event = Arrived | Finished | Ready | Ended | UnloadAsked | Reconfigured | ShutdownAsked | TimePassed
+Event = Arrived | Finished | Ready | Ended | UnloadAsked | Pinned | Reconfigured | ShutdownAsked | TimePassed
 
 # --- orders --------------------------------------------------------------------------------------------------------
 
@@ -100,6 +108,7 @@ class RefuseReason(StrEnum):
     FAILED = "model failed"
     UNLOADED = "model unloaded"
     REMOVED = "model removed"
+    PINNED = "a pinned model is in the way"
     SHUTDOWN = "shutting down"
 
 

@@ -33,6 +33,8 @@ class Slot:
     wanted_since: float | None = None
     """Set when it is to be started although nobody waits: it was loaded when its configuration changed."""
     removed: bool = False
+    pinned: bool = False
+    """Neither its ttl nor another model stops it."""
 
     def move(self, cause: Cause) -> None:
         """Take one step in the table of `lifecycle`."""
@@ -59,4 +61,5 @@ class Slot:
     def expires_at(self) -> float | None:
         """When its ttl runs out if nothing happens, or None."""
         idle = self.state is ModelState.READY and not self.serving and not self.waiting and self.leaving is None
-        return self.idle_since + self.policy.ttl_seconds if idle and self.policy.ttl_seconds else None
+        expires = idle and self.policy.ttl_seconds and not self.pinned
+        return self.idle_since + self.policy.ttl_seconds if expires else None

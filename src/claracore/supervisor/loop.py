@@ -25,6 +25,7 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Pinned,
     Ready,
     Reconfigured,
     Refuse,
@@ -146,6 +147,11 @@ class Supervisor:
         self._post(UnloadAsked(wanted))
         if ending:
             await asyncio.wait(ending)
+
+    def pin(self, model_id: str, *, pinned: bool) -> None:
+        """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
+        self._post(Pinned(model_id, pinned))
+        self.on_change(model_id)
 
     async def preload(self) -> None:
         """Load the models of `hooks.on_startup.preload`, one after another; a failure is logged and passed over."""
@@ -271,6 +277,7 @@ class Supervisor:
                 waiting=len(slot.waiting) if slot else 0,
                 queue_limit=model.queue.limit if model else 0,
                 waited_seconds=self._loop.time() - its.since,
+                pinned=" and ".join(f"{slot.model!r} (pinned)" for slot in self.slots.values() if slot.pinned),
                 failure=self._failures.get(its.model),
             ),
         )

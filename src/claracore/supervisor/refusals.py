@@ -8,6 +8,7 @@ from typing import Final
 
 from claracore.errors import (
     ClaraCoreError,
+    Conflict,
     ModelFailed,
     ModelNotFound,
     ModelUnloaded,
@@ -28,6 +29,8 @@ class Circumstances:
     """How many requests wait for the model."""
     queue_limit: int
     waited_seconds: float
+    pinned: str
+    """The pinned models, in words."""
     failure: ClaraCoreError | None
     """Why the model failed, if it did."""
 
@@ -54,6 +57,9 @@ TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] =
         f"model {it.model!r} was unloaded while this request waited for it", retry_after_seconds=1
     ),
     RefuseReason.REMOVED: lambda it: ModelNotFound(it.model, it.known),
+    RefuseReason.PINNED: lambda it: Conflict(
+        f"model {it.model!r} cannot be loaded beside {it.pinned}; unpin or unload it first"
+    ),
     RefuseReason.SHUTDOWN: lambda _: ShuttingDown("ClaraCore is shutting down", retry_after_seconds=10),
 }
 
