@@ -34,7 +34,7 @@ class Answer:
     lines: list[str] = field(default_factory=list)
 
 
-def ask(model: Path, **options: Any) -> Answer:  # noqa: ANN401 - CommonParams fields have many types
+def ask(model: Path, **options: Any) -> Answer:
     text = json.dumps({"model": str(model), "n_parallel": 1, **options})
     answer = Answer()
     with subprocess.Popen(

@@ -26,7 +26,7 @@ def dense(
     weight_bytes: int,
     embedding_bytes: int,
     tied: bool = False,
-    **more: Any,  # noqa: ANN401 - any field of ModelFacts
+    **more: Any,
 ) -> ModelFacts:
     values: dict[str, Any] = {
         "architecture": "llama",

@@ -10,6 +10,7 @@ import pytest
 from claracore.config.command import split
 from claracore.config.load import load
 from claracore.config.model import Config
+from claracore.engines.find import find_engine
 from claracore.errors import ClaraCoreError
 from claracore.store.setup import SetupOptions, write_setup
 from setup.engine import EMBEDDED, Words
@@ -27,7 +28,9 @@ def loaded(text: str) -> Config:
 
 
 def test_two_real_models(tmp_path: Path) -> None:
-    report = write_setup([MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    report = write_setup(
+        [MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
+    )
     assert report.written
     config = loaded((tmp_path / "config.yaml").read_text())
     assert set(config.models) == {"gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"}
@@ -44,25 +47,41 @@ def test_two_real_models(tmp_path: Path) -> None:
 
 def test_a_folder_without_models_makes_a_file_that_loads(tmp_path: Path) -> None:
     (tmp_path / "notes.gguf").write_text("not a model at all")
-    report = write_setup([tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    report = write_setup(
+        [tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
+    )
     assert report.catalog.chosen == ()
     assert [left.path.name for left in report.left_out] == ["notes.gguf"]
     assert loaded(report.text).models == {}
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    report = write_setup([MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, dry_run=True)
+    report = write_setup(
+        [MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data", dry_run=True
+    )
     assert not report.written
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ClaraCoreError, match="nowhere"):
-        write_setup([tmp_path / "nowhere"], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+        write_setup(
+            [tmp_path / "nowhere"],
+            tmp_path / "config.yaml",
+            SetupOptions(),
+            engine=EMBEDDED,
+            schema_dir=tmp_path / "data",
+        )
     with pytest.raises(ClaraCoreError, match="at least one"):
-        write_setup([], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+        write_setup([], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
     with pytest.raises(ClaraCoreError, match="unknown backend 'opengl': it is one of auto, cpu, cuda"):
-        write_setup([MODELS], tmp_path / "config.yaml", SetupOptions(backend="opengl"), engine=EMBEDDED)
+        write_setup(
+            [MODELS],
+            tmp_path / "config.yaml",
+            SetupOptions(backend="opengl"),
+            engine=EMBEDDED,
+            schema_dir=tmp_path / "data",
+        )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +101,9 @@ def test_any_path_survives_the_way_to_the_command_line(tmp_path: Path, name: str
     folder = tmp_path / "my models"
     folder.mkdir()
     (folder / name).symlink_to(SMOLLM2)
-    report = write_setup([folder], tmp_path / "config.yaml", SetupOptions(), engine=Words())
+    report = write_setup(
+        [folder], tmp_path / "config.yaml", SetupOptions(), engine=Words(), schema_dir=tmp_path / "data"
+    )
     (model,) = loaded(report.text).models.values()
     words = split(model.cmd)
     assert words[0] == "/opt/llama cpp/llama-server"
@@ -92,6 +113,50 @@ def test_any_path_survives_the_way_to_the_command_line(tmp_path: Path, name: str
 @pytest.mark.parametrize("name", [b"new\nline.gguf", b"bell\x07.gguf", b"latin1-\xe9.gguf", b"macro-${x}.gguf"])
 def test_a_path_that_cannot_be_written_is_left_out_with_the_reason(tmp_path: Path, name: bytes) -> None:
     os.symlink(os.fsencode(SMOLLM2), os.path.join(os.fsencode(tmp_path), name))  # noqa: PTH118, PTH211 - bytes
-    report = write_setup([tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED)
+    report = write_setup(
+        [tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
+    )
     assert loaded(report.text).models == {}
     assert "in its path" in report.left_out[0].reason
+
+
+def test_again_merges_and_keeps_a_backup(tmp_path: Path) -> None:
+    folder, config = tmp_path / "models", tmp_path / "config.yaml"
+    folder.mkdir()
+    (folder / SMOLLM2.name).symlink_to(SMOLLM2)
+    first = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    config.write_text(first.text.replace("ttl: 1800", "ttl: 7"))
+    (folder / GEMMA.name).symlink_to(GEMMA)
+    second = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    assert second.merged is not None
+    assert second.merged.added == ["gemma-3-270m-q4_k_m"]
+    assert second.merged.kept == ["smollm2-135m-instruct-q4_1.ttl"]
+    assert second.backup is not None
+    assert second.backup.read_text() == first.text.replace("ttl: 1800", "ttl: 7")
+    assert "+  gemma-3-270m-q4_k_m:\n" in second.diff
+    assert loaded(config.read_text()).models["smollm2-135m-instruct-q4_1"].ttl_seconds == 7
+    third = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    assert (third.written, third.diff, third.backup) == (False, "", None)
+    (folder / SMOLLM2.name).unlink()
+    fourth = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    assert fourth.merged is not None
+    assert fourth.merged.vanished == ["smollm2-135m-instruct-q4_1"]
+    assert loaded(config.read_text()).models["smollm2-135m-instruct-q4_1"].unlisted
+
+
+def test_a_broken_file_is_not_touched(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("models: [1, 2\n")
+    with pytest.raises(ClaraCoreError, match=r"config\.yaml:"):
+        write_setup([MODELS], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    assert config.read_text() == "models: [1, 2\n"
+
+
+def test_the_engine_we_bring_understands_what_we_write(tmp_path: Path) -> None:
+    engine = find_engine(None)
+    options = SetupOptions(auto_draft=True, parallel=2)
+    report = write_setup([MODELS], tmp_path / "config.yaml", options, engine=engine, schema_dir=tmp_path / "data")
+    for model in loaded(report.text).models.values():
+        flags = [word for word in split(model.cmd) if word.startswith("--")]
+        assert set(flags) <= engine.flags
+    assert (tmp_path / "data/config.schema.json").exists()

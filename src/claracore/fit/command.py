@@ -63,14 +63,12 @@ def flags(
     return found
 
 
-def command(
-    path: str, found: Sequence[Flag], *, mmproj: str | None = None, draft: Sequence[Flag] = (), macro: str = MACRO
-) -> str:
+def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macro: str = MACRO) -> str:
     """Return the whole command as text with comment lines, ending in a newline."""
     lines = [f"${{{macro}}} --model {quoted_path(path)}"]
     if mmproj is not None:
         lines += ["# the projector that makes pictures (or sound) readable", f"--mmproj {quoted_path(mmproj)}"]
-    for flag in (*found, *draft):
+    for flag in found:
         lines += [*comment(flag.reason, 0), " ".join(map(quoted, flag.words))]
     return "\n".join(lines) + "\n"
 

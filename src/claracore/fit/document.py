@@ -16,7 +16,7 @@ from claracore.fit.command import MACRO, command, engine_command, flags
 from claracore.fit.flags import Abilities, Flag
 from claracore.fit.machine import GIB
 from claracore.fit.memory import gib
-from claracore.fit.record import record_line
+from claracore.fit.record import Part, marks_of, record_line
 from claracore.fit.yamltext import comment, flow, literal, scalar
 from claracore.gguf.model import Kind
 
@@ -45,16 +45,8 @@ class Setup:
     schema: str
     """Where the JSON schema of the configuration is: a path or URL for editors."""
     jinja: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One key with its value's lines (first line without the key), as text and as the value a reader gets."""
-
-    key: str
-    value: object
-    lines: tuple[str, ...]
-    comments: tuple[str, ...] = ()
+    macro: str = MACRO
+    """Name of the macro that starts the engine."""
 
 
 def document(setup: Setup) -> str:
@@ -66,10 +58,7 @@ def document(setup: Setup) -> str:
         0,
     )
     lines += comment(f"Machine: {machine_words(setup.hardware)}.", 0)
-    top = top_parts(setup)
-    lines += ["", record_line(top, 0)]
-    for part in top:
-        lines += write_part(part, 0)
+    lines += ["", *write_parts(top_parts(setup), 0), "", "macros:", *write_parts(macro_parts(setup), 2)]
     lines += ["", "models:"] if setup.chosen else ["", "models: {}"]
     for chosen in setup.chosen:
         lines += ["", *model_lines(setup, chosen)]
@@ -93,8 +82,13 @@ def write_part(part: Part, indent: int) -> list[str]:
     return [
         *(line for text in part.comments for line in comment(text, indent)),
         f"{head} {first}" if first else head,
-        *rest,
+        *(" " * indent + line for line in rest),
     ]
+
+
+def write_parts(parts: Sequence[Part], indent: int) -> list[str]:
+    """Write the record and all keys of one mapping."""
+    return [record_line(marks_of(parts), indent), *(line for part in parts for line in write_part(part, indent))]
 
 
 def simple(key: str, value: str | float | bool, *reasons: str) -> Part:  # noqa: FBT001 - a value, not a switch
@@ -106,7 +100,6 @@ def top_parts(setup: Setup) -> list[Part]:
     """Return the keys above the models."""
     largest = max((item.candidate.facts.file_bytes for item in setup.chosen), default=0)
     seconds = HEALTH_SECONDS + -(-largest // LOAD_BYTES_PER_SECOND // 60) * 60
-    macro = engine_command(setup.engine, setup.abilities)
     return [
         simple("startPort", START_PORT, "Models in no group get ports from here; groups have ranges of their own."),
         simple(
@@ -115,34 +108,33 @@ def top_parts(setup: Setup) -> list[Part]:
             f"Seconds that a model may take to load: {HEALTH_SECONDS}, and time to read the largest file "
             f"({gib(largest)}) from a slow disk.",
         ),
-        Part(
-            "macros",
-            {MACRO: macro},
-            ("", *comment(f"How every model is started: {setup.engine_name}.", 2), f"  {MACRO}: {scalar(macro)}"),
-        ),
     ]
 
 
-def model_lines(setup: Setup, chosen: Chosen) -> list[str]:
-    """Return the entry of one model, its key indented by 2."""
-    parts = model_parts(setup, chosen)
-    lines = [f"  {scalar(chosen.candidate.id)}:", record_line(parts, 4)]
-    for part in parts:
-        lines += write_part(part, 4)
-    return lines
+def macro_parts(setup: Setup) -> list[Part]:
+    """Return the macros that generated models use."""
+    text = engine_command(setup.engine, setup.abilities)
+    return [simple(setup.macro, text, f"How every model is started: {setup.engine_name}.")]
+
+
+def model_lines(setup: Setup, chosen: Chosen, indent: int = 2) -> list[str]:
+    """Return the entry of one model."""
+    head = f"{' ' * indent}{scalar(chosen.candidate.id)}:"
+    return [head, *write_parts(model_parts(setup, chosen), indent + 2)]
 
 
 def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
     """Return the keys of one model's entry."""
     candidate, facts = chosen.candidate, chosen.candidate.facts
     found = flags(facts, chosen.placement, setup.abilities, setup.hardware.processor, jinja=setup.jinja)
-    text = command(candidate.path, found, mmproj=candidate.mmproj_path, draft=draft_flags(setup.abilities, chosen))
+    found += draft_flags(setup.abilities, chosen)
+    text = command(candidate.path, found, mmproj=candidate.mmproj_path, macro=setup.macro)
     parts = []
     if candidate.name:
         parts.append(simple("name", candidate.name))
     if candidate.description:
         parts.append(simple("description", candidate.description))
-    parts.append(Part("cmd", text, ("|", *literal(text, 6)), (memory_words(chosen),)))
+    parts.append(Part("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen),)))
     if candidate.aliases:
         parts.append(Part("aliases", list(candidate.aliases), (flow(candidate.aliases),)))
     if chosen.group == LARGE:
@@ -178,34 +170,35 @@ def capabilities(chosen: Chosen) -> Part:
     facts = chosen.candidate.facts
     inputs = ("text", *(("image",) if facts.vision else ()), *(("audio",) if facts.audio else ()))
     value: dict[str, object] = {"in": list(inputs), "out": ["text"]}
-    lines = ["", f"      in: {flow(inputs)}", f"      out: {flow(('text',))}"]
+    lines = ["", f"  in: {flow(inputs)}", f"  out: {flow(('text',))}"]
     if facts.tools:
         value["tools"] = True
-        lines.append("      tools: true")
+        lines.append("  tools: true")
     if facts.kind is Kind.RERANKER:
         value["reranker"] = True
-        lines.append("      reranker: true")
+        lines.append("  reranker: true")
     slots = 1 if chosen.placement.settings.unified else chosen.placement.settings.parallel
     context = chosen.placement.settings.context // slots
     value["context"] = context
-    lines.append(f"      context: {context} # tokens that one request can have")
+    lines.append(f"  context: {context} # tokens that one request can have")
     return Part("capabilities", value, tuple(lines))
 
 
-def group_lines(setup: Setup, name: str) -> list[str]:
-    """Return one group, its key indented by 2; nothing when it has no members."""
-    members = [chosen.candidate.id for chosen in setup.chosen if chosen.group == name]
-    if not members:
-        return []
-    parts = group_parts(setup, name)
-    lines = [f"  {name}:", record_line(parts, 4)]
-    for part in parts:
-        lines += write_part(part, 4)
-    return [*lines, "    members:", *(f"      - {scalar(member)}" for member in members)]
+def group_lines(setup: Setup, name: str, indent: int = 2) -> list[str]:
+    """Return one group; nothing when it has no members."""
+    members = members_of(setup, name)
+    head = f"{' ' * indent}{name}:"
+    return [head, *write_parts(group_parts(setup, name, members), indent + 2)] if members else []
 
 
-def group_parts(setup: Setup, name: str) -> list[Part]:
-    """Return the keys of a group but its members, which are merged one by one."""
+def members_of(setup: Setup, name: str) -> list[str]:
+    """Return the ids of the models in a group."""
+    return [chosen.candidate.id for chosen in setup.chosen if chosen.group == name]
+
+
+def group_parts(setup: Setup, name: str, members: Sequence[str]) -> list[Part]:
+    """Return the keys of a group."""
+    listed = Part("members", list(members), ("", *(f"  - {scalar(member)}" for member in members)))
     count = sum(1 for chosen in setup.chosen if chosen.group == LARGE)
     # Twice the room that is needed now, so that new files find a port without moving the small ones' range.
     small_port = max(SMALL_PORT, LARGE_PORT + -(-2 * count // STEP) * STEP)
@@ -215,13 +208,15 @@ def group_parts(setup: Setup, name: str) -> list[Part]:
                 "startPort", LARGE_PORT, f"Ports {LARGE_PORT} to {small_port - 1}: room for {small_port - LARGE_PORT}."
             ),
             simple("swap", True, "One of these has the machine at a time."),
-            simple("exclusive", True),
+            simple("exclusive", True, "Loading one of them stops what does not stay loaded."),
+            listed,
         ]
     return [
         simple("startPort", small_port, "Ports from here on: nothing is declared behind them."),
         simple("swap", False, "These run at the same time, beside the largest of the large ones."),
         simple("exclusive", False, "Loading one of them stops nothing."),
         simple("persistent", True, "Large models do not stop them."),
+        listed,
     ]
 
 

@@ -1,13 +1,14 @@
 """How can a later run tell a generated value that nobody touched from one that a person wrote?
 
-By a mark in the file itself: above the keys of each generated mapping stands one comment line
+By a mark in the file itself: in each generated mapping stands one comment line
 
-    # setup: name=1f0c5a3e cmd=99ab01cd ...
+    # setup: name=1f0c5a3e77d1 cmd=99ab01cd0c4e ...
 
-with a short hash of each value as it was generated. A value whose hash is still the recorded one is ours and may be
-refreshed; any other is the person's and stays. A key that is recorded but gone was deleted by hand and stays deleted.
-The file carries its own marks, so it can be copied, renamed and kept in version control; a side file would be lost or
-describe another file. Without the line everything counts as written by hand.
+with a short hash of each value as it was generated (8 digits) and of the comment above it (4 digits). A value whose
+hash is still the recorded one is ours and may be refreshed; any other is the person's and stays. A key that is recorded
+but gone was deleted by hand and stays deleted. The file carries its own marks, so it can be copied, renamed and kept in
+version control; a side file would be lost or describe another file. Without the line everything counts as written by
+hand.
 """
 
 from __future__ import annotations
@@ -15,38 +16,65 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 MARK = "# setup:"
-DIGITS = 8
-ENTRY = re.compile(r"(\S+)=([0-9a-f]{8})(?=\s|$)")
+MISSING = "# file missing since"
+ENTRY = re.compile(r"(\S+)=([0-9a-f]{8})([0-9a-f]{4})(?=\s|$)")
 
 
-class Recorded(Protocol):
-    """A key and its value."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One generated key: its value as a YAML reader gives it, and how it is written.
+
+    `lines` are the lines of the value, the first without its key; `comments` stand above the key.
+    """
+
+    key: str
+    value: object
+    lines: tuple[str, ...]
+    comments: tuple[str, ...] = ()
 
     @property
-    def key(self) -> str:
-        """The key."""
+    def mark(self) -> Mark:
+        """The mark to record."""
+        return Mark(digest(self.value), comment_digest(self.comments))
 
-    @property
-    def value(self) -> object:
-        """The value as a YAML reader gives it."""
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is recorded of one key."""
+
+    value: str
+    comments: str
 
 
 def digest(value: object) -> str:
     """Return the mark of a value: the same for every way to write it in YAML."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def record_line(parts: Sequence[Recorded], indent: int) -> str:
-    """Return the comment line that records the parts."""
-    return " " * indent + " ".join([MARK, *(f"{part.key}={digest(part.value)}" for part in parts)])
+def comment_digest(comments: Sequence[str]) -> str:
+    """Return the mark of comment lines, whatever their indentation."""
+    words = " ".join(line.strip().lstrip("#").strip() for line in comments).split()
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:4]
 
 
-def read_record(line: str) -> dict[str, str]:
-    """Return key -> hash of a record line; empty for any other line."""
+def record_line(marks: Mapping[str, Mark], indent: int) -> str:
+    """Return the comment line that records the marks."""
+    return " " * indent + " ".join([MARK, *(f"{key}={mark.value}{mark.comments}" for key, mark in marks.items())])
+
+
+def read_record(line: str) -> dict[str, Mark]:
+    """Return what a record line records; empty for any other line."""
     text = line.strip()
-    return dict(ENTRY.findall(text.removeprefix(MARK))) if text.startswith(MARK) else {}
+    if not text.startswith(MARK):
+        return {}
+    return {key: Mark(value, comments) for key, value, comments in ENTRY.findall(text.removeprefix(MARK))}
+
+
+def marks_of(parts: Sequence[Part]) -> dict[str, Mark]:
+    """Return the marks of all parts, by key."""
+    return {part.key: part.mark for part in parts}

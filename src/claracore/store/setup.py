@@ -6,25 +6,37 @@ atomically, with a backup of what was there). Blocking; run it in a thread from 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from claracore.errors import BadRequest, Conflict
+import platformdirs
+
+from claracore.config.load import load
+from claracore.config.schema import json_schema
+from claracore.errors import BadRequest, ConfigError
 from claracore.fit.budget import budget_of
 from claracore.fit.catalog import Candidate, Catalog, choose
 from claracore.fit.document import Setup, document
 from claracore.fit.flags import Abilities
 from claracore.fit.machine import Hardware, overridden
+from claracore.fit.merge import Merged, Present, merge, model_paths
 from claracore.fit.plan import Wishes
 from claracore.fit.yamltext import unwritable
+from claracore.gguf.errors import GGUFError
 from claracore.hardware.probe import probe
 from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, LibraryModel
 from claracore.library.scan import Progress, scan
+from claracore.library.vocabulary import vocabulary_hash
 from claracore.store import files
+from claracore.types import Finding, Place
 
 
 class EngineLike(Protocol):
@@ -58,6 +70,8 @@ class SetupOptions:
     parallel: int | None = None
     jinja: bool = True
     auto_draft: bool = False
+    listen_port: int = 5800
+    """Where ClaraCore itself listens: a `startPort` that covers it is moved."""
     realtime: bool = False
     """Plan with memory that is free at this moment instead of installed memory."""
 
@@ -74,6 +88,8 @@ class SetupReport:
     engine_name: str
     written: bool
     old_text: str | None = None
+    merged: Merged | None = None
+    """What happened to the models that were in the file; None when there was no file."""
     backup: Path | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -98,10 +114,13 @@ def write_setup(
     *,
     engine: EngineLike,
     cache: ReadingCache | None = None,
+    schema_dir: Path | None = None,
     dry_run: bool = False,
     on_progress: Progress | None = None,
 ) -> SetupReport:
-    """Scan the folders and write the configuration.
+    """Scan the folders and write the configuration, or merge it into the one that is there.
+
+    The JSON schema for editors goes to `schema_dir`, by default the user's data folder; a dry run writes nothing.
 
     Raises FolderMissing, BadRequest (unknown backend, no folder), FileUnusable (the file cannot be read or written).
     """
@@ -109,17 +128,20 @@ def write_setup(
         raise BadRequest("no folder to look for models in: name at least one")
     hardware = machine_for(engine, options)
     library = scan(folders, cache=cache, on_progress=on_progress)
-    candidates, unnameable = candidates_of(library.models)
+    candidates, unnameable = candidates_of(library.models, vocabularies=options.auto_draft)
     abilities = Abilities(engine.flags)
     room = budget_of(hardware, live=options.realtime)
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, room, wishes, abilities, auto_draft=options.auto_draft)
-    setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, abilities, schema_path(), options.jinja)
-    if config_path.exists():
-        raise Conflict(f"{config_path} exists already")
+    schema = keep_schema(schema_dir or platformdirs.user_data_path("claracore"), dry_run=dry_run)
+    setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, abilities, schema, options.jinja)
+    old = files.read(config_path) if config_path.exists() else None
+    merged = merged_with(old, setup, config_path, options.listen_port) if old is not None and old.strip() else None
     report = SetupReport(
         path=config_path,
-        text=document(setup),
+        text=merged.text if merged is not None else document(setup),
+        old_text=old,
+        merged=merged,
         catalog=catalog,
         left_out=(*library.left_out, *unnameable),
         hardware=hardware,
@@ -127,6 +149,25 @@ def write_setup(
         written=False,
     )
     return report if dry_run else written(report)
+
+
+def merged_with(old: str, setup: Setup, path: Path, listen_port: int) -> Merged:
+    """Merge the setup into an existing text. Raises ConfigError when the text cannot be read or changed."""
+    loaded = load(old, file=str(path), env=os.environ)
+    commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
+    if loaded.config is None:
+        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
+    paths = {name: os.path.normpath(found) for name, found in model_paths(commands).items()}
+    missing = {name for name, found in paths.items() if not os.path.exists(found)}  # noqa: PTH110 - text, as written
+    today = datetime.now(UTC).date().isoformat()
+    try:
+        merged = merge(old, setup, Present(paths, missing), today=today, listen_port=listen_port)
+    except ValueError as error:
+        raise ConfigError([Finding("error", str(error), place=Place(str(path), 1, 1))]) from error
+    after = load(merged.text, file=str(path), env=os.environ)
+    if after.config is None:
+        raise ConfigError([finding for finding in after.findings if finding.severity == "error"])
+    return merged
 
 
 def machine_for(engine: EngineLike, options: SetupOptions) -> Hardware:
@@ -142,8 +183,13 @@ def machine_for(engine: EngineLike, options: SetupOptions) -> Hardware:
         raise BadRequest(str(error), param="backend") from error
 
 
-def candidates_of(models: Sequence[LibraryModel]) -> tuple[list[Candidate], list[LeftOut]]:
-    """Turn what was found into candidates; what cannot be named in a configuration is left out."""
+def candidates_of(
+    models: Sequence[LibraryModel], *, vocabularies: bool = False
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Turn what was found into candidates; what cannot be named in a configuration is left out.
+
+    With `vocabularies` all tokens of each model are read, to find out which can draft for which.
+    """
     found: list[Candidate] = []
     left_out: list[LeftOut] = []
     for model in models:
@@ -163,9 +209,17 @@ def candidates_of(models: Sequence[LibraryModel]) -> tuple[list[Candidate], list
                 aliases=model.aliases,
                 mmproj_path=str(projector.path) if projector and usable else None,
                 mmproj_bytes=projector.facts.file_bytes if projector and usable else 0,
+                vocabulary=_vocabulary(model.path) if vocabularies else None,
             )
         )
     return found, left_out
+
+
+def _vocabulary(path: Path) -> str | None:
+    try:
+        return vocabulary_hash(path)
+    except (GGUFError, OSError):
+        return None
 
 
 def written(report: SetupReport) -> SetupReport:
@@ -177,6 +231,12 @@ def written(report: SetupReport) -> SetupReport:
     return replace(report, written=True, backup=done.backup)
 
 
-def schema_path() -> str:
-    """Return where the schema of the configuration is, for editors."""
-    return "https://claracore.dev/config.schema.json"
+def keep_schema(folder: Path, *, dry_run: bool) -> str:
+    """Write the JSON schema of this version's configuration where editors find it, and return its path."""
+    path = folder / "config.schema.json"
+    text = json.dumps(json_schema(), indent=1) + "\n"
+    with contextlib.suppress(OSError):
+        if not dry_run and (not path.exists() or path.read_text(encoding="utf-8") != text):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return str(path)
