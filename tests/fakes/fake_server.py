@@ -126,6 +126,8 @@ def accept(listener: socket.socket, state: State) -> None:
 
 def relative(path: str, *, escapes: bool) -> None:
     if os.fork():
+        while not Path(path).exists():
+            time.sleep(0.005)
         return
     if escapes:
         os.setsid()

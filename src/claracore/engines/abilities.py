@@ -15,7 +15,7 @@ VERSION = re.compile(r"^version:\s*(?P<version>.+)$", re.MULTILINE)
 def flags(help_text: str) -> frozenset[str]:
     """Return every flag that llama-server's help defines, short and long forms.
 
-    A definition is a comma-separated list of flags at the start of a line; flags that a description mentions are indented
+    A definition is a comma-separated list of flags at the start of a line; what a description mentions is indented
     (llama.cpp common/arg.cpp, `common_arg::to_string`).
     """
     found: set[str] = set()

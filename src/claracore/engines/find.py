@@ -1,7 +1,7 @@
 """Which engine serves the models on this machine?
 
-A real llama-server, named by the user or on PATH, is preferred if it runs on this CPU; otherwise the embedded engine, if
-the xllamacpp wheel is installed. What was found but does not run is reported, not passed over in silence.
+A real llama-server, named by the user or on PATH, is preferred if it runs on this CPU; otherwise the embedded engine,
+if the xllamacpp wheel is installed. What was found but does not run is reported, not passed over in silence.
 """
 
 from __future__ import annotations
