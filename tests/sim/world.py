@@ -124,6 +124,7 @@ class World:
             case Serve(request):
                 model, since = self.waiting.pop(request)
                 assert self.running[model] == "ready", "only a ready model serves"
+                assert self.scheduler.slots[model].leaving is None, f"{model} is leaving and takes a new request"
                 limit = self.policy.models[model].concurrency
                 assert not limit or list(self.serving.values()).count(model) < limit, f"{model} is over its limit"
                 self.serving[request] = model
@@ -139,10 +140,23 @@ class World:
         assert model in self.policy.models, "a removed model is never started"
         evictees = self.policy.rule.evictees(model, frozenset(self.running))
         assert not evictees, f"{model} started beside {sorted(evictees)}"
+        assert not self.overtaken_by(model), f"{model} started before {self.overtaken_by(model)}"
         self.running[model] = "starting"
         generation = self.generation[model] = self.generation.get(model, 0) + 1
         outcome = self.loaded if self.dice.random() < 0.85 else self.gone
         self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
+
+    def overtaken_by(self, model: str) -> list[str]:
+        """Return the stopped models that somebody has waited for so long that this one may not start in their way."""
+        oldest = min((since for its, since in self.waiting.values() if its == model), default=self.now)
+        return [
+            other
+            for other, since in self.waiting.values()
+            if other not in self.running
+            and since < oldest
+            and self.now - since >= self.policy.aging_seconds
+            and self.policy.rule.evictees(other, frozenset({model}))
+        ]
 
     def stop(self, model: str, reason: StopReason) -> None:
         assert self.running[model] in {"starting", "ready"}, "a stop is ordered once"
@@ -215,9 +229,11 @@ class World:
 
     def check(self) -> None:
         slots = self.scheduler.slots
+        self.check_the_first_in_turn()
         for model, slot in slots.items():
             seen = self.running.get(model, "stopped")
             assert slot.state == seen, f"{model}: the scheduler thinks {slot.state}, it is {seen}"
+            assert not slot.serving or slot.state in {ModelState.READY, ModelState.STOPPING}
             idle_and_ready = slot.state is ModelState.READY and not slot.serving and slot.leaving is None
             in_the_way = any(
                 other.waiting and model in self.policy.rule.evictees(name, frozenset({model}))
@@ -226,6 +242,18 @@ class World:
             assert not (idle_and_ready and slot.waiting and not in_the_way), f"{model} is idle while requests wait"
         assert {request for slot in slots.values() for request in slot.waiting} == set(self.waiting)
         assert {request for slot in slots.values() for request in slot.serving} <= set(self.serving)
+
+    def check_the_first_in_turn(self) -> None:
+        """Whoever is first in turn and could have its place without disturbing anybody is getting it."""
+        assert self.scheduler.queued == len(self.waiting)
+        first = next((slot for slot in self.scheduler.in_turn(self.now) if slot.waiting), None)
+        if first is None or first.state is not ModelState.STOPPED:
+            return
+        evictees = self.policy.rule.evictees(first.model, frozenset(self.running))
+        slots = [self.scheduler.slots[model] for model in evictees]
+        assert evictees, f"{first.model} could start and does not"
+        going = any(slot.state is ModelState.STOPPING for slot in slots)
+        assert going or not all(slot.can_go for slot in slots), f"{first.model} waits for {evictees}, which could go"
 
     def settle_down(self) -> None:
         """Let no new client come, and let everything that is under way come to its end."""

@@ -69,6 +69,11 @@ class Scheduler:
         """Whether no model's server is running."""
         return all(slot.state is ModelState.STOPPED for slot in self._slots.values())
 
+    @property
+    def queued(self) -> int:
+        """How many requests wait."""
+        return self._queued
+
     def next_deadline(self) -> float | None:
         """Return the time at which `TimePassed` is due, or None; it may be early, never late."""
         return None if self._soonest == FOREVER else self._soonest
@@ -225,14 +230,16 @@ class Scheduler:
         """
         self._held_back = frozenset()
         claimants: list[Slot] = []
-        for slot in self._in_turn(now):
+        for slot in self.in_turn(now):
             if slot.state is ModelState.READY:
                 while slot.waiting and self._admits(slot):
                     self._serve(slot, next(iter(slot.waiting)), effects)
             elif slot.state is ModelState.STOPPED and not self._stands_in_the_way(slot, claimants):
                 self._make_room(slot, claimants, now, effects)
 
-    def _in_turn(self, now: float) -> list[Slot]:
+    def in_turn(self, now: float) -> list[Slot]:
+        """Return the models that somebody waits for, in the order in which they are looked after."""
+
         def key(slot: Slot) -> tuple[bool, int, float, str]:
             since = now if slot.oldest_wait is None else slot.oldest_wait
             aged = now - since >= self._policy.aging_seconds
