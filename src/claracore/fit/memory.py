@@ -176,5 +176,7 @@ def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
 
 
 def gib(size: int) -> str:
-    """Write bytes as people read them: GiB, or MiB below one."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.0f} MiB"
+    """Write bytes as people read them: GiB, MiB or KiB."""
+    if size >= GIB:
+        return f"{size / GIB:.1f} GiB"
+    return f"{size / MIB:.0f} MiB" if size >= MIB else f"{size / 1024:.0f} KiB"

@@ -57,6 +57,8 @@ class Merged:
     vanished: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+    """Model file -> the id that it has in the new text."""
 
 
 def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
@@ -132,6 +134,7 @@ class _Merge:
                 model_id = next(choice for choice in choices if choice not in taken)
             aliases = tuple(alias for alias in candidate.aliases if alias not in taken - own and alias != model_id)
             taken |= {model_id, *aliases}
+            self.result.ids[candidate.path] = model_id
             chosen.append(replace(item, candidate=replace(candidate, id=model_id, aliases=aliases)))
         chosen.sort(key=lambda item: item.candidate.id)
         return replace(setup, chosen=chosen, macro=self.macro_name(setup))

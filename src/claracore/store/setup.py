@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,6 +93,9 @@ class SetupReport:
     backup: Path | None = None
     notes: tuple[str, ...] = field(default=())
 
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """Model file -> id, where the file gives another than the scan does."""
+
     @property
     def changed(self) -> bool:
         """Whether the new text differs from the old one."""
@@ -142,6 +145,7 @@ def write_setup(
         text=merged.text if merged is not None else document(setup),
         old_text=old,
         merged=merged,
+        ids=merged.ids if merged is not None else {},
         catalog=catalog,
         left_out=(*library.left_out, *unnameable),
         hardware=hardware,
@@ -170,11 +174,15 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int) -> Merged:
     return merged
 
 
-def machine_for(engine: EngineLike, options: SetupOptions) -> Hardware:
-    """Return the machine as this engine can use it and as the person describes it."""
+def machine_for(engine: EngineLike | None, options: SetupOptions) -> Hardware:
+    """Return the machine as this engine can use it (as it is, without one) and as the person describes it.
+
+    Raises BadRequest for an unknown backend.
+    """
     hardware = probe()
     backend = options.backend
-    if engine.embedded and backend in (None, "auto", "") and options.vram_gb is None and hardware.gpus:
+    embedded = engine is not None and engine.embedded
+    if embedded and backend in (None, "auto", "") and options.vram_gb is None and hardware.gpus:
         note = "the embedded engine computes on the processor: install a llama-server to use the graphics devices"
         return replace(overridden(hardware, backend="cpu", ram_gb=options.ram_gb), notes=(*hardware.notes, note))
     try:

@@ -1,0 +1,227 @@
+"""`claracore setup DIR...`, `claracore fit FILE`, `claracore hardware`: what is configured, how it fits, on what."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from claracore.cli.setup_tables import (
+    fit_verdict,
+    hardware_table,
+    left_out_table,
+    model_rows,
+    models_table,
+    working_table,
+)
+from claracore.engines.find import Engine, EngineMissing, find_engine
+from claracore.errors import BadRequest
+from claracore.fit.budget import budget_of
+from claracore.fit.flags import Abilities
+from claracore.fit.memory import Companions
+from claracore.fit.plan import Placement, Wishes, plan
+from claracore.library.model import LibraryModel
+from claracore.library.scan import Progress as OnProgress
+from claracore.library.scan import scan
+from claracore.ports.listen import parse_listen
+from claracore.store.setup import SetupOptions, SetupReport, machine_for, write_setup
+
+BackendOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, rocm, vulkan, metal or sycl.")]
+VramOption = Annotated[float | None, typer.Option(help="Video memory in GB, instead of what is found.")]
+RamOption = Annotated[float | None, typer.Option(help="RAM in GB, instead of what is found.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def setup(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with GGUF files; looked through recursively.")],
+    config: Annotated[Path, typer.Option(help="Configuration file to write, or to merge into.")] = Path("config.yaml"),
+    backend: BackendOption = None,
+    vram: VramOption = None,
+    ram: RamOption = None,
+    ctx: Annotated[
+        int | None, typer.Option(help="Context for every model, instead of the largest comfortable.")
+    ] = None,
+    parallel: Annotated[int | None, typer.Option(help="Requests that each model answers at a time.")] = None,
+    listen: Annotated[str, typer.Option(help="Where ClaraCore will listen.")] = "5800",
+    jinja: Annotated[bool, typer.Option(help="Use the models' own chat templates.")] = True,
+    auto_draft: Annotated[bool, typer.Option(help="Let small models draft for large ones.")] = False,
+    realtime: Annotated[bool, typer.Option(help="Plan with memory that is free right now.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at model files and this machine, and write a configuration that says why."""
+    options = SetupOptions(
+        backend=backend, vram_gb=vram, ram_gb=ram, context=ctx, parallel=parallel, jinja=jinja,
+        auto_draft=auto_draft, realtime=realtime, listen_port=parse_listen(listen).port,
+    )  # fmt: skip
+    with _progress(quiet=as_json) as on_progress:
+        report = write_setup(
+            folders, config, options, engine=find_engine(None), dry_run=dry_run, on_progress=on_progress
+        )
+    if as_json:
+        print(json.dumps(report_json(report, listen), indent=2))
+    else:
+        tell(report, Console(), dry_run=dry_run, listen=listen)
+
+
+def fit(
+    file: Annotated[Path, typer.Argument(help="Model file; any shard of a model in several files.")],
+    ctx: Annotated[int | None, typer.Option(help="Context in tokens, instead of the largest comfortable.")] = None,
+    parallel: Annotated[int | None, typer.Option(help="Requests at a time.")] = None,
+    vram: VramOption = None,
+    ram: RamOption = None,
+    backend: BackendOption = None,
+    realtime: Annotated[bool, typer.Option(help="Plan with memory that is free right now.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a model takes on this machine, and how it would run; exit code 1 when it does not fit."""
+    engine = _engine()
+    machine = machine_for(engine, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
+    model = one_model(file)
+    companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
+    room = budget_of(machine, live=realtime)
+    abilities = Abilities(engine.flags if engine is not None else None)
+    placement = plan(model.facts, room, Wishes(ctx, parallel), abilities, companions)
+    if as_json:
+        print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
+    else:
+        console = Console()
+        console.print(f"[bold]{model.name}[/bold]  {model.description}")
+        console.print(working_table(placement))
+        console.print(fit_verdict(placement))
+    raise typer.Exit(0 if placement.fits else 1)
+
+
+def hardware(
+    backend: BackendOption = None, vram: VramOption = None, ram: RamOption = None, as_json: JsonOption = False
+) -> None:
+    """Show processors, memory and graphics devices as ClaraCore plans with them."""
+    found = machine_for(None, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
+    if as_json:
+        room = budget_of(found)
+        usable = {"ram_bytes": room.ram, "gpu_bytes": list(room.gpus), "threads": found.processor.threads}
+        print(json.dumps({**asdict(found), "usable": usable}, indent=2))
+    else:
+        Console().print(hardware_table(found))
+
+
+def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:
+    """Print what was, or would be, configured; what was left out; and what changed in an existing file."""
+    console.print(hardware_table(report.hardware))
+    console.print(models_table(model_rows(report, parse_listen(listen))))
+    if report.left_out or report.catalog.refused:
+        console.print(left_out_table(report))
+    if report.merged is not None:
+        for words in changes(report):
+            console.print(words, highlight=False)
+        if report.diff:
+            console.print(report.diff, markup=False, highlight=False, soft_wrap=True)
+    if report.backup is not None:
+        console.print(f"the old file is in {report.backup}", highlight=False)
+    done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")
+    console.print(f"{done} {report.path}", highlight=False)
+
+
+def changes(report: SetupReport) -> list[str]:
+    """Return a sentence for each kind of change that a merge made."""
+    merged = report.merged
+    if merged is None:
+        return []
+    told = {
+        "added": merged.added, "refreshed": merged.refreshed, "kept as you wrote it": merged.kept,
+        "file missing": merged.vanished, "file back": merged.returned,
+    }  # fmt: skip
+    return [f"{what}: {', '.join(names)}" for what, names in told.items() if names] + merged.notes
+
+
+def one_model(file: Path) -> LibraryModel:
+    """Read one model: the file, its other shards, and a projector beside it. Raises BadRequest with the reason."""
+    stem = file.name[: -len("-00001-of-00001.gguf")] if "-of-" in file.name else ""
+    shards = [
+        path for path in file.parent.glob("*.gguf") if stem and path.name.startswith(stem) and "-of-" in path.name
+    ]
+    projectors = [path for path in file.parent.glob("*.gguf") if "mmproj" in path.name.lower() and path != file]
+    library = scan([file, *(path for path in shards if path != file), *projectors])
+    model = next(
+        (model for model in library.models if file.absolute() in {path.absolute() for path in model.paths}), None
+    )
+    if model is None:
+        reasons = [left.reason for left in library.left_out if left.path.absolute() == file.absolute()]
+        raise BadRequest(f"{file} cannot be served: {reasons[0] if reasons else 'it is no model file (*.gguf)'}")
+    return model
+
+
+def placement_json(placement: Placement) -> dict[str, Any]:
+    """Return a placement as plain data."""
+    rows = [asdict(row) for row in placement.estimate.rows]
+    return {
+        "verdict": placement.verdict.value,
+        "fits": placement.fits,
+        "reason": placement.reason,
+        "context_reason": placement.context_reason,
+        "settings": asdict(placement.settings),
+        "rows": rows,
+        "total_bytes": placement.estimate.total,
+        "budget": asdict(placement.budget),
+    }
+
+
+def report_json(report: SetupReport, listen: str) -> dict[str, Any]:
+    """Return a report as plain data."""
+    merged = report.merged
+    return {
+        "path": str(report.path),
+        "written": report.written,
+        "changed": report.changed,
+        "backup": str(report.backup) if report.backup else None,
+        "engine": report.engine_name,
+        "hardware": asdict(report.hardware),
+        "models": [asdict(row) for row in model_rows(report, parse_listen(listen))],
+        "left_out": [
+            *({"path": str(left.path), "reason": left.reason} for left in report.left_out),
+            *({"path": item.candidate.path, "reason": item.placement.reason} for item in report.catalog.refused),
+        ],
+        "changes": None
+        if merged is None
+        else {
+            "added": merged.added,
+            "refreshed": merged.refreshed,
+            "kept": merged.kept,
+            "vanished": merged.vanished,
+            "returned": merged.returned,
+            "notes": merged.notes,
+        },
+        "diff": report.diff,
+        "text": report.text,
+    }
+
+
+def _engine() -> Engine | None:
+    try:
+        return find_engine(None)
+    except EngineMissing:
+        return None
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[OnProgress | None]:
+    """Show a bar on a terminal while headers are read."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("reading models"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[name]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("scan", total=None, name="")
+
+        def on_progress(done: int, total: int, path: Path) -> None:
+            bar.update(task, completed=done, total=total, name=path.name)
+
+        yield on_progress

@@ -1,0 +1,170 @@
+"""How are machines, models and the working of an estimate shown to a person?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from claracore.config.load import load
+from claracore.fit.catalog import Chosen
+from claracore.fit.machine import Gpu, Hardware
+from claracore.fit.memory import RAM, gib
+from claracore.fit.plan import Placement, Verdict
+from claracore.ports.listen import Listen
+from claracore.sockets.host import plan_here
+from claracore.store.setup import SetupReport
+
+COLOURS = {
+    Verdict.GPU: "green",
+    Verdict.EXPERTS_IN_RAM: "green",
+    Verdict.PARTLY: "yellow",
+    Verdict.CPU: "yellow",
+    Verdict.NOT: "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One configured model, as the summary shows it."""
+
+    id: str
+    kind: str
+    quantization: str
+    size_bytes: int
+    context: int
+    placement: str
+    group: str
+    port: int | None
+    path: str
+
+
+def model_rows(report: SetupReport, listen: Listen) -> list[ModelRow]:
+    """Return the configured models with the ports that they are planned to get."""
+    loaded = load(report.text, file=str(report.path), env=os.environ)
+    config = loaded.config
+    ports = plan_here(config, listen, places=loaded.places).assignment if config is not None else {}
+    return [_row(item, report.ids.get(item.candidate.path, item.candidate.id), ports) for item in report.catalog.chosen]
+
+
+def _row(item: Chosen, model_id: str, ports: Mapping[str, int]) -> ModelRow:
+    facts, settings = item.candidate.facts, item.placement.settings
+    return ModelRow(
+        id=model_id,
+        kind=facts.kind.value,
+        quantization=facts.quantization,
+        size_bytes=facts.file_bytes,
+        context=settings.context,
+        placement=where(item.placement),
+        group=item.group,
+        port=ports.get(model_id),
+        path=item.candidate.path,
+    )
+
+
+def where(placement: Placement) -> str:
+    """Say in a few words where a model runs."""
+    settings, gpus = placement.settings, len(placement.gpus)
+    device = "GPU" if gpus == 1 else f"{gpus} GPUs"
+    match placement.verdict:
+        case Verdict.GPU:
+            return device
+        case Verdict.EXPERTS_IN_RAM:
+            return f"{device}, experts of {settings.cpu_experts} layers in RAM"
+        case Verdict.PARTLY:
+            return f"{device}: {settings.gpu_layers} layers, rest in RAM"
+        case Verdict.CPU:
+            return "RAM"
+        case Verdict.NOT:
+            return "does not fit"
+
+
+def models_table(rows: list[ModelRow]) -> Table:
+    """Make the summary of configured models."""
+    table = Table(title=f"{len(rows)} model{'s' * (len(rows) != 1)} configured", title_justify="left")
+    for name in ("model", "kind", "quant"):
+        table.add_column(name, overflow="fold")
+    table.add_column("size", justify="right")
+    table.add_column("context", justify="right")
+    for name in ("placement", "group"):
+        table.add_column(name)
+    table.add_column("port", justify="right")
+    for row in rows:
+        size, port = gib(row.size_bytes), str(row.port or "-")
+        cells = (row.id, row.kind, row.quantization, size, str(row.context), row.placement, row.group, port)
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def left_out_table(report: SetupReport) -> Table:
+    """Make the list of files that were looked at and not configured."""
+    refused = [(item.candidate.path, item.placement.reason) for item in report.catalog.refused]
+    entries = [(str(left.path), left.reason) for left in report.left_out] + refused
+    table = Table(title=f"{len(entries)} left out", title_justify="left")
+    table.add_column("file", overflow="fold")
+    table.add_column("why")
+    for path, reason in entries:
+        table.add_row(Text(_printable(path)), Text(reason))
+    return table
+
+
+def hardware_table(hardware: Hardware) -> Table:
+    """Make the table of what the machine has."""
+    table = Table(title="machine", title_justify="left")
+    for name in ("what", "name", "how much", "read from"):
+        table.add_column(name, overflow="fold")
+    processor, memory = hardware.processor, hardware.memory
+    quota = f", may use {processor.quota:g}" if processor.quota is not None else ""
+    cores = f"{processor.threads} threads ({processor.physical_cores} cores, {processor.logical} logical{quota})"
+    table.add_row("processor", processor.name, cores, processor.source)
+    table.add_row("memory", "", f"{gib(memory.total_bytes)}, {gib(memory.available_bytes)} free", memory.source)
+    for index, gpu in enumerate(hardware.gpus):
+        table.add_row(f"GPU {index}", f"{gpu.name} ({gpu.backend})", _gpu_memory(gpu), gpu.source)
+    for note in hardware.notes:
+        table.add_row("note", note, "", "")
+    return table
+
+
+def working_table(placement: Placement) -> Table:
+    """Make the table of everything that takes memory, with the working, and the sums against what may be used."""
+    table = Table(show_footer=False)
+    for name in ("what", "where"):
+        table.add_column(name)
+    table.add_column("size", justify="right")
+    table.add_column("working")
+    for row in sorted(placement.estimate.rows, key=lambda row: (row.place == RAM, row.place)):
+        table.add_row(row.what, place_name(row.place), gib(row.bytes), row.working)
+    table.add_section()
+    rooms = [*((index, size) for index, size in enumerate(placement.budget.gpus)), (RAM, placement.budget.ram)]
+    for place, room in rooms:
+        used = placement.estimate.on(place)
+        table.add_row("sum", place_name(place), gib(used), f"of {gib(max(0, room))} that may be used")
+    return table
+
+
+def fit_verdict(placement: Placement) -> Text:
+    """Make the verdict: one line."""
+    settings = placement.settings
+    if not placement.fits:
+        return Text(f"does not fit: {placement.reason}", style="bold red")
+    text = f"{placement.verdict.value}: {placement.reason}; context {settings.context} ({placement.context_reason})"
+    return Text(text, style=f"bold {COLOURS[placement.verdict]}")
+
+
+def place_name(place: int) -> str:
+    """Write a place."""
+    return "RAM" if place == RAM else f"GPU {place}"
+
+
+def _gpu_memory(gpu: Gpu) -> str:
+    shared = "shares RAM" if gpu.unified else ""
+    size = gib(gpu.total_bytes) if gpu.total_bytes is not None else ("" if gpu.unified else "unknown: say --vram GB")
+    free = f", {gib(gpu.free_bytes)} free" if gpu.free_bytes is not None else ""
+    return "; ".join(part for part in (f"{size}{free}", shared) if part)
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()

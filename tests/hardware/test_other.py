@@ -1,0 +1,66 @@
+"""A Mac's sysctl, and what a person says is different."""
+
+from __future__ import annotations
+
+import pytest
+
+from claracore.fit.budget import budget_of
+from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, overridden
+from claracore.hardware.apple import from_sysctl, parse_sysctl
+from hardware.trees import MAC
+
+PROCESSOR = Processor("x", 16, 8, 8)
+CARD = Gpu("RTX", "nvidia", Backend.CUDA, 24 * GIB, 20 * GIB)
+SMALL = Gpu("GTX", "nvidia", Backend.CUDA, 8 * GIB, 8 * GIB)
+MACHINE = Hardware(PROCESSOR, Memory(64 * GIB, 50 * GIB), (CARD, SMALL))
+
+
+def test_a_mac_shares_memory() -> None:
+    processor, memory, (gpu,) = from_sysctl(parse_sysctl(MAC), 20 * GIB, "arm64")
+    assert (processor.name, processor.threads) == ("Apple M2 Max", 8)
+    assert (memory.total_bytes, memory.available_bytes) == (36 * GIB, 20 * GIB)
+    assert (gpu.unified, gpu.total_bytes, gpu.backend) == (True, None, Backend.METAL)
+    room = budget_of(Hardware(processor, memory, (gpu,)))
+    assert room.gpus[0] == 23 * GIB
+    assert room.shared == (True,)
+
+
+def test_a_wired_limit_is_taken_at_its_word() -> None:
+    _, _, (gpu,) = from_sysctl(parse_sysctl(MAC.replace("limit_mb: 0", "limit_mb: 30000")), 20 * GIB, "arm64")
+    assert gpu.total_bytes == 30000 * 1024**2
+
+
+def test_an_intel_mac_has_no_metal_device_for_us() -> None:
+    assert from_sysctl(parse_sysctl(MAC), 1, "x86_64")[2] == ()
+
+
+def test_no_override_changes_nothing() -> None:
+    assert overridden(MACHINE) == MACHINE
+    assert overridden(MACHINE, backend="auto") == MACHINE
+
+
+def test_the_cpu_alone() -> None:
+    assert overridden(MACHINE, backend="cpu").gpus == ()
+    assert overridden(MACHINE, vram_gb=0).gpus == ()
+
+
+def test_vram_is_divided_by_size() -> None:
+    first, second = overridden(MACHINE, vram_gb=16).gpus
+    assert (first.total_bytes, second.total_bytes) == (12 * GIB, 4 * GIB)
+
+
+def test_vram_without_a_device_declares_one() -> None:
+    (gpu,) = overridden(Hardware(PROCESSOR, Memory(GIB, GIB)), vram_gb=8, backend="vulkan").gpus
+    assert (gpu.backend, gpu.total_bytes, gpu.source) == (Backend.VULKAN, 8 * GIB, "as given")
+
+
+def test_ram_and_unknown_backends() -> None:
+    assert overridden(MACHINE, ram_gb=1.5).memory.total_bytes == GIB * 3 // 2
+    with pytest.raises(ValueError, match="it is one of auto, cpu, cuda, rocm, vulkan, metal, sycl"):
+        overridden(MACHINE, backend="opencl")
+
+
+def test_budgets_leave_room() -> None:
+    room = budget_of(MACHINE)
+    assert (room.gpus, room.ram) == ((23 * GIB, 7 * GIB), 62 * GIB)
+    assert budget_of(MACHINE, live=True).gpus == (19 * GIB, 7 * GIB)
