@@ -138,8 +138,12 @@ def listening(port: int, host: str = "127.0.0.1", *options: int) -> socket.socke
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     for option in options:
         sock.setsockopt(socket.SOL_SOCKET, option, 1)
-    sock.bind((host, port))
-    sock.listen()
+    try:
+        sock.bind((host, port))
+        sock.listen()
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

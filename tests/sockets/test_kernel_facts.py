@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from claracore.sockets.hold import hold
+from claracore.sockets.hold import hold, seal, unseal
 from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")
@@ -129,4 +129,37 @@ def test_a_child_on_all_addresses_of_both_families_can_join() -> None:
     port = free_port()
     with hold(port, shared=True), stranger(port, "reuseport", "dual", host="::") as child:
         assert child.answer == "ok"
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+STRANGERS = [(host, options) for host in ("127.0.0.1", "0.0.0.0", "127.0.0.2") for options in ((), ("reuseaddr",))]
+
+
+def test_without_a_seal_a_stranger_of_the_same_user_can_join() -> None:
+    port = free_port()
+    with hold(port, shared=True), stranger(port, "reuseport"), stranger(port, "reuseport") as other:
+        assert other.answer == "ok"
+
+
+def test_a_sealed_port_keeps_everybody_out_and_serves_on() -> None:
+    port = free_port()
+    with hold(port, shared=True) as holder:
+        for _ in range(2):
+            with stranger(port, "reuseport", "answer") as child:
+                assert child.answer == "ok"
+                plain = seal(holder, port)
+                if plain is None:
+                    pytest.skip("no IPv6 here")
+                for host, options in STRANGERS:
+                    with stranger(port, "reuseport", *options, host=host) as other:
+                        assert other.answer == IN_USE
+                with socket.create_connection(("127.0.0.1", port)) as connection:
+                    assert connection.recv(5) == b"child"
+            unseal(holder, plain)
+
+
+def test_a_child_on_both_families_cannot_be_sealed_and_serves_on() -> None:
+    port = free_port()
+    with hold(port, shared=True) as holder, stranger(port, "reuseport", "dual", host="::"):
+        assert seal(holder, port) is None
         socket.create_connection(("127.0.0.1", port)).close()

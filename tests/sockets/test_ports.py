@@ -73,6 +73,28 @@ def test_a_shared_lease_lets_the_child_in_and_stays_held(tmp_path: Path) -> None
         assert ours.held == {ports[0]}
 
 
+def test_a_sealed_lease_shuts_everybody_out_until_it_is_given_back(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all(everybody_shares)
+        for _ in range(2):
+            lease = ours.lease("a", can_share=True)
+            with stranger(lease.port, "reuseport") as child:
+                assert child.answer == "ok"
+                if not ours.seal(lease):
+                    pytest.skip("no IPv6 here")
+                assert ours.seal(lease)
+                with stranger(lease.port, "reuseport") as other:
+                    assert other.answer == str(errno.EADDRINUSE)
+            ours.give_back(lease)
+
+
+def test_what_is_not_shared_needs_no_seal(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        assert not ours.seal(ours.lease("a", can_share=False))
+
+
 def test_an_engine_that_cannot_share_gets_the_port_when_the_hold_is_released(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:

@@ -50,6 +50,36 @@ def share(holder: socket.socket) -> None:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
+def seal(holder: socket.socket, port: int) -> socket.socket | None:
+    """Let nobody join any more, not even under the same user; for when the child has bound.
+
+    Taking SO_REUSEPORT from the holder is not enough: the kernel lets a socket of the same user and address in without
+    looking at the others as long as the last one to bind had SO_REUSEPORT (fastreuseport in inet_csk_get_port). A bind
+    without it, on an address of the other family that disturbs nobody, makes it look again. Returns that socket, to be
+    given to `unseal`; None where there is no IPv6 or the child has the port there too (strangers can then still join on
+    the child's own address).
+    """
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    try:
+        plain = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    except OSError:
+        return None
+    try:
+        plain.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        plain.bind(("::1", port))
+    except OSError:
+        plain.close()
+        return None
+    return plain
+
+
+def unseal(holder: socket.socket, plain: socket.socket | None) -> None:
+    """Undo `seal`, so that the next child can join."""
+    if plain is not None:
+        plain.close()
+    share(holder)
+
+
 def hold_budget() -> int:
     """Return how many ports may be held: half of the files this process may have open, the rest is for connections."""
     if sys.platform == "win32":

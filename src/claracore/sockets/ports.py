@@ -19,7 +19,7 @@ from claracore.errors import PortTaken
 from claracore.ports import messages
 from claracore.ports.leases import Leases
 from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.hold import ANY, hold, hold_budget, share, system_can_share
+from claracore.sockets.hold import ANY, hold, hold_budget, seal, share, system_can_share, unseal
 from claracore.sockets.ledger import Ledger, default_folder
 from claracore.sockets.owner import owner_of
 from claracore.types import Finding
@@ -47,6 +47,7 @@ class PortKeeper:
         self.ledger = Ledger(ledger_dir or default_folder(state_dir))
         self._holding = hold
         self._held: dict[int, socket.socket] = {}
+        self._seals: dict[int, socket.socket] = {}
         self._planned: dict[str, int | None] = {}
         """What the plan said when a model's port was claimed: when it says something else, the claim is stale."""
         self._running: set[str] = set()
@@ -113,6 +114,21 @@ class PortKeeper:
         if not lease.shared and (holder := self._held.pop(lease.port, None)) is not None:
             holder.close()
 
+    def seal(self, lease: Lease) -> bool:
+        """Let nobody join a shared port any more; call it when the child has bound, before its owner is verified.
+
+        Without it a process of the same user that says SO_REUSEPORT could join later and get a share of the
+        connections. Undone by `give_back`. Returns whether the port is shut; False where the kernel gives no way to
+        (see `hold.seal`) and for a port that is not shared, which needs none.
+        """
+        holder = self._held.get(lease.port)
+        if not lease.shared or holder is None or lease.port in self._seals:
+            return lease.port in self._seals
+        plain = seal(holder, lease.port)
+        if plain is not None:
+            self._seals[lease.port] = plain
+        return plain is not None
+
     def give_back(self, lease: Lease) -> None:
         """Take the port back after the child has ended, and hold it again."""
         self._running.discard(lease.model_id)
@@ -122,7 +138,10 @@ class PortKeeper:
             self._drop(lease.model_id)
             with self.ledger.locked():
                 self.ledger.write()
-        elif lease.port not in self._held:
+        elif (holder := self._held.get(lease.port)) is not None:
+            if lease.shared:
+                unseal(holder, self._seals.pop(lease.port, None))
+        else:
             # Where somebody was quicker, the next lease finds out who.
             with self.ledger.locked(), suppress(OSError):
                 self._held[lease.port] = hold(lease.port, shared=lease.shared)
@@ -140,8 +159,9 @@ class PortKeeper:
 
     def close(self) -> None:
         """Let go of everything."""
-        for holder in self._held.values():
+        for holder in (*self._seals.values(), *self._held.values()):
             holder.close()
+        self._seals.clear()
         self._held.clear()
         self.ledger.close()
 
@@ -228,8 +248,9 @@ class PortKeeper:
             return
         self.leases.release(model_id)
         self.ledger.leases.pop(port, None)
-        if (holder := self._held.pop(port, None)) is not None:
-            holder.close()
+        for sockets in (self._seals, self._held):
+            if (holder := sockets.pop(port, None)) is not None:
+                holder.close()
 
 
 @contextmanager
