@@ -82,7 +82,7 @@ def check_selectors(config: Config, names: Mapping[str, str], groups: Mapping[st
             error((*path, "targets"), "found no targets", "expected at least one model")
         for index, target in enumerate(selector.targets):
             here = (*path, "targets", index)
-            if target in config.selectors:
+            if target in config.selectors and target not in names:
                 error(here, f"{target!r} is a selector itself", NAME_IT)
             elif target not in names and target not in peers:
                 error(here, f"there is no model {target!r}", nearest(target, {*names, *peers}) or NAME_IT)

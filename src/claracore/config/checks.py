@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 from claracore.config.check_models import check_model
@@ -22,21 +23,23 @@ SETTINGS = ("routing", "router", "settings")
 
 
 class Checker:
-    """Checks `config`, which was read from `root`; problems go to `report`."""
+    """Checks `config`, which was read from `root`; problems go to `report`. `broken` models lack wrong values."""
 
-    def __init__(self, config: Config, root: Branch, report: Report) -> None:
+    def __init__(self, config: Config, root: Branch, report: Report, broken: Collection[str] = ()) -> None:
         self.config = config
         self.models = dict(config.models)
         self.names: dict[str, str] = {}
         self._root = root
         self._report = report
+        self._broken = broken
 
     def effective(self) -> Config:
         """Return the configuration with what follows from the file as a whole."""
         self._check_settings()
         self._collect_aliases()
         for model in self.models.values():
-            check_model(model, self._error, self._warn)
+            if model.id not in self._broken:
+                check_model(model, self._error, self._warn)
         config = self._routed()
         groups = self._groups(config)
         self._check_alternatives(config, groups)
@@ -44,10 +47,12 @@ class Checker:
         return Config.model_construct(**{**config.__dict__, **changed})
 
     def _error(self, path: Path, message: str, way_out: str) -> None:
-        self._report.error(message, path, node_at(self._root, path), way_out)
+        if not self._report.has_error(path):
+            self._report.error(message, path, node_at(self._root, path), way_out)
 
     def _warn(self, path: Path, message: str, way_out: str) -> None:
-        self._report.warn(message, path, node_at(self._root, path), way_out)
+        if not self._report.has_error(path):
+            self._report.warn(message, path, node_at(self._root, path), way_out)
 
     def _check_settings(self) -> None:
         for index, key in enumerate(self.config.api_keys):

@@ -19,6 +19,8 @@ from claracore.config.tree import Branch, Unreadable, parse
 from claracore.config.typed import read_config
 from claracore.types import Finding, Place
 
+ORDER = {"error": 0, "warning": 1, "note": 2}
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -56,13 +58,17 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
         config = _read(root, Expander(env, report), strict=strict)
     except Unreadable as error:
         report.findings.append(error.finding)
-    order = {"error": 0, "warning": 1, "note": 2}
-    findings = sorted(report.findings, key=lambda finding: order[finding.severity])
-    return Loaded(None if report.failed else config, tuple(findings), Places(root), root)
+    files = {file: number for number, (file, _text) in enumerate(sources)}
+
+    def weight(finding: Finding) -> tuple[int, int, int, int]:
+        place = finding.place or root.place
+        return ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
+
+    return Loaded(None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root)
 
 
 def _read(root: Branch, expander: Expander, *, strict: bool) -> Config:
     declared = root.entries.get("macros")
     scope = expander.scope(Scope(), declared[1] if declared else None, ("macros",))
-    config = read_config(root, expander, scope, strict=strict)
-    return Checker(config, root, expander.report).effective()
+    config, broken = read_config(root, expander, scope, strict=strict)
+    return Checker(config, root, expander.report, broken).effective()

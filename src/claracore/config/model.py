@@ -161,7 +161,7 @@ class Performance(Section):
     """Sampling of CPU, memory and GPUs."""
 
     disabled: bool = option(False, "Switch sampling off.")
-    every_seconds: Seconds = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
+    every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
 
 
 class Upstream(Section):

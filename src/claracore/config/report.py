@@ -36,9 +36,12 @@ class Report:
     """The findings so far."""
 
     findings: list[Finding] = field(default_factory=list)
+    _wrong: set[str] = field(default_factory=set)
 
     def add(self, severity: Severity, message: str, path: Path, place: Place | None, way_out: str = "") -> None:
         """Note a finding."""
+        if severity == "error":
+            self._wrong.add(dotted(path))
         self.findings.append(Finding(severity, message, dotted(path), place, way_out))
 
     def error(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
@@ -48,6 +51,10 @@ class Report:
     def warn(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
         """Note something that is probably not meant."""
         self.add("warning", message, path, node.place if node else None, way_out)
+
+    def has_error(self, path: Path) -> bool:
+        """Whether the value at `path` is already known to be wrong; what follows from that is not worth telling."""
+        return bool(self._wrong) and dotted(path) in self._wrong
 
     @property
     def failed(self) -> bool:

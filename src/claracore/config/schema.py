@@ -99,7 +99,7 @@ def _value(value: dict[str, Any]) -> dict[str, Any]:
         told["description"] = f"{told['description']} Default: {default_text}."
     value = {key: inner for key, inner in value.items() if key not in {*MARKS, "title"}}
     choices = value.pop("anyOf", None) or [value]
-    kinds = [*choices]
+    kinds = [*map(_also_numbers, choices)]
     if not any(choice.get("type") == "null" for choice in choices):
         kinds.append({"type": "null"})
     if any(choice.get("type") in {"integer", "number", "boolean"} or "enum" in choice for choice in choices):
@@ -107,6 +107,13 @@ def _value(value: dict[str, Any]) -> dict[str, Any]:
     if any(choice.get("type") == "string" and len(choice) == 1 for choice in choices):
         kinds.append({"type": ["number", "boolean"]})
     return {**told, **({"deprecated": True} if deprecated else {}), "anyOf": kinds}
+
+
+def _also_numbers(choice: dict[str, Any]) -> dict[str, Any]:
+    """Accept numbers in a list of texts, as the loader does."""
+    if choice.get("items") == {"type": "string"}:
+        return {**choice, "items": {"type": ["string", "number", "boolean"]}}
+    return choice
 
 
 def reference_page() -> str:

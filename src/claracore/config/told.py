@@ -35,6 +35,8 @@ def tell(error: ValidationError, node: Node, path: Path, report: Report) -> None
     for problem in error.errors(include_url=False):
         inner: Path = tuple(part for part in problem["loc"] if part != "[key]")
         whole = (*path, *inner)
+        if report.has_error(whole):
+            continue
         found = "a secret" if SECRET_KEYS & set(map(str, whole)) else shown(problem["input"])
         report.error(f"found {found}", whole, node_at(node, inner), f"expected {expected(problem)}")
 
@@ -70,6 +72,8 @@ def shown(value: object) -> str:
             return "a list"
         case bool():
             return "true" if value else "false"
+        case float():
+            return f"{value:g}"
         case str():
             return repr(value if len(value) <= 60 else value[:57] + "...")
         case _:

@@ -119,6 +119,8 @@ def _events(text: str) -> Iterator[Any]:
 
 def _told(error: yaml.MarkedYAMLError, file: str) -> tuple[str, Place]:
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and "end of stream" in str(error.problem):
+        mark = error.context_mark
     place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
     context = f"{error.context}, " if error.context else ""
     return f"this is not YAML: {context}{error.problem}".replace(OPEN, "{").replace(CLOSE, "}"), place
@@ -229,9 +231,14 @@ class _Builder:
         elif key.text in parent.entries:
             first = parent.entries[key.text][0].place
             message = f"the key {key.text!r} is here twice, first in line {first.line}"
-            self.findings.append(Finding("error", message, key.text, key.place, "keep one of them"))
+            self.findings.append(Finding("error", message, self._path(key.text), key.place, "keep one of them"))
         else:
             parent.entries[key.text] = (key, node)
+
+    def _path(self, key: str) -> str:
+        """Return the dotted path of `key` in the mapping that is being read."""
+        above = [node.key.text for node, _anchor in self._open if isinstance(node, Branch) and node.key is not None]
+        return ".".join([*above[:-1], key])
 
     def _measure(self, parent: Branch | Twigs, node: Node) -> None:
         parent.size += node.size

@@ -118,15 +118,37 @@ class Reader:
         way_out = nearest(key, known) or "remove it, or write it as x-... to keep it"
         self.report.add("error" if self.strict else "warning", f"unknown key {key!r}", path, node.place, way_out)
 
-    def typed(self, section: type[Kind], data: Any, node: Node, path: Path) -> Kind | None:  # noqa: ANN401 - plain data
-        """Return `data` as a `section`, or None after having reported why it is none."""
-        try:
-            return section.model_validate(data)
-        except ValidationError as error:
-            if not _spelled_as_text(error, data, node):
+    def typed(self, section: type[Kind], data: dict[str, Any], node: Node, path: Path) -> tuple[Kind, bool]:
+        """Return `data` as a `section`, and whether all of it is right; wrong values are reported and left out."""
+        whole = True
+        while True:
+            try:
+                return section.model_validate(data), whole
+            except ValidationError as error:
+                if _spelled_as_text(error, data, node):
+                    continue
                 tell(error, node, path, self.report)
-                return None
-        return self.typed(section, data, node, path)
+                whole = False
+                data = _without_wrong(error, data)
+
+
+def _without_wrong(error: ValidationError, data: dict[str, Any]) -> dict[str, Any]:
+    """Leave out each value that is wrong, or the list in which it stands."""
+    for problem in error.errors(include_url=False):
+        holder: Any = data
+        key: Any = None
+        wrong: list[tuple[dict[str, Any], str]] = []
+        for key in problem["loc"]:
+            if isinstance(holder, dict) and key in holder:
+                wrong.append((holder, key))
+                holder = holder[key]
+            elif isinstance(holder, list) and isinstance(key, int) and key < len(holder):
+                holder = holder[key]
+        if not wrong:
+            return {}
+        last, name = wrong[-1]
+        last.pop(name, None)
+    return data
 
 
 def _spelled_as_text(error: ValidationError, data: Any, node: Node) -> bool:  # noqa: ANN401 - plain data
@@ -146,33 +168,21 @@ def _spelled_as_text(error: ValidationError, data: Any, node: Node) -> bool:  # 
     return changed
 
 
-def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool) -> Config:
-    """Return the configuration that `root` describes, before checks across the file.
+def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool) -> tuple[Config, set[str]]:
+    """Return the configuration that `root` describes, before checks across the file, and the ids of broken models.
 
-    Parts with errors, which are in the report, are missing or have their defaults.
+    Values with errors, which are in the report, have their defaults.
     """
     reader = Reader(expander, strict, set())
     models_node = root.entries.get("models")
     without_models = Branch(root.place, {key: entry for key, entry in root.entries.items() if key != "models"})
     data = reader.section(without_models, Config, scope, ())
     _mend_head(data, root, reader.report)
-    head = reader.typed(Config, data, root, ()) or _defaults(data)
-    models: dict[str, ModelConfig] = {}
-    if models_node is not None:
-        models = _read_models(models_node[1], head, reader, scope)
-    return Config.model_construct(**{**head.__dict__, "models": models})
-
-
-def _defaults(data: dict[str, Any]) -> Config:
-    """Return a configuration of the keys that are valid on their own, to go on looking for problems."""
-    valid: dict[str, Any] = {}
-    for key, value in data.items():
-        try:
-            Config.model_validate({key: value})
-        except ValidationError:
-            continue
-        valid[key] = value
-    return Config.model_validate(valid)
+    head, _whole = reader.typed(Config, data, root, ())
+    read = _read_models(models_node[1], head, reader, scope) if models_node is not None else {}
+    models = {model_id: model for model_id, (model, _) in read.items()}
+    broken = {model_id for model_id, (_, whole) in read.items() if not whole}
+    return Config.model_construct(**{**head.__dict__, "models": models}), broken
 
 
 def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
@@ -184,7 +194,7 @@ def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
         if data["logLevel"] != lowered:
             message = f"found {str(level)[:40]!r}, taken as {data['logLevel']}"
             report.warn(message, ("logLevel",), node_at(root, ("logLevel",)), f"use one of {', '.join(LOG_LEVELS)}")
-    if data.get("unloadTimeout") in {0, "0"}:
+    if _is_one_of(data.get("unloadTimeout"), (0, "0")):
         del data["unloadTimeout"]
     upstream: Any = data.get("upstream")
     if isinstance(upstream, dict) and upstream.get("ignorePaths") == []:
@@ -196,27 +206,25 @@ def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
             report.warn("lists of models are no longer profiles", ("profiles", name), node, "use a group instead")
 
 
-def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict[str, ModelConfig]:
+def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict[str, tuple[ModelConfig, bool]]:
     if not isinstance(node, Branch):
         if not (isinstance(node, Leaf) and node.text in {"", "~", "null"}):
             reader.report.error("found no mapping", ("models",), node, "expected lines such as `my-model:`")
         return {}
-    models: dict[str, ModelConfig] = {}
-    for model_id, (_key, model_node) in node.entries.items():
-        model = _read_model(model_id, model_node, head, reader, scope)
-        if model is not None:
-            models[model_id] = model
-    return models
+    return {
+        model_id: _read_model(model_id, model_node, head, reader, scope)
+        for model_id, (_key, model_node) in node.entries.items()
+    }
 
 
-def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> ModelConfig | None:
+def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> tuple[ModelConfig, bool]:
     path: Path = ("models", model_id)
     macros = node.entries.get("macros") if isinstance(node, Branch) else None
     scope = reader.expander.scope(outer, macros[1] if macros else None, (*path, "macros"), model_id)
     data = reader.section(node, ModelConfig, scope, path)
     if not isinstance(data, dict):
         reader.report.error("found no mapping", path, node, "expected lines such as `cmd: llama-server ...`")
-        return None
+        return ModelConfig(id=model_id), False
     data["id"] = model_id
     _inherit(data, head)
     _expand_ids(data, node, reader.expander, scope, path)
@@ -224,9 +232,9 @@ def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: 
 
 
 def _inherit(data: dict[str, Any], head: Config) -> None:
-    if data.get("ttl") in {None, -1, "-1"}:
+    if _is_one_of(data.get("ttl"), (None, -1, "-1")):
         data["ttl"] = head.global_ttl
-    if data.get("unloadTimeout") in {None, 0, "0"}:
+    if _is_one_of(data.get("unloadTimeout"), (None, 0, "0")):
         data["unloadTimeout"] = head.unload_timeout
     if data.get("healthCheckTimeout") is None:
         data["healthCheckTimeout"] = max(head.health_check_timeout, LEAST_HEALTH_CHECK_SECONDS)
@@ -236,6 +244,11 @@ def _inherit(data: dict[str, Any], head: Config) -> None:
     path = data.get("checkEndpoint")
     if isinstance(path, str) and path != "none" and not path.startswith("/"):
         data["checkEndpoint"] = f"/{path}"
+
+
+def _is_one_of(value: object, values: tuple[object, ...]) -> bool:
+    """Compare by type too: `false` is not 0 here, and lists cannot be hashed."""
+    return any(type(value) is type(other) and value == other for other in values)
 
 
 def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Scope, path: Path) -> None:
