@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytest.importorskip("xllamacpp")
 
 MODEL = Path(__file__).resolve().parents[2] / ".models" / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-ENGINE = (sys.executable, "-m", "claracore.engines.embedded")
+ENGINE = (sys.executable, "-P", "-m", "claracore.engines.embedded")
 SMALL = ("-m", str(MODEL), "-c", "512", "-np", "1", "--no-warmup", "-lv", "3")
 
 

@@ -73,7 +73,7 @@ def test_one_that_does_not_run_is_reported_and_not_chosen(on_path: Path, body: s
     script(on_path / "llama-server", body)
     engine = find_engine(None)
     assert engine.embedded
-    assert engine.argv == (sys.executable, "-m", "claracore.engines.embedded")
+    assert engine.argv == (sys.executable, "-P", "-m", "claracore.engines.embedded")
     assert engine.flags == options.FLAGS
     (finding,) = engine.findings
     assert finding.severity == "warning"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -132,12 +134,34 @@ def test_a_bare_name_is_looked_up_in_the_childs_own_path(run: Run, tmp_path: Pat
     run(story())
 
 
+def test_limits_of_the_system_are_clear_errors_and_leak_nothing(run: Run) -> None:
+    async def story() -> None:
+        with pytest.raises(SpawnFailed, match="cannot start 'true': Argument list too long"):
+            await Child.spawn(["true", "x" * 200_000], env=dict(os.environ), on_line=print)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        before = psutil.Process().num_fds()
+        for more in range(12):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (before + more, hard))
+            try:
+                with contextlib.suppress(SpawnFailed):
+                    child = await Child.spawn(["true"], env=dict(os.environ), on_line=print)
+                    await child.exited
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert psutil.Process().num_fds() == before
+
+    run(story())
+    assert psutil.Process().children() == []
+
+
 def test_a_missing_working_folder_and_a_nul_byte_are_clear_errors(run: Run) -> None:
     async def story() -> None:
         with pytest.raises(SpawnFailed, match="working folder '/nowhere' does not exist"):
             await Child.spawn(["sh"], env={}, on_line=print, cwd="/nowhere")
-        with pytest.raises(SpawnFailed, match="null byte"):
+        with pytest.raises(SpawnFailed, match="cannot start 'sh': embedded null byte"):
             await Child.spawn(["sh", "a\0b"], env=dict(os.environ), on_line=print)
+        with pytest.raises(SpawnFailed, match="cannot start 'sh': embedded null byte in its environment"):
+            await Child.spawn(["sh"], env={**os.environ, "A": "b\0c"}, on_line=print)
 
     run(story())
 

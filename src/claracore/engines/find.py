@@ -70,7 +70,8 @@ def find_engine(configured: str | None) -> Engine:
     if importlib.util.find_spec("xllamacpp") is None:
         told = "".join(f"\n  {finding.message}" for finding in findings)
         raise EngineMissing(f"no engine to run models with: {INSTALL}{told}")
-    argv = (sys.executable, "-m", "claracore.engines.embedded")
+    # -P: what lies in the folder that ClaraCore was started in must not be imported instead of the real thing.
+    argv = (sys.executable, "-P", "-m", "claracore.engines.embedded")
     version = metadata.version("xllamacpp")
     return Engine(argv, "embedded", version, options.FLAGS, embedded=True, findings=tuple(findings))
 

@@ -1,6 +1,6 @@
 """How does a child make sure that it never outlives its parent? (Linux)
 
-A stand-alone script, run as `python -I -S launch.py PARENT_PID ERROR_FD PROGRAM ARGV0 [ARG ...]` in the new process:
+A stand-alone script, run in the new process as `python -I -S launch.py PARENT_PID ENV_FD ERROR_FD PROGRAM ARGV0 ...`:
 it asks the kernel for SIGKILL at its parent's death (prctl(2) PR_SET_PDEATHSIG; kept across execve, unless the
 program is setuid), undoes what a Python interpreter changes about a process, and becomes PROGRAM. If it cannot, it
 writes the errno as decimal text to ERROR_FD; ERROR_FD closes by itself when PROGRAM runs.
@@ -25,8 +25,9 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Become the program named in `sys.argv`; see the module's docstring."""
-    parent, error_fd, program, *argv = sys.argv[1:]
+    parent, env_fd, error_fd, program, *argv = sys.argv[1:]
     os.set_inheritable(int(error_fd), False)
+    environment = environment_in(int(env_fd))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != int(parent):
         os._exit(1)  # the parent died before prctl: nobody would ever end us
@@ -34,19 +35,22 @@ def main() -> None:
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_DFL)
     try:
-        os.execve(program, argv, environment())  # noqa: S606 - no shell, on purpose
+        os.execve(program, argv, environment)  # noqa: S606 - no shell, on purpose
     except OSError as error:
         os.write(int(error_fd), str(error.errno).encode())
         os._exit(127)
 
 
-def environment() -> dict[bytes, bytes]:
-    """Return the environment we were given, without the LC_CTYPE that CPython adds in the C locale (PEP 538)."""
-    given = dict(os.environb)
-    with open("/proc/self/environ", "rb") as original:  # noqa: PTH123 - importing pathlib costs 4 ms
-        if not any(entry.startswith(b"LC_CTYPE=") for entry in original.read().split(b"\0")):
-            given.pop(b"LC_CTYPE", None)
-    return given
+def environment_in(fd: int) -> dict[bytes, bytes]:
+    """Read `NAME=VALUE` entries that end with NUL, and close the file.
+
+    The program's environment does not pass through ours: its LD_LIBRARY_PATH could keep this very interpreter from
+    starting, and in the C locale CPython adds an LC_CTYPE of its own (PEP 538).
+    """
+    with open(fd, "rb") as file:
+        file.seek(0)
+        entries = file.read().split(b"\0")
+    return {name: value for name, _, value in (entry.partition(b"=") for entry in entries[:-1])}
 
 
 main()

@@ -82,26 +82,48 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None) -> St
     the *thread* that started the child (prctl(2)).
     """
     program = find_program(argv[0], env, cwd)
-    if sys.platform != "linux" or not sys.executable:
-        return _popen(argv, program, env, cwd, error_fd=None)
-    error_fd, child_error_fd = os.pipe()
-    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(child_error_fd), program]
+    launched = sys.platform == "linux" and bool(sys.executable)
     try:
-        return _popen([*launcher, *argv], sys.executable, env, cwd, error_fd=error_fd, pass_fds=(child_error_fd,))
-    except BaseException:
-        os.close(error_fd)
-        raise
-    finally:
-        os.close(child_error_fd)
+        return _launch(argv, program, env, cwd) if launched else _start(argv, program, env, cwd)
+    except ValueError as error:  # a NUL byte
+        raise SpawnFailed(f"cannot start {argv[0]!r}: {error}") from error
+    except OSError as error:
+        raise spawn_failed(argv[0], error.errno or errno.EIO) from error
 
 
-def _popen(
+def _launch(argv: Sequence[str], program: str, env: Mapping[str, str], cwd: str | None) -> Started:
+    """Start by way of launch.py, in our own environment; the child's is in a file."""
+    with contextlib.ExitStack() as child_ends, contextlib.ExitStack() as on_failure:
+        env_fd = _environment_file(env)
+        child_ends.callback(os.close, env_fd)
+        error_fd, child_error_fd = os.pipe()
+        child_ends.callback(os.close, child_error_fd)
+        on_failure.callback(os.close, error_fd)
+        fds = (env_fd, child_error_fd)
+        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *map(str, fds), program]
+        started = _start([*launcher, *argv], sys.executable, None, cwd, error_fd=error_fd, pass_fds=fds)
+        on_failure.pop_all()
+        return started
+
+
+def _environment_file(env: Mapping[str, str]) -> int:
+    """Write an environment to a file in memory, as launch.py reads it."""
+    entries = [f"{name}={value}" for name, value in env.items()]
+    if any("\0" in entry for entry in entries):
+        raise ValueError("embedded null byte in its environment")
+    fd = os.memfd_create("environment")
+    with open(fd, "wb", closefd=False) as file:
+        file.writelines(os.fsencode(entry) + b"\0" for entry in entries)
+    return fd
+
+
+def _start(
     argv: Sequence[str],
     program: str,
-    env: Mapping[str, str],
+    env: Mapping[str, str] | None,
     cwd: str | None,
     *,
-    error_fd: int | None,
+    error_fd: int | None = None,
     pass_fds: tuple[int, ...] = (),
 ) -> Started:
     output_fd, child_output_fd = os.pipe()
@@ -118,11 +140,9 @@ def _popen(
             start_new_session=True,
             pass_fds=pass_fds,
         )
-    except (OSError, ValueError) as error:
+    except BaseException:
         os.close(output_fd)
-        if isinstance(error, ValueError):  # a NUL byte in an argument
-            raise SpawnFailed(f"cannot start {argv[0]!r}: {error}") from error
-        raise spawn_failed(argv[0], error.errno or errno.EIO) from error
+        raise
     finally:
         os.close(child_output_fd)
     os.set_blocking(output_fd, False)
