@@ -46,8 +46,12 @@ def _missing(model: ModelConfig) -> Iterator[tuple[str, str]]:
             yield _no_program(program)
     if container_of(argv) is None and Path(program).name.startswith(LLAMA):
         for file in _files(argv):
-            if not LATE.search(file) and not os.path.isfile(os.path.expanduser(file))  # noqa: PTH111, PTH113 - these never raise:
+            if not LATE.search(file) and not _is_file(file):
                 yield f"the file {file} does not exist", _near_file(Path(file))
+
+
+def _is_file(file: str) -> bool:
+    return os.path.isfile(os.path.expanduser(file))  # noqa: PTH111, PTH113 - these never raise, Path's do
 
 
 def _no_program(program: str) -> tuple[str, str]:
