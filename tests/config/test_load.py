@@ -1,0 +1,170 @@
+"""What the corpus cannot say: several files, places, look-ups, strictness, notes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claracore.config.fields import parse_seconds
+from claracore.config.load import Loaded, load, load_many
+from claracore.types import Place
+
+
+def errors(loaded: Loaded) -> list[str]:
+    return [str(finding) for finding in loaded.findings if finding.severity == "error"]
+
+
+TEXT = """\
+models:
+  qwen2.5-7b:
+    cmd: x ${PORT}
+    aliases:
+      - gpt-4
+  "a[0].b":
+    cmd: x ${PORT}
+    ttl: 5
+groups:
+  g:
+    members: [gpt-4]
+"""
+
+
+def test_places_are_found_by_dotted_path_even_when_keys_have_dots() -> None:
+    places = load(TEXT, file="c.yaml", env={}).places
+    assert places["models.qwen2.5-7b.cmd"] == Place("c.yaml", 3, 5)
+    assert places["models.qwen2.5-7b.aliases[0]"] == Place("c.yaml", 5, 9)
+    assert places["models.a[0].b.ttl"] == Place("c.yaml", 8, 5)
+    assert places["models.qwen2.5-7b"] == Place("c.yaml", 2, 3)
+    assert "models.qwen2" not in places
+    assert all(path in places for path in places)
+    assert len(places) == 12
+
+
+def test_names_resolve_and_every_model_has_a_group() -> None:
+    config = load(TEXT, env={}).config
+    assert config is not None
+    assert config.resolve("gpt-4") == "qwen2.5-7b"
+    assert config.resolve("a[0].b") == "a[0].b"
+    assert config.resolve("nobody") is None
+    assert config.group_of("qwen2.5-7b") == "g"
+    assert config.group_of("a[0].b") == "(default)"
+    assert config.groups["(default)"].members == ("a[0].b",)
+
+
+def test_the_same_text_gives_an_equal_configuration() -> None:
+    assert load(TEXT, env={}).config == load(TEXT, env={}).config
+
+
+def test_unknown_keys_are_errors_when_strict() -> None:
+    text = "modles: {}\nx-own: 1\nmodels: {a: {cmd: 'x ${PORT}', tttl: 1, x-note: 2}}\n"
+    assert load(text, env={}).config is not None
+    assert errors(load(text, env={}, strict=True)) == [
+        "config.yaml:1:1: error: modles: unknown key 'modles' (did you mean 'models'?)",
+        "config.yaml:3:32: error: models.a.tttl: unknown key 'tttl' (did you mean 'ttl'?)",
+    ]
+
+
+def test_what_nothing_acts_on_yet_is_told_once() -> None:
+    text = "models:\n" + "".join(
+        f"  m{n}: {{cmd: 'x ${{PORT}}', compat: {{ignoreWebsockets: true}}}}\n" for n in range(3)
+    )
+    notes = [finding for finding in load(text + "profiles: {}\n", env={}).findings if finding.severity == "note"]
+    assert [note.path for note in notes] == ["models.m0.compat.ignoreWebsockets", "profiles"]
+
+
+def test_several_files_are_one_configuration() -> None:
+    loaded = load_many(
+        [
+            ("a.yaml", "globalTTL: 5\napiKeys: [one]\nmodels: {a: {cmd: '${c} ${PORT}'}}\nlogLevel:\n"),
+            ("b.yaml", "globalTTL: 5\napiKeys: [two]\nmodels: {b: {cmd: y}}\nmacros: {c: x}\nlogLevel: debug\n"),
+        ],
+        env={},
+    )
+    [error] = errors(loaded)
+    assert error.startswith("b.yaml:3:19: error: models.b.cmd: cmd has no ${PORT}, and there is no proxy")
+    loaded = load_many([("a.yaml", "apiKeys: [one]\n"), ("b.yaml", "apiKeys: [two]\nlogLevel: debug\n")], env={})
+    assert loaded.config is not None
+    assert loaded.config.api_keys == ("one", "two")
+    assert loaded.config.log_level == "debug"
+    assert loaded.places["logLevel"].file == "b.yaml"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            "globalTTL: 5",
+            "globalTTL: 6",
+            "b:1:12: error: globalTTL: conflict at 'globalTTL' (another value is in a:1:12)",
+        ),
+        ("models: {}", "models: []", "b:1:9: error: models: conflict at 'models' (another value is in a:1:9)"),
+        (
+            "models: {m: {proxy: 'http://a'}}",
+            "models: {m: {}}",
+            "b:1:10: error: models.m: duplicate models: 'm' (it is also in a:1:10)",
+        ),
+        ("groups: {g: {}}", "groups: {g: {}}", "b:1:10: error: groups.g: duplicate groups: 'g' (it is also in a:1:10)"),
+    ],
+)
+def test_files_that_contradict_each_other(first: str, second: str, message: str) -> None:
+    assert errors(load_many([("a", first), ("b", second)], env={})) == [message]
+
+
+def test_errors_of_all_files_are_told() -> None:
+    found = errors(load_many([("a", "models: ["), ("b", "startPort: x"), ("c", "globalTTL: y")], env={}))
+    assert [text.split(":")[0] for text in found] == ["a", "b", "c"]
+
+
+def test_no_source_at_all_is_an_empty_configuration() -> None:
+    config = load_many([], env={}).config
+    assert config is not None
+    assert config.models == {}
+    assert config.start_port == 8100
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (5, 5.0),
+        ("5", 5.0),
+        ("1.5", 1.5),
+        ("30s", 30.0),
+        ("1h30m", 5400.0),
+        ("250ms", 0.25),
+        ("1d", 86400.0),
+        (" 2m ", 120.0),
+    ],
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "5x", "1m 5s", "m5", True, None, [], "9" * 50, 1e300, float("nan"), "1e3", "-5s"]
+)
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="expected seconds"):
+        parse_seconds(text)
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59))
+@settings(deadline=None)
+def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
+    assert parse_seconds(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
+
+
+def test_a_matrix_in_use_takes_the_place_of_groups() -> None:
+    text = """\
+models: {a: {cmd: "x ${PORT}"}, b: {cmd: "x ${PORT}"}}
+routing:
+  router:
+    use: matrix
+    settings:
+      groups: {g: {members: [a]}}
+      matrix: {sets: {s: a & b}}
+"""
+    config = load(text, env={}).config
+    assert config is not None
+    assert config.matrix is not None
+    assert set(config.groups) == {"(default)"}
