@@ -84,11 +84,11 @@ def test_a_torn_or_missing_entry_of_a_dead_instance_is_swept(tmp_path: Path) -> 
         lock = ours._folder / f"{name}.lock"
         lock.touch()
         if text is not None:
-            lock.with_suffix(".json").write_text(text)
+            lock.with_suffix(".1.json").write_text(text)
     with ours.locked():
         assert ours.others() == []
     assert ours.sweep() == ()
-    assert {path.stem for path in ours._folder.iterdir()} == {ours.token}
+    assert {path.name.split(".")[0] for path in ours._folder.iterdir()} == {ours.token}
     ours.close()
 
 
@@ -175,12 +175,26 @@ def test_the_rest_of_an_orphans_group_goes_with_it() -> None:
     process.communicate()
 
 
+def entry_of(ledger: Ledger) -> str:
+    (path,) = ledger._folder.glob(f"{ledger.token}.*.json")
+    return path.read_text()
+
+
+def test_a_change_that_was_cut_short_leaves_the_former_entry(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    with instance(tmp_path, 8100) as (_, token), ours.locked():
+        (ours._folder / f"{token}.99.json").write_text('{"pid": ')
+        assert [dict(its.leases) for its in ours.others()] == [{8100: "m8100"}]
+    ours.sweep()
+    ours.close()
+
+
 def test_children_are_forgotten_when_they_are_reaped(tmp_path: Path) -> None:
     ours = Ledger(tmp_path)
     ours.record_child(os.getpid(), "m")
-    assert str(os.getpid()) in (ours._folder / f"{ours.token}.json").read_text().split('"children"')[1]
+    assert str(os.getpid()) in entry_of(ours).split('"children"')[1]
     ours.forget_child(os.getpid())
-    assert (ours._folder / f"{ours.token}.json").read_text().endswith('"children": []}')
+    assert entry_of(ours).endswith('"children": []}')
     ours.forget_child(os.getpid())
     ours.record_child(2**22, "no such process")
     assert ours._children == {}

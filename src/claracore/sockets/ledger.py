@@ -4,11 +4,13 @@ One folder for all instances of a user, whatever configuration or state director
 network namespace (port spaces are per namespace), in that two files for each instance:
 
     TOKEN.lock   locked for as long as the instance lives; the kernel frees it, however the instance ends
-    TOKEN.json   its pid, its web address, the ports it gave to models, the children it started
+    TOKEN.N.json its pid, its web address, the ports it gave to models, the children it started
 
 An instance whose lock can be taken is dead: its ports are free again, its children are orphans (`orphans.py`).
 Changes to files and binds happen under one more lock, so nobody decides on what is just changing. Nothing here is
-fsynced: it has to survive the death of a process, and after the death of the machine the folder is another one.
+fsynced: it has to survive the death of a process, and after the death of the machine the folder is another one. Each
+change is a new file N, after which the former is removed: renaming one over the other costs 4 ms on ext4, which then
+writes the data out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Ledger:
         self.token = secrets.token_hex(16)
         self.url = ""
         self.leases: dict[int, str] = {}
+        self._written = 0
         self._children: dict[int, dict[str, Any]] = {}
         self._root = folder
         self._folder = folder / network_namespace()
@@ -126,10 +129,11 @@ class Ledger:
             "leases": {str(port): model for port, model in self.leases.items()},
             "children": list(self._children.values()),
         }
-        path = self._folder / f"{self.token}.json"
-        fresh = path.with_suffix(".new")
+        former = self._folder / f"{self.token}.{self._written}.json"
+        self._written += 1
+        fresh = self._folder / f"{self.token}.{self._written}.json"
         fresh.write_text(json.dumps(entry), encoding="utf-8")
-        fresh.replace(path)
+        former.unlink(missing_ok=True)
 
 
 def living_instances(folder: Path) -> list[Instance]:
@@ -149,12 +153,19 @@ def _living(folder: Path, *, except_token: str = "") -> list[Instance]:
 
 
 def _read(lock_path: Path) -> dict[str, Any] | None:
-    """Return the entry beside a lock; None for an instance that has not written one yet or is leaving."""
-    with suppress(OSError, ValueError):
-        entry = json.loads(lock_path.with_suffix(".json").read_text(encoding="utf-8"))
-        if isinstance(entry, dict):
-            return entry
+    """Return the newest whole entry beside a lock; None for an instance that has not written one yet or is leaving."""
+    for path in sorted(lock_path.parent.glob(f"{lock_path.stem}.*.json"), key=_number, reverse=True):
+        with suppress(OSError, ValueError):
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(entry, dict):
+                return entry
     return None
+
+
+def _number(path: Path) -> int:
+    """Return N of TOKEN.N.json."""
+    middle = path.name.split(".")[1]
+    return int(middle) if middle.isdigit() else 0
 
 
 def _is_locked(path: Path) -> bool:
@@ -177,7 +188,8 @@ def _take(path: Path) -> FileLock | None:
 
 def _remove(lock_path: Path) -> None:
     """Remove an instance's files, the lock last, and the folder of its namespace when it was the last one there."""
-    for suffix in (".new", ".json", ".lock"):
-        lock_path.with_suffix(suffix).unlink(missing_ok=True)
+    for path in lock_path.parent.glob(f"{lock_path.stem}.*.json"):
+        path.unlink(missing_ok=True)
+    lock_path.unlink(missing_ok=True)
     with suppress(OSError):
         lock_path.parent.rmdir()

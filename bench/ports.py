@@ -1,0 +1,109 @@
+"""What do planning, leasing and verifying of ports cost?
+
+    .venv/bin/python bench/ports.py
+
+Prints the median and the worst of many rounds. Goals (issue 4): a plan of 1,000 models < 20 ms; verifying an owner
+< 1 ms with 500 sockets on the machine; a start costs < 5 ms more with all this than without.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from claracore.config.model import Config, ModelConfig
+from claracore.ports.history import remember
+from claracore.ports.listen import Listen
+from claracore.ports.plan import plan
+from claracore.sockets.hold import hold
+from claracore.sockets.owner import belongs_to, owner_of
+from claracore.sockets.ports import PortKeeper
+
+CHILD = """
+import socket, sys
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+FIRST = 23000
+
+
+def measure(title: str, rounds: int, work: Callable[[], object]) -> None:
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - began) * 1000)
+    print(f"{title:58} {statistics.median(times):9.3f} ms  worst {max(times):9.3f} ms")
+
+
+def configuration(models: int) -> Config:
+    cmd = "llama-server --port ${PORT} -m /models/some/long/path/model.gguf -ngl 99 -c 32768 --jinja --flash-attn on"
+    return Config(models={f"m{number:04}": ModelConfig(id=f"m{number:04}", cmd=cmd) for number in range(models)})
+
+
+def planning() -> None:
+    config, listen = configuration(1000), Listen()
+    made = plan(config, listen, places={})
+    history = remember({}, made)
+    measure("plan of 1,000 models", 50, lambda: plan(config, listen, places={}))
+    measure("plan of 1,000 models with history", 50, lambda: plan(config, listen, places={}, history=history))
+
+
+def verifying() -> None:
+    crowd = []
+    for _ in range(250):
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        crowd += [listener, socket.create_connection(listener.getsockname())]
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        port = int(child.stdout.readline())
+        assert belongs_to(port, child.pid)
+        measure("belongs_to: our child, 500 sockets on the machine", 500, lambda: belongs_to(port, child.pid))
+        measure("belongs_to: not ours", 500, lambda: belongs_to(port, 1))
+        measure("owner_of (diagnostics)", 20, lambda: owner_of(port))
+        child.communicate("")
+    for sock in crowd:
+        sock.close()
+
+
+def leasing() -> None:
+    config = configuration(50)
+    made = plan(Config(models=config.models, startPort=FIRST), Listen(), places={})
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        keeper = PortKeeper(made, state_dir=Path(folder), ledger_dir=Path(folder))
+        keeper.hold_all(lambda _: True)
+        print(f"{'PortKeeper and hold_all, 50 models':58} {(time.perf_counter() - began) * 1000:9.3f} ms")
+
+        def start(*, shared: bool) -> None:
+            lease = keeper.lease("m0007", can_share=shared)
+            keeper.release_hold(lease)
+            keeper.ledger.record_child(os.getpid(), "m0007")
+            keeper.seal(lease)
+            keeper.ledger.forget_child(os.getpid())
+            keeper.give_back(lease)
+
+        measure("all that a start and stop add, shared", 200, lambda: start(shared=True))
+        measure("all that a start and stop add, not shared", 200, lambda: start(shared=False))
+        keeper.close()
+    measure("hold one port", 200, lambda: hold(FIRST + 500, shared=True).close())
+
+
+if __name__ == "__main__":
+    planning()
+    verifying()
+    leasing()

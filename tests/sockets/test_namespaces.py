@@ -1,0 +1,49 @@
+"""Port spaces are per network namespace (kernel fact 8): what is taken in one is free in the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sockets.helpers import free_run, readline, start
+from sockets.test_ports import everybody_shares, keeper, plan_for
+from sockets.test_two_instances import MODELS, script_arguments
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    """Make a network namespace with a loopback interface; skipped where this user may not."""
+    ip = shutil.which("ip")
+    if ip is None:
+        pytest.skip("the ip command is not installed")
+    name = f"claracore-test-{os.getpid()}"
+    made = subprocess.run([ip, "netns", "add", name], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"network namespaces may not be created here: {made.stderr.strip()}")
+    try:
+        subprocess.run([ip, "-n", name, "link", "set", "lo", "up"], check=True)
+        yield name
+    finally:
+        subprocess.run([ip, "netns", "del", name], check=True)
+
+
+def test_instances_in_two_namespaces_get_the_same_ports_from_one_ledger(namespace: str, tmp_path: Path) -> None:
+    ports = free_run(MODELS + 2)
+    names = [f"m{number}" for number in range(MODELS)]
+    folder = tmp_path / "ledger"
+    with keeper(plan_for(ports, *names), tmp_path) as ours:
+        assert ours.hold_all(everybody_shares) == ()
+        inside = start(["ip", "netns", "exec", namespace, *script_arguments(folder, ports, MODELS, 1)])
+        assert readline(inside) == "ready"
+        assert len(list(folder.glob("*/*.lock"))) == 2
+        assert len(list(folder.iterdir())) == 3  # a folder for each namespace, and the lock for both
+        with ours.ledger.locked():
+            assert ours.ledger.others() == []
+        out, _ = inside.communicate("go\nbye\n")
+        assert '"moved": 0' in out
+        assert '"failed": 0' in out
