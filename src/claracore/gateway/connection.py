@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from claracore.errors import ClaraCoreError, PayloadTooLarge
 from claracore.gateway.forward import Peer, peer_of
 from claracore.gateway.framing import MORE, Chunked, MalformedBody, Sized
-from claracore.gateway.head import RequestHead, incomplete_head_is_wrong, request_head
+from claracore.gateway.head import RequestHead, check_incomplete, request_head, without_empty_lines
 from claracore.gateway.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, error_answer
 
 if TYPE_CHECKING:
@@ -214,10 +214,9 @@ class Connection(asyncio.Protocol):
             data = self._buffer + data
         elif not data:
             return
-        if data[:1] == b"\r":
-            data = (
-                data.lstrip(b"\r\n") if data[:2] != b"\r" else data
-            )  # RFC 9112 section 2.2: empty lines before a request
+        if data[:2] == b"\r\n":
+            data = without_empty_lines(data)
+            self._scanned = 0
         end = data.find(b"\r\n\r\n", self._scanned) + 4
         limit = self.gateway.settings.max_head_bytes
         if end < 4:
@@ -239,11 +238,14 @@ class Connection(asyncio.Protocol):
     def _keep_incomplete_head(self, data: bytes, limit: int) -> None:
         start, self._scanned, self._buffer = self._scanned, max(0, len(data) - 3), data
         self.head = None
-        if len(data) > limit:
-            self._refuse_and_close(HeadTooLarge(f"the request's head is longer than {limit} bytes"))
-        elif incomplete_head_is_wrong(data, start):
-            self._refuse_and_close(MalformedRequest("the bytes are not an HTTP/1.x request"))
-        elif self.deadline is None or start == 0:
+        try:
+            if len(data) > limit:
+                raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
+            check_incomplete(data, start)
+        except ClaraCoreError as error:
+            self._refuse_and_close(error)
+            return
+        if data and (self.deadline is None or start == 0):
             self.deadline = self.gateway.now() + self.gateway.settings.head_timeout_seconds
 
     def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
@@ -258,6 +260,8 @@ class Connection(asyncio.Protocol):
                 raise self._too_large()
             handler = self.handler = self.gateway.handler_for(self, head)
         except ClaraCoreError as error:
+            # Whether the body is already there must not change the answer, so a body that nobody reads always closes.
+            self._close_after_answer = self._close_after_answer or head.has_body
             self.refuse(error)
             return
         if self._framing is None:

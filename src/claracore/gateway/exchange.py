@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from claracore.gateway.targets import Target, Targets
     from claracore.types import Endpoint
 
-_EARLY_BYTES = 65_536
+# When to look for the model in a body that is still coming. Shorter bodies are simply collected.
+_EARLY_BYTES = (65_536, 1_048_576)
 _KEPT_FOR_RETRY_BYTES = 1 << 20
 _ERROR_BODY_BYTES = 65_536
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
@@ -126,7 +127,7 @@ class Exchange:
         elif self._collected > self.gateway.settings.max_collected_bytes:
             limit = self.gateway.settings.max_collected_bytes
             raise PayloadTooLarge(f"'model' must come within the first {limit} bytes of the body")
-        elif self._tried_early < 2 and (self._tried_early == 0 or self._collected >= _EARLY_BYTES):
+        elif self._tried_early < len(_EARLY_BYTES) and self._collected >= _EARLY_BYTES[self._tried_early]:
             self._tried_early += 1
             asked = asked_early(self._joined(), self.head.noted.get(b"content-type", b""))
             target = self.targets.by_name.get(asked.model) if asked is not None else None
@@ -269,9 +270,10 @@ class Exchange:
         self.answering = True
         self._pieces = []
         record.status = head.status
-        unbounded = head.length is None and not last and (not head.chunked or self.head.minor == 0)
-        if unbounded:
-            self.connection.must_close()
+        if not self.is_head and head.status not in (204, 304):
+            ends_with_connection = head.length is None if not head.chunked else self.head.minor == 0
+            if ends_with_connection:
+                self.connection.must_close()
         keep_chunks = head.chunked and self.head.minor == 1
         out = response_bytes(head, self.connection.connection_header(), chunked=keep_chunks)
         self.connection.transport.write(out + body if body else out)

@@ -170,8 +170,8 @@ def parse_response(data: bytes) -> ResponseHead:
         raise ValueError("the answer does not begin with a proper HTTP/1.x head")
     digit, status, block = found.groups()
     minor = 1 if digit == b"1" else 0
-    names, lines, noted = _fields(block, _RESPONSE_NOTED)
     try:
+        names, lines, noted = _fields(block, _RESPONSE_NOTED)
         length, chunked = _body_length(noted, 1)
     except ClaraCoreError as error:
         raise ValueError(error.message) from error
@@ -210,16 +210,22 @@ def keep(names: list[bytes], lines: list[bytes], dropped: frozenset[bytes]) -> l
     return [line for name, line in zip(names, lines, strict=True) if name not in dropped]
 
 
-def incomplete_head_is_wrong(data: bytes, start: int) -> bool:
-    """Whether bytes that do not hold a whole head yet can never become one.
+def check_incomplete(data: bytes, start: int) -> None:
+    """Raise `MalformedRequest` for bytes that do not hold a whole head yet and can never become one.
 
     `start` is where the unread part begins. A bare LF, a NUL or a TLS hello would otherwise wait for its timeout.
     """
-    return _NEVER_IN_A_HEAD.search(data, max(0, start - 1)) is not None or (
-        bool(data) and _GOOD_START.match(data) is None
-    )
+    never = _NEVER_IN_A_HEAD.search(data, max(0, start - 1)) is not None
+    if never or (data and _GOOD_START.match(data) is None):
+        raise _what_is_wrong(data)
 
 
+def without_empty_lines(data: bytes) -> bytes:
+    """Return the bytes after any empty lines at their beginning (RFC 9112, section 2.2)."""
+    return data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr] - it matches the empty text too
+
+
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 _NEVER_IN_A_HEAD = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _GOOD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]|\r")
 
@@ -303,4 +309,4 @@ def _what_is_wrong(data: bytes) -> MalformedRequest:
     while (field := _GOOD_FIELD.match(data, position)) is not None:
         position = field.end()
         number += 1
-    return MalformedRequest(f"header line {number} is malformed: {data[position : position + 40]!r}")
+    return MalformedRequest(f"header line {number} is malformed")

@@ -133,6 +133,8 @@ def _asked_in_json(body: bytes) -> Asked:
         raise BadRequest(f"the body must be a JSON object: {text}") from error
     except msgspec.DecodeError as error:
         raise _invalid_json(body, str(error)) from error
+    except UnicodeError as error:
+        raise BadRequest("'model' is not valid UTF-8", param="model") from error
     except RecursionError as error:
         raise BadRequest("the JSON body is nested too deeply") from error
     if body.count(b'"model"') > 1:

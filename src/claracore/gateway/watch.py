@@ -55,7 +55,7 @@ class Watch:
 
     def ends_with(self, end: bytes) -> bool:
         """Whether the answer so far, chunk framing aside, ends so."""
-        return not self._tail or self._tail[-1].removesuffix(b"\r\n").endswith(end)
+        return not self._tail or b"".join(self._tail).removesuffix(b"\r\n").endswith(end)
 
     def found(self) -> Found:
         """Return the `usage` and `timings` that can be read.

@@ -1,0 +1,220 @@
+"""A gateway without sockets: bytes are handed to it in any pieces, and what it writes is kept.
+
+Everything happens in the call that hands the bytes in (pipelined requests and the application need a few turns of the loop).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from claracore.config.model import Config
+from claracore.gateway.connection import Connection
+from claracore.gateway.contract import Message, Record, Scope, Settings
+from claracore.gateway.server import Gateway
+from claracore.gateway.upstream import Address, Pool, Upstream
+from claracore.types import Endpoint, ModelState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from claracore.gateway.contract import Waiter
+
+
+@dataclass
+class MemoryTransport:
+    """One end of a connection: what was written, and whether it is still open."""
+
+    written: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+    eof: bool = False
+    paused: bool = False
+    protocol: Any = None
+
+    def write(self, data: bytes) -> None:
+        assert isinstance(data, bytes)
+        if not self.closed and not self.eof:
+            self.written += data
+            if self.protocol is not None:
+                self.protocol(data)
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def set_write_buffer_limits(self, **limits: int) -> None:
+        assert limits
+
+    def get_extra_info(self, name: str) -> object:
+        return ("93.184.216.34", 4711) if name == "peername" else ("127.0.0.1", 5800)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.eof = True
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+
+class AlwaysReady:
+    """Every model is ready at the same place."""
+
+    def __init__(self) -> None:
+        self.on_closing: Callable[[Endpoint], None] = lambda _: None
+        self.serving: set[int] = set()
+        self.count = 0
+
+    def arrive(self, model_id: str, waiter: Waiter) -> int:
+        assert model_id
+        self.count += 1
+        self.serving.add(self.count)
+        waiter.serve(Endpoint("127.0.0.1", 9999))
+        return self.count
+
+    def finish(self, request_id: int) -> None:
+        self.serving.remove(request_id)
+
+    def position(self, request_id: int) -> int | None:
+        assert request_id
+        return None
+
+    def state(self, model_id: str) -> ModelState:
+        return ModelState.STOPPED if model_id == "cold" else ModelState.READY
+
+
+class MemoryPool(Pool):
+    """Hands out connections to a model server in memory, which answers each request with the next scripted answer."""
+
+    def __init__(self, answers: list[bytes], *, bytewise: bool) -> None:
+        super().__init__(max_idle_per_endpoint=8, idle_seconds=60)
+        self.answers = list(answers)
+        self.bytewise = bytewise
+        self.sent: list[MemoryTransport] = []
+
+    def take(self, address: Address) -> Upstream | None:
+        idle = super().take(address)
+        if idle is not None:
+            return idle
+        connection = Upstream(self, address)
+        transport = MemoryTransport()
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        self.sent.append(transport)
+        return connection
+
+    def give_answers(self) -> bool:
+        """Let every model server that was asked, and has heard the whole request, answer."""
+        gave = False
+        for connection in list(self.all):
+            if connection.owner is None or not connection.owner.request_sent or not self.answers:
+                continue
+            answer = self.answers.pop(0)
+            gave = True
+            ends = answer.endswith(b"<close>")
+            answer = answer.removesuffix(b"<close>")
+            for piece in [answer[n : n + 1] for n in range(len(answer))] if self.bytewise else [answer]:
+                if connection.owner is not None:
+                    connection.data_received(piece)
+            if ends:
+                connection.connection_lost(None)
+        return gave
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def finished(self, record: Record) -> None:
+        self.records.append(record)
+
+
+async def application(
+    scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Answer with what was asked: method, path, query and body."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    said = b"%b %b %b|%b" % (scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two", "more_body": True})
+        await send({"type": "http.response.body"})
+    else:
+        await send({"type": "http.response.body", "body": said})
+
+
+CONFIG = Config.model_validate(
+    {
+        "models": {
+            "m": {"id": "m", "cmd": "x", "aliases": ["alias"]},
+            "org/m": {"id": "org/m", "cmd": "x"},
+            "cold": {"id": "cold", "cmd": "x"},
+            "based": {"id": "based", "proxy": "http://localhost:9999/base/"},
+            "edited": {"id": "edited", "cmd": "x", "useModelName": "real", "filters": {"stripParams": "seed"}},
+        }
+    }
+)
+LOCKED = CONFIG.model_copy(update={"api_keys": ("key1", "key2")})
+SETTINGS = Settings(max_head_bytes=1024, max_body_bytes=4096)
+
+
+@dataclass
+class Outcome:
+    """What came of a conversation."""
+
+    to_client: bytes
+    to_server: list[bytes]
+    closed: bool
+    """Whether the gateway ended the connection (at least its own side of it)."""
+
+
+async def converse(
+    pieces: Iterable[bytes], answers: list[bytes], *, locked: bool = False, bytewise: bool = False
+) -> Outcome:
+    """Hand `pieces` to a fresh gateway, one after the other, letting everything happen that can happen after each."""
+    supervisor = AlwaysReady()
+    gateway = Gateway(
+        LOCKED if locked else CONFIG, supervisor=supervisor, app=application, observer=Notes(), settings=SETTINGS
+    )
+    pool = gateway.pool = MemoryPool(answers, bytewise=bytewise)
+    connection = Connection(gateway)
+    transport = MemoryTransport()
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    for piece in pieces:
+        if transport.closed:
+            break
+        connection.data_received(piece)
+        await _settle(gateway, pool)
+    outcome = Outcome(
+        bytes(transport.written), [bytes(each.written) for each in pool.sent], transport.closed or transport.eof
+    )
+    connection.connection_lost(None)
+    await _settle(gateway, pool)
+    assert not supervisor.serving, "a request was never finished"
+    await gateway.drain(0)
+    return outcome
+
+
+async def _settle(gateway: Gateway, pool: MemoryPool) -> None:
+    """Take turns of the loop until nothing has happened for a few: five are enough for the application to answer."""
+    quiet = 0
+    while quiet < (5 if gateway._tasks or gateway.connections else 1):
+        quiet = 0 if pool.give_answers() else quiet + 1
+        await asyncio.sleep(0)
