@@ -110,7 +110,7 @@ def choose(
     chosen = [Chosen(item, kept[item.id], SMALL) for item in candidates if item.id in kept]
     chosen += [Chosen(item, beside[item.id], LARGE) for item in large if beside[item.id].fits]
     if auto_draft:
-        chosen = [_with_draft(item, candidates, room, wishes, abilities) for item in chosen]
+        chosen = [_with_draft(item, candidates, left, wishes, abilities) for item in chosen]
     refused = [Refused(item, alone[item.id]) for item in large if not beside[item.id].fits]
     return Catalog(
         tuple(sorted(chosen, key=lambda item: item.candidate.id)),

@@ -52,15 +52,15 @@ def flags(
     """Return the flags of a placement with their reasons, most telling first; unknown flags are left out."""
     found = [
         Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
-        *_placement_flags(facts, placement, abilities),
+        *_placement_flags(facts, placement),
         *_cache_flags(placement, abilities),
-        *_kind_flags(facts, placement, abilities),
-        *_slot_flags(placement, abilities),
-        *_thread_flags(abilities, processor),
+        *_kind_flags(facts, placement),
+        *_slot_flags(placement),
+        _thread_flag(processor),
     ]
-    if jinja and facts.chat_template and abilities.knows("--jinja"):
+    if jinja and facts.chat_template:
         found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
-    return found
+    return [flag for flag in found if abilities.knows(flag.words[0])]
 
 
 def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macro: str = MACRO) -> str:
@@ -73,7 +73,7 @@ def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macr
     return "\n".join(lines) + "\n"
 
 
-def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abilities) -> list[Flag]:
+def _placement_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     settings, cost = placement.settings, placement.estimate
     if not settings.gpu_layers:
         return []
@@ -90,8 +90,7 @@ def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abiliti
     elif len(placement.budget.gpus) > 1:
         index = placement.gpus[0]
         words = ("--split-mode", "none", "--main-gpu", str(index))
-        if abilities.knows("--main-gpu"):
-            found.append(Flag(words, f"fits on GPU {index} alone, which is faster than a split"))
+        found.append(Flag(words, f"fits on GPU {index} alone, which is faster than a split"))
     return found
 
 
@@ -106,13 +105,13 @@ def _cache_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
     return found
 
 
-def _kind_flags(facts: ModelFacts, placement: Placement, abilities: Abilities) -> list[Flag]:
+def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     match facts.kind:
         case Kind.RERANKER:
             found = [Flag(("--reranking",), "ranks documents: served at /v1/rerank")]
         case Kind.EMBEDDING:
             found = [Flag(("--embeddings",), "makes embeddings: served at /v1/embeddings")]
-            if facts.pooling in (None, "none") and abilities.knows("--pooling"):
+            if facts.pooling in (None, "none"):
                 found.append(Flag(("--pooling", "mean"), "the file does not say how token vectors become one"))
         case _:
             return []
@@ -121,10 +120,10 @@ def _kind_flags(facts: ModelFacts, placement: Placement, abilities: Abilities) -
     return [*found, Flag(("--batch-size", size, "--ubatch-size", size), reason)]
 
 
-def _slot_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
+def _slot_flags(placement: Placement) -> list[Flag]:
     settings = placement.settings
     found = [Flag(("--parallel", str(settings.parallel)), _slot_reason(settings.parallel, unified=settings.unified))]
-    if settings.unified and abilities.knows("--kv-unified"):
+    if settings.unified:
         found.append(Flag(("--kv-unified",), "one cache for all slots: each may use the whole context"))
     return found
 
@@ -135,9 +134,7 @@ def _slot_reason(parallel: int, *, unified: bool) -> str:
     return f"requests at a time{'' if unified else '; each has an equal part of the context'}"
 
 
-def _thread_flags(abilities: Abilities, processor: Processor) -> list[Flag]:
-    if not abilities.knows("--threads"):
-        return []
+def _thread_flag(processor: Processor) -> Flag:
     threads = processor.threads
     if processor.quota is not None and threads == max(1, int(processor.quota)):
         reason = f"threads: this container may use {processor.quota:g} processors"
@@ -145,4 +142,4 @@ def _thread_flags(abilities: Abilities, processor: Processor) -> list[Flag]:
         reason = f"threads: the performance cores, of {processor.physical_cores} cores in all"
     else:
         reason = f"threads: physical cores, of {processor.logical} logical processors"
-    return [Flag(("--threads", str(threads)), reason)]
+    return Flag(("--threads", str(threads)), reason)

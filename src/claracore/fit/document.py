@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from claracore.fit.catalog import LARGE, SMALL, Chosen
 from claracore.fit.command import MACRO, command, engine_command, flags
 from claracore.fit.flags import Abilities, Flag
-from claracore.fit.machine import GIB
+from claracore.fit.machine import GIB, Backend
 from claracore.fit.memory import gib
 from claracore.fit.record import Part, marks_of, record_line
 from claracore.fit.yamltext import comment, flow, literal, scalar
@@ -30,6 +30,7 @@ HEALTH_SECONDS = 120
 LOAD_BYTES_PER_SECOND = 200 * 1024**2
 """A slow disk; a network share is slower still, and then a person raises the number."""
 LARGE_TTL_SECONDS = 1800
+PCI_ORDER = "CUDA_DEVICE_ORDER=PCI_BUS_ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,9 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
     if candidate.description:
         parts.append(simple("description", candidate.description))
     parts.append(Part("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen),)))
+    if chosen.placement.gpus and sum(gpu.backend is Backend.CUDA for gpu in setup.hardware.gpus) > 1:
+        reason = "GPUs are numbered as they were when shares were worked out: CUDA alone would put the fastest first."
+        parts.append(Part("env", [PCI_ORDER], (flow((PCI_ORDER,)),), (reason,)))
     if candidate.aliases:
         parts.append(Part("aliases", list(candidate.aliases), (flow(candidate.aliases),)))
     if chosen.group == LARGE:

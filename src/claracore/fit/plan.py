@@ -7,6 +7,7 @@ comfortable context. Nothing is chosen without a reason that a person can read.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -91,9 +92,10 @@ class Case:
         """Count what these settings take."""
         return estimate(self.facts, settings, self.companions)
 
-    def holds(self, settings: Settings) -> bool:
-        """Tell whether these settings fit."""
-        return self.room.holds(self.costs(settings))
+    def gpus_hold(self, settings: Settings) -> bool:
+        """Tell whether what these settings put on GPUs fits there."""
+        cost = self.costs(settings)
+        return all(cost.on(index) <= size for index, size in enumerate(self.room.gpus))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,7 @@ def _attempts(case: Case) -> Iterator[Attempt]:
         yield from _on_gpus(case, usable, {"f16": GOOD_F16, "q8_0": GOOD_Q8})
         if case.facts.experts and case.abilities.knows("--n-cpu-moe"):
             yield from _experts_in_ram(case, usable)
-        # A short context on the GPU is still several times faster than layers in RAM.
-        yield from _on_gpus(case, usable, {})
+        yield from _short_on_gpus(case, usable)
         yield from _partly(case, usable)
     yield from _on_cpu(case)
 
@@ -169,13 +170,19 @@ def _on_gpus(case: Case, usable: tuple[int, ...], enough: Mapping[str, int]) -> 
                 yield Attempt(Verdict.GPU, settings, _gpu_reason(case.facts, gpus, kind), gpus)
 
 
+def _short_on_gpus(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
+    """Everything on GPUs with a short context and the smallest cache: still several times faster than layers in RAM."""
+    smallest = _cache_types(case)[-1]
+    yield from (attempt for attempt in _on_gpus(case, usable, {}) if attempt.settings.cache_type_k == smallest)
+
+
 def _experts_in_ram(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
     """Attention on GPUs, as few layers' experts in RAM as possible: they are large and each token uses few of them."""
     count = case.facts.layers
     for context in _contexts(case, CPU_COMFORT):
         base = replace(_settings(case, context), gpu_layers=count + 1, split=_split(case.room, usable))
-        moved = next((n for n in range(1, count + 1) if case.holds(replace(base, cpu_experts=n))), None)
-        if moved is not None:
+        moved = 1 + bisect_left(range(1, count + 1), 1, key=lambda n: case.gpus_hold(replace(base, cpu_experts=n)))
+        if moved <= count:
             reason = f"the experts of {moved} of {count} layers do not fit on the GPU beside the rest"
             yield Attempt(Verdict.EXPERTS_IN_RAM, replace(base, cpu_experts=moved), reason, usable)
 
@@ -185,8 +192,8 @@ def _partly(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
     count = case.facts.layers
     for context in _contexts(case, GOOD_Q8):
         base = replace(_settings(case, context, _cache_types(case)[-1]), split=_split(case.room, usable))
-        layers = next((n for n in range(count, 0, -1) if case.holds(replace(base, gpu_layers=n))), None)
-        if layers is not None:
+        layers = bisect_left(range(1, count + 1), 1, key=lambda n: not case.gpus_hold(replace(base, gpu_layers=n)))
+        if layers > 0:
             reason = f"{layers} of {count + 1} layers fit on the GPU, the rest computes in RAM"
             yield Attempt(Verdict.PARTLY, replace(base, gpu_layers=layers), reason, usable)
 

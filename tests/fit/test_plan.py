@@ -1,0 +1,181 @@
+"""Which placement is chosen, on which machine, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claracore.config.command import split
+from claracore.fit.budget import Budget, budget_of
+from claracore.fit.command import command, engine_command, flags, quoted, quoted_path
+from claracore.fit.flags import Abilities
+from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor
+from claracore.fit.memory import Companions
+from claracore.fit.plan import Placement, Verdict, Wishes, plan
+from claracore.gguf.model import Kind, ModelFacts
+from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
+
+PROCESSOR = Processor("x", 16, 8, 8)
+MODERN_TEXT = (
+    "--reuse-port --fit --ctx-size --n-gpu-layers --parallel --kv-unified --threads --jinja --n-cpu-moe --flash-attn "
+    "--cache-type-k --cache-type-v --main-gpu --split-mode --tensor-split --embeddings --reranking --pooling"
+)
+MODERN = Abilities(frozenset(MODERN_TEXT.split()))
+OLD = Abilities(frozenset({"--ctx-size", "--n-gpu-layers", "--parallel", "--threads"}))
+
+
+def machine(*cards: int, ram: int = 64, unified: bool = False) -> Hardware:
+    gpus = tuple(Gpu(f"card {size}", "nvidia", Backend.CUDA, size * GIB, size * GIB, unified) for size in cards)
+    return Hardware(PROCESSOR, Memory(ram * GIB, ram * GIB), gpus)
+
+
+def placed(
+    facts: ModelFacts, hardware: Hardware, wishes: Wishes | None = None, abilities: Abilities = MODERN
+) -> Placement:
+    return plan(facts, budget_of(hardware), wishes or Wishes(), abilities)
+
+
+def words(facts: ModelFacts, placement: Placement, abilities: Abilities = MODERN) -> list[str]:
+    return [word for flag in flags(facts, placement, abilities, PROCESSOR) for word in flag.words]
+
+
+CASES = [
+    # model, cards in GiB, RAM in GiB -> verdict, context, cache, layers on GPUs
+    (SMOLLM2, (), 8, Verdict.CPU, 8192, "f16", 0),
+    (LLAMA_8B, (), 32, Verdict.CPU, 32768, "f16", 0),
+    (LLAMA_8B, (), 8, Verdict.CPU, 8192, "f16", 0),
+    (LLAMA_8B, (24,), 32, Verdict.GPU, 131072, "f16", 33),
+    (LLAMA_8B, (12,), 32, Verdict.GPU, 32768, "f16", 33),
+    (LLAMA_8B, (8,), 32, Verdict.GPU, 16384, "f16", 33),
+    (LLAMA_8B, (6,), 32, Verdict.GPU, 4096, "q8_0", 33),
+    (LLAMA_8B, (4,), 32, Verdict.PARTLY, 8192, "q8_0", 18),
+    (LLAMA_70B, (24,), 64, Verdict.PARTLY, 8192, "q8_0", 45),
+    (LLAMA_70B, (24, 24), 64, Verdict.GPU, 16384, "f16", 81),
+    (LLAMA_70B, (), 32, Verdict.NOT, 2048, "q8_0", 0),
+    (QWEN3_30B_A3B, (24,), 32, Verdict.GPU, 40960, "f16", 49),
+    (QWEN3_30B_A3B, (8,), 32, Verdict.EXPERTS_IN_RAM, 32768, "f16", 49),
+    (NOMIC, (8,), 32, Verdict.GPU, 2048, "f16", 13),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0].name}-{case[1]}-{case[2]}")
+def test_the_best_place_that_there_is(
+    case: tuple[ModelFacts, tuple[int, ...], int, Verdict, int, str, int],
+) -> None:
+    facts, cards, ram, *expected = case
+    placement = placed(facts, machine(*cards, ram=ram))
+    found = placement.settings
+    assert [placement.verdict, found.context, found.cache_type_k, found.gpu_layers] == expected
+    assert placement.fits == placement.budget.holds(placement.estimate)
+
+
+def test_never_more_context_than_trained() -> None:
+    assert placed(SMOLLM2, machine(24), Wishes(context=100_000)).settings.context == 8192
+
+
+def test_a_wish_is_not_bargained_with() -> None:
+    assert placed(LLAMA_8B, machine(24), Wishes(context=1000)).settings.context == 1000
+    assert placed(LLAMA_8B, machine(ram=16), Wishes(context=131072)).verdict is Verdict.CPU
+    refused = placed(LLAMA_8B, machine(ram=8), Wishes(context=131072))
+    assert refused.verdict is Verdict.NOT
+    assert "even with 131072 tokens" in refused.reason
+
+
+def test_one_card_is_preferred_to_two() -> None:
+    placement = placed(SMOLLM2, machine(12, 24))
+    assert placement.gpus == (1,)
+    text = words(SMOLLM2, placement)
+    assert text[text.index("--main-gpu") + 1] == "1"
+    assert "--tensor-split" not in text
+
+
+def test_a_split_follows_the_sizes() -> None:
+    placement = placed(LLAMA_70B, machine(32, 16))
+    assert placement.verdict is Verdict.GPU
+    text = words(LLAMA_70B, placement)
+    assert text[text.index("--tensor-split") + 1] == "0.67,0.33"
+
+
+def test_unified_memory_is_not_counted_twice() -> None:
+    assert placed(LLAMA_70B, machine(48, ram=48, unified=True)).verdict is Verdict.GPU
+    tight = placed(LLAMA_70B, machine(32, ram=40, unified=True))
+    assert tight.verdict is Verdict.NOT, "32 + 40 GiB would hold it, 40 do not"
+
+
+def test_an_old_engine_gets_flags_it_knows() -> None:
+    placement = placed(QWEN3_30B_A3B, machine(8), abilities=OLD)
+    assert placement.verdict is Verdict.PARTLY
+    given = {word for word in words(QWEN3_30B_A3B, placement, OLD) if word.startswith("--")}
+    assert given <= OLD.flags if OLD.flags else False
+    assert engine_command(["s"], OLD) == "s --host 127.0.0.1 --port ${PORT}"
+    assert placement.settings.parallel == 1
+
+
+def test_flash_attention_is_a_switch_in_old_engines_and_a_choice_in_new_ones() -> None:
+    assert MODERN.flash_attention == ("--flash-attn", "on")
+    assert Abilities(frozenset({"--flash-attn"})).flash_attention == ("--flash-attn",)
+    assert Abilities(frozenset()).flash_attention == ()
+
+
+def test_embedders_read_an_input_in_one_batch() -> None:
+    text = words(NOMIC, placed(NOMIC, machine()))
+    assert "--embeddings" in text
+    assert "--kv-unified" not in text
+    reader = replace(LLAMA_8B, kind=Kind.EMBEDDING, pooling="last")
+    assert placed(reader, machine()).settings.micro_batch == 2048
+    assert placed(reader, machine()).settings.context == 8192
+    ranker = replace(NOMIC, kind=Kind.RERANKER)
+    assert "--reranking" in words(ranker, placed(ranker, machine()))
+
+
+def test_threads_follow_the_quota() -> None:
+    placement = placed(SMOLLM2, machine())
+    limited = replace(PROCESSOR, quota=2.5)
+    (flag,) = [flag for flag in flags(SMOLLM2, placement, MODERN, limited) if "--threads" in flag.words]
+    assert flag.words == ("--threads", "2")
+    assert flag.reason == "threads: this container may use 2.5 processors"
+
+
+def test_every_flag_has_a_reason() -> None:
+    for facts in (SMOLLM2, GEMMA, LLAMA_70B, QWEN3_30B_A3B, NOMIC):
+        for flag in flags(facts, placed(facts, machine(24, 8)), MODERN, PROCESSOR):
+            assert len(flag.reason.split()) >= 3
+            assert "${" not in flag.reason
+
+
+@settings(deadline=None)  # a 70B model on three small cards takes a while to try
+@given(
+    model=st.sampled_from([SMOLLM2, GEMMA, LLAMA_8B, LLAMA_70B, QWEN3_30B_A3B, NOMIC]),
+    cards=st.lists(st.integers(0, 80 * GIB), max_size=3),
+    ram=st.integers(0, 256 * GIB),
+    context=st.none() | st.integers(256, 200_000),
+    parallel=st.none() | st.integers(1, 8),
+    mmproj=st.sampled_from([0, 800 * 1024**2]),
+)
+def test_what_is_chosen_fits(  # noqa: PLR0917 - hypothesis passes them by name
+    model: ModelFacts, cards: list[int], ram: int, context: int | None, parallel: int | None, mmproj: int
+) -> None:
+    room = Budget(tuple(cards), ram, (False,) * len(cards))
+    placement = plan(model, room, Wishes(context, parallel), MODERN, Companions(mmproj_bytes=mmproj))
+    assert placement.fits == room.holds(placement.estimate) or not placement.fits
+    assert placement.settings.context <= (model.context_trained or 0)
+    assert placement.reason
+    if context is not None and placement.fits:
+        assert placement.settings.context == min(context, model.context_trained or 0)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30))
+def test_quoted_words_split_into_themselves(text: str) -> None:
+    assert split(f"a {quoted(text)} b") == ["a", text, "b"]
+    assert split(f"a {quoted_path(text)} b") == ["a", text, "b"]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=30))
+def test_a_command_splits_into_its_words(path: str) -> None:
+    found = flags(SMOLLM2, placed(SMOLLM2, machine()), MODERN, PROCESSOR)
+    got = split(command(path, found))
+    assert got[:3] == ["${llama-server}", "--model", path]
+    assert got[3:] == [word for flag in found for word in flag.words]
