@@ -113,7 +113,7 @@ def test_a_binary_is_asked_once_until_it_changes(on_path: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("path", sorted(HELPS.glob("*.txt")), ids=lambda path: path.stem)
-def test_help_of_real_servers(path: Path) -> None:
+def test_help_in_the_layouts_of_different_builds(path: Path) -> None:
     flags = abilities.flags(path.read_text())
     assert flags >= {
         "-m",
@@ -143,6 +143,11 @@ def test_help_of_real_servers(path: Path) -> None:
         ("----- common params -----", []),
         ("                                        see --this-is-in-a-description", []),
         ("-1 means no limit", []),
+        ("  -c N, --ctx-size N        size of the context", ["-c", "--ctx-size"]),
+        ("       --host HOST                      address", ["--host"]),
+        ("-ts,   --tensor-split N0,N1,N2,...      -ts again", ["-ts", "--tensor-split"]),
+        ("                                        - none: use one GPU only", []),
+        ("--draft N, --draft-max N  -n is not meant", ["--draft", "--draft-max"]),
         ("", []),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from claracore.engines import abilities, options
-from claracore.engines.embedded import Setting, UsageError, apply, defaults, help_text, load_mode, model_problem, parse
+from claracore.engines.embedded import Setting, UsageError, apply, defaults, help_text, model_problem, parse
 
 xllamacpp = pytest.importorskip("xllamacpp")
 
@@ -152,10 +152,12 @@ def test_defaults_are_those_of_llama_server() -> None:
 @pytest.mark.parametrize(
     ("line", "mode"),
     [("", "AUTO"), ("--mmap", "MMAP"), ("--no-mmap", "NONE"), ("--mlock", "MMAP_MLOCK"), ("--mlock --no-mmap", "MLOCK"),
-     ("-dio", "DIRECT_IO")],
+     ("-dio", "DIRECT_IO"), ("--load-mode mmap+mlock", "MMAP_MLOCK"), ("-lm dio", "DIRECT_IO")],
 )  # fmt: skip
 def test_how_the_file_is_read(line: str, mode: str) -> None:
-    assert load_mode(dict(parse(line.split()))) == getattr(xllamacpp.llama_load_mode, f"LLAMA_LOAD_MODE_{mode}")
+    assert dict(defaults(parse(line.split())))["load_mode"] == getattr(
+        xllamacpp.llama_load_mode, f"LLAMA_LOAD_MODE_{mode}"
+    )
 
 
 def test_help_names_every_flag_in_llama_servers_layout() -> None:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import re
 
+INDENT = re.compile(r" {0,12}")
+"""Old builds indent long flags that have no short form; descriptions start at column 24 or later."""
+
 FLAG = re.compile(r"-{1,2}[A-Za-z][A-Za-z0-9-]*")
-SEPARATOR = re.compile(r",[ \t]*")
+SEPARATOR = re.compile(r"(?: [^ ,]+)?, *(?=-)")
+"""Old builds name the argument after each form: `-c N, --ctx-size N`."""
+
 VERSION = re.compile(r"^version:\s*(?P<version>.+)$", re.MULTILINE)
 
 
 def flags(help_text: str) -> frozenset[str]:
     """Return every flag that llama-server's help defines, short and long forms.
 
-    A definition is a comma-separated list of flags at the start of a line; what a description mentions is indented
+    A definition is a comma-separated list of flags at the start of a line; what a description mentions is far indented
     (llama.cpp common/arg.cpp, `common_arg::to_string`).
     """
     found: set[str] = set()
@@ -27,7 +32,8 @@ def flags(help_text: str) -> frozenset[str]:
 def defined_in(line: str) -> list[str]:
     """Return the flags that a line of help defines; none for a line of description."""
     names = []
-    position = 0
+    indent = INDENT.match(line)
+    position = indent.end() if indent is not None else 0
     while match := FLAG.match(line, position):
         names.append(match.group())
         separator = SEPARATOR.match(line, match.end())

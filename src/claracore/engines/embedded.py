@@ -121,7 +121,8 @@ def defaults(settings: Iterable[Setting]) -> list[Setting]:
         added += [Setting("n_parallel", 4), Setting("kv_unified", given.get("kv_unified", True))]
     if "speculative.draft.mparams.path" in given and "speculative.types" not in given:
         added.append(Setting("speculative.types", [1]))
-    added += [Setting("load_mode", load_mode(given))]
+    if "load_mode" not in given:
+        added.append(Setting("load_mode", load_mode(given)))
     return [*settings, *added]
 
 
