@@ -58,6 +58,22 @@ class Waiter(Protocol):
         """Give up."""
 
 
+class Listener(Protocol):
+    """Hears what becomes of model servers. Called between chunks: must be quick and must not raise."""
+
+    def starting(self, model: str) -> None:
+        """Hear that a server is being started."""
+
+    def ready(self, model: str) -> None:
+        """Hear that it answers, and that requests go on."""
+
+    def stopping(self, model: str, reason: StopReason) -> None:
+        """Hear that it was ordered to end."""
+
+    def ended(self, model: str) -> None:
+        """Hear that it is gone, asked or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     waiter: Waiter
@@ -74,6 +90,7 @@ class Supervisor:
         """Closes every connection to an endpoint, at once; set by the gateway."""
         self.on_change: Callable[[str], None] = lambda _: None
         """Hears the id of each model whose state has changed."""
+        self.listener: Listener | None = None
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(policy_of(config))
@@ -196,7 +213,11 @@ class Supervisor:
         for effect in effects:
             self._perform(effect)
         match event:
-            case Ready(model) | Ended(model):
+            case Ready(model):
+                if self.listener is not None:
+                    self.listener.ready(model)
+                self.on_change(model)
+            case Ended(model):
                 self.on_change(model)
             case _:
                 pass
@@ -246,6 +267,8 @@ class Supervisor:
         )
         self._failures.pop(model, None)
         self._lives[model] = life
+        if self.listener is not None:
+            self.listener.starting(model)
         logger.info("model %s: starting", model)
         task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
         task.add_done_callback(lambda _: self._ended(model))
@@ -254,6 +277,8 @@ class Supervisor:
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
         self._lives[model].stop()
+        if self.listener is not None:
+            self.listener.stopping(model, reason)
         self.on_change(model)
 
     def _ended(self, model: str) -> None:
@@ -264,6 +289,8 @@ class Supervisor:
             logger.error("%s", life.failure)
         else:
             logger.info("model %s: stopped", model)
+        if self.listener is not None:
+            self.listener.ended(model)
         self._post(Ended(model))
 
     def _refusal(self, reason: RefuseReason, its: _Waiting) -> ClaraCoreError:
