@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from claracore.gguf import architectures
@@ -44,7 +45,12 @@ def template_of(metadata: Mapping[str, Value]) -> Template:
         for key, value in metadata.items()
         if isinstance(value, str) and (key == "tokenizer.chat_template" or key.startswith("tokenizer.chat_template."))
     ]
-    text = "\n".join(texts)
+    return _read_template("\n".join(texts))
+
+
+@lru_cache(maxsize=128)
+def _read_template(text: str) -> Template:
+    """Look at the text; cached, because a library has many files with the same long template."""
     return Template(
         present=bool(text.strip()),
         tools=TOOLS.search(text) is not None,

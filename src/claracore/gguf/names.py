@@ -147,12 +147,15 @@ def unique_ids(namings: Sequence[tuple[str, Naming]], known: Mapping[str, str] |
     ordered = sorted(namings)
     for path, naming in ordered:
         earlier = known.get(path)
-        if earlier is not None and earlier not in owners and earlier in _choices(path, naming):
+        if earlier is None or earlier in owners:
+            continue
+        if earlier == naming.id or earlier in _choices(path, naming):
             ids[path] = earlier
             owners[earlier] = path
     for path, naming in ordered:
         if path not in ids:
-            choices = _choices(path, naming, rival=owners.get(naming.id))
+            rival = owners.get(naming.id)
+            choices = _choices(path, naming, rival) if rival is not None else (naming.id,)
             ids[path] = next(choice for choice in choices if choice not in owners)
             owners[ids[path]] = path
     return ids

@@ -32,13 +32,20 @@ class Window:
         position = self.start + self.at
         if count < 0 or position + count > self.size:
             raise HeaderTruncated(f"the file ends at byte {self.size}, but {count} bytes are needed at {position}")
+        self.refill(count)
+        if len(self.buffer) < count:
+            raise HeaderTruncated(f"the file shrank while it was read: no bytes at {position + len(self.buffer)}")
+
+    def refill(self, count: int) -> None:
+        """Move the window to where we are, with `count` bytes or more, if the file has so many."""
+        position = self.start + self.at
         self.stream.seek(position)
         wanted = min(max(count, WINDOW), self.size - position)
         buffer = self.stream.read(wanted)
-        while len(buffer) < count:
+        while len(buffer) < min(count, wanted):
             more = self.stream.read(wanted - len(buffer))
             if not more:
-                raise HeaderTruncated(f"the file shrank while it was read: no bytes at {position + len(buffer)}")
+                break
             buffer += more
         self.buffer, self.start, self.at = buffer, position, 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import inspect
 import os
 import tempfile
 from pathlib import Path
@@ -42,12 +41,12 @@ class _File(msgspec.Struct, array_like=True):
 @functools.cache
 def _version() -> str:
     """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
+    rules = (abilities, architectures, facts, header, model, quantization, read, types)
     try:
-        rules = (abilities, architectures, facts, header, model, quantization, read, types)
-        sources = "".join(inspect.getsource(module) for module in rules)
-    except OSError:  # installed without sources
-        sources = claracore.__version__
-    return f"{FORMAT}-{hashlib.blake2b(sources.encode(), digest_size=8).hexdigest()}"
+        sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)
+    except OSError:  # not installed as files
+        sources = claracore.__version__.encode()
+    return f"{FORMAT}-{hashlib.blake2b(sources, digest_size=8).hexdigest()}"
 
 
 class ReadingCache:

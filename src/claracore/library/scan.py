@@ -8,9 +8,10 @@ files (and on ids given before): same folders, same library, same order.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import NamedTuple
 
 from claracore.gguf.header import SeenArrays
 from claracore.gguf.model import Kind, ModelFacts
@@ -23,6 +24,16 @@ from claracore.library.walk import Candidate, walk
 
 Progress = Callable[[int, int, Path], None]
 """Called with (number of models looked at, number of all, path of this one)."""
+
+
+class _Known(NamedTuple):
+    """A model on its way into the library."""
+
+    key: str
+    path: Path
+    candidate: Candidate
+    facts: ModelFacts
+    naming: Naming
 
 
 def scan(
@@ -41,7 +52,7 @@ def scan(
     found = walk(folders, missing_ok=missing_ok)
     readings = _read_all(found.candidates, cache, on_progress)
     left_out = [*found.left_out]
-    models: list[tuple[Candidate, ModelFacts]] = []
+    models: list[_Known] = []
     projectors: list[Projector] = []
     first_path: dict[tuple[int, int], str] = {}
     for candidate, (facts, problem) in zip(found.candidates, readings, strict=True):
@@ -54,7 +65,8 @@ def scan(
         elif facts.kind is Kind.MMPROJ:
             projectors.append(Projector(Path(path), facts))
         else:
-            models.append((candidate, facts))
+            first = Path(path)
+            models.append(_Known(path, first, candidate, facts, naming_of(first, facts)))
     library = _assemble(models, projectors, left_out, cache)
     tops = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH100, PTH111 - as walk does
     cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
@@ -80,57 +92,36 @@ def _read_all(
 
 
 def _assemble(
-    models: Sequence[tuple[Candidate, ModelFacts]],
-    projectors: Sequence[Projector],
-    left_out: list[LeftOut],
-    cache: ReadingCache,
+    models: Sequence[_Known], projectors: Sequence[Projector], left_out: list[LeftOut], cache: ReadingCache
 ) -> Library:
     """Give ids, aliases and projectors to the models."""
-    namings = {candidate.paths[0]: naming_of(PurePath(candidate.paths[0]), facts) for candidate, facts in models}
-    ids = unique_ids(list(namings.items()), cache.ids())
+    ids = unique_ids([(known.key, known.naming) for known in models], cache.ids())
     cache.keep_ids(ids)
-    aliases = aliases_of({ids[path]: naming for path, naming in namings.items()})
-    speakers = [
-        Speaker(candidate.paths[0], str(Path(candidate.paths[0]).parent), namings[candidate.paths[0]].base, facts)
-        for candidate, facts in models
-    ]
-    paired = pair(speakers, projectors)
+    aliases = aliases_of({ids[known.key]: known.naming for known in models})
+    paired: Mapping[str, Sequence[Projector]] = {}
+    if projectors:
+        speakers = [Speaker(known.key, str(known.path.parent), known.naming.base, known.facts) for known in models]
+        paired = pair(speakers, projectors)
+        left_out.extend(_unpaired(projectors, paired.values()))
     built = [
-        _model(
-            candidate,
-            facts,
-            naming=namings[path],
-            model_id=ids[path],
-            aliases=aliases[ids[path]],
-            projector=next(iter(paired.get(path, ())), None),
-        )
-        for candidate, facts in models
-        for path in (candidate.paths[0],)
+        _model(known, ids[known.key], aliases[ids[known.key]], next(iter(paired.get(known.key, ())), None))
+        for known in models
     ]
-    left_out.extend(_unpaired(projectors, paired.values()))
     return Library(
         tuple(sorted(built, key=lambda model: model.id)),
         tuple(sorted(left_out, key=lambda left: (left.path, left.reason))),
     )
 
 
-def _model(
-    candidate: Candidate,
-    facts: ModelFacts,
-    *,
-    naming: Naming,
-    model_id: str,
-    aliases: tuple[str, ...],
-    projector: Projector | None,
-) -> LibraryModel:
-    kind = facts.kind
+def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Projector | None) -> LibraryModel:
+    facts, naming, kind = known.facts, known.naming, known.facts.kind
     if kind in {Kind.CHAT, Kind.BASE} and "draft" in naming.base.split("-"):
         kind = Kind.DRAFT
     elif kind in {Kind.CHAT, Kind.BASE} and projector is not None and projector.facts.vision:
         kind = Kind.VISION
     return LibraryModel(
         id=model_id,
-        paths=tuple(Path(path) for path in candidate.paths),
+        paths=(known.path, *(Path(path) for path in known.candidate.paths[1:])),
         facts=facts if kind is facts.kind else replace(facts, kind=kind),
         kind=kind,
         quantization=naming.quantization,
