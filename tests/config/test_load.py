@@ -66,11 +66,27 @@ def test_unknown_keys_are_errors_when_strict() -> None:
 
 
 def test_what_nothing_acts_on_yet_is_told_once() -> None:
-    text = "models:\n" + "".join(
-        f"  m{n}: {{cmd: 'x ${{PORT}}', compat: {{ignoreWebsockets: true}}}}\n" for n in range(3)
+    text = "captureBuffer: 1\nprofiles: {a: {pins: {x: null}}, b: {pins: {x: null}}}\n"
+    notes = [finding for finding in load(text, env={}).findings if finding.severity == "note"]
+    assert [note.path for note in notes] == ["captureBuffer", "profiles"]
+    assert all("not supported yet" in note.message for note in notes)
+
+
+def test_environment_variables_may_name_models() -> None:
+    text = "models:\n  '${env.ID}:x':\n    cmd: x ${PORT} ${MODEL_ID}\n  ${env.ID}: {cmd: 'x ${PORT}'}\n"
+    config = load(text, env={"ID": "qwen"}).config
+    assert config is not None
+    assert list(config.models) == ["qwen:x", "qwen"]
+    assert config.models["qwen:x"].cmd == "x ${PORT} qwen:x"
+    assert errors(load(text, env={}))[0].startswith(
+        "config.yaml:2:3: error: models.${env.ID}:x: environment variable 'ID' is not set"
     )
-    notes = [finding for finding in load(text + "profiles: {}\n", env={}).findings if finding.severity == "note"]
-    assert [note.path for note in notes] == ["models.m0.compat.ignoreWebsockets", "profiles"]
+
+
+def test_a_model_needs_a_name() -> None:
+    assert errors(load("models: {'': {cmd: 'x ${PORT}'}}", env={})) == [
+        "config.yaml:1:14: error: models.: found a model without a name (write a name before the colon)"
+    ]
 
 
 def test_several_files_are_one_configuration() -> None:

@@ -165,6 +165,20 @@ def test_a_file_that_is_not_there_yet_may_come(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_a_folder_may_come_before_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "later" / "config.yaml"
+
+    async def scene() -> None:
+        async with told(watching(path)) as ask:
+            nothing_yet = ask(path.parent.mkdir)
+            await asyncio.wait([nothing_yet], timeout=0.3)
+            assert not nothing_yet.done()
+            path.write_text("here")
+            await nothing_yet
+
+    asyncio.run(scene())
+
+
 def test_a_folder_tells_of_its_yaml_files_only(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("one")
 

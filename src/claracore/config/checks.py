@@ -38,7 +38,9 @@ class Checker:
         self._check_settings()
         self._collect_aliases()
         for model in self.models.values():
-            if model.id not in self._broken:
+            if not model.id.strip():
+                self._error(("models", model.id), "found a model without a name", "write a name before the colon")
+            elif model.id not in self._broken:
                 check_model(model, self._error, self._warn)
         config = self._routed()
         groups = self._groups(config)

@@ -55,7 +55,10 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
     try:
         if trees:
             root = merge(trees, report)
-        config = _read(root, Expander(env, report), strict=strict)
+        expander = Expander(env, report)
+        if any("${env." in text for _, text in sources):
+            expander.name_keys(root)
+        config = _read(root, expander, strict=strict)
     except Unreadable as error:
         report.findings.append(error.finding)
     files = {file: number for number, (file, _text) in enumerate(sources)}

@@ -103,6 +103,17 @@ class Expander:
             values[name] = self._with_earlier(macro, values)
         return Scope(declared, values, model_id, late)
 
+    def name_keys(self, node: Node, path: Path = ()) -> Node:
+        """Put environment variables in place in the keys below `node`, where macros may not stand."""
+        if isinstance(node, Twigs):
+            node.items = [self.name_keys(item, (*path, index)) for index, item in enumerate(node.items)]
+        elif isinstance(node, Branch):
+            node.entries = {
+                self._with_env(key, key_node, (*path, key)): (key_node, self.name_keys(child, (*path, key)))
+                for key, (key_node, child) in node.entries.items()
+            }
+        return node
+
     def _declared(self, node: Node, path: Path) -> dict[str, Macro]:
         if not isinstance(node, Branch):
             if not (isinstance(node, Leaf) and node.plain and value_of(node, node.text) is None):

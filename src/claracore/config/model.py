@@ -62,7 +62,7 @@ class Compat(Section):
     """Behaviour for clients with special habits."""
 
     ignore_websockets: bool = option(
-        False, "WebSockets neither start the model nor count as use of it.", key="ignoreWebsockets", later=True
+        False, "WebSockets neither start the model nor count as use of it.", key="ignoreWebsockets"
     )
 
 
