@@ -50,6 +50,7 @@ def test_the_web_port_and_fixed_ports_are_never_given_out() -> None:
     assert made.assignment == {"a": 8102, "b": 8103, "c": 8104}
     assert made.fixed == {"f": 8101}
     assert made.reserved == {8100, 8101}
+    assert made.claimed == {8101, 8102, 8103, 8104}
 
 
 def test_an_old_start_port_gives_way_to_the_web_port() -> None:

@@ -12,8 +12,9 @@ from claracore.ports.report import PortState
 from claracore.sockets.history import load_history, save_history
 from claracore.sockets.host import ephemeral_range, own_hosts, privileged_below, reserved_ephemeral_ports
 from claracore.sockets.ledger import Ledger, living_instances
-from claracore.sockets.observe import observe, observe_running, why
+from claracore.sockets.observe import observe, observe_running, running_report, why
 from claracore.sockets.owner import verify
+from ports.configs import config
 from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
 from sockets.test_ports import everybody_shares, keeper, plan_for
 
@@ -81,6 +82,9 @@ def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
         assert seen[ports[2]].state is PortState.LEASED
         assert seen[ports[3]].state is PortState.HELD
         assert (seen[ports[4]].state, seen[ports[4]].model) == (PortState.HELD, "b")
+        found = running_report(ours, config("a", "b", "c", "d"), {"a": 77})
+        assert [row["model"] for row in found["ports"] if row["state"] == "held"] == ["d", "b"]
+        assert [finding["message"].split(" is taken")[0] for finding in found["findings"]] == [f"port {ports[1]}"]
 
 
 def test_the_child_is_verified_and_a_stranger_named() -> None:

@@ -62,6 +62,11 @@ class PortPlan:
     """Models whose command runs a container: a runtime binds their port, not our child (kernel fact 11)."""
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def claimed(self) -> frozenset[int]:
+        """All ports that models have or name: what `--listen auto` has to keep away from."""
+        return (self.reserved - {self.web.port}) | {*self.assignment.values(), *self.fixed.values()}
+
     def range_of(self, model_id: str) -> Range | None:
         """Return the range that the model is to be given a port from."""
         return next((stretch for stretch in self.ranges if model_id in stretch.members), None)

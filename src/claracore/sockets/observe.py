@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from claracore.config.model import Config
 from claracore.ports.listen import Listen
 from claracore.ports.ranges import PortPlan
-from claracore.ports.report import Observation, PortState
+from claracore.ports.report import Observation, PortState, ReportJson, report
 from claracore.sockets.bound import Stage
 from claracore.sockets.hold import ANY
 from claracore.sockets.kernel import sockets_on
@@ -80,6 +81,11 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
         seen.setdefault(port, Observation(PortState.FREE))
     seen[plan.web.port] = Observation(PortState.SERVING, None, os.getpid(), f"ClaraCore (pid {os.getpid()})")
     return seen
+
+
+def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportJson:
+    """Return the answer of `GET /api/ports`; `serving` maps the models that are ready to the pid of their child."""
+    return report(keeper.plan, config, observe_running(keeper, serving), findings=keeper.findings)
 
 
 def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str]:

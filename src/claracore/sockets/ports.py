@@ -51,6 +51,7 @@ class PortKeeper:
         self._planned: dict[str, int | None] = {}
         """What the plan said when a model's port was claimed: when it says something else, the claim is stale."""
         self._running: set[str] = set()
+        self._moves: dict[str, Finding] = {}
 
     @property
     def plan(self) -> PortPlan:
@@ -61,6 +62,11 @@ class PortKeeper:
     def held(self) -> frozenset[int]:
         """The ports that the kernel keeps for us at this moment."""
         return frozenset(self._held)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a person should know at this moment: which models could not have their planned port, and why."""
+        return tuple(self._moves.values())
 
     def is_leased(self, model_id: str) -> bool:
         """Whether the model has a lease that was not given back."""
@@ -195,10 +201,12 @@ class PortKeeper:
         self.leases.give(model_id, port)
         self.ledger.leases[port] = model_id
         self._planned[model_id] = planned
+        self._moves.pop(model_id, None)
         if planned is None or port == planned:
             return ()
         why = refused.get(planned) or self._earlier_tenant(planned) or messages.could_not_bind()
-        return (messages.moved(model_id, planned, port, why, self.plan.range_of(model_id)),)
+        self._moves[model_id] = messages.moved(model_id, planned, port, why, self.plan.range_of(model_id))
+        return (self._moves[model_id],)
 
     def _take(self, port: int, *, shared: bool, explain: bool = True) -> str | None:
         """Bind the port and keep it (or only look, when nothing is held); return who has it when that fails."""
@@ -247,6 +255,7 @@ class PortKeeper:
         if port is None or port == keep:
             return
         self.leases.release(model_id)
+        self._moves.pop(model_id, None)
         self.ledger.leases.pop(port, None)
         for sockets in (self._seals, self._held):
             if (holder := sockets.pop(port, None)) is not None:
