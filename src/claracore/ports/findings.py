@@ -161,7 +161,7 @@ def ephemeral(plan: PortPlan, kernel_range: range | None, left_out: Collection[i
         if inside:
             yield Finding(
                 "warning",
-                f"{_some(inside)} of {_title(stretch)} {'lie' if len(inside) > 1 else 'lies'} in "
+                f"{_ports(len(inside))} {_some(inside)} of {_title(stretch)} {'lie' if len(inside) > 1 else 'lies'} in "
                 f"{kernel_range.start}-{kernel_range.stop - 1}, where the kernel takes ports for outgoing connections",
                 stretch.path,
                 stretch.place,
