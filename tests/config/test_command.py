@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.config.command import bind, split, uses_port
+from claracore.config.command import bind, in_place, split, uses_port
 from claracore.config.load import load
 from claracore.config.model import ModelConfig
 
@@ -97,3 +97,14 @@ def test_the_port_is_bound_late() -> None:
     loaded = load("models: {m: {cmd: 'x ${PORT}'}}", env={})
     assert loaded.config is not None
     assert loaded.config.models["m"].cmd == "x ${PORT}"
+
+
+def test_metadata_has_the_port_as_a_number() -> None:
+    metadata = {"port": "${PORT}", "note": "on ${PORT}", "list": [1, None, "${PORT}"], "in": {"s": "${SOCKET}"}}
+    assert in_place(metadata, port=8100) == {
+        "port": 8100,
+        "note": "on 8100",
+        "list": [1, None, 8100],
+        "in": {"s": "${SOCKET}"},
+    }
+    assert in_place(metadata) == metadata

@@ -10,7 +10,7 @@ from claracore.config.command import LATE, split
 from claracore.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.config.report import Path
 
-NEVER_BOUND = ("name", "description", "use_model_name", "filters", "metadata", "aliases")
+NEVER_BOUND = ("name", "description", "use_model_name", "filters", "aliases")
 KEYS = {"use_model_name": "useModelName"}
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from claracore.types import Endpoint
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from claracore.config.model import ModelConfig
@@ -109,6 +107,27 @@ def bind(
     )
 
 
+def in_place(value: Any, *, port: int | None = None, socket: str | None = None) -> Any:  # noqa: ANN401 - plain data
+    """Return plain data (a model's metadata) with port and socket in place; exactly `${PORT}` becomes the number."""
+    known = {name: str(part) for name, part in (("PORT", port), ("SOCKET", socket)) if part is not None}
+    fill = _filler(known)
+
+    def inside(part: Any) -> Any:  # noqa: ANN401 - plain data
+        match part:
+            case "${PORT}" if port is not None:
+                return port
+            case str():
+                return fill(part)
+            case dict():
+                return {key: inside(child) for key, child in part.items()}
+            case list():
+                return [inside(child) for child in part]
+            case _:
+                return part
+
+    return inside(value)
+
+
 def _filler(known: dict[str, str]) -> Callable[[str], str]:
     return lambda text: LATE.sub(lambda match: known.get(match[1], match[0]), text) if "${" in text else text
 
@@ -116,8 +135,3 @@ def _filler(known: dict[str, str]) -> Callable[[str], str]:
 def uses_port(model: ModelConfig) -> bool:
     """Tell whether the model is to be given a TCP port."""
     return "${PORT}" in model.cmd and model.transport == "tcp"
-
-
-def unix_endpoint(path: str) -> Endpoint:
-    """Return the endpoint of a model that serves a Unix socket."""
-    return Endpoint(unix_path=path)
