@@ -1,0 +1,23 @@
+/** What can be done to a model? The calls behind the buttons. */
+import { ask, idPath, json } from './api/client';
+import type { Model } from './api/types';
+
+export function loadModel(id: string): Promise<{ model: string; state: string; port: number | null; seconds: number }> {
+  return json(`/api/models/load/${idPath(id)}`, { method: 'POST' });
+}
+
+export async function unloadModel(id: string): Promise<void> {
+  await ask(`/api/models/unload/${idPath(id)}`, { method: 'POST' });
+}
+
+export async function unloadAll(): Promise<void> {
+  await ask('/api/models/unload', { method: 'POST' });
+}
+
+export function pinModel(id: string, pinned: boolean): Promise<Model> {
+  return json(`/api/models/pin/${idPath(id)}`, { method: 'PUT', body: { pinned } });
+}
+
+export async function cancelRequest(id: number): Promise<void> {
+  await ask(`/api/requests/${id}/cancel`, { method: 'POST' });
+}

@@ -1,0 +1,62 @@
+/** How does a page ask the server? One fetch with the key, errors as ApiError, and ids safe in paths. */
+import { ApiError, errorFrom } from './errors';
+
+const KEY = 'claracore.key';
+let whenRefused: () => void = () => {};
+
+export function apiKey(): string {
+  return localStorage.getItem(KEY) ?? '';
+}
+
+export function setApiKey(key: string): void {
+  if (key) localStorage.setItem(KEY, key);
+  else localStorage.removeItem(KEY);
+}
+
+/** Registers who is told when the server wants another key. */
+export function onRefused(listener: () => void): void {
+  whenRefused = listener;
+}
+
+/** Model ids may contain "/", which stays; everything else that a path cannot hold is encoded. */
+export function idPath(id: string): string {
+  return id.split('/').map(encodeURIComponent).join('/');
+}
+
+export interface Ask {
+  method?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Returns the response once its status says success. Throws ApiError otherwise, or the AbortError of `signal`.
+ * Credentials are left out so that a 401 opens our own dialog and not the browser's.
+ */
+export async function ask(path: string, { method = 'GET', body, headers = {}, signal }: Ask = {}): Promise<Response> {
+  const key = apiKey();
+  const init: RequestInit = { method, credentials: 'omit', cache: 'no-store', headers: { ...headers } };
+  const sent = init.headers as Record<string, string>;
+  if (key) sent.Authorization = `Bearer ${key}`;
+  if (body !== undefined) {
+    sent['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(body);
+  }
+  if (signal) init.signal = signal;
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'ClaraCore cannot be reached');
+  }
+  if (response.ok) return response;
+  if (response.status === 401) whenRefused();
+  throw errorFrom(response.status, await response.text());
+}
+
+export async function json<T>(path: string, options: Ask = {}): Promise<T> {
+  const response = await ask(path, options);
+  return (await response.json()) as T;
+}

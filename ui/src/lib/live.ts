@@ -1,0 +1,67 @@
+/** What is true right now? The snapshot that events change, as pure functions; `live.svelte.ts` makes it reactive. */
+import type { Flight, Model } from './api/types';
+
+/** Puts one model in its place; unknown ones are added. The list stays sorted by id. */
+export function withModel(models: readonly Model[], model: Model): Model[] {
+  const next = models.filter((each) => each.id !== model.id);
+  next.push(model);
+  return next.sort(byId);
+}
+
+export function byId(a: { id: string }, b: { id: string }): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
+export function withFlight(flights: readonly Flight[], flight: Flight): Flight[] {
+  const rest = flights.filter((each) => each.id !== flight.id);
+  return flight.state === 'finished' ? rest : [...rest, flight].sort((a, b) => a.id - b.id);
+}
+
+export interface Group {
+  name: string;
+  models: Model[];
+}
+
+/** Groups by name, the generated "(default)" last; `wanted` filters by id, name, alias, kind or state. */
+export function grouped(models: readonly Model[], wanted = ''): Group[] {
+  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+  const groups = new Map<string, Model[]>();
+  for (const model of models) {
+    const text = [model.id, model.name, model.kind ?? '', model.state, model.group, ...model.aliases].join(' ').toLowerCase();
+    if (!words.every((word) => text.includes(word))) continue;
+    const members = groups.get(model.group);
+    if (members) members.push(model);
+    else groups.set(model.group, [model]);
+  }
+  const rank = (name: string) => (name === '(default)' ? 1 : 0);
+  return [...groups]
+    .map(([name, members]) => ({ name, models: members }))
+    .sort((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));
+}
+
+/** Seconds until the model is unloaded for idleness; null when it is busy, pinned, stopped or has no ttl. */
+export function ttlLeft(model: Model, heardAtMs: number, nowMs: number): number | null {
+  if (model.state !== 'ready' || model.pinned || model.ttl_left_seconds == null) return null;
+  if (model.serving || model.waiting) return null;
+  return Math.max(0, model.ttl_left_seconds - (nowMs - heardAtMs) / 1000);
+}
+
+/** What a person should know while waiting for a model's answer, in one sentence. */
+export function waitingFor(id: string, models: readonly Model[], flights: readonly Flight[]): string {
+  const model = models.find((each) => each.id === id || each.aliases.includes(id));
+  if (!model) return 'Waiting for the answer';
+  if (model.state === 'starting') {
+    const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
+    return `Loading ${model.id}${percent}${model.progress_message ? ` (${model.progress_message})` : ''}`;
+  }
+  if (model.state === 'stopping') return `${model.id} is stopping; it starts again right after`;
+  if (model.state === 'ready') {
+    const mine = flights.filter((flight) => flight.model === model.id && flight.state === 'waiting').at(-1);
+    return mine?.position ? `In the queue of ${model.id}, place ${mine.position}` : 'Reading the prompt';
+  }
+  const leaving = models.filter((each) => each.state === 'stopping').map((each) => each.id);
+  if (leaving.length) return `Unloading ${leaving.join(', ')} to make room for ${model.id}`;
+  const busy = models.filter((each) => model.would_unload.includes(each.id) && each.serving > 0).map((each) => each.id);
+  if (busy.length) return `Queued behind ${busy.join(', ')}, which is still answering`;
+  return `Starting ${model.id}`;
+}

@@ -1,0 +1,34 @@
+/** Which page is a path? Pure; the browser's history is `navigation.svelte.ts`. */
+
+export const BASE = '/ui';
+
+export const PAGES = ['models', 'chat', 'ports', 'activity', 'logs', 'config', 'setup', 'system'] as const;
+export type Page = (typeof PAGES)[number];
+
+export interface Place {
+  page: Page;
+  /** What follows the page in the path, decoded: a model id for `models`. */
+  rest: string;
+  query: URLSearchParams;
+}
+
+export function placeOf(pathname: string, search = ''): Place {
+  const parts = pathname.replace(/^\/ui(?=\/|$)/, '').split('/').filter(Boolean);
+  const [first = 'models', ...rest] = parts;
+  const page = (PAGES as readonly string[]).includes(first) ? (first as Page) : 'models';
+  return { page, rest: rest.map(decode).join('/'), query: new URLSearchParams(search) };
+}
+
+export function hrefOf(page: Page, rest = '', query: Record<string, string> = {}): string {
+  const tail = rest ? `/${rest.split('/').map(encodeURIComponent).join('/')}` : '';
+  const search = new URLSearchParams(query).toString();
+  return `${BASE}/${page}${tail}${search ? `?${search}` : ''}`;
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

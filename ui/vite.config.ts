@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+const server = process.env.CLARACORE_URL ?? 'http://127.0.0.1:5800';
+const ours = ['/api', '/v1', '/health', '/logs', '/upstream', '/rerank', '/docs', '/openapi.json'];
+
+/** Writes `x.gz` beside every text file, so that the server compresses nothing while it runs. */
+function compress(): Plugin {
+  const visit = (folder: string): void => {
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      if (statSync(path).isDirectory()) visit(path);
+      else if (/\.(js|css|html|svg|json)$/.test(name)) writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
+    }
+  };
+  let out = '';
+  return {
+    name: 'compress',
+    apply: 'build',
+    configResolved: (config) => void (out = resolve(config.root, config.build.outDir)),
+    closeBundle: () => visit(out),
+  };
+}
+
+export default defineConfig({
+  base: '/ui/',
+  plugins: [svelte(), compress()],
+  resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
+  build: {
+    outDir: '../src/claracore/web/static',
+    emptyOutDir: true,
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+  },
+  server: { proxy: Object.fromEntries(ours.map((path) => [path, { target: server, changeOrigin: true }])) },
+  test: { include: ['src/**/*.test.ts'] },
+});
