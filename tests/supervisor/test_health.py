@@ -118,9 +118,9 @@ def test_a_poll_never_hangs(run: Run, hang: str, monkeypatch: pytest.MonkeyPatch
     async def story() -> None:
         async with fake("--hang", hang) as (child, output, endpoint):
             with pytest.raises(
-                NotReadyInTime, match=r"not ready within 0.2 s: GET /health .* accepted but not answered"
+                NotReadyInTime, match=r"not ready within 0.5 s: GET /health .* accepted but not answered"
             ):
-                await wait(endpoint, child, output, timeout_seconds=0.2)
+                await wait(endpoint, child, output, timeout_seconds=0.5)
 
     run(story())
 
@@ -130,7 +130,7 @@ def test_other_statuses_are_not_ready_and_are_named(run: Run) -> None:
     async def story() -> None:
         async with fake("--health-status", "404") as (child, output, endpoint):
             with pytest.raises(NotReadyInTime, match="answered 404"):
-                await wait(endpoint, child, output, timeout_seconds=0.2)
+                await wait(endpoint, child, output, timeout_seconds=0.5)
 
     run(story())
 
@@ -143,7 +143,7 @@ def test_a_stranger_on_the_port_does_not_count(run: Run) -> None:
             await wait(endpoint, child, output, verify=lambda: next(answers))
             assert next(answers, None) is None
             with pytest.raises(NotReadyInTime, match="not our process"):
-                await wait(endpoint, child, output, timeout_seconds=0.2, verify=lambda: False)
+                await wait(endpoint, child, output, timeout_seconds=0.5, verify=lambda: False)
 
     run(story())
 
@@ -172,7 +172,7 @@ def test_what_is_not_http_is_not_ready(run: Run, answer: bytes) -> None:
         endpoint = Endpoint(port=server.sockets[0].getsockname()[1])
         async with server, running(*command("--port", "0")) as (child, output):
             with pytest.raises(NotReadyInTime, match="failed"):
-                await wait(endpoint, child, output, timeout_seconds=0.2)
+                await wait(endpoint, child, output, timeout_seconds=0.5)
 
     run(story())
 

@@ -91,7 +91,7 @@ class Child:
         """Start `argv` (no shell) with exactly the environment `env`; return when the program itself runs.
 
         `on_line` gets each line of stdout and stderr in the loop; it must be quick and must not raise. Call it on the
-        event loop's own thread. The loop is blocked for about 0.2 ms. Raises SpawnFailed, which names the command.
+        event loop's own thread. The loop is busy with it for about 0.5 ms. Raises SpawnFailed, which names the command.
         """
         started = posix.start(argv, env={**env, STDIN_MARK: "held"}, cwd=cwd)
         child = cls(started, on_line)

@@ -7,7 +7,7 @@ writes the errno as decimal text to ERROR_FD; ERROR_FD closes by itself when PRO
 
 Why a launcher and not `subprocess.Popen(preexec_fn=...)`, measured with a 100 MB parent with threads: preexec_fn
 forces fork(), which takes 5.1 ms, keeps every other Python thread out for 2.3 ms, and is unsafe (and warned about
-since Python 3.12) in a process with threads. With the launcher the parent uses vfork(): 0.2 ms, and the child pays
+since Python 3.12) in a process with threads. With the launcher the parent uses vfork(): 0.4 ms, and the child pays
 7.6 ms in parallel. No compiled helper, no dependence on util-linux's setpriv.
 
 It imports nothing of claracore: its start-up time is part of every model's.
