@@ -398,7 +398,7 @@ OTHERS = (
     Member(
         "falcon-7b-instruct.Q4_0.gguf",
         Shape("falcon", 32, 4544, 71, 1, 18176, 65024, 2048, "Q4_0", gate=False, name="Falcon"),
-        "falcon-7b-instruct-q4_0", Kind.BASE, "Q4_0", 2048,
+        "falcon-7b-instruct-q4_0", Kind.CHAT, "Q4_0", 2048,
     ),
     Member(
         "Falcon-H1-1.5B-Instruct-Q4_K_M.gguf",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -86,6 +86,16 @@ def kind_of(header: Header, tensors: Iterable[Tensor]) -> Kind:
     if f"{architecture}.block_count" not in metadata or architecture in architectures.ENCODER_DECODERS:
         return Kind.OTHER
     return _language_kind(metadata, architecture, names)
+
+
+def kind_by_name(kind: Kind, words: Collection[str]) -> Kind:
+    """Return what a file's own name adds: `-base`, `-instruct`, `-draft`, where the contents leave it open."""
+    if kind not in {Kind.CHAT, Kind.BASE}:
+        return kind
+    if "draft" in words:
+        return Kind.DRAFT
+    chat, base = not CHAT_WORDS.isdisjoint(words), not BASE_WORDS.isdisjoint(words)
+    return kind if chat == base else Kind.CHAT if chat else Kind.BASE
 
 
 def _special_kind(metadata: Mapping[str, Value], architecture: str) -> Kind | None:

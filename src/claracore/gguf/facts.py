@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from typing import Final, Literal, NamedTuple
@@ -36,40 +37,54 @@ def facts_of(header: Header, *more_shards: Header) -> ModelFacts:
     tensors = tuple(chain(header.tensors, *(shard.tensors for shard in more_shards)))
     settings = _Settings(header.metadata)
     kind = abilities.kind_of(header, tensors)
-    template = abilities.template_of(header.metadata)
-    prediction_layers = settings.number("nextn_predict_layers") or 0
-    layers = max(0, min(settings.number("block_count") or 0, MAX_LAYERS) - prediction_layers)
-    if kind is Kind.MMPROJ:
-        layers = 0
+    predicting = settings.number("nextn_predict_layers") or 0
+    blocks = 0 if kind is Kind.MMPROJ else min(settings.number("block_count") or 0, MAX_LAYERS)
+    layers = max(0, blocks - predicting)
     experts, used = settings.number("expert_count") or 0, settings.number("expert_used_count") or 0
-    weights = _weigh(tensors, layers, prediction_layers)
+    weights = _weigh(tensors, layers, predicting)
     idle = weights.expert_elements - weights.expert_elements * used // experts if experts and used else 0
-    vision, audio = _senses(settings, kind, template)
-    cache = _cache_of(settings, layers)
-    general = settings.general
-    return ModelFacts(
+    facts = ModelFacts(
         architecture=settings.architecture,
         kind=kind,
         quantization=quantization_of(header.metadata.get("general.file_type"), tensors),
         parameters=weights.elements,
         parameters_active=weights.elements - idle,
         layers=layers,
-        prediction_layers=prediction_layers,
+        prediction_layers=predicting,
         tensor_bytes=weights.bytes,
         file_bytes=header.file_size + sum(shard.file_size for shard in more_shards),
-        name=general("name"),
-        basename=general("basename"),
-        finetune=general("finetune"),
-        size_label=general("size_label"),
-        version=general("version"),
-        organization=general("organization"),
-        description=general("description"),
-        license=general("license"),
+        experts=experts,
+        experts_used=used,
+        expert_feed_forward=settings.number("expert_feed_forward_length"),
+        shards=_count(header.metadata, "split.count") or 1,
+        shard_number=_count(header.metadata, "split.no") or 0,
+    )
+    return _with_abilities(_with_attention(_with_names(facts, settings), settings), settings)
+
+
+def _with_names(facts: ModelFacts, settings: _Settings) -> ModelFacts:
+    return replace(
+        facts,
+        name=settings.general("name"),
+        basename=settings.general("basename"),
+        finetune=settings.general("finetune"),
+        size_label=settings.general("size_label"),
+        version=settings.general("version"),
+        organization=settings.general("organization"),
+        description=settings.general("description"),
+        license=settings.general("license"),
+    )
+
+
+def _with_attention(facts: ModelFacts, settings: _Settings) -> ModelFacts:
+    cache = _cache_of(settings, facts.layers)
+    return replace(
+        facts,
         context_trained=settings.number("context_length"),
         embedding_length=settings.number("embedding_length"),
-        embedding_length_out=settings.number("embedding_length_out") or _projection(header.metadata),
-        feed_forward=settings.per_layer("feed_forward_length", layers),
-        heads=settings.per_layer("attention.head_count", layers),
+        embedding_length_out=settings.number("embedding_length_out") or _projection(settings.metadata),
+        feed_forward=settings.per_layer("feed_forward_length", facts.layers),
+        heads=settings.per_layer("attention.head_count", facts.layers),
         kv_heads=cache.kv_heads,
         head_dim_k=cache.head_dim_k,
         head_dim_v=cache.head_dim_v,
@@ -81,23 +96,26 @@ def facts_of(header: Header, *more_shards: Header) -> ModelFacts:
         recurrent=cache.recurrent,
         state_conv_elements=_conv_state(settings) if any(cache.recurrent) else 0,
         state_ssm_elements=_ssm_state(settings) if any(cache.recurrent) else 0,
-        experts=experts,
-        experts_used=used,
-        expert_feed_forward=settings.number("expert_feed_forward_length"),
         rope_scaling=settings.text("rope.scaling.type"),
         rope_scaling_factor=settings.fraction("rope.scaling.factor"),
         rope_original_context=settings.number("rope.scaling.original_context_length"),
+    )
+
+
+def _with_abilities(facts: ModelFacts, settings: _Settings) -> ModelFacts:
+    template = abilities.template_of(settings.metadata)
+    vision, audio = _senses(settings, facts.kind, template)
+    return replace(
+        facts,
         vocab_size=_vocab_size(settings),
-        tokenizer=_tokenizer(header.metadata),
+        tokenizer=_tokenizer(settings.metadata),
         chat_template=template.present,
         tools=template.tools,
         reasoning=template.reasoning,
         vision=vision,
         audio=audio,
-        pooling=abilities.pooling_of(header.metadata, settings.architecture),
+        pooling=abilities.pooling_of(settings.metadata, settings.architecture),
         labels=settings.texts("classifier.output_labels"),
-        shards=_count(header.metadata, "split.count") or 1,
-        shard_number=_count(header.metadata, "split.no") or 0,
     )
 
 

@@ -97,7 +97,6 @@ class _Seen:
     """What an array looked like in an earlier file."""
 
     size: int
-    head: bytes
     tail: bytes
 
 
@@ -110,17 +109,17 @@ class SeenArrays:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, int], list[_Seen]] = {}
+        self._seen: dict[tuple[str, int, bytes], list[_Seen]] = {}
 
-    def candidates(self, key: str, count: int) -> tuple[_Seen, ...]:
-        """Return what arrays of this key and count looked like, latest first."""
-        return tuple(reversed(self._seen.get((key, count), ())))
+    def candidates(self, key: str, count: int, head: bytes) -> tuple[_Seen, ...]:
+        """Return what arrays with this key, count and first bytes looked like, latest first."""
+        return tuple(reversed(self._seen.get((key, count, head), ())))
 
-    def remember(self, key: str, count: int, seen: _Seen) -> None:
-        """Remember an array that was walked; keeps the latest few of each key and count."""
+    def remember(self, key: str, count: int, head: bytes, seen: _Seen) -> None:
+        """Remember an array that was walked; the oldest are forgotten."""
         if len(self._seen) >= MAX_SEEN:
             self._seen.pop(next(iter(self._seen)))
-        entries = self._seen.setdefault((key, count), [])
+        entries = self._seen.setdefault((key, count, head), [])
         entries.append(seen)
         del entries[:-8]
 
@@ -261,14 +260,14 @@ class _HeaderReader(Window):
             return
         self.need(min(SAMPLE, self.size - offset))
         head = self.buffer[self.at : self.at + SAMPLE]
-        for earlier in self.seen.candidates(key, count):
-            if earlier.head == head and self._ends_with(offset + earlier.size, earlier.tail):
+        for earlier in self.seen.candidates(key, count, head):
+            if self._ends_with(offset + earlier.size, earlier.tail):
                 return
         self.jump(offset)
         self._skip_strings(count)
         end = self.position
         self.jump(max(offset, end - SAMPLE))
-        self.seen.remember(key, count, _Seen(end - offset, head, self.take(end - self.position)))
+        self.seen.remember(key, count, head, _Seen(end - offset, self.take(end - self.position)))
 
     def _ends_with(self, end: int, tail: bytes) -> bool:
         """Whether the array can end at `end`: the same last bytes, then a key and a value type. If so, go there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,6 +72,8 @@ def _read_file(path: str, stamp: Stamp, seen: SeenArrays) -> Header:
         raise UnusableFile(f"truncated inside its header, like an unfinished download ({error})") from error
     except GGUFError as error:
         raise UnusableFile(f"a damaged GGUF file: {error}") from error
+    if header.byte_order != sys.byteorder:
+        raise UnusableFile(f"a {header.byte_order}-endian file, for another kind of machine")
     if header.missing_bytes:
         raise UnusableFile(f"truncated: {header.missing_bytes:,} bytes are missing at its end, as in a download")
     return header

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from claracore.gguf.abilities import kind_by_name
 from claracore.gguf.header import SeenArrays
 from claracore.gguf.model import Kind, ModelFacts
 from claracore.gguf.names import Naming, aliases_of, naming_of, unique_ids
@@ -114,10 +115,9 @@ def _assemble(
 
 
 def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Projector | None) -> LibraryModel:
-    facts, naming, kind = known.facts, known.naming, known.facts.kind
-    if kind in {Kind.CHAT, Kind.BASE} and "draft" in naming.base.split("-"):
-        kind = Kind.DRAFT
-    elif kind in {Kind.CHAT, Kind.BASE} and projector is not None and projector.facts.vision:
+    facts, naming = known.facts, known.naming
+    kind = kind_by_name(facts.kind, naming.base.split("-"))
+    if kind in {Kind.CHAT, Kind.BASE} and projector is not None and projector.facts.vision:
         kind = Kind.VISION
     return LibraryModel(
         id=model_id,
