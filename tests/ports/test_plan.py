@@ -162,6 +162,12 @@ def test_models_of_one_swap_group_may_share_a_fixed_port() -> None:
     assert severities(apart) == ["error"]
 
 
+def test_under_a_matrix_no_two_models_may_share_a_fixed_port() -> None:
+    one, two = model("a", fixed("a")), model("b", fixed("b"))
+    made = plan(config(one, two, routing={"router": {"use": "matrix"}}), WEB, places={})
+    assert severities(made) == ["error"]
+
+
 def test_several_names_for_one_server_that_somebody_else_runs_are_fine() -> None:
     made = plan(config(*(model(name, "", proxy="http://127.0.0.1:11434") for name in "abc"), groups=()), WEB, places={})
     assert made.findings == ()

@@ -56,7 +56,7 @@ def test_living_instances_see_each_others_leases(tmp_path: Path) -> None:
     with instance(tmp_path, 8100, 8101) as (process, _), ours.locked():
         others = ours.others()
         assert [(its.pid, dict(its.leases)) for its in others] == [(process.pid, {8100: "m8100", 8101: "m8101"})]
-        assert str(others[0]) == f"another ClaraCore (pid {process.pid})"
+        assert str(others[0]) == f"ClaraCore (pid {process.pid})"
     ours.close()
 
 

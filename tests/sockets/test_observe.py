@@ -44,9 +44,13 @@ def test_why_knows_other_instances(tmp_path: Path) -> None:
         seen, sentence = why(ports[0], living_instances(tmp_path / "ledger"))
         assert seen.state is PortState.INSTANCE
         assert sentence == (
-            f"port {ports[0]} is taken by another ClaraCore (pid {os.getpid()}, http://127.0.0.1:5800), "
-            'for its model "a"'
+            f"port {ports[0]} is taken by ClaraCore (pid {os.getpid()}, http://127.0.0.1:5800), "
+            'which holds it for its model "a"'
         )
+        with stranger(ports[0], "reuseport") as child:
+            seen, sentence = why(ports[0], living_instances(tmp_path / "ledger"))
+            assert seen.pid == child.pid
+            assert 'the server of model "a" of ClaraCore (pid' in sentence
     assert living_instances(tmp_path / "ledger") == []
     assert living_instances(tmp_path / "nowhere") == []
 

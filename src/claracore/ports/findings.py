@@ -83,7 +83,9 @@ def conflicts(
 
 
 def _take_turns(config: Config, models: Sequence[str]) -> bool:
-    """Whether the models are in one group of which only one member runs at a time."""
+    """Whether the models are in one group of which only one member runs at a time; a matrix promises no such thing."""
+    if config.routing.router.use == "matrix":
+        return False
     names = {config.group_of(model_id) for model_id in models}
     group = config.groups.get(next(iter(names)))
     return len(names) == 1 and group is not None and group.swap

@@ -32,14 +32,14 @@ from claracore.sockets.orphans import Orphan, end_orphans
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Another living ClaraCore: its pid, its web address as far as it said so, and its ports by number."""
+    """A living ClaraCore: its pid, its web address as far as it said so, and the model of each port it has."""
 
     pid: int
     url: str
     leases: Mapping[int, str]
 
     def __str__(self) -> str:
-        return f"another ClaraCore (pid {self.pid}{f', {self.url}' if self.url else ''})"
+        return f"ClaraCore (pid {self.pid}{f', {self.url}' if self.url else ''})"
 
 
 def default_folder(state_dir: Path) -> Path:

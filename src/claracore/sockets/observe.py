@@ -45,9 +45,11 @@ def observe_port(port: int, instances: Iterable[Instance] = (), *, host: str = A
     lender = next((instance for instance in instances if port in instance.leases), None)
     owner = owner_of(port, host=host)
     if lender is not None:
-        holder = f'{lender}, for its model "{lender.leases[port]}"'
-        pid = owner.pid if owner is not None else lender.pid
-        return Observation(PortState.INSTANCE, lender.leases[port], pid, holder)
+        model = lender.leases[port]
+        if owner is not None and owner.listening and owner.pid != lender.pid:
+            holder = f'{owner.describe(time.time())}, the server of model "{model}" of {lender}'
+            return Observation(PortState.INSTANCE, model, owner.pid, holder)
+        return Observation(PortState.INSTANCE, model, lender.pid, f'{lender}, which holds it for its model "{model}"')
     if owner is not None:
         return Observation(PortState.STRANGER, None, owner.pid, owner.describe(time.time()))
     if any(entry.stage is Stage.TIME_WAIT for entry in entries):
@@ -64,9 +66,10 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
     """Return the truth of a running server; `serving` maps the models that are ready to the pid of their child."""
     plan = keeper.plan
     seen: dict[int, Observation] = {}
-    for port, why in keeper.leases.blocked.items():
-        state = PortState.INSTANCE if why.startswith("another ClaraCore") else PortState.STRANGER
-        seen[port] = Observation(state, holder=why)
+    with keeper.ledger.locked():
+        lent = {port for instance in keeper.ledger.others() for port in instance.leases}
+    for port, holder in keeper.leases.blocked.items():
+        seen[port] = Observation(PortState.INSTANCE if port in lent else PortState.STRANGER, holder=holder)
     for model_id, port in keeper.leases.given.items():
         if model_id in serving:
             seen[port] = Observation(PortState.SERVING, model_id, serving[model_id], f'model "{model_id}"')

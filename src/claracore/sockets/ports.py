@@ -178,7 +178,7 @@ class PortKeeper:
     def _others(self) -> dict[int, str]:
         """Return the ports that other living instances gave out, and the words for each."""
         return {
-            port: f'{instance}, for its model "{model}"'
+            port: f'another {instance}, for its model "{model}"'
             for instance in self.ledger.others()
             for port, model in instance.leases.items()
         }
