@@ -31,6 +31,9 @@ READ_BYTES = 16_384
 LAST_WORDS_BYTES = 1_048_576
 """Most that is read after the leader's end: a pipe's largest capacity, and a bound if somebody else still writes."""
 
+REAP_SECONDS = 1.0
+"""How long to wait for the end of a killed cmdStop; only one that the kernel cannot kill takes that long."""
+
 STDIN_MARK = "CLARACORE_STDIN"
 """Set to `held` in every child's environment: its stdin is a pipe that closes when ClaraCore ends, however it ends."""
 
@@ -140,6 +143,7 @@ class Child:
             await asyncio.wait({helper.exited, self.exited}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             helper.send(signal.SIGKILL)
+            await asyncio.wait({helper.exited}, timeout=REAP_SECONDS)
         if self.exited.done() or (helper.exited.done() and helper.exited.result().code == 0):
             return True
         self._on_line(f"cmdStop {argv[0]!r} failed with {helper.exited.result()}; sending SIGTERM")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -102,6 +102,13 @@ class Subscription:
         self.close()
 
 
+class Follower(Protocol):
+    """Whoever is told each new line."""
+
+    def push(self, line: str) -> None:
+        """Take a line; must not wait."""
+
+
 class OutputRing:
     """The last lines of one model's server, bounded by count and by size (characters of text, about bytes)."""
 
@@ -110,7 +117,7 @@ class OutputRing:
         self._max_bytes = max_bytes
         self._lines: deque[str] = deque()
         self._bytes = 0
-        self._followers: set[Subscription] = set()
+        self._followers: set[Follower] = set()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -131,9 +138,13 @@ class OutputRing:
     def subscribe(self, *, history: int = 0, limit: int = 1_000) -> Subscription:
         """Follow the ring: up to `history` past lines, then each new one; at most `limit` wait for the follower."""
         follower = Subscription(self, list(self.tail(history)), limit)
-        self._followers.add(follower)
+        self.attach(follower)
         return follower
 
-    def unsubscribe(self, follower: Subscription) -> None:
+    def attach(self, follower: Follower) -> None:
+        """Tell somebody each new line from now on."""
+        self._followers.add(follower)
+
+    def unsubscribe(self, follower: Follower) -> None:
         """Forget a follower; harmless when it is not one."""
         self._followers.discard(follower)
