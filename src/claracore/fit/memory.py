@@ -113,8 +113,9 @@ def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
         place = RAM if layer < settings.cpu_experts else places[layer]
         experts[place] += weights.experts[layer] if layer < len(weights.experts) else 0
     output = weights.output
-    if weights.tied_output and places[-1] != RAM:
-        output += weights.token_embedding_weight  # the embedding in RAM cannot be multiplied with on a GPU
+    if weights.tied_output and (places[-1] != RAM or _repacked(facts)):
+        # The embedding in RAM cannot be multiplied with on a GPU, nor once it is re-arranged for the processor.
+        output += weights.token_embedding_weight
     counts = Counter(places[:-1])
     moved = min(settings.cpu_experts, facts.layers)
     rows = [Row("token embedding", RAM, weights.token_embedding + weights.other, "always in RAM")]
@@ -124,9 +125,18 @@ def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
     for place in sorted(experts):
         working = f"routed experts of {moved if place == RAM and moved else counts[place]} layers"
         rows.append(Row("experts", place, experts[place], working))
-    copied = "with a copy of the embedding, which it shares" if weights.tied_output and places[-1] != RAM else "output"
+    copied = "with a copy of the embedding" if output > weights.output else "norms and the output matrix"
     rows.append(Row("output layer", places[-1], output, copied))
     return rows
+
+
+def _repacked(facts: ModelFacts) -> bool:
+    """Tell whether llama.cpp re-arranges the token embedding's type for the processor (its CPU_REPACK buffer).
+
+    On x86 these are Q4_0, Q4_K and IQ4_NL, which all have 4.5 bits per weight, and nothing else has.
+    """
+    elements = (facts.vocab_size or 0) * (facts.embedding_length or 0)
+    return elements > 0 and facts.tensor_bytes.token_embedding_weight * 16 == elements * 9
 
 
 def _caches(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:

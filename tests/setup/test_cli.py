@@ -1,0 +1,98 @@
+"""What a person sees: `claracore setup`, `fit`, `hardware`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from claracore.cli import setup as commands
+from claracore.errors import BadRequest
+
+MODELS = Path(__file__).parents[2] / ".models"
+GEMMA = MODELS / "gemma/gemma-3-270m-q4_k_m.gguf"
+
+app = typer.Typer()
+app.command()(commands.setup)
+app.command()(commands.fit)
+app.command()(commands.hardware)
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, words)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_setup_dry_run_as_json(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/small.gguf").symlink_to(GEMMA)
+    (tmp_path / "models/broken.gguf").write_text("GGU")
+    code, text = run("setup", str(tmp_path / "models"), "--config", str(config), "--dry-run", "--json", "--ctx", "4096")
+    told = json.loads(text)
+    assert code == 0
+    assert not config.exists()
+    assert (told["written"], told["changed"], told["backup"], told["changes"]) == (False, True, None, None)
+    (model,) = told["models"]
+    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "large-models", 8200, "RAM")
+    assert [Path(left["path"]).name for left in told["left_out"]] == ["broken.gguf"]
+    assert told["text"].startswith("# yaml-language-server: $schema=")
+
+
+def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    code, text = run("setup", str(MODELS), "--config", str(config))
+    assert code == 0
+    assert "2 models configured" in text
+    assert "smollm2-135m-instruct-q4_1" in text
+    assert "8201" in text
+    assert f"wrote {config}" in text.replace("\n", "")
+    config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
+    _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
+    assert "kept as you wrote it: gemma-3-270m-q4_k_m.ttl" in text
+    assert "+      --ctx-size 2048" in text
+    assert "the old file is in" in text
+    _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
+    assert f"nothing to change in {config}" in text.replace("\n", "")
+
+
+def test_fit_shows_the_working_and_one_verdict() -> None:
+    code, text = run("fit", str(GEMMA), "--ctx", "8192")
+    assert code == 0
+    assert "KV cache" in text
+    assert "3 layers x 8192 tokens + 15 sliding layers x 2560 tokens" in text
+    assert "fits in RAM" in text
+    code, text = run("fit", str(GEMMA), "--vram", "2", "--json")
+    assert json.loads(text)["verdict"] == "fits on the GPU"
+
+
+def test_fit_says_what_is_lacking_with_exit_code_1() -> None:
+    code, text = run("fit", str(GEMMA), "--ram", "0.2", "--vram", "0")
+    assert code == 1
+    assert "does not fit: needs" in text
+
+
+def test_fit_of_what_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_text("nothing")
+    with pytest.raises(BadRequest, match="not a GGUF file in spite of its name"):
+        run("fit", str(tmp_path / "x.gguf"))
+
+
+def test_hardware() -> None:
+    code, text = run("hardware")
+    assert code == 0
+    assert "processor" in text
+    told = json.loads(run("hardware", "--json", "--vram", "24", "--backend", "cuda", "--ram", "64")[1])
+    assert told["usable"]["gpu_bytes"] == [23 * 1024**3]
+    assert told["memory"]["total_bytes"] == 64 * 1024**3
