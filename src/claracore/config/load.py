@@ -41,7 +41,7 @@ def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict
 def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> Loaded:
     """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
     report = Report()
-    root = Branch(Place(sources[0][0] if sources else "config.yaml", 1, 1))
+    root = Branch(sources[0][0] if sources else "config.yaml")
     config: Config | None = None
     trees: list[Branch] = []
     for file, text in sources:

@@ -41,7 +41,7 @@ def _branches(first: Branch, second: Branch, path: Path, report: Report) -> Bran
             report.error(f"duplicate {path[-1]}: {key!r}", here, key_node, way_out)
         else:
             entries[key] = (entries[key][0], _nodes(entries[key][1], node, here, report))
-    return Branch(first.place, entries, first.size + second.size, max(first.depth, second.depth))
+    return Branch(first.file, first.mark, entries, first.size + second.size, max(first.depth, second.depth))
 
 
 def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
@@ -54,7 +54,7 @@ def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
             return _branches(first, second, path, report)
         case Twigs(), Twigs():
             items = [*first.items, *second.items]
-            return Twigs(first.place, items, first.size + second.size, max(first.depth, second.depth))
+            return Twigs(first.file, first.mark, items, first.size + second.size, max(first.depth, second.depth))
         case Leaf(), Leaf() if value_of(first, first.text) == value_of(second, second.text):
             return first
         case _:

@@ -27,33 +27,49 @@ YAML_TAG = "tag:yaml.org,2002:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class _Placed:
+    """A part of the text. Its place is made when asked for: most never are, and there are many."""
+
+    __slots__ = ()
+    file: str
+    mark: Any
+
+    @property
+    def place(self) -> Place:
+        """Where it begins."""
+        return _place(self.file, self.mark)
+
+
 @dataclass(slots=True, eq=False)
-class Leaf:
+class Leaf(_Placed):
     """A scalar. `plain` is False for quoted and block text, which is never a number; `tag` is YAML's, if written."""
 
+    file: str
+    mark: Any
     text: str
     plain: bool
     tag: str | None
-    place: Place
     size: int
     depth: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Twigs:
+class Twigs(_Placed):
     """A sequence."""
 
-    place: Place
+    file: str
+    mark: Any
     items: list[Node] = field(default_factory=list)
     size: int = 1
     depth: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Branch:
+class Branch(_Placed):
     """A mapping: key -> (key's node, value's node); merge keys are resolved."""
 
-    place: Place
+    file: str
+    mark: Any = None
     entries: dict[str, tuple[Leaf, Node]] = field(default_factory=dict)
     size: int = 1
     depth: int = 0
@@ -62,6 +78,10 @@ class Branch:
 
 
 Node = Leaf | Twigs | Branch
+
+
+def _place(file: str, mark: Any) -> Place:  # noqa: ANN401 - PyYAML's marks have no type
+    return Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
 
 
 class Unreadable(ValueError):
@@ -90,7 +110,7 @@ def parse(text: str, file: str) -> tuple[Branch, list[Finding]]:
         raise Unreadable(*_bad_character(text, file)) from error
     root = builder.root
     if root is None or (isinstance(root, Leaf) and root.plain and root.text in {"", "~", "null"}):
-        return Branch(Place(file, 1, 1)), builder.findings
+        return Branch(file), builder.findings
     if not isinstance(root, Branch):
         raise Unreadable(
             "found something else than a mapping at the top", root.place, "expected lines such as `models:`"
@@ -121,7 +141,7 @@ def _told(error: yaml.MarkedYAMLError, file: str) -> tuple[str, Place]:
     mark = error.problem_mark or error.context_mark
     if error.context_mark and "end of stream" in str(error.problem):
         mark = error.context_mark
-    place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+    place = _place(file, mark)
     context = f"{error.context}, " if error.context else ""
     return f"this is not YAML: {context}{error.problem}".replace(OPEN, "{").replace(CLOSE, "}"), place
 
@@ -152,9 +172,9 @@ class _Builder:
         if kind is yaml.ScalarEvent:
             self._scalar(event)
         elif kind is yaml.MappingStartEvent:
-            self._start(Branch(self._place(event)), event.anchor)
+            self._start(Branch(self.file, event.start_mark), event.anchor)
         elif kind is yaml.SequenceStartEvent:
-            self._start(Twigs(self._place(event)), event.anchor)
+            self._start(Twigs(self.file, event.start_mark), event.anchor)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._end()
         elif kind is yaml.AliasEvent:
@@ -162,21 +182,19 @@ class _Builder:
         elif kind is yaml.DocumentStartEvent:
             self._document(event)
 
-    def _place(self, event: Any) -> Place:  # noqa: ANN401 - see take
-        mark = event.start_mark
-        return Place(self.file, mark.line + 1, mark.column + 1)
-
     def _document(self, event: Any) -> None:  # noqa: ANN401 - see take
         self.documents += 1
         if self.documents > 1:
             message = "a second document begins here; only the first is read"
-            self.findings.append(Finding("warning", message, "", self._place(event), "remove the line `---`"))
+            self.findings.append(
+                Finding("warning", message, "", _place(self.file, event.start_mark), "remove the line `---`")
+            )
 
     def _scalar(self, event: Any) -> None:  # noqa: ANN401 - see take
         text: str = event.value
         if self.masked and OPEN in text:
             text = text.replace(OPEN, "{").replace(CLOSE, "}")
-        leaf = Leaf(text, event.implicit[0], event.tag, self._place(event), 1 + (len(text) >> 6))
+        leaf = Leaf(self.file, event.start_mark, text, event.implicit[0], event.tag, 1 + (len(text) >> 6))
         if event.anchor:
             self._anchors[event.anchor] = leaf
         self._add(leaf)
@@ -202,10 +220,12 @@ class _Builder:
     def _alias(self, event: Any) -> None:  # noqa: ANN401 - see take
         name = event.anchor
         if name not in self._anchors:
-            raise Unreadable(f"the anchor &{name} is not defined above its use", self._place(event))
+            raise Unreadable(f"the anchor &{name} is not defined above its use", _place(self.file, event.start_mark))
         node = self._anchors[name]
         if node is None:
-            raise Unreadable(f"the alias *{name} stands inside the value that it names", self._place(event))
+            raise Unreadable(
+                f"the alias *{name} stands inside the value that it names", _place(self.file, event.start_mark)
+            )
         self._aliased = True
         self._add(node)
 
@@ -242,7 +262,8 @@ class _Builder:
 
     def _measure(self, parent: Branch | Twigs, node: Node) -> None:
         parent.size += node.size
-        parent.depth = max(parent.depth, node.depth + 1)
+        if parent.depth <= node.depth:
+            parent.depth = node.depth + 1
         if self._aliased and (parent.size > LARGEST or parent.depth > DEEPEST):
             raise Unreadable(
                 "aliases multiply this to more than can be read", parent.place, "use fewer aliases of aliases"

@@ -175,7 +175,9 @@ def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool)
     """
     reader = Reader(expander, strict, set())
     models_node = root.entries.get("models")
-    without_models = Branch(root.place, {key: entry for key, entry in root.entries.items() if key != "models"})
+    without_models = Branch(
+        root.file, root.mark, {key: entry for key, entry in root.entries.items() if key != "models"}
+    )
     data = reader.section(without_models, Config, scope, ())
     _mend_head(data, root, reader.report)
     head, _whole = reader.typed(Config, data, root, ())
