@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -24,13 +25,13 @@ def header(metadata: dict[str, object], *tensors: TensorSpec) -> Header:
     return read_header(BytesIO(image.header), size=image.size)
 
 
-def facts(metadata: dict[str, object], *tensors: TensorSpec, arch: str = "llama") -> ModelFacts:
+def facts(metadata: Mapping[str, object], *tensors: TensorSpec, arch: str = "llama") -> ModelFacts:
     """Keys that begin with `.` belong to the architecture."""
     keys = {(arch + key if key.startswith(".") else key): value for key, value in metadata.items()}
     return facts_of(header({"general.architecture": arch} | keys, *(tensors or (TensorSpec("x", (1,)),))))
 
 
-PLAIN = {".block_count": 4, ".attention.head_count": 8, ".embedding_length": 512}
+PLAIN: dict[str, object] = {".block_count": 4, ".attention.head_count": 8, ".embedding_length": 512}
 
 
 def test_without_kv_heads_every_head_has_its_own() -> None:
