@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import signal
 import socket
 from typing import TYPE_CHECKING, Any
@@ -94,8 +95,6 @@ async def main() -> None:
     )
     listener = socket.create_server(("127.0.0.1", given.port), backlog=2048)
     if given.profile:
-        import cProfile
-
         profile = cProfile.Profile()
         profile.enable()
         await serve([listener], gateway=gateway, stop=stop, drain_seconds=1)

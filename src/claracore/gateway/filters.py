@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from claracore.errors import BadRequest
 from claracore.gateway.multipart import boundary_of, parts_of
+from claracore.gateway.spans import Span, outermost, spans_of
 
 
 class Edits(Protocol):
@@ -32,14 +32,6 @@ class Edits(Protocol):
     @property
     def set_params(self) -> Mapping[str, Any]:
         """Keys or paths to set."""
-
-
-class Span(NamedTuple):
-    """Where a member of an object (or an item of an array) lies: its key, if it has one, and its value."""
-
-    key_start: int
-    start: int
-    end: int
 
 
 def edited(body: bytes, content_type: bytes, edits: Edits) -> bytes:
@@ -65,9 +57,9 @@ def keys_of(path: str) -> tuple[str, ...]:
 
 def with_value(body: bytes, keys: tuple[str, ...], value: object) -> bytes:
     """Return `body` with the value at a path replaced or, with the objects that lead to it, added."""
-    start, end = _outermost(body)
+    start, end = outermost(body)
     for depth, key in enumerate(keys):
-        spans = _spans(body, start, end)
+        spans = spans_of(body, start, end)
         span = spans.get(key)
         if span is None:
             return _with_new(body, (start, end), spans, keys[depth:], value)
@@ -79,9 +71,9 @@ def with_value(body: bytes, keys: tuple[str, ...], value: object) -> bytes:
 
 def without(body: bytes, keys: tuple[str, ...]) -> bytes:
     """Return `body` without the member at a path, and without the comma that separated it."""
-    start, end = _outermost(body)
+    start, end = outermost(body)
     for depth, key in enumerate(keys):
-        spans = _spans(body, start, end)
+        spans = spans_of(body, start, end)
         span = spans.get(key)
         if span is None:
             return body
@@ -122,58 +114,6 @@ def _cut(body: bytes, spans: list[Span], span: Span) -> bytes:
     if place > 0:
         return body[: spans[place - 1].end] + body[span.end :]
     return body[: span.key_start] + body[span.end :]
-
-
-_SPACE = re.compile(rb"[ \t\r\n]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-
-
-def _outermost(body: bytes) -> tuple[int, int]:
-    return len(body) - len(body.lstrip()), len(body.rstrip())
-
-
-def _spans(body: bytes, start: int, end: int) -> dict[str, Span]:
-    """Return where each member of the object (or item of the array) at `body[start:end]` lies, in order.
-
-    msgspec walks over the values and tells their lengths; only keys, colons and spaces are read here, so the cost grows
-    with the number of members, not with their size.
-    """
-    text = memoryview(body)[start:end]
-    is_array = body[start : start + 1] == b"["
-    sizes: list[tuple[str, int]]
-    if is_array:
-        items = msgspec.json.decode(text, type=list[msgspec.Raw])
-        sizes = [(str(index), len(memoryview(raw))) for index, raw in enumerate(items)]
-    else:
-        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        sizes = [(key, len(memoryview(raw))) for key, raw in members.items()]
-    spans: dict[str, Span] = {}
-    position = start + 1
-    for key, size in sizes:
-        position = key_start = _after_space(body, position)
-        if not is_array:
-            token = _STRING.match(body, position)
-            if token is None or msgspec.json.decode(token[0]) != key:
-                raise _twice()
-            position = _after_space(body, _after_space(body, token.end()) + 1)
-        spans[key] = Span(key_start, position, position + size)
-        position = _after_space(body, position + size)
-        if body[position : position + 1] not in (b",", b"}", b"]"):
-            raise _twice()
-        position += 1
-    if sizes and position != end:
-        raise _twice()
-    return spans
-
-
-def _after_space(body: bytes, position: int) -> int:
-    found = _SPACE.match(body, position)
-    return found.end() if found else position
-
-
-def _twice() -> BadRequest:
-    # The decoder keeps the last of two equal keys, so what it reports and what is written differ.
-    return BadRequest("an object that has to be edited for this model has the same key twice")
 
 
 def _with_model_part(body: bytes, content_type: bytes, name: str) -> bytes:

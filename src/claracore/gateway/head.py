@@ -222,7 +222,8 @@ def check_incomplete(data: bytes, start: int) -> None:
 
 def without_empty_lines(data: bytes) -> bytes:
     """Return the bytes after any empty lines at their beginning (RFC 9112, section 2.2)."""
-    return data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr] - it matches the empty text too
+    found = _EMPTY_LINES.match(data)
+    return data[found.end() :] if found else data
 
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")

@@ -17,6 +17,7 @@ import msgspec
 
 from claracore.errors import BadRequest
 from claracore.gateway.multipart import Part, boundary_of, parts_of
+from claracore.gateway.spans import DuplicateKey, outermost, spans_of
 
 
 class Asked(NamedTuple):
@@ -137,7 +138,7 @@ def _asked_in_json(body: bytes) -> Asked:
         raise BadRequest("'model' is not valid UTF-8", param="model") from error
     except RecursionError as error:
         raise BadRequest("the JSON body is nested too deeply") from error
-    if body.count(b'"model"') > 1:
+    if body.count(b'"model"') > 1 or b"\\u006" in body:  # the latter: letters of the key may be escaped
         _refuse_duplicates(body)
     model = members.model
     return Asked(_missing() if model is None or model == "" else str(model), bytes(members.stream) == b"true")
@@ -154,25 +155,17 @@ def _invalid_json(body: bytes, text: str) -> BadRequest:
 
 def _refuse_duplicates(body: bytes) -> None:
     """Raise if `model` is a key of the outermost object twice; it may well be a key or a text further inside."""
-    if len(msgspec.json.decode(body, type=dict[str, msgspec.Raw])) == _count_members(body):
-        return
-    keys = [key for key, _ in _pairs(body)]
-    if keys.count("model") > 1:
-        raise _twice()
+    try:
+        spans_of(body, *outermost(body))
+    except DuplicateKey:
+        outer: list[tuple[str, object]] = []
 
+        def note(pairs: list[tuple[str, object]]) -> None:
+            outer[:] = pairs  # called for the outermost object last
 
-def _count_members(body: bytes) -> int:
-    return len(_pairs(body))
-
-
-def _pairs(body: bytes) -> list[tuple[str, object]]:
-    pairs: list[list[tuple[str, object]]] = []
-
-    def note(found: list[tuple[str, object]]) -> None:
-        pairs.append(found)
-
-    json.loads(body, object_pairs_hook=note)
-    return pairs[-1]
+        json.loads(body, object_pairs_hook=note)
+        if [key for key, _ in outer].count("model") > 1:
+            raise _twice() from None
 
 
 def _asked_in_multipart(body: bytes, content_type: bytes) -> Asked:

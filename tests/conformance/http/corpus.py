@@ -1,7 +1,7 @@
 """Conversations: what a client sends, and what the model server answers to each request that reaches it.
 
-What the gateway must say to both is in `expected.json`, one entry per conversation; `python -m tools` has no part in it:
-run `pytest tests/conformance/http --rewrite-expected` after a change and read the difference.
+What the gateway must say to both is in `expected.json`, one entry per conversation. After a change run
+`REWRITE_EXPECTED=1 pytest tests/conformance/http -k rewrite` and read the difference.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ GOOD = (
     Conversation(
         "multipart",
         post(
-            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\x00\xff\r\n--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n',
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\x00\xff\r\n--b\r\n'
+            b'Content-Disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n',
             b"Content-Type: multipart/form-data; boundary=b",
             path=b"/v1/audio/transcriptions",
         ),
@@ -116,7 +117,8 @@ GOOD = (
     Conversation(
         "multipart is rewritten in one part only",
         post(
-            b'--b\r\nContent-Disposition: form-data; name="model"\r\nX: y\r\n\r\nedited\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n\x00edited\xff\r\n--b--',
+            b'--b\r\nContent-Disposition: form-data; name="model"\r\nX: y\r\n\r\nedited\r\n--b\r\n'
+            b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n\x00edited\xff\r\n--b--',
             b'Content-Type: multipart/form-data; boundary="b"',
             path=b"/v1/audio/transcriptions",
         ),
@@ -201,7 +203,10 @@ ANSWERS = (
         "hop-by-hop lines of the answer",
         post(),
         (
-            b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, X-H\r\nX-H: 1\r\nX-K: 2\r\nContent-Length: 0\r\n\r\n",
+            (
+                b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, X-H\r\nX-H: 1\r\nX-K: 2\r\n"
+                b"Content-Length: 0\r\n\r\n"
+            ),
         ),
     ),
     Conversation(
@@ -262,7 +267,10 @@ ANSWERS = (
         "websocket",
         get(b"/upstream/m/ws", b"Connection: keep-alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: abc"),
         (
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: d\r\n\r\n\x81\x02hi",
+            (
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: d\r\n\r\n\x81\x02hi"
+            ),
         ),
     ),
     Conversation(

@@ -1,6 +1,7 @@
 """A gateway without sockets: bytes are handed to it in any pieces, and what it writes is kept.
 
-Everything happens in the call that hands the bytes in (pipelined requests and the application need a few turns of the loop).
+Everything happens in the call that hands the bytes in (pipelined requests and the application need a few turns of the
+loop).
 """
 
 from __future__ import annotations

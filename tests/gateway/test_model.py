@@ -1,0 +1,107 @@
+"""Finding the model in every kind of body."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claracore.errors import BadRequest
+from claracore.gateway.model import Asked, asked_early, asked_in_body, asked_in_query
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1)
+
+
+@given(st.dictionaries(st.text(), JSON), NAMES, st.booleans(), st.booleans())
+def test_any_json(more: dict[str, object], name: str, stream: bool, ascii_only: bool) -> None:  # noqa: FBT001 - given
+    body = {**more, "model": name, "stream": stream}
+    text = json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    assert asked_in_body(text, b"application/json") == Asked(name, stream)
+
+
+@given(st.dictionaries(st.text(), JSON), NAMES, st.integers(min_value=0))
+def test_early_is_never_wrong(more: dict[str, object], name: str, cut: int) -> None:
+    text = json.dumps({"a": 1, **more, "model": name, "z": 1}).encode()
+    early = asked_early(text[: cut % (len(text) + 1)], b"application/json")
+    assert early is None or early.model == name
+    whole = asked_early(text, b"application/json")
+    assert whole is not None
+    assert whole.model == name
+
+
+@pytest.mark.parametrize(
+    ("prefix", "asked"),
+    [
+        (b'{"model":"m","image":"AAAA', Asked("m", stream=False)),
+        (b'{"stream":true,"model":"m","image":"AAAA', Asked("m", stream=True)),
+        (b' {\n "messages" : [{"model":"x", "a":"]}\\""}] , "model" : "m" , "i', Asked("m", stream=False)),
+        (b'{"model":"m', None),
+        (b'{"model":"m"', None),
+        (b'{"messages":[{"content":"AAAA', None),
+        (b'{"model":5,"a":"AA', None),
+        (b'["model","m",', None),
+        (b"", None),
+    ],
+)
+def test_early(prefix: bytes, asked: Asked | None) -> None:
+    assert asked_early(prefix, b"application/json") == asked
+
+
+MULTIPART = (
+    b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n\x00\x01'
+)
+
+
+def test_early_in_multipart() -> None:
+    assert asked_early(MULTIPART, b"multipart/form-data; boundary=b") == Asked("m", stream=False)
+    assert asked_early(MULTIPART[:55], b"multipart/form-data; boundary=b") is None
+
+
+def test_multipart() -> None:
+    assert asked_in_body(MULTIPART + b"\r\n--b--", b'multipart/form-data; boundary="b"') == Asked("m", stream=False)
+    file_named_model = MULTIPART.replace(b'"model"', b'"model"; filename="x"')
+    with pytest.raises(BadRequest, match="required"):
+        asked_in_body(file_named_model, b"multipart/form-data; boundary=b")
+    with pytest.raises(BadRequest, match="more than once"):
+        asked_in_body(MULTIPART + b"\r\n" + MULTIPART, b"multipart/form-data; boundary=b")
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        (b"model=m", Asked("m", stream=False)),
+        (b"a=b&model=org%2Fm&stream=true", Asked("org/m", stream=True)),
+        (b"model=a+b", Asked("a b", stream=False)),
+    ],
+)
+def test_query(query: bytes, asked: Asked) -> None:
+    assert asked_in_query(query) == asked
+
+
+@pytest.mark.parametrize("query", [b"", b"model=", b"model=a&model=b", b"model=%ff"[:0] + b"models=a", b"\xff"])
+def test_bad_query(query: bytes) -> None:
+    with pytest.raises(BadRequest):
+        asked_in_query(query)
+
+
+@pytest.mark.parametrize("body", [b'{"model":7}', b'{"model": 7 }'])
+def test_a_number_counts_as_its_digits(body: bytes) -> None:
+    assert asked_in_body(body, b"") == Asked("7", stream=False)
+
+
+def test_an_escaped_second_model_is_found() -> None:
+    with pytest.raises(BadRequest, match="more than once"):
+        asked_in_body(b'{"model":"a","mod\\u0065l":"b"}', b"application/json")
+
+
+@pytest.mark.parametrize("stream", [b"1", b'"true"', b"null", b"false", b"[true]"])
+def test_only_true_is_a_stream(stream: bytes) -> None:
+    assert asked_in_body(b'{"model":"m","stream":' + stream + b"}", b"") == Asked("m", stream=False)
