@@ -27,7 +27,7 @@ def declared_ranges(config: Config, places: Mapping[str, Place]) -> tuple[tuple[
                 findings.append(_end_without_start(name, places))
             continue
         end = group.end_port or LAST_PORT
-        place = places.get(f"groups.{name}.startPort")
+        place = _place(name, "startPort", places)
         stretch = Range(name, group.start_port, end, members.get(name, ()), group.end_port is not None, place)
         if end < stretch.start:
             findings.append(_end_before_start(stretch, places))
@@ -78,7 +78,7 @@ def _overlaps(ranges: list[Range], places: Mapping[str, Place]) -> list[Finding]
                     f'the range {this} of group "{this.name}" runs into {_named(following)}, '
                     f"which begins at {following.start}",
                     path,
-                    places.get(path),
+                    _place(this.name, "endPort", places),
                     f"set endPort to {following.start - 1} or less, or begin {_named(following)} at {this.end + 1}",
                 )
             )
@@ -92,10 +92,19 @@ def _named(stretch: Range) -> str:
 def _end_before_start(stretch: Range, places: Mapping[str, Place]) -> Finding:
     path = f"groups.{stretch.name}.endPort"
     message = f"endPort {stretch.end} lies before startPort {stretch.start}"
-    return Finding("error", message, path, places.get(path), f"set endPort to {stretch.start} or more, or remove it")
+    place = _place(stretch.name, "endPort", places)
+    return Finding("error", message, path, place, f"set endPort to {stretch.start} or more, or remove it")
 
 
 def _end_without_start(name: str, places: Mapping[str, Place]) -> Finding:
     path = f"groups.{name}.endPort"
     message = f'group "{name}" has an endPort but no startPort, so it shares the common range'
-    return Finding("error", message, path, places.get(path), "add startPort to the group, or remove endPort")
+    return Finding(
+        "error", message, path, _place(name, "endPort", places), "add startPort to the group, or remove endPort"
+    )
+
+
+def _place(name: str, key: str, places: Mapping[str, Place]) -> Place | None:
+    """Return where a group's option stands: groups may be at the top or under routing."""
+    path = f"groups.{name}.{key}"
+    return places.get(path) or places.get(f"routing.router.settings.{path}")
