@@ -66,7 +66,7 @@ def needs_restart(old: ModelConfig, new: ModelConfig) -> bool:
 
 
 def _group_rules(config: Config, model_id: str) -> tuple[str, bool, bool, bool]:
-    """Return what the group means for the model; a range of ports is the port plan's business."""
+    """Return what the group means for the model; a range of ports is the port plan's business (`settings`)."""
     name = config.group_of(model_id)
     group = config.groups.get(name, GroupConfig())
     return name, group.swap, group.exclusive, group.persistent
@@ -74,4 +74,10 @@ def _group_rules(config: Config, model_id: str) -> tuple[str, bool, bool, bool]:
 
 def _settings(old: Config, new: Config) -> set[str]:
     names = Config.model_fields.keys() - {"models", "groups", "macros"}
-    return {name for name in names if getattr(old, name) != getattr(new, name)}
+    changed = {name for name in names if getattr(old, name) != getattr(new, name)}
+    return changed | {"groups"} if _without_members(old) != _without_members(new) else changed
+
+
+def _without_members(config: Config) -> dict[str, GroupConfig]:
+    """Return the groups' rules and ranges; who is in them is told model by model."""
+    return {name: group.model_copy(update={"members": ()}) for name, group in config.groups.items()}
