@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from claracore.api.context import Context
-from claracore.api.create import create_app
+from claracore.api.control import ControlPlane, proxy_log
 from claracore.config.changes import Changes
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
@@ -79,9 +78,12 @@ class App:
         engine = await asyncio.to_thread(_engine, prepared.config.engine)
         commands = Commands(engine, _flags)
         await asyncio.to_thread(commands.learn, prepared.config.models.values())
-        with contextlib.closing(
-            PortKeeper(prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
-        ) as keeper:
+        with (
+            proxy_log() as log,
+            contextlib.closing(
+                PortKeeper(prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
+            ) as keeper,
+        ):
             keeper.ledger.set_url(self.listen.url)
             for orphan in await asyncio.to_thread(keeper.ledger.sweep):
                 logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
@@ -95,9 +97,14 @@ class App:
                 commands=commands,
                 state_dir=options.state_dir,
             )
-            context = Context(self.supervisor, self.configuration, keeper, self.listen, cancel=self._cancel)
-            self.gateway = Gateway(prepared.config, supervisor=self.supervisor, app=create_app(context))
-            self.configuration.apply.append(self._apply(keeper, commands))
+            control = ControlPlane(
+                self.supervisor, self.configuration, keeper, listen=self.listen, state_dir=options.state_dir, log=log
+            )
+            self.gateway = Gateway(
+                prepared.config, supervisor=self.supervisor, app=control.app, observer=control.journal
+            )
+            control.attach(self.gateway)
+            self.configuration.apply += [self._apply(keeper, commands), control.applied]
             self._hold(keeper, commands)
             async with self._background():
                 serving = asyncio.create_task(
@@ -106,7 +113,9 @@ class App:
                 self._spawn(self.supervisor.preload(), "preload")
                 ready(self)
                 await self.stop.wait()
+                control.end_streams()
                 await asyncio.gather(self.supervisor.shut_down(GRACE_SECONDS), serving)
+            await control.close()
 
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
@@ -131,9 +140,6 @@ class App:
         models = self.configuration.now.config.models
         _tell(keeper.hold_all(lambda model_id: commands.can_share(models[model_id])))
         save_history(self.options.state_dir, self.options.sources.key, keeper.plan)
-
-    def _cancel(self, request: int) -> bool:
-        return self.gateway.cancel(request)
 
     @contextlib.asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from claracore.api.counts import Counts
+from claracore.api.hub import Hub
+from claracore.api.journal import Journal
 from claracore.config.model import Config
+from claracore.errors import ModelNotFound
+from claracore.gateway.exchange import Exchange
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
+from claracore.store.activity import Activity
+from claracore.store.logs import ProxyLog
 from claracore.supervisor.configuration import Configuration
 from claracore.supervisor.loop import Supervisor
 
 
-@dataclass(frozen=True, slots=True)
+class Stream(Protocol):
+    """An answer without an end of its own."""
+
+    def end(self) -> None:
+        """Send what has come, and then stop."""
+
+
+@dataclass(slots=True)
 class Context:
     """The running parts, as handlers see them."""
 
@@ -24,14 +40,40 @@ class Context:
     configuration: Configuration
     keeper: PortKeeper
     listen: Listen
-    cancel: Callable[[int], bool]
-    """Ends one request in flight."""
+    state_dir: Path
+    hub: Hub
+    journal: Journal
+    counts: Counts
+    activity: Activity
+    log: ProxyLog
+    in_flight: Callable[[], Mapping[int, Exchange]] = dict
+    """The requests that are with the supervisor or a model, by id."""
+    cancel: Callable[[int], bool] = lambda _: False
+    """Ends one request in flight; False when there is none."""
     started_at: float = field(default_factory=time.time)
+    streams: set[Stream] = field(default_factory=set)
+    """Answers that go on until they are told to end."""
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
         return self.configuration.now.config
+
+    def resolve(self, name: str) -> str:
+        """Return the id of the model with this id or alias. Raises ModelNotFound."""
+        model_id = self.config.resolve(name)
+        if model_id is None:
+            raise ModelNotFound(name, self.config.models)
+        return model_id
+
+    @contextmanager
+    def streaming(self, stream: Stream) -> Iterator[None]:
+        """Have a stream ended, for the length of a block, when ClaraCore stops."""
+        self.streams.add(stream)
+        try:
+            yield
+        finally:
+            self.streams.discard(stream)
 
 
 def _context(request: Request) -> Context:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,9 +11,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from claracore import __version__
-from claracore.api import models, ports, system
+from claracore.api import config, hardware, logs, models, ports, requests, stream, system
 from claracore.api.context import Context
-from claracore.errors import BadRequest, ClaraCoreError, NotFound
+from claracore.api.findings import finding_views
+from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound
 
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
@@ -21,7 +23,7 @@ def create_app(context: Context) -> FastAPI:
     """Return the ASGI application; every error it answers has the OpenAI envelope."""
     app = FastAPI(title="ClaraCore", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.context = context
-    for part in (models, ports, system):
+    for part in (models, requests, ports, config, hardware, logs, stream, system):
         app.include_router(part.router)
     app.add_exception_handler(ClaraCoreError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -32,7 +34,10 @@ def create_app(context: Context) -> FastAPI:
 def answer(error: ClaraCoreError) -> JSONResponse:
     """Return the response for an error."""
     headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
-    return JSONResponse(error.envelope(), error.status, headers)
+    body: dict[str, Any] = dict(error.envelope())
+    if isinstance(error, ConfigError):
+        body["error"] |= {"findings": [view.model_dump() for view in finding_views(error.findings)]}
+    return JSONResponse(body, error.status, headers)
 
 
 async def _known(_request: Request, error: Exception) -> JSONResponse:

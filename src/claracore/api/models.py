@@ -7,13 +7,55 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel
 
 from claracore.api.context import Context, Here
+from claracore.api.views import ModelView, Views, model_views, shown_command
 from claracore.config.model import ModelConfig
-from claracore.errors import ModelNotFound
 from claracore.types import ModelState
 
 router = APIRouter(tags=["models"])
+
+
+class ModelsView(BaseModel):
+    """Every model, by id."""
+
+    models: list[ModelView]
+
+
+class LoadedView(BaseModel):
+    """What came of loading a model; `seconds` is how long this call had to wait."""
+
+    model: str
+    state: ModelState
+    port: int | None
+    seconds: float
+
+
+class Pin(BaseModel):
+    """Whether a model is to stay loaded."""
+
+    pinned: bool
+
+
+@router.get("/api/models")
+async def models(here: Here) -> ModelsView:
+    """List every model with its state, the unlisted ones too."""
+    return ModelsView(models=model_views(here))
+
+
+@router.put("/api/models/pin/{name:path}")
+async def pin(here: Here, name: str, wish: Pin) -> ModelView:
+    """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
+    model_id = here.resolve(name)
+    here.supervisor.pin(model_id, pinned=wish.pinned)
+    return Views(here).model(model_id)
+
+
+@router.get("/api/models/{name:path}")
+async def model(here: Here, name: str) -> ModelView:
+    """Show one model."""
+    return Views(here).model(here.resolve(name))
 
 
 @router.get("/v1/models")
@@ -94,7 +136,7 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
             {
                 "model": model_id,
                 "state": slot.state.value,
-                "cmd": model.cmd,
+                "cmd": shown_command(model),
                 "proxy": f"http://{endpoint}" if endpoint else model.proxy,
                 "ttl": model.ttl_seconds,
                 "name": model.name,
@@ -109,19 +151,19 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
 
 
 @router.post("/api/models/load/{name:path}")
-async def load(here: Here, name: str) -> dict[str, Any]:
+async def load(here: Here, name: str) -> LoadedView:
     """Load a model; answers when it is ready."""
-    model_id = _resolved(here, name)
+    model_id = here.resolve(name)
     begun = time.monotonic()
     await here.supervisor.load(model_id)
     life = here.supervisor.life(model_id)
     endpoint = life.endpoint if life else None
-    return {
-        "model": model_id,
-        "state": here.supervisor.state(model_id).value,
-        "port": endpoint.port if endpoint else None,
-        "seconds": round(time.monotonic() - begun, 3),
-    }
+    return LoadedView(
+        model=model_id,
+        state=here.supervisor.state(model_id),
+        port=(endpoint.port or None) if endpoint else None,
+        seconds=round(time.monotonic() - begun, 3),
+    )
 
 
 @router.post("/api/models/unload")
@@ -141,12 +183,5 @@ async def unload_all_by_get(here: Here) -> PlainTextResponse:
 @router.post("/api/models/unload/{name:path}")
 async def unload(here: Here, name: str) -> Response:
     """Unload one model; answers when its server is gone."""
-    await here.supervisor.unload([_resolved(here, name)])
+    await here.supervisor.unload([here.resolve(name)])
     return PlainTextResponse("OK")
-
-
-def _resolved(here: Context, name: str) -> str:
-    model_id = here.config.resolve(name)
-    if model_id is None:
-        raise ModelNotFound(name, here.config.models)
-    return model_id

@@ -2,16 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
+from pydantic import BaseModel
 
-from claracore.api.context import Here
+from claracore.api.context import Context, Here
+from claracore.ports.report import ReportJson, report, role_of
+from claracore.sockets.observe import observe_running, why
+from claracore.types import ModelState
 
 router = APIRouter(tags=["ports"])
 
 
-@router.get("/api/ports")
-async def ports(here: Here) -> dict[str, Any]:
-    """List the ranges and every port in use."""
-    return {"web": {"port": here.listen.port}}
+class PortView(BaseModel):
+    """One port: its state, a sentence about who has it, and what else there is to know."""
+
+    port: int
+    state: str
+    sentence: str
+    reasons: list[str]
+
+
+class WebView(BaseModel):
+    """Where the web interface listens."""
+
+    hosts: list[str]
+    port: int
+    url: str
+    state: str
+    pid: int | None
+    holder: str
+
+
+class RangeView(BaseModel):
+    """One range; `end` is included."""
+
+    name: str
+    start: int
+    end: int
+    members: list[str]
+
+
+class PortRow(BaseModel):
+    """One port that is planned or in use."""
+
+    port: int
+    model: str | None
+    group: str | None
+    state: str
+    pid: int | None
+    holder: str
+    note: str
+
+
+class PortFinding(BaseModel):
+    """One finding about ports, with its place as `file:line:column` or null."""
+
+    severity: str
+    message: str
+    path: str
+    place: str | None
+    way_out: str
+
+
+class ReportView(BaseModel):
+    """Everything about ports (`ports.report.ReportJson`)."""
+
+    web: WebView
+    ranges: list[RangeView]
+    ports: list[PortRow]
+    findings: list[PortFinding]
+
+
+@router.get("/api/ports", response_model=ReportView)
+async def ports(here: Here) -> ReportJson:
+    """List the ranges, and every port that is planned or in use."""
+    seen = observe_running(here.keeper, _serving(here))
+    return report(here.keeper.plan, here.config, seen)
+
+
+@router.get("/api/ports/{port}")
+async def port(here: Here, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
+    """Say who has a port and why."""
+    ours = observe_running(here.keeper, _serving(here)).get(port)
+    if ours is not None and ours.holder:
+        seen, sentence = ours, f"port {port} is {ours.state.value}: {ours.holder}"
+    else:
+        instances = await asyncio.to_thread(here.keeper.ledger.others)
+        seen, sentence = await asyncio.to_thread(why, port, instances)
+    role = role_of(port, here.keeper.plan)
+    reasons = [reason for reason in (role, seen.note) if reason]
+    return PortView(port=port, state=seen.state.value, sentence=sentence, reasons=reasons)
+
+
+def _serving(here: Context) -> dict[str, int]:
+    """Return the pid of each model that is ready."""
+    pids = {}
+    for model_id, slot in here.supervisor.slots.items():
+        life = here.supervisor.life(model_id)
+        if slot.state is ModelState.READY and life is not None and life.child is not None:
+            pids[model_id] = life.child.pid
+    return pids

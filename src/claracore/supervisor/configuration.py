@@ -90,25 +90,32 @@ class Configuration:
         self.rejected: tuple[Finding, ...] = ()
         """What is wrong with the files as they are, when they could not be taken over."""
         self.apply: list[Callable[[Prepared, Changes], None]] = []
+        self.on_reload: Callable[[], None] = lambda: None
+        """Called after every reload that found something to say: taken over, or rejected."""
+        self.digest: str | None = None
+        """Names the text of the configuration file that was read last, whether it could be used or not."""
         self._listen = listen
-        self._environ = environ
+        self.environ = environ
         self._commands = commands
         self._state_dir = state_dir
         self._changing = asyncio.Lock()
 
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        loaded = load_many(sources, env=self._environ, strict=self.sources.strict)
+        loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
         prepared = prepare(loaded, self._listen, load_history(self._state_dir, self.sources.key))
         return prepared, compare(self.now.config, prepared.config)
 
     async def reload(self) -> Changes:
         """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed."""
         async with self._changing:
+            texts = files.read_sources(self.sources.file, self.sources.folder)
+            self.digest = files.digest(texts[0][1])
             try:
-                prepared, changes = self.check(files.read_sources(self.sources.file, self.sources.folder))
+                prepared, changes = self.check(texts)
             except ConfigError as error:
                 self.rejected = error.findings
+                self.on_reload()
                 raise
             self.rejected = ()
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
@@ -116,4 +123,5 @@ class Configuration:
             if not changes.nothing:
                 for apply in self.apply:
                     apply(prepared, changes)
+            self.on_reload()
             return changes

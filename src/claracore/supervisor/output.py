@@ -75,6 +75,7 @@ class Subscription:
         self._ring = ring
         self._lines: deque[str] = deque(history, maxlen=limit)
         self._arrived = asyncio.Event()
+        self._ended = False
         self.dropped = 0
 
     def push(self, line: str) -> None:
@@ -88,8 +89,15 @@ class Subscription:
         while True:
             while self._lines:
                 yield self._lines.popleft()
+            if self._ended:
+                return
             self._arrived.clear()
             await self._arrived.wait()
+
+    def end(self) -> None:
+        """Let the follower read what has come, and then stop."""
+        self._ended = True
+        self._arrived.set()
 
     def close(self) -> None:
         """Stop following."""

@@ -1,0 +1,231 @@
+"""What does the configuration say, what would another one change, and how does it take over?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Response
+from pydantic import BaseModel
+
+from claracore.api.context import Context, Here
+from claracore.api.findings import ChangesView, FindingView, changes_view, finding_views
+from claracore.config import edit
+from claracore.config.schema import json_schema
+from claracore.config.tree import Unreadable
+from claracore.errors import BadRequest, ConfigError, Conflict, ModelNotFound, NotFound
+from claracore.store import files
+from claracore.store.examine import examine
+
+router = APIRouter(prefix="/api/config", tags=["config"])
+
+IfMatch = Annotated[str | None, Header(description="The hash of the text that the change is based on; * for any.")]
+
+
+class ConfigView(BaseModel):
+    """The text of the configuration file, and what is to be said about it."""
+
+    yaml: str
+    hash: str
+    file: str
+    findings: list[FindingView]
+    rejected: list[FindingView]
+    """What is wrong with the file as it is now, when it could not be taken over."""
+
+
+class Text(BaseModel):
+    """A whole configuration."""
+
+    yaml: str
+
+
+class WrittenView(BaseModel):
+    """What came of writing the file."""
+
+    hash: str
+    backup: str | None
+    changes: ChangesView
+
+
+class CheckView(BaseModel):
+    """What would happen if a text were the configuration."""
+
+    ok: bool
+    findings: list[FindingView]
+    changes: ChangesView | None
+
+
+class ReloadView(BaseModel):
+    """What was taken over."""
+
+    changes: ChangesView
+
+
+class BackupView(BaseModel):
+    """One older text of the file."""
+
+    name: str
+    at: float
+    bytes: int
+
+
+class BackupsView(BaseModel):
+    """The older texts of the file, the newest first."""
+
+    backups: list[BackupView]
+
+
+@router.get("")
+async def config(here: Here, response: Response) -> ConfigView:
+    """Show the configuration file as it is on the disk."""
+    file = _file(here)
+    text = await asyncio.to_thread(files.read, file)
+    digest = files.digest(text)
+    response.headers["ETag"] = f'"{digest}"'
+    return ConfigView(
+        yaml=text,
+        hash=digest,
+        file=str(file),
+        findings=finding_views(here.configuration.now.findings),
+        rejected=finding_views(here.configuration.rejected),
+    )
+
+
+@router.put("")
+async def replace(here: Here, text: Text, if_match: IfMatch = None) -> WrittenView:
+    """Write a new configuration and take it over; one that cannot be used is not written."""
+    if if_match is None:
+        raise BadRequest("say in If-Match which text you replace: the hash of GET /api/config, or *")
+    return await _write(here, text.yaml, if_match)
+
+
+@router.post("/check")
+async def check(here: Here, text: Text) -> CheckView:
+    """Say what is wrong with a text, and what would change if it were the configuration."""
+    sources = await asyncio.to_thread(_sources, here, text.yaml)
+    configuration = here.configuration
+    examined = await asyncio.to_thread(
+        examine, sources, env=configuration.environ, listen=here.listen, strict=configuration.sources.strict
+    )
+    changes = None
+    if examined.usable:
+        _prepared, found = await asyncio.to_thread(configuration.check, sources)
+        changes = changes_view(found)
+    return CheckView(ok=examined.usable, findings=finding_views(examined.findings), changes=changes)
+
+
+@router.post("/reload")
+async def reload(here: Here) -> ReloadView:
+    """Take over what the file says now."""
+    return ReloadView(changes=changes_view(await here.configuration.reload()))
+
+
+@router.get("/schema")
+async def schema() -> dict[str, Any]:
+    """Return the JSON schema of the file."""
+    return json_schema()
+
+
+@router.get("/backups")
+async def backups(here: Here) -> BackupsView:
+    """List the older texts that were kept when the file was written."""
+    found = await asyncio.to_thread(_backups, _file(here))
+    return BackupsView(backups=found)
+
+
+@router.get("/backups/{name}")
+async def backup(here: Here, name: str) -> Text:
+    """Show an older text."""
+    for path in await asyncio.to_thread(files.backups, _file(here)):
+        if path.name == name:
+            return Text(yaml=await asyncio.to_thread(files.read, path))
+    raise NotFound(f"there is no backup {name!r}")
+
+
+@router.patch("/models/{name:path}")
+async def change_model(
+    here: Here, name: str, patch: Annotated[dict[str, Any], Body()], if_match: IfMatch = None
+) -> WrittenView:
+    """Change options of one model, as a JSON merge patch (null removes); comments and order of the file stay."""
+    model_id = here.config.resolve(name) or name
+    return await _edit(here, lambda text: edit.merge(text, ("models", model_id), patch), if_match)
+
+
+@router.delete("/models/{name:path}")
+async def delete_model(here: Here, name: str, if_match: IfMatch = None) -> WrittenView:
+    """Take a model out of the file, also where groups and preload name it."""
+    model_id = here.resolve(name)
+    return await _edit(here, lambda text: without_model(text, model_id), if_match)
+
+
+def without_model(text: str, model_id: str) -> str:
+    """Return the text without the model and its memberships. Raises ModelNotFound when the text does not have it."""
+    plain = edit.read_plain(text)
+    models = plain.get("models") or {}
+    if model_id not in models:
+        raise ModelNotFound(model_id, models)
+    text = edit.remove(text, ("models", model_id))
+    for name, group in (plain.get("groups") or {}).items():
+        members = group.get("members") if isinstance(group, dict) else None
+        if isinstance(members, list) and model_id in members:
+            text = edit.put(text, ("groups", name, "members"), [member for member in members if member != model_id])
+    path = ("hooks", "on_startup", "preload")
+    preload: Any = plain
+    for key in path:
+        preload = preload.get(key) if isinstance(preload, dict) else None
+    if isinstance(preload, list) and model_id in preload:
+        text = edit.put(text, path, [name for name in preload if name != model_id])
+    return text
+
+
+async def _edit(here: Context, change: Callable[[str], str], if_match: str | None) -> WrittenView:
+    text = await asyncio.to_thread(files.read, _file(here))
+    changed = await asyncio.to_thread(_changed, change, text)
+    return await _write(here, changed, if_match if if_match is not None else files.digest(text))
+
+
+def _changed(change: Callable[[str], str], text: str) -> str:
+    try:
+        return change(text)
+    except Unreadable as error:
+        raise ConfigError([error.finding]) from error
+
+
+async def _write(here: Context, text: str, if_match: str) -> WrittenView:
+    expected = if_match.removeprefix("W/").strip('"')
+    sources = await asyncio.to_thread(_sources, here, text)
+    await asyncio.to_thread(here.configuration.check, sources)
+    written = await asyncio.to_thread(
+        lambda: files.write(_file(here), text, expected=None if expected == "*" else expected)
+    )
+    changes = await here.configuration.reload()
+    backup = written.backup.name if written.backup is not None else None
+    return WrittenView(hash=written.digest, backup=backup, changes=changes_view(changes))
+
+
+def _file(here: Context) -> Path:
+    """Return the one file that can be edited."""
+    file = here.configuration.sources.file
+    if file is None:
+        folder = here.configuration.sources.folder
+        raise Conflict(f"the configuration is the folder {folder}: edit its files; only --config FILE is edited here")
+    return file
+
+
+def _sources(here: Context, text: str) -> list[tuple[str, str]]:
+    """Return the sources as they would be with another text in the file."""
+    file, folder = _file(here), here.configuration.sources.folder
+    inside = [(str(path), files.read(path)) for path in files.yaml_files(folder)] if folder is not None else []
+    return [(str(file), text), *inside]
+
+
+def _backups(file: Path) -> list[BackupView]:
+    found = []
+    for path in reversed(files.backups(file)):
+        stamp = path.name.rpartition(".backup.")[2]
+        at = datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC).timestamp()
+        found.append(BackupView(name=path.name, at=at, bytes=path.stat().st_size))
+    return found

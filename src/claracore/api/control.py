@@ -1,0 +1,136 @@
+"""How is the control plane put together, and how is it tied to the parts that it shows?"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from claracore.api.context import Context
+from claracore.api.counts import Counts
+from claracore.api.create import create_app
+from claracore.api.findings import finding_views
+from claracore.api.hub import Hub
+from claracore.api.journal import Journal, Swap
+from claracore.api.pulse import Pulse
+from claracore.config.changes import Changes
+from claracore.config.model import Config
+from claracore.gateway.server import Gateway
+from claracore.ports.listen import Listen
+from claracore.sockets.ports import PortKeeper
+from claracore.store.activity import Activity, Row, StoreUnusable
+from claracore.store.logs import ProxyLog
+from claracore.supervisor.configuration import Configuration, Prepared
+from claracore.supervisor.loop import Supervisor
+
+logger = logging.getLogger("claracore.api")
+
+
+class ControlPlane:
+    """Everything behind the paths that are not inference. `app` is the ASGI application, `journal` the observer."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        configuration: Configuration,
+        keeper: PortKeeper,
+        *,
+        listen: Listen,
+        state_dir: Path,
+        log: ProxyLog,
+    ) -> None:
+        counts = Counts()
+        activity = _open_activity(configuration, state_dir)
+        self.journal = Journal(supervisor, activity, counts)
+        self.context = Context(
+            supervisor=supervisor,
+            configuration=configuration,
+            keeper=keeper,
+            listen=listen,
+            state_dir=state_dir,
+            hub=Hub(),
+            journal=self.journal,
+            counts=counts,
+            activity=activity,
+            log=log,
+        )
+        self.pulse = Pulse(self.context)
+        self.app: FastAPI = create_app(self.context)
+        supervisor.listener = self.journal
+        supervisor.on_change = self.pulse.model_changed
+        configuration.on_reload = self._reloaded
+        self.journal.on_record = self.pulse.request_over
+        self.journal.on_row = self._row
+        self.journal.on_swap = self._swap
+        log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
+
+    def attach(self, gateway: Gateway) -> None:
+        """Show and steer the requests of a gateway."""
+        self.context.in_flight = lambda: gateway.in_flight
+        self.context.cancel = gateway.cancel
+
+    def end_streams(self) -> None:
+        """End the answers that would go on for ever."""
+        for stream in list(self.context.streams):
+            stream.end()
+
+    async def close(self) -> None:
+        """Stop watching, and write what is left."""
+        self.pulse.close()
+        await asyncio.to_thread(self.context.activity.close)
+
+    def applied(self, _prepared: Prepared, changes: Changes) -> None:
+        """Hear that another configuration is in force."""
+        self.pulse.models_changed()
+        for model_id in changes.soft | changes.restart:
+            self.pulse.model_changed(model_id)
+        self.context.hub.publish("ports", {}, key="")
+
+    def _reloaded(self) -> None:
+        now = self.context.configuration
+        data = {
+            "hash": now.digest,
+            "findings": [view.model_dump() for view in finding_views(now.now.findings)],
+            "rejected": [view.model_dump() for view in finding_views(now.rejected)],
+        }
+        self.context.hub.publish("config", data, key="")
+
+    def _row(self, row: Row) -> None:
+        self.context.hub.publish("activity", row)
+
+    def _swap(self, swap: Swap) -> None:
+        self.context.hub.publish("swap", swap, key=(swap.model, swap.at))
+
+
+@contextmanager
+def proxy_log() -> Iterator[ProxyLog]:
+    """Keep ClaraCore's own log for the length of a block."""
+    log = ProxyLog()
+    root = logging.getLogger("claracore")
+    root.addHandler(log)
+    try:
+        yield log
+    finally:
+        root.removeHandler(log)
+
+
+def _open_activity(configuration: Configuration, state_dir: Path) -> Activity:
+    """Open the file that the configuration names, or this configuration's own in the state directory."""
+    path = activity_path(configuration.now.config, configuration.sources.key, state_dir)
+    try:
+        return Activity(path)
+    except StoreUnusable as error:
+        logger.error("%s; it is kept in memory, for this run only", error)  # noqa: TRY400 - a user's disk, not a bug
+        return Activity(None)
+
+
+def activity_path(config: Config, key: str, state_dir: Path) -> Path:
+    """Return where activity is kept."""
+    if config.store.path:
+        return Path(config.store.path).expanduser()
+    return state_dir / "activity" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"

@@ -1,0 +1,100 @@
+"""What is counted for Prometheus since the start?
+
+Names are stable: dashboards depend on them. Gauges of the moment (states, queues, memory) are made in `api.metrics`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from claracore.gateway.contract import Record
+from claracore.scheduler.events import StopReason
+from claracore.store.activity import Row
+from claracore.store.measures import Counter, Family, Histogram
+
+_BETWEEN_TOKENS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
+
+
+class Counts:
+    """Everything that is counted."""
+
+    def __init__(self) -> None:
+        model = ("model",)
+        self._now = asyncio.get_running_loop().time
+        self.last_answer: dict[str, float] = {}
+        """When each model's last answer ended (event loop time)."""
+        self.requests = Counter(
+            "claracore_requests_total",
+            "Requests that are over, by HTTP status; 0: the client left.",
+            (*model, "status"),
+        )
+        self.refusals = Counter(
+            "claracore_refused_requests_total", "Inference requests without a known model, by status.", ("status",)
+        )
+        self.tokens = Counter("claracore_tokens_total", "Tokens, as the model servers count them.", (*model, "kind"))
+        self.first_token = Histogram(
+            "claracore_time_to_first_token_seconds", "From the request to the first byte of a streamed answer.", model
+        )
+        self.between_tokens = Histogram(
+            "claracore_inter_token_seconds", "Mean time between tokens of an answer.", model, _BETWEEN_TOKENS
+        )
+        self.duration = Histogram("claracore_request_duration_seconds", "From the request to its end.", model)
+        self.waiting = Histogram("claracore_queue_seconds", "Waiting for the model, without its loading.", model)
+        self.loads = Counter("claracore_loads_total", "Times a model became ready.", model)
+        self.swaps = Counter("claracore_swaps_total", "Loads for which another model had to go.", model)
+        self.load_seconds = Histogram("claracore_load_seconds", "From the start of a model's server to ready.", model)
+        self.stops = Counter("claracore_stops_total", "Stops of model servers, by reason.", (*model, "reason"))
+        self.failures = Counter("claracore_failures_total", "Model servers that ended unasked.", (*model, "while"))
+        self.families: tuple[Family, ...] = tuple(
+            its for its in vars(self).values() if isinstance(its, Counter | Histogram)
+        )
+
+    def refused(self, record: Record) -> None:
+        """Count a request whose model was never known."""
+        self.refusals.add(str(record.status))
+
+    def request(self, row: Row, first_byte_at: float | None, finished_at: float | None) -> None:
+        """Count a request that is over."""
+        model = row.model
+        self.last_answer[model] = self._now()
+        self.requests.add(model, str(row.status))
+        self.duration.observe(row.total_seconds, model)
+        if row.queue_seconds is not None:
+            self.waiting.observe(row.queue_seconds, model)
+        if row.first_token_seconds is not None:
+            self.first_token.observe(row.first_token_seconds, model)
+        for kind, count in (
+            ("prompt", row.prompt_tokens),
+            ("cached", row.cached_tokens),
+            ("completion", row.completion_tokens),
+        ):
+            if count:
+                self.tokens.add(model, kind, by=count)
+        between = _between_tokens(row, first_byte_at, finished_at)
+        if between is not None:
+            self.between_tokens.observe(between, model)
+
+    def loaded(self, model: str, seconds: float, swapped: bool) -> None:  # noqa: FBT001 - a fact, not a switch
+        """Count a load that succeeded."""
+        self.loads.add(model)
+        self.load_seconds.observe(seconds, model)
+        if swapped:
+            self.swaps.add(model)
+
+    def stopped(self, model: str, reason: StopReason) -> None:
+        """Count an ordered stop."""
+        self.stops.add(model, reason.value)
+
+    def failed(self, model: str, *, while_loading: bool) -> None:
+        """Count an end that nobody ordered."""
+        self.failures.add(model, "loading" if while_loading else "serving")
+
+
+def _between_tokens(row: Row, first_byte_at: float | None, finished_at: float | None) -> float | None:
+    if row.tokens_per_second:
+        return 1 / row.tokens_per_second
+    if not row.stream or not row.completion_tokens or row.completion_tokens < 2:
+        return None
+    if first_byte_at is None or finished_at is None:
+        return None
+    return (finished_at - first_byte_at) / (row.completion_tokens - 1)

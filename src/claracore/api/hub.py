@@ -1,0 +1,182 @@
+"""How does everybody who watches hear what happens, without anybody waiting for a slow one?
+
+Events are collected for a moment, encoded once, and put into a bounded queue per follower. A follower who is too slow,
+or who comes back too late, gets a `resync` with the topics it must fetch again: nothing is lost silently. Knows nothing
+about HTTP beyond the text of server-sent events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+
+TICK_SECONDS = 0.05
+"""Events of this long are sent together: one write per follower, and the newest of several about the same thing."""
+
+KEPT_EVENTS = 2_000
+KEPT_SECONDS = 60.0
+"""After the last follower has left, events are still kept this long for its return."""
+
+WAITING_BYTES = 512 * 1024
+PER_TICK = 50
+"""More events of one topic than this in one tick become a `resync` of that topic: nobody reads that fast."""
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; `frame` is its text as a server-sent event."""
+
+    id: int
+    topic: str
+    frame: bytes
+
+
+def frame(id_: int, type_: str, data: object) -> bytes:
+    """Return a server-sent event. JSON has no raw line ends, so one `data:` line is enough."""
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (id_, type_.encode(), _encode(data))
+
+
+class Follower:
+    """One client of the stream, with a bounded queue of its own."""
+
+    def __init__(self, hub: Hub, topics: frozenset[str] | None) -> None:
+        self._hub = hub
+        self.topics = topics
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+        self._lost = False
+        self.ended = False
+        """Whether there is nothing to wait for any more."""
+        self._arrived = asyncio.Event()
+
+    def wants(self, topic: str) -> bool:
+        """Whether this follower listens to a topic; `log` covers every `log:SOURCE`."""
+        return self.topics is None or topic in self.topics or topic.partition(":")[0] in self.topics
+
+    def push(self, event: Event) -> None:
+        """Queue an event; never waits. When the queue is full it is emptied, and a resync takes its place."""
+        if self._bytes + len(event.frame) > WAITING_BYTES:
+            self._frames.clear()
+            self._bytes = 0
+            self._lost = True
+        if not self._lost:
+            self._frames.append(event.frame)
+            self._bytes += len(event.frame)
+        self._arrived.set()
+
+    def lose(self) -> None:
+        """Have it told that it must fetch everything again."""
+        self._lost = True
+        self._arrived.set()
+
+    def end(self) -> None:
+        """Let it send what has come, and then stop."""
+        self.ended = True
+        self._arrived.set()
+
+    async def next(self, heartbeat_seconds: float) -> bytes:
+        """Return what has come since the last call, or a comment when nothing came for so long."""
+        try:
+            async with asyncio.timeout(heartbeat_seconds):
+                await self._arrived.wait()
+        except TimeoutError:
+            return b": still here\n\n"
+        self._arrived.clear()
+        out = b"".join(self._frames)
+        self._frames.clear()
+        self._bytes = 0
+        if self._lost:
+            self._lost = False
+            out += frame(self._hub.last_id, "resync", {"topics": []})
+        return out
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hub.leave(self)
+
+
+class Hub:
+    """Where events come in and followers listen."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        # Ids never repeat, also not after a new start: whoever comes back from before that is told to resync.
+        self.last_id = int(time.time() * 1000)
+        self.followers: set[Follower] = set()
+        self.on_interest: Callable[[], None] = lambda: None
+        """Called when followers come or go."""
+        self._kept: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._fresh: dict[object, tuple[str, str, object]] = {}
+        self._left_at = -KEPT_SECONDS
+        self._scheduled = False
+
+    def wants(self, topic: str) -> bool:
+        """Whether anybody listens to a topic now."""
+        return any(follower.wants(topic) for follower in self.followers)
+
+    def publish(self, type_: str, data: object, *, topic: str | None = None, key: object = None) -> None:
+        """Tell an event. Of several with one `key` in one tick only the newest is sent."""
+        if not self.followers and self._loop.time() - self._left_at > KEPT_SECONDS:
+            self.last_id += 1  # a gap, so that nobody resumes across it
+            self._kept.clear()
+            return
+        slot = (type_, key) if key is not None else object()
+        self._fresh.pop(slot, None)
+        self._fresh[slot] = (topic or type_, type_, data)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_later(TICK_SECONDS, self._flush)
+
+    def follow(self, topics: frozenset[str] | None, *, after: int | None = None) -> Follower:
+        """Listen; with `after` (a Last-Event-ID) to what came since too, or to a resync when that is gone."""
+        follower = Follower(self, topics)
+        if after is not None and after != self.last_id:
+            self._resume(follower, after)
+        self.followers.add(follower)
+        self.on_interest()
+        return follower
+
+    def leave(self, follower: Follower) -> None:
+        """Stop telling a follower."""
+        self.followers.discard(follower)
+        self._left_at = self._loop.time()
+        self.on_interest()
+
+    def _resume(self, follower: Follower, after: int) -> None:
+        if not self._kept or not self._kept[0].id <= after + 1 <= self.last_id:
+            follower.lose()
+            return
+        for event in self._kept:
+            if event.id > after and follower.wants(event.topic):
+                follower.push(event)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        fresh, self._fresh = self._fresh, {}
+        counts: Counter[str] = Counter()
+        for topic, type_, data in fresh.values():
+            counts[topic] += 1
+            if counts[topic] > PER_TICK and not topic.startswith("log:"):
+                continue
+            self._tell(topic, type_, data)
+        for topic, count in counts.items():
+            if count > PER_TICK and not topic.startswith("log:"):
+                self._tell(topic, "resync", {"topics": [topic]})
+
+    def _tell(self, topic: str, type_: str, data: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+        self.last_id += 1
+        event = Event(self.last_id, topic, frame(self.last_id, type_, data))
+        self._kept.append(event)
+        for follower in self.followers:
+            if follower.wants(topic):
+                follower.push(event)

@@ -1,0 +1,268 @@
+"""What happened: which requests ended how, which models were loaded and why, and how long did each part take?
+
+The gateway's observer and the supervisor's listener. Both call between chunks: everything here is quick, and what is
+slow (the disk) happens in `store.activity`'s own thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from claracore.api.counts import Counts
+from claracore.gateway.contract import Record
+from claracore.scheduler.events import StopReason
+from claracore.store.activity import Activity, Row
+from claracore.store.tokens import Tokens, tokens_of
+from claracore.supervisor.loop import Supervisor
+from claracore.types import ModelState
+
+KEPT_SWAPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SwapPhases:
+    """How long each part of a swap took, in seconds; together they are all of it, None is "not reached".
+
+    queued: until its turn came, other loads first; drain: answers of models in its way ended; stop: those models
+    ended; spawn: until the process ran; load: until it was ready; first_token: until its first answer began.
+    """
+
+    queued_seconds: float
+    drain_seconds: float
+    stop_seconds: float
+    spawn_seconds: float | None
+    load_seconds: float | None
+    first_token_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One load of a model, from the first request that asked for it."""
+
+    model: str
+    at: float
+    reason: str
+    evicted: tuple[str, ...]
+    phases: SwapPhases
+    total_seconds: float
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Loading:
+    """A load under way; times of the event loop's clock."""
+
+    wanted_at: float
+    started_at: float
+    reason: str
+    evicted: tuple[str, ...]
+    stop_ordered_at: float | None
+    in_the_way_were_busy: bool
+
+
+@dataclass(slots=True)
+class _Evicted:
+    model: str
+    ordered_at: float
+    was_busy: bool
+
+
+@dataclass(slots=True)
+class Last:
+    """What is remembered of a model beyond the life of its server."""
+
+    load_seconds: float | None = None
+    tokens_per_second: float | None = None
+
+
+class Journal:
+    """Hears of requests and models, and writes down what people will ask about."""
+
+    def __init__(self, supervisor: Supervisor, activity: Activity, counts: Counts) -> None:
+        self.swaps: deque[Swap] = deque(maxlen=KEPT_SWAPS)
+        self.last: dict[str, Last] = {}
+        self.on_row: Callable[[Row], None] = lambda _: None
+        self.on_swap: Callable[[Swap], None] = lambda _: None
+        self.on_record: Callable[[Record], None] = lambda _: None
+        """Hears of every request that is over, also of those that were refused before their model was known."""
+        self._supervisor = supervisor
+        self._activity = activity
+        self._counts = counts
+        self._now = asyncio.get_running_loop().time
+        self._evicted: list[_Evicted] = []
+        self._loading: dict[str, _Loading] = {}
+        self._stopping: set[str] = set()
+        self._unanswered: dict[str, Swap] = {}
+        """The swap of each model whose first answer has not begun."""
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    def finished(self, record: Record) -> None:
+        """Take the record of a request that is over (gateway.contract.Observer)."""
+        self.on_record(record)
+        if not record.model:
+            self._counts.refused(record)
+            return
+        row = self._row(record)
+        self._activity.add(row)
+        self._counts.request(row, record.first_byte_at, record.finished_at)
+        if row.tokens_per_second is not None:
+            self._remembered(row.model).tokens_per_second = row.tokens_per_second
+        if record.first_byte_at is not None:
+            self._first_answer(row.model, record.served_at, record.first_byte_at)
+        self.on_row(row)
+
+    def _row(self, record: Record) -> Row:
+        ended = record.finished_at if record.finished_at is not None else self._now()
+        tokens = tokens_of(record.usage, record.timings)
+        served = record.served_at
+        waited = None if served is None else served - record.arrived_at
+        load = self._load_part(record.model, waited) if record.waited_for_load else 0.0
+        first = record.first_byte_at if record.stream else None
+        return Row(
+            id=self._activity.next_id(),
+            at=time.time() - (self._now() - record.arrived_at),
+            model=record.model,
+            requested=record.requested,
+            path=record.path,
+            status=record.status,
+            stream=record.stream,
+            key=getattr(record, "key", "") or None,
+            client=record.client,
+            queue_seconds=None if waited is None else _rounded(waited - (load or 0.0)),
+            load_seconds=None if waited is None else _rounded(load),
+            first_token_seconds=None if first is None else _rounded(first - record.arrived_at),
+            total_seconds=round(ended - record.arrived_at, 6),
+            prompt_tokens=tokens.prompt,
+            cached_tokens=tokens.cached,
+            completion_tokens=tokens.completion,
+            prompt_per_second=tokens.prompt_per_second,
+            tokens_per_second=_speed(tokens, record, ended),
+            error=record.error or ("the client left" if record.client_left else None),
+            has_capture=False,
+            content_type=record.content_type,
+            draft_tokens=tokens.draft,
+            accepted_tokens=tokens.accepted,
+        )
+
+    def _load_part(self, model: str, waited: float | None) -> float | None:
+        """Return how much of the waiting was the loading of the model itself."""
+        took = self._remembered(model).load_seconds
+        return None if waited is None or took is None else min(waited, took)
+
+    def _remembered(self, model: str) -> Last:
+        return self.last.setdefault(model, Last())
+
+    # --- models -------------------------------------------------------------------------------------------------
+
+    def starting(self, model: str) -> None:
+        """Hear that a model's server is being started."""
+        now = self._now()
+        mine, self._evicted = self._evicted, []
+        slot = self._supervisor.slots[model]
+        asked = bool(slot.waiting)
+        self._loading[model] = _Loading(
+            wanted_at=now if slot.oldest_wait is None else slot.oldest_wait,
+            started_at=now,
+            reason="it was asked for" if asked else "its configuration changed",
+            evicted=tuple(it.model for it in mine),
+            stop_ordered_at=max((it.ordered_at for it in mine), default=None),
+            in_the_way_were_busy=any(it.was_busy for it in mine),
+        )
+
+    def stopping(self, model: str, reason: StopReason) -> None:
+        """Hear that a model's server is being stopped."""
+        now = self._now()
+        self._stopping.add(model)
+        self._loading.pop(model, None)
+        self._counts.stopped(model, reason)
+        if reason in (StopReason.EVICTED, StopReason.UNWANTED):
+            waits = (slot.oldest_wait for slot in self._supervisor.slots.values() if slot.state is not ModelState.READY)
+            since = min((wait for wait in waits if wait is not None), default=now)
+            was_busy = self._counts.last_answer.get(model, 0.0) > since
+            self._evicted.append(_Evicted(model, now, was_busy))
+
+    def ready(self, model: str) -> None:
+        """Hear that a model is ready."""
+        loading = self._loading.pop(model, None)
+        if loading is None:
+            return
+        now = self._now()
+        swap = self._swap(model, loading, now, None)
+        self._remembered(model).load_seconds = now - loading.started_at
+        self._counts.loaded(model, now - loading.started_at, bool(loading.evicted))
+        self.swaps.append(swap)
+        self._unanswered[model] = swap
+        self.on_swap(swap)
+
+    def ended(self, model: str) -> None:
+        """Hear that a model's server is gone."""
+        self._unanswered.pop(model, None)
+        loading = self._loading.pop(model, None)
+        if model in self._stopping:
+            self._stopping.discard(model)
+            return
+        self._counts.failed(model, while_loading=loading is not None)
+        if loading is not None:
+            failure = self._supervisor.failure(model)
+            swap = self._swap(model, loading, self._now(), failure.message if failure else "its server ended")
+            self.swaps.append(swap)
+            self.on_swap(swap)
+
+    def _swap(self, model: str, loading: _Loading, now: float, error: str | None) -> Swap:
+        life = self._supervisor.life(model)
+        # The phases of a life are of time.monotonic(); what matters is how long ago that was.
+        ago = time.monotonic() - life.phases.spawned_at if life and life.phases.spawned_at else None
+        spawned_at = None if ago is None else max(loading.started_at, now - ago)
+        stop_ordered_at = loading.started_at if loading.stop_ordered_at is None else loading.stop_ordered_at
+        before = max(0.0, stop_ordered_at - loading.wanted_at)
+        drained = before if loading.in_the_way_were_busy else 0.0
+        return Swap(
+            model=model,
+            at=time.time() - (now - loading.wanted_at),
+            reason=loading.reason,
+            evicted=loading.evicted,
+            phases=SwapPhases(
+                queued_seconds=round(before - drained, 6),
+                drain_seconds=round(drained, 6),
+                stop_seconds=round(max(0.0, loading.started_at - stop_ordered_at), 6),
+                spawn_seconds=None if spawned_at is None else round(spawned_at - loading.started_at, 6),
+                load_seconds=None if spawned_at is None or error else round(now - spawned_at, 6),
+            ),
+            total_seconds=round(now - loading.wanted_at, 6),
+            error=error,
+        )
+
+    def _first_answer(self, model: str, served_at: float | None, first_byte_at: float) -> None:
+        """Complete the swap of a model with the time that its first answer took to begin."""
+        swap = self._unanswered.pop(model, None)
+        if swap is None or served_at is None:
+            return
+        took = round(first_byte_at - served_at, 6)
+        complete = replace(
+            swap,
+            phases=replace(swap.phases, first_token_seconds=took),
+            total_seconds=round(swap.total_seconds + took, 6),
+        )
+        for position, kept in enumerate(self.swaps):
+            if kept is swap:
+                self.swaps[position] = complete
+        self.on_swap(complete)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else max(0.0, round(seconds, 6))
+
+
+def _speed(tokens: Tokens, record: Record, ended: float) -> float | None:
+    """Return tokens per second: the model server's word, or what we saw of a stream."""
+    if tokens.per_second is not None:
+        return tokens.per_second
+    begun = record.first_byte_at if record.stream else record.served_at
+    if tokens.completion is None or begun is None or ended - begun < 1e-3:
+        return None
+    return round(tokens.completion / (ended - begun), 3)

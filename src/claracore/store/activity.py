@@ -1,0 +1,301 @@
+"""Which requests were there, how did they go, and how long did each part take?
+
+Rows go to a SQLite file (WAL) through one writer thread that takes what has come in a moment at once: whoever adds a
+row never waits, and a kill -9 loses at most the last half second. The number and the age of rows are bounded. Readers
+have connections of their own; call them from a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Final, Protocol
+
+from claracore.errors import ClaraCoreError
+
+logger = logging.getLogger("claracore.activity")
+
+BATCH_SECONDS = 0.25
+PRUNE_EVERY_ROWS = 1_000
+LONGEST_TEXT = 2_000
+BUSY_SECONDS = 5.0
+
+
+class StoreUnusable(ClaraCoreError):
+    """The activity file cannot be opened, read or written; the message names it and the reason."""
+
+    code = "store_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One inference request that is over. `at` is when it came, in unix seconds; None is "not known"."""
+
+    id: int
+    at: float
+    model: str
+    requested: str
+    path: str
+    status: int
+    stream: bool
+    key: str | None
+    client: str
+    queue_seconds: float | None
+    load_seconds: float | None
+    first_token_seconds: float | None
+    total_seconds: float
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    prompt_per_second: float | None
+    tokens_per_second: float | None
+    error: str | None
+    has_capture: bool
+    content_type: str
+    draft_tokens: int | None = None
+    accepted_tokens: int | None = None
+
+
+COLUMNS: Final = tuple(field.name for field in fields(Row))
+BOOLEANS: Final = frozenset({"stream", "has_capture"})
+_TYPES: Final = {"int": "INTEGER", "float": "REAL", "str": "TEXT", "bool": "INTEGER"}
+
+
+def _schema() -> str:
+    """Return the table as SQL, made from the fields of `Row`."""
+    columns = []
+    for field in fields(Row):
+        kind, _, optional = str(field.type).partition(" | ")
+        key = " PRIMARY KEY" if field.name == "id" else "" if optional else " NOT NULL"
+        columns.append(f"{field.name} {_TYPES[kind]}{key}")
+    return (
+        f"CREATE TABLE IF NOT EXISTS activity ({', '.join(columns)});"
+        "CREATE INDEX IF NOT EXISTS activity_at ON activity (at);"
+        "CREATE INDEX IF NOT EXISTS activity_model ON activity (model, at);"
+    )
+
+
+SCHEMA: Final = _schema()
+_INSERT: Final = f"INSERT OR REPLACE INTO activity ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own fields
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept."""
+
+    rows: int = 100_000
+    days: float = 30.0
+
+
+class Adder(Protocol):
+    """Adds a condition."""
+
+    def __call__(self, sql: str, *its: object) -> None:
+        """Add it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows to return; None (or an empty tuple) means all. Times are unix seconds."""
+
+    models: tuple[str, ...] = ()
+    status: str | None = None
+    """`200`, `4xx`, `error` (400 and more, or cut off) or `ok`."""
+    text: str | None = None
+    """Contained in model, path, client, key or error."""
+    start: float | None = None
+    end: float | None = None
+    min_id: int | None = None
+    max_id: int | None = None
+    sort: str = "id"
+    descending: bool = True
+
+    def where(self) -> tuple[str, list[object]]:
+        """Return the condition as SQL and its values."""
+        parts: list[str] = []
+        values: list[object] = []
+
+        def add(sql: str, *its: object) -> None:
+            parts.append(sql)
+            values.extend(its)
+
+        if self.models:
+            add(f"model IN ({', '.join('?' * len(self.models))})", *self.models)
+        if self.status is not None:
+            _add_status(self.status, add)
+        if self.text:
+            escaped = self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            names = ("model", "requested", "path", "client", "key", "error")
+            add("(" + " OR ".join(f"{name} LIKE ? ESCAPE '\\'" for name in names) + ")", *[f"%{escaped}%"] * len(names))
+        for sql, value in (
+            ("at >= ?", self.start),
+            ("at < ?", self.end),
+            ("id >= ?", self.min_id),
+            ("id <= ?", self.max_id),
+        ):
+            if value is not None:
+                add(sql, value)
+        return (" WHERE " + " AND ".join(parts) if parts else ""), values
+
+
+def _add_status(status: str, add: Adder) -> None:
+    if status == "error":
+        add("(status >= 400 OR status = 0 OR error IS NOT NULL)")
+    elif status == "ok":
+        add("(status BETWEEN 1 AND 399 AND error IS NULL)")
+    elif len(status) == 3 and status[0].isdigit() and status[1:] == "xx":
+        add("status BETWEEN ? AND ?", int(status[0]) * 100, int(status[0]) * 100 + 99)
+    else:
+        add("status = ?", int(status) if status.isascii() and status.isdigit() and len(status) < 9 else -1)
+
+
+class Activity:
+    """The rows of one configuration. `path` None keeps them in memory, for this run only."""
+
+    def __init__(self, path: Path | None, bounds: Bounds | None = None) -> None:
+        """Open or make the file. Raises StoreUnusable."""
+        self.path = path
+        self.bounds = bounds or Bounds()
+        self._name = str(path) if path is not None else f"file:activity-{id(self)}?mode=memory&cache=shared"
+        self._rows: queue.SimpleQueue[Row | threading.Event | None] = queue.SimpleQueue()
+        self._since_pruned = 0
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            # Held open: a database in memory lives as long as a connection to it.
+            self._keeper = self._connect()
+            self._keeper.executescript(SCHEMA)
+            self._add_missing_columns()
+            newest = self._keeper.execute("SELECT max(id) FROM activity").fetchone()[0]
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnusable(f"activity cannot be kept in {path}: {error}") from error
+        self._next_id = (newest or 0) + 1
+        self._writer = threading.Thread(target=self._write, name="activity writer", daemon=True)
+        self._writer.start()
+
+    def next_id(self) -> int:
+        """Return the id for a new row; from one thread only."""
+        self._next_id += 1
+        return self._next_id - 1
+
+    def add(self, row: Row) -> None:
+        """Keep a row, some time in the next quarter of a second."""
+        self._rows.put(row)
+
+    def flush(self) -> None:
+        """Return when every row that was added before is in the file; blocking."""
+        done = threading.Event()
+        self._rows.put(done)
+        done.wait(BUSY_SECONDS)
+
+    def close(self) -> None:
+        """Write what is left and close; blocking."""
+        self._rows.put(None)
+        self._writer.join()
+        self._keeper.close()
+
+    def rows(self, wanted: Wanted, *, limit: int, offset: int = 0) -> tuple[list[Row], int]:
+        """Return the wanted rows of one page, and how many there are in all. Blocking. Raises StoreUnusable."""
+        where, values = wanted.where()
+        order = wanted.sort if wanted.sort in COLUMNS else "id"
+        direction = "DESC" if wanted.descending else "ASC"
+        columns = ", ".join(COLUMNS)
+        query = f"SELECT {columns} FROM activity{where} ORDER BY {order} {direction}, id {direction} LIMIT ? OFFSET ?"  # noqa: S608 - names of our own fields, values are bound
+        with self.reading() as connection:
+            total = connection.execute(f"SELECT count(*) FROM activity{where}", values).fetchone()[0]  # noqa: S608 - as above
+            found = connection.execute(query, [*values, limit, offset]).fetchall()
+        return [_row(values) for values in found], int(total)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for a block of queries. Raises StoreUnusable for what SQLite raises in it."""
+        try:
+            with closing(self._connect()) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise StoreUnusable(f"activity cannot be read from {self.path or 'memory'}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._name, uri=self.path is None, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
+        )
+        if self.path is not None:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # In WAL mode NORMAL is safe against the death of a process; only a power cut may lose the last commits.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        else:
+            connection.execute("PRAGMA read_uncommitted = 1")
+        return connection
+
+    def _add_missing_columns(self) -> None:
+        """Bring a file of an older version up to date: columns are only ever added, and may be unknown."""
+        present = {row[1] for row in self._keeper.execute("PRAGMA table_info(activity)")}
+        for field in fields(Row):
+            if field.name not in present:
+                kind = _TYPES[str(field.type).partition(" | ")[0]]
+                self._keeper.execute(f"ALTER TABLE activity ADD COLUMN {field.name} {kind}")
+
+    def _write(self) -> None:
+        """Run the writer thread: wait for a row, gather what comes shortly after it, write all in one transaction."""
+        with closing(self._connect()) as connection:
+            while True:
+                batch, waiting, ending = self._gather()
+                if batch:
+                    self._write_batch(connection, batch)
+                for event in waiting:
+                    event.set()
+                if ending:
+                    return
+
+    def _gather(self) -> tuple[list[Row], list[threading.Event], bool]:
+        rows: list[Row] = []
+        item = self._rows.get()
+        until = time.monotonic() + BATCH_SECONDS
+        while True:
+            match item:
+                case Row():
+                    rows.append(item)
+                case threading.Event():
+                    return rows, [item], False
+                case None:
+                    return rows, [], True
+            try:
+                item = self._rows.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return rows, [], False
+
+    def _write_batch(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_INSERT, map(astuple, rows))
+            connection.execute("COMMIT")
+            self._since_pruned += len(rows)
+            if self._since_pruned >= PRUNE_EVERY_ROWS:
+                self._since_pruned = 0
+                self._prune(connection)
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            logger.error("%d rows of activity could not be written to %s: %s", len(rows), self.path, error)  # noqa: TRY400 - a full disk is no bug
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        oldest = time.time() - self.bounds.days * 86_400
+        connection.execute("DELETE FROM activity WHERE at < ?", (oldest,))
+        connection.execute(
+            "DELETE FROM activity WHERE id <= (SELECT id FROM activity ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (self.bounds.rows,),
+        )
+
+
+def _row(values: Sequence[object]) -> Row:
+    named = dict(zip(COLUMNS, values, strict=True))
+    for name in BOOLEANS:
+        named[name] = bool(named[name])
+    return Row(**named)  # type: ignore[arg-type] # the types are those of the columns, which are made from the fields

@@ -1,0 +1,142 @@
+"""How are counts and distributions kept, and how are they written for Prometheus?
+
+Plain numbers in plain dictionaries; nothing here knows what is counted. Exposition format: version 0.0.4
+(https://prometheus.io/docs/instrumenting/exposition_formats/).
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+Labels = tuple[str, ...]
+"""Values of the labels, in the order of the family's label names."""
+
+SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+MOST_SERIES = 2_000
+"""Per family. What would exceed it is counted under the labels `other`: clients must not be able to fill our memory."""
+
+
+class Counter:
+    """Numbers that only grow, one for each combination of labels."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = tuple(labels)
+        self.values: dict[Labels, float] = {}
+
+    def add(self, *labels: str, by: float = 1.0) -> None:
+        """Count."""
+        if labels not in self.values and len(self.values) >= MOST_SERIES:
+            labels = ("other",) * len(labels)
+        self.values[labels] = self.values.get(labels, 0.0) + by
+
+    def lines(self) -> Iterator[str]:
+        """Return the samples."""
+        for labels, value in self.values.items():
+            yield sample(self.name, zip(self.labels, labels, strict=True), value)
+
+
+class Histogram:
+    """Distributions over fixed bounds, one for each combination of labels."""
+
+    kind = "histogram"
+
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str] = (), bounds: Sequence[float] = SECONDS
+    ) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = tuple(labels)
+        self.bounds = tuple(bounds)
+        self._counts: dict[Labels, list[int]] = {}
+        self._sums: dict[Labels, float] = {}
+
+    def observe(self, value: float, *labels: str) -> None:
+        """Count a value."""
+        if labels not in self._counts and len(self._counts) >= MOST_SERIES:
+            labels = ("other",) * len(labels)
+        counts = self._counts.setdefault(labels, [0] * (len(self.bounds) + 1))
+        counts[bisect.bisect_left(self.bounds, value)] += 1
+        self._sums[labels] = self._sums.get(labels, 0.0) + value
+
+    def lines(self) -> Iterator[str]:
+        """Return the samples: cumulative buckets, sum and count."""
+        for labels, counts in self._counts.items():
+            named = list(zip(self.labels, labels, strict=True))
+            total = 0
+            for bound, count in zip((*self.bounds, float("inf")), counts, strict=True):
+                total += count
+                yield sample(f"{self.name}_bucket", [*named, ("le", number(bound))], total)
+            yield sample(f"{self.name}_sum", named, self._sums[labels])
+            yield sample(f"{self.name}_count", named, total)
+
+
+class Gauge:
+    """Numbers of this moment, given as they are asked for."""
+
+    kind = "gauge"
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str], values: Mapping[Labels, float]) -> None:
+        self.name = name
+        self.help = help_text
+        self.labels = tuple(labels)
+        self.values = values
+
+    def lines(self) -> Iterator[str]:
+        """Return the samples."""
+        for labels, value in self.values.items():
+            yield sample(self.name, zip(self.labels, labels, strict=True), value)
+
+
+Family = Counter | Histogram | Gauge
+
+
+def exposition(families: Iterable[Family]) -> str:
+    """Return the text that Prometheus reads."""
+    out: list[str] = []
+    for family in families:
+        out += [f"# HELP {family.name} {_escaped_help(family.help)}", f"# TYPE {family.name} {family.kind}"]
+        out += family.lines()
+    return "\n".join(out) + "\n"
+
+
+def sample(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
+    """Return one line."""
+    inside = ",".join(f'{key}="{escaped(text)}"' for key, text in labels)
+    return f"{name}{{{inside}}} {number(value)}" if inside else f"{name} {number(value)}"
+
+
+def number(value: float) -> str:
+    """Return a number as Prometheus writes it."""
+    if value == float("inf"):
+        return "+Inf"
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def escaped(text: str) -> str:
+    """Return a label value with its special characters escaped."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _escaped_help(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n")
+
+
+_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?(\s+\S+(?:\s+-?\d+)?)\s*")
+
+
+def relabelled(text: str, model: str) -> Iterator[str]:
+    """Return the samples and types of another exposition under the label `model`; what is no sample is left out."""
+    for line in text.splitlines():
+        if line.startswith(("# TYPE ", "# HELP ")):
+            yield line
+        elif (found := _SAMPLE.fullmatch(line)) is not None:
+            name, labels, rest = found.groups()
+            inside = f'model="{escaped(model)}"' + (f",{labels}" if labels else "")
+            yield f"{name}{{{inside}}}{rest.rstrip()}"

@@ -1,0 +1,55 @@
+"""How much memory does a model's server use, with everything it has started?
+
+Linux: /proc, a few files per process (about 0.1 ms); elsewhere psutil, which looks at every process of the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+def memory_bytes(pid: int) -> int | None:
+    """Return the resident memory of a process and its descendants; None when there is no such process."""
+    if not Path("/proc/self/statm").exists():
+        return _portable(pid)
+    own = _resident(pid)
+    if own is None:
+        return None
+    total, todo, seen = own, _children(pid), {pid}
+    while todo:
+        child = todo.pop()
+        if child not in seen:
+            seen.add(child)
+            total += _resident(child) or 0
+            todo += _children(child)
+    return total
+
+
+def _resident(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        pass  # it has just ended, or the kernel lacks CONFIG_PROC_CHILDREN
+    return found
+
+
+def _portable(pid: int) -> int | None:
+    try:
+        process = psutil.Process(pid)
+        return sum(it.memory_info().rss for it in [process, *process.children(recursive=True)])
+    except psutil.Error:
+        return None
