@@ -8,7 +8,6 @@ own with an equal share of the context; a layer with a sliding window keeps only
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -19,18 +18,11 @@ T = TypeVar("T")
 
 CELL_STEP = 256
 
-CACHE_TYPES: dict[str, Fraction] = {
-    "f32": Fraction(4),
-    "f16": Fraction(2),
-    "bf16": Fraction(2),
-    "q8_0": Fraction(34, 32),
-    "q5_1": Fraction(24, 32),
-    "q5_0": Fraction(22, 32),
-    "q4_1": Fraction(20, 32),
-    "q4_0": Fraction(18, 32),
-    "iq4_nl": Fraction(18, 32),
-}
-"""Bytes per element: ggml's block size over the 32 elements of a block (ggml-common.h)."""
+BLOCK = 32
+CACHE_TYPES = {
+    "f32": 128, "f16": 64, "bf16": 64, "q8_0": 34, "q5_1": 24, "q5_0": 22, "q4_1": 20, "q4_0": 18, "iq4_nl": 18
+}  # fmt: skip
+"""Bytes per block of 32 elements (ggml-common.h)."""
 
 
 def rounded(tokens: int) -> int:
@@ -70,7 +62,7 @@ def cache_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
             continue
         count = size.streams * (size.sliding if at(facts.sliding, layer, default=False) else size.full)
         k_elements, v_elements = cache_elements(facts, layer)
-        sizes.append(int(count * (k_elements * k_type + v_elements * v_type)))
+        sizes.append(count * (k_elements * k_type + v_elements * v_type) // BLOCK)
     return tuple(sizes)
 
 

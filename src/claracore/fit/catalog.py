@@ -104,7 +104,7 @@ def choose(
     for small in (helpers + lights, helpers, []):
         kept, left = _beside(small, room, placed)
         large = [candidate for candidate in (*others, *helpers, *lights) if candidate.id not in kept]
-        beside = {candidate.id: placed(candidate, left) for candidate in large}
+        beside = {candidate.id: placed(candidate, left) if kept else alone[candidate.id] for candidate in large}
         if not kept or all(_as_good(beside[item.id], alone[item.id]) for item in large):
             break
     chosen = [Chosen(item, kept[item.id], SMALL) for item in candidates if item.id in kept]

@@ -110,7 +110,7 @@ class _Merge:
     def branch(self, key: str) -> Branch:
         """Return a mapping at the top; an empty one when it is not there."""
         node = self.blocks.root.entries[key][1] if key in self.blocks.root.entries else None
-        return node if isinstance(node, Branch) else Branch(self.blocks.root.place)
+        return node if isinstance(node, Branch) else Branch(self.blocks.root.file)
 
     def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str) -> None:
         """Refresh one mapping if it has a record."""
