@@ -17,23 +17,23 @@ from urllib.parse import urlsplit
 
 import typer
 
-from claracore.config.load import load
 from claracore.config.model import Config
-from claracore.errors import BadRequest, ConfigError
+from claracore.errors import ClaraCoreError, ConfigError
 from claracore.ports.listen import Listen, parse_listen
 from claracore.ports.ranges import PortPlan
-from claracore.ports.report import PortState, ReportJson, report, role_of
-from claracore.ports.tenants import WELL_KNOWN
+from claracore.ports.report import PortState, ReportJson, report
 from claracore.sockets.front import identify
 from claracore.sockets.history import default_state_dir, load_history
-from claracore.sockets.host import ephemeral_range, plan_here, reserved_ephemeral_ports
+from claracore.sockets.host import plan_here
 from claracore.sockets.ledger import default_folder, living_instances
-from claracore.sockets.observe import observe, why
+from claracore.sockets.observe import observe, reasons, why
+from claracore.supervisor.configuration import Sources
 
 ANSWER_SECONDS = 5.0
 AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
+FolderOption = Annotated[Path | None, typer.Option("--config-dir", help="Folder whose *.yaml files are merged in.")]
 ListenOption = Annotated[str, typer.Option("--listen", help="Where the web interface listens, as for `serve`.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, the shape of GET /api/ports.")]
 
@@ -44,6 +44,7 @@ ports_app = typer.Typer(help="Show which port belongs to what, and why.", invoke
 def show_ports(
     context: typer.Context,
     config: ConfigOption = Path("config.yaml"),
+    config_dir: FolderOption = None,
     listen: ListenOption = "5800",
     as_json: JsonOption = False,
 ) -> None:
@@ -51,8 +52,8 @@ def show_ports(
     if context.invoked_subcommand is not None:
         return
     try:
-        found = current_report(config, parse_listen(listen))
-    except (BadRequest, ConfigError, OSError) as error:
+        found = current_report(sources_of(config, config_dir), parse_listen(listen))
+    except ClaraCoreError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
@@ -64,34 +65,43 @@ def show_ports(
 def why_port(
     port: Annotated[int, typer.Argument(help="The port to explain.", min=1, max=65535)],
     config: ConfigOption = Path("config.yaml"),
+    config_dir: FolderOption = None,
     listen: ListenOption = "5800",
 ) -> None:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
     seen, sentence = why(port, living_instances(default_folder(default_state_dir())))
-    typer.echo("\n  ".join([sentence, *reasons(port, config, listen)]))
+    plan = None
+    with suppress(ClaraCoreError):
+        plan = planned(sources_of(config, config_dir), parse_listen(listen))[1]
+    typer.echo("\n  ".join([sentence, *reasons(port, plan)]))
     if seen.state not in AVAILABLE:
         raise typer.Exit(1)
 
 
-def current_report(config_path: Path, listen: Listen) -> ReportJson:
+def sources_of(config: Path, config_dir: Path | None) -> Sources:
+    """Return what is to be read, as `serve` does."""
+    return Sources(config if config.exists() or config_dir is None else None, config_dir, strict=False)
+
+
+def current_report(sources: Sources, listen: Listen) -> ReportJson:
     """Return the report of the running server on `listen`, or the plan and the kernel's view when there is none.
 
-    Raises ConfigError or OSError for a configuration that cannot be read.
+    Raises ConfigError or FileUnusable for a configuration that cannot be read.
     """
     if listen.port and identify(urlsplit(listen.url).hostname or listen.host, listen.port) is not None:
         answer = fetch(listen)
         if answer is not None:
             return answer
-    config, made = planned(config_path, listen)
+    config, made = planned(sources, listen)
     return report(made, config, observe(made, default_folder(default_state_dir())))
 
 
-def planned(config_path: Path, listen: Listen) -> tuple[Config, PortPlan]:
-    """Return the configuration and its plan on this host, as the next start would make it."""
-    loaded = load(config_path.read_text(encoding="utf-8"), file=str(config_path), env=os.environ)
+def planned(sources: Sources, listen: Listen) -> tuple[Config, PortPlan]:
+    """Return the configuration and its plan on this host, as the next start would make it; the plan may have errors."""
+    loaded = sources.read(os.environ)
     if loaded.config is None:
-        raise ConfigError(loaded.findings)
-    history = load_history(default_state_dir(), str(config_path.resolve()))
+        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
+    history = load_history(default_state_dir(), sources.key)
     return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history)
 
 
@@ -113,19 +123,6 @@ def fetch(listen: Listen) -> ReportJson | None:
         if answer.status == 200 and isinstance(body, dict) and body.keys() >= ReportJson.__required_keys__:
             return cast("ReportJson", body)
     return None
-
-
-def reasons(port: int, config_path: Path, listen: str) -> list[str]:
-    """Return what else there is to know about a port: the plan's wish, the kernel's range, who is at home there."""
-    found = []
-    with suppress(ConfigError, BadRequest, OSError):
-        found.append(role_of(port, planned(config_path, parse_listen(listen))[1]))
-    kernel = ephemeral_range()
-    if port in kernel and port not in reserved_ephemeral_ports():
-        found.append(f"it lies in {kernel.start}-{kernel.stop - 1}, where the kernel takes ports for connections")
-    if port in WELL_KNOWN:
-        found.append(f"{WELL_KNOWN[port]} is at home there")
-    return [reason for reason in found if reason]
 
 
 def as_text(found: ReportJson) -> str:

@@ -14,9 +14,11 @@ from pathlib import Path
 from claracore.config.model import Config
 from claracore.ports.listen import Listen
 from claracore.ports.ranges import PortPlan
-from claracore.ports.report import Observation, PortState, ReportJson, report
+from claracore.ports.report import Observation, PortState, ReportJson, report, role_of
+from claracore.ports.tenants import WELL_KNOWN
 from claracore.sockets.bound import Stage
 from claracore.sockets.hold import ANY
+from claracore.sockets.host import ephemeral_range, reserved_ephemeral_ports
 from claracore.sockets.kernel import sockets_on
 from claracore.sockets.ledger import Instance, living_instances
 from claracore.sockets.owner import owner_of
@@ -101,3 +103,14 @@ def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str
             return seen, f"port {port} is free but for {seen.note} (TIME_WAIT); ClaraCore takes it all the same"
         case _:
             return seen, f"port {port} is taken by {seen.holder}"
+
+
+def reasons(port: int, plan: PortPlan | None) -> list[str]:
+    """Return what else there is to know about a port: the plan's wish, the kernel's range, who is at home there."""
+    found = [role_of(port, plan)] if plan is not None else []
+    kernel = ephemeral_range()
+    if port in kernel and port not in reserved_ephemeral_ports():
+        found.append(f"it lies in {kernel.start}-{kernel.stop - 1}, where the kernel takes ports for connections")
+    if port in WELL_KNOWN:
+        found.append(f"{WELL_KNOWN[port]} is at home there")
+    return [reason for reason in found if reason]
