@@ -20,10 +20,14 @@ from claracore.config.changes import Changes
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
 from claracore.gateway.server import Gateway, serve
+from claracore.library.cache import ReadingCache
+from claracore.library.scan import scan
+from claracore.library.watch import watch
 from claracore.ports.listen import Listen
 from claracore.sockets.front import open_listeners, opened
 from claracore.sockets.history import default_state_dir, load_history, save_history
 from claracore.sockets.ports import PortKeeper
+from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.configuration import Configuration, Prepared, Sources, prepare
 from claracore.supervisor.life import Surroundings
@@ -38,12 +42,23 @@ GRACE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """Folders whose models are kept in a configuration file while we run."""
+
+    folders: tuple[Path, ...]
+    config: Path
+    setup: SetupOptions
+    cache: ReadingCache
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a person may choose when starting the server."""
 
     sources: Sources
     listen: Listen = field(default_factory=Listen)
     watch_config: bool = True
+    following: Following | None = None
     hold_ports: bool = True
     state_dir: Path = field(default_factory=default_state_dir)
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -150,6 +165,8 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
         if self.options.watch_config and self.options.sources.watched:
             self._spawn(self._watch(ConfigWatch(self.options.sources.watched)), "watch")
+        if self.options.following is not None:
+            self._spawn(self._follow(self.options.following), "follow the models folders")
         try:
             yield
         finally:
@@ -158,6 +175,25 @@ class App:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+    async def _follow(self, following: Following) -> None:
+        """Write models that appear in the folders into the configuration, and mark those that vanish."""
+        folders, cache = following.folders, following.cache
+        library = await asyncio.to_thread(scan, folders, cache=cache, missing_ok=True)
+        async for change in watch(folders, library=library, cache=cache, stop=self.stop):
+            for kind, models in (("new", change.appeared), ("changed", change.changed), ("gone", change.vanished)):
+                if models:
+                    logger.info("%s in the models folder: %s", kind, ", ".join(model.id for model in models))
+            try:
+                engine = await asyncio.to_thread(find_engine, self.configuration.now.config.engine)
+                report = await asyncio.to_thread(
+                    write_setup, folders, following.config, following.setup, engine=engine, cache=cache
+                )
+            except ClaraCoreError as error:
+                logger.error("the models folder changed, but %s stays as it is: %s", following.config, error)  # noqa: TRY400
+            else:
+                if report.written:
+                    await self.reload()
 
     async def _watch(self, watch: ConfigWatch) -> None:
         async for _ in watch.changes(self.stop):

@@ -10,7 +10,10 @@ from typing import Annotated
 import typer
 
 from claracore import __version__
+from claracore.cli.config import config_app
+from claracore.cli.ports import ports_app
 from claracore.cli.serve import ServeWishes, serve
+from claracore.cli.setup import fit, hardware, setup
 from claracore.errors import ClaraCoreError
 from claracore.store.setup import SetupOptions
 
@@ -33,6 +36,12 @@ app = typer.Typer(
 )
 
 
+app.add_typer(config_app, name="config")
+app.add_typer(ports_app, name="ports")
+for verb in (setup, fit, hardware):
+    app.command()(verb)
+
+
 @app.callback()
 def serve_command(
     context: typer.Context,
@@ -45,6 +54,7 @@ def serve_command(
         str, typer.Option(help="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.")
     ] = "5800",
     watch_config: Annotated[bool, typer.Option(help="Take over changes of the configuration while running.")] = True,
+    watch_models: Annotated[bool, typer.Option(help="Serve models that appear in the folders while running.")] = True,
     backend: Annotated[
         str | None, typer.Option(help="cuda, rocm, vulkan, metal or cpu, instead of what is found.")
     ] = None,
@@ -81,6 +91,7 @@ def serve_command(
             config_dir=config_dir,
             listen=listen,
             watch_config=watch_config,
+            watch_models=watch_models,
             hold_ports=hold_ports,
             strict=strict,
             log_level=log_level,

@@ -6,17 +6,20 @@ import asyncio
 import json
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.logging import RichHandler
 
 from claracore import __version__
-from claracore.app import App, Options
+from claracore.app import App, Following, Options
+from claracore.cli.setup import progress, tell
 from claracore.engines.find import find_engine
 from claracore.errors import BadRequest
+from claracore.library.cache import ReadingCache
 from claracore.ports.listen import parse_listen
+from claracore.sockets.history import default_state_dir
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.configuration import Sources
 
@@ -32,6 +35,7 @@ class ServeWishes:
     config_dir: Path | None
     listen: str
     watch_config: bool
+    watch_models: bool
     hold_ports: bool
     strict: bool
     log_level: str | None
@@ -42,28 +46,35 @@ def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     set_up_logging(wishes.log_level or "info")
     listen = parse_listen(wishes.listen)
-    if not wishes.config.exists():
-        _first_setup(wishes)
+    following = _set_up(wishes, listen.port) if wishes.folders else None
+    if following is None and wishes.config_dir is None and not wishes.config.exists():
+        raise BadRequest(
+            f"there is no {wishes.config}: point me at your models with --models-folder DIR, "
+            "or at a configuration with --config FILE"
+        )
     file = wishes.config if wishes.config.exists() or wishes.config_dir is None else None
     options = Options(
         Sources(file, wishes.config_dir, wishes.strict),
         listen,
         watch_config=wishes.watch_config,
+        following=following if wishes.watch_models else None,
         hold_ports=wishes.hold_ports,
     )
     _run(options, wishes)
 
 
-def _first_setup(wishes: ServeWishes) -> None:
-    if not wishes.folders:
-        if wishes.config_dir is not None:
-            return
-        raise BadRequest(
-            f"there is no {wishes.config}: point me at your models with --models-folder DIR, "
-            "or at a configuration with --config FILE"
+def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
+    """Write the models of the folders into the configuration and say what came of it."""
+    setup = replace(wishes.setup, listen_port=listen_port)
+    following = Following(wishes.folders, wishes.config, setup, ReadingCache(default_state_dir() / "library.cache"))
+    engine = find_engine(None)
+    with progress(quiet=not sys.stderr.isatty()) as on_progress:
+        report = write_setup(
+            wishes.folders, wishes.config, setup, engine=engine, cache=following.cache, on_progress=on_progress
         )
-    report = write_setup(wishes.folders, wishes.config, wishes.setup, engine=find_engine(None))
-    print(f"wrote {report.path}")
+    if report.changed or report.left_out:
+        tell(report, Console(), listen=wishes.listen)
+    return following
 
 
 def _run(options: Options, wishes: ServeWishes) -> None:

@@ -62,7 +62,7 @@ def setup(
         backend=backend, vram_gb=vram, ram_gb=ram, context=ctx, parallel=parallel, jinja=jinja,
         auto_draft=auto_draft, realtime=realtime, listen_port=parse_listen(listen).port,
     )  # fmt: skip
-    with _progress(quiet=as_json) as on_progress:
+    with progress(quiet=as_json) as on_progress:
         report = write_setup(
             folders, config, options, engine=find_engine(None), dry_run=dry_run, on_progress=on_progress
         )
@@ -212,7 +212,7 @@ def _engine() -> Engine | None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[OnProgress | None]:
+def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
     """Show a bar on a terminal while headers are read."""
     if quiet or not sys.stderr.isatty():
         yield None
