@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from claracore.config.changes import compare
 from claracore.config.load import load
 from claracore.config.model import Config
+from config.corpus_files import VALID
 
 BASE = """\
 macros: {ctx: 1024, port: "--port ${PORT}"}
@@ -66,3 +69,12 @@ def test_some_settings_act_only_after_a_new_start() -> None:
     changes = compare(config(BASE), config(BASE + "logToStdout: none\nlogLevel: debug\n"))
     assert changes.settings == {"log_to_stdout", "log_level"}
     assert changes.needs_new_start == {"log_to_stdout"}
+
+
+def test_nothing_changes_exactly_if_both_mean_the_same() -> None:
+    configs = [loaded.config for loaded in (case.load() for case in VALID) if loaded.config is not None]
+    for old, new in itertools.product(configs, repeat=2):
+        changes = compare(old, new)
+        assert changes.nothing == (old == new)
+        told = [changes.added, changes.removed, changes.restart, changes.soft, changes.kept]
+        assert sum(map(len, told)) == len(old.models.keys() | new.models.keys())

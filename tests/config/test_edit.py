@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import difflib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claracore.config.edit import EditRefused, merge, put, read_plain, remove
+from claracore.config.load import load
+from config.corpus_files import VALID, Case
 
 TEXT = """\
 # my models
@@ -144,3 +148,28 @@ def test_lines_that_an_edit_is_not_about_stay(key: str, value: object) -> None:
     assert [line for line in changed.split("\n") if line in kept]
     for line in kept:
         assert line in changed.split("\n")
+
+
+def test_a_second_document_is_in_the_way() -> None:
+    with pytest.raises(EditRefused, match="second document"):
+        put("a: 1\n---\nb: 2\n", ("a",), 2)
+
+
+def test_an_anchor_may_be_defined_twice() -> None:
+    text = "a: &x 1\nb: *x\nc: &x 2\nd: *x\ne: 5 # five\n"
+    assert read_plain(put(text, ("e",), 6)) == {"a": 1, "b": 1, "c": 2, "d": 2, "e": 6}
+
+
+@pytest.mark.parametrize("case", [case for case in VALID if str(case) != "two-documents"], ids=str)
+def test_an_edit_of_one_model_changes_that_model_only(case: Case) -> None:
+    before = case.load().config
+    assert before is not None
+    for model_id, model in before.models.items():
+        text = put(case.text, ("models", model_id, "ttl"), 77)
+        after = load(text, env=case.env).config
+        assert after is not None
+        expected = {**before.models, model_id: model.model_copy(update={"ttl_seconds": 77.0})}
+        assert after.models == expected
+        assert after.model_copy(update={"models": before.models}) == before
+        changed = [line for line in difflib.ndiff(case.text.split("\n"), text.split("\n")) if line.startswith("- ")]
+        assert len(changed) <= 1, "an edit replaces one line at most"

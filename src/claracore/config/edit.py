@@ -96,7 +96,10 @@ def _changed(
                 return result
         except (_NoSimpleWay, Unreadable, YAMLError, TypeError, AttributeError, KeyError):
             continue
-    raise EditRefused(f"{dotted(path)} cannot be changed by program: aliases or merge keys share it; edit it by hand")
+    raise EditRefused(
+        f"{dotted(path)} cannot be changed by program: an alias, a merge key or a second document is in the way;"
+        " edit it by hand"
+    )
 
 
 def _at(data: Any, path: Keys) -> Any:  # noqa: ANN401 - plain data
@@ -282,7 +285,9 @@ def _dumped(data: Any) -> str:  # noqa: ANN401 - plain data
 
 
 def _round_trip(text: str, change: Callable[[Any], None]) -> str:
-    data = _yaml().load(mask(text))
+    yaml = _yaml()
+    yaml.composer.warn_double_anchors = False
+    data = yaml.load(mask(text))
     change(data)
     return unmask(_dumped(data), text)
 

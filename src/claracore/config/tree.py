@@ -129,8 +129,14 @@ def unmask(text: str, original: str) -> str:
 
 
 def compose(text: str) -> Any:  # noqa: ANN401 - PyYAML's nodes have no types
-    """Return PyYAML's nodes of a text that `parse` accepts, for those who need to know where values end."""
-    return yaml.compose(mask(text), Loader=_LOADER)
+    """Return PyYAML's nodes of a text that `parse` accepts, for those who need to know where values end.
+
+    Raises Unreadable for what only `parse` accepts: a second document, an anchor that is defined twice.
+    """
+    try:
+        return yaml.compose(mask(text), Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        raise Unreadable(*_told(error, "")) from error
 
 
 def _events(text: str) -> Iterator[Any]:
