@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from io import BytesIO
 from typing import Any
@@ -164,6 +165,21 @@ RICH = build(
     },
     [TensorSpec("token_embd.weight", (256, 8), "Q4_K"), TensorSpec("blk.0.attn_q.weight", (256, 4), "Q6_K")],
 )
+
+
+def test_many_keys_cannot_fill_the_memory() -> None:
+    image = build({f"key{number}": "x" * (1 << 20) for number in range(17)})
+    with pytest.raises(GGUFError, match="larger than"):
+        parse(image.header)
+
+
+def test_many_arrays_cannot_take_for_ever() -> None:
+    """Nine arrays of a million empty strings each: every one alone would be believed."""
+    head = struct.pack("<IIQ", ValueType.ARRAY, ValueType.STRING, 1 << 20)
+    million = Raw(head + bytes(8 << 20))
+    assert parse(build({"key1": million}).header).metadata.keys() == {"key1"}
+    with pytest.raises(GGUFError, match="claims"):
+        parse(build({f"key{number}": million for number in range(9)}).header)
 
 
 @given(st.data())

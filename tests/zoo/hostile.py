@@ -104,6 +104,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "ends|skipped",
     ),
     "arrays nested 64 deep": (keys(raw_key("a", DEEP)), "nested"),
+    "arrays of very many arrays": (
+        keys(raw_key("a", array(ValueType.ARRAY, (1 << 17) + 1) + bytes(12 * (1 << 17)))),
+        "claims",
+    ),
     "alignment 0": (table(row("a", 1, 32), general__alignment=0), "power of two"),
     "alignment 3": (table(row("a", 1, 32), general__alignment=3), "power of two"),
     "alignment 2^31": (table(row("a", 1, 32), general__alignment=1 << 31), "power of two"),

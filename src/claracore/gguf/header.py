@@ -30,12 +30,16 @@ MAX_KEYS: Final = 1 << 16
 MAX_KEY: Final = 1 << 16
 MAX_TEXT: Final = 1 << 21
 """Longer strings are not decoded but remembered by position, like long arrays."""
-MAX_TENSORS: Final = 1 << 18
+MAX_TENSORS: Final = 1 << 16
 MAX_TENSOR_NAME: Final = 1 << 10
 MAX_DIMENSIONS: Final = 4
 MAX_TENSOR_ROW: Final = 8 + MAX_TENSOR_NAME + 4 + 8 * MAX_DIMENSIONS + 4 + 8
 MAX_STRINGS: Final = 1 << 23
-"""Elements of one array of strings (or arrays); the largest vocabularies have 2^18."""
+"""Elements of all arrays of strings together; the largest vocabularies have 2^18, and as many merges."""
+ARRAY_WEIGHT: Final = 64
+"""A nested array takes so many times longer to skip than a string."""
+MAX_KEPT: Final = 1 << 24
+"""Bytes of all strings and small arrays that are decoded."""
 MAX_NESTING: Final = 4
 MAX_ELEMENTS: Final = 1 << 62
 VALUES_KEPT: Final = 1024
@@ -140,6 +144,8 @@ class _HeaderReader(Window):
         super().__init__(stream, size)
         self.seen = seen
         self.byte_order: Literal["little", "big"] = "little"
+        self.walked = 0
+        self.kept = 0
         self.structs = _structs("<")
         self.u32 = self.structs[ValueType.UINT32].unpack_from
         self.u64 = self.structs[ValueType.UINT64].unpack_from
@@ -219,6 +225,7 @@ class _HeaderReader(Window):
             offset = self.position
             self.skip(length)
             return Array(ValueType.UINT8, length, offset, length)
+        self._keep(length)
         return self.take(length).decode(errors="replace")
 
     def _array(self, key: str, *, followed: bool, depth: int = 0) -> Array:
@@ -231,7 +238,8 @@ class _HeaderReader(Window):
             kept = values if len(values) == len(texts) else None
             return Array(element, count, offset, self.position - offset, kept)
         if element in {ValueType.STRING, ValueType.ARRAY}:
-            if count > MAX_STRINGS or count * 8 > self.size - offset:
+            self.walked += count if element is ValueType.STRING else count * ARRAY_WEIGHT
+            if self.walked > MAX_STRINGS or count * 8 > self.size - offset:
                 raise GGUFError(f"array {key!r} claims {count} elements at byte {offset}")
             if element is ValueType.STRING:
                 self._skip_known_strings(key, count, followed=followed)
@@ -243,8 +251,15 @@ class _HeaderReader(Window):
         if count > VALUES_KEPT:
             self.skip(size)
             return Array(element, count, offset, size)
+        self._keep(size)
         raw = self.take(size)
         return Array(element, count, offset, size, tuple(value for (value,) in packed.iter_unpack(raw)))
+
+    def _keep(self, size: int) -> None:
+        """Count what will stay in memory, so that many keys cannot fill it either."""
+        self.kept += size
+        if self.kept > MAX_KEPT:
+            raise GGUFError(f"the metadata is larger than {MAX_KEPT} bytes, without its long arrays")
 
     def _skip_arrays(self, key: str, count: int, depth: int) -> None:
         if depth >= MAX_NESTING:
