@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from claracore.config.edit import EditRefused, put, read_plain, remove
 from claracore.config.load import Loaded, load
+from claracore.config.migrate import migrate
 from claracore.config.model import Config, ModelConfig
 from claracore.config.show import as_yaml, rows
+from claracore.config.tree import Unreadable
 from claracore.config.typed import shapes
 from config.corpus_files import INVALID, VALID
 
@@ -41,11 +46,24 @@ def test_any_punctuation(text: str) -> None:
     survives(text)
 
 
-@given(st.sampled_from(TEXTS), st.integers(0, 4000), st.integers(0, 12), st.text("{}[]:,-&*!|>'\"$ \n#0a", max_size=6))
-@settings(max_examples=400, deadline=None)
-def test_a_file_with_a_wound(text: str, at: int, length: int, instead: str) -> None:
+def wounded(text: str, at: int, length: int, instead: str) -> str:
     at %= len(text) + 1
-    survives(text[:at] + instead + text[at + length :])
+    return text[:at] + instead + text[at + length :]
+
+
+WOUNDED = st.builds(
+    wounded,
+    st.sampled_from(TEXTS),
+    st.integers(0, 4000),
+    st.integers(0, 12),
+    st.text("{}[]:,-&*!|>'\"$ \n#0a", max_size=6),
+)
+
+
+@given(WOUNDED)
+@settings(max_examples=400, deadline=None)
+def test_a_file_with_a_wound(text: str) -> None:
+    survives(text)
 
 
 SCALARS = st.one_of(
@@ -144,3 +162,16 @@ def test_any_value_for_any_option_of_a_model(value: object, key: str) -> None:
 )
 def test_texts_that_are_meant_badly(text: str) -> None:
     survives(text)
+
+
+PATHS = st.sampled_from([("startPort",), ("models", "a"), ("models", "m", "ttl"), ("groups", "g", "members")])
+
+
+@given(WOUNDED, PATHS, st.sampled_from([5, "a\nb", ["a"], {"x": None}]))
+@settings(max_examples=200, deadline=None)
+def test_an_edit_of_a_wounded_file_succeeds_or_is_refused(text: str, path: tuple[str, ...], value: object) -> None:
+    migrate(text, listen_port=5800)
+    with contextlib.suppress(EditRefused, Unreadable):
+        read_plain(put(text, path, value))
+    with contextlib.suppress(EditRefused, Unreadable):
+        read_plain(remove(text, path))
