@@ -84,6 +84,16 @@ def test_the_same_file_twice_is_one_model(tmp_path: Path) -> None:
     assert reasons(library) == dict.fromkeys(["b-7b.gguf", "c-7b.gguf"], f"the same file as {first}")
 
 
+def test_a_link_does_not_take_a_model_from_its_own_path(tmp_path: Path) -> None:
+    """Else adding a link would change the path, and with it the configuration, of a model that was there before."""
+    real = model(tmp_path / "z" / "m-7b.gguf")
+    (tmp_path / "a").symlink_to(tmp_path / "z")
+    (tmp_path / "b-7b.gguf").symlink_to(real)
+    library = scan([tmp_path])
+    assert [found.path for found in library.models] == [real]
+    assert reasons(library) == {"b-7b.gguf": f"the same file as {real}"}
+
+
 @pytest.fixture
 def as_nobody() -> Iterator[None]:
     """Root may read everything; the tests of refusals run as somebody else."""

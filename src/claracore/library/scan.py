@@ -21,7 +21,7 @@ from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel, Projector
 from claracore.library.projectors import Speaker, pair
 from claracore.library.read import read
-from claracore.library.walk import Candidate, walk
+from claracore.library.walk import Candidate, Found, walk
 
 Progress = Callable[[int, int, Path], None]
 """Called with (number of models looked at, number of all, path of this one)."""
@@ -55,13 +55,13 @@ def scan(
     left_out = [*found.left_out]
     models: list[_Known] = []
     projectors: list[Projector] = []
-    first_path: dict[tuple[int, int], str] = {}
+    first_path = _first_paths(found)
     for candidate, (facts, problem) in zip(found.candidates, readings, strict=True):
         path = candidate.paths[0]
-        identity = (candidate.stamps[0].device, candidate.stamps[0].inode)
+        identity = candidate.stamps[0].identity
         if facts is None or problem is not None:
             left_out.append(LeftOut(Path(path), problem or "cannot be read"))
-        elif first_path.setdefault(identity, path) != path:
+        elif first_path[identity] != path:
             left_out.append(LeftOut(Path(path), f"the same file as {first_path[identity]}"))
         elif facts.kind is Kind.MMPROJ:
             projectors.append(Projector(Path(path), facts))
@@ -73,6 +73,16 @@ def scan(
     cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
     cache.save()
     return library
+
+
+def _first_paths(found: Found) -> dict[tuple[int, int], str]:
+    """Return for each file on disk the path under which it is served: a real one before a link, then the first."""
+    paths: dict[tuple[int, int], str] = {}
+    for candidate in sorted(
+        found.candidates, key=lambda candidate: (candidate.paths[0] in found.links, candidate.paths)
+    ):
+        paths.setdefault(candidate.stamps[0].identity, candidate.paths[0])
+    return paths
 
 
 def _read_all(

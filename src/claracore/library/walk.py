@@ -42,6 +42,11 @@ class Stamp:
     device: int
     inode: int
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What two names of one file have in common."""
+        return self.device, self.inode
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -60,6 +65,8 @@ class Found:
 
     candidates: list[Candidate] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    links: set[str] = field(default_factory=set)
+    """Files that are symbolic links: of two names of one file the real one is preferred."""
 
 
 def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> Found:
@@ -70,6 +77,7 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> Found:
     found = Found()
     files: dict[str, Stamp] = {}
     entered: set[tuple[int, int]] = set()
+    tops: list[tuple[str, os.stat_result]] = []
     for folder in folders:
         path = os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - one string per file: hot
         try:
@@ -80,9 +88,12 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> Found:
             found.left_out.append(LeftOut(Path(path), f"the folder cannot be used: {error.strerror}"))
             continue
         if stat.S_ISDIR(status.st_mode):
-            _enter(path, status, files, entered, found)
+            tops.append((path, status))
         else:
             _note_file(path, status, files, found)
+    # Folders behind links come last, so that a file is found under its own path if it has one in the folders.
+    while tops:
+        tops = [link for path, status in tops for link in _enter(path, status, files, entered, found)]
     found.candidates = sorted(_grouped(files), key=lambda candidate: candidate.paths)
     found.left_out.sort(key=lambda left: left.path)
     return found
@@ -90,9 +101,13 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> Found:
 
 def _enter(
     top: str, status: os.stat_result, files: dict[str, Stamp], entered: set[tuple[int, int]], found: Found
-) -> None:
-    """Walk one tree without recursion; `entered` guards against loops and folders reached twice."""
+) -> list[tuple[str, os.stat_result]]:
+    """Walk one tree without recursion and return the folders that links in it lead to.
+
+    `entered` guards against loops and folders reached twice.
+    """
     waiting = [(top, status)]
+    linked: list[tuple[str, os.stat_result]] = []
     while waiting:
         folder, status = waiting.pop()
         if (status.st_dev, status.st_ino) in entered:
@@ -108,11 +123,14 @@ def _enter(
                     found.left_out.append(LeftOut(Path(entry.path), f"cannot be looked at: {what}"))
                 continue
             if stat.S_ISDIR(status.st_mode):
-                waiting.append((entry.path, status))
+                (linked if entry.is_symlink() else waiting).append((entry.path, status))
                 if looks_like_model:
                     found.left_out.append(LeftOut(Path(entry.path), "a folder, not a model file"))
             elif looks_like_model or UNFINISHED.search(entry.name):
                 _note_file(entry.path, status, files, found)
+                if entry.is_symlink():
+                    found.links.add(entry.path)
+    return linked
 
 
 def _entries(folder: str, found: Found) -> list[os.DirEntry[str]]:
