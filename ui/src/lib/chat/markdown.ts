@@ -1,0 +1,44 @@
+/**
+ * How does an answer's text become something to look at? In blocks, so that a long answer that still grows is parsed
+ * only at its end. What a model wrote is a stranger's text: only a few harmless tags survive, and nothing is fetched.
+ */
+import DOMPurify from 'dompurify';
+import { Marked, type Token } from 'marked';
+
+export type Block = { kind: 'html'; raw: string; html: string } | { kind: 'code'; raw: string; language: string; code: string };
+
+const marked = new Marked({ gfm: true, breaks: true, async: false });
+const ALLOWED_TAGS =
+  'a b blockquote br code del details em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(' ');
+const ALLOWED_ATTR = ['href', 'align', 'start', 'title', 'open'];
+
+const purify = DOMPurify();
+purify.addHook('afterSanitizeAttributes', (node) => {
+  if (node.tagName !== 'A') return;
+  node.setAttribute('target', '_blank');
+  node.setAttribute('rel', 'noopener noreferrer');
+});
+
+const known = new Map<string, string>();
+const KEPT = 2000;
+
+export function blocks(text: string): Block[] {
+  const found: Block[] = [];
+  for (const token of marked.lexer(text)) {
+    if (token.type === 'space') continue;
+    if (token.type === 'code') {
+      const [language = ''] = String(token.lang ?? '').split(/\s/);
+      found.push({ kind: 'code', raw: token.raw, language, code: String(token.text) });
+    } else found.push({ kind: 'html', raw: token.raw, html: html(token) });
+  }
+  return found;
+}
+
+function html(token: Token): string {
+  const before = known.get(token.raw);
+  if (before !== undefined) return before;
+  const made = purify.sanitize(marked.parser([token]), { ALLOWED_TAGS, ALLOWED_ATTR, ALLOWED_URI_REGEXP: /^(https?:|mailto:)/i });
+  if (known.size >= KEPT) known.clear();
+  known.set(token.raw, made);
+  return made;
+}
