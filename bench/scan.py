@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from claracore.gguf.types import ValueType  # noqa: E402 - after the path
-from zoo.synthetic import Shape, Typed, big_vocabulary, build  # noqa: E402 - same
+from claracore.gguf.types import ValueType
+from zoo.synthetic import Shape, Typed, big_vocabulary, build
 
 TEMPLATE = "{% if tools %}{{ tools }}{% endif %}" + "{# as long as a real one #}" * 200
 

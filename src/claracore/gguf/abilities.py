@@ -22,6 +22,9 @@ REASONING: Final = re.compile(
 IMAGES: Final = re.compile(r"<\|?vision_start|<\|?image|image_url|['\"]image['\"]|<start_of_image>|\[IMG\]|image_pad")
 SOUND: Final = re.compile(r"<\|?audio|input_audio|audio_url|['\"]audio['\"]|\[AUDIO\]")
 
+CLASSIFIERS: Final = frozenset({"cls.weight", "cls.output.weight", "cls.bias", "cls.output.bias"})
+"""Tensors of a classifier head."""
+
 CHAT_WORDS: Final = frozenset(
     ["instruct", "chat", "it", "assistant", "sft", "dpo", "rlhf", "instruction", "thinking", "reasoning"]
 )
@@ -116,7 +119,7 @@ def _special_kind(metadata: Mapping[str, Value], architecture: str) -> Kind | No
 
 def _language_kind(metadata: Mapping[str, Value], architecture: str, names: set[str]) -> Kind:
     pooling = pooling_of(metadata, architecture)
-    if pooling == "rank" or any(name.startswith(("cls.", "cls_")) for name in names):
+    if pooling == "rank" or not CLASSIFIERS.isdisjoint(names):
         return Kind.RERANKER
     if pooling in {"mean", "cls", "last"} or architecture in architectures.ENCODERS:
         return Kind.EMBEDDING

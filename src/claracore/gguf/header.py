@@ -316,38 +316,42 @@ class _HeaderReader(Window):
             self.skip(at - self.at)
 
     def _tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
-        rows = _rows("<" if self.byte_order == "little" else ">")
         tensors: list[Tensor] = []
         try:
-            for _ in range(count):
-                if self.at + MAX_TENSOR_ROW > len(self.buffer):
-                    self.refill(MAX_TENSOR_ROW)
-                tensors.append(self._tensor(rows, alignment))
+            while len(tensors) < count:
+                self.refill(MAX_TENSOR_ROW)
+                self._tensors_in_window(tensors, count, alignment)
         except struct.error as error:
             raise HeaderTruncated(f"the file ends at byte {self.size}, inside its table of tensors") from error
         if len({tensor.name for tensor in tensors}) != len(tensors):
             raise GGUFError("a tensor name is there twice")
         return tuple(tensors)
 
-    def _tensor(self, rows: tuple[struct.Struct, ...], alignment: int) -> Tensor:
-        """Read one row of the table; `struct.error` means that the file ends in it."""
-        buffer, at = self.buffer, self.at + 8
-        length = self.u64(buffer, at - 8)[0]
-        if length > MAX_TENSOR_NAME:
-            raise GGUFError(f"a tensor name of {length} bytes at byte {self.position} is over the limit")
-        name = buffer[at : at + length].decode()
-        at += length
-        dimensions = self.u32(buffer, at)[0]
-        if dimensions > MAX_DIMENSIONS:
-            raise GGUFError(f"tensor {name!r} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit")
-        row = rows[dimensions]
-        fields = row.unpack_from(buffer, at + 4)
-        self.at = at + 4 + row.size
-        shape, kind, offset = fields[:-2], fields[-2], fields[-1]
-        if offset % alignment or offset > MAX_ELEMENTS:
-            raise GGUFError(f"tensor {name!r} starts at {offset}, which is not aligned to {alignment}")
-        elements, size = _extent(shape, kind)
-        return Tensor(name, shape, kind, offset, elements, size)
+    def _tensors_in_window(self, tensors: list[Tensor], count: int, alignment: int) -> None:
+        """Read rows of the table until less than the largest row is left in the window (but one at least).
+
+        The other hot loop: a library has more tensors than anything else. `struct.error`: the file ends in a row.
+        """
+        rows = _rows("<" if self.byte_order == "little" else ">")
+        u32, u64, buffer, at = self.u32, self.u64, self.buffer, self.at
+        last = max(at, len(buffer) - MAX_TENSOR_ROW)
+        while at <= last and len(tensors) < count:
+            length = u64(buffer, at)[0]
+            if length > MAX_TENSOR_NAME:
+                raise GGUFError(f"a tensor name of {length} bytes at byte {self.start + at} is over the limit")
+            begin, at = at + 8, at + 8 + length
+            name = buffer[begin:at].decode()
+            dimensions = u32(buffer, at)[0]
+            if dimensions > MAX_DIMENSIONS:
+                raise GGUFError(f"tensor {name!r} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit")
+            row = rows[dimensions]
+            fields = row.unpack_from(buffer, at + 4)
+            at += 4 + row.size
+            shape, kind, offset = fields[:-2], fields[-2], fields[-1]
+            if offset % alignment or offset > MAX_ELEMENTS:
+                raise GGUFError(f"tensor {name!r} starts at {offset}, which is not aligned to {alignment}")
+            tensors.append(Tensor(name, shape, kind, offset, *_extent(shape, kind)))
+        self.at = at
 
 
 KEY: Final = re.compile(rb"[A-Za-z0-9_.\-/]+")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -44,9 +44,10 @@ NAME: Final = re.compile(
 def quantization_of(file_type: object, tensors: Iterable[Tensor]) -> str:
     """Return the name, e.g. `Q4_K_M`, `IQ3_XXS`, `BF16`, `MXFP4`; `unknown` for a file without tensors."""
     weights = [tensor for tensor in tensors if len(tensor.shape) > 1]
-    elements: Counter[str] = Counter()
+    by_number: defaultdict[int, int] = defaultdict(int)
     for tensor in weights:
-        elements[TENSOR_TYPES[tensor.type].name] += tensor.elements
+        by_number[tensor.type] += tensor.elements
+    elements = {TENSOR_TYPES[number].name: count for number, count in by_number.items()}
     claimed = FILE_TYPES.get(file_type & ~GUESSED) if isinstance(file_type, int) else None
     if claimed is None or not _consistent(claimed, elements):
         return _from_tensors(elements, weights) or claimed or "unknown"
