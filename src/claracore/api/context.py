@@ -21,6 +21,7 @@ from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity
 from claracore.store.logs import ProxyLog
+from claracore.store.performance import Performance
 from claracore.supervisor.configuration import Configuration
 from claracore.supervisor.loop import Supervisor
 
@@ -46,6 +47,7 @@ class Context:
     counts: Counts
     activity: Activity
     log: ProxyLog
+    performance: Performance = field(default_factory=Performance)
     in_flight: Callable[[], Mapping[int, Exchange]] = dict
     """The requests that are with the supervisor or a model, by id."""
     cancel: Callable[[int], bool] = lambda _: False

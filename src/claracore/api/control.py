@@ -67,6 +67,10 @@ class ControlPlane:
         self.journal.on_record = self.pulse.request_over
         self.journal.on_row = self._row
         self.journal.on_swap = self._swap
+        self.context.performance.on_sample = lambda sample: self.context.hub.publish("performance", sample)
+        self._sampling = asyncio.get_running_loop().create_task(
+            self.context.performance.run(self._sample_every), name="performance"
+        )
         log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
 
     def attach(self, gateway: Gateway) -> None:
@@ -82,6 +86,8 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop watching, and write what is left."""
         self.pulse.close()
+        self._sampling.cancel()
+        await asyncio.wait([self._sampling])
         await asyncio.to_thread(self.context.activity.close)
 
     def applied(self, _prepared: Prepared, changes: Changes) -> None:
@@ -90,6 +96,10 @@ class ControlPlane:
         for model_id in changes.soft | changes.restart:
             self.pulse.model_changed(model_id)
         self.context.hub.publish("ports", {}, key="")
+
+    def _sample_every(self) -> float | None:
+        its = self.context.config.performance
+        return None if its.disabled else its.every_seconds
 
     def _reloaded(self) -> None:
         now = self.context.configuration

@@ -11,11 +11,38 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from claracore import __version__
-from claracore.api import config, hardware, logs, models, ports, requests, stream, system
+from claracore.api import (
+    activity,
+    config,
+    hardware,
+    logs,
+    metrics,
+    models,
+    performance,
+    ports,
+    requests,
+    stream,
+    system,
+)
 from claracore.api.context import Context
 from claracore.api.findings import finding_views
 from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound
+from claracore.web import interface
 
+PARTS = (
+    models,
+    requests,
+    activity,
+    logs,
+    stream,
+    ports,
+    config,
+    hardware,
+    performance,
+    metrics,
+    system,
+    interface,
+)
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
@@ -23,7 +50,7 @@ def create_app(context: Context) -> FastAPI:
     """Return the ASGI application; every error it answers has the OpenAI envelope."""
     app = FastAPI(title="ClaraCore", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.context = context
-    for part in (models, requests, ports, config, hardware, logs, stream, system):
+    for part in PARTS:
         app.include_router(part.router)
     app.add_exception_handler(ClaraCoreError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -65,6 +65,10 @@ class Histogram:
         counts[bisect.bisect_left(self.bounds, value)] += 1
         self._sums[labels] = self._sums.get(labels, 0.0) + value
 
+    def total(self, *labels: str) -> tuple[int, float]:
+        """Return how many values there were, and their sum."""
+        return sum(self._counts.get(labels, ())), self._sums.get(labels, 0.0)
+
     def lines(self) -> Iterator[str]:
         """Return the samples: cumulative buckets, sum and count."""
         for labels, counts in self._counts.items():
@@ -82,15 +86,17 @@ class Gauge:
 
     kind = "gauge"
 
-    def __init__(self, name: str, help_text: str, labels: Sequence[str], values: Mapping[Labels, float]) -> None:
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str], values: Iterable[tuple[Labels, float]]
+    ) -> None:
         self.name = name
         self.help = help_text
         self.labels = tuple(labels)
-        self.values = values
+        self.values = tuple(values)
 
     def lines(self) -> Iterator[str]:
         """Return the samples."""
-        for labels, value in self.values.items():
+        for labels, value in self.values:
             yield sample(self.name, zip(self.labels, labels, strict=True), value)
 
 
@@ -131,12 +137,26 @@ def _escaped_help(text: str) -> str:
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?(\s+\S+(?:\s+-?\d+)?)\s*")
 
 
-def relabelled(text: str, model: str) -> Iterator[str]:
-    """Return the samples and types of another exposition under the label `model`; what is no sample is left out."""
-    for line in text.splitlines():
-        if line.startswith(("# TYPE ", "# HELP ")):
-            yield line
-        elif (found := _SAMPLE.fullmatch(line)) is not None:
-            name, labels, rest = found.groups()
-            inside = f'model="{escaped(model)}"' + (f",{labels}" if labels else "")
-            yield f"{name}{{{inside}}}{rest.rstrip()}"
+def merged(expositions: Mapping[str, str]) -> str:
+    """Return the expositions of several models as one, each sample under the label `model`.
+
+    The samples of a family stand together, as the format demands; what is no sample is left out.
+    """
+    heads: dict[str, list[str]] = {}
+    samples: dict[str, list[str]] = {}
+    for model, text in expositions.items():
+        family = ""
+        for line in text.splitlines():
+            if line.startswith(("# TYPE ", "# HELP ")):
+                family = line.split(" ", 3)[2]
+                told = heads.setdefault(family, [])
+                if not any(line[:6] == other[:6] for other in told):
+                    told.append(line)
+            elif (found := _SAMPLE.fullmatch(line)) is not None:
+                name, labels, rest = found.groups()
+                inside = f'model="{escaped(model)}"' + (f",{labels}" if labels else "")
+                samples.setdefault(family if family and name.startswith(family) else name, []).append(
+                    f"{name}{{{inside}}}{rest.rstrip()}"
+                )
+    lines = [line for family, its in samples.items() for line in (*heads.get(family, ()), *its)]
+    return "\n".join(lines) + "\n" if lines else ""
