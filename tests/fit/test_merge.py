@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from claracore.config.load import load
 from claracore.config.model import Config
@@ -221,3 +223,37 @@ def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     alone = replace(setup_of(["gemma"]))
     result = merged(text, alone, missing=["llama-8b"])
     assert loaded(result.text).groups["large-models"].members == ("gemma", "llama-8b")
+
+
+BASE = document(setup_of(ALL))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    notes=st.lists(st.tuples(st.integers(6, len(BASE.splitlines()) - 1), st.sampled_from([0, 2, 4, 6])), max_size=8),
+    ttl=st.none() | st.integers(1, 9),
+    threads=st.sampled_from([2, 8]),
+    gone=st.sampled_from(["", "gemma", "llama-8b"]),
+    cut=st.sampled_from(["", '    aliases: ["nomic-alias"]\n', "    ttl: 1800\n", "      - gemma\n", "  # setup:"]),
+)
+def test_whatever_a_person_adds_survives(
+    notes: list[tuple[int, int]], ttl: int | None, threads: int, gone: str, cut: str
+) -> None:
+    text = BASE.replace(cut, "", 1) if cut else BASE
+    text = text if ttl is None else text.replace("ttl: 1800", f"ttl: {ttl}", 1)
+    lines = text.splitlines()
+    for number, (line, indent) in enumerate(notes):
+        lines.insert(min(line, len(lines)), f"{' ' * indent}# note {number} of mine")
+    edited = "\n".join(lines) + "\n"
+    # A comment line less indented than the block text around it ends that text: not a valid file.
+    assume(not load(edited, env={}).findings)
+    names = [name for name in ALL if name != gone]
+    result = merged(edited, setup_of(names, machine(cores=threads)), missing=[gone] if gone else [])
+    for number in range(len(notes)):
+        assert f"# note {number} of mine" in result.text
+    if ttl is not None and cut != "    ttl: 1800\n":
+        assert f"ttl: {ttl}\n" in result.text
+    if "gemma" in cut and gone != "gemma":
+        assert loaded(result.text).group_of("gemma") == "(default)"
+    if cut.startswith("    aliases"):
+        assert loaded(result.text).models["nomic"].aliases == ()

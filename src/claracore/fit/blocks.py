@@ -27,6 +27,8 @@ class Block:
     indent: int
     inline: bool
     """Shares a line with another key (flow style), so it cannot be replaced by lines."""
+    commented: bool
+    """Has comment lines of its own inside, which would be lost if it were replaced."""
 
 
 @dataclass(slots=True)
@@ -80,7 +82,9 @@ class Blocks:
             above -= 1
         same_line = sum(1 for place in self._keys if place[0] == line)
         inline = same_line > 1 or self.lines[line][:column].strip() != "" or end <= line
-        return Block(key.text, node, above, line, max(end, line + 1), column, inline)
+        end = max(end, line + 1)
+        commented = not isinstance(node, Leaf) and any(map(is_comment, self.lines[line + 1 : end]))
+        return Block(key.text, node, above, line, end, column, inline, commented)
 
     @staticmethod
     def _belongs_below(line: str, column: int) -> bool:

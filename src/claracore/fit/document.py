@@ -58,7 +58,7 @@ def document(setup: Setup) -> str:
         "what still is as it wrote it; it tells by the marks in the lines `# setup:`.",
         0,
     )
-    lines += comment(f"Machine: {machine_words(setup.hardware)}.", 0)
+    lines += comment(f"Machine when this was first written: {machine_words(setup.hardware)}.", 0)
     lines += ["", *write_parts(top_parts(setup), 0), "", "macros:", *write_parts(macro_parts(setup), 2)]
     lines += ["", "models:"] if setup.chosen else ["", "models: {}"]
     for chosen in setup.chosen:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from claracore.config.command import split
 from claracore.config.migrate import migrate
 from claracore.config.tree import Branch, Leaf, Node, Twigs
-from claracore.fit.blocks import Block, Blocks, plain
+from claracore.fit.blocks import Block, Blocks, indent_of, plain
 from claracore.fit.catalog import LARGE, SMALL
 from claracore.fit.document import (
     Setup,
@@ -29,6 +29,7 @@ from claracore.fit.document import (
 )
 from claracore.fit.record import MISSING, Part
 from claracore.fit.refresh import Found, find_record, is_untouched, refresh
+from claracore.fit.yamltext import scalar
 
 MODEL_FLAGS = ("--model", "-m")
 HIDDEN = "# hidden while its file is missing"
@@ -218,7 +219,8 @@ class _Merge:
             if ours and not placed - {*listed.get(LARGE, []), *listed.get(SMALL, [])}:
                 members = sorted({*wanted, *(member for member in before if member not in known)})
             else:
-                members = [*before, *(member for member in wanted if member not in placed)]
+                # A model that was there and is in no group was taken out of it by hand.
+                members = [*before, *(member for member in wanted if member in self.result.added)]
             parts = group_parts(setup, name, members)
             if name in groups:
                 self.group(groups[name], parts)
@@ -239,15 +241,23 @@ class _Merge:
         members = next(part for part in parts if part.key == "members")
         child = self.blocks.child(branch, "members") if isinstance(branch, Branch) else None
         if not isinstance(branch, Branch) or child is None or child.inline:
-            self.result.notes.append(
-                f"the group {block.key} could not be changed: its members are not on lines of their own"
-            )
+            self.result.notes.append(f"the group {block.key} is left alone: its members are not on lines of their own")
             return
         if self.members_are_ours(block):
             self.refresh(branch, parts, found, f"{block.key}.")
             return
         self.refresh(branch, [part for part in parts if part.key != "members"], found, f"{block.key}.")
-        if plain(child.node) != members.value:
+        self.add_members(child, members)
+
+    def add_members(self, child: Block, members: Part) -> None:
+        """Put new members behind those that are there; `members` has both."""
+        present = plain(child.node)
+        new = [member for member in _strings(members.value) if member not in _strings(present)]
+        items = [line for line in self.blocks.lines[child.start + 1 : child.end] if line.lstrip().startswith("-")]
+        if new and items:
+            space = " " * indent_of(items[0])
+            self.blocks.replace(child.end, child.end, [f"{space}- {scalar(member)}" for member in new])
+        elif new:
             self.blocks.replace(child.start, child.end, write_part(replace(members, comments=()), child.indent))
 
     def append(self, key: str, lines: Sequence[str]) -> None:
@@ -263,6 +273,10 @@ class _Merge:
             blocks.replace(block.end, block.end, lines)
         else:
             blocks.replace(block.start, block.end, [f"{key}:", *lines])
+
+
+def _strings(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _texts(node: Node, key: str) -> list[str]:

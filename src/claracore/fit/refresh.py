@@ -65,7 +65,8 @@ def refresh(blocks: Blocks, branch: Branch, parts: Sequence[Part], found: Found,
 
 def is_untouched(block: Block, mark: Mark | None) -> bool:
     """Tell whether a value still is as it was generated, and stands on lines of its own."""
-    return mark is not None and not block.inline and digest(plain(block.node)) == mark.value
+    replaceable = not block.inline and not block.commented
+    return mark is not None and replaceable and digest(plain(block.node)) == mark.value
 
 
 def _rewrite(blocks: Blocks, block: Block, part: Part, mark: Mark) -> Mark:

@@ -30,6 +30,7 @@ from claracore.fit.merge import Merged, Present, merge, model_paths
 from claracore.fit.plan import Wishes
 from claracore.fit.yamltext import unwritable
 from claracore.gguf.errors import GGUFError
+from claracore.hardware.engine import FLAG, as_the_engine_sees, list_devices, parse_devices
 from claracore.hardware.probe import probe
 from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, LibraryModel
@@ -180,15 +181,23 @@ def machine_for(engine: EngineLike | None, options: SetupOptions) -> Hardware:
     Raises BadRequest for an unknown backend.
     """
     hardware = probe()
-    backend = options.backend
-    embedded = engine is not None and engine.embedded
-    if embedded and backend in (None, "auto", "") and options.vram_gb is None and hardware.gpus:
-        note = "the embedded engine computes on the processor: install a llama-server to use the graphics devices"
-        return replace(overridden(hardware, backend="cpu", ram_gb=options.ram_gb), notes=(*hardware.notes, note))
+    said = options.backend not in (None, "auto", "") or options.vram_gb is not None
+    if engine is not None and not said:
+        hardware = _with_engine(hardware, engine)
     try:
-        return overridden(hardware, backend=backend, vram_gb=options.vram_gb, ram_gb=options.ram_gb)
+        return overridden(hardware, backend=options.backend, vram_gb=options.vram_gb, ram_gb=options.ram_gb)
     except ValueError as error:
         raise BadRequest(str(error), param="backend") from error
+
+
+def _with_engine(hardware: Hardware, engine: EngineLike) -> Hardware:
+    """Return the machine with the devices that the engine can use."""
+    if engine.embedded:
+        note = "the embedded engine computes on the processor: install a llama-server to use the graphics devices"
+        return replace(hardware, gpus=(), notes=(*hardware.notes, note)) if hardware.gpus else hardware
+    listed = list_devices(engine.argv) if FLAG in engine.flags else None
+    devices = parse_devices(listed) if listed is not None else None
+    return hardware if devices is None else as_the_engine_sees(hardware, devices)
 
 
 def candidates_of(
