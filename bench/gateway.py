@@ -1,7 +1,7 @@
 """What does the gateway cost, next to nginx and next to no proxy at all?
 
-`python bench/gateway.py [--rounds 3] [--seconds 3]`: needs `nginx` and `wrk` (Debian packages). Model server and load on
-CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are printed, CPU is that of the whole proxy process from
+`python bench/gateway.py [--rounds 3] [--seconds 3]`: needs `nginx` and `wrk` (Debian packages). Model server and load
+on CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are printed, CPU is that of the whole proxy process from
 schedstat. The product runs with API keys, activity and metrics on; the last table switches them one by one.
 """
 
@@ -52,7 +52,7 @@ def wait_for(port: int) -> None:
 
 @contextmanager
 def running(cpu: str, *command: str) -> Iterator[int]:
-    process = subprocess.Popen(["taskset", "-c", cpu, *command])
+    process = subprocess.Popen(["taskset", "-c", cpu, *command])  # noqa: S607 - the caller's PATH
     try:
         yield process.pid
     finally:

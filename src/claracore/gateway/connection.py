@@ -55,6 +55,8 @@ class Connection(asyncio.Protocol):
         self.peer: Peer
         self.handler: Handler | None = None
         self.head: RequestHead | None = None
+        self.length: int | None = None
+        """Content-Length of the present request."""
         self.deadline: float | None = None
         """When to give up on the client (event loop time); looked at by the gateway's sweep."""
         self._receive = self._read_head
@@ -227,7 +229,8 @@ class Connection(asyncio.Protocol):
         try:
             if end > limit:
                 raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
-            head = self.head = request_head(data[:end])
+            head, self.length = request_head(data[:end])
+            self.head = head
         except ClaraCoreError as error:
             self._refuse_and_close(error)
             return
@@ -252,7 +255,7 @@ class Connection(asyncio.Protocol):
         """Find a handler for a request whose head is there, and give it what has come of the body."""
         self._buffer = data[end:] if len(data) > end else b""
         self._body_bytes = 0
-        length = head.length
+        length = self.length
         whole = not head.chunked and len(self._buffer) == (length or 0)
         self._framing = None if whole else Chunked() if head.chunked else Sized(length) if length else None
         try:
@@ -261,7 +264,7 @@ class Connection(asyncio.Protocol):
             handler = self.handler = self.gateway.handler_for(self, head)
         except ClaraCoreError as error:
             # Whether the body is already there must not change the answer, so a body that nobody reads always closes.
-            self._close_after_answer = self._close_after_answer or head.has_body
+            self._close_after_answer = self._close_after_answer or head.chunked or bool(length)
             self.refuse(error)
             return
         if self._framing is None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from claracore.types import Endpoint
 
 # When to look for the model in a body that is still coming. Shorter bodies are simply collected.
-_EARLY_BYTES = (65_536, 1_048_576)
+_EARLY_BYTES = (65_536, 262_144)
 _KEPT_FOR_RETRY_BYTES = 1 << 20
 _ERROR_BODY_BYTES = 65_536
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
@@ -71,8 +71,8 @@ class Exchange:
         self.is_head = head.method == b"HEAD"
         self.wants_payload = False
         self.request_sent = False
-        self.length: int | None = None
-        """Of the collected or edited body; None while the client's own framing goes on."""
+        self.length = connection.length
+        """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
         self._pieces: list[bytes] = []
         self._collected = 0
         self._tried_early = 0
@@ -140,11 +140,12 @@ class Exchange:
         target = self.gateway.target(self.targets, asked.model)
         self.target = target
         if self._complete:
-            if target.edits and self.head.has_body:
+            has_body = self.head.chunked or self.length is not None
+            if target.edits and has_body:
                 body = edited(self._joined(), self.head.noted.get(b"content-type", b""), target)
                 self._pieces = [body]
                 self._collected = len(body)
-            if self.head.has_body:
+            if has_body:
                 self.length = self._collected
         self._arrive(target)
 
@@ -215,8 +216,8 @@ class Exchange:
         self.phase = Phase.SENT
         host = target.host or address.endpoint.authority.encode()
         path = target.base_path + self.path if target.base_path else self.path
-        onward = Onward(path, host, self.connection.peer, self.dropped, self.length)
-        head = request_bytes(self.head, onward)
+        onward = Onward(path, host, self.connection.peer, self.dropped, self.length is not None)
+        head = request_bytes(self.head, onward, self.length)
         self.wants_payload = self.head.minor == 0 or self.answering
         self.request_sent = self._complete
         if self.head.chunked and self.length is None:
@@ -255,10 +256,10 @@ class Exchange:
 
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
-        if head.status != 100 and self.head.minor and not self.answering:
-            self.connection.transport.write(response_bytes(head, b"", chunked=False))
+        if head.status != 100 and self.head.minor and not self.answering and not head.sized:
+            self.connection.transport.write(response_bytes(head, None, b"", chunked=False))
 
-    def response_head(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
+    def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
         record = self.record
         record.first_byte_at = self.gateway.now()
@@ -271,11 +272,11 @@ class Exchange:
         self._pieces = []
         record.status = head.status
         if not self.is_head and head.status not in (204, 304):
-            ends_with_connection = head.length is None if not head.chunked else self.head.minor == 0
+            ends_with_connection = not head.sized if not head.chunked else self.head.minor == 0
             if ends_with_connection:
                 self.connection.must_close()
         keep_chunks = head.chunked and self.head.minor == 1
-        out = response_bytes(head, self.connection.connection_header(), chunked=keep_chunks)
+        out = response_bytes(head, length, self.connection.connection_header(), chunked=keep_chunks)
         self.connection.transport.write(out + body if body else out)
         if body:
             self._passed(body)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from claracore.gateway.head import RequestHead, ResponseHead, hop_by_hop, keep
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
-_LENGTH = frozenset((b"content-length",))
+_LENGTH = b"content-length"
+_HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
 
 
@@ -45,34 +46,44 @@ class Onward(NamedTuple):
     peer: Peer
     dropped: frozenset[bytes]
     """Names of headers that carried our own key."""
-    length: int | None
-    """Number of bytes of the collected or edited body; None: the client's own framing goes on."""
+    sized: bool
+    """Whether the body has a known length; otherwise it is chunked, or there is none."""
 
 
-def request_bytes(head: RequestHead, onward: Onward) -> bytes:
+def request_bytes(head: RequestHead, onward: Onward, length: int | None) -> bytes:
     """Return the head to send to the model server, with its empty line.
 
-    What was worked out for a small head is remembered.
+    `length` is that of the body as it is sent: it may have been collected or edited. None unless `onward.sized`.
     """
-    return _remembered_request(head, onward) if head.small else _request_bytes(head, onward)
+    before, after = _remembered_request(head, onward) if head.small else _request_parts(head, onward)
+    return before if length is None else b"%b%d%b" % (before, length, after)
 
 
-def _request_bytes(head: RequestHead, onward: Onward) -> bytes:
-    path, host, peer, dropped, length = onward
-    removed = hop_by_hop(head.noted) | _OURS | dropped
-    own_length = length is not None and length != head.length
-    if own_length:
-        removed |= _LENGTH
+def _request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
+    """Return what comes before and after the number of the Content-Length."""
+    path, host, peer, dropped, sized = onward
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
-    lines += keep(head.names, head.lines, removed)
-    if own_length:
-        lines.append(b"Content-Length: %d" % (length or 0))
-    elif head.chunked and length is None:
+    lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
+    if sized and not head.sized:
+        lines.append(b"Content-Length: " + _HERE)
+    elif head.chunked and not sized:
         lines.append(b"Transfer-Encoding: chunked")
     if head.upgrade == b"websocket":
         lines += (b"Upgrade: websocket", b"Connection: Upgrade")
     lines += _forwarded(head, peer)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
+    return before, after
+
+
+def _with_gap(head: RequestHead | ResponseHead) -> list[bytes]:
+    """Return the lines, without the number in the Content-Length line."""
+    if not head.sized:
+        return head.lines
+    lines = list(head.lines)
+    place = head.names.index(_LENGTH)
+    value = lines[place].partition(b":")[2].lstrip(b" \t")
+    lines[place] = lines[place][: -len(value)] + _HERE
+    return lines
 
 
 def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
@@ -90,32 +101,39 @@ def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
     return lines
 
 
-def response_bytes(head: ResponseHead, connection: bytes, *, chunked: bool) -> bytes:
+def response_bytes(head: ResponseHead, length: int | None, connection: bytes, *, chunked: bool) -> bytes:
     """Return the head to send to the client, with its empty line.
 
     `chunked`: the body goes out in the chunks in which it came. `connection`: value of the Connection line, none when
-    empty.
+    empty. `length`: its Content-Length.
     """
-    return _remembered_response(head, connection, chunked) if head.small else _response_bytes(head, connection, chunked)
+    work_out = _remembered_response if head.small else _response_parts
+    before, after = work_out(head, connection, chunked)
+    return before if length is None else b"%b%d%b" % (before, length, after)
 
 
-def _response_bytes(head: ResponseHead, connection: bytes, chunked: bool) -> bytes:  # noqa: FBT001 - see response_bytes
+def _response_parts(
+    head: ResponseHead,
+    connection: bytes,
+    chunked: bool,  # noqa: FBT001 - see response_bytes
+) -> tuple[bytes, bytes]:
     removed = hop_by_hop(head.noted)
     if chunked:
         removed -= _CODING
     lines = [b"HTTP/1.1" + head.status_line[8:]]
-    lines += keep(head.names, head.lines, removed)
+    lines += keep(head.names, _with_gap(head), removed)
     if connection:
         lines.append(b"Connection: " + connection)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
+    return before, after
 
 
-_remembered_request = lru_cache(maxsize=512)(_request_bytes)
-_remembered_response = lru_cache(maxsize=512)(_response_bytes)
+_remembered_request = lru_cache(maxsize=512)(_request_parts)
+_remembered_response = lru_cache(maxsize=512)(_response_parts)
 
 
 def switching_bytes(head: ResponseHead) -> bytes:
     """Return the 101 head for the client of a WebSocket."""
-    lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, hop_by_hop(head.noted))]
+    lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, hop_by_hop(head.noted) | {_LENGTH})]
     lines += (b"Upgrade: " + head.noted.get(b"upgrade", b"websocket"), b"Connection: Upgrade")
     return b"\r\n".join(lines) + b"\r\n\r\n"

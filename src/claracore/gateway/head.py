@@ -77,8 +77,8 @@ class RequestHead:
     lines: list[bytes]
     noted: dict[bytes, bytes]
     """Values of the headers that the gateway acts on; repeated ones joined by a comma."""
-    length: int | None
-    """Content-Length; None when there is none."""
+    sized: bool
+    """Whether it has a Content-Length. The number stands beside the head, so that equal heads can be remembered."""
     chunked: bool
     keep_alive: bool
 
@@ -86,11 +86,6 @@ class RequestHead:
     """Whether it, and what is worked out from it, is short enough to be remembered."""
     upgrade: bytes
     """The protocol that the client asks to change to, lower case; empty when it does not (properly) ask."""
-
-    @property
-    def has_body(self) -> bool:
-        """Whether body bytes may follow."""
-        return self.chunked or bool(self.length)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,27 +98,40 @@ class ResponseHead:
     names: list[bytes]
     lines: list[bytes]
     noted: dict[bytes, bytes]
-    length: int | None
+    sized: bool
     chunked: bool
     keep_alive: bool
     small: bool
 
 
-def request_head(data: bytes) -> RequestHead:
-    """Read a complete request head, or remember how it read: on a kept connection the same head comes again and again.
+def request_head(data: bytes) -> tuple[RequestHead, int | None]:
+    """Read a complete request head and its Content-Length, or remember how it read.
 
-    Raises what `parse_request` raises.
+    On a kept connection the same head comes again and again, only with another length. Raises what `parse_request`
+    raises.
     """
-    return _remembered_request(data) if len(data) <= REMEMBERED_BYTES else parse_request(data)
+    if len(data) > REMEMBERED_BYTES:
+        return parse_request(data)
+    found = _LENGTH_IN_HEAD.search(data)
+    if found is None:
+        return _remembered_request(data)
+    start, end = found.span(1)
+    return _remembered_request(data[:start] + b"1" + data[end:])[0], int(found[1])
 
 
-def response_head(data: bytes) -> ResponseHead:
-    """Read a complete response head, or remember how it read. Raises `ValueError`."""
-    return _remembered_response(data) if len(data) <= REMEMBERED_BYTES else parse_response(data)
+def response_head(data: bytes) -> tuple[ResponseHead, int | None]:
+    """Read a complete response head and its Content-Length, or remember how it read. Raises `ValueError`."""
+    if len(data) > REMEMBERED_BYTES:
+        return parse_response(data)
+    found = _LENGTH_IN_HEAD.search(data)
+    if found is None:
+        return _remembered_response(data)
+    start, end = found.span(1)
+    return _remembered_response(data[:start] + b"1" + data[end:])[0], int(found[1])
 
 
-def parse_request(data: bytes) -> RequestHead:
-    """Read a complete request head (ending with its empty line).
+def parse_request(data: bytes) -> tuple[RequestHead, int | None]:
+    """Read a complete request head (ending with its empty line) and its Content-Length.
 
     Raises `MalformedRequest`, `NotSupported`, `ExpectationFailed` or `VersionNotSupported`.
     """
@@ -146,7 +154,7 @@ def parse_request(data: bytes) -> RequestHead:
     path, _, query = target.partition(b"?")
     keep_alive = _keeps_alive(noted, minor)
     upgrade = _upgrade(noted) if minor and b"upgrade" in noted else b""
-    return RequestHead(
+    head = RequestHead(
         method=method,
         target=target,
         path=path,
@@ -155,16 +163,17 @@ def parse_request(data: bytes) -> RequestHead:
         names=names,
         lines=lines,
         noted=noted,
-        length=length,
+        sized=length is not None,
         chunked=chunked,
         keep_alive=keep_alive,
         small=len(data) <= REMEMBERED_BYTES,
         upgrade=upgrade,
     )
+    return head, length
 
 
-def parse_response(data: bytes) -> ResponseHead:
-    """Read a complete response head (ending with its empty line). Raises `ValueError`."""
+def parse_response(data: bytes) -> tuple[ResponseHead, int | None]:
+    """Read a complete response head (ending with its empty line) and its Content-Length. Raises `ValueError`."""
     found = _RESPONSE.fullmatch(data)
     if found is None:
         raise ValueError("the answer does not begin with a proper HTTP/1.x head")
@@ -176,22 +185,24 @@ def parse_response(data: bytes) -> ResponseHead:
     except ClaraCoreError as error:
         raise ValueError(error.message) from error
     status_line = data[: data.index(b"\r\n")]
-    return ResponseHead(
+    head = ResponseHead(
         status=int(status),
         minor=minor,
         status_line=status_line,
         names=names,
         lines=lines,
         noted=noted,
-        length=length,
+        sized=length is not None,
         chunked=chunked,
         keep_alive=_keeps_alive(noted, minor),
         small=len(data) <= REMEMBERED_BYTES,
     )
+    return head, length
 
 
 # What is remembered is bounded: 512 heads of 2 KB, each about 8 KB when it is read.
 REMEMBERED_BYTES = 2_048
+_LENGTH_IN_HEAD = re.compile(rb"\n[Cc]ontent-[Ll]ength: ?([1-9][0-9]{0,16})\r\n")
 _remembered_request = lru_cache(maxsize=512)(parse_request)
 _remembered_response = lru_cache(maxsize=512)(parse_response)
 

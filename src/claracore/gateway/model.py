@@ -35,6 +35,7 @@ class _Members(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Members).decode
 _POSITION = re.compile(r" \(byte (\d+)\)$")
 _MAX_FORM_FIELDS = 1000
+_LONG_BYTES = 65_536
 
 
 def asked_in_body(body: bytes, content_type: bytes) -> Asked:
@@ -138,7 +139,8 @@ def _asked_in_json(body: bytes) -> Asked:
         raise BadRequest("'model' is not valid UTF-8", param="model") from error
     except RecursionError as error:
         raise BadRequest("the JSON body is nested too deeply") from error
-    if body.count(b'"model"') > 1 or b"\\u006" in body:  # the latter: letters of the key may be escaped
+    # Letters of a second key may be escaped. In a long body the search would cost more than looking at every key.
+    if len(body) > _LONG_BYTES or body.count(b'"model"') > 1 or b"\\u006" in body:
         _refuse_duplicates(body)
     model = members.model
     return Asked(_missing() if model is None or model == "" else str(model), bytes(members.stream) == b"true")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         is_head: bool
         request_sent: bool
 
-        def response_head(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
+        def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
             """Take the head of the answer and what has come of its body."""
 
         def response_body(self, body: bytes, *, last: bool) -> None:
@@ -108,7 +108,7 @@ class Upstream(asyncio.Protocol):
                     self._fail("the head of its answer is too long")
                 return
             try:
-                head = response_head(data[:end])
+                head, length = response_head(data[:end])
             except ValueError as error:
                 self._fail(str(error))
                 return
@@ -122,20 +122,20 @@ class Upstream(asyncio.Protocol):
             owner.switched(head, data[end:])
             return
         self._reusable = head.keep_alive
-        self._begin_body(owner, head, data, end)
+        self._begin_body(owner, head, length, data, end)
 
-    def _begin_body(self, owner: Owner, head: ResponseHead, data: bytes, start: int) -> None:
-        if owner.is_head or head.status in (204, 304) or head.length == 0:
+    def _begin_body(self, owner: Owner, head: ResponseHead, length: int | None, data: bytes, start: int) -> None:
+        if owner.is_head or head.status in (204, 304) or length == 0:
             self._done(len(data) > start)
-            owner.response_head(head, b"", last=True)
+            owner.response_head(head, length, b"", last=True)
             return
         framing: Framing
         if head.chunked:
             framing = Chunked()
-        elif head.length is None:
+        elif length is None:
             framing = UntilClose()
         else:
-            framing = Sized(head.length)
+            framing = Sized(length)
         self._framing = framing
         pieces: list[bytes] | None = [] if owner.wants_payload else None
         try:
@@ -144,10 +144,10 @@ class Upstream(asyncio.Protocol):
             self._fail(str(error))
             return
         if end == MORE:
-            owner.response_head(head, data[start:] if pieces is None else b"".join(pieces), last=False)
+            owner.response_head(head, length, data[start:] if pieces is None else b"".join(pieces), last=False)
             return
         self._done(len(data) > end)
-        owner.response_head(head, data[start:end] if pieces is None else b"".join(pieces), last=True)
+        owner.response_head(head, length, data[start:end] if pieces is None else b"".join(pieces), last=True)
 
     def _body(self, owner: Owner, framing: Framing, data: bytes) -> None:
         pieces: list[bytes] | None = [] if owner.wants_payload else None
