@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -15,7 +16,7 @@ from claracore.api.counts import Counts
 from claracore.api.hub import Hub
 from claracore.api.journal import Journal
 from claracore.config.model import Config
-from claracore.errors import ModelNotFound
+from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.gateway.exchange import Exchange
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
@@ -55,6 +56,8 @@ class Context:
     started_at: float = field(default_factory=time.time)
     streams: set[Stream] = field(default_factory=set)
     """Answers that go on until they are told to end."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """Loads that were begun and that nobody waits for."""
 
     @property
     def config(self) -> Config:
@@ -67,6 +70,17 @@ class Context:
         if model_id is None:
             raise ModelNotFound(name, self.config.models)
         return model_id
+
+    def begin_load(self, model_id: str) -> None:
+        """Load a model without waiting for it; why it failed is in `supervisor.failure`."""
+
+        async def load() -> None:
+            with suppress(ClaraCoreError):
+                await self.supervisor.load(model_id)
+
+        task = asyncio.get_running_loop().create_task(load(), name=f"load {model_id}")
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     @contextmanager
     def streaming(self, stream: Stream) -> Iterator[None]:

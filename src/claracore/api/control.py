@@ -86,8 +86,10 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop watching, and write what is left."""
         self.pulse.close()
-        self._sampling.cancel()
-        await asyncio.wait([self._sampling])
+        ending = [self._sampling, *self.context.tasks]
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending)
         await asyncio.to_thread(self.context.activity.close)
 
     def applied(self, _prepared: Prepared, changes: Changes) -> None:

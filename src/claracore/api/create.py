@@ -18,9 +18,12 @@ from claracore.api import (
     logs,
     metrics,
     models,
+    old,
+    old_events,
     performance,
     ports,
     requests,
+    router,
     stream,
     system,
 )
@@ -40,6 +43,9 @@ PARTS = (
     hardware,
     performance,
     metrics,
+    router,
+    old,
+    old_events,
     system,
     interface,
 )

@@ -36,6 +36,8 @@ class Event:
 
     id: int
     topic: str
+    type: str
+    data: object
     frame: bytes
 
 
@@ -75,6 +77,10 @@ class Follower:
     def lose(self) -> None:
         """Have it told that it must fetch everything again."""
         self._lost = True
+        self._arrived.set()
+
+    def wake(self) -> None:
+        """Have `next` return."""
         self._arrived.set()
 
     def end(self) -> None:
@@ -142,6 +148,10 @@ class Hub:
         follower = Follower(self, topics)
         if after is not None and after != self.last_id:
             self._resume(follower, after)
+        return self.add(follower)
+
+    def add(self, follower: Follower) -> Follower:
+        """Tell a follower every event that it wants from now on."""
         self.followers.add(follower)
         self.on_interest()
         return follower
@@ -175,7 +185,7 @@ class Hub:
 
     def _tell(self, topic: str, type_: str, data: Any) -> None:  # noqa: ANN401 - whatever JSON can say
         self.last_id += 1
-        event = Event(self.last_id, topic, frame(self.last_id, type_, data))
+        event = Event(self.last_id, topic, type_, data, frame(self.last_id, type_, data))
         self._kept.append(event)
         for follower in self.followers:
             if follower.wants(topic):

@@ -59,20 +59,30 @@ async def model(here: Here, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-@router.get("/models", include_in_schema=False)
 async def list_models(here: Here, request: Request) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
+    origin = request.headers.get("origin")
+    headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+    return JSONResponse({"object": "list", "data": listed(here)}, headers=headers)
+
+
+@router.get("/v1/models/{name:path}")
+async def one_model(here: Here, name: str) -> dict[str, Any]:
+    """Show one of them, as OpenAI does."""
+    return _row(here, here.config.models[here.resolve(name)], name, int(time.time()))
+
+
+def listed(here: Context) -> list[dict[str, Any]]:
+    """Return the models that are not hidden, and their aliases if the configuration asks for it, by name."""
     created = int(time.time())
     rows = []
-    for model in sorted(here.config.models.values(), key=lambda model: model.id):
+    for model in here.config.models.values():
         if model.unlisted:
             continue
         rows.append(_row(here, model, model.id, created))
         if here.config.include_aliases_in_list:
             rows += [_row(here, model, alias, created) for alias in model.aliases]
-    origin = request.headers.get("origin")
-    headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
-    return JSONResponse({"object": "list", "data": sorted(rows, key=lambda row: str(row["id"]))}, headers=headers)
+    return sorted(rows, key=lambda row: str(row["id"]))
 
 
 def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""What do clients of llama.cpp's own router ask? (llama.cpp tools/server/README.md, "router mode")
+
+`GET /models` with a status for each, `POST /models/load` and `/models/unload` with `{"model"}`. Open WebUI and others
+use them. `GET /props?model=` is answered by the model itself, through the gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from claracore.api.context import Here
+from claracore.api.models import listed
+from claracore.types import ModelState
+
+router = APIRouter(tags=["llama.cpp router"])
+
+STATUS = {
+    ModelState.STOPPED: "unloaded",
+    ModelState.STARTING: "loading",
+    ModelState.READY: "loaded",
+    ModelState.STOPPING: "unloaded",
+}
+
+
+class Named(BaseModel):
+    """Which model is meant."""
+
+    model: str
+
+
+class Accepted(BaseModel):
+    """What llama.cpp answers."""
+
+    success: bool = True
+
+
+@router.get("/models")
+async def models(here: Here) -> dict[str, Any]:
+    """List the models with what is known about their state, as llama.cpp's router does."""
+    rows = listed(here)
+    for row in rows:
+        model_id = here.resolve(row["id"])
+        failure = here.supervisor.failure(model_id)
+        row["status"] = {"value": STATUS[here.supervisor.state(model_id)]}
+        if failure is not None:
+            row["status"]["failed"] = True
+    return {"object": "list", "data": rows}
+
+
+@router.post("/models/load")
+async def load(here: Here, wish: Named) -> Accepted:
+    """Begin to load a model; GET /models tells when it is there."""
+    here.begin_load(here.resolve(wish.model))
+    return Accepted()
+
+
+@router.post("/models/unload")
+async def unload(here: Here, wish: Named) -> Accepted:
+    """Unload a model."""
+    await here.supervisor.unload([here.resolve(wish.model)])
+    return Accepted()
