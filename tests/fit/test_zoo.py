@@ -1,7 +1,7 @@
 """Our estimate against llama.cpp's for synthetic models up to 70B, which it measures without allocating them.
 
-The files are holes with a true header. Only architectures that need no tensors beyond what the zoo writes can be
-loaded.
+The files are holes with a true header. The zoo leaves out small norms, which llama.cpp insists on, so they are added;
+architectures that need more than that are not loaded here.
 """
 
 from __future__ import annotations
@@ -14,30 +14,48 @@ from claracore.fit.cache import cache_bytes
 from claracore.fit.compute import compute_bytes
 from claracore.fit.memory import estimate
 from claracore.fit.settings import Settings
+from claracore.gguf.model import Kind
 from claracore.library.scan import scan
 from fit.oracle import ask
-from zoo.families import GEMMAS, LLAMAS, MISTRALS, QWENS, Member
-from zoo.synthetic import write
+from zoo.families import DEEPSEEKS, GEMMAS, LLAMAS, MISTRALS, QWENS, Member
+from zoo.synthetic import Image, Shape, TensorSpec, build, write
 
 MIB = 1024**2
-LOADABLE = {"llama", "qwen2", "smollm3", "gemma"}
+QK_NORMS = ("attn_q_norm", "attn_k_norm")
+POST_NORMS = ("post_attention_norm", "post_ffw_norm")
+NORMS: dict[str, tuple[str, ...]] = {
+    "llama": (), "qwen2": (), "smollm3": (), "gemma": (), "qwen3": QK_NORMS, "qwen3moe": QK_NORMS,
+    "gemma2": POST_NORMS, "gemma3": QK_NORMS + POST_NORMS,
+}  # fmt: skip
 MEMBERS = [
     member
-    for member in (*LLAMAS, *MISTRALS, *QWENS, *GEMMAS)
-    if member.shape.arch in LOADABLE and not member.shape.experts and member.kind.servable
+    for member in (*LLAMAS, *MISTRALS, *QWENS, *GEMMAS, *DEEPSEEKS)
+    if member.shape.arch in NORMS and member.kind.servable and member.kind is not Kind.RERANKER
 ]
+
+
+def loadable(shape: Shape) -> Image:
+    width = shape.head_dim or shape.embedding // (shape.heads if isinstance(shape.heads, int) else max(shape.heads))
+    norms = [
+        TensorSpec(f"blk.{layer}.{name}.weight", (width if name in QK_NORMS else shape.embedding,))
+        for layer in range(shape.layers)
+        for name in (*NORMS[shape.arch], "ffn_norm")
+    ]
+    tensors = {tensor.name: tensor for tensor in (*norms, *shape.tensors())}
+    more = {"tokenizer.ggml.model": "no_vocab", f"{shape.arch}.attention.layer_norm_rms_epsilon": 1e-5}
+    return build(shape.metadata() | more, tuple(tensors.values()))
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.file)
 def test_what_llama_cpp_would_take(member: Member, tmp_path: Path) -> None:
-    arch = member.shape.arch
-    image = member.shape.image({"tokenizer.ggml.model": "no_vocab", f"{arch}.attention.layer_norm_rms_epsilon": 1e-5})
-    path = write(tmp_path / "model.gguf", image)
+    path = write(tmp_path / "model.gguf", loadable(member.shape))
     (model,) = scan([path]).models
     context = min(8192, member.context)
     answer = ask(path, n_ctx=context)
     assert answer.complete, "".join(answer.lines)
     settings = Settings(context)
     assert sum(cache_bytes(model.facts, settings)) / MIB == pytest.approx(sum(answer.cache_mib), abs=0.1)
-    assert compute_bytes(model.facts, settings) / MIB == pytest.approx(answer.compute_mib, rel=0.02)
+    assert compute_bytes(model.facts, settings) / MIB == pytest.approx(
+        answer.compute_mib, rel=0.08 if model.facts.experts else 0.02
+    )
     assert estimate(model.facts, settings).total / MIB == pytest.approx(answer.total_mib, rel=0.02)
