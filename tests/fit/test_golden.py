@@ -25,7 +25,7 @@ from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 FLAGS = (
     "--reuse-port --fit --ctx-size --n-gpu-layers --parallel --kv-unified --threads --jinja --n-cpu-moe --flash-attn "
     "--cache-type-k --cache-type-v --main-gpu --split-mode --tensor-split --embeddings --reranking --model-draft "
-    "--n-gpu-layers-draft --mmproj --batch-size --ubatch-size"
+    "--n-gpu-layers-draft --mmproj --alias --batch-size --ubatch-size"
 )
 NEW = Abilities(frozenset(FLAGS.split()))
 OLD_FLAGS = "--ctx-size --n-gpu-layers --parallel --threads --embeddings --reranking --batch-size --ubatch-size"

@@ -39,6 +39,8 @@ def quoted_path(path: str) -> str:
 def engine_command(argv: Sequence[str], abilities: Abilities) -> str:
     """Return the text of the engine's macro: what every model's command begins with."""
     words = [*map(quoted, argv), "--host", "127.0.0.1", "--port", "${PORT}"]
+    # Answers then name the model as the configuration does, and not by the path of its file.
+    words += ["--alias", '"${MODEL_ID}"'] * abilities.knows("--alias")
     # The port's holder and the server can then share it, so that no stranger can take it in between.
     words += ["--reuse-port"] * abilities.knows("--reuse-port")
     # The placement is already worked out; the engine would load the vocabulary twice to do it again.
