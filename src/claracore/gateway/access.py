@@ -14,6 +14,14 @@ from collections.abc import Iterable
 OPEN_PATHS = frozenset((b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/upstream"))
 
 
+_CARRIERS = {
+    (False, False): frozenset[bytes](),
+    (True, False): frozenset((b"authorization",)),
+    (False, True): frozenset((b"x-api-key",)),
+    (True, True): frozenset((b"authorization", b"x-api-key")),
+}
+
+
 class Keys:
     """The configured API keys; without any, everybody may come in."""
 
@@ -32,13 +40,10 @@ class Keys:
 
     def carriers(self, noted: dict[bytes, bytes]) -> frozenset[bytes]:
         """Return the names of the headers that carry one of our keys; empty means: no entry, when keys are needed."""
-        authorization = noted.get(b"authorization")
-        found = set()
-        if authorization is not None and self.holds(_key_in(authorization)):
-            found.add(b"authorization")
-        if b"x-api-key" in noted and self.holds(noted[b"x-api-key"]):
-            found.add(b"x-api-key")
-        return frozenset(found)
+        authorization, own = noted.get(b"authorization"), noted.get(b"x-api-key")
+        first = authorization is not None and self.holds(_key_in(authorization))
+        second = own is not None and self.holds(own)
+        return _CARRIERS[first, second]
 
 
 def _key_in(authorization: bytes) -> bytes:

@@ -47,8 +47,34 @@ class Phase(Enum):
     OVER = auto()
 
 
+# Looking up a member of an enumeration takes longer than looking up a name (Python 3.11), and this is done often.
+COLLECTING, WAITING, CONNECTING, SENT, ANSWERING, OVER = Phase
+
+
 class Exchange:
     """One request to a model server and its answer: a handler, a waiter and an owner of an upstream connection."""
+
+    # What most requests never change stands here, not in the constructor.
+    answering = False
+    wants_payload = False
+    request_sent = False
+    route: Route | None = None
+    """None below `/upstream`, where the path names the model."""
+    target: Target | None = None
+    upstream: Upstream | None = None
+    waiting: Waiting | None = None
+    phase = COLLECTING
+    _address: Address | None = None
+    _collected = 0
+    _tried_early = 0
+    _complete = False
+    _replayable = True
+    _retried = False
+    _client_stalled = False
+    _was_refused = False
+    _error_body: list[bytes] | None = None
+    _rechunks = False
+    """Whether the stream's head was sent while the client waited, in chunks of our own."""
 
     def __init__(
         self, connection: Connection, head: RequestHead, targets: Targets, *, path: bytes, dropped: frozenset[bytes]
@@ -60,31 +86,11 @@ class Exchange:
         self.path = path
         """What the model server sees, with query, without the base path of its `proxy`."""
         self.dropped = dropped
-        self.route: Route | None = None
-        """None below `/upstream`, where the path names the model."""
-        self.target: Target | None = None
-        self.phase = Phase.COLLECTING
-        self.upstream: Upstream | None = None
-        self.waiting: Waiting | None = None
-        self.watch = Watch()
-        self.answering = False
         self.is_head = head.method == b"HEAD"
-        self.wants_payload = False
-        self.request_sent = False
         self.length = connection.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
+        self.watch = Watch()
         self._pieces: list[bytes] = []
-        self._collected = 0
-        self._tried_early = 0
-        self._complete = False
-        self._replayable = True
-        self._retried = False
-        self._address: Address | None = None
-        self._error_body: list[bytes] | None = None
-        self._client_stalled = False
-        self._was_refused = False
-        self._rechunks = False
-        """Whether the stream's head was sent while the client waited, in chunks of our own."""
         self.record = Record(
             model="",
             requested="",
@@ -99,14 +105,14 @@ class Exchange:
     def body(self, data: bytes, *, last: bool) -> None:
         """Take a piece of the request's body."""
         self.record.request_bytes += len(data)
-        if self.phase is Phase.SENT or self.phase is Phase.ANSWERING:
+        if self.phase is SENT or self.phase is ANSWERING:
             self._send_piece(data, last=last)
             return
         self._complete = last
         if data:
             self._pieces.append(data)
             self._collected += len(data)
-        if self.phase is not Phase.COLLECTING:
+        if self.phase is not COLLECTING:
             if not last:
                 self.connection.hold_body()
             return
@@ -156,17 +162,17 @@ class Exchange:
 
     def _arrive(self, target: Target) -> None:
         self.record.model = target.model_id
-        self.phase = Phase.WAITING
+        self.phase = WAITING
         if not self._complete:
             self.connection.hold_body()
         request_id = self.gateway.supervisor.arrive(target.model_id, self)
         self.record.request_id = request_id
-        if self.phase is Phase.OVER:
+        if self.phase is OVER:
             if not self._was_refused:
                 self.gateway.supervisor.finish(request_id)
             return
         self.gateway.in_flight[request_id] = self
-        if self.phase is Phase.WAITING:
+        if self.phase is WAITING:
             self.record.waited_for_load = self.gateway.supervisor.state(target.model_id) is not ModelState.READY
             self.waiting = Waiting.begin(self)
 
@@ -174,7 +180,7 @@ class Exchange:
 
     def serve(self, endpoint: Endpoint) -> None:
         """Go on: the model is ready."""
-        if self.phase is not Phase.WAITING or self.target is None:
+        if self.phase is not WAITING or self.target is None:
             return
         self.record.served_at = self.gateway.now()
         if self.waiting is not None:
@@ -184,27 +190,27 @@ class Exchange:
         if upstream is not None:
             self._send(upstream)
         else:
-            self.phase = Phase.CONNECTING
+            self.phase = CONNECTING
             self.gateway.connect(self, self._address, self.target.connect_timeout_seconds)
 
     def refuse(self, error: ClaraCoreError) -> None:
         """Give up: the supervisor has said no, and expects no `finish()`."""
         self._was_refused = True
-        if self.phase is not Phase.OVER:
+        if self.phase is not OVER:
             self._refused(error)
 
     # The model server.
 
     def connected(self, upstream: Upstream) -> None:
         """Send the request over a new connection."""
-        if self.phase is Phase.CONNECTING:
+        if self.phase is CONNECTING:
             self._send(upstream)
         else:
             self.gateway.pool.put_back(upstream)
 
     def unreachable(self, reason: str) -> None:
         """Hear that no connection could be opened."""
-        if self.phase is Phase.CONNECTING:
+        if self.phase is CONNECTING:
             self._failed(f"could not be reached: {reason}")
 
     def _send(self, upstream: Upstream) -> None:
@@ -213,8 +219,8 @@ class Exchange:
             return
         upstream.begin(self)
         self.upstream = upstream
-        self.phase = Phase.SENT
-        host = target.host or address.endpoint.authority.encode()
+        self.phase = SENT
+        host = target.host or upstream.host
         path = target.base_path + self.path if target.base_path else self.path
         onward = Onward(path, host, self.connection.peer, self.dropped, self.length is not None)
         head = request_bytes(self.head, onward, self.length)
@@ -267,7 +273,7 @@ class Exchange:
         if self.answering:
             self._join_stream(head, body, last=last)
             return
-        self.phase = Phase.ANSWERING
+        self.phase = ANSWERING
         self.answering = True
         self._pieces = []
         record.status = head.status
@@ -299,7 +305,7 @@ class Exchange:
 
     def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
         """Go on with a stream whose head was already sent while the client waited."""
-        self.phase = Phase.ANSWERING
+        self.phase = ANSWERING
         self._pieces = []
         self._rechunks = self.head.minor == 1
         is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
@@ -328,13 +334,13 @@ class Exchange:
         stale = upstream is not None and upstream.reused and not upstream.answered
         if stale and safe and self._replayable and not self._retried and self.target and self._address:
             self._retried = True
-            self.phase = Phase.CONNECTING
+            self.phase = CONNECTING
             self.gateway.connect(self, self._address, self.target.connect_timeout_seconds)
             return
         if self.record.status == 101:
             self._over()
             self.connection.answered()
-        elif self.phase is Phase.ANSWERING and not self._rechunks:
+        elif self.phase is ANSWERING and not self._rechunks:
             self._broke_off(reason, at_boundary=upstream is not None and upstream.between_chunks)
         else:
             self._failed(f"broke off its answer: {reason}" if self.answering else f"did not answer: {reason}")
@@ -382,7 +388,7 @@ class Exchange:
             self._drop_upstream()
             self._failed("switched the protocol without being asked")
             return
-        self.phase = Phase.ANSWERING
+        self.phase = ANSWERING
         self.answering = True
         self.record.status = 101
         self.record.first_byte_at = self.gateway.now()
@@ -408,7 +414,7 @@ class Exchange:
 
     def left(self) -> None:
         """Hear that the client is gone: the model server need not go on."""
-        if self.phase is Phase.OVER:
+        if self.phase is OVER:
             return
         self.record.client_left = True
         self._drop_upstream()
@@ -420,7 +426,7 @@ class Exchange:
 
     def cancel(self, reason: ClaraCoreError) -> None:
         """End the request from outside."""
-        if self.phase is Phase.ANSWERING and not self._rechunks:
+        if self.phase is ANSWERING and not self._rechunks:
             upstream, boundary = self.upstream, self.upstream is not None and self.upstream.between_chunks
             self._drop_upstream()
             if upstream is not None:
@@ -455,7 +461,7 @@ class Exchange:
 
     def _over(self) -> None:
         """End it: tell the supervisor and the observer, once."""
-        self.phase = Phase.OVER
+        self.phase = OVER
         if self.waiting is not None:
             self.waiting.stop()
         record = self.record

@@ -112,22 +112,34 @@ def request_head(data: bytes) -> tuple[RequestHead, int | None]:
     """
     if len(data) > REMEMBERED_BYTES:
         return parse_request(data)
-    found = _LENGTH_IN_HEAD.search(data)
-    if found is None:
+    start, end = _length_in(data)
+    if not start:
         return _remembered_request(data)
-    start, end = found.span(1)
-    return _remembered_request(data[:start] + b"1" + data[end:])[0], int(found[1])
+    return _remembered_request(data[:start] + b"1" + data[end:])[0], int(data[start:end])
 
 
 def response_head(data: bytes) -> tuple[ResponseHead, int | None]:
     """Read a complete response head and its Content-Length, or remember how it read. Raises `ValueError`."""
     if len(data) > REMEMBERED_BYTES:
         return parse_response(data)
-    found = _LENGTH_IN_HEAD.search(data)
-    if found is None:
+    start, end = _length_in(data)
+    if not start:
         return _remembered_response(data)
-    start, end = found.span(1)
-    return _remembered_response(data[:start] + b"1" + data[end:])[0], int(found[1])
+    return _remembered_response(data[:start] + b"1" + data[end:])[0], int(data[start:end])
+
+
+def _length_in(data: bytes) -> tuple[int, int]:
+    """Return where the number in the first Content-Length line is, if it is written in one of the usual ways."""
+    start = data.find(b"\nContent-Length: ")
+    if start < 0:
+        start = data.find(b"\ncontent-length: ")
+        if start < 0:
+            return 0, 0
+    start += 17
+    end = data.find(b"\r", start)
+    digits = data[start:end]
+    # bytes.isdigit() knows ASCII digits only. A zero stays as it is: no body is not the same as some body.
+    return (start, end) if digits.isdigit() and digits[:1] != b"0" and len(digits) < 18 else (0, 0)
 
 
 def parse_request(data: bytes) -> tuple[RequestHead, int | None]:
@@ -202,7 +214,6 @@ def parse_response(data: bytes) -> tuple[ResponseHead, int | None]:
 
 # What is remembered is bounded: 512 heads of 2 KB, each about 8 KB when it is read.
 REMEMBERED_BYTES = 2_048
-_LENGTH_IN_HEAD = re.compile(rb"\n[Cc]ontent-[Ll]ength: ?([1-9][0-9]{0,16})\r\n")
 _remembered_request = lru_cache(maxsize=512)(parse_request)
 _remembered_response = lru_cache(maxsize=512)(parse_response)
 

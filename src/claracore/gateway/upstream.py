@@ -62,9 +62,13 @@ class Upstream(asyncio.Protocol):
     def __init__(self, pool: Pool, address: Address) -> None:
         self.pool = pool
         self.address = address
+        self.host = address.endpoint.authority.encode()
+        """Host header for requests to the endpoint itself."""
         self.transport: asyncio.Transport
         self.owner: Owner | None = None
         self.reused = False
+        self.idle = pool.idle(address)
+        """Where it waits, with its equals, while nobody needs it."""
         self.idle_since = 0.0
         self.answered = False
         """Whether a byte of the present answer has arrived."""
@@ -126,8 +130,12 @@ class Upstream(asyncio.Protocol):
 
     def _begin_body(self, owner: Owner, head: ResponseHead, length: int | None, data: bytes, start: int) -> None:
         if owner.is_head or head.status in (204, 304) or length == 0:
-            self._done(len(data) > start)
+            self._done(left_over=len(data) > start)
             owner.response_head(head, length, b"", last=True)
+            return
+        if length is not None and len(data) - start == length and not owner.wants_payload:
+            self._done(left_over=False)
+            owner.response_head(head, length, data[start:], last=True)
             return
         framing: Framing
         if head.chunked:
@@ -146,7 +154,7 @@ class Upstream(asyncio.Protocol):
         if end == MORE:
             owner.response_head(head, length, data[start:] if pieces is None else b"".join(pieces), last=False)
             return
-        self._done(len(data) > end)
+        self._done(left_over=len(data) > end)
         owner.response_head(head, length, data[start:end] if pieces is None else b"".join(pieces), last=True)
 
     def _body(self, owner: Owner, framing: Framing, data: bytes) -> None:
@@ -161,10 +169,10 @@ class Upstream(asyncio.Protocol):
         if end == MORE:
             owner.response_body(body, last=False)
             return
-        self._done(len(data) > end)
+        self._done(left_over=len(data) > end)
         owner.response_body(body, last=True)
 
-    def _done(self, left_over: bool) -> None:  # noqa: FBT001 - one private caller's fact
+    def _done(self, *, left_over: bool) -> None:
         """Let go of the owner, whose answer is complete: the connection is free, or closed, before it hears."""
         owner = self.owner
         self.owner = self._framing = None
@@ -229,6 +237,10 @@ class Pool:
         idle = sum(len(connections) for connections in self._idle.values())
         return f"<Pool {len(self.all)} connections, {idle} idle>"
 
+    def idle(self, address: Address) -> list[Upstream]:
+        """Return the idle connections to an address, the most recently used one last."""
+        return self._idle[address]
+
     def take(self, address: Address) -> Upstream | None:
         """Return an idle connection, the most recently used one, or None."""
         idle = self._idle.get(address)
@@ -260,7 +272,7 @@ class Pool:
 
     def put_back(self, connection: Upstream) -> None:
         """Keep a connection for the next request, or close it when there are enough."""
-        idle = self._idle[connection.address]
+        idle = connection.idle
         if len(idle) >= self._max_idle:
             connection.close()
             return
@@ -270,13 +282,8 @@ class Pool:
     def forget(self, connection: Upstream) -> None:
         """Drop a connection that is closed."""
         self.all.discard(connection)
-        idle = self._idle.get(connection.address)
-        if idle is None:
-            return
-        if connection in idle:
-            idle.remove(connection)
-        if not idle:
-            del self._idle[connection.address]
+        if connection in connection.idle:
+            connection.idle.remove(connection)
 
     def close_endpoint(self, endpoint: Endpoint, reason: str) -> None:
         """Close every connection to an endpoint now, busy ones too: their owners are told."""
