@@ -125,7 +125,7 @@ def test_embedders_read_an_input_in_one_batch() -> None:
     assert "--embeddings" in text
     assert "--kv-unified" not in text
     reader = replace(LLAMA_8B, kind=Kind.EMBEDDING, pooling="last")
-    assert placed(reader, machine()).settings.micro_batch == 2048
+    assert placed(reader, machine()).settings.micro_batch == 512
     assert placed(reader, machine()).settings.context == 8192
     ranker = replace(NOMIC, kind=Kind.RERANKER)
     assert "--reranking" in words(ranker, placed(ranker, machine()))

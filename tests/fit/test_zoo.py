@@ -17,7 +17,7 @@ from claracore.fit.settings import Settings
 from claracore.gguf.model import Kind
 from claracore.library.scan import scan
 from fit.oracle import ask
-from zoo.families import DEEPSEEKS, GEMMAS, LLAMAS, MISTRALS, QWENS, Member
+from zoo.families import DEEPSEEKS, ENCODERS, GEMMAS, LLAMAS, MISTRALS, QWENS, Member
 from zoo.synthetic import Image, Shape, TensorSpec, build, write
 
 MIB = 1024**2
@@ -58,4 +58,15 @@ def test_what_llama_cpp_would_take(member: Member, tmp_path: Path) -> None:
     assert compute_bytes(model.facts, settings) / MIB == pytest.approx(
         answer.compute_mib, rel=0.08 if model.facts.experts else 0.02
     )
+    assert estimate(model.facts, settings).total / MIB == pytest.approx(answer.total_mib, rel=0.02)
+
+
+@pytest.mark.parametrize("batch", [512, 2048])
+def test_an_embedding_model_makes_logits_for_every_token(batch: int, tmp_path: Path) -> None:
+    (member,) = [member for member in ENCODERS if member.file.startswith("Qwen3-Embedding")]
+    path = write(tmp_path / "model.gguf", loadable(member.shape))
+    (model,) = scan([path]).models
+    answer = ask(path, n_ctx=8192, n_ubatch=batch, n_batch=batch, embedding=True, pooling_type=3)
+    settings = Settings(8192, micro_batch=batch, embeddings=True)
+    assert compute_bytes(model.facts, settings) / MIB == pytest.approx(answer.compute_mib, rel=0.02)
     assert estimate(model.facts, settings).total / MIB == pytest.approx(answer.total_mib, rel=0.02)

@@ -118,7 +118,8 @@ def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
         case _:
             return []
     size = str(placement.settings.micro_batch)
-    reason = "an input must fit into one batch" if size != "2048" else "inputs are read in parts of this many tokens"
+    whole = placement.settings.micro_batch >= placement.settings.context
+    reason = "an input must fit into one batch" if whole else "inputs are read in parts of this many tokens"
     return [*found, Flag(("--batch-size", size, "--ubatch-size", size), reason)]
 
 

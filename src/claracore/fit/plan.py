@@ -208,9 +208,10 @@ def _settings(case: Case, context: int, kind: str = "f16") -> Settings:
     facts = case.facts
     base = Settings(context, cache_type_k=kind, cache_type_v=kind)
     if facts.kind in EMBEDDERS:
-        # A model that looks at the whole text at once needs it in one physical batch; one that reads in order does not.
+        # A model that looks at the whole text at once needs it in one physical batch. One that reads in order does
+        # not, and computes logits for the whole batch, which is 1 GiB for 2048 tokens and Qwen's vocabulary.
         whole = not facts.causal or facts.pooling != "last"
-        size = max(512, context if whole else min(context, 2048))
+        size = max(512, context) if whole else 512
         return replace(base, batch=size, micro_batch=size, embeddings=True)
     unified = case.abilities.knows("--kv-unified")
     slots = case.wishes.parallel or (SLOTS if unified else 1)
