@@ -21,6 +21,7 @@ from claracore.gateway.exchange import Exchange
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity
+from claracore.store.keyring import Grant, KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
 from claracore.store.performance import Performance
 from claracore.supervisor.configuration import Configuration
@@ -48,6 +49,8 @@ class Context:
     counts: Counts
     activity: Activity
     log: ProxyLog
+    ring: KeyRing
+    key_file: KeyFile
     performance: Performance = field(default_factory=Performance)
     in_flight: Callable[[], Mapping[int, Exchange]] = dict
     """The requests that are with the supervisor or a model, by id."""
@@ -97,6 +100,14 @@ def _context(request: Request) -> Context:
     assert isinstance(context, Context)  # noqa: S101 - set by create_app
     return context
 
+
+def _grant(request: Request) -> Grant | None:
+    grant = getattr(request.state, "grant", None)
+    return grant if isinstance(grant, Grant) else None
+
+
+Holder = Annotated[Grant | None, Depends(_grant)]
+"""Annotation of a handler's parameter that gets what the caller's key allows; None when no key is needed."""
 
 Here = Annotated[Context, Depends(_context)]
 """Annotation of a handler's parameter that gets the context."""

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
-
 from claracore.api.context import Context
 from claracore.api.counts import Counts
 from claracore.api.create import create_app
 from claracore.api.findings import finding_views
+from claracore.api.guard import Guard, Rules
 from claracore.api.hub import Hub
 from claracore.api.journal import Journal, Swap
 from claracore.api.pulse import Pulse
@@ -24,9 +23,13 @@ from claracore.gateway.server import Gateway
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity, Row, StoreUnusable
+from claracore.store.files import FileUnusable
+from claracore.store.keyring import KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
 from claracore.supervisor.configuration import Configuration, Prepared
 from claracore.supervisor.loop import Supervisor
+
+KEYS_EVERY_SECONDS = 2.0
 
 logger = logging.getLogger("claracore.api")
 
@@ -43,6 +46,8 @@ class ControlPlane:
         listen: Listen,
         state_dir: Path,
         log: ProxyLog,
+        ring: KeyRing,
+        rules: Rules,
     ) -> None:
         counts = Counts()
         activity = _open_activity(configuration, state_dir)
@@ -58,9 +63,14 @@ class ControlPlane:
             counts=counts,
             activity=activity,
             log=log,
+            ring=ring,
+            key_file=KeyFile(state_dir),
         )
         self.pulse = Pulse(self.context)
-        self.app: FastAPI = create_app(self.context)
+        self.app = Guard(create_app(self.context), ring, rules)
+        ring.use_plain(configuration.now.config.api_keys)
+        ring.use_named(self.context.key_file.load())  # a damaged file ends the start: it must not open the door
+        self.context.key_file.changed()
         supervisor.listener = self.journal
         supervisor.on_change = self.pulse.model_changed
         configuration.on_reload = self._reloaded
@@ -71,6 +81,7 @@ class ControlPlane:
         self._sampling = asyncio.get_running_loop().create_task(
             self.context.performance.run(self._sample_every), name="performance"
         )
+        self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
         log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
 
     def attach(self, gateway: Gateway) -> None:
@@ -86,18 +97,30 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop watching, and write what is left."""
         self.pulse.close()
+        self._key_timer.cancel()
         ending = [self._sampling, *self.context.tasks]
         for task in ending:
             task.cancel()
         await asyncio.wait(ending)
         await asyncio.to_thread(self.context.activity.close)
 
-    def applied(self, _prepared: Prepared, changes: Changes) -> None:
+    def applied(self, prepared: Prepared, changes: Changes) -> None:
         """Hear that another configuration is in force."""
+        self.context.ring.use_plain(prepared.config.api_keys)
         self.pulse.models_changed()
         for model_id in changes.soft | changes.restart:
             self.pulse.model_changed(model_id)
         self.context.hub.publish("ports", {}, key="")
+
+    def _look_at_keys(self) -> None:
+        """Take over what `claracore keys` has changed."""
+        self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
+        if not self.context.key_file.changed():
+            return
+        try:
+            self.context.ring.use_named(self.context.key_file.load())
+        except FileUnusable as error:
+            logger.error("%s; the keys that were read last stay in force", error)  # noqa: TRY400 - no bug
 
     def _sample_every(self) -> float | None:
         its = self.context.config.performance

@@ -15,6 +15,7 @@ from claracore.api import (
     activity,
     config,
     hardware,
+    keys,
     logs,
     metrics,
     models,
@@ -41,6 +42,7 @@ PARTS = (
     ports,
     config,
     hardware,
+    keys,
     performance,
     metrics,
     router,
@@ -61,6 +63,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_exception_handler(ClaraCoreError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unknown)
     return app
 
 
@@ -85,8 +88,14 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return answer(BadRequest(f"{where or 'the request'}: {first['msg']}", param=where or None))
 
 
+async def _unknown(_request: Request, _error: Exception) -> JSONResponse:
+    return answer(ClaraCoreError("an internal error; the log says more"))
+
+
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if isinstance(error.__cause__, ClaraCoreError):  # FastAPI turns whatever reading a body raises into a 400
+        return answer(error.__cause__)
     if error.status_code == 404:
         return answer(NotFound(f"no such path: {request.url.path}"))
     body = BadRequest(f"{request.method} {request.url.path}: {error.detail}").envelope()

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
-from claracore.api.context import Context, Here
+from claracore.api.context import Context, Here, Holder
 from claracore.api.views import ModelView, Views, model_views, shown_command
 from claracore.config.model import ModelConfig
+from claracore.store.keyring import Grant
 from claracore.types import ModelState
 
 router = APIRouter(tags=["models"])
@@ -59,11 +60,11 @@ async def model(here: Here, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(here: Here, request: Request) -> JSONResponse:
+async def list_models(here: Here, holder: Holder, request: Request) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
     origin = request.headers.get("origin")
     headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
-    return JSONResponse({"object": "list", "data": listed(here)}, headers=headers)
+    return JSONResponse({"object": "list", "data": listed(here, holder)}, headers=headers)
 
 
 @router.get("/v1/models/{name:path}")
@@ -72,12 +73,12 @@ async def one_model(here: Here, name: str) -> dict[str, Any]:
     return _row(here, here.config.models[here.resolve(name)], name, int(time.time()))
 
 
-def listed(here: Context) -> list[dict[str, Any]]:
+def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
     """Return the models that are not hidden, and their aliases if the configuration asks for it, by name."""
     created = int(time.time())
     rows = []
     for model in here.config.models.values():
-        if model.unlisted:
+        if model.unlisted or (holder is not None and not holder.knows(model.id)):
             continue
         rows.append(_row(here, model, model.id, created))
         if here.config.include_aliases_in_list:

@@ -191,14 +191,14 @@ async def detection() -> dict[str, Any]:
     gib = 1024**3
     vram = sum(gpu.total_bytes or 0 for gpu in gpus) / gib
     ram = machine.memory.total_bytes / gib
-    primary = {"name": gpus[0].name, "brand": gpus[0].vendor, "vramGB": (gpus[0].total_bytes or 0) / gib}
+    primary = [{"name": gpu.name, "brand": gpu.vendor, "vramGB": (gpu.total_bytes or 0) / gib} for gpu in gpus[:1]]
     return {
         "detectionQuality": "basic" if machine.notes else "excellent",
         "platform": machine.platform,
         "arch": platform.machine(),
         "gpuDetected": bool(gpus),
         "gpuTypes": sorted({gpu.vendor for gpu in gpus}),
-        "primaryGPU": primary if gpus else None,
+        "primaryGPU": primary[0] if primary else None,
         "totalRAMGB": round(ram, 1),
         "availableRAMGB": round(machine.memory.available_bytes / gib, 1),
         "recommendedBackends": [backend],

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from claracore.api.context import Here
+from claracore.api.context import Here, Holder
 from claracore.api.models import listed
 from claracore.types import ModelState
 
@@ -38,9 +38,9 @@ class Accepted(BaseModel):
 
 
 @router.get("/models")
-async def models(here: Here) -> dict[str, Any]:
+async def models(here: Here, holder: Holder) -> dict[str, Any]:
     """List the models with what is known about their state, as llama.cpp's router does."""
-    rows = listed(here)
+    rows = listed(here, holder)
     for row in rows:
         model_id = here.resolve(row["id"])
         failure = here.supervisor.failure(model_id)

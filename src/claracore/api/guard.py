@@ -1,0 +1,252 @@
+"""Who may call what on the control plane?
+
+An ASGI application in front of the real one. Everything that is refused is refused here, before a handler runs:
+no key or one without the right (401, 403), a page of another site (Origin, Sec-Fetch-Site), a name that an attacker may
+have pointed at us (Host: DNS rebinding), a form where JSON belongs (415), a body that is too large (413). Why:
+docs/threat-model.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from fastapi.responses import JSONResponse
+
+from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge, Unauthorized
+from claracore.store.keyring import Grant, KeyRing, Right, presented
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BODY_BYTES = 20 * 1024 * 1024
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGED_BY_GET: Final = frozenset({"/unload"})
+"""Kept for old clients (COMPAT 2.5)."""
+
+OPEN: Final = frozenset({"/", "/health", "/wol-health", "/favicon.ico", "/apple-touch-icon.png", "/api/identity"})
+"""No key is asked for: liveness, the entry, and who this is, which a second start asks."""
+FOR_ANY_KEY: Final = re.compile(r"/ui(/.*)?|/v1/models(/.*)?|/models|/api/version")
+SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
+"""Reading these shows secrets or the disk: for `admin`."""
+
+LOCAL_NAMES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".ts.net")
+"""Names under these cannot be bought, so no stranger can point them at us (RFC 6761, 6762, 8375; tailnets)."""
+FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class UnsupportedMedia(ClaraCoreError):
+    """A body that is not JSON; 415."""
+
+    status = 415
+    type = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
+def own_names() -> frozenset[str]:
+    """Return the names of this machine, in lower case."""
+    name = socket.gethostname().lower()
+    return frozenset({name, name.partition(".")[0], f"{name.partition('.')[0]}.local"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the person who started ClaraCore has said about access."""
+
+    insecure: bool = False
+    """Other hosts may administer although there is no key."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Further names under which ClaraCore is reached, in lower case."""
+    own_names: frozenset[str] = field(default_factory=own_names)
+
+
+class Guard:
+    """Refuses what must not reach the application."""
+
+    def __init__(self, app: App, ring: KeyRing, rules: Rules) -> None:
+        self._app = app
+        self._ring = ring
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        guarded = _with_headers(send)
+        try:
+            scope.setdefault("state", {})["grant"] = self.admit(scope, headers)
+        except ClaraCoreError as error:
+            await refusal(error)(scope, receive, guarded)
+            return
+        await self._app(scope, _bounded(receive), guarded)
+
+    def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Grant | None:
+        """Return the key's grant, None where none is needed. Raises Unauthorized, Forbidden and others."""
+        method, path = scope["method"], scope["path"]
+        changes = method not in SAFE_METHODS or path in CHANGED_BY_GET
+        grant = self._grant(headers)
+        self._check_right(scope, headers, grant, right_for(method, path))
+        if changes:
+            self.check_site(headers)
+            check_media(headers)
+        if (changes or grant is None) and path not in OPEN:
+            self.check_host(headers)
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MOST_BODY_BYTES:
+            raise PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
+        return grant
+
+    def _grant(self, headers: dict[bytes, bytes]) -> Grant | None:
+        for _header, key in presented(headers.get(b"authorization"), headers.get(b"x-api-key")):
+            grant = self._ring.grant(key)
+            if grant is not None:
+                return grant
+        return None
+
+    def _check_right(self, scope: Scope, headers: dict[bytes, bytes], grant: Grant | None, right: Right | None) -> None:
+        path = scope["path"]
+        if self._ring.any:
+            if grant is None and path not in OPEN:
+                raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+            if grant is not None and right is not None and not grant.may(right):
+                raise Forbidden(f"the key {grant.name!r} does not have the scope {right.value!r}")
+        elif right is Right.ADMIN and not self._rules.insecure and not is_here(scope, headers):
+            raise Forbidden(
+                "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
+                "admin', or start with --insecure"
+            )
+
+    def check_site(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse what a page of another site asks a browser to send. Raises Forbidden."""
+        host = headers.get(b"host", b"").lower()
+        for name in (b"origin", b"referer"):
+            value = headers.get(name)
+            if value is not None and not self._is_ours(value, host):
+                raise Forbidden(f"a page of {value.decode('latin-1')[:100]!r} may not change anything here")
+        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+            raise Forbidden("a page of another site may not change anything here")
+
+    def _is_ours(self, url: bytes, host: bytes) -> bool:
+        """Whether a page is ours: of the host that was asked, or of a name under which a proxy offers us."""
+        try:
+            parts = urlsplit(url.decode("latin-1").lower())
+            name = parts.hostname
+        except ValueError:
+            return False
+        return bool(name) and (parts.netloc.encode("latin-1") == host or name in self._rules.allowed_hosts)
+
+    def check_host(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse names that a stranger's name server may answer for. Raises Forbidden."""
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if not host:  # HTTP/1.0; browsers always send one
+            return
+        name = _name_in(host)
+        if _is_address(name) or (name and "." not in name):
+            return
+        if name in self._rules.own_names or name in self._rules.allowed_hosts or name.endswith(LOCAL_NAMES):
+            return
+        raise Forbidden(
+            f"the host name {name!r} is not known: reach ClaraCore by its address, "
+            f"or start it with --allowed-host {name}"
+        )
+
+
+def right_for(method: str, path: str) -> Right | None:
+    """Return the right that a call needs; None when any key will do."""
+    if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
+        return Right.ADMIN
+    return None if path in OPEN or FOR_ANY_KEY.fullmatch(path) else Right.READ
+
+
+def check_media(headers: dict[bytes, bytes]) -> None:
+    """Refuse bodies that are not JSON: a form of another site can send anything else. Raises UnsupportedMedia."""
+    has_body = headers.get(b"content-length", b"0") not in (b"0", b"") or b"transfer-encoding" in headers
+    media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if has_body and media != b"application/json" and not media.endswith(b"+json"):
+        raise UnsupportedMedia("send the body as 'Content-Type: application/json'")
+
+
+def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the client is on this machine; what a proxy forwards is not."""
+    if any(name in headers for name in FORWARDED):
+        return False
+    client, server = scope.get("client"), scope.get("server")
+    if client is None:  # a Unix socket
+        return True
+    if server is not None and client[0] == server[0]:
+        return True
+    try:
+        address = ipaddress.ip_address(str(client[0]).partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback)
+
+
+def _name_in(authority: str) -> str:
+    """Return the host of `host:port`, without brackets; empty for nonsense."""
+    try:
+        return (urlsplit(f"//{authority}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def refusal(error: ClaraCoreError) -> JSONResponse:
+    """Return the answer for an error."""
+    headers = {"WWW-Authenticate": 'Basic realm="claracore"'} if isinstance(error, Unauthorized) else {}
+    return JSONResponse(error.envelope(), error.status, headers)
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name, value)
+    return found
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _value in message.get("headers", ())}
+            more = [pair for pair in HEADERS if pair[0] not in present]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return sending
+
+
+def _bounded(receive: Receive) -> Receive:
+    seen = 0
+
+    async def receiving() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MOST_BODY_BYTES:
+            raise PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
+        return message
+
+    return receiving
