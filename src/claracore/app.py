@@ -21,7 +21,7 @@ from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine,
 from claracore.errors import ClaraCoreError
 from claracore.gateway.server import Gateway, serve
 from claracore.library.cache import ReadingCache
-from claracore.library.scan import scan
+from claracore.library.model import Library
 from claracore.library.watch import watch
 from claracore.ports.listen import Listen
 from claracore.sockets.front import open_listeners, opened
@@ -41,6 +41,11 @@ GRACE_SECONDS = 30.0
 """Answers under way have this long when ClaraCore is asked to end; a second signal ends them at once."""
 
 
+def _environ() -> dict[str, str]:
+    """Return our environment without what systemd addressed to us alone (sd_listen_fds(3))."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}
+
+
 @dataclass(frozen=True, slots=True)
 class Following:
     """Folders whose models are kept in a configuration file while we run."""
@@ -49,6 +54,8 @@ class Following:
     config: Path
     setup: SetupOptions
     cache: ReadingCache
+    known: Library
+    """What was in the folders when they were written into the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,8 @@ class Options:
     following: Following | None = None
     hold_ports: bool = True
     state_dir: Path = field(default_factory=default_state_dir)
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = field(default_factory=_environ)
+    """What models inherit and `${env.NAME}` sees."""
 
 
 class App:
@@ -86,7 +94,7 @@ class App:
         sources, key = options.sources, options.sources.key
         loaded = sources.read(options.environ)
         prepared = prepare(loaded, options.listen, load_history(options.state_dir, key))
-        listeners = open_listeners(options.listen, avoid=prepared.plan.reserved)
+        listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
         self.listen = opened(options.listen, listeners)
         prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
         _tell(prepared.findings)
@@ -139,7 +147,7 @@ class App:
         except ClaraCoreError as error:
             logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
         else:
-            logger.info("configuration: %s", _summary(changes))
+            logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", _summary(changes))
 
     def _apply(self, keeper: PortKeeper, commands: Commands) -> Callable[[Prepared, Changes], None]:
         def apply(prepared: Prepared, changes: Changes) -> None:
@@ -179,8 +187,7 @@ class App:
     async def _follow(self, following: Following) -> None:
         """Write models that appear in the folders into the configuration, and mark those that vanish."""
         folders, cache = following.folders, following.cache
-        library = await asyncio.to_thread(scan, folders, cache=cache, missing_ok=True)
-        async for change in watch(folders, library=library, cache=cache, stop=self.stop):
+        async for change in watch(folders, library=following.known, cache=cache, stop=self.stop):
             for kind, models in (("new", change.appeared), ("changed", change.changed), ("gone", change.vanished)):
                 if models:
                     logger.info("%s in the models folder: %s", kind, ", ".join(model.id for model in models))

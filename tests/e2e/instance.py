@@ -80,7 +80,7 @@ class Instance:
         return next((line for line in self.lines if text in line), None)
 
     def ready(self) -> Self:
-        self.url = self.line(" models on http").rsplit(" ", 1)[-1]
+        self.url = self.line(" on http").rsplit(" ", 1)[-1]
         return self
 
     def connect(self) -> http.client.HTTPConnection:

@@ -36,6 +36,7 @@ def test_a_held_port_is_announced_once() -> None:
         ("llama-server --port ${PORT}", True),
         ("llama-server --port 9000", False),
         ("python3 -m claracore.engines.embedded --port ${PORT}", True),
+        ("/usr/bin/claracore engine --port ${PORT}", True),
         ("/opt/new/llama-server --port ${PORT}", True),
         ("/opt/old/llama-server --port ${PORT}", False),
         ("vllm serve --port ${PORT}", False),

@@ -66,15 +66,13 @@ def serve(wishes: ServeWishes) -> None:
 def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     """Write the models of the folders into the configuration and say what came of it."""
     setup = replace(wishes.setup, listen_port=listen_port)
-    following = Following(wishes.folders, wishes.config, setup, ReadingCache(default_state_dir() / "library.cache"))
+    cache = ReadingCache(default_state_dir() / "library.cache")
     engine = find_engine(None)
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
-        report = write_setup(
-            wishes.folders, wishes.config, setup, engine=engine, cache=following.cache, on_progress=on_progress
-        )
+        report = write_setup(wishes.folders, wishes.config, setup, engine=engine, cache=cache, on_progress=on_progress)
     if report.changed or report.left_out:
         tell(report, Console(), listen=wishes.listen)
-    return following
+    return Following(wishes.folders, wishes.config, setup, cache, report.library)
 
 
 def _run(options: Options, wishes: ServeWishes) -> None:
@@ -105,7 +103,8 @@ def welcome(app: App) -> str:
     """Return what is printed when requests are accepted: where, what, and a command to try."""
     config = app.configuration.now.config
     url = app.listen.url
-    lines = [f"ClaraCore {__version__} serves {len(config.models)} models on {url}"]
+    count = len(config.models)
+    lines = [f"ClaraCore {__version__} serves {count} {'model' if count == 1 else 'models'} on {url}"]
     chats = [model for model in config.models.values() if not model.unlisted]
     if chats:
         body = {"model": chats[0].id, "messages": [{"role": "user", "content": "Say hello."}]}

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from claracore.types import Finding, Place
 

@@ -33,7 +33,7 @@ from claracore.gguf.errors import GGUFError
 from claracore.hardware.engine import FLAG, as_the_engine_sees, list_devices, parse_devices
 from claracore.hardware.probe import probe
 from claracore.library.cache import ReadingCache
-from claracore.library.model import LeftOut, LibraryModel
+from claracore.library.model import LeftOut, Library, LibraryModel
 from claracore.library.scan import Progress, scan
 from claracore.library.vocabulary import vocabulary_hash
 from claracore.store import files
@@ -93,6 +93,8 @@ class SetupReport:
     """What happened to the models that were in the file; None when there was no file."""
     backup: Path | None = None
     notes: tuple[str, ...] = field(default=())
+    library: Library = field(default_factory=lambda: Library((), ()))
+    """Everything that was found, as it was when the text was made."""
 
     ids: Mapping[str, str] = field(default_factory=dict)
     """Model file -> id, where the file gives another than the scan does."""
@@ -148,6 +150,7 @@ def write_setup(
         merged=merged,
         ids=merged.ids if merged is not None else {},
         catalog=catalog,
+        library=library,
         left_out=(*library.left_out, *unnameable),
         hardware=hardware,
         engine_name=engine.name,

@@ -54,7 +54,7 @@ class Commands:
         words = split(model.cmd)
         if self._is_engine(words):
             return self.engine is not None and REUSE_PORT in self.engine.flags
-        if EMBEDDED_MODULE in words[:4]:
+        if EMBEDDED_MODULE in words[:5] or (PurePath(words[0]).name == "claracore" and words[1:2] == ["engine"]):
             return True
         return REUSE_PORT in self._flags.get(words[0], frozenset())
 

@@ -21,7 +21,7 @@ from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.ports.bindfail import is_bind_failure
-from claracore.sockets.owner import belongs_to
+from claracore.sockets.owner import verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
 from claracore.supervisor.child import Child
@@ -107,7 +107,7 @@ class Life:
             try:
                 await self._start_and_stop(lease)
             except _BindFailed as error:
-                if lease is None or len(avoid) + 1 >= BIND_TRIES:
+                if lease is None or not uses_port(self.model) or len(avoid) + 1 >= BIND_TRIES:
                     raise ModelFailed(self.model.id, f"no port could be bound: {error}") from error
                 if self.stopping:
                     return
@@ -196,7 +196,7 @@ class Life:
             waiting.result()
         except ModelFailed as error:
             port = lease.port if lease else None
-            if uses_port(self.model) and child.exited.done() and is_bind_failure(said, port=port):
+            if lease is not None and child.exited.done() and is_bind_failure(said, port=port):
                 raise _BindFailed(next((line for line in said if is_bind_failure([line])), "")) from error
             raise ModelFailed(self.model.id, error.reason, tuple(said)) from error
         else:
@@ -206,14 +206,29 @@ class Life:
             await asyncio.wait({waiting})
 
     def _verifier(self, child: Child, lease: Lease | None) -> Callable[[], bool] | None:
-        """Return the check that whoever answers on the port is our child, where the port is ours to check (P8)."""
+        """Return the check that whoever answers on the port is our child, where the port is ours to check (P8).
+
+        It raises _BindFailed for a stranger: our child did not get the port and never will.
+        """
         endpoint = self._reached()
         if endpoint.unix_path is not None:
             path = Path(endpoint.unix_path)
             return lambda: unix_belongs_to(path, child.pid)
-        if lease is None or self.model.id in self.around.keeper.plan.containers:
+        if lease is None:
             return None
-        return lambda: belongs_to(endpoint.port, child.pid, host=endpoint.host)
+        keeper = self.around.keeper
+        container = self.model.id in keeper.plan.containers
+
+        def is_ours() -> bool:
+            keeper.seal(lease)
+            verdict = verify(lease.port, child.pid, container=container)
+            if verdict.note:
+                logger.warning("model %s: %s", self.model.id, verdict.note)
+            if not verdict.ours and verdict.owner is not None:
+                raise _BindFailed(verdict.note)
+            return verdict.ours
+
+        return is_ours
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
