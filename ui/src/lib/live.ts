@@ -1,10 +1,15 @@
 /** What is true right now? The snapshot that events change, as pure functions; `live.svelte.ts` makes it reactive. */
 import type { Flight, Model } from './api/types';
 
-/** Puts one model in its place; unknown ones are added. The list stays sorted by id. */
+/**
+ * Puts one model in its place; unknown ones are added. The list stays sorted by id. Memory is measured less often than
+ * the rest: news without it keep what is known of the same process.
+ */
 export function withModel(models: readonly Model[], model: Model): Model[] {
-  const next = models.filter((each) => each.id !== model.id);
-  next.push(model);
+  const before = models.find((each) => each.id === model.id);
+  const next = models.filter((each) => each !== before);
+  const known = before && before.pid === model.pid ? before.memory_bytes : null;
+  next.push({ ...model, memory_bytes: model.memory_bytes ?? known });
   return next.sort(byId);
 }
 

@@ -161,6 +161,40 @@ export interface Swap {
     >
   >;
   total_seconds: number;
+  error: string | null;
+}
+
+export interface Percentiles {
+  p50: number;
+  p95: number;
+  p99: number;
+}
+export interface ModelStats {
+  requests: number;
+  errors: number;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  first_token_seconds: Percentiles | null;
+  tokens_per_second: Percentiles | null;
+  prompt_per_second: Percentiles | null;
+  loads: number;
+  load_seconds_total: number;
+}
+export interface Stats {
+  requests: number;
+  errors: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  models: Record<string, ModelStats>;
+}
+
+export interface Sample {
+  at: number;
+  cpu_percent: number;
+  memory_total_bytes: number;
+  memory_available_bytes: number;
+  gpus: { index: number; name: string; total_bytes: number | null; free_bytes: number | null }[];
 }
 
 export interface LogLine {

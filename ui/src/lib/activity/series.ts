@@ -1,0 +1,95 @@
+/** Which points do the charts have? From rows and samples to aligned columns, as uPlot wants them. Pure. */
+import type { ActivityRow, Sample, Swap } from '../api/types';
+
+export type Column = (number | null)[];
+/** The first column is time in unix seconds, ascending. */
+export type Table = [number[], ...Column[]];
+
+export function perRequest(rows: readonly ActivityRow[], value: (row: ActivityRow) => number | null): Table {
+  const known = rows.filter((row) => value(row) !== null).sort((a, b) => a.at - b.at);
+  return [known.map((row) => row.at), known.map(value)];
+}
+
+/** Requests and failures in equal bins between the first and the last row; a minute is the narrowest bin. */
+export function perTime(rows: readonly ActivityRow[], bins = 48): Table {
+  if (!rows.length) return [[], [], []];
+  const times = rows.map((row) => row.at);
+  const [from, to] = [Math.min(...times), Math.max(...times)];
+  const width = Math.max(60, (to - from) / bins);
+  const size = Math.floor((to - from) / width) + 1;
+  const good: number[] = Array.from({ length: size }, () => 0);
+  const bad = [...good];
+  for (const row of rows) {
+    const bin = Math.floor((row.at - from) / width);
+    const counts = failed(row) ? bad : good;
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
+  return [good.map((_, bin) => from + (bin + 0.5) * width), good, bad];
+}
+
+export function failed(row: ActivityRow): boolean {
+  return row.error !== null || row.status >= 400 || row.status === 0;
+}
+
+/** Memory in use in GiB: the machine's, then each GPU's. */
+export function memory(samples: readonly Sample[]): { table: Table; names: string[] } {
+  const gib = (bytes: number) => bytes / 2 ** 30;
+  const gpus = samples.at(-1)?.gpus ?? [];
+  const columns: Column[] = [
+    samples.map((one) => gib(one.memory_total_bytes - one.memory_available_bytes)),
+    ...gpus.map(({ index }) =>
+      samples.map((one) => {
+        const gpu = one.gpus.find((each) => each.index === index);
+        return gpu?.total_bytes == null || gpu.free_bytes == null ? null : gib(gpu.total_bytes - gpu.free_bytes);
+      }),
+    ),
+  ];
+  return { table: [samples.map((one) => one.at), ...columns], names: ['Memory', ...gpus.map((gpu) => gpu.name)] };
+}
+
+export interface Phase {
+  key: keyof Swap['phases'];
+  label: string;
+  colour: string;
+}
+
+export const PHASES: Phase[] = [
+  { key: 'queued_seconds', label: 'other loads first', colour: 'var(--text-3)' },
+  { key: 'drain_seconds', label: 'answers under way end', colour: 'var(--violet)' },
+  { key: 'stop_seconds', label: 'stopping', colour: 'var(--bad)' },
+  { key: 'spawn_seconds', label: 'starting the process', colour: 'var(--info)' },
+  { key: 'load_seconds', label: 'loading', colour: 'var(--warn)' },
+  { key: 'first_token_seconds', label: 'until the first answer began', colour: 'var(--ok)' },
+];
+
+export interface Bar extends Phase {
+  seconds: number;
+  /** Left edge and width in percent of the longest swap. */
+  left: number;
+  width: number;
+}
+
+export function bars(swap: Swap, longest: number): Bar[] {
+  let before = 0;
+  return PHASES.flatMap((phase) => {
+    const seconds = swap.phases[phase.key] ?? 0;
+    if (seconds <= 0) return [];
+    const bar = { ...phase, seconds, left: (before / longest) * 100, width: (seconds / longest) * 100 };
+    before += seconds;
+    return [bar];
+  });
+}
+
+export function lengthOf(swap: Swap): number {
+  return PHASES.reduce((sum, { key }) => sum + (swap.phases[key] ?? 0), 0);
+}
+
+/** The part of a swap that took longest, in a sentence. */
+export function explanation(swap: Swap, said: (seconds: number) => string): string {
+  const parts = bars(swap, 1).sort((a, b) => b.seconds - a.seconds);
+  const [most] = parts;
+  const whom = swap.evicted.length ? ` ${swap.evicted.join(', ')}` : '';
+  if (!most) return 'It took no time.';
+  const what = most.key === 'stop_seconds' ? `stopping${whom}` : most.key === 'drain_seconds' ? `waiting for answers of${whom}` : most.label;
+  return parts.length === 1 ? `All of it was ${what}.` : `Most of it was ${what}: ${said(most.seconds)}.`;
+}
