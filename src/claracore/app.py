@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from claracore.api.control import ControlPlane, proxy_log
+from claracore.api.guard import Rules
 from claracore.config.changes import Changes
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
@@ -27,6 +28,7 @@ from claracore.ports.listen import Listen
 from claracore.sockets.front import open_listeners, opened
 from claracore.sockets.history import default_state_dir, load_history, save_history
 from claracore.sockets.ports import PortKeeper
+from claracore.store.keyring import KeyRing
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.configuration import Configuration, Prepared, Sources, prepare
@@ -121,7 +123,14 @@ class App:
                 state_dir=options.state_dir,
             )
             control = ControlPlane(
-                self.supervisor, self.configuration, keeper, listen=self.listen, state_dir=options.state_dir, log=log
+                self.supervisor,
+                self.configuration,
+                keeper,
+                listen=self.listen,
+                state_dir=options.state_dir,
+                log=log,
+                ring=KeyRing(),
+                rules=options.rules,
             )
             self.gateway = Gateway(
                 prepared.config, supervisor=self.supervisor, app=control.app, observer=control.journal
