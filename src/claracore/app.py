@@ -72,6 +72,8 @@ class Options:
     state_dir: Path = field(default_factory=default_state_dir)
     environ: Mapping[str, str] = field(default_factory=_environ)
     """What models inherit and `${env.NAME}` sees."""
+    rules: Rules = field(default_factory=Rules)
+    """Who may administer, and under which names."""
 
 
 class App:
