@@ -385,3 +385,55 @@ def test_a_request_can_be_cancelled() -> None:
             writer.close()
 
     play(conversation)
+
+
+def test_a_reader_that_stalls_is_given_up() -> None:
+    async def script(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n")
+        while True:
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+
+    async def conversation() -> None:
+        async with model_server(script) as server:
+            supervisor = StandIn(smol=server.endpoint)
+            async with stage(config(smol={}), supervisor, settings=Settings(stalled_reader_seconds=0.01)) as here:
+                _, writer = await here.connect()
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+                writer.write(post("/v1/completions", CHAT))
+                await supervisor.left.wait()
+                assert here.notebook.records[0].client_left
+                writer.close()
+
+    play(conversation)
+
+
+def test_a_server_that_does_not_begin_to_answer_is_given_up() -> None:
+    async def script(server: ModelServer, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await server.read_request(reader)
+        await reader.read()
+
+    async def conversation() -> None:
+        async with model_server(script) as server:
+            supervisor = StandIn(smol=server.endpoint)
+            async with stage(config(smol={"timeouts": {"responseHeader": 0.01}}), supervisor) as here:
+                answer = await here.say(post("/v1/completions", CHAT))
+                assert answer.startswith(b"HTTP/1.1 504 ")
+                await server.closed.wait()
+
+    play(conversation)
+
+
+def test_a_pipelined_request_waits_until_the_reader_has_caught_up() -> None:
+    body = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n" + b"x" * 5_000_000
+
+    async def conversation() -> None:
+        async with model_server(answers(body)) as server, stage(config(smol={}), StandIn(smol=server.endpoint)) as here:
+            answer = await here.say(
+                b"".join(post("/v1/completions", CHAT, connection="keep-alive") for _ in range(4))
+                + post("/v1/completions", CHAT)
+            )
+            assert answer.count(b"x") == 25_000_000
+
+    play(conversation)

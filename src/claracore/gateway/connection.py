@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._framing: Sized | Chunked | None = None
         self._body_bytes = 0
         self._paused = False
+        self._reader_is_slow = False
         self._close_after_answer = False
 
     # The transport's side.
@@ -101,17 +102,19 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hear that the client reads slowly."""
+        self._reader_is_slow = True
         self.deadline = self.gateway.now() + self.gateway.settings.stalled_reader_seconds
         if self.handler is not None:
             self.handler.writable(False)
 
     def resume_writing(self) -> None:
         """Hear that the client has caught up."""
+        self._reader_is_slow = False
         self.deadline = None
         if self.handler is not None:
             self.handler.writable(True)
-        else:
-            self.deadline = self.gateway.now() + self.gateway.settings.idle_timeout_seconds
+        elif self._receive == self._hold:
+            self._await_head()
 
     # The handler's side.
 
@@ -141,12 +144,17 @@ class Connection(asyncio.Protocol):
             self._linger()
         elif self.closing:
             self.transport.close()
+        elif self._reader_is_slow:
+            self._receive = self._hold  # An answer to a further request would pile up behind this one.
         else:
-            self._receive = self._read_head
-            self.deadline = self.gateway.now() + self.gateway.settings.idle_timeout_seconds
-            self.resume_body()
-            if self._buffer:
-                asyncio.get_running_loop().call_soon(self._read_waiting)
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._receive = self._read_head
+        self.deadline = self.gateway.now() + self.gateway.settings.idle_timeout_seconds
+        self.resume_body()
+        if self._buffer:
+            asyncio.get_running_loop().call_soon(self._read_waiting)
 
     def refuse(self, error: ClaraCoreError) -> None:
         """Answer with an error; the connection goes on if the request was read to its end."""
@@ -193,17 +201,13 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """Give up on the client: called by the sweep after the deadline."""
         self.deadline = None
-        if self.handler is None and not self._buffer:
-            self.transport.close()
-        elif self.handler is None and self._receive == self._read_head:
+        handler = self.handler
+        if handler is None and self._receive == self._read_head and self._buffer:
             self._refuse_and_close(RequestTimeout("the request's head did not come to its end in time"))
-        elif self._framing is not None:
-            handler, self.handler = self.handler, None
-            if handler is not None:
-                handler.left()
-            self.transport.abort()
+        elif handler is None and not self._reader_is_slow and not self.transport.is_closing():
+            self.transport.close()
         else:
-            self.transport.abort()
+            self.transport.abort()  # The handler, if there is one, hears of it by `connection_lost`.
 
     # Reading.
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from claracore.errors import ClaraCoreError, PayloadTooLarge, UpstreamFailed
+from claracore.errors import ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.gateway.collected import Collected
 from claracore.gateway.contract import Record
 from claracore.gateway.filters import edited
-from claracore.gateway.forward import Onward, request_bytes, response_bytes, switching_bytes
+from claracore.gateway.forward import Onward, request_bytes, response_bytes, stream_bytes, switching_bytes
 from claracore.gateway.framing import LAST_CHUNK, chunk
-from claracore.gateway.model import Asked, asked_early, asked_in_body, asked_in_query
+from claracore.gateway.model import asked_in_query
 from claracore.gateway.upstream import Address, Upstream
 from claracore.gateway.waiting import Waiting, error_event
 from claracore.gateway.watch import Watch
@@ -24,12 +25,12 @@ from claracore.types import ModelState
 if TYPE_CHECKING:
     from claracore.gateway.connection import Connection
     from claracore.gateway.head import RequestHead, ResponseHead
+    from claracore.gateway.model import Asked
     from claracore.gateway.routes import Route
     from claracore.gateway.targets import Target, Targets
     from claracore.types import Endpoint
 
-# When to look for the model in a body that is still coming. Shorter bodies are simply collected.
-_EARLY_BYTES = (65_536, 262_144)
+_JOINED_BYTES = 65_536
 _KEPT_FOR_RETRY_BYTES = 1 << 20
 _ERROR_BODY_BYTES = 65_536
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
@@ -65,9 +66,6 @@ class Exchange:
     waiting: Waiting | None = None
     phase = COLLECTING
     _address: Address | None = None
-    _collected = 0
-    _tried_early = 0
-    _complete = False
     _replayable = True
     _retried = False
     _client_stalled = False
@@ -90,7 +88,7 @@ class Exchange:
         self.length = connection.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
         self.watch = Watch()
-        self._pieces: list[bytes] = []
+        self._body = Collected()
         self.record = Record(
             model="",
             requested="",
@@ -108,10 +106,7 @@ class Exchange:
         if self.phase is SENT or self.phase is ANSWERING:
             self._send_piece(data, last=last)
             return
-        self._complete = last
-        if data:
-            self._pieces.append(data)
-            self._collected += len(data)
+        self._body.add(data, last=last)
         if self.phase is not COLLECTING:
             if not last:
                 self.connection.hold_body()
@@ -127,43 +122,29 @@ class Exchange:
             self._arrive(self.target)
         elif self.route is not None and self.route.source == "query":
             self._choose(asked_in_query(self.head.query))
-        elif self._complete:
-            body = self._joined()
-            self._choose(asked_in_body(body, self.head.noted.get(b"content-type", b"")))
-        elif self._collected > self.gateway.settings.max_collected_bytes:
+        else:
             limit = self.gateway.settings.max_collected_bytes
-            raise PayloadTooLarge(f"'model' must come within the first {limit} bytes of the body")
-        elif self._tried_early < len(_EARLY_BYTES) and self._collected >= _EARLY_BYTES[self._tried_early]:
-            self._tried_early += 1
-            asked = asked_early(self._joined(), self.head.noted.get(b"content-type", b""))
-            target = self.targets.by_name.get(asked.model) if asked is not None else None
-            if asked is not None and target is not None and not target.edits:
+            asked = self._body.asked(self.head.noted.get(b"content-type", b""), limit)
+            if asked is not None:
                 self._choose(asked)
 
     def _choose(self, asked: Asked) -> None:
         self.record.requested = asked.model
         self.record.stream = asked.stream
-        target = self.gateway.target(self.targets, asked.model)
+        target, body = self.gateway.target(self.targets, asked.model), self._body
+        if not body.complete and target.edits:
+            return  # The whole body is needed; what it asks for is looked up again then.
         self.target = target
-        if self._complete:
-            has_body = self.head.chunked or self.length is not None
-            if target.edits and has_body:
-                body = edited(self._joined(), self.head.noted.get(b"content-type", b""), target)
-                self._pieces = [body]
-                self._collected = len(body)
-            if has_body:
-                self.length = self._collected
+        if body.complete and (self.head.chunked or self.length is not None):
+            if target.edits:
+                body.replace(edited(body.joined(), self.head.noted.get(b"content-type", b""), target))
+            self.length = body.size
         self._arrive(target)
-
-    def _joined(self) -> bytes:
-        if len(self._pieces) > 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0] if self._pieces else b""
 
     def _arrive(self, target: Target) -> None:
         self.record.model = target.model_id
         self.phase = WAITING
-        if not self._complete:
+        if not self._body.complete:
             self.connection.hold_body()
         request_id = self.gateway.supervisor.arrive(target.model_id, self)
         self.record.request_id = request_id
@@ -225,23 +206,20 @@ class Exchange:
         onward = Onward(path, host, self.connection.peer, self.dropped, self.length is not None)
         head = request_bytes(self.head, onward, self.length)
         self.wants_payload = self.head.minor == 0 or self.answering
-        self.request_sent = self._complete
+        body = self._body
+        self.request_sent = body.complete
         if self.head.chunked and self.length is None:
-            pieces = [chunk(piece) for piece in self._pieces]
-            upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if self._complete else [])])
-        elif self._collected < 65_536:
-            upstream.transport.write(
-                head + self._pieces[0] if len(self._pieces) == 1 else b"".join((head, *self._pieces))
-            )
+            pieces = [chunk(piece) for piece in body.pieces]
+            upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if body.complete else [])])
+        elif body.size < _JOINED_BYTES:
+            upstream.transport.write(head + body.joined())
         else:
-            upstream.transport.writelines([head, *self._pieces])
-        if not self._complete:
-            self._pieces = []
+            upstream.transport.writelines([head, *body.pieces])
+        if not body.complete or body.size > _KEPT_FOR_RETRY_BYTES:
+            body.forget()
             self._replayable = False
+        if not body.complete:
             self.connection.resume_body()
-        elif self._collected > _KEPT_FOR_RETRY_BYTES:
-            self._pieces = []
-            self._replayable = False
 
     def _send_piece(self, data: bytes, *, last: bool) -> None:
         upstream = self.upstream
@@ -275,7 +253,7 @@ class Exchange:
             return
         self.phase = ANSWERING
         self.answering = True
-        self._pieces = []
+        self._body.forget()
         record.status = head.status
         if not self.is_head and head.status not in (204, 304):
             ends_with_connection = not head.sized if not head.chunked else self.head.minor == 0
@@ -306,7 +284,7 @@ class Exchange:
     def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
         """Go on with a stream whose head was already sent while the client waited."""
         self.phase = ANSWERING
-        self._pieces = []
+        self._body.forget()
         self._rechunks = self.head.minor == 1
         is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
         if not is_stream:
@@ -371,14 +349,10 @@ class Exchange:
         self.answering = True
         self.record.status = 200
         self.record.content_type = "text/event-stream"
-        lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache"]
-        if self.head.minor:
-            lines.append(b"Transfer-Encoding: chunked")
-        else:
+        if not self.head.minor:
             self.connection.must_close()
-        if connection := self.connection.connection_header():
-            lines.append(b"Connection: " + connection)
-        self.connection.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
+        head = stream_bytes(self.connection.connection_header(), chunked=bool(self.head.minor))
+        self.connection.transport.write(head)
 
     # WebSocket.
 
@@ -423,6 +397,14 @@ class Exchange:
     def ended(self) -> bool:
         """Hear that the client sends no more: for a model, that is a client that left."""
         return False
+
+    def check(self, now: float) -> None:
+        """Give up on a model server that has not begun to answer within the time that its configuration allows."""
+        seconds = self.target.response_head_timeout_seconds if self.target else 0
+        served_at = self.record.served_at
+        if seconds and self.phase is SENT and served_at is not None and now - served_at > seconds:
+            self._drop_upstream()
+            self._refused(NotReadyInTime(self._sentence(f"did not begin to answer within {seconds:g} s")))
 
     def cancel(self, reason: ClaraCoreError) -> None:
         """End the request from outside."""

@@ -132,6 +132,16 @@ _remembered_request = lru_cache(maxsize=512)(_request_parts)
 _remembered_response = lru_cache(maxsize=512)(_response_parts)
 
 
+def stream_bytes(connection: bytes, *, chunked: bool) -> bytes:
+    """Return the head of an event stream that the gateway begins by itself."""
+    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache"]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if connection:
+        lines.append(b"Connection: " + connection)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
 def switching_bytes(head: ResponseHead) -> bytes:
     """Return the 101 head for the client of a WebSocket."""
     lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, hop_by_hop(head.noted) | {_LENGTH})]

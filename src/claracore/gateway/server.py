@@ -210,6 +210,8 @@ class Gateway:
         for connection in list(self.connections):
             if connection.deadline is not None and connection.deadline < now:
                 connection.expire()
+        for exchange in list(self.in_flight.values()):
+            exchange.check(now)
         self.pool.sweep(now)
         busy = bool(self.connections or self.pool.all)
         self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep) if busy else None

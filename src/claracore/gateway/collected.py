@@ -1,0 +1,58 @@
+"""What has come of a request's body, and does it name a model yet?
+
+Pure. A short body is collected; a long one is looked into while it comes, so that it need not be held when `model`
+stands near its beginning.
+"""
+
+from __future__ import annotations
+
+from claracore.errors import PayloadTooLarge
+from claracore.gateway.model import Asked, asked_early, asked_in_body
+
+# When to look for the model in a body that is still coming. Shorter bodies are simply collected.
+_LOOK_AT_BYTES = (65_536, 262_144)
+
+
+class Collected:
+    """The pieces of one body."""
+
+    __slots__ = ("_looked", "complete", "pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.complete = False
+        self._looked = 0
+
+    def add(self, data: bytes, *, last: bool) -> None:
+        """Take a piece."""
+        self.complete = last
+        if data:
+            self.pieces.append(data)
+            self.size += len(data)
+
+    def joined(self) -> bytes:
+        """Return everything that has come."""
+        if len(self.pieces) > 1:
+            self.pieces = [b"".join(self.pieces)]
+        return self.pieces[0] if self.pieces else b""
+
+    def replace(self, body: bytes) -> None:
+        """Use another body: it was edited."""
+        self.pieces = [body]
+        self.size = len(body)
+
+    def forget(self) -> None:
+        """Let go of the pieces: they are sent."""
+        self.pieces = []
+
+    def asked(self, content_type: bytes, max_bytes: int) -> Asked | None:
+        """Return what the body asks for, or None when that is not known yet. Raises `BadRequest`, `PayloadTooLarge`."""
+        if self.complete:
+            return asked_in_body(self.joined(), content_type)
+        if self.size > max_bytes:
+            raise PayloadTooLarge(f"'model' must come within the first {max_bytes} bytes of the body")
+        if self._looked < len(_LOOK_AT_BYTES) and self.size >= _LOOK_AT_BYTES[self._looked]:
+            self._looked += 1
+            return asked_early(self.joined(), content_type)
+        return None
