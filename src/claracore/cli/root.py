@@ -32,7 +32,11 @@ Examples:
 """
 
 app = typer.Typer(
-    help=EXAMPLES, invoke_without_command=True, no_args_is_help=False, add_completion=True, rich_markup_mode=None
+    help=EXAMPLES,
+    invoke_without_command=True,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -104,7 +108,7 @@ def run(argv: Sequence[str]) -> None:
     """Run the command line; an error that a user can understand is a message and exit code 1, never a traceback."""
     try:
         app(args=[_long(word) for word in argv], prog_name="claracore")
-    except ClaraCoreError as error:
+    except (ClaraCoreError, OSError) as error:
         print(f"claracore: {error}", file=sys.stderr)
         sys.exit(1)
 
