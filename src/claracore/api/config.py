@@ -81,7 +81,7 @@ class BackupsView(BaseModel):
 @router.get("")
 async def config(here: Here, response: Response) -> ConfigView:
     """Show the configuration file as it is on the disk."""
-    file = _file(here)
+    file = file_of(here)
     text = await asyncio.to_thread(files.read, file)
     digest = files.digest(text)
     response.headers["ETag"] = f'"{digest}"'
@@ -99,7 +99,7 @@ async def replace(here: Here, text: Text, if_match: IfMatch = None) -> WrittenVi
     """Write a new configuration and take it over; one that cannot be used is not written."""
     if if_match is None:
         raise BadRequest("say in If-Match which text you replace: the hash of GET /api/config, or *")
-    return await _write(here, text.yaml, if_match)
+    return await write_config(here, text.yaml, if_match)
 
 
 @router.post("/check")
@@ -132,14 +132,14 @@ async def schema() -> dict[str, Any]:
 @router.get("/backups")
 async def backups(here: Here) -> BackupsView:
     """List the older texts that were kept when the file was written."""
-    found = await asyncio.to_thread(_backups, _file(here))
+    found = await asyncio.to_thread(_backups, file_of(here))
     return BackupsView(backups=found)
 
 
 @router.get("/backups/{name}")
 async def backup(here: Here, name: str) -> Text:
     """Show an older text."""
-    for path in await asyncio.to_thread(files.backups, _file(here)):
+    for path in await asyncio.to_thread(files.backups, file_of(here)):
         if path.name == name:
             return Text(yaml=await asyncio.to_thread(files.read, path))
     raise NotFound(f"there is no backup {name!r}")
@@ -182,9 +182,9 @@ def without_model(text: str, model_id: str) -> str:
 
 
 async def _edit(here: Context, change: Callable[[str], str], if_match: str | None) -> WrittenView:
-    text = await asyncio.to_thread(files.read, _file(here))
+    text = await asyncio.to_thread(files.read, file_of(here))
     changed = await asyncio.to_thread(_changed, change, text)
-    return await _write(here, changed, if_match if if_match is not None else files.digest(text))
+    return await write_config(here, changed, if_match if if_match is not None else files.digest(text))
 
 
 def _changed(change: Callable[[str], str], text: str) -> str:
@@ -194,19 +194,23 @@ def _changed(change: Callable[[str], str], text: str) -> str:
         raise ConfigError([error.finding]) from error
 
 
-async def _write(here: Context, text: str, if_match: str) -> WrittenView:
+async def write_config(here: Context, text: str, if_match: str) -> WrittenView:
+    """Check a text, write it over the one named by `if_match` (or `*`), and take it over.
+
+    Raises ConfigError, ChangedMeanwhile, FileUnusable; then nothing has changed.
+    """
     expected = if_match.removeprefix("W/").strip('"')
     sources = await asyncio.to_thread(_sources, here, text)
     await asyncio.to_thread(here.configuration.check, sources)
     written = await asyncio.to_thread(
-        lambda: files.write(_file(here), text, expected=None if expected == "*" else expected)
+        lambda: files.write(file_of(here), text, expected=None if expected == "*" else expected)
     )
     changes = await here.configuration.reload()
     backup = written.backup.name if written.backup is not None else None
     return WrittenView(hash=written.digest, backup=backup, changes=changes_view(changes))
 
 
-def _file(here: Context) -> Path:
+def file_of(here: Context) -> Path:
     """Return the one file that can be edited."""
     file = here.configuration.sources.file
     if file is None:
@@ -217,7 +221,7 @@ def _file(here: Context) -> Path:
 
 def _sources(here: Context, text: str) -> list[tuple[str, str]]:
     """Return the sources as they would be with another text in the file."""
-    file, folder = _file(here), here.configuration.sources.folder
+    file, folder = file_of(here), here.configuration.sources.folder
     inside = [(str(path), files.read(path)) for path in files.yaml_files(folder)] if folder is not None else []
     return [(str(file), text), *inside]
 

@@ -14,6 +14,7 @@ from claracore import __version__
 from claracore.api import (
     activity,
     config,
+    doctor,
     hardware,
     keys,
     logs,
@@ -25,6 +26,7 @@ from claracore.api import (
     ports,
     requests,
     router,
+    setup,
     stream,
     system,
 )
@@ -41,6 +43,8 @@ PARTS = (
     stream,
     ports,
     config,
+    setup,
+    doctor,
     hardware,
     keys,
     performance,

@@ -1,0 +1,257 @@
+"""How does a person point ClaraCore at model files and get a configuration from it?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from claracore.api.config import WrittenView, file_of, without_model, write_config
+from claracore.api.context import Context, Here
+from claracore.api.hardware import HardwareView, hardware_view
+from claracore.config import edit
+from claracore.engines.find import find_engine
+from claracore.errors import NotFound
+from claracore.fit.catalog import Chosen
+from claracore.fit.memory import RAM
+from claracore.fit.plan import Placement
+from claracore.gguf.model import ModelFacts
+from claracore.library.cache import ReadingCache
+from claracore.store import files
+from claracore.store.settings import load_settings
+from claracore.store.setup import SetupOptions, SetupReport, write_setup
+
+router = APIRouter(prefix="/api/setup", tags=["setup"])
+
+MOST_FOLDERS = 2_000
+MOST_FILES = 20_000
+
+
+class FolderView(BaseModel):
+    """A folder, and how many model files lie directly in it (not below)."""
+
+    name: str
+    path: str
+    models: int
+
+
+class BrowseView(BaseModel):
+    """A folder of this machine and the folders in it; `roots` are places to begin at."""
+
+    path: str
+    parent: str | None
+    folders: list[FolderView]
+    roots: list[str]
+
+
+class SetupWishes(BaseModel):
+    """What to plan with instead of what is found; null leaves the choice to ClaraCore."""
+
+    backend: str | None = None
+    vram_gb: Annotated[float | None, Field(ge=0, le=100_000)] = None
+    ram_gb: Annotated[float | None, Field(ge=0, le=100_000)] = None
+    context: Annotated[int | None, Field(ge=256, le=10_000_000)] = None
+    parallel: Annotated[int | None, Field(ge=1, le=1024)] = None
+    auto_draft: bool = False
+
+
+class ScanWish(BaseModel):
+    """Folders with model files on this machine."""
+
+    folders: Annotated[list[str], Field(min_length=1, max_length=100)]
+    options: SetupWishes = SetupWishes()
+
+
+class ApplyWish(ScanWish):
+    """The same, and which models of it; null means all. `hash` names the text of the file that this is based on."""
+
+    models: list[str] | None = None
+    hash: str | None = None
+
+
+class FitRow(BaseModel):
+    """One part of what a model takes."""
+
+    what: str
+    bytes: int
+    where: str
+
+
+class FoundModel(BaseModel):
+    """One model, how it would run, and why."""
+
+    id: str
+    kind: str
+    quantization: str
+    size_bytes: int
+    context: int | None
+    placement: str
+    group: str | None
+    port: int | None
+    reasons: list[str]
+    fit: list[FitRow]
+
+
+class LeftOutView(BaseModel):
+    """A file that is not served, and why."""
+
+    path: str
+    reason: str
+
+
+class ScanView(BaseModel):
+    """What was found, and the configuration that would be written."""
+
+    models: list[FoundModel]
+    left_out: list[LeftOutView]
+    hardware: HardwareView
+    yaml: str
+    diff: str
+    hash: str
+
+
+@router.get("/browse")
+async def browse(path: Annotated[str | None, Query(description="Empty: the home folder.")] = None) -> BrowseView:
+    """Look into a folder of this machine."""
+    return await asyncio.to_thread(_browse, path or "~")
+
+
+@router.post("/scan")
+async def scan(here: Here, wish: ScanWish) -> ScanView:
+    """Look at model files and this machine, and say what would be written; nothing is."""
+    report = await _report(here, wish)
+    return ScanView(
+        models=[
+            *(_found(here, report, chosen) for chosen in report.catalog.chosen),
+            *(
+                _refused(refused.candidate.id, refused.candidate.facts, refused.placement)
+                for refused in report.catalog.refused
+            ),
+        ],
+        left_out=[LeftOutView(path=str(its.path), reason=its.reason) for its in report.left_out],
+        hardware=hardware_view(report.hardware),
+        yaml=report.text,
+        diff=report.diff,
+        hash=files.digest(report.old_text) if report.old_text is not None else "",
+    )
+
+
+@router.post("/apply")
+async def apply(here: Here, wish: ApplyWish) -> WrittenView:
+    """Write the configuration that a scan has shown, with all or some of its models, and take it over."""
+    report = await _report(here, wish)
+    text = await asyncio.to_thread(_only, report, wish.models) if wish.models is not None else report.text
+    based_on = files.digest(report.old_text) if report.old_text is not None else "*"
+    return await write_config(here, text, wish.hash or based_on)
+
+
+async def _report(here: Context, wish: ScanWish) -> SetupReport:
+    saved = await asyncio.to_thread(load_settings, here.state_dir)
+    its = wish.options
+    options = SetupOptions(
+        backend=its.backend or (saved.backend if saved and saved.backend != "auto" else None),
+        vram_gb=its.vram_gb if its.vram_gb is not None else (saved.vram_gb or None if saved else None),
+        ram_gb=its.ram_gb if its.ram_gb is not None else (saved.ram_gb or None if saved else None),
+        context=its.context or (saved.preferred_context or None if saved else None),
+        parallel=its.parallel,
+        jinja=saved.enable_jinja if saved else True,
+        auto_draft=its.auto_draft,
+        listen_port=here.listen.port,
+    )
+    file = file_of(here)
+
+    def look() -> SetupReport:
+        folders = [_expanded(folder) for folder in wish.folders]
+        cache = ReadingCache(here.state_dir / "library.cache")
+        return write_setup(folders, file, options, engine=find_engine(here.config.engine), cache=cache, dry_run=True)
+
+    return await asyncio.to_thread(look)
+
+
+def _only(report: SetupReport, wanted: list[str]) -> str:
+    """Return the text without the models that are new and not wanted."""
+    old = edit.read_plain(report.old_text).get("models") or {} if report.old_text else {}
+    text = report.text
+    for model_id in edit.read_plain(text).get("models") or {}:
+        if model_id not in old and model_id not in wanted:
+            text = without_model(text, model_id)
+    return text
+
+
+def _found(here: Context, report: SetupReport, chosen: Chosen) -> FoundModel:
+    candidate, placement = chosen.candidate, chosen.placement
+    model_id = report.ids.get(candidate.path, candidate.id)
+    found = _refused(model_id, candidate.facts, placement)
+    found.context = placement.settings.context
+    found.group = chosen.group
+    found.port = here.keeper.plan.assignment.get(model_id)
+    return found
+
+
+def _refused(model_id: str, facts: ModelFacts, placement: Placement) -> FoundModel:
+    return FoundModel(
+        id=model_id,
+        kind=str(facts.kind),
+        quantization=facts.quantization or "",
+        size_bytes=facts.file_bytes,
+        context=None,
+        placement=str(placement.verdict),
+        group=None,
+        port=None,
+        reasons=[reason for reason in (placement.reason, placement.context_reason) if reason],
+        fit=[
+            FitRow(what=row.what, bytes=row.bytes, where="RAM" if row.place == RAM else f"GPU {row.place}")
+            for row in placement.estimate.rows
+        ],
+    )
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise NotFound(f"{path}: {error}") from error
+
+
+def _browse(path: str) -> BrowseView:
+    try:
+        folder = _expanded(path).resolve(strict=True)
+        entries = sorted(
+            (entry for entry in os.scandir(folder) if _is_folder(entry)), key=lambda entry: entry.name.lower()
+        )
+    except (OSError, ValueError) as error:
+        raise NotFound(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    shown = [entry for entry in entries if not entry.name.startswith(".")][:MOST_FOLDERS]
+    return BrowseView(
+        path=str(folder),
+        parent=str(folder.parent) if folder.parent != folder else None,
+        folders=[FolderView(name=entry.name, path=entry.path, models=_models_in(Path(entry.path))) for entry in shown],
+        roots=_roots(),
+    )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _models_in(folder: Path) -> int:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return sum(entry.name.endswith(".gguf") for entry, _ in zip(entries, range(MOST_FILES), strict=False))
+    return 0
+
+
+def _roots() -> list[str]:
+    """Return the home folder and what is mounted, without the system's own."""
+    mounts = {
+        part.mountpoint for part in psutil.disk_partitions() if not part.mountpoint.startswith(("/boot", "/snap"))
+    }
+    return list(dict.fromkeys([str(Path.home()), *sorted(path for path in mounts if Path(path).is_dir())]))
