@@ -7,14 +7,15 @@ supervisor: one `finish()` for every `arrive()` that was not refused, whatever c
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
+from claracore.gateway.answering import Phase as Phase  # noqa: PLC0414 - api/views.py still looks for it here
 from claracore.gateway.collected import Collected
 from claracore.gateway.contract import Record
 from claracore.gateway.filters import edited
-from claracore.gateway.forward import Onward, request_bytes, response_bytes, stream_bytes, switching_bytes
+from claracore.gateway.forward import Onward, request_bytes, switching_bytes
 from claracore.gateway.framing import LAST_CHUNK, chunk
 from claracore.gateway.model import asked_in_query
 from claracore.gateway.upstream import Address, Upstream
@@ -32,47 +33,21 @@ if TYPE_CHECKING:
 
 _JOINED_BYTES = 65_536
 _KEPT_FOR_RETRY_BYTES = 1 << 20
-_ERROR_BODY_BYTES = 65_536
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
 
-class Phase(Enum):
-    """Where a request is in its life."""
-
-    COLLECTING = auto()
-    WAITING = auto()
-    CONNECTING = auto()
-    SENT = auto()
-    """The request, or at least its beginning, is with the model server."""
-    ANSWERING = auto()
-    OVER = auto()
-
-
-# Looking up a member of an enumeration takes longer than looking up a name (Python 3.11), and this is done often.
-COLLECTING, WAITING, CONNECTING, SENT, ANSWERING, OVER = Phase
-
-
-class Exchange:
+class Exchange(Answering):
     """One request to a model server and its answer: a handler, a waiter and an owner of an upstream connection."""
 
     # What most requests never change stands here, not in the constructor.
-    answering = False
-    wants_payload = False
-    request_sent = False
     route: Route | None = None
     """None below `/upstream`, where the path names the model."""
     target: Target | None = None
-    upstream: Upstream | None = None
     waiting: Waiting | None = None
-    phase = COLLECTING
     _address: Address | None = None
     _replayable = True
     _retried = False
-    _client_stalled = False
     _was_refused = False
-    _error_body: list[bytes] | None = None
-    _rechunks = False
-    """Whether the stream's head was sent while the client waited, in chunks of our own."""
 
     def __init__(
         self, connection: Connection, head: RequestHead, targets: Targets, *, path: bytes, dropped: frozenset[bytes]
@@ -238,73 +213,6 @@ class Exchange:
         elif not self.request_sent or self.record.status == 101:
             self.connection.hold_body()
 
-    def interim(self, head: ResponseHead) -> None:
-        """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
-        if head.status != 100 and self.head.minor and not self.answering and not head.sized:
-            self.connection.transport.write(response_bytes(head, None, b"", chunked=False))
-
-    def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
-        """Pass on the head of the answer with what has come of its body."""
-        record = self.record
-        record.first_byte_at = self.gateway.now()
-        record.content_type = head.noted.get(b"content-type", b"").decode("latin-1")
-        if self.answering:
-            self._join_stream(head, body, last=last)
-            return
-        self.phase = ANSWERING
-        self.answering = True
-        self._body.forget()
-        record.status = head.status
-        if not self.is_head and head.status not in (204, 304):
-            ends_with_connection = not head.sized if not head.chunked else self.head.minor == 0
-            if ends_with_connection:
-                self.connection.must_close()
-        keep_chunks = head.chunked and self.head.minor == 1
-        out = response_bytes(head, length, self.connection.connection_header(), chunked=keep_chunks)
-        self.connection.transport.write(out + body if body else out)
-        if body:
-            self._passed(body)
-        if last:
-            self._answered()
-
-    def response_body(self, body: bytes, *, last: bool) -> None:
-        """Pass on a piece of the answer, then look at it."""
-        if self._error_body is not None:
-            self._error_body.append(body)
-        elif body:
-            self.connection.transport.write(chunk(body) if self._rechunks else body)
-            self._passed(body)
-        if last:
-            self._answered()
-
-    def _passed(self, body: bytes) -> None:
-        self.record.response_bytes += len(body)
-        self.watch.see(body)
-
-    def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
-        """Go on with a stream whose head was already sent while the client waited."""
-        self.phase = ANSWERING
-        self._body.forget()
-        self._rechunks = self.head.minor == 1
-        is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
-        if not is_stream:
-            self.record.error = f"the model server answered {head.status}"
-            self._error_body = []
-        self.response_body(body, last=last)
-
-    def _answered(self) -> None:
-        """Hear that the answer is complete; its connection is already free for others."""
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None and self._client_stalled:
-            upstream.transport.resume_reading()
-        if self._error_body is not None:
-            body = b"".join(self._error_body)[:_ERROR_BODY_BYTES]
-            self._write_event(error_event(UpstreamFailed(self.record.error), said=body))
-        if self._rechunks:
-            self.connection.transport.write(LAST_CHUNK)
-        self._over()
-        self.connection.answered()
-
     def upstream_lost(self, reason: str) -> None:
         """Try again on a fresh connection if nothing is lost by it; otherwise tell the client."""
         upstream, self.upstream = self.upstream, None
@@ -323,36 +231,8 @@ class Exchange:
         else:
             self._failed(f"broke off its answer: {reason}" if self.answering else f"did not answer: {reason}")
 
-    def _broke_off(self, reason: str, *, at_boundary: bool) -> None:
-        """End an answer that cannot be completed: a stream by an error event, others by a broken connection."""
-        self.record.error = f"the model server broke off its answer: {reason}"
-        error = UpstreamFailed(self._sentence(f"broke off its answer: {reason}"))
-        event = error_event(error, separate=not self.watch.ends_with(b"\n\n"))
-        if self.record.content_type.startswith("text/event-stream") and at_boundary:
-            transport = self.connection.transport
-            transport.write(chunk(event) + LAST_CHUNK if self.head.minor and not self.wants_payload else event)
-            self._over()
-            self.connection.must_close()
-            self.connection.answered()
-        else:
-            self._over()
-            self.connection.abort()
-
     def _failed(self, what: str) -> None:
         self._refused(UpstreamFailed(self._sentence(what)))
-
-    def _sentence(self, what: str) -> str:
-        return f"the server of model {self.record.model!r} {what}"
-
-    def begin_stream(self) -> None:
-        """Send the head of an event stream to a client that still waits for its model."""
-        self.answering = True
-        self.record.status = 200
-        self.record.content_type = "text/event-stream"
-        if not self.head.minor:
-            self.connection.must_close()
-        head = stream_bytes(self.connection.connection_header(), chunked=bool(self.head.minor))
-        self.connection.transport.write(head)
 
     # WebSocket.
 
@@ -437,9 +317,6 @@ class Exchange:
             self.connection.answered()
         else:
             self.connection.refuse(error)
-
-    def _write_event(self, event: bytes) -> None:
-        self.connection.transport.write(chunk(event) if self.head.minor else event)
 
     def _over(self) -> None:
         """End it: tell the supervisor and the observer, once."""
