@@ -14,7 +14,8 @@ function compress(): Plugin {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name);
       if (statSync(path).isDirectory()) visit(path);
-      else if (/\.(js|css|html|svg|json)$/.test(name)) writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
+      else if (/\.(js|css|html|svg|json)$/.test(name))
+        writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
     }
   };
   let out = '';
@@ -26,9 +27,27 @@ function compress(): Plugin {
   };
 }
 
+/** Lets the browser fetch the font before it knows the styles, so that the first page is drawn with it. */
+function preloadFont(): Plugin {
+  return {
+    name: 'preload-font',
+    transformIndexHtml: {
+      order: 'post',
+      handler: (_html, { bundle }) =>
+        Object.keys(bundle ?? {})
+          .filter((name) => name.endsWith('.woff2'))
+          .map((name) => ({
+            tag: 'link',
+            attrs: { rel: 'preload', as: 'font', type: 'font/woff2', href: `/ui/${name}`, crossorigin: '' },
+            injectTo: 'head' as const,
+          })),
+    },
+  };
+}
+
 export default defineConfig({
   base: '/ui/',
-  plugins: [svelte(), compress()],
+  plugins: [svelte(), preloadFont(), compress()],
   resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
   build: {
     outDir: '../src/claracore/web/static',

@@ -21,18 +21,22 @@ export function count(value: number | null | undefined): string {
 
 export function rate(value: number | null | undefined): string {
   if (value == null) return DASH;
-  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  return value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1);
 }
 
 /** 0.0421 -> "42 ms", 3.2 -> "3.2 s", 75 -> "1 min 15 s", 7300 -> "2 h 1 min". */
 export function duration(seconds: number | null | undefined): string {
   if (seconds == null || !Number.isFinite(seconds)) return DASH;
   if (seconds < 0) return '0 s';
-  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds > 0 && seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
-  const [days, hours, minutes] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60];
+  const [days, hours, minutes] = [
+    Math.floor(whole / 86400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+  ];
   if (days) return `${days} d${hours ? ` ${hours} h` : ''}`;
   if (hours) return `${hours} h${minutes ? ` ${minutes} min` : ''}`;
   return `${minutes} min${whole % 60 ? ` ${whole % 60} s` : ''}`;

@@ -32,7 +32,9 @@ export function grouped(models: readonly Model[], wanted = ''): Group[] {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   const groups = new Map<string, Model[]>();
   for (const model of models) {
-    const text = [model.id, model.name, model.kind ?? '', model.state, model.group, ...model.aliases].join(' ').toLowerCase();
+    const text = [model.id, model.name, model.kind ?? '', model.state, model.group, ...model.aliases]
+      .join(' ')
+      .toLowerCase();
     if (!words.every((word) => text.includes(word))) continue;
     const members = groups.get(model.group);
     if (members) members.push(model);

@@ -1,7 +1,8 @@
 /** How is a port report drawn? As bands of cells: what is used one by one, what is free in stretches. Pure. */
 import type { PortRange, PortReport, PortRow } from './api/types';
 
-export type CellLook = 'free' | 'held' | 'starting' | 'serving' | 'external' | 'stranger' | 'conflict' | 'instance' | 'unknown';
+export type CellLook =
+  'free' | 'held' | 'starting' | 'serving' | 'external' | 'stranger' | 'conflict' | 'instance' | 'unknown';
 
 export interface Cell {
   kind: 'port';
@@ -86,7 +87,7 @@ export function bands(report: PortReport): Band[] {
   const found = report.ranges.map((range) => band(range, rows));
   found.unshift({
     name: 'web',
-    title: 'Web interface and API',
+    title: 'Web and API',
     start: report.web.port,
     end: report.web.port,
     members: 0,
@@ -107,7 +108,10 @@ export function bands(report: PortReport): Band[] {
 function band(range: PortRange, rows: ReadonlyMap<number, PortRow>): Band {
   const used = [...rows.keys()].filter((port) => port >= range.start && port <= range.end).sort((a, b) => a - b);
   const last = used.at(-1) ?? range.start - 1;
-  const shownTo = Math.min(range.end, Math.max(last + SHOWN_AFTER, used.length ? last : range.start + SHOWN_AT_LEAST - 1));
+  const shownTo = Math.min(
+    range.end,
+    Math.max(last + SHOWN_AFTER, used.length ? last : range.start + SHOWN_AT_LEAST - 1),
+  );
   const cells: (Cell | Stretch)[] = [];
   let next = range.start;
   const free = (to: number) => {

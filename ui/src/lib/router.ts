@@ -13,7 +13,10 @@ export interface Place {
 }
 
 export function placeOf(pathname: string, search = ''): Place {
-  const parts = pathname.replace(/^\/ui(?=\/|$)/, '').split('/').filter(Boolean);
+  const parts = pathname
+    .replace(/^\/ui(?=\/|$)/, '')
+    .split('/')
+    .filter(Boolean);
   const [first = 'models', ...rest] = parts;
   const page = (PAGES as readonly string[]).includes(first) ? (first as Page) : 'models';
   return { page, rest: rest.map(decode).join('/'), query: new URLSearchParams(search) };

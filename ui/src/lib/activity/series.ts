@@ -24,7 +24,9 @@ export function perTime(rows: readonly ActivityRow[], bins = 48): Table {
     const counts = failed(row) ? bad : good;
     counts[bin] = (counts[bin] ?? 0) + 1;
   }
-  return [good.map((_, bin) => from + (bin + 0.5) * width), good, bad];
+  // Nothing is drawn for zero, not even a line on the axis.
+  const drawn = (counts: number[]): Column => counts.map((each) => each || null);
+  return [good.map((_, bin) => from + (bin + 0.5) * width), drawn(good), drawn(bad)];
 }
 
 export function failed(row: ActivityRow): boolean {
@@ -54,12 +56,12 @@ export interface Phase {
 }
 
 export const PHASES: Phase[] = [
-  { key: 'queued_seconds', label: 'other loads first', colour: 'var(--text-3)' },
-  { key: 'drain_seconds', label: 'answers under way end', colour: 'var(--violet)' },
-  { key: 'stop_seconds', label: 'stopping', colour: 'var(--bad)' },
-  { key: 'spawn_seconds', label: 'starting the process', colour: 'var(--info)' },
-  { key: 'load_seconds', label: 'loading', colour: 'var(--warn)' },
-  { key: 'first_token_seconds', label: 'until the first answer began', colour: 'var(--ok)' },
+  { key: 'queued_seconds', label: 'other loads first', colour: 'var(--bar-grey)' },
+  { key: 'drain_seconds', label: 'answers under way end', colour: 'var(--bar-violet)' },
+  { key: 'stop_seconds', label: 'stopping', colour: 'var(--bar-red)' },
+  { key: 'spawn_seconds', label: 'starting the process', colour: 'var(--bar-blue)' },
+  { key: 'load_seconds', label: 'loading', colour: 'var(--bar-amber)' },
+  { key: 'first_token_seconds', label: 'until the first answer began', colour: 'var(--bar-green)' },
 ];
 
 export interface Bar extends Phase {
@@ -90,6 +92,11 @@ export function explanation(swap: Swap, said: (seconds: number) => string): stri
   const [most] = parts;
   const whom = swap.evicted.length ? ` ${swap.evicted.join(', ')}` : '';
   if (!most) return 'It took no time.';
-  const what = most.key === 'stop_seconds' ? `stopping${whom}` : most.key === 'drain_seconds' ? `waiting for answers of${whom}` : most.label;
+  const what =
+    most.key === 'stop_seconds'
+      ? `stopping${whom}`
+      : most.key === 'drain_seconds'
+        ? `waiting for answers of${whom}`
+        : most.label;
   return parts.length === 1 ? `All of it was ${what}.` : `Most of it was ${what}: ${said(most.seconds)}.`;
 }

@@ -21,7 +21,8 @@ export class SseParser {
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
       if (line === '') {
-        if (this.#data.length) events.push({ id: this.#id, event: this.#event || 'message', data: this.#data.join('\n') });
+        if (this.#data.length)
+          events.push({ id: this.#id, event: this.#event || 'message', data: this.#data.join('\n') });
         this.#data = [];
         this.#event = '';
       } else this.#field(line);

@@ -151,12 +151,7 @@ export interface Swap {
   evicted: string[];
   phases: Partial<
     Record<
-      | 'queued_seconds'
-      | 'drain_seconds'
-      | 'stop_seconds'
-      | 'spawn_seconds'
-      | 'load_seconds'
-      | 'first_token_seconds',
+      'queued_seconds' | 'drain_seconds' | 'stop_seconds' | 'spawn_seconds' | 'load_seconds' | 'first_token_seconds',
       number | null
     >
   >;
@@ -227,12 +222,18 @@ export interface DoctorCheck {
   message: string;
   way_out: string;
 }
+export type Scope = 'inference' | 'read' | 'admin';
 export interface ApiKey {
   name: string;
-  scopes: string[];
+  scopes: Scope[];
   models: string[] | null;
+  created_at: number;
   expires_at: number | null;
-  [more: string]: unknown;
+  expired: boolean;
+}
+export interface Keys {
+  keys: ApiKey[];
+  config_keys: number;
 }
 
 export interface BrowsePage {

@@ -41,7 +41,8 @@ export class Answer {
   /** Takes one chunk; throws StreamError when the server reports an error inside the stream. */
   take(chunk: unknown, now: number): void {
     if (!isRecord(chunk)) return;
-    if (isRecord(chunk.error)) throw new StreamError(String(chunk.error.message ?? 'the model server reported an error'));
+    if (isRecord(chunk.error))
+      throw new StreamError(String(chunk.error.message ?? 'the model server reported an error'));
     if (isRecord(chunk.usage)) this.#usage = chunk.usage;
     if (isRecord(chunk.timings)) this.#timings = chunk.timings;
     const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : null;
@@ -67,7 +68,8 @@ export class Answer {
       total_seconds: (now - this.startedAt) / 1000,
       prompt_tokens: number(this.#usage.prompt_tokens) ?? number(this.#timings.prompt_n),
       completion_tokens: tokens ?? (this.#chunks || null),
-      tokens_per_second: number(this.#timings.predicted_per_second) ?? (writing > 0 && counted > 0 ? counted / writing : null),
+      tokens_per_second:
+        number(this.#timings.predicted_per_second) ?? (writing > 0 && counted > 0 ? counted / writing : null),
     };
   }
 }

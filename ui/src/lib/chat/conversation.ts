@@ -56,9 +56,23 @@ export interface NumberField {
 
 export const FIELDS: NumberField[] = [
   { key: 'temperature', label: 'Temperature', hint: '0 is always the same, 1 is lively', min: 0, max: 2, step: 0.05 },
-  { key: 'top_p', label: 'Top p', hint: 'Only the likeliest words that make up this share', min: 0, max: 1, step: 0.01 },
+  {
+    key: 'top_p',
+    label: 'Top p',
+    hint: 'Only the likeliest words that make up this share',
+    min: 0,
+    max: 1,
+    step: 0.01,
+  },
   { key: 'top_k', label: 'Top k', hint: 'Only the k likeliest words', min: 0, max: 1000, step: 1 },
-  { key: 'min_p', label: 'Min p', hint: 'Only words this likely, measured by the likeliest', min: 0, max: 1, step: 0.01 },
+  {
+    key: 'min_p',
+    label: 'Min p',
+    hint: 'Only words this likely, measured by the likeliest',
+    min: 0,
+    max: 1,
+    step: 0.01,
+  },
   { key: 'max_tokens', label: 'Longest answer', hint: 'In tokens', min: 1, max: 1_000_000, step: 1 },
   { key: 'repeat_penalty', label: 'Repeat penalty', hint: '1 is none', min: 0.5, max: 2, step: 0.01 },
   { key: 'seed', label: 'Seed', hint: 'The same seed gives the same answer', min: 0, max: 4_294_967_295, step: 1 },
@@ -73,7 +87,16 @@ export function userMessage(text: string, images: string[] = []): Message {
 }
 
 export function emptyAnswer(): Message {
-  return { id: newId(), role: 'assistant', text: '', images: [], reasoning: '', error: null, stopped: false, figures: null };
+  return {
+    id: newId(),
+    role: 'assistant',
+    text: '',
+    images: [],
+    reasoning: '',
+    error: null,
+    stopped: false,
+    figures: null,
+  };
 }
 
 type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } };
@@ -96,7 +119,11 @@ export function wire(messages: readonly Message[], system: string): Wire[] {
   return sent;
 }
 
-export function requestBody(model: string, messages: readonly Message[], parameters: Parameters): Record<string, unknown> {
+export function requestBody(
+  model: string,
+  messages: readonly Message[],
+  parameters: Parameters,
+): Record<string, unknown> {
   const body: Record<string, unknown> = {
     model,
     messages: wire(messages, parameters.system),

@@ -13,7 +13,8 @@ export function fitted(width: number, height: number, side = LARGEST_SIDE): { wi
 export async function dataUrl(file: File): Promise<string> {
   const picture = await createImageBitmap(file);
   const size = fitted(picture.width, picture.height);
-  if (size.width === picture.width && file.size <= KEPT_BYTES && /^image\/(png|jpeg)$/.test(file.type)) return plain(file);
+  if (size.width === picture.width && file.size <= KEPT_BYTES && /^image\/(png|jpeg)$/.test(file.type))
+    return plain(file);
   const canvas = document.createElement('canvas');
   Object.assign(canvas, size);
   canvas.getContext('2d')!.drawImage(picture, 0, 0, size.width, size.height);

@@ -5,11 +5,14 @@
 import DOMPurify from 'dompurify';
 import { Marked, type Token } from 'marked';
 
-export type Block = { kind: 'html'; raw: string; html: string } | { kind: 'code'; raw: string; language: string; code: string };
+export type Block =
+  { kind: 'html'; raw: string; html: string } | { kind: 'code'; raw: string; language: string; code: string };
 
 const marked = new Marked({ gfm: true, breaks: true, async: false });
 const ALLOWED_TAGS =
-  'a b blockquote br code del details em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(' ');
+  'a b blockquote br code del details em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(
+    ' ',
+  );
 const ALLOWED_ATTR = ['href', 'align', 'start', 'title', 'open'];
 
 const purify = DOMPurify();
@@ -37,7 +40,11 @@ export function blocks(text: string): Block[] {
 function html(token: Token): string {
   const before = known.get(token.raw);
   if (before !== undefined) return before;
-  const made = purify.sanitize(marked.parser([token]), { ALLOWED_TAGS, ALLOWED_ATTR, ALLOWED_URI_REGEXP: /^(https?:|mailto:)/i });
+  const made = purify.sanitize(marked.parser([token]), {
+    ALLOWED_TAGS,
+    ALLOWED_ATTR,
+    ALLOWED_URI_REGEXP: /^(https?:|mailto:)/i,
+  });
   if (known.size >= KEPT) known.clear();
   known.set(token.raw, made);
   return made;

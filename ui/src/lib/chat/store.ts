@@ -25,7 +25,9 @@ export function recall(): Remembered {
   try {
     const stored = JSON.parse(localStorage.getItem(KEY) ?? 'null') as Remembered | null;
     if (stored?.panes.length) {
-      const panes = stored.panes.slice(0, 2).map(({ model, messages }) => ({ model: String(model), messages: [...messages] }));
+      const panes = stored.panes
+        .slice(0, 2)
+        .map(({ model, messages }) => ({ model: String(model), messages: [...messages] }));
       return { panes, parameters: restoredParameters(stored.parameters) };
     }
   } catch {

@@ -32,5 +32,8 @@ export function ranked(results: readonly { index: number; relevance_score: numbe
 
 /** One text a line; empty lines are not texts. */
 export function lines(text: string): string[] {
-  return text.split('\n').map((line) => line.trim()).filter(Boolean);
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
 }

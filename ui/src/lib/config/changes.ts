@@ -21,10 +21,13 @@ export const COLOURS: Record<Consequence['what'], string> = {
 export function consequences(changes: Changes, models: readonly Model[]): Consequence[] {
   const runs = (id: string) => models.some((model) => model.id === id && model.state !== 'stopped');
   const busy = (id: string) => models.find((model) => model.id === id)?.serving ?? 0;
-  const ends = (id: string) => (busy(id) ? `, after its ${busy(id) === 1 ? 'answer' : `${busy(id)} answers`} ended` : '');
+  const ends = (id: string) =>
+    busy(id) ? `, after its ${busy(id) === 1 ? 'answer' : `${busy(id)} answers`} ended` : '';
   const found: Consequence[] = [
     ...changes.removed.map((id): Consequence =>
-      runs(id) ? { what: 'stop', id, text: `is removed and stops${ends(id)}` } : { what: 'gone', id, text: 'is removed' },
+      runs(id)
+        ? { what: 'stop', id, text: `is removed and stops${ends(id)}` }
+        : { what: 'gone', id, text: 'is removed' },
     ),
     ...changes.restart.map((id): Consequence =>
       runs(id)

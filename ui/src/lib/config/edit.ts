@@ -2,7 +2,18 @@
  * How does a form change one value of a YAML text and nothing else? It finds the place with a parser and edits the
  * text, so comments, order and quoting of everything else stay byte for byte. Pure.
  */
-import { type Document, type Pair, type Scalar, YAMLMap, YAMLSeq, isMap, isScalar, isSeq, parseDocument, stringify } from 'yaml';
+import {
+  type Document,
+  type Pair,
+  type Scalar,
+  YAMLMap,
+  YAMLSeq,
+  isMap,
+  isScalar,
+  isSeq,
+  parseDocument,
+  stringify,
+} from 'yaml';
 
 export interface ModelForm {
   ttl: string;
@@ -45,7 +56,8 @@ function groupOf(doc: Document, id: string): string | null {
   if (!isMap(all)) return null;
   for (const pair of all.items) {
     const members = isMap(pair.value) ? pair.value.get('members', true) : null;
-    if (isSeq(members) && members.items.some((item) => isScalar(item) && item.value === id)) return String((pair.key as Scalar).value);
+    if (isSeq(members) && members.items.some((item) => isScalar(item) && item.value === id))
+      return String((pair.key as Scalar).value);
   }
   return null;
 }
@@ -70,7 +82,10 @@ export function setContext(text: string, id: string, value: string): string {
   const found = CONTEXT.exec(withoutComments(source));
   if (found) {
     const [begin, end] = [found.index, found.index + found[0].length];
-    if (value) return text.slice(0, from) + source.slice(0, begin) + found[1] + found[2] + value + source.slice(end) + text.slice(to);
+    if (value)
+      return (
+        text.slice(0, from) + source.slice(0, begin) + found[1] + found[2] + value + source.slice(end) + text.slice(to)
+      );
     const whole = source.slice(0, begin).replace(/[ \t]+$/, '') + source.slice(end);
     return text.slice(0, from) + whole.replace(/\n[ \t]*\n/, '\n') + text.slice(to);
   }
@@ -120,7 +135,12 @@ function withMember(text: string, group: string, id: string): string {
   const members = map.get('members', true);
   if (members == null || (isScalar(members) && members.value === null)) {
     const pair = map.items.find((each) => (each.key as Scalar).value === 'members');
-    return withPair(pair ? withoutPair(text, map, pair) : text, groupMap(pair ? withoutPair(text, map, pair) : text, group), 'members', `[${scalar(id)}]`);
+    return withPair(
+      pair ? withoutPair(text, map, pair) : text,
+      groupMap(pair ? withoutPair(text, map, pair) : text, group),
+      'members',
+      `[${scalar(id)}]`,
+    );
   }
   if (!(members instanceof YAMLSeq)) throw new NotEditable(`the members of ${group} are not written as a list`);
   const last = members.items.at(-1);
@@ -136,7 +156,8 @@ function withMember(text: string, group: string, id: string): string {
 function withList(text: string, list: YAMLSeq, items: unknown[]): string {
   const words = items.map((item) => scalar(String(isScalar(item) ? item.value : item)));
   const [from, to] = rangeOf(list);
-  const block = !list.flow && text.slice(0, from).endsWith('\n' + ' '.repeat(from - text.lastIndexOf('\n', from - 1) - 1));
+  const block =
+    !list.flow && text.slice(0, from).endsWith('\n' + ' '.repeat(from - text.lastIndexOf('\n', from - 1) - 1));
   if (!block) return `${text.slice(0, from)}[${words.join(', ')}]${text.slice(to)}`;
   // The last item of a block list goes: the list becomes an empty one, on the line of its key.
   const before = text.slice(0, from).trimEnd();

@@ -1,13 +1,35 @@
 /** The YAML editor: CodeMirror with the schema's completion, explanations and the server's findings. */
-import { autocompletion, type Completion, type CompletionContext, type CompletionResult, completionKeymap } from '@codemirror/autocomplete';
+import {
+  autocompletion,
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+  completionKeymap,
+} from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
-import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
+import {
+  HighlightStyle,
+  bracketMatching,
+  foldGutter,
+  foldKeymap,
+  indentOnInput,
+  indentUnit,
+  syntaxHighlighting,
+} from '@codemirror/language';
 import { type Diagnostic, lintGutter, lintKeymap, setDiagnostics } from '@codemirror/lint';
 import { unifiedMergeView } from '@codemirror/merge';
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search';
 import { EditorState, type Extension } from '@codemirror/state';
-import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers } from '@codemirror/view';
+import {
+  EditorView,
+  drawSelection,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  hoverTooltip,
+  keymap,
+  lineNumbers,
+} from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import type { Finding } from '../api/types';
 import { columnOf, lineOf } from '../findings';
@@ -30,7 +52,9 @@ const look = EditorView.theme({
   '.cm-cursor': { borderLeftColor: 'var(--text)' },
   '.cm-gutters': { backgroundColor: 'var(--surface)', color: 'var(--text-3)', border: 'none', paddingRight: '4px' },
   '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'color-mix(in oklab, var(--surface-2) 60%, transparent)' },
-  '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': { backgroundColor: 'var(--accent-soft)' },
+  '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
+    backgroundColor: 'var(--accent-soft)',
+  },
   '.cm-selectionMatch': { backgroundColor: 'var(--info-soft)' },
   '.cm-tooltip': {
     backgroundColor: 'var(--surface)',
@@ -44,10 +68,21 @@ const look = EditorView.theme({
   '.cm-tooltip-autocomplete > ul > li': { padding: '3px 8px', color: 'var(--text)' },
   '.cm-tooltip-autocomplete > ul > li[aria-selected]': { backgroundColor: 'var(--accent-soft)', color: 'var(--text)' },
   '.cm-completionDetail': { color: 'var(--text-3)', fontStyle: 'normal' },
-  '.cm-completionInfo, .cm-about': { padding: '7px 10px', maxWidth: '380px', fontFamily: 'var(--font)', lineHeight: '1.45' },
+  '.cm-completionInfo, .cm-about': {
+    padding: '7px 10px',
+    maxWidth: '380px',
+    fontFamily: 'var(--font)',
+    lineHeight: '1.45',
+  },
   '.cm-diagnostic': { fontFamily: 'var(--font)', whiteSpace: 'pre-wrap', maxWidth: '520px' },
   '.cm-panels': { backgroundColor: 'var(--surface-2)', color: 'var(--text)', borderColor: 'var(--border)' },
-  '.cm-panel input, .cm-panel button': { font: 'inherit', color: 'var(--text)', background: 'var(--surface)', border: '1px solid var(--border-strong)', borderRadius: '5px' },
+  '.cm-panel input, .cm-panel button': {
+    font: 'inherit',
+    color: 'var(--text)',
+    background: 'var(--surface)',
+    border: '1px solid var(--border-strong)',
+    borderRadius: '5px',
+  },
   '.cm-changedLine': { backgroundColor: 'color-mix(in oklab, var(--ok-soft) 70%, transparent) !important' },
   '.cm-changedText': { background: 'color-mix(in oklab, var(--ok) 28%, transparent) !important' },
   '.cm-deletedChunk': { backgroundColor: 'color-mix(in oklab, var(--bad-soft) 70%, transparent) !important' },
@@ -120,7 +155,14 @@ export function createEditor({ parent, text, label, schema, changed, save }: Edi
       doc: text,
       extensions: [
         keymap.of([{ key: 'Mod-s', preventDefault: true, run: () => (save(), true) }]),
-        keymap.of([...completionKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap]),
+        keymap.of([
+          ...completionKeymap,
+          ...defaultKeymap,
+          ...searchKeymap,
+          ...historyKeymap,
+          ...foldKeymap,
+          ...lintKeymap,
+        ]),
         history(),
         foldGutter(),
         lintGutter(),
@@ -180,7 +222,14 @@ export function showFindings(view: EditorView, findings: readonly Finding[]): vo
     const from = Math.min(line.to, line.from + Math.max(0, (columnOf(finding) ?? 1) - 1));
     const word = /^[^\s:,#]+/.exec(doc.sliceString(from, line.to))?.[0].length ?? 0;
     const message = finding.way_out ? `${finding.message}\n${finding.way_out}` : finding.message;
-    return [{ from, to: Math.max(from + word, Math.min(from + 1, line.to)), severity: finding.severity === 'note' ? 'info' : finding.severity, message }];
+    return [
+      {
+        from,
+        to: Math.max(from + word, Math.min(from + 1, line.to)),
+        severity: finding.severity === 'note' ? 'info' : finding.severity,
+        message,
+      },
+    ];
   });
   view.dispatch(setDiagnostics(view.state, diagnostics));
 }

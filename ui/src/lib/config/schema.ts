@@ -32,7 +32,8 @@ export function forms(schema: Schema, root: Schema): Schema[] {
   const visit = (each: Schema, depth: number): void => {
     if (depth > 12) return;
     const name = each.$ref?.replace('#/$defs/', '');
-    if (name && root.$defs?.[name]) visit({ ...root.$defs[name], ...(each.description ? { description: each.description } : {}) }, depth + 1);
+    if (name && root.$defs?.[name])
+      visit({ ...root.$defs[name], ...(each.description ? { description: each.description } : {}) }, depth + 1);
     for (const part of [...(each.anyOf ?? []), ...(each.oneOf ?? []), ...(each.allOf ?? [])]) visit(part, depth + 1);
     if (each.type || each.enum || each.properties || each.const !== undefined) found.push(each);
   };
@@ -67,7 +68,12 @@ export function options(root: Schema, path: readonly string[], taken: readonly s
 function optionOf(name: string, property: Schema, root: Schema): Option {
   const all = forms(property, root);
   const types = kinds(all);
-  return { name, detail: types.join(' or '), about: about(property, root), block: types[0] === 'mapping' || types[0] === 'list' };
+  return {
+    name,
+    detail: types.join(' or '),
+    about: about(property, root),
+    block: types[0] === 'mapping' || types[0] === 'list',
+  };
 }
 
 const WORDS: Record<string, string> = {
@@ -82,14 +88,17 @@ const WORDS: Record<string, string> = {
 function kinds(all: readonly Schema[]): string[] {
   // A text that must be a macro may stand everywhere and says nothing about the option.
   const own = all.filter((form) => !(form.type === 'string' && 'pattern' in form && all.length > 1));
-  const types = own.flatMap((form) => (form.enum ? ['one of a few'] : [form.type ?? []].flat().map((type) => WORDS[type] ?? '')));
+  const types = own.flatMap((form) =>
+    form.enum ? ['one of a few'] : [form.type ?? []].flat().map((type) => WORDS[type] ?? ''),
+  );
   return [...new Set(types.filter(Boolean))];
 }
 
 export function about(schema: Schema, root: Schema): string {
   const text = schema.description ?? forms(schema, root).find((form) => form.description)?.description ?? '';
   const standard = schema.default;
-  const shown = standard === undefined || standard === null || standard === '' ? '' : ` Default: ${JSON.stringify(standard)}.`;
+  const shown =
+    standard === undefined || standard === null || standard === '' ? '' : ` Default: ${JSON.stringify(standard)}.`;
   return `${text}${shown}`.trim();
 }
 

@@ -54,7 +54,13 @@ export function spotAt(text: string, offset: number): Spot | null {
     const path = above(lines, row, own.dashes ? own.dashColumn : own.column);
     if (!path) return null;
     const item = own.dashes ? ['[]'] : [];
-    return { kind: 'value', path: [...path, ...item, own.key], typed: value[2] ?? '', from: start + value[1]!.length, siblings: [] };
+    return {
+      kind: 'value',
+      path: [...path, ...item, own.key],
+      typed: value[2] ?? '',
+      from: start + value[1]!.length,
+      siblings: [],
+    };
   }
   const key = /^(\s*)((?:- +)*)([\w$.-]*)$/.exec(line);
   if (!key) return null;
@@ -62,7 +68,13 @@ export function spotAt(text: string, offset: number): Spot | null {
   const path = above(lines, row, space.length);
   if (!path) return null;
   const column = space.length + dashes.length;
-  return { kind: 'key', path: dashes ? [...path, '[]'] : path, typed, from: start + column, siblings: siblings(lines, row, column) };
+  return {
+    kind: 'key',
+    path: dashes ? [...path, '[]'] : path,
+    typed,
+    from: start + column,
+    siblings: siblings(lines, row, column),
+  };
 }
 
 /** The keys whose blocks hold a line at `column`; null inside a block scalar, whose text is nobody's key. */
