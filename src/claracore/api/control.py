@@ -13,7 +13,7 @@ from claracore.api.context import Context
 from claracore.api.counts import Counts
 from claracore.api.create import create_app
 from claracore.api.findings import finding_views
-from claracore.api.guard import Guard, Rules
+from claracore.api.guard import Guard, Rules, is_loopback
 from claracore.api.hub import Hub
 from claracore.api.journal import Journal, Swap
 from claracore.api.pulse import Pulse
@@ -71,6 +71,7 @@ class ControlPlane:
         ring.use_plain(configuration.now.config.api_keys)
         ring.use_named(self.context.key_file.load())  # a damaged file ends the start: it must not open the door
         self.context.key_file.changed()
+        _warn_if_open(listen, ring, rules)
         supervisor.listener = self.journal
         supervisor.on_change = self.pulse.model_changed
         configuration.on_reload = self._reloaded
@@ -152,6 +153,19 @@ def proxy_log() -> Iterator[ProxyLog]:
         yield log
     finally:
         root.removeHandler(log)
+
+
+def _warn_if_open(listen: Listen, ring: KeyRing, rules: Rules) -> None:
+    """Say loudly what an address without keys means."""
+    if ring.any or all(is_loopback(host) for host in listen.hosts):
+        return
+    admin = "administer it" if rules.insecure else "not administer it"
+    logger.warning(
+        "NO API KEY: everybody who reaches %s may use the models and read the state, and may %s.\n"
+        "  make a key:  claracore keys add NAME --scope admin --scope inference",
+        listen,
+        admin,
+    )
 
 
 def _open_activity(configuration: Configuration, state_dir: Path) -> Activity:

@@ -190,8 +190,13 @@ def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
         return True
     if server is not None and client[0] == server[0]:
         return True
+    return is_loopback(str(client[0]))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a literal address is this machine's own; names are not."""
     try:
-        address = ipaddress.ip_address(str(client[0]).partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None) or address

@@ -24,7 +24,13 @@ async def health() -> PlainTextResponse:
 @router.get("/api/identity")
 async def identity(here: Here) -> dict[str, Any]:
     """Tell who listens on this port, so that a second start can say so."""
-    return {"name": "claracore", "version": __version__, "pid": os.getpid(), "url": here.listen.url}
+    return {
+        "name": "claracore",
+        "version": __version__,
+        "pid": os.getpid(),
+        "url": here.listen.url,
+        "started_at": round(here.started_at, 3),
+    }
 
 
 @router.get("/api/version")

@@ -10,10 +10,19 @@ from typing import Annotated
 import typer
 
 from claracore import __version__
+from claracore.api.guard import Rules
+from claracore.cli.bench import bench
+from claracore.cli.chat import chat
 from claracore.cli.config import config_app
+from claracore.cli.doctor import doctor
+from claracore.cli.keys import keys_app
+from claracore.cli.logs import logs
+from claracore.cli.models import load, ps, unload
 from claracore.cli.ports import ports_app
-from claracore.cli.serve import ServeWishes, serve
+from claracore.cli.requests import requests
+from claracore.cli.serve import LogWishes, ServeWishes, serve
 from claracore.cli.setup import fit, hardware, setup
+from claracore.cli.status import status
 from claracore.errors import ClaraCoreError
 from claracore.store.setup import SetupOptions
 
@@ -42,7 +51,8 @@ app = typer.Typer(
 
 app.add_typer(config_app, name="config")
 app.add_typer(ports_app, name="ports")
-for verb in (setup, fit, hardware):
+app.add_typer(keys_app, name="keys")
+for verb in (setup, fit, hardware, status, ps, load, unload, logs, requests, doctor, chat, bench):
     app.command()(verb)
 
 
@@ -71,6 +81,12 @@ def serve_command(
     hold_ports: Annotated[bool, typer.Option(help="Let the kernel keep the models' ports while running.")] = True,
     strict: Annotated[bool, typer.Option(help="Refuse a configuration with unknown keys.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warn or error; instead of logLevel.")] = None,
+    log_format: Annotated[str, typer.Option(help="text, or json: one object a line.")] = "text",
+    log_file: Annotated[Path | None, typer.Option(help="Write the log there too; it is rotated at 10 MB.")] = None,
+    insecure: Annotated[bool, typer.Option(help="Let other hosts administer without a key.")] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Another name under which this server is reached, e.g. by a TLS proxy.")
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
     """Serve; see --help."""
@@ -98,7 +114,8 @@ def serve_command(
             watch_models=watch_models,
             hold_ports=hold_ports,
             strict=strict,
-            log_level=log_level,
+            log=LogWishes(log_level, log_format, log_file),
+            rules=Rules(insecure=insecure, allowed_hosts=frozenset(map(str.lower, allowed_host or ()))),
             setup=options,
         )
     )

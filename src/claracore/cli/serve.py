@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from claracore import __version__
+from claracore.api.guard import Rules
 from claracore.app import App, Following, Options
 from claracore.cli.setup import progress, tell
 from claracore.engines.find import find_engine
@@ -20,10 +21,21 @@ from claracore.errors import BadRequest
 from claracore.library.cache import ReadingCache
 from claracore.ports.listen import parse_listen
 from claracore.sockets.history import default_state_dir
+from claracore.store.logs import TEXT_FORMAT, JsonFormatter, file_handler
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.configuration import Sources
 
+FORMATS = ("text", "json")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class LogWishes:
+    """How to log; `level` None takes logLevel of the configuration."""
+
+    level: str | None = None
+    format: str = "text"
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +50,14 @@ class ServeWishes:
     watch_models: bool
     hold_ports: bool
     strict: bool
-    log_level: str | None
+    log: LogWishes
+    rules: Rules
     setup: SetupOptions
 
 
 def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
-    set_up_logging(wishes.log_level or "info")
+    set_up_logging(wishes.log)
     listen = parse_listen(wishes.listen)
     following = _set_up(wishes, listen.port) if wishes.folders else None
     if following is None and wishes.config_dir is None and not wishes.config.exists():
@@ -59,6 +72,7 @@ def serve(wishes: ServeWishes) -> None:
         watch_config=wishes.watch_config,
         following=following if wishes.watch_models else None,
         hold_ports=wishes.hold_ports,
+        rules=wishes.rules,
     )
     _run(options, wishes)
 
@@ -80,7 +94,7 @@ def _run(options: Options, wishes: ServeWishes) -> None:
         app = App(options)
 
         def ready(app: App) -> None:
-            if wishes.log_level is None:
+            if wishes.log.level is None:
                 logging.getLogger("claracore").setLevel(LEVELS[app.configuration.now.config.log_level])
             print(welcome(app), flush=True)
 
@@ -115,17 +129,24 @@ def welcome(app: App) -> str:
     return "\n".join(lines)
 
 
-def set_up_logging(level: str) -> None:
-    """Write the log to stderr: coloured on a terminal, plain lines otherwise."""
+def set_up_logging(wishes: LogWishes) -> None:
+    """Write the log to stderr (coloured on a terminal, plain lines or JSON otherwise), and to a file if asked for."""
+    level = wishes.level or "info"
     if level not in LEVELS:
         raise BadRequest(f"--log-level {level!r}: one of {', '.join(LEVELS)}")
-    handler: logging.Handler
-    if sys.stderr.isatty():
-        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+    if wishes.format not in FORMATS:
+        raise BadRequest(f"--log-format {wishes.format!r}: one of {', '.join(FORMATS)}")
+    formatter = JsonFormatter() if wishes.format == "json" else logging.Formatter(TEXT_FORMAT)
+    handlers: list[logging.Handler] = []
+    if wishes.format == "text" and sys.stderr.isatty():
+        handlers.append(RichHandler(console=Console(stderr=True), show_path=False, markup=False))
     else:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(logging.StreamHandler())
+        handlers[0].setFormatter(formatter)
+    if wishes.file is not None:
+        handlers.append(file_handler(wishes.file))
+        handlers[1].setFormatter(formatter)
     root = logging.getLogger("claracore")
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(LEVELS[level])
     root.propagate = False

@@ -1,0 +1,73 @@
+"""`claracore chat MODEL`: talk to a model in the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from claracore.cli.client import Server, ServerSaid, UrlOption, show_json
+
+PROMPT = "> "
+DATA = "data:"
+
+
+def chat(
+    model: Annotated[str, typer.Argument(help="Id or alias.")],
+    message: Annotated[str | None, typer.Argument(help="Say this, print the answer and end.")] = None,
+    system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
+    url: UrlOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the messages as JSON when it is over.")] = False,
+) -> None:
+    """Talk to a model; an empty line or Ctrl-D ends."""
+    server = Server(url)
+    said: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
+    for line in [message] if message is not None else _typed():
+        said.append({"role": "user", "content": line})
+        options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
+        answer = ""
+        try:
+            for piece in pieces(server, {"model": model, "messages": said, "stream": True, **options}):
+                answer += piece
+                if not as_json:
+                    typer.echo(piece, nl=False)
+        except KeyboardInterrupt:
+            pass  # enough of this answer
+        if not as_json:
+            typer.echo()
+        said.append({"role": "assistant", "content": answer})
+    if as_json:
+        show_json(said)
+
+
+def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
+    """Give the pieces of a streamed answer's text as they come. Raises ServerSaid for an error in the stream."""
+    answer = server.open("POST", "/v1/chat/completions", body)
+    for line in server.lines(answer):
+        if not line.startswith(DATA):
+            continue
+        data = line[len(DATA) :].strip()
+        if data == "[DONE]":
+            return
+        event = json.loads(data)
+        if "error" in event:
+            raise ServerSaid(str(event["error"].get("message", event["error"])))
+        for choice in event.get("choices", ()):
+            text = choice.get("delta", {}).get("content")
+            if text:
+                yield text
+
+
+def _typed() -> Iterator[str]:
+    while True:
+        try:
+            line = input(PROMPT if sys.stdin.isatty() else "")
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not line.strip():
+            return
+        yield line

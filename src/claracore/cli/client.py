@@ -1,0 +1,118 @@
+"""How do the verbs reach the running server?
+
+Its address is `--url`, else CLARACORE_URL, else the one that the ledger of this machine knows; the key is
+CLARACORE_API_KEY. Exit codes of all verbs that talk to a server: 0 done, 1 it refused or failed, 2 wrong usage, 3 no
+server answers.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+from collections.abc import Iterator
+from typing import Annotated, Any, cast
+from urllib.parse import SplitResult, quote, urlsplit
+
+import typer
+
+from claracore.errors import BadRequest, ClaraCoreError
+from claracore.sockets.history import default_state_dir
+from claracore.sockets.ledger import default_folder, living_instances
+
+DEFAULT_URL = "http://127.0.0.1:5800"
+NO_SERVER = 3
+TIMEOUT_SECONDS = 30.0
+
+UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the server, if it is not found by itself.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class ServerSaid(ClaraCoreError):
+    """What the server answered instead of what was asked for."""
+
+
+class Server:
+    """One running ClaraCore."""
+
+    def __init__(self, url: str | None = None) -> None:
+        """Find the server. Raises BadRequest when there are several to choose from."""
+        self.url = (url or os.environ.get("CLARACORE_URL") or _known_url()).rstrip("/")
+        self._parts: SplitResult = urlsplit(self.url if "//" in self.url else f"http://{self.url}")
+        if not self._parts.hostname:
+            raise BadRequest(f"--url {self.url!r} is no address: write {DEFAULT_URL}")
+
+    def ask(self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON (or the text) of an answer. Raises ServerSaid; typer.Exit(3) when nobody answers."""
+        answer = self.open(method, path, body, timeout_seconds=timeout_seconds or TIMEOUT_SECONDS)
+        raw = answer.read()
+        if answer.headers.get_content_type() == "application/json":
+            return json.loads(raw)
+        return raw.decode("utf-8", "replace")
+
+    def open(
+        self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None
+    ) -> http.client.HTTPResponse:
+        """Return an answer to be read, with status 2xx. Raises as `ask`."""
+        connection = self._connection(timeout_seconds)
+        headers = {"Accept": "application/json, text/event-stream, text/plain"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if key := os.environ.get("CLARACORE_API_KEY"):
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            typer.echo(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
+            raise typer.Exit(NO_SERVER) from error
+        if answer.status >= 300:
+            raise ServerSaid(_message(answer))
+        return answer
+
+    def lines(self, answer: http.client.HTTPResponse) -> Iterator[str]:
+        """Give the lines of an answer as they come."""
+        try:
+            while raw := answer.readline():
+                yield raw.decode("utf-8", "replace").rstrip("\r\n")
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerSaid(f"the answer broke off: {error}") from error
+
+    def _connection(self, timeout_seconds: float | None) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=_tls())
+        return http.client.HTTPConnection(host, port or 80, timeout=timeout_seconds)
+
+
+def _tls() -> ssl.SSLContext:
+    """Return how the server's certificate is checked: CLARACORE_CA names a file for one that is self-made."""
+    return ssl.create_default_context(cafile=os.environ.get("CLARACORE_CA"))
+
+
+def path_of(model: str) -> str:
+    """Return a model's name as it stands in a path; slashes stay."""
+    return quote(model, safe="/")
+
+
+def _known_url() -> str:
+    urls = [instance.url for instance in living_instances(default_folder(default_state_dir())) if instance.url]
+    if len(urls) > 1 and DEFAULT_URL not in urls:
+        raise BadRequest(f"several servers run here: say --url with one of {', '.join(sorted(urls))}")
+    return DEFAULT_URL if DEFAULT_URL in urls or not urls else urls[0]
+
+
+def _message(answer: http.client.HTTPResponse) -> str:
+    raw = answer.read(1_000_000).decode("utf-8", "replace")
+    try:
+        told = cast("dict[str, Any]", json.loads(raw))["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        told = raw.strip()[:500]
+    hint = "; set CLARACORE_API_KEY" if answer.status == 401 else ""
+    return f"{told or answer.reason} ({answer.status}{hint})"
+
+
+def show_json(data: object) -> None:
+    """Print JSON for programs."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))

@@ -1,0 +1,84 @@
+"""`claracore ps`, `load` and `unload`: which models run, and making them run or stop."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from claracore.cli.client import JsonOption, Server, UrlOption, path_of, show_json
+from claracore.cli.ports import table
+
+LOAD_SECONDS = 3600.0
+"""A model may take long; the server knows when to give up."""
+
+
+def ps(
+    every: Annotated[bool, typer.Option("--all", "-a", help="The stopped models too.")] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models that run: state, port, memory, requests, time left."""
+    models = Server(url).ask("GET", "/api/models")["models"]
+    shown = [model for model in models if every or model["state"] != "stopped"]
+    if as_json:
+        show_json(shown)
+    elif not shown:
+        typer.echo(f"none of the {len(models)} models runs" if models else "no models are configured")
+    else:
+        typer.echo("\n".join(table(HEAD, [model_cells(model) for model in shown])))
+
+
+HEAD = ("model", "state", "port", "pid", "memory", "load", "serving", "waiting", "ttl left", "")
+
+
+def model_cells(model: dict[str, Any]) -> list[str]:
+    """Return a model as cells of a table."""
+    left = model["ttl_left_seconds"]
+    progress = f" {model['progress']:.0%}" if model["progress"] is not None else ""
+    notes = ["pinned"] if model["pinned"] else []
+    notes += [model["error"].partition("\n")[0]] if model["error"] else []
+    return [
+        model["id"],
+        f"{model['state']}{progress}",
+        _cell(model["port"]),
+        _cell(model["pid"]),
+        f"{model['memory_bytes'] / 1024**2:.0f} MiB" if model["memory_bytes"] else "-",
+        f"{model['load_seconds']:.1f} s" if model["load_seconds"] is not None else "-",
+        str(model["serving"]),
+        str(model["waiting"]),
+        f"{left:.0f} s" if left is not None else "-",
+        "; ".join(notes),
+    ]
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def load(
+    model: Annotated[str, typer.Argument(help="Id or alias.")], url: UrlOption = None, as_json: JsonOption = False
+) -> None:
+    """Load a model, and wait until it is ready."""
+    done = Server(url).ask("POST", f"/api/models/load/{path_of(model)}", timeout_seconds=LOAD_SECONDS)
+    if as_json:
+        show_json(done)
+    else:
+        where = f" on port {done['port']}" if done["port"] else ""
+        typer.echo(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
+
+
+def unload(
+    models: Annotated[list[str] | None, typer.Argument(help="Ids or aliases; all models if none is named.")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Unload models, and wait until they are gone."""
+    server = Server(url)
+    paths = [f"/api/models/unload/{path_of(model)}" for model in models or ()] or ["/api/models/unload"]
+    for path in paths:
+        server.ask("POST", path, timeout_seconds=LOAD_SECONDS)
+    if as_json:
+        show_json({"unloaded": models or "all"})
+    else:
+        typer.echo(f"unloaded {', '.join(models) if models else 'all models'}")

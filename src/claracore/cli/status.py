@@ -1,0 +1,44 @@
+"""`claracore status`: is it running, where, with what?"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import typer
+
+from claracore.cli.client import JsonOption, Server, UrlOption, show_json
+
+
+def status(url: UrlOption = None, as_json: JsonOption = False) -> None:
+    """Say whether a server runs, where, and how it is."""
+    server = Server(url)
+    who = server.ask("GET", "/api/identity")
+    models = server.ask("GET", "/api/models")["models"]
+    requests = server.ask("GET", "/api/requests")["requests"]
+    ports = server.ask("GET", "/api/ports")
+    stats = server.ask("GET", "/api/stats")
+    if as_json:
+        show_json({"server": who, "models": models, "requests": requests, "ports": ports, "stats": stats})
+        return
+    states = Counter(model["state"] for model in models)
+    waiting = sum(request["state"] == "waiting" for request in requests)
+    lines = [
+        f"ClaraCore {who['version']} at {who['url']} (pid {who['pid']}){_since(who.get('started_at'))}",
+        f"models    {len(models)}: {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}",
+        (
+            f"requests  {len(requests)} in flight, {waiting} of them waiting; {stats['requests']} kept in the activity, "
+            f"{stats['errors']} with an error"
+        ),
+    ]
+    taken = [row for row in ports["ports"] if row["state"] in ("stranger", "instance")]
+    lines += [f"port {row['port']}  taken by {row['holder']}" for row in taken]
+    lines += [f"{finding['severity']}: {finding['message']}" for finding in ports["findings"]]
+    typer.echo("\n".join(lines))
+
+
+def _since(started_at: float | None) -> str:
+    if started_at is None:
+        return ""
+    hours, seconds = divmod(int(time.time() - started_at), 3600)
+    return f", up for {hours} h {seconds // 60} min"
