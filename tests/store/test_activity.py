@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from claracore.store.activity import Activity, Bounds, Row, StoreUnusable, Wanted
+from claracore.store.stats import Percentiles, percentiles, stats_by_model
+from store.rows import row
+
+
+@pytest.fixture
+def activity(tmp_path: Path) -> Iterator[Activity]:
+    with closing(Activity(tmp_path / "activity.sqlite")) as opened:
+        yield opened
+
+
+def found(activity: Activity, **wanted: object) -> list[Row]:
+    activity.flush()
+    return activity.rows(Wanted(**wanted), limit=100)[0]  # type: ignore[arg-type] # passed on as it is
+
+
+def test_what_is_added_is_found_again_also_by_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "activity.sqlite"
+    kept = [row(id=1), row(id=2, model="phi", status=502, error="it died", key="ann", stream=False, has_capture=True)]
+    with closing(Activity(path)) as first:
+        for each in kept:
+            first.add(each)
+    with closing(Activity(path)) as second:
+        assert second.next_id() == 3
+        assert found(second) == kept[::-1]
+
+
+def test_memory_needs_no_file() -> None:
+    with closing(Activity(None)) as activity, closing(Activity(None)) as other:
+        activity.add(row())
+        assert found(activity) == [row()]
+        assert found(other) == []
+
+
+def test_rows_are_wanted_by_every_part(activity: Activity) -> None:
+    for each in (
+        row(id=1, at=100.0),
+        row(id=2, at=200.0, model="phi", status=404, error="no such 100% thing"),
+        row(id=3, at=300.0, model="phi", status=500, key="ann_b"),
+        row(id=4, at=400.0, status=0, error="the client left"),
+    ):
+        activity.add(each)
+
+    def ids(**wanted: object) -> list[int]:
+        return [each.id for each in found(activity, **wanted)]
+
+    assert ids() == [4, 3, 2, 1]
+    assert ids(models=("phi",)) == [3, 2]
+    assert ids(models=("phi", "qwen"), descending=False) == [1, 2, 3, 4]
+    assert ids(status="4xx") == [2]
+    assert ids(status="500") == [3]
+    assert ids(status="error") == [4, 3, 2]
+    assert ids(status="ok") == [1]
+    assert ids(status="nonsense") == []
+    assert ids(text="ANN_") == [3], "LIKE ignores case, and _ is no wildcard"
+    assert ids(text="100%") == [2]
+    assert ids(text="%") == [2]
+    assert ids(start=200.0, end=400.0) == [3, 2]
+    assert ids(min_id=2, max_id=3) == [3, 2]
+    assert ids(sort="status", descending=False) == [4, 1, 2, 3]
+    assert ids(sort="1; DROP TABLE activity") == [4, 3, 2, 1]
+
+
+def test_pages_say_how_many_there_are(activity: Activity) -> None:
+    for number in range(1, 8):
+        activity.add(row(id=number))
+    activity.flush()
+    rows, total = activity.rows(Wanted(), limit=3, offset=3)
+    assert ([each.id for each in rows], total) == ([4, 3, 2], 7)
+
+
+def test_count_and_age_are_bounded(tmp_path: Path) -> None:
+    with closing(Activity(tmp_path / "a.sqlite", Bounds(rows=500, days=1))) as activity:
+        now = time.time()
+        for number in range(1, 2001):
+            activity.add(row(id=number, at=now))
+        for number in range(2001, 3001):
+            activity.add(row(id=number, at=now if number % 2 else now - 2 * 86_400))
+        activity.flush()
+        activity.add(row(id=3001, at=now))
+        rows, total = activity.rows(Wanted(), limit=1)
+        assert total <= 500 + 1000, "it is pruned after each thousand rows"
+        assert all(each.at == now for each in activity.rows(Wanted(), limit=999)[0])
+        assert rows[0].id <= 3001
+
+
+def test_an_older_file_gets_the_columns_that_are_new(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path)) as activity:
+        activity.add(row())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE activity DROP COLUMN draft_tokens")
+    with closing(Activity(path)) as activity:
+        assert found(activity) == [row()]
+
+
+@pytest.mark.parametrize("content", [b"this is no database, it is a text" * 100, None])
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "a.sqlite"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(StoreUnusable, match=r"a\.sqlite"):
+        Activity(path)
+
+
+def test_readers_and_the_writer_do_not_wait_for_each_other(activity: Activity) -> None:
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            for _ in range(50):
+                activity.rows(Wanted(), limit=10)
+        except StoreUnusable as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, 3000):
+        activity.add(row(id=number))
+    for reader in readers:
+        reader.join()
+    activity.flush()
+    assert not errors
+    assert activity.rows(Wanted(), limit=1)[1] == 2999
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from claracore.store.activity import Activity
+from store.rows import row
+activity = Activity(Path(sys.argv[1]))
+number = 0
+while True:
+    number += 1
+    activity.add(row(id=number, at=time.time()))
+    if number % 100 == 0:
+        print(number, time.time(), flush=True)
+    time.sleep(0.0005)
+"""
+
+
+def test_kill_9_in_the_middle_of_writes_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    tests = str(Path(__file__).parents[1])
+    argv = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": tests}) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline() for _ in range(15)]
+        writer.send_signal(signal.SIGKILL)
+        told += writer.stdout.readlines()
+    last, at = told[-1].split()
+    with closing(Activity(path)) as activity:
+        rows, total = activity.rows(Wanted(), limit=1)
+        assert total == rows[0].id, "no row is missing before the last one"
+        assert rows[0].at > float(at) - 1.0, f"{last} rows were added, the newest kept is {rows[0].id}"
+
+
+def test_stats_are_totals_and_percentiles(activity: Activity) -> None:
+    for number in range(1, 101):
+        activity.add(row(id=number, at=float(number), first_token_seconds=number / 100, tokens_per_second=None))
+    activity.add(row(id=101, model="phi", status=502, error="it died", prompt_tokens=None, first_token_seconds=None))
+    activity.flush()
+    by_model = stats_by_model(activity)
+    assert by_model["qwen"].requests == 100
+    assert by_model["qwen"].prompt_tokens == 1000
+    assert by_model["qwen"].first_token_seconds == Percentiles(0.5, 0.95, 0.99)
+    assert by_model["qwen"].tokens_per_second is None
+    assert (by_model["phi"].errors, by_model["phi"].prompt_tokens) == (1, 0)
+    assert stats_by_model(activity, "phi").keys() == {"phi"}
+
+
+def test_percentiles_are_the_nearest_rank() -> None:
+    assert percentiles([]) is None
+    assert percentiles([None]) is None
+    assert percentiles([3.0]) == Percentiles(3.0, 3.0, 3.0)
+    assert percentiles([4.0, 1.0, None, 3.0, 2.0]) == Percentiles(2.0, 4.0, 4.0)
