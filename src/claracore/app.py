@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from claracore.api.control import ControlPlane, proxy_log
-from claracore.api.guard import Rules
 from claracore.config.changes import Changes
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
+from claracore.gateway.origins import Rules
 from claracore.gateway.server import Gateway, serve
 from claracore.library.cache import ReadingCache
 from claracore.library.model import Library
@@ -124,6 +124,7 @@ class App:
                 commands=commands,
                 state_dir=options.state_dir,
             )
+            ring = KeyRing()
             control = ControlPlane(
                 self.supervisor,
                 self.configuration,
@@ -131,11 +132,16 @@ class App:
                 listen=self.listen,
                 state_dir=options.state_dir,
                 log=log,
-                ring=KeyRing(),
+                ring=ring,
                 rules=options.rules,
             )
             self.gateway = Gateway(
-                prepared.config, supervisor=self.supervisor, app=control.app, observer=control.journal
+                prepared.config,
+                supervisor=self.supervisor,
+                app=control.app,
+                observer=control.journal,
+                ring=ring,
+                rules=options.rules,
             )
             control.attach(self.gateway)
             self.configuration.apply += [self._apply(keeper, commands), control.applied]

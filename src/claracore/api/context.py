@@ -18,6 +18,7 @@ from claracore.api.journal import Journal
 from claracore.config.model import Config
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.gateway.exchange import Exchange
+from claracore.gateway.origins import Origins
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity
@@ -51,6 +52,7 @@ class Context:
     log: ProxyLog
     ring: KeyRing
     key_file: KeyFile
+    origins: Origins
     performance: Performance = field(default_factory=Performance)
     in_flight: Callable[[], Mapping[int, Exchange]] = dict
     """The requests that are with the supervisor or a model, by id."""
@@ -73,6 +75,12 @@ class Context:
         if model_id is None:
             raise ModelNotFound(name, self.config.models)
         return model_id
+
+    def cors(self, request: Request) -> dict[str, str]:
+        """Return the headers that let an invited page read an answer; none for others."""
+        origin, host = request.headers.get("origin"), request.headers.get("host", "")
+        invited = origin is not None and self.origins.allows(origin.encode("latin-1"), host.encode("latin-1"))
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and invited else {}
 
     def begin_load(self, model_id: str) -> None:
         """Load a model without waiting for it; why it failed is in `supervisor.failure`."""

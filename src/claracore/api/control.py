@@ -13,12 +13,13 @@ from claracore.api.context import Context
 from claracore.api.counts import Counts
 from claracore.api.create import create_app
 from claracore.api.findings import finding_views
-from claracore.api.guard import Guard, Rules, is_loopback
+from claracore.api.guard import Guard
 from claracore.api.hub import Hub
 from claracore.api.journal import Journal, Swap
 from claracore.api.pulse import Pulse
 from claracore.config.changes import Changes
 from claracore.config.model import Config
+from claracore.gateway.origins import Origins, Rules, is_loopback
 from claracore.gateway.server import Gateway
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
@@ -65,13 +66,13 @@ class ControlPlane:
             log=log,
             ring=ring,
             key_file=KeyFile(state_dir),
+            origins=Origins(rules),
         )
         self.pulse = Pulse(self.context)
+        self._rules = rules
         self.app = Guard(create_app(self.context), ring, rules)
-        ring.use_plain(configuration.now.config.api_keys)
         ring.use_named(self.context.key_file.load())  # a damaged file ends the start: it must not open the door
         self.context.key_file.changed()
-        _warn_if_open(listen, ring, rules)
         supervisor.listener = self.journal
         supervisor.on_change = self.pulse.model_changed
         configuration.on_reload = self._reloaded
@@ -89,6 +90,7 @@ class ControlPlane:
         """Show and steer the requests of a gateway."""
         self.context.in_flight = lambda: gateway.in_flight
         self.context.cancel = gateway.cancel
+        _warn_if_open(self.context.listen, self.context.ring, self._rules)
 
     def end_streams(self) -> None:
         """End the answers that would go on for ever."""
@@ -105,9 +107,8 @@ class ControlPlane:
         await asyncio.wait(ending)
         await asyncio.to_thread(self.context.activity.close)
 
-    def applied(self, prepared: Prepared, changes: Changes) -> None:
+    def applied(self, _prepared: Prepared, changes: Changes) -> None:
         """Hear that another configuration is in force."""
-        self.context.ring.use_plain(prepared.config.api_keys)
         self.pulse.models_changed()
         for model_id in changes.soft | changes.restart:
             self.pulse.model_changed(model_id)

@@ -8,17 +8,15 @@ docs/threat-model.md.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
 
 from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge, Unauthorized
+from claracore.gateway.access import OPEN_PATHS
+from claracore.gateway.origins import Rules, is_loopback, name_in
 from claracore.store.keyring import Grant, KeyRing, Right, presented
 
 Scope = MutableMapping[str, Any]
@@ -32,14 +30,11 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CHANGED_BY_GET: Final = frozenset({"/unload"})
 """Kept for old clients (COMPAT 2.5)."""
 
-OPEN: Final = frozenset({"/", "/health", "/wol-health", "/favicon.ico", "/apple-touch-icon.png", "/api/identity"})
-"""No key is asked for: liveness, the entry, and who this is, which a second start asks."""
+OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 FOR_ANY_KEY: Final = re.compile(r"/ui(/.*)?|/v1/models(/.*)?|/models|/api/version")
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
-LOCAL_NAMES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".ts.net")
-"""Names under these cannot be bought, so no stranger can point them at us (RFC 6761, 6762, 8375; tailnets)."""
 FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -54,23 +49,6 @@ class UnsupportedMedia(ClaraCoreError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
-
-
-def own_names() -> frozenset[str]:
-    """Return the names of this machine, in lower case."""
-    name = socket.gethostname().lower()
-    return frozenset({name, name.partition(".")[0], f"{name.partition('.')[0]}.local"})
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the person who started ClaraCore has said about access."""
-
-    insecure: bool = False
-    """Other hosts may administer although there is no key."""
-    allowed_hosts: frozenset[str] = frozenset()
-    """Further names under which ClaraCore is reached, in lower case."""
-    own_names: frozenset[str] = field(default_factory=own_names)
 
 
 class Guard:
@@ -133,33 +111,22 @@ class Guard:
 
     def check_site(self, headers: dict[bytes, bytes]) -> None:
         """Refuse what a page of another site asks a browser to send. Raises Forbidden."""
-        host = headers.get(b"host", b"").lower()
+        host = headers.get(b"host", b"").decode("latin-1")
         for name in (b"origin", b"referer"):
             value = headers.get(name)
-            if value is not None and not self._is_ours(value, host):
+            if value is not None and not self._rules.is_our_page(value.decode("latin-1"), host):
                 raise Forbidden(f"a page of {value.decode('latin-1')[:100]!r} may not change anything here")
         if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
             raise Forbidden("a page of another site may not change anything here")
 
-    def _is_ours(self, url: bytes, host: bytes) -> bool:
-        """Whether a page is ours: of the host that was asked, or of a name under which a proxy offers us."""
-        try:
-            parts = urlsplit(url.decode("latin-1").lower())
-            name = parts.hostname
-        except ValueError:
-            return False
-        return bool(name) and (parts.netloc.encode("latin-1") == host or name in self._rules.allowed_hosts)
-
     def check_host(self, headers: dict[bytes, bytes]) -> None:
         """Refuse names that a stranger's name server may answer for. Raises Forbidden."""
-        host = headers.get(b"host", b"").decode("latin-1").lower()
+        host = headers.get(b"host", b"").decode("latin-1")
         if not host:  # HTTP/1.0; browsers always send one
             return
-        name = _name_in(host)
-        if _is_address(name) or (name and "." not in name):
+        if self._rules.knows_host(host):
             return
-        if name in self._rules.own_names or name in self._rules.allowed_hosts or name.endswith(LOCAL_NAMES):
-            return
+        name = name_in(host)
         raise Forbidden(
             f"the host name {name!r} is not known: reach ClaraCore by its address, "
             f"or start it with --allowed-host {name}"
@@ -191,32 +158,6 @@ def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     if server is not None and client[0] == server[0]:
         return True
     return is_loopback(str(client[0]))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a literal address is this machine's own; names are not."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback)
-
-
-def _name_in(authority: str) -> str:
-    """Return the host of `host:port`, without brackets; empty for nonsense."""
-    try:
-        return (urlsplit(f"//{authority}").hostname or "").removesuffix(".")
-    except ValueError:
-        return ""
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def refusal(error: ClaraCoreError) -> JSONResponse:

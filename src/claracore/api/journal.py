@@ -131,7 +131,7 @@ class Journal:
             path=record.path,
             status=record.status,
             stream=record.stream,
-            key=getattr(record, "key", "") or None,
+            key=record.key or None,
             client=record.client,
             queue_seconds=None if waited is None else _rounded(waited - (load or 0.0)),
             load_seconds=None if waited is None else _rounded(load),

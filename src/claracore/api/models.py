@@ -62,9 +62,7 @@ async def model(here: Here, name: str) -> ModelView:
 @router.get("/v1/models")
 async def list_models(here: Here, holder: Holder, request: Request) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
-    origin = request.headers.get("origin")
-    headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
-    return JSONResponse({"object": "list", "data": listed(here, holder)}, headers=headers)
+    return JSONResponse({"object": "list", "data": listed(here, holder)}, headers=here.cors(request))
 
 
 @router.get("/v1/models/{name:path}")

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from claracore.api.context import Context
 from claracore.config.model import ModelConfig
 from claracore.config.show import SECRET_FLAG
-from claracore.gateway.exchange import Exchange, Phase
+from claracore.gateway.answering import Phase
+from claracore.gateway.exchange import Exchange
 from claracore.scheduler.rules import policy_of
 from claracore.store.usage import memory_bytes
 from claracore.types import ModelState

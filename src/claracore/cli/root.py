@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from claracore import __version__
-from claracore.api.guard import Rules
 from claracore.cli.bench import bench
 from claracore.cli.chat import chat
 from claracore.cli.config import config_app
@@ -24,6 +23,7 @@ from claracore.cli.serve import LogWishes, ServeWishes, serve
 from claracore.cli.setup import fit, hardware, setup
 from claracore.cli.status import status
 from claracore.errors import ClaraCoreError
+from claracore.gateway.origins import Rules, hosts
 from claracore.store.setup import SetupOptions
 
 EXAMPLES = """
@@ -87,6 +87,10 @@ def serve_command(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="Another name under which this server is reached, e.g. by a TLS proxy.")
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose pages may use the models, e.g. https://chat.example; * is all."),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
     """Serve; see --help."""
@@ -115,7 +119,7 @@ def serve_command(
             hold_ports=hold_ports,
             strict=strict,
             log=LogWishes(log_level, log_format, log_file),
-            rules=Rules(insecure=insecure, allowed_hosts=frozenset(map(str.lower, allowed_host or ()))),
+            rules=Rules(insecure, hosts(allowed_host or ()), hosts(cors_origin or ())),
             setup=options,
         )
     )

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from claracore import __version__
-from claracore.api.guard import Rules
 from claracore.app import App, Following, Options
 from claracore.cli.setup import progress, tell
 from claracore.engines.find import find_engine
 from claracore.errors import BadRequest
+from claracore.gateway.origins import Rules
 from claracore.library.cache import ReadingCache
 from claracore.ports.listen import parse_listen
 from claracore.sockets.history import default_state_dir

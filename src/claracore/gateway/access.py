@@ -1,61 +1,45 @@
-"""Who may come in?
+"""Who may come in, and for which model?
 
-Pure: the key that a request carries, compared with the configured ones in constant time. Order: Basic password, Bearer,
-`x-api-key`. A header that carried one of our keys is ours and is not passed on; a key for the model server is.
+The key that a request carries, looked up in the ring. Order: Basic password, Bearer, `x-api-key`. A header that carried
+one of our keys is ours and is not passed on; a key for the model server is. What a key may do on the control plane is
+`api.guard`'s question.
 """
 
 from __future__ import annotations
 
-import hmac
-from base64 import b64decode
-from collections.abc import Iterable
+from claracore.errors import Forbidden, Unauthorized
+from claracore.store.keyring import Grant, KeyRing, Right, presented
 
-# No key is asked for here (COMPAT 2): liveness probes, the entry page, and the redirect to the models page.
-OPEN_PATHS = frozenset((b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/upstream"))
-
-
-_CARRIERS = {
-    (False, False): frozenset[bytes](),
-    (True, False): frozenset((b"authorization",)),
-    (False, True): frozenset((b"x-api-key",)),
-    (True, True): frozenset((b"authorization", b"x-api-key")),
-}
+# No key is asked for here (COMPAT 2): liveness probes, the entry page, the redirect to the models page, and who this
+# is, which a second start on the same port asks.
+OPEN_PATHS = frozenset(
+    (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity")
+)
+_NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)
 
 
-class Keys:
-    """The configured API keys; without any, everybody may come in."""
+def admitted(ring: KeyRing, noted: dict[bytes, bytes], path: bytes) -> tuple[frozenset[bytes], Grant | None]:
+    """Return the names of the headers that carry one of our keys, and what that key allows.
 
-    __slots__ = ("_keys", "any")
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._keys = tuple(key.encode() for key in keys)
-        self.any = bool(self._keys)
-
-    def holds(self, key: bytes) -> bool:
-        """Whether `key` is one of ours; takes the same time whichever it is."""
-        found = False
-        for ours in self._keys:
-            found |= hmac.compare_digest(ours, key)
-        return found
-
-    def carriers(self, noted: dict[bytes, bytes]) -> frozenset[bytes]:
-        """Return the names of the headers that carry one of our keys; empty means: no entry, when keys are needed."""
-        authorization, own = noted.get(b"authorization"), noted.get(b"x-api-key")
-        first = authorization is not None and self.holds(_key_in(authorization))
-        second = own is not None and self.holds(own)
-        return _CARRIERS[first, second]
+    Raises Unauthorized when a key is needed and there is none.
+    """
+    if not ring.any:
+        return _NOTHING
+    carriers = set()
+    first: Grant | None = None
+    for name, key in presented(noted.get(b"authorization"), noted.get(b"x-api-key")):
+        grant = ring.grant(key)
+        if grant is not None:
+            carriers.add(name)
+            first = first or grant
+    if first is None and path not in OPEN_PATHS:
+        raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+    return frozenset(carriers), first
 
 
-def _key_in(authorization: bytes) -> bytes:
-    scheme, _, value = authorization.partition(b" ")
-    value = value.strip()
-    match scheme.lower():
-        case b"bearer":
-            return value
-        case b"basic":
-            try:
-                return b64decode(value, validate=True).partition(b":")[2]
-            except ValueError:
-                return b""
-        case _:
-            return b""
+def check_model(grant: Grant, model_id: str) -> None:
+    """Raise Forbidden when the key is not for inference with this model."""
+    if Right.INFERENCE not in grant.rights:
+        raise Forbidden(f"the key {grant.name!r} does not have the scope 'inference'")
+    if not grant.knows(model_id):
+        raise Forbidden(f"the key {grant.name!r} is not for model {model_id!r}", param="model")

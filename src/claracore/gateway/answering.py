@@ -51,6 +51,8 @@ class Answering:
     request_sent = False
     upstream: Upstream | None = None
     phase = COLLECTING
+    origin = b""
+    """Of the page that asks and may read the answer; empty when it is none."""
     _client_stalled = False
     _error_body: list[bytes] | None = None
     _rechunks = False
@@ -90,7 +92,7 @@ class Answering:
             if ends_with_connection:
                 self.connection.must_close()
         keep_chunks = head.chunked and self.head.minor == 1
-        out = response_bytes(head, length, self.connection.connection_header(), chunked=keep_chunks)
+        out = response_bytes(head, length, self.connection.connection_header(), chunked=keep_chunks, origin=self.origin)
         self.connection.transport.write(out + body if body else out)
         if body:
             self._passed(body)
@@ -157,7 +159,7 @@ class Answering:
         self.record.content_type = "text/event-stream"
         if not self.head.minor:
             self.connection.must_close()
-        head = stream_bytes(self.connection.connection_header(), chunked=bool(self.head.minor))
+        head = stream_bytes(self.connection.connection_header(), chunked=bool(self.head.minor), origin=self.origin)
         self.connection.transport.write(head)
 
     def _write_event(self, event: bytes) -> None:

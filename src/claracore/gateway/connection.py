@@ -156,10 +156,12 @@ class Connection(asyncio.Protocol):
         if self._buffer:
             asyncio.get_running_loop().call_soon(self._read_waiting)
 
-    def refuse(self, error: ClaraCoreError) -> None:
-        """Answer with an error; the connection goes on if the request was read to its end."""
+    def refuse(self, error: ClaraCoreError, origin: bytes = b"") -> None:
+        """Answer with an error, for pages of `origin` to read; the connection goes on if the request was read."""
         with_body = self.head is None or self.head.method != b"HEAD"
-        self.transport.write(error_answer(error, connection=self.connection_header(), with_body=with_body))
+        self.transport.write(
+            error_answer(error, connection=self.connection_header(), with_body=with_body, origin=origin)
+        )
         self.answered()
 
     def close_idle(self) -> None:

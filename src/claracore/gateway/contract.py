@@ -62,6 +62,8 @@ class Record:
     client: str
     arrived_at: float
     request_id: int | None = None
+    key: str = ""
+    """The name of the key that the client presented; empty when none is needed."""
     stream: bool = False
     served_at: float | None = None
     """When the model was there for it; `served_at - arrived_at` is queueing plus loading."""

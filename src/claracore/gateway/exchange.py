@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.gateway.access import check_model
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
-from claracore.gateway.answering import Phase as Phase  # noqa: PLC0414 - api/views.py still looks for it here
 from claracore.gateway.collected import Collected
 from claracore.gateway.contract import Record
 from claracore.gateway.filters import edited
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from claracore.gateway.model import Asked
     from claracore.gateway.routes import Route
     from claracore.gateway.targets import Target, Targets
+    from claracore.store.keyring import Grant
     from claracore.types import Endpoint
 
 _JOINED_BYTES = 65_536
@@ -43,6 +44,8 @@ class Exchange(Answering):
     route: Route | None = None
     """None below `/upstream`, where the path names the model."""
     target: Target | None = None
+    grant: Grant | None = None
+    """What the client's key allows; None when none is needed."""
     waiting: Waiting | None = None
     _address: Address | None = None
     _replayable = True
@@ -117,6 +120,8 @@ class Exchange(Answering):
         self._arrive(target)
 
     def _arrive(self, target: Target) -> None:
+        if self.grant is not None:
+            check_model(self.grant, target.model_id)
         self.record.model = target.model_id
         self.phase = WAITING
         if not self._body.complete:
@@ -316,7 +321,7 @@ class Exchange(Answering):
                 self.connection.transport.write(LAST_CHUNK)
             self.connection.answered()
         else:
-            self.connection.refuse(error)
+            self.connection.refuse(error, self.origin)
 
     def _over(self) -> None:
         """End it: tell the supervisor and the observer, once."""

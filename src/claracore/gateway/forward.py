@@ -11,11 +11,13 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from claracore.gateway.head import RequestHead, ResponseHead, hop_by_hop, keep
+from claracore.gateway.origins import lines_for
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
 _LENGTH = b"content-length"
 _HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
+_CORS = frozenset((b"access-control-allow-origin", b"access-control-allow-credentials"))
 
 
 class Peer(NamedTuple):
@@ -101,14 +103,16 @@ def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
     return lines
 
 
-def response_bytes(head: ResponseHead, length: int | None, connection: bytes, *, chunked: bool) -> bytes:
+def response_bytes(
+    head: ResponseHead, length: int | None, connection: bytes, *, chunked: bool, origin: bytes = b""
+) -> bytes:
     """Return the head to send to the client, with its empty line.
 
     `chunked`: the body goes out in the chunks in which it came. `connection`: value of the Connection line, none when
-    empty. `length`: its Content-Length.
+    empty. `length`: its Content-Length. `origin`: of the page that may read it, instead of what the model server says.
     """
     work_out = _remembered_response if head.small else _response_parts
-    before, after = work_out(head, connection, chunked)
+    before, after = work_out(head, connection, chunked, origin)
     return before if length is None else b"%b%d%b" % (before, length, after)
 
 
@@ -116,12 +120,16 @@ def _response_parts(
     head: ResponseHead,
     connection: bytes,
     chunked: bool,  # noqa: FBT001 - see response_bytes
+    origin: bytes,
 ) -> tuple[bytes, bytes]:
     removed = hop_by_hop(head.noted)
     if chunked:
         removed -= _CODING
+    if origin:
+        removed |= _CORS
     lines = [b"HTTP/1.1" + head.status_line[8:]]
     lines += keep(head.names, _with_gap(head), removed)
+    lines += lines_for(origin)
     if connection:
         lines.append(b"Connection: " + connection)
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
@@ -132,9 +140,9 @@ _remembered_request = lru_cache(maxsize=512)(_request_parts)
 _remembered_response = lru_cache(maxsize=512)(_response_parts)
 
 
-def stream_bytes(connection: bytes, *, chunked: bool) -> bytes:
+def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
     """Return the head of an event stream that the gateway begins by itself."""
-    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache"]
+    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache", *lines_for(origin)]
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if connection:

@@ -48,6 +48,8 @@ _REQUEST_NOTED = frozenset(
         b"content-type",
         b"expect",
         b"host",
+        b"origin",
+        b"sec-fetch-site",
         b"transfer-encoding",
         b"upgrade",
         b"x-api-key",

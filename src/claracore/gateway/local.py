@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from claracore.gateway.origins import lines_for
 from claracore.gateway.refusals import answer
 
 if TYPE_CHECKING:
@@ -60,8 +61,13 @@ def redirect(status: int, location: bytes) -> Canned:
     return Canned(status, [b"Location: " + location])
 
 
-def preflight(head: RequestHead) -> Canned:
-    """Return the answer to a CORS preflight: everything is allowed, keys are checked on the request itself."""
+def preflight(head: RequestHead, origin: bytes) -> Canned:
+    """Return the answer to a CORS preflight of a page that may use the models; keys are checked on the request itself.
+
+    Without an `origin` nothing is allowed: the browser then does not send the request.
+    """
+    if not origin:
+        return Canned(204, [b"Allow: GET, POST, PUT, PATCH, DELETE, OPTIONS"])
     asked = b""
     for name, line in zip(head.names, head.lines, strict=True):
         if name == b"access-control-request-headers":
@@ -70,7 +76,7 @@ def preflight(head: RequestHead) -> Canned:
     return Canned(
         204,
         [
-            b"Access-Control-Allow-Origin: *",
+            *lines_for(origin),
             b"Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS",
             b"Access-Control-Allow-Headers: " + allowed,
             b"Access-Control-Max-Age: 86400",

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import msgspec
 
 from claracore.errors import BadRequest, ClaraCoreError, Unauthorized
+from claracore.gateway.origins import lines_for
 
 
 class MalformedRequest(BadRequest):
@@ -117,7 +118,9 @@ def answer(
     return b"\r\n".join(lines) + b"\r\n\r\n" + (body if with_body else b"")
 
 
-def error_answer(error: ClaraCoreError, *, connection: bytes = b"", with_body: bool = True) -> bytes:
-    """Return the complete HTTP/1.1 answer for an error."""
-    headers = [b"Content-Type: application/json", *headers_of(error)]
+def error_answer(
+    error: ClaraCoreError, *, connection: bytes = b"", with_body: bool = True, origin: bytes = b""
+) -> bytes:
+    """Return the complete HTTP/1.1 answer for an error; pages of `origin` may read it."""
+    headers = [b"Content-Type: application/json", *headers_of(error), *lines_for(origin)]
     return answer(error.status, headers, envelope(error), connection=connection, with_body=with_body)

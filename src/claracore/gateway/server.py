@@ -11,17 +11,19 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from claracore.errors import Conflict, ModelNotFound, ShuttingDown, Unauthorized
-from claracore.gateway.access import OPEN_PATHS
+from claracore.errors import Conflict, ModelNotFound, ShuttingDown
+from claracore.gateway.access import admitted
 from claracore.gateway.bridge import BridgedCall
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Nobody, Settings
 from claracore.gateway.exchange import Exchange
 from claracore.gateway.local import Local, preflight, redirect
+from claracore.gateway.origins import Origins, Rules
 from claracore.gateway.refusals import MethodNotAllowed
 from claracore.gateway.routes import ROUTES, UPSTREAM, split_upstream
 from claracore.gateway.targets import targets_of
 from claracore.gateway.upstream import Pool
+from claracore.store.keyring import KeyRing
 from claracore.types import Endpoint, ModelState
 
 if TYPE_CHECKING:
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
     from claracore.gateway.head import RequestHead
     from claracore.gateway.targets import Target, Targets
     from claracore.gateway.upstream import Address
+    from claracore.store.keyring import Grant
 
 _SWEEP_SECONDS = 1.0
-_NO_HEADERS: frozenset[bytes] = frozenset()
+LISTS = frozenset((b"/v1/models", b"/models"))
+"""Answered by the application, for the pages that may use the models."""
 
 
 class Gateway:
@@ -50,11 +54,16 @@ class Gateway:
         app: AsgiApp,
         observer: Observer | None = None,
         settings: Settings | None = None,
+        ring: KeyRing | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self.supervisor = supervisor
         self.app = app
         self.observer: Observer = observer or Nobody()
         self.settings = settings or Settings()
+        self.ring = KeyRing() if ring is None else ring
+        self.ring.use_plain(config.api_keys)
+        self.origins = Origins(rules or Rules())
         self.targets: Targets = targets_of(config)
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
@@ -74,6 +83,7 @@ class Gateway:
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration for every request that comes from now on."""
+        self.ring.use_plain(config.api_keys)
         self.targets = targets_of(config)
 
     def close_endpoint(self, endpoint: Endpoint) -> None:
@@ -118,14 +128,10 @@ class Gateway:
         """Decide who answers a request. Raises `ClaraCoreError`, which is the answer then."""
         targets = self.targets
         path = head.path
-        if head.method == b"OPTIONS" and not path.startswith(UPSTREAM):
-            return Local(connection, preflight(head))
-        dropped = _NO_HEADERS
-        if targets.keys.any:
-            dropped = targets.keys.carriers(head.noted)
-            if not dropped and path not in OPEN_PATHS:
-                raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
         routes = ROUTES.get(path)
+        if head.method == b"OPTIONS" and not path.startswith(UPSTREAM):
+            return Local(connection, preflight(head, self._invited(head) if routes or path in LISTS else b""))
+        dropped, grant = admitted(self.ring, head.noted, path)
         if routes is not None:
             route = routes.get(head.method)
             if route is None:
@@ -133,12 +139,28 @@ class Gateway:
             target = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
             exchange = Exchange(connection, head, targets, path=target, dropped=dropped)
             exchange.route = route
-            return exchange
+            return self._with_access(exchange, grant)
         if path.startswith(UPSTREAM):
-            return self._upstream(connection, head, targets, dropped)
+            handler = self._upstream(connection, head, targets, dropped)
+            return self._with_access(handler, grant) if isinstance(handler, Exchange) else handler
         if path == b"/upstream":
             return Local(connection, redirect(302, b"/ui/models"))
         return BridgedCall(connection, head)
+
+    def _with_access(self, exchange: Exchange, grant: Grant | None) -> Exchange:
+        """Note whose request it is and which page's. Raises Forbidden for pages that nobody has invited."""
+        noted = exchange.head.noted
+        if b"origin" in noted or b"sec-fetch-site" in noted:
+            exchange.origin = self.origins.check(noted)
+        if grant is not None:
+            exchange.grant = grant
+            exchange.record.key = grant.name
+        return exchange
+
+    def _invited(self, head: RequestHead) -> bytes:
+        """Return the origin of a preflight whose page may use the models, empty for others."""
+        origin = head.noted.get(b"origin", b"")
+        return origin if origin and self.origins.allows(origin, head.noted.get(b"host", b"")) else b""
 
     def _upstream(
         self, connection: Connection, head: RequestHead, targets: Targets, dropped: frozenset[bytes]

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from claracore.config.model import Config, ModelConfig
-from claracore.gateway.access import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,6 @@ class Targets:
     """All that a configuration means to the gateway."""
 
     by_name: Mapping[str, Target]
-    keys: Keys
     ignored_upstream_paths: tuple[re.Pattern[str], ...]
 
 
@@ -58,7 +56,7 @@ def targets_of(config: Config) -> Targets:
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name)
     ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
-    return Targets(by_name, Keys(config.api_keys), ignored)
+    return Targets(by_name, ignored)
 
 
 def _target(model: ModelConfig, name: str) -> Target:

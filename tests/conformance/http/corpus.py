@@ -171,14 +171,31 @@ GOOD = (
         "preflight",
         get(
             b"/v1/chat/completions",
-            b"Origin: http://x",
+            b"Origin: http://localhost:3000",
             b"Access-Control-Request-Headers: x-a, content-type",
             method=b"OPTIONS",
         ),
     ),
     Conversation(
-        "preflight with evil header names", get(b"/any", b"Access-Control-Request-Headers: a<b>", method=b"OPTIONS")
+        "preflight with evil header names",
+        get(b"/rerank", b"Origin: http://[::1]", b"Access-Control-Request-Headers: a<b>", method=b"OPTIONS"),
     ),
+    Conversation(
+        "preflight of a page that nobody has invited",
+        get(b"/rerank", b"Origin: http://x", method=b"OPTIONS"),
+    ),
+    Conversation(
+        "preflight for what no page may do",
+        get(b"/api/x", b"Origin: http://localhost:3000", method=b"OPTIONS"),
+    ),
+    Conversation(
+        "an invited page may read the answer, whatever the model server says about pages",
+        post(TINY, b"Origin: http://127.0.0.1:3000"),
+        (OK.replace(b"\r\n", b"\r\nAccess-Control-Allow-Origin: *\r\n", 1),),
+    ),
+    Conversation("an invited page may read an error", post(b'{"model":"nope"}', b"Origin: http://127.0.0.1:3000")),
+    Conversation("a page of the host itself", post(TINY, b"Origin: http://h"), (OK,)),
+    Conversation("the page of an installed program", post(TINY, b"Origin: chrome-extension://abc"), (OK,)),
     Conversation("options of the whole server", get(b"*", method=b"OPTIONS")),
 )
 
@@ -413,6 +430,20 @@ HOSTILE = (
     ),
 )
 
+PAGES = (
+    Conversation("a page that nobody has invited", post(TINY, b"Origin: http://evil.example")),
+    Conversation("a page without an origin of its own", post(TINY, b"Origin: null")),
+    Conversation("a page of a name that is like this host's", post(TINY, b"Origin: http://localhost.evil.example")),
+    Conversation(
+        "a page whose name was pointed at us",
+        post(TINY, b"Origin: http://evil.example").replace(b"Host: h", b"Host: evil.example"),
+    ),
+    Conversation(
+        "an image of another site",
+        get(b"/upstream/m/x", b"Sec-Fetch-Site: cross-site"),
+    ),
+)
+
 LOCKED = (
     Conversation("no key", post(), locked=True),
     Conversation("no key, application", get(b"/api/x") + get(b"/health"), locked=True),
@@ -434,4 +465,4 @@ LOCKED = (
     Conversation("preflight needs no key", get(b"/v1/models", method=b"OPTIONS"), locked=True),
 )
 
-ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *LOCKED)
+ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED)

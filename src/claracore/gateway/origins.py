@@ -1,0 +1,144 @@
+"""Which web pages may use the models, and under which names are we reached?
+
+A page in a browser can send requests to us although we never invited it. Who is no page (curl, an SDK, a server) sends
+no Origin and is not concerned. Why each rule: docs/threat-model.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from claracore.errors import Forbidden
+
+LOCAL_NAMES = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".ts.net")
+"""Nobody can buy a name under these, so no stranger can point one at us (RFC 6761, 6762, 8375; tailnets)."""
+APP_SCHEMES = frozenset(
+    {
+        "app", "capacitor", "chrome-extension", "moz-extension", "safari-web-extension", "tauri", "vscode-file",
+        "vscode-webview",
+    }
+)  # fmt: skip
+"""Origins of programs that a person has installed; no web site can have one."""
+MOST_REMEMBERED = 256
+
+
+def own_names() -> frozenset[str]:
+    """Return the names of this machine, in lower case."""
+    name = socket.gethostname().lower()
+    return frozenset({name, name.partition(".")[0], f"{name.partition('.')[0]}.local"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the person who started ClaraCore has said about access."""
+
+    insecure: bool = False
+    """Other hosts may administer although there is no key."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Further names under which we are reached, in lower case: those of a proxy in front of us."""
+    cors_origins: frozenset[str] = frozenset()
+    """Origins whose pages may use the models, in lower case; `*` is all."""
+    own_names: frozenset[str] = field(default_factory=own_names)
+
+    def knows_host(self, authority: str) -> bool:
+        """Whether `host:port` is an address or a name that no stranger's name server answers for."""
+        name = name_in(authority)
+        if not name:
+            return False
+        if "." not in name or is_address(name):
+            return True
+        return name in self.own_names or name in self.allowed_hosts or name.endswith(LOCAL_NAMES)
+
+    def is_our_page(self, url: str, host: str) -> bool:
+        """Whether a page is one of ours: of the host that was asked, or of a name under which a proxy offers us."""
+        try:
+            parts = urlsplit(url.lower())
+            name = parts.hostname
+        except ValueError:
+            return False
+        if not name:
+            return False
+        return name in self.allowed_hosts or (parts.netloc == host.lower() and self.knows_host(host))
+
+
+class Origins:
+    """Decides about pages that want inference; remembers what it has decided."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._decided: dict[tuple[bytes, bytes], bool] = {}
+
+    def check(self, noted: dict[bytes, bytes]) -> bytes:
+        """Return the origin that the answer is to name, empty for none. Raises Forbidden for uninvited pages."""
+        origin = noted.get(b"origin")
+        if origin is None:
+            # An <img>, a <script> or a form's GET of another site names no origin, but browsers say whence it comes.
+            if noted.get(b"sec-fetch-site") == b"cross-site":
+                raise Forbidden("a page of another site may not use the models")
+            return b""
+        if not self.allows(origin, noted.get(b"host", b"")):
+            said = origin.decode("latin-1")[:100]
+            raise Forbidden(f"a page of {said!r} may not use the models here; allow it with --cors-origin {said}")
+        return origin
+
+    def allows(self, origin: bytes, host: bytes) -> bool:
+        """Whether pages of an origin may use the models."""
+        known = self._decided.get((origin, host))
+        if known is None:
+            if len(self._decided) >= MOST_REMEMBERED:
+                self._decided.clear()
+            known = self._decide(origin.decode("latin-1").lower(), host.decode("latin-1"))
+            self._decided[origin, host] = known
+        return known
+
+    def _decide(self, origin: str, host: str) -> bool:
+        rules = self._rules
+        if origin in rules.cors_origins or "*" in rules.cors_origins or rules.is_our_page(origin, host):
+            return True
+        try:
+            parts = urlsplit(origin)
+            name = parts.hostname or ""
+        except ValueError:
+            return False
+        return parts.scheme in APP_SCHEMES or name == "localhost" or name.endswith(".localhost") or is_loopback(name)
+
+
+def name_in(authority: str) -> str:
+    """Return the host of `host:port` in lower case, without brackets and a final dot; empty for nonsense."""
+    try:
+        return (urlsplit(f"//{authority}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def is_address(name: str) -> bool:
+    """Whether a text is a literal IP address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a literal address is this machine's own; names are not."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback)
+
+
+def lines_for(origin: bytes) -> list[bytes]:
+    """Return the header lines that let a page of this origin read an answer; none when there is no page."""
+    return [b"Access-Control-Allow-Origin: " + origin, b"Vary: Origin"] if origin else []
+
+
+def hosts(names: Iterable[str]) -> frozenset[str]:
+    """Return names as `Rules` wants them."""
+    return frozenset(name.lower().rstrip("/") for name in names)
