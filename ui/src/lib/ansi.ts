@@ -9,8 +9,7 @@ export interface Span {
 }
 
 // CSI ... letter, OSC ... BEL or ST, and two-byte escapes.
-// eslint-disable-next-line no-control-regex
-const SEQUENCE = /\x1b(?:\[([0-9;:]*)([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])/g;
+const SEQUENCE = /\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])/g;
 
 export function spans(line: string): Span[] {
   if (!line.includes('\x1b')) return [{ text: line, colour: null, bold: false, dim: false }];

@@ -1,7 +1,7 @@
 /** Which values does every page share, and how are they kept true? The snapshot, and the stream that changes it. */
 import { json, onRefused, setApiKey } from './api/client';
 import { Connection, type Status } from './api/connection';
-import type { Finding, Flight, Model } from './api/types';
+import type { Finding, Flight, Model, PortReport } from './api/types';
 import { byId, withFlight, withModel } from './live';
 
 type Listener = (data: never) => void;
@@ -15,6 +15,8 @@ class Live {
   /** When each model was last heard of, in milliseconds; the base of its ttl countdown. */
   heardAt: Record<string, number> = {};
   flights: Flight[] = $state.raw([]);
+  /** The port that each model is planned for or has. */
+  ports: Record<string, number> = $state.raw({});
   rejected: Finding[] = $state.raw([]);
   status: Status = $state('connecting');
   retryAt: number | null = $state(null);
@@ -75,6 +77,8 @@ class Live {
         json<{ requests: Flight[] }>('/api/requests'),
       ]);
       for (const model of models.models) this.heardAt[model.id] = Date.now();
+      const ports = await json<PortReport>('/api/ports');
+      this.ports = Object.fromEntries(ports.ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
       this.models = models.models.sort(byId);
       this.flights = requests.requests;
       this.loaded = true;

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { row, swap } from '../../testing/values';
+import { bars, explanation, lengthOf, memory, perRequest, perTime } from './series';
+
+test('only rows that know the value, in the order of time', () => {
+  const rows = [row(3, { tokens_per_second: 30 }), row(2), row(1, { tokens_per_second: 10 })];
+  expect(perRequest(rows, (each) => each.tokens_per_second)).toEqual([
+    [1, 3],
+    [10, 30],
+  ]);
+});
+
+test('every request is counted once, failures apart', () => {
+  const rows = [0, 10, 59, 61, 3600]
+    .map((at) => row(at))
+    .concat(row(3601, { status: 502 }), row(5, { status: 0 }), row(6, { error: 'left' }));
+  const [times, good, bad] = perTime(rows);
+  const sum = (column: (number | null)[]) => column.reduce<number>((all, each) => all + (each ?? 0), 0);
+  expect([sum(good!), sum(bad!)]).toEqual([5, 3]);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(perTime([])).toEqual([[], [], []]);
+  expect(perTime([row(5)])[1]).toEqual([1]);
+});
+
+test('memory in use, of the machine and of each GPU that can tell', () => {
+  const gib = 2 ** 30;
+  const sample = (at: number, free: number | null) => ({
+    at,
+    cpu_percent: 0,
+    memory_total_bytes: 8 * gib,
+    memory_available_bytes: 6 * gib,
+    swap_total_bytes: 0,
+    swap_used_bytes: 0,
+    load_average: [0, 0, 0] as [number, number, number],
+    network_received_bytes: 0,
+    network_sent_bytes: 0,
+    gpus: [{ index: 0, name: 'G', total_bytes: 4 * gib, free_bytes: free }],
+  });
+  expect(memory([sample(1, 3 * gib), sample(2, null)])).toEqual({
+    table: [
+      [1, 2],
+      [2, 2],
+      [1, null],
+    ],
+    names: ['Memory', 'G'],
+  });
+});
+
+test('the phases of a swap follow each other without gaps', () => {
+  const one = swap({ drain_seconds: 3, stop_seconds: 1, load_seconds: 6 });
+  expect(lengthOf(one)).toBe(10);
+  expect(bars(one, 20).map((bar) => [bar.key, bar.left, bar.width])).toEqual([
+    ['drain_seconds', 0, 15],
+    ['stop_seconds', 15, 5],
+    ['load_seconds', 20, 30],
+  ]);
+});
+
+test('the longest part is the explanation', () => {
+  const said = (seconds: number) => `${seconds} s`;
+  expect(explanation(swap({ drain_seconds: 3, load_seconds: 1 }, { evicted: ['b'] }), said)).toBe(
+    'Most of it was waiting for answers of b: 3 s.',
+  );
+  expect(explanation(swap({ load_seconds: 1 }), said)).toBe('All of it was loading.');
+  expect(explanation(swap({}), said)).toBe('It took no time.');
+});

@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { Answer, StreamError, splitThinking } from './answer';
+
+const delta = (more: object) => ({ choices: [{ delta: more }] });
+
+test('text and reasoning are gathered apart', () => {
+  const answer = new Answer(0);
+  answer.take(delta({ role: 'assistant', content: null }), 1);
+  answer.take(delta({ reasoning_content: 'hm' }), 2);
+  answer.take(delta({ content: 'Hel' }), 3);
+  answer.take(delta({ content: 'lo' }), 4);
+  expect([answer.text, answer.reasoning]).toEqual(['Hello', 'hm']);
+});
+
+test('reasoning in think tags is not text, finished or not', () => {
+  expect(splitThinking('<think>why')).toEqual({ reasoning: 'why', text: '' });
+  expect(splitThinking('\n<think>\nwhy\n</think>\n\nbecause')).toEqual({ reasoning: 'why', text: 'because' });
+  expect(splitThinking('a <think> tag')).toEqual({ reasoning: '', text: 'a <think> tag' });
+});
+
+test('figures come from the server where it tells them', () => {
+  const answer = new Answer(1000);
+  answer.take(delta({ content: 'a' }), 1500);
+  answer.take(
+    {
+      choices: [],
+      usage: { prompt_tokens: 12, completion_tokens: 30 },
+      timings: { predicted_n: 31, predicted_per_second: 88.5 },
+    },
+    3000,
+  );
+  expect(answer.figures(3000)).toEqual({
+    first_token_seconds: 0.5,
+    total_seconds: 2,
+    prompt_tokens: 12,
+    completion_tokens: 31,
+    tokens_per_second: 88.5,
+  });
+});
+
+test('and are measured where it does not', () => {
+  const answer = new Answer(0);
+  for (const at of [1000, 1500, 2000]) answer.take(delta({ content: 'x' }), at);
+  expect(answer.figures(2000)).toMatchObject({ completion_tokens: 3, tokens_per_second: 2, prompt_tokens: null });
+});
+
+test('nothing said gives no speed', () => {
+  expect(new Answer(0).figures(10)).toMatchObject({
+    first_token_seconds: null,
+    completion_tokens: null,
+    tokens_per_second: null,
+  });
+});
+
+test('an error inside the stream is an error', () => {
+  expect(() => new Answer(0).take({ error: { message: 'it died' } }, 1)).toThrow(new StreamError('it died'));
+});
+
+test('odd chunks are survived', () => {
+  const answer = new Answer(0);
+  for (const chunk of [null, 1, [], {}, { choices: [null] }, { choices: [{}] }, delta({ content: 5 })])
+    answer.take(chunk, 1);
+  expect(answer.text).toBe('');
+});

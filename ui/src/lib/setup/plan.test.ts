@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { AS_FOUND, byPlace, diffLines, optionsOf, total, withFolder } from './plan';
+
+test('only corrections are sent', () => {
+  expect(optionsOf(AS_FOUND)).toEqual({});
+  expect(
+    optionsOf({ ...AS_FOUND, vram: '11.5', ram: ' ', context: '4096', parallel: 'x', backend: 'cpu', draft: true }),
+  ).toEqual({
+    vram_gb: 11.5,
+    context: 4096,
+    backend: 'cpu',
+    auto_draft: true,
+  });
+  expect(optionsOf({ ...AS_FOUND, vram: '0' })).toEqual({ vram_gb: 0 });
+});
+
+test('a folder that another one holds is not searched twice', () => {
+  expect(withFolder(['/a'], '/a/b')).toEqual(['/a']);
+  expect(withFolder(['/a/b', '/c'], '/a/')).toEqual(['/c', '/a']);
+  expect(withFolder(['/a'], '/ab')).toEqual(['/a', '/ab']);
+  expect(withFolder(['/a'], '/')).toEqual(['/']);
+  expect(withFolder(['/'], '/a')).toEqual(['/']);
+});
+
+test('bytes by where they lie', () => {
+  const fit = [
+    { what: 'weights', bytes: 5, where: 'GPU 0' },
+    { what: 'cache', bytes: 7, where: 'RAM' },
+    { what: 'buffer', bytes: 1, where: 'GPU 0' },
+  ];
+  const model = {
+    id: 'a',
+    kind: 'chat',
+    quantization: '',
+    size_bytes: 0,
+    context: 1,
+    placement: '',
+    group: null,
+    port: null,
+    reasons: [],
+    fit,
+  };
+  expect(byPlace(model)).toEqual([
+    { where: 'RAM', bytes: 7 },
+    { where: 'GPU 0', bytes: 6 },
+  ]);
+  expect(total(model)).toBe(13);
+});
+
+test('a diff is read by its first signs, without the names of files', () => {
+  const found = diffLines('--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n same\n+--- a list item\n');
+  expect(found.map((line) => line.kind)).toEqual(['place', 'remove', 'add', 'same', 'add']);
+  expect(diffLines('')).toEqual([]);
+});

@@ -1,0 +1,118 @@
+/** Values that tests begin from; each test changes what it is about. */
+import type { ActivityRow, Flight, Model, PortReport, PortRow, Swap } from '$lib/api/types';
+
+export function model(id: string, more: Partial<Model> = {}): Model {
+  return {
+    id,
+    name: '',
+    description: '',
+    aliases: [],
+    unlisted: false,
+    state: 'stopped',
+    group: '(default)',
+    kind: 'chat',
+    capabilities: { in: ['text'], out: ['text'], tools: false, reranker: false, context: 4096 },
+    port: null,
+    pid: null,
+    memory_bytes: null,
+    load_seconds: null,
+    progress: null,
+    progress_message: null,
+    ttl_seconds: 0,
+    ttl_left_seconds: null,
+    serving: 0,
+    waiting: 0,
+    pinned: false,
+    error: null,
+    cmd: '',
+    endpoint: null,
+    would_unload: [],
+    tokens_per_second: null,
+    ...more,
+  };
+}
+
+export function flight(id: number, more: Partial<Flight> = {}): Flight {
+  return {
+    id,
+    model: 'a',
+    requested: 'a',
+    path: '/v1/chat/completions',
+    client: '127.0.0.1',
+    state: 'waiting',
+    position: null,
+    arrived_at: 0,
+    served_at: null,
+    first_byte_at: null,
+    response_bytes: 0,
+    ...more,
+  };
+}
+
+export function row(at: number, more: Partial<ActivityRow> = {}): ActivityRow {
+  return {
+    id: at,
+    at,
+    model: 'a',
+    requested: 'a',
+    path: '/v1/chat/completions',
+    status: 200,
+    stream: true,
+    key: null,
+    client: '127.0.0.1',
+    queue_seconds: null,
+    load_seconds: null,
+    first_token_seconds: null,
+    total_seconds: 1,
+    prompt_tokens: null,
+    cached_tokens: null,
+    completion_tokens: null,
+    prompt_per_second: null,
+    tokens_per_second: null,
+    error: null,
+    has_capture: false,
+    ...more,
+  };
+}
+
+export function portRow(port: number, state: string, more: Partial<PortRow> = {}): PortRow {
+  return { port, state, model: null, group: null, pid: null, holder: '', note: '', ...more };
+}
+
+export function report(ports: PortRow[], more: Partial<PortReport> = {}): PortReport {
+  return {
+    web: {
+      hosts: ['127.0.0.1'],
+      port: 5800,
+      url: 'http://127.0.0.1:5800',
+      state: 'serving',
+      pid: 1,
+      holder: 'ClaraCore (pid 1)',
+    },
+    ranges: [{ name: '(default)', start: 8100, end: 8399, members: [] }],
+    ports,
+    findings: [],
+    ...more,
+  };
+}
+
+export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}): Swap {
+  const none = {
+    queued_seconds: 0,
+    drain_seconds: 0,
+    stop_seconds: 0,
+    spawn_seconds: null,
+    load_seconds: null,
+    first_token_seconds: null,
+  };
+  return {
+    model: 'a',
+    at: 0,
+    reason: 'request',
+    evicted: [],
+    total_seconds: 0,
+    error: null,
+    phases: { ...none, ...phases },
+    ...more,
+  };
+}
