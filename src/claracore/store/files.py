@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +84,15 @@ def read_sources(config: Path | None, config_dir: Path | None = None) -> list[tu
     if not paths:
         raise FileUnusable(f"no configuration sources found{f' in {config_dir}' if config_dir else ''}")
     return [(str(path), read(path)) for path in paths]
+
+
+def age_seconds(path: Path) -> float:
+    """Return how long ago the file was written to; infinity when it is gone, or its clock runs ahead of ours."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return math.inf
+    return age if age >= 0 else math.inf
 
 
 def yaml_files(folder: Path) -> list[Path]:

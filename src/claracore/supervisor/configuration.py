@@ -27,6 +27,9 @@ from claracore.types import Finding
 
 logger = logging.getLogger("claracore.config")
 
+QUIET_SECONDS = 0.1
+MOST_READINGS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -107,12 +110,17 @@ class Configuration:
         return prepared, compare(self.now.config, prepared.config)
 
     async def reload(self) -> Changes:
-        """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed."""
+        """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed.
+
+        A file that was written to a moment ago is read when it has come to rest: an editor that writes in place empties
+        it first, and an empty configuration would stop every model.
+        """
         async with self._changing:
-            texts = files.read_sources(self.sources.file, self.sources.folder)
+            texts = await self._settled()
             self.digest = files.digest(texts[0][1])
             try:
-                prepared, changes = self.check(texts)
+                # In a thread: a large file takes a quarter of a second, and streams go on meanwhile.
+                prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
                 self.rejected = error.findings
                 self.on_reload()
@@ -125,3 +133,15 @@ class Configuration:
                     apply(prepared, changes)
             self.on_reload()
             return changes
+
+    async def _settled(self) -> list[tuple[str, str]]:
+        """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""
+        texts = files.read_sources(self.sources.file, self.sources.folder)
+        for _ in range(MOST_READINGS):
+            if not any(files.age_seconds(Path(file)) < QUIET_SECONDS for file, _ in texts):
+                break
+            await asyncio.sleep(QUIET_SECONDS)
+            before, texts = texts, files.read_sources(self.sources.file, self.sources.folder)
+            if texts == before:
+                break
+        return texts
