@@ -107,6 +107,8 @@ class Journal:
         if not record.model:
             self._counts.refused(record)
             return
+        if record.method != "POST":
+            return  # below /upstream: a page, a picture, a health check
         row = self._row(record)
         self._activity.add(row)
         self._counts.request(row, record.first_byte_at, record.finished_at)
