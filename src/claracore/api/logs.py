@@ -106,6 +106,7 @@ async def _lines(here: Context, rings: list[OutputRing], history_lines: int) -> 
                 merged.push(line)
             ring.attach(merged)
             leaving.callback(ring.unsubscribe, merged)
+        yield ""  # sends the head: a client is not to wait for the first line
         async for lines in _bunches(merged):
             yield lines
 

@@ -21,7 +21,9 @@ from claracore.config.tree import Branch, Leaf
 
 MASK = "***"
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD)?$|CREDENTIAL", re.IGNORECASE)
-SECRET_FLAG = re.compile(r"(--(?:api-key|hf-token|token|password)(?:=|\s+))(\"[^\"]*\"|'[^']*'|\S+)|(-hft\s+)(\S+)")
+SECRET_FLAG = re.compile(
+    r"(--(?:api-key|hf-token|token|password)[\"']?(?:=|\s+))(\"[^\"]*\"|'[^']*'|\S+)|(-hft[\"']?\s+)(\S+)"
+)
 SHORTEST_SECRET = 6
 INHERITED = {
     "ttl": "globalTTL",

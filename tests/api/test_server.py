@@ -1,0 +1,402 @@
+"""The control plane of a whole ClaraCore with fake models, over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.instance import Answer, Instance, configured, fake, instance
+
+CONFIG = f"""
+# a comment that stays
+includeAliasesInList: true
+models:
+  one:
+    cmd: '{fake()}'
+    name: The first
+    aliases: [eins]
+    ttl: 300
+    capabilities: {{in: [text, image], out: [text], tools: true, context: 4096}}
+  org/two:
+    cmd: '{fake()}'
+  secret:
+    cmd: '{fake("--api-key", "sk-very-secret-1")}'
+    unlisted: true
+  broken:
+    cmd: '{fake("--crash", "start")}'
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    folder = tmp_path_factory.mktemp("api")
+    configured(folder, CONFIG)
+    with instance(folder) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def streaming(server: Instance, path: str) -> Iterator[HTTPResponse]:
+    connection = server.connect()
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        yield connection.getresponse()
+
+
+def events(answer: HTTPResponse) -> Iterator[tuple[str, Any]]:
+    """Give the events of a stream as they come."""
+    type_ = ""
+    while raw := answer.readline():
+        line = raw.decode().rstrip("\n")
+        if line.startswith("event: "):
+            type_ = line[7:]
+        elif line.startswith("data: "):
+            yield type_, json.loads(line[6:])
+
+
+def until(stream: Iterator[tuple[str, Any]], wanted: Callable[[str, Any], bool]) -> list[tuple[str, Any]]:
+    found = []
+    for type_, data in stream:
+        found.append((type_, data))
+        if wanted(type_, data):
+            return found
+    raise AssertionError(found)
+
+
+def ok(answer: Answer) -> Any:
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def test_models_are_listed_with_everything_about_them(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    models = {model["id"]: model for model in ok(server.ask("GET", "/api/models"))["models"]}
+    assert list(models) == ["broken", "one", "org/two", "secret"]
+    one = models["one"]
+    assert one["state"] == "stopped"
+    assert (one["name"], one["aliases"], one["group"], one["kind"]) == ("The first", ["eins"], "(default)", "vision")
+    assert one["capabilities"] == {
+        "in": ["text", "image"],
+        "out": ["text"],
+        "tools": True,
+        "reranker": False,
+        "context": 4096,
+    }
+    assert (one["pid"], one["port"], one["error"], one["would_unload"]) == (None, None, None, [])
+    assert ok(server.ask("GET", "/api/models/org/two"))["id"] == "org/two"
+    assert ok(server.ask("GET", "/api/models/eins"))["id"] == "one"
+    assert server.ask("GET", "/api/models/nope").status == 404
+
+
+def test_a_swap_from_load_to_unload(server: Instance) -> None:
+    loaded = ok(server.ask("POST", "/api/models/load/eins"))
+    assert (loaded["model"], loaded["state"]) == ("one", "ready")
+    one = ok(server.ask("GET", "/api/models/one"))
+    assert (one["port"], one["endpoint"]) == (loaded["port"], f"127.0.0.1:{loaded['port']}")
+    assert one["memory_bytes"] > 1_000_000
+    assert one["load_seconds"] > 0
+    assert 0 < one["ttl_left_seconds"] <= 300
+    two = ok(server.ask("GET", "/api/models/org/two"))
+    assert two["would_unload"] == ["one"]
+    server.chat("org/two")
+    assert ok(server.ask("GET", "/api/models/one"))["state"] == "stopped"
+    swap = ok(server.ask("GET", "/api/swaps"))["swaps"][0]
+    assert (swap["model"], swap["evicted"], swap["error"]) == ("org/two", ["one"], None)
+    phases = swap["phases"]
+    assert phases["first_token_seconds"] > 0
+    assert sum(phases.values()) == pytest.approx(swap["total_seconds"], abs=0.05)
+    assert server.ask("POST", "/api/models/unload/org/two").body == b"OK"
+    assert ok(server.ask("POST", "/api/models/unload")) == {"msg": "ok"}
+
+
+def test_a_failure_tells_why_and_is_a_swap_without_an_end(server: Instance) -> None:
+    answer = server.ask("POST", "/api/models/load/broken")
+    assert answer.status == 502
+    broken = ok(server.ask("GET", "/api/models/broken"))
+    assert "exit code 3" in broken["error"]
+    assert ok(server.ask("GET", "/api/swaps"))["swaps"][0]["error"]
+    assert any("broken" in check["message"] for check in ok(server.ask("GET", "/api/doctor"))["checks"])
+
+
+def test_pinned(server: Instance) -> None:
+    pinned = ok(server.ask("PUT", "/api/models/pin/one", {"pinned": True}))
+    assert pinned["pinned"] is True
+    server.ask("POST", "/api/models/load/one")
+    assert server.chat("org/two").status == 409
+    ok(server.ask("PUT", "/api/models/pin/one", {"pinned": False}))
+    assert server.chat("org/two").status == 200
+
+
+def test_secrets_are_shown_nowhere(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/secret")
+    for path in ("/api/models", "/running", "/api/models/secret", "/api/ports", "/info", "/v1/models"):
+        answer = server.ask("GET", path)
+        assert b"sk-very-secret" not in answer.body, path
+    assert b'--api-key\\" ***' in server.ask("GET", "/running").body
+    assert b'"secret"' not in server.ask("GET", "/v1/models").body
+
+
+def test_requests_in_flight_can_be_seen_and_ended(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/one")
+    answers: list[Answer] = []
+    with streaming(server, "/api/stream?topics=request") as answer:
+        stream = events(answer)
+        hanging = {"model": "eins", "stream": True, "messages": [], "fake": {"hold_after": 1, "chunks": 3}}
+        worker = threading.Thread(
+            target=lambda: answers.append(server.ask("POST", "/v1/chat/completions", hanging)), daemon=True
+        )
+        worker.start()
+        seen = until(stream, lambda type_, data: type_ == "request" and data["state"] == "streaming")[-1][1]
+        assert (seen["model"], seen["requested"], seen["position"]) == ("one", "eins", None)
+        assert seen["first_byte_at"] >= seen["served_at"] >= seen["arrived_at"]
+        listed = ok(server.ask("GET", "/api/requests"))["requests"]
+        assert [row["id"] for row in listed] == [seen["id"]]
+        assert ok(server.ask("POST", f"/api/requests/{seen['id']}/cancel")) == {"cancelled": True}
+        worker.join(20)
+        until(stream, lambda type_, data: type_ == "request" and data["state"] == "finished")
+    assert b"cancelled" in answers[0].body
+    assert server.ask("POST", f"/api/inflight/{seen['id']}/cancel").status == 404
+
+
+def test_events_tell_a_whole_swap(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    with streaming(server, "/api/stream") as answer:
+        assert answer.getheader("content-type", "").startswith("text/event-stream")
+        stream = events(answer)
+        assert next(stream)[0] == "hello"
+        server.chat("one", stream=True)
+        told = until(stream, lambda type_, data: type_ == "activity" and data["model"] == "one")
+    states = [data["state"] for type_, data in told if type_ == "model" and data["id"] == "one"]
+    assert states[0] == "starting"
+    assert states[-1] == "ready"
+    assert any(type_ == "swap" for type_, _ in told)
+    assert any(type_ == "ports" for type_, _ in told)
+    assert ("log", "model one: starting") in [(type_, data.get("text")) for type_, data in told if type_ == "log"]
+    assert any(type_ == "log" and data["source"] == "one" for type_, data in told)
+
+
+def test_activity_says_what_happened(server: Instance) -> None:
+    server.chat("eins")
+    server.chat("one", stream=True)
+    server.ask("POST", "/v1/chat/completions", {"model": "one", "fake": {"status": 500}})
+
+    def rows(query: str = "") -> Any:
+        return ok(server.ask("GET", f"/api/activity?model=one{query}"))["data"]
+
+    with streaming(server, "/api/stream?topics=activity") as answer:
+        stream = events(answer)
+        server.chat("one")
+        newest = until(stream, lambda type_, _: type_ == "activity")[-1][1]["id"]
+        server.chat("one")
+        until(stream, lambda type_, data: type_ == "activity" and data["id"] > newest)
+    found = rows()
+    while len(found) < 5 or found[0]["id"] < newest + 1:
+        found = rows()
+    last, before, failed, streamed, alias = found[:5]
+    assert (last["status"], last["stream"], last["client"], last["key"]) == (200, False, "127.0.0.1", None)
+    assert (alias["requested"], alias["model"]) == ("eins", "one")
+    assert streamed["stream"] is True
+    assert streamed["first_token_seconds"] <= streamed["total_seconds"]
+    assert failed["status"] == 500
+    assert before["queue_seconds"] == 0
+    assert failed["id"] in [row["id"] for row in rows("&status=error")]
+    assert rows("&status=error&q=completions&limit=1")
+    page = ok(server.ask("GET", "/api/activity?limit=1&page=2"))
+    assert page["total_pages"] == page["total"]
+    assert server.ask("GET", "/api/activity?limit=0").status == 400
+    assert server.ask("GET", "/api/activity?start=yesterday").status == 400
+    stats = ok(server.ask("GET", "/api/stats"))
+    assert stats["models"]["one"]["errors"] >= 1
+    assert stats["models"]["one"]["loads"] >= 1
+
+
+def test_logs_of_both_kinds(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/one")
+    own = ok(server.ask("GET", "/api/logs?lines=5"))
+    assert own["source"] == "proxy"
+    assert all(line["at"] and line["level"] for line in own["lines"])
+    its = ok(server.ask("GET", "/api/logs?source=eins"))
+    assert its["source"] == "one"
+    assert any("listening on" in line["text"] for line in its["lines"])
+    assert server.ask("GET", "/api/logs?source=nope").status == 404
+    assert "model one: starting" in server.ask("GET", "/logs").body.decode()
+    assert server.ask("GET", "/logs", headers={"Accept": "text/html"}).status == 302
+
+
+@pytest.mark.parametrize("source", ["", "/proxy", "/upstream", "/one", "/org/two"])
+def test_logs_can_be_followed(server: Instance, source: str) -> None:
+    with streaming(server, f"/logs/stream{source}") as answer:
+        server.ask("POST", "/api/models/unload")
+        server.ask("POST", "/api/models/load/org/two" if "two" in source else "/api/models/load/one")
+        wanted = b"listening on" if source in ("/upstream", "/one", "/org/two") else b"model one: starting"
+        while wanted not in answer.readline():
+            pass
+
+
+def test_a_log_that_is_none(server: Instance) -> None:
+    assert server.ask("GET", "/logs/stream/nope").status == 400
+    assert server.ask("GET", "/logs/stream/../../etc/passwd").status == 400
+
+
+def test_the_configuration_is_edited_and_guarded(server: Instance) -> None:
+    before = ok(server.ask("GET", "/api/config"))
+    assert before["yaml"] == CONFIG
+    changed = server.ask("PATCH", "/api/config/models/eins", {"ttl": 60, "name": None})
+    assert ok(changed)["changes"]["soft"] == ["one"]
+    now = ok(server.ask("GET", "/api/config"))
+    assert "# a comment that stays" in now["yaml"]
+    assert "ttl: 60" in now["yaml"]
+    assert "The first" not in now["yaml"]
+    stale = server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": before["hash"]})
+    assert stale.status == 412
+    assert server.ask("PUT", "/api/config", {"yaml": CONFIG}).status == 400
+    bad = server.ask("PUT", "/api/config", {"yaml": "models:\n  a: {ttl: x}\n"}, {"If-Match": "*"})
+    assert bad.status == 422
+    assert bad.json["error"]["findings"][0]["line"] == 2
+    assert ok(server.ask("GET", "/api/config"))["hash"] == now["hash"]
+    names = [backup["name"] for backup in ok(server.ask("GET", "/api/config/backups"))["backups"]]
+    assert ok(server.ask("GET", f"/api/config/backups/{names[0]}"))["yaml"] == CONFIG
+    for name in ("..%2f..%2fetc%2fpasswd", "config.yaml", "..", names[0] + "x"):
+        assert server.ask("GET", f"/api/config/backups/{name}").status in (404, 400), name
+    back = server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": f'"{now["hash"]}"'})
+    assert ok(back)["backup"]
+
+
+def test_a_text_is_checked_without_being_used(server: Instance) -> None:
+    good = ok(server.ask("POST", "/api/config/check", {"yaml": CONFIG.replace("ttl: 300", "ttl: 5")}))
+    assert good["ok"]
+    assert good["changes"]["soft"] == ["one"]
+    bad = ok(server.ask("POST", "/api/config/check", {"yaml": "modles: {}"}))
+    assert bad["changes"] is None or bad["findings"]
+    assert ok(server.ask("GET", "/api/config/schema"))["title"] == "ClaraCore configuration"
+
+
+def test_a_model_is_added_and_taken_out_again(server: Instance) -> None:
+    with streaming(server, "/api/stream?topics=models,config") as answer:
+        stream = events(answer)
+        added = ok(server.ask("PATCH", "/api/config/models/new", {"cmd": fake()}))
+        assert added["changes"]["added"] == ["new"]
+        until(stream, lambda type_, _: type_ == "models")
+    assert server.chat("new").status == 200
+    removed = ok(server.ask("DELETE", "/api/config/models/new"))
+    assert removed["changes"]["removed"] == ["new"]
+    assert server.ask("DELETE", "/api/config/models/new").status == 404
+    assert ok(server.ask("GET", "/api/config"))["yaml"] == CONFIG
+
+
+def test_ports_tell_who_has_them(server: Instance) -> None:
+    loaded = ok(server.ask("POST", "/api/models/load/one"))
+    report = ok(server.ask("GET", "/api/ports"))
+    mine = next(row for row in report["ports"] if row["port"] == loaded["port"])
+    assert (mine["model"], mine["state"]) == ("one", "serving")
+    told = ok(server.ask("GET", f"/api/ports/{loaded['port']}"))
+    assert '"one"' in told["sentence"]
+    assert server.ask("GET", "/api/ports/70000").status == 400
+
+
+def test_prometheus_reads_it(server: Instance) -> None:
+    server.chat("one")
+    text = server.ask("GET", "/metrics").body.decode()
+    assert 'claracore_requests_total{model="one",status="200"}' in text
+    assert 'claracore_model_state{model="one",state="ready"} 1' in text
+    assert 'claracore_request_duration_seconds_bucket{model="one",le="+Inf"}' in text
+    assert "claracore_stops_total{" in text
+    names = [line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")]
+    assert len(names) == len(set(names))
+    assert server.ask("GET", "/metrics?engines=1").status == 200
+
+
+def test_old_clients_find_their_paths(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/one")
+    assert server.ask("GET", "/health").body == b"OK"
+    running = server.running()["one"]
+    assert running.keys() >= {"model", "state", "cmd", "proxy", "ttl", "name", "description"}
+    info = {row["model"]: row for row in ok(server.ask("GET", "/info"))["models"]}
+    assert info["one"]["running"] is True
+    assert info["one"]["port"].isdigit()
+    rows = ok(server.ask("GET", "/api/metrics/activity?limit=2&sort=duration_ms&order=asc"))
+    assert rows["data"][0].keys() >= {"id", "timestamp", "model", "req_path", "tokens", "duration_ms", "has_capture"}
+    assert server.ask("GET", "/api/metrics/activity?sort=at").status == 400
+    assert isinstance(ok(server.ask("GET", "/api/metrics")), list)
+    assert ok(server.ask("GET", "/api/metrics/stats?model=eins"))["total_requests"] >= 1
+    assert ok(server.ask("GET", "/api/system/specs"))["totalRAM"] > 0
+    assert ok(server.ask("GET", "/api/system/detection"))["platform"] == "linux"
+    assert ok(server.ask("GET", "/api/settings/system")) == {"settings": None}
+    assert ok(server.ask("POST", "/api/settings/system", {"vramGB": 8, "apiKey": "x"})) == {"status": "saved"}
+    assert ok(server.ask("GET", "/api/settings/system"))["settings"]["vramGB"] == 8
+    assert b"apiKey" not in server.ask("GET", "/api/settings/system").body
+    assert server.ask("POST", "/api/settings/system", {"vramGB": -1}).status == 400
+    assert ok(server.ask("GET", "/api/version")).keys() == {"version", "commit", "build_date"}
+    assert server.ask("GET", "/unload").body == b"OK"
+    assert server.running() == {}
+
+
+def test_old_clients_hear_events(server: Instance) -> None:
+    with streaming(server, "/api/events") as answer:
+        told: list[dict[str, Any]] = []
+        server.chat("one")
+        while not any(event["type"] == "metrics" for event in told):
+            line = answer.readline().decode()
+            if line.startswith("data:"):
+                told.append(json.loads(line[5:]))
+    types = {event["type"] for event in told}
+    assert types >= {"modelStatus", "logData", "uiConfig", "inflight", "activity", "metrics"}
+    status = [json.loads(event["data"]) for event in told if event["type"] == "modelStatus"]
+    assert {model["id"]: model["state"] for model in status[-1]}["one"] in ("starting", "ready")
+
+
+def test_clients_of_llama_cpps_router(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    assert ok(server.ask("POST", "/models/load", {"model": "eins"})) == {"success": True}
+    states = set()
+    while "loaded" not in states:
+        rows = {row["id"]: row for row in ok(server.ask("GET", "/models"))["data"]}
+        states.add(rows["one"]["status"]["value"])
+    assert states <= {"unloaded", "loading", "loaded"}
+    assert rows["eins"]["status"]["value"] == "loaded"
+    assert server.ask("GET", "/props?model=one").status == 200
+    assert ok(server.ask("POST", "/models/unload", {"model": "one"})) == {"success": True}
+    assert server.ask("POST", "/models/load", {"model": "nope"}).status == 404
+    assert ok(server.ask("GET", "/v1/models/eins"))["meta"]["llamaswap"]["type"] == "alias"
+
+
+def test_setup_looks_and_writes(server: Instance, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    page = ok(server.ask("GET", f"/api/setup/browse?path={tmp_path}"))
+    assert [folder["name"] for folder in page["folders"]] == ["sub"]
+    assert server.ask("GET", "/api/setup/browse?path=/nope").status == 404
+    assert server.ask("POST", "/api/setup/scan", {"folders": []}).status == 400
+    found = server.ask("POST", "/api/setup/scan", {"folders": [str(tmp_path)]})
+    assert ok(found)["models"] == []
+
+
+def test_nonsense_is_refused_in_the_envelope(server: Instance) -> None:
+    for method, path, body, status in (
+        ("GET", "/api/nope", None, 404),
+        ("DELETE", "/api/models", None, 405),
+        ("PUT", "/api/models/pin/one", {"pinned": "perhaps"}, 400),
+        ("PUT", "/api/models/pin/one", b"{", 400),
+        ("POST", "/api/requests/x/cancel", {}, 400),
+        ("PUT", "/api/config", b"[" * 100_000, 400),
+    ):
+        answer = server.ask(method, path, body)
+        assert answer.status == status, (path, answer.body)
+        assert answer.message
+
+
+def test_it_ends_at_once_although_people_watch(tmp_path: Path) -> None:
+    configured(tmp_path, CONFIG)
+    with instance(tmp_path) as server, contextlib.ExitStack() as watching:
+        answers = [
+            watching.enter_context(streaming(server, path))
+            for path in ("/api/stream", "/api/events", "/logs/stream", "/logs/stream/upstream")
+        ]
+        answers[0].readline()
+        assert server.end() == 0
