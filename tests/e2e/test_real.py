@@ -74,7 +74,11 @@ def test_the_openai_sdk_chats(client: openai.OpenAI, names: list[str]) -> None:
 
 def test_the_openai_sdk_streams(client: openai.OpenAI, names: list[str]) -> None:
     stream = client.chat.completions.create(
-        model=names[0], messages=[{"role": "user", "content": "Count to ten."}], max_tokens=16, stream=True
+        model=names[0],
+        messages=[{"role": "user", "content": "Count to ten."}],
+        max_tokens=16,
+        stream=True,
+        extra_body={"ignore_eos": True},
     )
     pieces = [chunk.choices[0].delta.content for chunk in stream if chunk.choices and chunk.choices[0].delta.content]
     assert len(pieces) > 4
