@@ -11,14 +11,18 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test check format lock models sim-long bench clean
+.PHONY: serve test ui check format lock models bench-swap clean
 
-serve: $(READY) $(if $(MODELS),,$(SMOLLM2))
+serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
 		$(if $(LISTEN),--listen "$(LISTEN)") $(if $(CONFIG),--config "$(CONFIG)")
 
 test: $(READY) models
 	$(BIN)/pytest
+
+# Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
+ui: $(READY)
+	$(BIN)/python tools/build_ui.py --if-needed || echo "the web interface could not be built; serving without it"
 
 check: $(READY)
 	$(BIN)/ruff format --check src tests bench tools
@@ -48,6 +52,9 @@ $(READY): requirements.lock pyproject.toml
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --no-header --output-file requirements.lock pyproject.toml
+
+bench-swap: $(READY) $(SMOLLM2)
+	$(BIN)/python bench/swap.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
