@@ -142,6 +142,7 @@ class App:
                 observer=control.journal,
                 ring=ring,
                 rules=options.rules,
+                captures=control.context.captures,
             )
             control.attach(self.gateway)
             self.configuration.apply += [self._apply(keeper, commands), control.applied]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -400,3 +401,22 @@ def test_it_ends_at_once_although_people_watch(tmp_path: Path) -> None:
         ]
         answers[0].readline()
         assert server.end() == 0
+
+
+def test_captures_are_off_until_the_configuration_says_so(server: Instance) -> None:
+    server.chat("one")
+    assert server.ask("GET", "/api/captures/1").status == 404
+    with streaming(server, "/api/stream?topics=activity") as answer:
+        stream = events(answer)
+        changed = CONFIG.replace("includeAliases", "captureBuffer: 1\nincludeAliases")
+        assert server.ask("PUT", "/api/config", {"yaml": changed}, {"If-Match": "*"}).status == 200
+        secret = {"x-api-key": "sk-their-own"}
+        server.ask("POST", "/v1/chat/completions", {"model": "one", "messages": []}, secret)
+        row = until(stream, lambda type_, data: type_ == "activity" and data["has_capture"])[-1][1]
+    captured = ok(server.ask("GET", f"/api/captures/{row['id']}"))
+    assert json.loads(b64decode(captured["req_body"])) == {"model": "one", "messages": []}
+    assert "choices" in json.loads(b64decode(captured["resp_body"]))
+    assert captured["req_headers"]["x-api-key"] == "[REDACTED]"
+    assert captured["resp_status"] == 200
+    assert server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": "*"}).status == 200
+    assert server.ask("GET", f"/api/captures/{row['id']}").status == 404

@@ -66,9 +66,9 @@ def test_unknown_keys_are_errors_when_strict() -> None:
 
 
 def test_what_nothing_acts_on_yet_is_told_once() -> None:
-    text = "captureBuffer: 1\nprofiles: {a: {pins: {x: null}}, b: {pins: {x: null}}}\n"
+    text = "downloadDir: x\nprofiles: {a: {pins: {x: null}}, b: {pins: {x: null}}}\n"
     notes = [finding for finding in load(text, env={}).findings if finding.severity == "note"]
-    assert [note.path for note in notes] == ["captureBuffer", "profiles"]
+    assert [note.path for note in notes] == ["downloadDir", "profiles"]
     assert all("not supported yet" in note.message for note in notes)
 
 

@@ -22,6 +22,7 @@ from claracore.gateway.origins import Origins
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity
+from claracore.store.captures import Captures
 from claracore.store.keyring import Grant, KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
 from claracore.store.performance import Performance
@@ -53,6 +54,7 @@ class Context:
     ring: KeyRing
     key_file: KeyFile
     origins: Origins
+    captures: Captures
     performance: Performance = field(default_factory=Performance)
     in_flight: Callable[[], Mapping[int, Exchange]] = dict
     """The requests that are with the supervisor or a model, by id."""

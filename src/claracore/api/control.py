@@ -24,6 +24,7 @@ from claracore.gateway.server import Gateway
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity, Row, StoreUnusable
+from claracore.store.captures import Captures
 from claracore.store.files import FileUnusable
 from claracore.store.keyring import KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
@@ -52,7 +53,8 @@ class ControlPlane:
     ) -> None:
         counts = Counts()
         activity = _open_activity(configuration, state_dir)
-        self.journal = Journal(supervisor, activity, counts)
+        captures = Captures(_capture_bytes(configuration.now.config))
+        self.journal = Journal(supervisor, activity, counts, captures)
         self.context = Context(
             supervisor=supervisor,
             configuration=configuration,
@@ -67,6 +69,7 @@ class ControlPlane:
             ring=ring,
             key_file=KeyFile(state_dir),
             origins=Origins(rules),
+            captures=captures,
         )
         self.pulse = Pulse(self.context)
         self._rules = rules
@@ -107,8 +110,9 @@ class ControlPlane:
         await asyncio.wait(ending)
         await asyncio.to_thread(self.context.activity.close)
 
-    def applied(self, _prepared: Prepared, changes: Changes) -> None:
+    def applied(self, prepared: Prepared, changes: Changes) -> None:
         """Hear that another configuration is in force."""
+        self.context.captures.resize(_capture_bytes(prepared.config))
         self.pulse.models_changed()
         for model_id in changes.soft | changes.restart:
             self.pulse.model_changed(model_id)
@@ -167,6 +171,10 @@ def _warn_if_open(listen: Listen, ring: KeyRing, rules: Rules) -> None:
         listen,
         admin,
     )
+
+
+def _capture_bytes(config: Config) -> int:
+    return config.capture_buffer * 1024 * 1024
 
 
 def _open_activity(configuration: Configuration, state_dir: Path) -> Activity:

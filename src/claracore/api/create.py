@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from claracore import __version__
 from claracore.api import (
     activity,
+    captures,
     config,
     doctor,
     hardware,
@@ -39,6 +40,7 @@ PARTS = (
     models,
     requests,
     activity,
+    captures,
     logs,
     stream,
     ports,

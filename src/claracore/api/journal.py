@@ -16,6 +16,7 @@ from claracore.api.counts import Counts
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
 from claracore.store.activity import Activity, Row
+from claracore.store.captures import Captures
 from claracore.store.tokens import Tokens, tokens_of
 from claracore.supervisor.loop import Supervisor
 from claracore.types import ModelState
@@ -82,7 +83,7 @@ class Last:
 class Journal:
     """Hears of requests and models, and writes down what people will ask about."""
 
-    def __init__(self, supervisor: Supervisor, activity: Activity, counts: Counts) -> None:
+    def __init__(self, supervisor: Supervisor, activity: Activity, counts: Counts, captures: Captures) -> None:
         self.swaps: deque[Swap] = deque(maxlen=KEPT_SWAPS)
         self.last: dict[str, Last] = {}
         self.on_row: Callable[[Row], None] = lambda _: None
@@ -92,6 +93,7 @@ class Journal:
         self._supervisor = supervisor
         self._activity = activity
         self._counts = counts
+        self._captures = captures
         self._now = asyncio.get_running_loop().time
         self._evicted: list[_Evicted] = []
         self._loading: dict[str, _Loading] = {}
@@ -119,6 +121,8 @@ class Journal:
         self.on_row(row)
 
     def _row(self, record: Record) -> Row:
+        id_ = self._activity.next_id()
+        captured = record.capture is not None and self._captures.keep(id_, record.capture)
         ended = record.finished_at if record.finished_at is not None else self._now()
         tokens = tokens_of(record.usage, record.timings)
         served = record.served_at
@@ -126,7 +130,7 @@ class Journal:
         load = self._load_part(record.model, waited) if record.waited_for_load else 0.0
         first = record.first_byte_at if record.stream else None
         return Row(
-            id=self._activity.next_id(),
+            id=id_,
             at=time.time() - (self._now() - record.arrived_at),
             model=record.model,
             requested=record.requested,
@@ -145,7 +149,7 @@ class Journal:
             prompt_per_second=tokens.prompt_per_second,
             tokens_per_second=_speed(tokens, record, ended),
             error=record.error or ("the client left" if record.client_left else None),
-            has_capture=False,
+            has_capture=captured,
             content_type=record.content_type,
             draft_tokens=tokens.draft,
             accepted_tokens=tokens.accepted,

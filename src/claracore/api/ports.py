@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from claracore.api.context import Context, Here
-from claracore.ports.report import ReportJson, report, role_of
-from claracore.sockets.observe import observe_running, why
+from claracore.ports.report import ReportJson
+from claracore.sockets.observe import observe_running, reasons, running_report, sentence, why
 from claracore.types import ModelState
 
 router = APIRouter(tags=["ports"])
@@ -79,8 +79,7 @@ class ReportView(BaseModel):
 @router.get("/api/ports", response_model=ReportView)
 async def ports(here: Here) -> ReportJson:
     """List the ranges, and every port that is planned or in use."""
-    seen = observe_running(here.keeper, _serving(here))
-    return report(here.keeper.plan, here.config, seen)
+    return running_report(here.keeper, here.config, _serving(here))
 
 
 @router.get("/api/ports/{port}")
@@ -88,13 +87,13 @@ async def port(here: Here, port: Annotated[int, Path(ge=1, le=65535)]) -> PortVi
     """Say who has a port and why."""
     ours = observe_running(here.keeper, _serving(here)).get(port)
     if ours is not None and ours.holder:
-        seen, sentence = ours, f"port {port} is {ours.state.value}: {ours.holder}"
+        seen, said = ours, sentence(port, ours)
     else:
-        instances = await asyncio.to_thread(here.keeper.ledger.others)
-        seen, sentence = await asyncio.to_thread(why, port, instances)
-    role = role_of(port, here.keeper.plan)
-    reasons = [reason for reason in (role, seen.note) if reason]
-    return PortView(port=port, state=seen.state.value, sentence=sentence, reasons=reasons)
+        with here.keeper.ledger.locked():
+            instances = here.keeper.ledger.others()
+        seen, said = await asyncio.to_thread(why, port, instances)
+    more = [*reasons(port, here.keeper.plan), *([seen.note] if seen.note else [])]
+    return PortView(port=port, state=seen.state.value, sentence=said, reasons=more)
 
 
 def _serving(here: Context) -> dict[str, int]:

@@ -12,7 +12,7 @@ from claracore.config.model import Config, ModelConfig
 from claracore.config.routing import GroupConfig
 
 NEEDS_RESTART = ("cmd", "env", "proxy", "transport", "check_endpoint")
-FIXED_AT_START = ("log_to_stdout", "store", "performance")
+FIXED_AT_START = ("log_to_stdout", "store")
 
 
 @dataclass(frozen=True, slots=True)

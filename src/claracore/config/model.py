@@ -140,7 +140,9 @@ class ModelConfig(Section):
 class Store(Section):
     """Where activity is kept."""
 
-    path: str | None = option(None, "SQLite file for activity and measurements; unset keeps them in memory.")
+    path: str | None = option(
+        None, "SQLite file for activity; unset keeps it in a file of this configuration in the user's state folder."
+    )
 
 
 class UiActivity(Section):
@@ -154,7 +156,7 @@ class UiActivity(Section):
 class Ui(Section):
     """The web interface."""
 
-    activity: UiActivity = option(UiActivity, "The activity page.", later=True)
+    activity: UiActivity = option(UiActivity, "The activity page.")
 
 
 class Performance(Section):
@@ -213,14 +215,22 @@ class Config(Section):
         key="logToStdout",
     )
     log_requests: bool = option(False, "Has no effect any more.", key="logRequests", deprecated=True)
-    metrics_max_in_memory: int = option(1000, "Rows of activity kept in memory.", key="metricsMaxInMemory", later=True)
+    metrics_max_in_memory: int = option(
+        1000,
+        "Has no effect any more: the last 100,000 requests are kept in a file.",
+        key="metricsMaxInMemory",
+        deprecated=True,
+    )
     capture_buffer: int = option(
-        5, "Megabytes for captured requests; 0 switches capturing off.", key="captureBuffer", ge=0, later=True
+        0,
+        "Megabytes of memory for the bodies of the last requests and answers, for GET /api/captures; 0 keeps none.",
+        key="captureBuffer",
+        ge=0,
     )
     download_dir: str = option("", "Folder for downloaded models.", key="downloadDir", later=True)
-    store: Store = option(Store, "Where activity is kept.", later=True)
+    store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
-    performance: Performance = option(Performance, "Sampling of CPU, memory and GPUs.", later=True)
+    performance: Performance = option(Performance, "Sampling of CPU, memory and GPUs.")
     send_loading_state: bool = option(
         False, "Tell streaming chat clients about loading, in the reasoning text.", key="sendLoadingState"
     )

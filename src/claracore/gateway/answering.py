@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from claracore.gateway.server import Gateway
     from claracore.gateway.upstream import Upstream
     from claracore.gateway.watch import Watch
+    from claracore.store.captures import Capture
 
 _ERROR_BODY_BYTES = 65_536
 
@@ -53,6 +54,7 @@ class Answering:
     phase = COLLECTING
     origin = b""
     """Of the page that asks and may read the answer; empty when it is none."""
+    capture: Capture | None = None
     _client_stalled = False
     _error_body: list[bytes] | None = None
     _rechunks = False
@@ -87,6 +89,8 @@ class Answering:
         self.answering = True
         self._body.forget()
         record.status = head.status
+        if self.capture is not None:
+            self.capture.answered(head.status, head.lines)
         if not self.is_head and head.status not in (204, 304):
             ends_with_connection = not head.sized if not head.chunked else self.head.minor == 0
             if ends_with_connection:
@@ -111,6 +115,8 @@ class Answering:
 
     def _passed(self, body: bytes) -> None:
         self.record.response_bytes += len(body)
+        if self.capture is not None:
+            self.capture.response.add(body)
         self.watch.see(body)
 
     def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:

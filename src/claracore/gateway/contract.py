@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from claracore.errors import ClaraCoreError
+from claracore.store.captures import Capture
 from claracore.types import Endpoint, ModelState
 
 Scope = MutableMapping[str, Any]
@@ -82,6 +83,8 @@ class Record:
     """The last `usage` object in the answer, as the model server wrote it."""
     timings: dict[str, Any] | None = None
     """The last `timings` object of llama-server."""
+    capture: Capture | None = None
+    """Both bodies, when they are kept."""
 
 
 class Observer(Protocol):

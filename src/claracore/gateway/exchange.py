@@ -81,6 +81,8 @@ class Exchange(Answering):
     def body(self, data: bytes, *, last: bool) -> None:
         """Take a piece of the request's body."""
         self.record.request_bytes += len(data)
+        if self.capture is not None:
+            self.capture.request.add(data)
         if self.phase is SENT or self.phase is ANSWERING:
             self._send_piece(data, last=last)
             return

@@ -23,6 +23,7 @@ from claracore.gateway.refusals import MethodNotAllowed
 from claracore.gateway.routes import ROUTES, UPSTREAM, split_upstream
 from claracore.gateway.targets import targets_of
 from claracore.gateway.upstream import Pool
+from claracore.store.captures import Captures
 from claracore.store.keyring import KeyRing
 from claracore.types import Endpoint, ModelState
 
@@ -56,6 +57,7 @@ class Gateway:
         settings: Settings | None = None,
         ring: KeyRing | None = None,
         rules: Rules | None = None,
+        captures: Captures | None = None,
     ) -> None:
         self.supervisor = supervisor
         self.app = app
@@ -64,6 +66,7 @@ class Gateway:
         self.ring = KeyRing() if ring is None else ring
         self.ring.use_plain(config.api_keys)
         self.origins = Origins(rules or Rules())
+        self.captures = Captures() if captures is None else captures
         self.targets: Targets = targets_of(config)
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
@@ -155,6 +158,10 @@ class Gateway:
         if grant is not None:
             exchange.grant = grant
             exchange.record.key = grant.name
+        if self.captures.enabled:
+            head = exchange.head
+            path = head.path.decode("latin-1")
+            exchange.capture = exchange.record.capture = self.captures.begin(head.method.decode(), path, head.lines)
         return exchange
 
     def _invited(self, head: RequestHead) -> bytes:

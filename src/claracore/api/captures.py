@@ -1,0 +1,50 @@
+"""What exactly was sent and answered? (when capturing is on)"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel
+
+from claracore.api.context import Here
+from claracore.errors import NotFound
+
+router = APIRouter(tags=["activity"])
+
+
+class CaptureView(BaseModel):
+    """One request and its answer; bodies are base64, `cut` when their end was not kept."""
+
+    id: int
+    method: str
+    req_path: str
+    req_headers: dict[str, str]
+    req_body: str
+    req_body_cut: bool
+    resp_status: int
+    resp_headers: dict[str, str]
+    resp_body: str
+    resp_body_cut: bool
+
+
+@router.get("/api/captures/{id}")
+async def capture(here: Here, row: Annotated[int, Path(alias="id", ge=0, lt=1 << 62)]) -> CaptureView:
+    """Show what was captured of the request in this row of the activity."""
+    found = here.captures.get(row)
+    if found is None:
+        why = "it was forgotten, or never made" if here.captures.enabled else "captureBuffer switches capturing on"
+        raise NotFound(f"there is no capture of request {row}: {why}")
+    return CaptureView(
+        id=row,
+        method=found.method,
+        req_path=found.path,
+        req_headers=dict(found.request_headers),
+        req_body=b64encode(found.request.data).decode(),
+        req_body_cut=found.request.cut,
+        resp_status=found.status,
+        resp_headers=dict(found.response_headers),
+        resp_body=b64encode(found.response.data).decode(),
+        resp_body_cut=found.response.cut,
+    )
