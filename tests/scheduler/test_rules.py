@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from claracore.config.load import load
+from claracore.scheduler.rules import policy_of
+
+TEXT = """
+globalTTL: 60
+models:
+  a: {cmd: x --port ${PORT}, ttl: 5, concurrencyLimit: 2, queue: {limit: 3, timeout: 4}, unloadTimeout: 7}
+  b: {cmd: x --port ${PORT}}
+  c: {cmd: x --port ${PORT}}
+groups:
+  always: {members: [c], swap: false, exclusive: false, persistent: true}
+routing: {scheduler: {use: fifo, settings: {fifo: {priority: {b: 9}}}}}
+"""
+
+
+def test_what_the_configuration_says_is_what_the_scheduler_knows() -> None:
+    config = load(TEXT, env={}).config
+    assert config is not None
+    policy = policy_of(config)
+    a = policy.models["a"]
+    assert (a.ttl_seconds, a.concurrency, a.queue_limit, a.queue_timeout_seconds, a.drain_seconds) == (5, 2, 3, 4, 7)
+    assert policy.models["b"].ttl_seconds == 60
+    assert [policy.models[name].priority for name in "abc"] == [0, 9, 0]
+    assert policy.rule.evictees("a", frozenset("bc")) == {"b"}
+    assert policy.rule.evictees("c", frozenset("ab")) == set()
