@@ -82,11 +82,11 @@ def verifying() -> None:
 
 def leasing() -> None:
     config = configuration(50)
-    made = plan(Config(models=config.models, startPort=FIRST), Listen(), places={})
+    made = plan(Config(models=config.models, start_port=FIRST), Listen(), places={})
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         keeper = PortKeeper(made, state_dir=Path(folder), ledger_dir=Path(folder))
-        keeper.hold_all(lambda _: True)
+        keeper.hold_all()
         print(f"{'PortKeeper and hold_all, 50 models':58} {(time.perf_counter() - began) * 1000:9.3f} ms")
 
         def start(*, shared: bool) -> None:
@@ -100,7 +100,7 @@ def leasing() -> None:
         measure("all that a start and stop add, shared", 200, lambda: start(shared=True))
         measure("all that a start and stop add, not shared", 200, lambda: start(shared=False))
         keeper.close()
-    measure("hold one port", 200, lambda: hold(FIRST + 500, shared=True).close())
+    measure("hold one port", 200, lambda: hold(FIRST + 500).close())
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ class App:
                 captures=control.context.captures,
             )
             control.attach(self.gateway)
-            self.configuration.apply += [self._apply(keeper, commands), control.applied]
-            self._hold(keeper, commands)
+            self.configuration.apply += [self._apply(keeper), control.applied]
+            self._hold(keeper)
             async with self._background():
                 serving = asyncio.create_task(
                     serve(listeners, gateway=self.gateway, stop=self.stop, drain_seconds=GRACE_SECONDS), name="gateway"
@@ -167,19 +167,18 @@ class App:
         else:
             logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", _summary(changes))
 
-    def _apply(self, keeper: PortKeeper, commands: Commands) -> Callable[[Prepared, Changes], None]:
+    def _apply(self, keeper: PortKeeper) -> Callable[[Prepared, Changes], None]:
         def apply(prepared: Prepared, changes: Changes) -> None:
             _tell(prepared.findings)
             keeper.replan(prepared.plan)
-            self._hold(keeper, commands)
+            self._hold(keeper)
             self.supervisor.reconfigure(prepared.config, changes.restart)
             self.gateway.reconfigure(prepared.config)
 
         return apply
 
-    def _hold(self, keeper: PortKeeper, commands: Commands) -> None:
-        models = self.configuration.now.config.models
-        _tell(keeper.hold_all(lambda model_id: commands.can_share(models[model_id])))
+    def _hold(self, keeper: PortKeeper) -> None:
+        _tell(keeper.hold_all())
         save_history(self.options.state_dir, self.options.sources.key, keeper.plan)
 
     @contextlib.asynccontextmanager

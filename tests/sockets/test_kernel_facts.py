@@ -6,10 +6,11 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from claracore.sockets.hold import hold, seal, unseal
+from claracore.sockets.hold import hold, seal, share
 from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")
@@ -17,9 +18,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are L
 IN_USE = str(errno.EADDRINUSE)
 
 
+def shared_hold(port: int) -> socket.socket:
+    holder = hold(port)
+    share(holder)
+    return holder
+
+
 def test_a_child_with_reuse_port_takes_over_a_held_port_and_gets_every_connection() -> None:
     port = free_port()
-    with hold(port, shared=True), stranger(port, "reuseport", "answer") as child:
+    with shared_hold(port), stranger(port, "reuseport", "answer") as child:
         assert child.answer == "ok"
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -30,33 +37,33 @@ def test_a_child_with_reuse_port_takes_over_a_held_port_and_gets_every_connectio
 @pytest.mark.parametrize("options", [(), ("reuseaddr",)])
 def test_a_stranger_without_reuse_port_is_refused_while_the_port_is_held(host: str, options: tuple[str, ...]) -> None:
     port = free_port()
-    with hold(port, shared=True), stranger(port, *options, host=host) as other:
+    with shared_hold(port), stranger(port, *options, host=host) as other:
         assert other.answer == IN_USE
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_stranger_is_refused_while_the_child_serves(host: str) -> None:
     port = free_port()
-    with hold(port, shared=True), stranger(port, "reuseport"), stranger(port, "reuseaddr", host=host) as other:
+    with shared_hold(port), stranger(port, "reuseport"), stranger(port, "reuseaddr", host=host) as other:
         assert other.answer == IN_USE
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
 def test_another_user_is_refused_even_with_reuse_port() -> None:
     port = free_port()
-    with hold(port, shared=True), stranger(port, "reuseport", "nobody") as other:
+    with shared_hold(port), stranger(port, "reuseport", "nobody") as other:
         assert other.answer == IN_USE
 
 
 def test_nobody_is_let_in_before_sharing_begins() -> None:
     port = free_port()
-    with hold(port, shared=False), stranger(port, "reuseport") as other:
+    with hold(port), stranger(port, "reuseport") as other:
         assert other.answer == IN_USE
 
 
 def test_while_the_child_is_down_clients_are_refused_and_the_next_child_gets_the_port_at_once() -> None:
     port = free_port()
-    with hold(port, shared=True):
+    with shared_hold(port):
         for _ in range(3):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port))
@@ -73,7 +80,7 @@ def test_time_wait_refuses_a_plain_bind_and_not_the_hold() -> None:
     leave_in_time_wait(port)
     with pytest.raises(OSError, match=str(errno.EADDRINUSE)), socket.socket() as plain:
         plain.bind(("0.0.0.0", port))
-    with hold(port, shared=True):
+    with shared_hold(port):
         with stranger(port, "reuseaddr") as other:
             assert other.answer == IN_USE
         # What is left of a server without SO_REUSEPORT lets in only those that say SO_REUSEADDR too.
@@ -87,14 +94,14 @@ def test_time_wait_refuses_a_plain_bind_and_not_the_hold() -> None:
 def test_the_hold_does_not_squeeze_in_beside_a_stranger_that_allows_it(silent: tuple[str, ...]) -> None:
     port = free_port()
     with stranger(port, "reuseaddr", *silent), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
-        hold(port, shared=True)
+        shared_hold(port)
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_two_holds_of_one_port_do_not_coexist(shared: bool) -> None:  # noqa: FBT001 - a parameter of the test
+@pytest.mark.parametrize("first", [hold, shared_hold])
+def test_two_holds_of_one_port_do_not_coexist(first: Callable[[int], socket.socket]) -> None:
     port = free_port()
-    with hold(port, shared=shared), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
-        hold(port, shared=shared)
+    with first(port), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
+        hold(port)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +129,12 @@ def test_a_dual_stack_wildcard_conflicts_with_ipv4() -> None:
 def test_the_hold_notices_a_stranger_on_any_ipv4_address() -> None:
     port = free_port()
     with stranger(port, host="127.0.0.3"), pytest.raises(OSError, match=str(errno.EADDRINUSE)):
-        hold(port, shared=True)
+        shared_hold(port)
 
 
 def test_a_child_on_all_addresses_of_both_families_can_join() -> None:
     port = free_port()
-    with hold(port, shared=True), stranger(port, "reuseport", "dual", host="::") as child:
+    with shared_hold(port), stranger(port, "reuseport", "dual", host="::") as child:
         assert child.answer == "ok"
         socket.create_connection(("127.0.0.1", port)).close()
 
@@ -137,13 +144,13 @@ STRANGERS = [(host, options) for host in ("127.0.0.1", "0.0.0.0", "127.0.0.2") f
 
 def test_without_a_seal_a_stranger_of_the_same_user_can_join() -> None:
     port = free_port()
-    with hold(port, shared=True), stranger(port, "reuseport"), stranger(port, "reuseport") as other:
+    with shared_hold(port), stranger(port, "reuseport"), stranger(port, "reuseport") as other:
         assert other.answer == "ok"
 
 
 def test_a_sealed_port_keeps_everybody_out_and_serves_on() -> None:
     port = free_port()
-    with hold(port, shared=True) as holder:
+    with shared_hold(port) as holder:
         for _ in range(2):
             with stranger(port, "reuseport", "answer") as child:
                 assert child.answer == "ok"
@@ -155,11 +162,12 @@ def test_a_sealed_port_keeps_everybody_out_and_serves_on() -> None:
                         assert other.answer == IN_USE
                 with socket.create_connection(("127.0.0.1", port)) as connection:
                     assert connection.recv(5) == b"child"
-            unseal(holder, plain)
+            plain.close()
+            share(holder)
 
 
 def test_a_child_on_both_families_cannot_be_sealed_and_serves_on() -> None:
     port = free_port()
-    with hold(port, shared=True) as holder, stranger(port, "reuseport", "dual", host="::"):
+    with shared_hold(port) as holder, stranger(port, "reuseport", "dual", host="::"):
         assert seal(holder, port) is None
         socket.create_connection(("127.0.0.1", port)).close()

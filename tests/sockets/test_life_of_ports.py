@@ -50,7 +50,7 @@ class LifeOfPorts(RuleBasedStateMachine):
     def begin(self) -> PortKeeper:
         keeper = PortKeeper(self.plan, state_dir=self.folder, ledger_dir=self.folder / "ledger")
         assert keeper.ledger.sweep() == ()
-        keeper.hold_all(lambda _: True)
+        keeper.hold_all()
         return keeper
 
     @rule(model=MODELS, can_share=st.booleans(), fails=st.booleans())
@@ -88,7 +88,7 @@ class LifeOfPorts(RuleBasedStateMachine):
     def reload(self, names: frozenset[str]) -> None:
         self.plan = self.make_plan(names)
         self.keeper.replan(self.plan)
-        self.keeper.hold_all(lambda _: True)
+        self.keeper.hold_all()
 
     @rule()
     def crash(self) -> None:

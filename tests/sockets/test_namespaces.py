@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sockets.helpers import free_run, readline, start
-from sockets.test_ports import everybody_shares, keeper, plan_for
+from sockets.test_ports import keeper, plan_for
 from sockets.test_two_instances import MODELS, script_arguments
 
 
@@ -37,7 +37,7 @@ def test_instances_in_two_namespaces_get_the_same_ports_from_one_ledger(namespac
     names = [f"m{number}" for number in range(MODELS)]
     folder = tmp_path / "ledger"
     with keeper(plan_for(ports, *names), tmp_path) as ours:
-        assert ours.hold_all(everybody_shares) == ()
+        assert ours.hold_all() == ()
         inside = start(["ip", "netns", "exec", namespace, *script_arguments(folder, ports, MODELS, 1)])
         assert readline(inside) == "ready"
         assert len(list(folder.glob("*/*.lock"))) == 2

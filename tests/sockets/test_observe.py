@@ -16,7 +16,7 @@ from claracore.sockets.observe import observe, observe_running, running_report, 
 from claracore.sockets.owner import verify
 from ports.configs import config
 from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
-from sockets.test_ports import everybody_shares, keeper, plan_for
+from sockets.test_ports import keeper, plan_for
 
 
 def test_why_names_the_stranger() -> None:
@@ -40,13 +40,14 @@ def test_why_knows_other_instances(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
         ours.ledger.set_url("http://127.0.0.1:5800")
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         seen, sentence = why(ports[0], living_instances(tmp_path / "ledger"))
         assert seen.state is PortState.INSTANCE
         assert sentence == (
             f"port {ports[0]} is taken by ClaraCore (pid {os.getpid()}, http://127.0.0.1:5800), "
             'which holds it for its model "a"'
         )
+        ours.lease("a", can_share=True)
         with stranger(ports[0], "reuseport") as child:
             seen, sentence = why(ports[0], living_instances(tmp_path / "ledger"))
             assert seen.pid == child.pid
@@ -77,7 +78,7 @@ def test_a_plan_is_observed_without_a_server(tmp_path: Path) -> None:
 def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
     ports = free_run(8)
     with listening(ports[1]), keeper(plan_for(ports, "a", "b", "c", "d"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         ours.lease("a", can_share=True)
         ours.lease("c", can_share=True)
         seen = observe_running(ours, {"a": 77})

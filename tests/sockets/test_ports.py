@@ -40,18 +40,10 @@ def keeper(plan: PortPlan, folder: Path, *, hold: bool = True) -> Iterator[PortK
         its.close()
 
 
-def nobody_shares(_model_id: str) -> bool:
-    return False
-
-
-def everybody_shares(_model_id: str) -> bool:
-    return True
-
-
 def test_planned_ports_are_held_from_the_start(tmp_path: Path) -> None:
     ports = free_run(3)
     with keeper(plan_for(ports, "a", "b"), tmp_path) as ours:
-        assert ours.hold_all(everybody_shares) == ()
+        assert ours.hold_all() == ()
         assert ours.held == {ports[0], ports[1]}
         for port in ours.held:
             with stranger(port) as other:
@@ -62,7 +54,7 @@ def test_planned_ports_are_held_from_the_start(tmp_path: Path) -> None:
 def test_a_shared_lease_lets_the_child_in_and_stays_held(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         lease = ours.lease("a", can_share=True)
         assert lease == Lease("a", ports[0], shared=True)
         ours.release_hold(lease)  # does nothing for an engine that shares
@@ -73,10 +65,10 @@ def test_a_shared_lease_lets_the_child_in_and_stays_held(tmp_path: Path) -> None
         assert ours.held == {ports[0]}
 
 
-def test_a_sealed_lease_shuts_everybody_out_until_it_is_given_back(tmp_path: Path) -> None:
+def test_a_sealed_lease_shuts_everybody_out_until_it_is_leased_again(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         for _ in range(2):
             lease = ours.lease("a", can_share=True)
             with stranger(lease.port, "reuseport") as child:
@@ -87,6 +79,8 @@ def test_a_sealed_lease_shuts_everybody_out_until_it_is_given_back(tmp_path: Pat
                 with stranger(lease.port, "reuseport") as other:
                     assert other.answer == str(errno.EADDRINUSE)
             ours.give_back(lease)
+            with stranger(lease.port, "reuseport") as other:
+                assert other.answer == str(errno.EADDRINUSE)
 
 
 def test_what_is_not_shared_needs_no_seal(tmp_path: Path) -> None:
@@ -98,7 +92,7 @@ def test_what_is_not_shared_needs_no_seal(tmp_path: Path) -> None:
 def test_an_engine_that_cannot_share_gets_the_port_when_the_hold_is_released(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        ours.hold_all(nobody_shares)
+        ours.hold_all()
         lease = ours.lease("a", can_share=False)
         with stranger(lease.port) as child:
             assert child.answer == str(errno.EADDRINUSE)
@@ -112,7 +106,7 @@ def test_an_engine_that_cannot_share_gets_the_port_when_the_hold_is_released(tmp
 def test_an_engine_found_to_share_only_when_it_is_started_is_let_in(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        ours.hold_all(nobody_shares)
+        ours.hold_all()
         with stranger(ours.lease("a", can_share=True).port, "reuseport") as child:
             assert child.answer == "ok"
 
@@ -120,7 +114,7 @@ def test_an_engine_found_to_share_only_when_it_is_started_is_let_in(tmp_path: Pa
 def test_a_stranger_is_skipped_and_named(tmp_path: Path) -> None:
     ports = free_run(3)
     with stranger(ports[0], host="0.0.0.0") as other, keeper(plan_for(ports, "a", "b"), tmp_path) as ours:
-        (finding,) = ours.hold_all(everybody_shares)
+        (finding,) = ours.hold_all()
         assert finding.severity == "warning"
         first, second, third = explain(finding).splitlines()
         assert first.startswith(f"port {ports[0]} is taken by python")
@@ -137,7 +131,7 @@ def test_a_stranger_is_skipped_and_named(tmp_path: Path) -> None:
 def test_a_full_range_is_an_error_that_names_who_fills_it(tmp_path: Path) -> None:
     ports = free_run(1)
     with listening(ports[0]), keeper(plan_for(ports, "a"), tmp_path) as ours:
-        (finding,) = ours.hold_all(everybody_shares)
+        (finding,) = ours.hold_all()
         assert finding.severity == "error"
         assert finding.place == Place("config.yaml", 3, 1)
         with pytest.raises(PortTaken, match=f"pid {os.getpid()}"):
@@ -148,14 +142,14 @@ def test_a_port_that_became_free_is_taken_at_the_next_start(tmp_path: Path) -> N
     ports = free_run(1)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
         with listening(ports[0]):
-            ours.hold_all(everybody_shares)
+            ours.hold_all()
         assert ours.lease("a", can_share=True).port == ports[0]
 
 
 def test_after_a_bind_failure_the_next_port_is_tried_and_kept(tmp_path: Path) -> None:
     ports = free_run(4)
     with keeper(plan_for(ports, "a", "b"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         first = ours.lease("a", can_share=True)
         ours.give_back(first)
         second = ours.lease("a", can_share=True, avoid=frozenset({first.port}))
@@ -176,8 +170,8 @@ def test_two_instances_with_one_plan_never_share_a_port(tmp_path: Path) -> None:
     ports = free_run(6)
     plan = plan_for(ports, "a", "b")
     with keeper(plan, tmp_path) as ours, keeper(plan, tmp_path) as theirs:
-        assert ours.hold_all(everybody_shares) == ()
-        findings = theirs.hold_all(everybody_shares)
+        assert ours.hold_all() == ()
+        findings = theirs.hold_all()
         assert [finding.severity for finding in findings] == ["warning", "warning"]
         assert "another ClaraCore (pid " in findings[0].message
         assert 'for its model "a"' in findings[0].message
@@ -198,7 +192,7 @@ def test_without_holding_ports_are_looked_at_and_written_down(tmp_path: Path, ca
     ports = free_run(4)
     plan = plan_for(ports, "a")
     with keeper(plan, tmp_path, hold=False) as ours, keeper(plan, tmp_path, hold=False) as theirs:
-        assert ours.hold_all(everybody_shares) == ()
+        assert ours.hold_all() == ()
         with listening(ports[0]):
             lease = ours.lease("a", can_share=can_share)
         assert (lease.port, lease.shared) == (ports[1], False)
@@ -212,10 +206,10 @@ def test_without_holding_ports_are_looked_at_and_written_down(tmp_path: Path, ca
 def test_a_new_plan_moves_idle_models_and_leaves_running_ones(tmp_path: Path) -> None:
     ports = free_run(6)
     with keeper(plan_for(ports, "a", "b", "c"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         running = ours.lease("a", can_share=True)
         ours.replan(plan_of({"a": ports[4], "b": ports[1], "d": ports[3]}, ports))
-        assert ours.hold_all(everybody_shares) == ()
+        assert ours.hold_all() == ()
         assert ours.leases.given == {"a": ports[0], "b": ports[1], "d": ports[3]}
         ours.give_back(running)
         assert ours.lease("a", can_share=True).port == ports[4]
@@ -227,7 +221,7 @@ def test_a_removed_model_that_still_runs_keeps_its_port_from_others(tmp_path: Pa
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
         running = ours.lease("a", can_share=True)
         ours.replan(plan_of({"b": ports[0]}, ports))
-        (finding,) = ours.hold_all(everybody_shares)
+        (finding,) = ours.hold_all()
         assert 'taken by model "a", which still runs' in finding.message
         assert ours.leases.given["b"] == ports[1]
         ours.give_back(running)
@@ -286,7 +280,7 @@ def test_more_models_than_files_may_be_open(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
         try:
             assert hold_budget() == 50
-            (finding,) = ours.hold_all(everybody_shares)
+            (finding,) = ours.hold_all()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert len(ours.held) == 50
@@ -296,7 +290,7 @@ def test_more_models_than_files_may_be_open(tmp_path: Path) -> None:
 def test_closing_frees_everything(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
     assert is_free(ports[0])
     assert [path.name for path in (tmp_path / "ledger").rglob("*")] == ["mutex"]
 
@@ -304,6 +298,6 @@ def test_closing_frees_everything(tmp_path: Path) -> None:
 def test_held_sockets_are_not_inherited(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        ours.hold_all(everybody_shares)
+        ours.hold_all()
         assert all(not holder.get_inheritable() for holder in ours._held.values())
         assert all(isinstance(holder, socket.socket) for holder in ours._held.values())

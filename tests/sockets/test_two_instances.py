@@ -37,7 +37,7 @@ plan = PortPlan(
     {name: int(first) + number for number, name in enumerate(names)},
 )
 keeper = PortKeeper(plan, state_dir=Path(folder), hold=hold == "hold", ledger_dir=Path(folder))
-keeper.hold_all(lambda name: True)
+keeper.hold_all()
 print("ready", flush=True)
 sys.stdin.readline()
 count = dict(served=0, strangers=0, failed=0, moved=0)
@@ -151,7 +151,7 @@ def test_kill_9_leaves_nothing_and_the_next_start_gets_the_same_ports(tmp_path: 
     stretch = Range("(default)", ports.start, ports.stop - 1, tuple(names), explicit_end=True)
     ours = PortKeeper(PortPlan(Listen(), (stretch,), assignment), state_dir=tmp_path, ledger_dir=tmp_path)
     assert ours.ledger.sweep() == ()
-    assert ours.hold_all(lambda _: True) == ()
+    assert ours.hold_all() == ()
     assert ours.leases.given == assignment
     assert not any(sockets_on(port) for port in ports)
     ours.close()

@@ -16,8 +16,10 @@ from claracore.ports.ranges import LAST_PORT, PortPlan, Range
 class Assignment:
     """The ports of a plan while it is being made.
 
-    `homeless` are the models that found no port at all, `overflowed` those whose port lies outside their full range; a
-    range that has room for all again takes them back.
+    `homeless` are the models that found no port at all, `overflowed` those that found one outside their full range. A
+    port outside is on loan: a range that has room for all again takes them back. This is the one exception from P6, and
+    on purpose: history tells only ports, not ranges, so keeping it would also keep models where a startPort was that
+    the person has changed since.
     """
 
     def __init__(self, ranges: Sequence[Range], reserved: Collection[int], history: Mapping[str, int]) -> None:

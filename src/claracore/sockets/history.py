@@ -21,6 +21,7 @@ from claracore.sockets.locks import locked
 
 FILE = "ports.json"
 REMEMBERED_CONFIGS = 50
+PATIENCE_SECONDS = 1.0
 
 
 def default_state_dir() -> Path:
@@ -40,7 +41,8 @@ def save_history(state_dir: Path, config_key: str, plan: PortPlan) -> None:
     """Remember the ports of a plan that is being followed."""
     state_dir.mkdir(parents=True, exist_ok=True)
     path = state_dir / FILE
-    with locked(state_dir / "ports.lock"):
+    # Without the lock (its owner is frozen) another instance's change may be lost, which is no harm: see above.
+    with locked(state_dir / "ports.lock", patience_seconds=PATIENCE_SECONDS):
         configs = _read(path)
         history = remember(configs.pop(config_key, {}), plan)
         recent = dict([*configs.items(), (config_key, history)][-REMEMBERED_CONFIGS:])

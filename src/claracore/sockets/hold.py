@@ -23,8 +23,8 @@ if sys.platform != "win32":
 ANY = "0.0.0.0"  # noqa: S104 - bound to keep others out; it never listens
 
 
-def hold(port: int, *, shared: bool) -> socket.socket:
-    """Bind the port exclusively; with `shared`, let a child of ours that sets SO_REUSEPORT join afterwards.
+def hold(port: int) -> socket.socket:
+    """Bind the port exclusively; `share` then lets a child of ours that sets SO_REUSEPORT join.
 
     Call it under the ledger's lock: the TIME_WAIT variant has a gap in which two claimants could both succeed.
     Raises OSError, EADDRINUSE when somebody has the port.
@@ -32,8 +32,6 @@ def hold(port: int, *, shared: bool) -> socket.socket:
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         _bind_alone(holder, port)
-        if shared and system_can_share():
-            share(holder)
     except BaseException:
         holder.close()
         raise
@@ -56,8 +54,8 @@ def seal(holder: socket.socket, port: int) -> socket.socket | None:
     Taking SO_REUSEPORT from the holder is not enough: the kernel lets a socket of the same user and address in without
     looking at the others as long as the last one to bind had SO_REUSEPORT (fastreuseport in inet_csk_get_port). A bind
     without it, on an address of the other family that disturbs nobody, makes it look again. Returns that socket, to be
-    given to `unseal`; None where there is no IPv6 or the child has the port there too (strangers can then still join on
-    the child's own address).
+    closed before the next `share`; None where there is no IPv6 or the child has the port there too (strangers can then
+    still join on the child's own address).
     """
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     try:
@@ -71,13 +69,6 @@ def seal(holder: socket.socket, port: int) -> socket.socket | None:
         plain.close()
         return None
     return plain
-
-
-def unseal(holder: socket.socket, plain: socket.socket | None) -> None:
-    """Undo `seal`, so that the next child can join."""
-    if plain is not None:
-        plain.close()
-    share(holder)
 
 
 def hold_budget() -> int:

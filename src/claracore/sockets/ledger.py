@@ -7,19 +7,22 @@ network namespace (port spaces are per namespace), in that two files for each in
     TOKEN.N.json its pid, its web address, the ports it gave to models, the children it started
 
 An instance whose lock can be taken is dead: its ports are free again, its children are orphans (`orphans.py`).
-Changes to files and binds happen under one more lock, so nobody decides on what is just changing. Nothing here is
-fsynced: it has to survive the death of a process, and after the death of the machine the folder is another one. Each
-change is a new file N, after which the former is removed: renaming one over the other costs 4 ms on ext4, which then
-writes the data out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
+Changes to files and binds happen under one more lock, so nobody decides on what is just changing. An instance that is
+frozen while it has this lock keeps the others waiting once, for PATIENCE_SECONDS; then they go on without it: the
+kernel still gives a port to one of them only, and readiness still needs our own child. Nothing here is fsynced: it has
+to survive the death of a process, and after the death of the machine the folder is another one. Each change is a new
+file N, after which the former is removed: renaming one over the other costs 4 ms on ext4, which then writes the data
+out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,11 @@ from claracore.sockets.history import default_state_dir
 from claracore.sockets.kernel import network_namespace, process_start
 from claracore.sockets.locks import FileLock, locked
 from claracore.sockets.orphans import Orphan, end_orphans
+
+logger = logging.getLogger("claracore.ports")
+
+PATIENCE_SECONDS = 2.0
+"""The lock is meant to be held for well under a millisecond, and for some when hundreds of ports are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Ledger:
         self._children: dict[int, dict[str, Any]] = {}
         self._root = folder
         self._folder = folder / network_namespace()
+        self._patience_seconds = PATIENCE_SECONDS
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.locked():
             self._folder.mkdir(exist_ok=True, mode=0o700)
@@ -70,9 +79,21 @@ class Ledger:
             self._life.acquire()
             self.write()
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Exclude all other instances of this user for the length of a block; meant for well under a millisecond."""
-        return locked(self._root / "mutex")
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Exclude all other instances of this user for the length of a block; meant for well under a millisecond.
+
+        The patience with one that is frozen is spent once: until the lock could be had again nobody waits for it.
+        """
+        with locked(self._root / "mutex", patience_seconds=self._patience_seconds) as is_ours:
+            if not is_ours and self._patience_seconds:
+                logger.warning(
+                    "another ClaraCore has kept the lock on %s for %g s (is it stopped?); going on without it",
+                    self._root,
+                    self._patience_seconds,
+                )
+            self._patience_seconds = PATIENCE_SECONDS if is_ours else 0.0
+            yield
 
     def others(self) -> list[Instance]:
         """Return the other living instances in this port space; call it under the lock."""
@@ -140,7 +161,7 @@ def living_instances(folder: Path) -> list[Instance]:
     """Return all living instances in this port space, for a reader that is none itself."""
     if not (folder / "mutex").exists():
         return []
-    with locked(folder / "mutex"):
+    with locked(folder / "mutex", patience_seconds=PATIENCE_SECONDS):
         return _living(folder / network_namespace())
 
 

@@ -1,7 +1,8 @@
 """How do processes exclude each other, so that the kernel frees the lock of a dead one?
 
 flock(2) on POSIX, LockFileEx by way of msvcrt on Windows. A lock belongs to the open file: closing it, or the death of
-the process in whatever way, frees it.
+the process in whatever way, frees it. A process that is merely frozen (SIGSTOP, a debugger) keeps it: who must not
+wait for that says for how long it will.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,9 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+
+ASK_AGAIN_SECONDS = 0.001
 
 
 class FileLock:
@@ -26,16 +31,28 @@ class FileLock:
         # Not inherited by children: os.open says O_CLOEXEC.
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    def acquire(self) -> None:
-        """Wait for the lock."""
+    def acquire(self, patience_seconds: float | None = None) -> bool:
+        """Wait for the lock, for ever or as long as the patience lasts; return whether we have it."""
+        if patience_seconds is not None:
+            return self._acquire_within(patience_seconds)
         if sys.platform == "win32":
             # LK_LOCK gives up after ten attempts, a second apart.
             while True:
                 with contextlib.suppress(OSError):
                     msvcrt.locking(self._descriptor, msvcrt.LK_LOCK, 1)
-                    return
+                    return True
         else:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            return True
+
+    def _acquire_within(self, patience_seconds: float) -> bool:
+        """Ask again and again: flock(2) knows no time limit."""
+        deadline = time.monotonic() + patience_seconds
+        while not self.try_acquire():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(ASK_AGAIN_SECONDS)
+        return True
 
     def try_acquire(self) -> bool:
         """Take the lock if nobody has it."""
@@ -54,11 +71,13 @@ class FileLock:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on a file for the length of a block."""
+def locked(path: Path, *, patience_seconds: float | None = None) -> Iterator[bool]:
+    """Hold the lock on a file for the length of a block; the block is told whether it has it.
+
+    It always has, unless there is an end to the patience.
+    """
     lock = FileLock(path)
     try:
-        lock.acquire()
-        yield
+        yield lock.acquire(patience_seconds)
     finally:
         lock.close()

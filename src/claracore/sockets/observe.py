@@ -71,6 +71,8 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
     with keeper.ledger.locked():
         lent = {port for instance in keeper.ledger.others() for port in instance.leases}
     for port, holder in keeper.leases.blocked.items():
+        if port not in lent and not sockets_on(port, silent=True):
+            continue  # whoever had it when we asked for it has left
         seen[port] = Observation(PortState.INSTANCE if port in lent else PortState.STRANGER, holder=holder)
     for model_id, port in keeper.leases.given.items():
         if model_id in serving:
@@ -96,13 +98,22 @@ def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int
 def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str]:
     """Return what this host says about a port, and the reason in a sentence for a person."""
     seen = observe_port(port, instances)
+    return seen, sentence(port, seen)
+
+
+def sentence(port: int, seen: Observation) -> str:
+    """Return what was observed as a sentence for a person."""
     match seen.state:
         case PortState.FREE:
-            return seen, f"port {port} is free"
+            return f"port {port} is free"
         case PortState.TIME_WAIT:
-            return seen, f"port {port} is free but for {seen.note} (TIME_WAIT); ClaraCore takes it all the same"
+            return f"port {port} is free but for {seen.note} (TIME_WAIT); ClaraCore takes it all the same"
+        case PortState.HELD:
+            return f'port {port} is held by {seen.holder} for model "{seen.model}"'
+        case PortState.SERVING if seen.model is not None:
+            return f"port {port} is taken by the server of {seen.holder} (pid {seen.pid})"
         case _:
-            return seen, f"port {port} is taken by {seen.holder}"
+            return f"port {port} is taken by {seen.holder}"
 
 
 def reasons(port: int, plan: PortPlan | None) -> list[str]:

@@ -6,7 +6,6 @@ our child: well under a millisecond. `owner_of` is asked when something is wrong
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +32,18 @@ def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
         if not open_sockets:
             return True
     return False
+
+
+def stranger_on(port: int, pid: int, *, host: str = "127.0.0.1") -> Owner | None:
+    """Return who may answer on host:port beside or instead of the process and its descendants; None when nobody may.
+
+    Silent sockets do not count: nothing can be sent to them.
+    """
+    entries = {entry for entry in sockets_on(port) if entry.reached_by(host)}
+    for member in family(pid) if entries else ():
+        entries -= owned_by(member, entries)
+    first = min(entries, key=str, default=None)
+    return _describe(holder_pid(first), first, sorted(entries, key=str)) if first is not None else None
 
 
 def owner_of(port: int, *, host: str = "127.0.0.1", ignore_pid: int | None = None) -> Owner | None:
@@ -82,6 +93,13 @@ def describe_owner(owner: Owner) -> str:
     return owner.describe(time.time())
 
 
+def _not_ours(port: int, owner: Owner) -> str:
+    told = f"port {port} is answered by {describe_owner(owner)}"
+    if owner.name is not None and not is_runtime(owner.name):
+        return told
+    return f"{told}; a script that starts a container cannot be followed: write `docker run` in cmd itself"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether requests may be sent to a port: `ours`, and what to tell people about it."""
@@ -91,18 +109,18 @@ class Verdict:
     note: str = ""
 
 
-def verify(port: int, pid: int, *, container: bool = False) -> Verdict:
-    """Decide whether the server on 127.0.0.1:port is the one that we started (P8), naming the stranger if it is not.
+def verify(port: int, pid: int, *, host: str = "127.0.0.1", container: bool = False) -> Verdict:
+    """Decide whether the server on host:port is the one that we started (P8), naming the stranger if it is not.
 
     For a container the listener is a process of its runtime (kernel fact 11): docker-proxy and its like are accepted by
     name. Where the listener is hidden, or the runtime forwards packets without one, the check is relaxed and the note
     says so.
     """
-    if belongs_to(port, pid):
+    if belongs_to(port, pid, host=host):
         return Verdict(ours=True)
-    owner = owner_of(port, ignore_pid=os.getpid())
+    owner = stranger_on(port, pid, host=host)
     if not container:
-        return Verdict(False, owner, f"port {port} is answered by {describe_owner(owner)}" if owner else "")
+        return Verdict(False, owner, _not_ours(port, owner) if owner else "")
     if owner is None:
         return Verdict(
             True, None, f"port {port} is forwarded to a container without a listener; its owner is unchecked"

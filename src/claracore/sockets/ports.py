@@ -8,9 +8,10 @@ for the check after the start, and `avoid` of `lease` for the next try.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from claracore.errors import PortTaken
 from claracore.ports import messages
 from claracore.ports.leases import Leases
 from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.hold import ANY, hold, hold_budget, seal, share, system_can_share, unseal
+from claracore.sockets.hold import ANY, hold, hold_budget, seal, share, system_can_share
 from claracore.sockets.ledger import Ledger, default_folder
 from claracore.sockets.owner import owner_of
 from claracore.types import Finding
@@ -72,11 +73,8 @@ class PortKeeper:
         """Whether the model has a lease that was not given back."""
         return model_id in self._running
 
-    def hold_all(self, can_share: Callable[[str], bool]) -> tuple[Finding, ...]:
-        """Take every planned port that can be had; return what was taken instead of what, and what could not be had.
-
-        `can_share` tells for a model id whether its engine knows `--reuse-port`.
-        """
+    def hold_all(self) -> tuple[Finding, ...]:
+        """Take every planned port that can be had; return what was taken instead of what, and what could not be had."""
         if not self._holding:
             return ()
         findings: list[Finding] = []
@@ -89,7 +87,7 @@ class PortKeeper:
                     findings.append(messages.too_many_to_hold(len(self._held)))
                     break
                 with _errors_into(findings, self.plan.range_of(model_id)):
-                    findings += self._claim(model_id, frozenset(), others, shared=can_share(model_id))
+                    findings += self._claim(model_id, frozenset(), others)
             self.ledger.write()
         return tuple(findings)
 
@@ -103,29 +101,30 @@ class PortKeeper:
             return self._lease_fixed(model_id, self.plan.fixed[model_id])
         port = self.leases.given.get(model_id)
         note = ""
-        if port is not None and port in self._held and port not in avoid:
-            if shared:
-                share(self._held[port])
-        else:
+        if port is None or port not in self._held or port in avoid:
             with self.ledger.locked():
-                findings = self._claim(model_id, avoid, self._others(), shared=shared)
+                findings = self._claim(model_id, avoid, self._others())
                 self.ledger.write()
             note = "\n".join(map(messages.explain, findings))
             port = self.leases.given[model_id]
+        if shared:
+            self._close_seal(port)
+            share(self._held[port])
         self._running.add(model_id)
         return Lease(model_id, port, shared, note)
 
     def release_hold(self, lease: Lease) -> None:
         """Let go of the port right before exec, for an engine that cannot share it; the ledger still has it."""
-        if not lease.shared and (holder := self._held.pop(lease.port, None)) is not None:
-            holder.close()
+        if not lease.shared:
+            self._let_go(lease.port)
 
     def seal(self, lease: Lease) -> bool:
         """Let nobody join a shared port any more; call it when the child has bound, before its owner is verified.
 
         Without it a process of the same user that says SO_REUSEPORT could join later and get a share of the
-        connections. Undone by `give_back`. Returns whether the port is shut; False where the kernel gives no way to
-        (see `hold.seal`) and for a port that is not shared, which needs none.
+        connections. The port stays shut until it is leased again. Returns whether the port is
+        shut; False where the kernel gives no way to (see `hold.seal`) and for a port that is not shared, which needs
+        none.
         """
         holder = self._held.get(lease.port)
         if not lease.shared or holder is None or lease.port in self._seals:
@@ -144,13 +143,12 @@ class PortKeeper:
             self._drop(lease.model_id)
             with self.ledger.locked():
                 self.ledger.write()
-        elif (holder := self._held.get(lease.port)) is not None:
-            if lease.shared:
-                unseal(holder, self._seals.pop(lease.port, None))
+        elif lease.port in self._held:
+            self.seal(lease)  # a child that ended early was not sealed, one on `::` could not be
         else:
             # Where somebody was quicker, the next lease finds out who.
             with self.ledger.locked(), suppress(OSError):
-                self._held[lease.port] = hold(lease.port, shared=lease.shared)
+                self._held[lease.port] = hold(lease.port)
 
     def replan(self, plan: PortPlan) -> None:
         """Follow a new plan: running models keep their ports, of the others those whose plan has not changed.
@@ -183,14 +181,12 @@ class PortKeeper:
             for port, model in instance.leases.items()
         }
 
-    def _claim(
-        self, model_id: str, avoid: frozenset[int], others: Mapping[int, str], *, shared: bool
-    ) -> tuple[Finding, ...]:
+    def _claim(self, model_id: str, avoid: frozenset[int], others: Mapping[int, str]) -> tuple[Finding, ...]:
         """Take the first port that can be had; under the ledger's lock. Raises PortTaken when there is none."""
         refused: dict[int, str] = {}
         planned = self.plan.assignment.get(model_id)
         for port in self.leases.candidates(model_id, avoid):
-            why = others.get(port) or self._take(port, shared=shared, explain=len(refused) < 5)
+            why = others.get(port) or self._take(port, explain=len(refused) < 5)
             if why is None:
                 break
             refused[port] = why
@@ -204,16 +200,16 @@ class PortKeeper:
         self._moves.pop(model_id, None)
         if planned is None or port == planned:
             return ()
-        why = refused.get(planned) or self._earlier_tenant(planned) or messages.could_not_bind()
+        why = refused.get(planned) or self._earlier_tenant(planned) or self._who_else(planned)
         self._moves[model_id] = messages.moved(model_id, planned, port, why, self.plan.range_of(model_id))
         return (self._moves[model_id],)
 
-    def _take(self, port: int, *, shared: bool, explain: bool = True) -> str | None:
+    def _take(self, port: int, *, explain: bool = True) -> str | None:
         """Bind the port and keep it (or only look, when nothing is held); return who has it when that fails."""
         if port in self._held:
             return None
         try:
-            holder = hold(port, shared=shared)
+            holder = hold(port)
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 raise PortTaken("this process has too many files open to take another port; raise ulimit -n") from error
@@ -230,6 +226,11 @@ class PortKeeper:
         owner = owner_of(port, host=ANY)
         return owner.describe(time.time()) if owner is not None else messages.somebody()
 
+    def _who_else(self, port: int) -> str:
+        """Return who has a port on which the model's server could not bind just now (P9)."""
+        owner = owner_of(port, host=ANY, ignore_pid=os.getpid())
+        return owner.describe(time.time()) if owner is not None else messages.could_not_bind()
+
     def _earlier_tenant(self, port: int) -> str | None:
         return next((messages.still_running(name) for name, its in self.leases.given.items() if its == port), None)
 
@@ -237,7 +238,7 @@ class PortKeeper:
         """Look after a port that stands in the model's own command: it cannot be moved, only checked."""
         note = ""
         with self.ledger.locked():
-            why = self._others().get(port) or self._take(port, shared=False)
+            why = self._others().get(port) or self._take(port)
             if why is not None and model_id not in self.plan.containers:
                 raise PortTaken(messages.fixed_taken(model_id, port, why))
             if why is not None:
@@ -257,9 +258,16 @@ class PortKeeper:
         self.leases.release(model_id)
         self._moves.pop(model_id, None)
         self.ledger.leases.pop(port, None)
-        for sockets in (self._seals, self._held):
-            if (holder := sockets.pop(port, None)) is not None:
-                holder.close()
+        self._let_go(port)
+
+    def _let_go(self, port: int) -> None:
+        self._close_seal(port)
+        if (holder := self._held.pop(port, None)) is not None:
+            holder.close()
+
+    def _close_seal(self, port: int) -> None:
+        if (plain := self._seals.pop(port, None)) is not None:
+            plain.close()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """When is a model's server ready to answer?
 
 Asks its check endpoint until it answers 200 and the answer provably comes from our child. The child's end wins over any
-poll, at once. Knows nothing about `checkEndpoint: none`: who configures that does not ask.
+poll, at once. With `checkEndpoint: none` nothing is asked of the server; that it listens, and is ours, is seen to.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from claracore.supervisor.child import Child, Exit
     from claracore.supervisor.output import OutputRing
     from claracore.types import Endpoint
+
+NO_CHECK = "none"
+"""What a configuration says whose server has nothing to ask for its health."""
 
 INTERVALS_SECONDS = ((2.0, 0.02), (15.0, 0.05), (float("inf"), 0.1))
 """Until this long after the start: this long between two polls. A poll costs us about 0.3 ms of CPU."""
@@ -60,9 +63,9 @@ async def wait_until_ready(
 ) -> None:
     """Return as soon as GET `path` answers 200 and `verify()` (is it our child that listens there?) is true.
 
-    Refused connections, silence, 503 and every other status mean "not yet". `on_progress` hears each change of what a
-    503 says. Raises ModelFailed when the child ends first (how, and its last lines), NotReadyInTime with what was
-    seen last.
+    The path "none" asks nothing and leaves it to `verify`. Refused connections, silence, 503 and every other status
+    mean "not yet". `on_progress` hears each change of what a 503 says. Raises ModelFailed when the child ends
+    first (how, and its last lines), NotReadyInTime with what was seen last.
     """
     polls = _Polls(endpoint, path, on_progress, verify)
     task = asyncio.create_task(polls.run(), name=f"health of {model}")
@@ -106,6 +109,9 @@ class _Polls:
             await asyncio.sleep(next(pause for until, pause in INTERVALS_SECONDS if age < until))
 
     async def _is_ready(self) -> bool:
+        if self._path == NO_CHECK:
+            self.last_seen = f"it does not listen on {self._endpoint}"
+            return self._verify is None or self._verify()
         where = f"GET {self._path} on {self._endpoint}"
         try:
             async with asyncio.timeout(POLL_SECONDS):

@@ -21,6 +21,8 @@ from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.ports.bindfail import is_bind_failure
+from claracore.ports.fixed import is_this_host
+from claracore.sockets.host import own_hosts
 from claracore.sockets.owner import verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
@@ -175,8 +177,6 @@ class Life:
 
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
-        if self.model.check_endpoint == "none":
-            return not self.stopping
         waiting = asyncio.ensure_future(
             wait_until_ready(
                 self._reached(),
@@ -206,7 +206,7 @@ class Life:
             await asyncio.wait({waiting})
 
     def _verifier(self, child: Child, lease: Lease | None) -> Callable[[], bool] | None:
-        """Return the check that whoever answers on the port is our child, where the port is ours to check (P8).
+        """Return the check that whoever answers is our child, where that is for us to check (P8).
 
         It raises _BindFailed for a stranger: our child did not get the port and never will.
         """
@@ -214,14 +214,15 @@ class Life:
         if endpoint.unix_path is not None:
             path = Path(endpoint.unix_path)
             return lambda: unix_belongs_to(path, child.pid)
-        if lease is None:
-            return None
+        if not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
+            return None  # the server is on another machine, and the command only a way to it
         keeper = self.around.keeper
         container = self.model.id in keeper.plan.containers
 
         def is_ours() -> bool:
-            keeper.seal(lease)
-            verdict = verify(lease.port, child.pid, container=container)
+            if lease is not None:
+                keeper.seal(lease)
+            verdict = verify(endpoint.port, child.pid, host=endpoint.host, container=container)
             if verdict.note:
                 logger.warning("model %s: %s", self.model.id, verdict.note)
             if not verdict.ours and verdict.owner is not None:
