@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,8 @@ class Options:
     """What models inherit and `${env.NAME}` sees."""
     rules: Rules = field(default_factory=Rules)
     """Who may administer, and under which names."""
+    tls: ssl.SSLContext | None = None
+    """Certificate and key, when we speak TLS ourselves."""
 
 
 class App:
@@ -88,6 +91,11 @@ class App:
         self.supervisor: Supervisor
         self.configuration: Configuration
         self.gateway: Gateway
+
+    @property
+    def url(self) -> str:
+        """Where people reach us from this machine."""
+        return self.listen.url if self.options.tls is None else "https" + self.listen.url.removeprefix("http")
 
     async def run(self, ready: Callable[[App], None] = lambda _: None) -> None:
         """Serve until `stop` is set or a signal comes; `ready` is called once requests are accepted.
@@ -111,7 +119,7 @@ class App:
                 PortKeeper(prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
             ) as keeper,
         ):
-            keeper.ledger.set_url(self.listen.url)
+            keeper.ledger.set_url(self.url)
             for orphan in await asyncio.to_thread(keeper.ledger.sweep):
                 logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
             around = Surroundings(keeper, commands, options.environ, options.state_dir / "sockets")
@@ -130,6 +138,7 @@ class App:
                 self.configuration,
                 keeper,
                 listen=self.listen,
+                url=self.url,
                 state_dir=options.state_dir,
                 log=log,
                 ring=ring,
@@ -149,7 +158,14 @@ class App:
             self._hold(keeper)
             async with self._background():
                 serving = asyncio.create_task(
-                    serve(listeners, gateway=self.gateway, stop=self.stop, drain_seconds=GRACE_SECONDS), name="gateway"
+                    serve(
+                        listeners,
+                        gateway=self.gateway,
+                        stop=self.stop,
+                        drain_seconds=GRACE_SECONDS,
+                        tls=options.tls,
+                    ),
+                    name="gateway",
                 )
                 self._spawn(self.supervisor.preload(), "preload")
                 ready(self)

@@ -45,6 +45,8 @@ class Context:
     configuration: Configuration
     keeper: PortKeeper
     listen: Listen
+    url: str
+    """Where people reach us from this machine."""
     state_dir: Path
     hub: Hub
     journal: Journal

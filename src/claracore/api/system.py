@@ -28,7 +28,7 @@ async def identity(here: Here) -> dict[str, Any]:
         "name": "claracore",
         "version": __version__,
         "pid": os.getpid(),
-        "url": here.listen.url,
+        "url": here.url,
         "started_at": round(here.started_at, 3),
     }
 

@@ -91,6 +91,8 @@ def serve_command(
         list[str] | None,
         typer.Option(help="Origin whose pages may use the models, e.g. https://chat.example; * is all."),
     ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate (PEM, with its chain): serve https.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, if it is in another file.")] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
     """Serve; see --help."""
@@ -120,6 +122,7 @@ def serve_command(
             strict=strict,
             log=LogWishes(log_level, log_format, log_file),
             rules=Rules(insecure, hosts(allowed_host or ()), hosts(cors_origin or ())),
+            tls=(tls_cert, tls_key) if tls_cert is not None else None,
             setup=options,
         )
     )

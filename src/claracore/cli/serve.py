@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +53,8 @@ class ServeWishes:
     strict: bool
     log: LogWishes
     rules: Rules
+    tls: tuple[Path, Path | None] | None
+    """Certificate (with its chain) and private key, which may be in the same file."""
     setup: SetupOptions
 
 
@@ -73,6 +76,7 @@ def serve(wishes: ServeWishes) -> None:
         following=following if wishes.watch_models else None,
         hold_ports=wishes.hold_ports,
         rules=wishes.rules,
+        tls=tls_context(*wishes.tls) if wishes.tls is not None else None,
     )
     _run(options, wishes)
 
@@ -104,6 +108,17 @@ def _run(options: Options, wishes: ServeWishes) -> None:
         runner.run(main())
 
 
+def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """Return how to speak TLS with a certificate. Raises BadRequest for files that cannot be used."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # SSLError is one
+        raise BadRequest(f"--tls-cert {certificate}: {error.strerror or error}") from error
+    return context
+
+
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     """Take uvloop where there is one (not on Windows): 7 % less per request, 13 to 37 % per chunk (GATEWAY.md)."""
     try:
@@ -116,7 +131,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 def welcome(app: App) -> str:
     """Return what is printed when requests are accepted: where, what, and a command to try."""
     config = app.configuration.now.config
-    url = app.listen.url
+    url = app.url
     count = len(config.models)
     lines = [f"ClaraCore {__version__} serves {count} {'model' if count == 1 else 'models'} on {url}"]
     chats = [model for model in config.models.values() if not model.unlisted]

@@ -131,7 +131,7 @@ class BridgedCall:
 
     def _scheme(self) -> str:
         said = self.head.noted.get(b"x-forwarded-proto", b"") if self.connection.peer.trusted else b""
-        return "https" if said.lower() == b"https" else "http"
+        return "https" if self.connection.peer.secure or said.lower() == b"https" else "http"
 
     async def _receive(self) -> Message:
         while True:

@@ -14,7 +14,7 @@ from claracore.errors import ClaraCoreError, PayloadTooLarge
 from claracore.gateway.forward import Peer, peer_of
 from claracore.gateway.framing import MORE, Chunked, MalformedBody, Sized
 from claracore.gateway.head import RequestHead, check_incomplete, request_head, without_empty_lines
-from claracore.gateway.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, error_answer
+from claracore.gateway.refusals import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, error_answer
 
 if TYPE_CHECKING:
     from claracore.gateway.server import Gateway
@@ -74,9 +74,15 @@ class Connection(asyncio.Protocol):
         """Take the transport."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
-        self.peer = peer_of(transport.get_extra_info("peername"))
+        secure = transport.get_extra_info("sslcontext") is not None
+        self.peer = peer_of(transport.get_extra_info("peername"), secure=secure)
         self.deadline = self.gateway.now() + self.gateway.settings.head_timeout_seconds
-        self.gateway.entered(self)
+        if not self.gateway.entered(self):
+            limit = self.gateway.settings.max_connections_per_client
+            refusal = TooManyConnections(f"more than {limit} connections at once from one client")
+            self._receive = self._discard
+            self.transport.write(error_answer(refusal, connection=b"close"))
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on, in whichever state the connection is."""

@@ -117,6 +117,8 @@ class Settings:
     """Between two requests on one connection."""
     stalled_reader_seconds: float = 300.0
     """With bytes to send, and a client that takes none."""
+    max_connections_per_client: int = 512
+    """From one address that is not this machine's own; 0 means no limit."""
     upstream_idle_seconds: float = 60.0
     max_idle_per_endpoint: int = 128
     stream_keep_alive_seconds: float | None = 15.0

@@ -27,16 +27,21 @@ class Peer(NamedTuple):
     """Literal IP address; empty for a Unix socket."""
     trusted: bool
     """On this machine or network: may be a TLS proxy in front of us, whose X-Forwarded-* lines are believed."""
+    local: bool = True
+    """On this machine."""
+    secure: bool = False
+    """Reached us over TLS of our own."""
 
 
-def peer_of(peername: object) -> Peer:
+def peer_of(peername: object, *, secure: bool = False) -> Peer:
     """Read what the transport says about the client."""
     if not isinstance(peername, tuple):
-        return Peer(b"", trusted=True)
+        return Peer(b"", trusted=True, secure=secure)
     address = ip_address(str(peername[0]).partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
-    return Peer(str(address).encode(), trusted=address.is_private or address.is_loopback)
+    trusted = address.is_private or address.is_loopback
+    return Peer(str(address).encode(), trusted, address.is_loopback, secure)
 
 
 class Onward(NamedTuple):
@@ -99,7 +104,7 @@ def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
     if host := said_host or noted.get(b"host"):
         lines.append(b"X-Forwarded-Host: " + host)
     said_proto = noted.get(b"x-forwarded-proto") if peer.trusted else None
-    lines.append(b"X-Forwarded-Proto: " + (said_proto or b"http"))
+    lines.append(b"X-Forwarded-Proto: " + (said_proto or (b"https" if peer.secure else b"http")))
     return lines
 
 

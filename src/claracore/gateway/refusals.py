@@ -39,6 +39,13 @@ class RequestTimeout(ClaraCoreError):
     code = "request_timeout"
 
 
+class TooManyConnections(ClaraCoreError):
+    """One client has more connections than it may; 503."""
+
+    status = 503
+    code = "too_many_connections"
+
+
 class ExpectationFailed(ClaraCoreError):
     """An `Expect` other than `100-continue`; 417."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from claracore.errors import Conflict, ModelNotFound, ShuttingDown
@@ -29,6 +30,7 @@ from claracore.types import Endpoint, ModelState
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Coroutine
 
     from claracore.config.model import Config
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from claracore.store.keyring import Grant
 
 _SWEEP_SECONDS = 1.0
+TLS_HANDSHAKE_SECONDS = 10.0
 LISTS = frozenset((b"/v1/models", b"/models"))
 """Answered by the application, for the pages that may use the models."""
 
@@ -73,6 +76,8 @@ class Gateway:
         self.stopping = False
         self.in_flight: dict[int, Exchange] = {}
         """Requests with the supervisor, by request id; `record` of each says how far it is."""
+        self._of_client: Counter[bytes] = Counter()
+        """Open connections of each address that is not this machine's own."""
         self.connections: set[Connection] = set()
         self.pool = Pool(
             max_idle_per_endpoint=self.settings.max_idle_per_endpoint, idle_seconds=self.settings.upstream_idle_seconds
@@ -222,15 +227,24 @@ class Gateway:
         """Return the time in whole seconds since 1970, as OpenAI's `created` has it."""
         return int(time.time())
 
-    def entered(self, connection: Connection) -> None:
-        """Hear of a new connection."""
+    def entered(self, connection: Connection) -> bool:
+        """Hear of a new connection; return whether its client may have one more."""
         self.connections.add(connection)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
+        peer, limit = connection.peer, self.settings.max_connections_per_client
+        if peer.local:
+            return True
+        self._of_client[peer.address] += 1
+        return not limit or self._of_client[peer.address] <= limit
 
     def departed(self, connection: Connection) -> None:
         """Hear that a connection is closed."""
         self.connections.discard(connection)
+        if not connection.peer.local:
+            self._of_client[connection.peer.address] -= 1
+            if not self._of_client[connection.peer.address]:
+                del self._of_client[connection.peer.address]
         if not self.connections:
             self._all_gone.set()
 
@@ -246,13 +260,23 @@ class Gateway:
         self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep) if busy else None
 
 
-async def serve(listeners: list[socket.socket], *, gateway: Gateway, stop: asyncio.Event, drain_seconds: float) -> None:
+async def serve(
+    listeners: list[socket.socket],
+    *,
+    gateway: Gateway,
+    stop: asyncio.Event,
+    drain_seconds: float,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Serve on bound sockets until `stop` is set; then stop accepting and let answers end for `drain_seconds`."""
     loop = asyncio.get_running_loop()
+    timeout = TLS_HANDSHAKE_SECONDS if tls is not None else None
     servers = []
     try:
         for listener in listeners:
-            server = await loop.create_server(lambda: Connection(gateway), sock=listener, backlog=2048)
+            server = await loop.create_server(
+                lambda: Connection(gateway), sock=listener, backlog=2048, ssl=tls, ssl_handshake_timeout=timeout
+            )
             servers.append(server)
         await stop.wait()
     finally:

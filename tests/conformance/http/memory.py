@@ -47,7 +47,7 @@ class MemoryTransport:
         assert limits
 
     def get_extra_info(self, name: str) -> object:
-        return ("93.184.216.34", 4711) if name == "peername" else ("127.0.0.1", 5800)
+        return {"peername": ("93.184.216.34", 4711), "sockname": ("127.0.0.1", 5800)}.get(name)
 
     def is_closing(self) -> bool:
         return self.closed
