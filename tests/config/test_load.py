@@ -184,3 +184,33 @@ routing:
     assert config is not None
     assert config.matrix is not None
     assert set(config.groups) == {"(default)"}
+
+
+def test_commas_of_an_environment_variable_separate_in_a_flow_list_only() -> None:
+    env = {"KEYS": "one, two,", "ONE": "three"}
+    loaded = load("apiKeys: [${env.KEYS}, ${env.ONE}]\n", env=env)
+    assert loaded.config is not None
+    assert loaded.config.api_keys == ("one", "two", "three")
+    block = load("models: {a: {cmd: 'x ${PORT}', env: ['A=${env.KEYS}']}}\nx: 1\n", env=env).config
+    assert block is not None
+    assert block.models["a"].env == ("A=one, two,",)
+    assert "a key with a space" in errors(load("apiKeys:\n  - ${env.KEYS}\n", env=env))[0]
+
+
+def test_comfyui_auto_may_have_many_requests_and_its_websockets_do_not_load_it() -> None:
+    text = "models: {%s: {cmd: 'x ${PORT}', concurrencyLimit: %d}}"
+    config = load(text % ("comfyui_auto", 10), env={}).config
+    assert config is not None
+    assert config.models["comfyui_auto"].compat.ignore_websockets
+    assert config.models["comfyui_auto"].concurrency_limit == 50
+    for name, limit in (("comfyui_auto", 60), ("comfyui_auto", 0), ("other", 10)):
+        config = load(text % (name, limit), env={}).config
+        assert config is not None
+        assert config.models[name].concurrency_limit == limit
+        assert config.models[name].compat.ignore_websockets == (name != "other")
+
+
+def test_an_unknown_time_format_is_a_warning_with_the_nearest_name() -> None:
+    assert load("logTimeFormat: rfc3339\n", env={}).findings == ()
+    (finding,) = load("logTimeFormat: RFC3393\n", env={}).findings
+    assert (finding.severity, finding.path, finding.way_out) == ("warning", "logTimeFormat", "did you mean 'RFC3339'?")

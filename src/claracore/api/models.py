@@ -11,11 +11,14 @@ from pydantic import BaseModel
 
 from claracore.api.context import Context, Here, Holder
 from claracore.api.views import ModelView, Views, model_views, shown_command
+from claracore.config.command import in_place
 from claracore.config.model import ModelConfig
 from claracore.store.keyring import Grant
 from claracore.types import ModelState
 
 router = APIRouter(tags=["models"])
+
+TOLD_BY_CAPABILITIES = frozenset({"architecture", "capabilities", "supported_parameters", "context_length"})
 
 
 class ModelsView(BaseModel):
@@ -86,7 +89,7 @@ def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
 
 def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
     loaded = here.supervisor.state(model.id) is not ModelState.STOPPED
-    meta = {**model.metadata, "type": "model" if name == model.id else "alias"}
+    meta = {**_metadata(here, model), "type": "model" if name == model.id else "alias"}
     row: dict[str, Any] = {
         "id": name,
         "object": "model",
@@ -100,6 +103,14 @@ def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str
     if model.description:
         row["description"] = model.description
     return row | _abilities(model)
+
+
+def _metadata(here: Context, model: ModelConfig) -> dict[str, Any]:
+    """Return the model's metadata with its port, without what its capabilities say already (COMPAT 1.3)."""
+    port = here.keeper.plan.assignment.get(model.id)
+    found: dict[str, Any] = in_place(model.metadata, port=port)
+    told = _abilities(model)
+    return {key: value for key, value in found.items() if not told or key not in TOLD_BY_CAPABILITIES}
 
 
 def _abilities(model: ModelConfig) -> dict[str, Any]:

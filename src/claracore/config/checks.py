@@ -13,7 +13,7 @@ from typing import Any
 
 from claracore.config.check_models import check_model
 from claracore.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
-from claracore.config.model import DEFAULT_GROUP, Config, Hooks, ModelConfig, OnStartup
+from claracore.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
 from claracore.config.report import Path, Report, nearest, node_at
 from claracore.config.routing import Fifo, GroupConfig, Scheduler, SchedulerSettings
 from claracore.config.tree import Branch
@@ -66,6 +66,10 @@ class Checker:
             if problem:
                 here = ("upstream", "ignorePaths", index)
                 self._error(here, f"{pattern[:60]!r} is no regular expression: {problem}", "correct it")
+        wanted = self.config.log_time_format.strip()
+        if wanted and wanted.lower() not in {name.lower() for name in TIME_FORMATS}:
+            way_out = nearest(wanted, TIME_FORMATS) or f"use one of {', '.join(TIME_FORMATS)}"
+            self._warn(("logTimeFormat",), f"{wanted[:40]!r} is no time format that is known", way_out)
         if self.config.health_check_timeout < LEAST_HEALTH_CHECK_SECONDS:
             message = f"found {self.config.health_check_timeout:g}, raised to {LEAST_HEALTH_CHECK_SECONDS:g}"
             self._warn(("healthCheckTimeout",), message, "set it in the model to have less")

@@ -59,8 +59,20 @@ class Expander:
         if isinstance(node, Leaf):
             return self.leaf(node, scope, path)
         if isinstance(node, Twigs):
-            return [self.value(item, scope, (*path, index)) for index, item in enumerate(node.items)]
+            return self._list(node, scope, path)
         return {key: self.value(child, scope, (*path, key)) for key, (_key, child) in node.entries.items()}
+
+    def _list(self, node: Twigs, scope: Scope, path: Path) -> list[Value]:
+        """Return the items; in `[${env.KEYS}]` the commas of a variable separate, as if it were written there."""
+        values: list[Value] = []
+        for index, item in enumerate(node.items):
+            value = self.value(item, scope, (*path, index))
+            several = node.flow and isinstance(item, Leaf) and item.plain and ENV_USE.search(item.text)
+            if several and isinstance(value, str) and "," in value:
+                values += [part.strip() for part in value.split(",") if part.strip()]
+            else:
+                values.append(value)
+        return values
 
     def leaf(self, node: Leaf, scope: Scope, path: Path) -> Scalar:
         """Return the value of a scalar."""

@@ -1,8 +1,8 @@
 """Which models may run together according to the matrix?
 
 A set is an expression: `&` joins, `|` chooses and binds less, parentheses group, `+name` includes another set. Names
-are the matrix's variables or model ids. Any subset of what an expression allows may run; the scheduler decides what
-to stop.
+are the matrix's variables or model ids. Any subset of what an expression allows may run; scheduler/matrix.py decides
+what to stop.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ class BadExpression(ValueError):
 def read_sets(
     sets: Mapping[str, str], variables: Mapping[str, str], models: Collection[str]
 ) -> dict[str, Expression | BadExpression]:
-    """Return each set's expression, includes in place, or what is wrong with it."""
+    """Return each set's expression, includes in place, or what is wrong with it; included sets come first."""
     reading = _Sets(sets, variables, models)
-    return {name: reading.expression(name) for name in sets}
+    for name in sets:
+        reading.read(name)
+    return {name: found if isinstance(found, BadExpression) else found[0] for name, found in reading.done.items()}
 
 
 class _Sets:
@@ -60,10 +62,6 @@ class _Sets:
         self.models = models
         self.open: list[str] = []
         self.done: dict[str, tuple[Expression, int] | BadExpression] = {}
-
-    def expression(self, name: str) -> Expression | BadExpression:
-        result = self.read(name)
-        return result if isinstance(result, BadExpression) else result[0]
 
     def read(self, name: str) -> tuple[Expression, int] | BadExpression:
         """Return the expression of the set and its depth."""

@@ -54,7 +54,8 @@ def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
             return _branches(first, second, path, report)
         case Twigs(), Twigs():
             items = [*first.items, *second.items]
-            return Twigs(first.file, first.mark, items, first.size + second.size, max(first.depth, second.depth))
+            size, depth = first.size + second.size, max(first.depth, second.depth)
+            return Twigs(first.file, first.mark, items, size, depth, first.flow and second.flow)
         case Leaf(), Leaf() if value_of(first, first.text) == value_of(second, second.text):
             return first
         case _:

@@ -18,6 +18,11 @@ from claracore.config.routing import GroupConfig, Matrix, PeerConfig, Profile, R
 DEFAULT_GROUP = "(default)"
 DEFAULT_PROXY = "http://localhost:${PORT}"
 DEFAULT_START_PORT = 8100
+TIME_FORMATS = tuple(
+    "ANSIC UnixDate RubyDate RFC822 RFC822Z RFC850 RFC1123 RFC1123Z RFC3339 RFC3339Nano Kitchen Stamp StampMilli "
+    "StampMicro StampNano".split()
+)
+"""Names of Go's time package."""
 DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
 
 
@@ -51,18 +56,18 @@ class Timeouts(Section):
     """How long the connection to a model server may take; 0 means no limit."""
 
     connect_seconds: Seconds = option(30.0, "Opening the connection.", key="connect")
-    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive")
+    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive", later=True)
     response_header_seconds: Seconds = option(0.0, "Waiting for the response head.", key="responseHeader")
-    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake")
-    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue")
-    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn")
+    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake", later=True)
+    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue", later=True)
+    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
 
 
 class Compat(Section):
     """Behaviour for clients with special habits."""
 
     ignore_websockets: bool = option(
-        False, "WebSockets neither start the model nor count as use of it.", key="ignoreWebsockets"
+        False, "WebSockets do not start the model: they are answered with 409 until it runs.", key="ignoreWebsockets"
     )
 
 
@@ -208,10 +213,16 @@ class Config(Section):
         None, "Path of the llama-server to use; unset searches PATH, then takes the embedded one."
     )
     log_level: Literal["debug", "info", "warn", "error"] = option("info", "How much is logged.", key="logLevel")
-    log_time_format: str = option("", "Name of a time format for log lines.", key="logTimeFormat", later=True)
+    log_time_format: str = option(
+        "",
+        f"How log lines write the time: {', '.join(TIME_FORMATS)}.",
+        key="logTimeFormat",
+        default_text="2026-08-31 14:05:09,123",
+    )
     log_to_stdout: Literal["proxy", "upstream", "both", "none"] = option(
         "proxy",
-        "What is written to standard output: ClaraCore's own log, the models' output, both, none.",
+        "What the terminal shows: ClaraCore's own log (proxy), the models' output (upstream), both, or none. Warnings "
+        "and errors are always shown.",
         key="logToStdout",
     )
     log_requests: bool = option(False, "Has no effect any more.", key="logRequests", deprecated=True)
@@ -240,7 +251,7 @@ class Config(Section):
     )
     upstream: Upstream = option(Upstream, "Direct access to a model server.")
     hooks: Hooks = option(Hooks, "What happens at certain moments.")
-    matrix: Matrix | None = option(None, "Which models may run together, as sets.", later=True)
+    matrix: Matrix | None = option(None, "Which models may run together, as sets.")
     routing: Routing = option(
         Routing, "How requests are ordered and models chosen; `groups` and `matrix` may stand here too."
     )

@@ -1,6 +1,6 @@
 """Which models may run together, and which model answers a name that stands for several?
 
-Groups, the matrix, and what loads today but is acted on later: profiles, selectors and peers.
+Groups and the matrix, and what loads today but is acted on later: profiles, selectors and peers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RouterSettings(Section):
     """The rules of the router in use; the other's may be present too."""
 
     groups: dict[str, GroupConfig] = option(dict, "As `groups` at the top.")
-    matrix: Matrix | None = option(None, "As `matrix` at the top.", later=True)
+    matrix: Matrix | None = option(None, "As `matrix` at the top.")
 
 
 class Router(Section):

@@ -55,13 +55,14 @@ class Leaf(_Placed):
 
 @dataclass(slots=True, eq=False)
 class Twigs(_Placed):
-    """A sequence."""
+    """A sequence; `flow` is one in brackets."""
 
     file: str
     mark: Any
     items: list[Node] = field(default_factory=list)
     size: int = 1
     depth: int = 0
+    flow: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -180,7 +181,7 @@ class _Builder:
         elif kind is yaml.MappingStartEvent:
             self._start(Branch(self.file, event.start_mark), event.anchor)
         elif kind is yaml.SequenceStartEvent:
-            self._start(Twigs(self.file, event.start_mark), event.anchor)
+            self._start(Twigs(self.file, event.start_mark, flow=event.flow_style), event.anchor)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._end()
         elif kind is yaml.AliasEvent:

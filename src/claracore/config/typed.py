@@ -18,12 +18,13 @@ from pydantic import ValidationError
 from claracore.config.command import without_comments
 from claracore.config.fields import Section, mark
 from claracore.config.macros import LATE_IN_STOP, Expander, Scope
-from claracore.config.model import Config, ModelConfig
+from claracore.config.model import Compat, Config, ModelConfig
 from claracore.config.report import Path, Report, nearest, node_at
 from claracore.config.told import tell
 from claracore.config.tree import Branch, Leaf, Node
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
+COMFYUI, COMFYUI_CONCURRENCY = "comfyui_auto", 50
 LOG_LEVELS = ("debug", "info", "warn", "error")
 OLD_SPELLINGS = {"strip_params": "stripParams"}
 Kind = TypeVar("Kind", bound=Section)
@@ -230,7 +231,14 @@ def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: 
     data["id"] = model_id
     _inherit(data, head)
     _expand_ids(data, node, reader.expander, scope, path)
-    return reader.typed(ModelConfig, data, node, path)
+    model, whole = reader.typed(ModelConfig, data, node, path)
+    return (_for_comfyui(model) if model_id == COMFYUI else model), whole
+
+
+def _for_comfyui(model: ModelConfig) -> ModelConfig:
+    """Apply what llama-swap does for this id: its page holds many requests and a WebSocket open at all times."""
+    limit = max(model.concurrency_limit, COMFYUI_CONCURRENCY) if model.concurrency_limit else 0
+    return model.model_copy(update={"concurrency_limit": limit, "compat": Compat(ignore_websockets=True)})
 
 
 def _inherit(data: dict[str, Any], head: Config) -> None:
@@ -242,7 +250,6 @@ def _inherit(data: dict[str, Any], head: Config) -> None:
         data["healthCheckTimeout"] = max(head.health_check_timeout, LEAST_HEALTH_CHECK_SECONDS)
     if data.get("sendLoadingState") is None:
         data["sendLoadingState"] = head.send_loading_state
-
     path = data.get("checkEndpoint")
     if isinstance(path, str) and path != "none" and not path.startswith("/"):
         data["checkEndpoint"] = f"/{path}"

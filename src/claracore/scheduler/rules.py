@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from claracore.config.matrix import BadExpression, read_sets
 from claracore.config.model import Config, ModelConfig
+from claracore.config.routing import Matrix as MatrixConfig
 from claracore.scheduler.eviction import Group, Groups
-from claracore.scheduler.policy import ModelPolicy, Policy
+from claracore.scheduler.matrix import Matrix
+from claracore.scheduler.policy import EvictionRule, ModelPolicy, Policy
 
 
 def policy_of(config: Config) -> Policy:
     """Take from a configuration what the scheduler must know of it."""
+    priorities = config.priorities
+    models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
+    return Policy(_rule(config), models)
+
+
+def _rule(config: Config) -> EvictionRule:
+    """Return the rule that `routing.router.use` names."""
+    if config.routing.router.use == "matrix" and config.matrix is not None:
+        return _matrix(config.matrix, config)
     groups = {name: Group(group.swap, group.exclusive, group.persistent) for name, group in config.groups.items()}
     member_of = {model_id: config.group_of(model_id) for model_id in config.models}
     for name in set(member_of.values()) - groups.keys():
         groups[name] = Group()
-    priorities = config.priorities
-    models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
-    return Policy(Groups(groups, member_of), models)
+    return Groups(groups, member_of)
+
+
+def _matrix(matrix: MatrixConfig, config: Config) -> Matrix:
+    read = read_sets(matrix.sets, matrix.variables, config.models)
+    costs = {matrix.variables.get(name, name): cost for name, cost in matrix.evict_costs.items()}
+    return Matrix(tuple(found for found in read.values() if not isinstance(found, BadExpression)), costs)
 
 
 def _model(model: ModelConfig, priority: int) -> ModelPolicy:
