@@ -13,13 +13,14 @@ from claracore import __version__
 from claracore.cli.bench import bench
 from claracore.cli.chat import chat
 from claracore.cli.config import config_app
+from claracore.cli.console import LogWishes
 from claracore.cli.doctor import doctor
 from claracore.cli.keys import keys_app
 from claracore.cli.logs import logs
 from claracore.cli.models import load, ps, unload
 from claracore.cli.ports import ports_app
 from claracore.cli.requests import requests
-from claracore.cli.serve import LogWishes, ServeWishes, serve
+from claracore.cli.serve import ServeWishes, serve
 from claracore.cli.setup import fit, hardware, setup
 from claracore.cli.status import status
 from claracore.errors import ClaraCoreError

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import ssl
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 
 from claracore import __version__
 from claracore.app import App, Following, Options
+from claracore.cli.console import LogWishes, Terminal
 from claracore.cli.setup import progress, tell
 from claracore.engines.find import find_engine
 from claracore.errors import BadRequest
@@ -22,21 +21,8 @@ from claracore.gateway.origins import Rules
 from claracore.library.cache import ReadingCache
 from claracore.ports.listen import parse_listen
 from claracore.sockets.history import default_state_dir
-from claracore.store.logs import TEXT_FORMAT, JsonFormatter, file_handler
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.configuration import Sources
-
-FORMATS = ("text", "json")
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-
-
-@dataclass(frozen=True, slots=True)
-class LogWishes:
-    """How to log; `level` None takes logLevel of the configuration."""
-
-    level: str | None = None
-    format: str = "text"
-    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +46,7 @@ class ServeWishes:
 
 def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
-    set_up_logging(wishes.log)
+    terminal = Terminal(wishes.log)
     listen = parse_listen(wishes.listen)
     following = _set_up(wishes, listen.port) if wishes.folders else None
     if following is None and wishes.config_dir is None and not wishes.config.exists():
@@ -78,7 +64,7 @@ def serve(wishes: ServeWishes) -> None:
         rules=wishes.rules,
         tls=tls_context(*wishes.tls) if wishes.tls is not None else None,
     )
-    _run(options, wishes)
+    _run(options, terminal)
 
 
 def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
@@ -93,13 +79,13 @@ def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     return Following(wishes.folders, wishes.config, setup, cache, report.library)
 
 
-def _run(options: Options, wishes: ServeWishes) -> None:
+def _run(options: Options, terminal: Terminal) -> None:
     async def main() -> None:
         app = App(options)
 
         def ready(app: App) -> None:
-            if wishes.log.level is None:
-                logging.getLogger("claracore").setLevel(LEVELS[app.configuration.now.config.log_level])
+            terminal.follow(app.configuration.now.config, app.supervisor)
+            app.configuration.apply.append(lambda prepared, _: terminal.follow(prepared.config, app.supervisor))
             print(welcome(app), flush=True)
 
         await app.run(ready)
@@ -142,26 +128,3 @@ def welcome(app: App) -> str:
             f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{json.dumps(body)}'",
         ]
     return "\n".join(lines)
-
-
-def set_up_logging(wishes: LogWishes) -> None:
-    """Write the log to stderr (coloured on a terminal, plain lines or JSON otherwise), and to a file if asked for."""
-    level = wishes.level or "info"
-    if level not in LEVELS:
-        raise BadRequest(f"--log-level {level!r}: one of {', '.join(LEVELS)}")
-    if wishes.format not in FORMATS:
-        raise BadRequest(f"--log-format {wishes.format!r}: one of {', '.join(FORMATS)}")
-    formatter = JsonFormatter() if wishes.format == "json" else logging.Formatter(TEXT_FORMAT)
-    handlers: list[logging.Handler] = []
-    if wishes.format == "text" and sys.stderr.isatty():
-        handlers.append(RichHandler(console=Console(stderr=True), show_path=False, markup=False))
-    else:
-        handlers.append(logging.StreamHandler())
-        handlers[0].setFormatter(formatter)
-    if wishes.file is not None:
-        handlers.append(file_handler(wishes.file))
-        handlers[1].setFormatter(formatter)
-    root = logging.getLogger("claracore")
-    root.handlers[:] = handlers
-    root.setLevel(LEVELS[level])
-    root.propagate = False

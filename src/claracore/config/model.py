@@ -18,9 +18,9 @@ from claracore.config.routing import GroupConfig, Matrix, PeerConfig, Profile, R
 DEFAULT_GROUP = "(default)"
 DEFAULT_PROXY = "http://localhost:${PORT}"
 DEFAULT_START_PORT = 8100
-TIME_FORMATS = tuple(
-    "ANSIC UnixDate RubyDate RFC822 RFC822Z RFC850 RFC1123 RFC1123Z RFC3339 RFC3339Nano Kitchen Stamp StampMilli "
-    "StampMicro StampNano".split()
+TIME_FORMATS = (
+    *("ANSIC", "UnixDate", "RubyDate", "RFC822", "RFC822Z", "RFC850", "RFC1123", "RFC1123Z", "RFC3339", "RFC3339Nano"),
+    *("Kitchen", "Stamp", "StampMilli", "StampMicro", "StampNano"),
 )
 """Names of Go's time package."""
 DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"

@@ -14,9 +14,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from claracore.store.logtime import Layout
 from claracore.supervisor.output import OutputRing
 
 KEPT_ENTRIES = 2_000
@@ -44,7 +46,7 @@ class ProxyLog(logging.Handler):
         """Hears each entry, on the event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self.setFormatter(logging.Formatter(TEXT_FORMAT))
+        self.setFormatter(TextFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record."""
@@ -69,6 +71,20 @@ class ProxyLog(logging.Handler):
 def level_name(record: logging.LogRecord) -> str:
     """Return the level in the words of `logLevel`."""
     return LEVEL_NAMES.get(record.levelname, record.levelname.lower())
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level and message; `layout` says how to write the time, None is the usual way."""
+
+    def __init__(self) -> None:
+        super().__init__(TEXT_FORMAT)
+        self.layout: Layout | None = None
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Return the time of a record."""
+        if self.layout is None:
+            return super().formatTime(record, datefmt)
+        return self.layout(datetime.fromtimestamp(record.created).astimezone())
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,0 +1,96 @@
+"""What does the terminal show while ClaraCore serves? (`logLevel`, `logTimeFormat`, `logToStdout`.)
+
+ClaraCore's own log goes to stderr, the output of models to stdout, so that a pipe can tell them apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from claracore.config.model import Config
+from claracore.errors import BadRequest
+from claracore.store.logs import JsonFormatter, TextFormatter, file_handler
+from claracore.store.logtime import layout_named
+from claracore.supervisor.loop import Supervisor
+
+FORMATS = ("text", "json")
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+ROOT = logging.getLogger("claracore")
+
+
+@dataclass(frozen=True, slots=True)
+class LogWishes:
+    """How to log; `level` None takes logLevel of the configuration."""
+
+    level: str | None = None
+    format: str = "text"
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """Writes the lines of one model's output."""
+
+    model_id: str
+    stream: TextIO
+
+    def push(self, line: str) -> None:
+        """Write a line."""
+        self.stream.write(f"[{self.model_id}] {line}\n")
+        self.stream.flush()
+
+
+class Terminal:
+    """The terminal, or whatever stdout and stderr are; it follows the configuration in force."""
+
+    def __init__(self, wishes: LogWishes) -> None:
+        """Send the log to stderr, and to a file if asked for. Raises BadRequest for what is no level or format."""
+        level = wishes.level or "info"
+        if level not in LEVELS:
+            raise BadRequest(f"--log-level {level!r}: one of {', '.join(LEVELS)}")
+        if wishes.format not in FORMATS:
+            raise BadRequest(f"--log-format {wishes.format!r}: one of {', '.join(FORMATS)}")
+        self._wishes = wishes
+        self._printers: dict[str, Printer] = {}
+        self._handler = self._own_handler()
+        ROOT.handlers[:] = [self._handler]
+        if wishes.file is not None:
+            to_file = file_handler(wishes.file)
+            to_file.setFormatter(self._formatter())
+            ROOT.addHandler(to_file)
+        ROOT.setLevel(LEVELS[level])
+        ROOT.propagate = False
+
+    def follow(self, config: Config, supervisor: Supervisor) -> None:
+        """Show what this configuration asks for."""
+        if self._wishes.level is None:
+            ROOT.setLevel(LEVELS[config.log_level])
+        layout = layout_named(config.log_time_format)
+        for handler in ROOT.handlers:
+            if isinstance(handler.formatter, TextFormatter):
+                handler.formatter.layout = layout
+        own, models = config.log_to_stdout in {"proxy", "both"}, config.log_to_stdout in {"upstream", "both"}
+        self._handler.setLevel(logging.NOTSET if own else logging.WARNING)
+        wanted = config.models.keys() if models else set()
+        for model_id in wanted - self._printers.keys():
+            self._printers[model_id] = Printer(model_id, sys.stdout)
+            supervisor.output(model_id).attach(self._printers[model_id])
+        for model_id in self._printers.keys() - wanted:
+            supervisor.output(model_id).unsubscribe(self._printers.pop(model_id))
+
+    def _own_handler(self) -> logging.Handler:
+        if self._wishes.format == "text" and sys.stderr.isatty():
+            return RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+        handler = logging.StreamHandler()
+        handler.setFormatter(self._formatter())
+        return handler
+
+    def _formatter(self) -> logging.Formatter:
+        return JsonFormatter() if self._wishes.format == "json" else TextFormatter()
