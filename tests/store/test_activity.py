@@ -188,6 +188,21 @@ def test_stats_are_totals_and_percentiles(activity: Activity) -> None:
     assert stats_by_model(activity, "phi").keys() == {"phi"}
 
 
+def test_sums_follow_what_is_kept_and_are_made_for_older_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path, Bounds(rows=100))) as activity:
+        for number in range(1, 1001):
+            activity.add(row(id=number, at=time.time(), model="gone" if number < 900 else "kept"))
+        activity.flush()
+        by_model = stats_by_model(activity)
+        assert {name: its.requests for name, its in by_model.items()} == {"kept": 100}
+        assert by_model["kept"].prompt_tokens == 1000
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE sums")
+    with closing(Activity(path)) as activity:
+        assert stats_by_model(activity)["kept"].requests == 100
+
+
 def test_percentiles_are_the_nearest_rank() -> None:
     assert percentiles([]) is None
     assert percentiles([None]) is None

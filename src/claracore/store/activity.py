@@ -87,8 +87,35 @@ def _schema() -> str:
     )
 
 
-SCHEMA: Final = _schema()
-_INSERT: Final = f"INSERT OR REPLACE INTO activity ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own fields
+ERROR: Final = "(status >= 400 OR status = 0 OR error IS NOT NULL)"
+# Sums are kept up by the database itself: adding up 100,000 rows takes 100 ms, reading these 0.1 ms.
+_SUMS: Final = {
+    "requests": "1",
+    "errors": "(R.status >= 400 OR R.status = 0 OR R.error IS NOT NULL)",
+    "prompt_tokens": "ifnull(R.prompt_tokens, 0)",
+    "cached_tokens": "ifnull(R.cached_tokens, 0)",
+    "completion_tokens": "ifnull(R.completion_tokens, 0)",
+}
+
+
+def _trigger(event: str, row: str, sign: str) -> str:
+    changes = ", ".join(f"{name} = {name} {sign} {sql.replace('R.', f'{row}.')}" for name, sql in _SUMS.items())
+    insert = f"INSERT OR IGNORE INTO sums (model) VALUES ({row}.model)"
+    update = f"UPDATE sums SET {changes} WHERE model = {row}.model"  # noqa: S608 - names of our own
+    return f"CREATE TRIGGER IF NOT EXISTS activity_{event} AFTER {event} ON activity BEGIN {insert}; {update}; END;"
+
+
+def _sums() -> str:
+    columns = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _SUMS)
+    return (
+        f"CREATE TABLE IF NOT EXISTS sums (model TEXT PRIMARY KEY, {columns});"
+        + _trigger("INSERT", "NEW", "+")
+        + _trigger("DELETE", "OLD", "-")
+    )
+
+
+SCHEMA: Final = _schema() + _sums()
+_INSERT: Final = f"INSERT INTO activity ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +179,7 @@ class Wanted:
 
 def _add_status(status: str, add: Adder) -> None:
     if status == "error":
-        add("(status >= 400 OR status = 0 OR error IS NOT NULL)")
+        add(ERROR)
     elif status == "ok":
         add("(status BETWEEN 1 AND 399 AND error IS NULL)")
     elif len(status) == 3 and status[0].isdigit() and status[1:] == "xx":
@@ -181,8 +208,7 @@ class Activity:
                 path.parent.mkdir(parents=True, exist_ok=True)
             # Held open: a database in memory lives as long as a connection to it.
             self._keeper = self._connect()
-            self._keeper.executescript(SCHEMA)
-            self._add_missing_columns()
+            self._prepare()
             newest = self._keeper.execute("SELECT max(id) FROM activity").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise StoreUnusable(f"activity cannot be kept in {path}: {error}") from error
@@ -224,12 +250,17 @@ class Activity:
         where, values = wanted.where()
         order = wanted.sort if wanted.sort in COLUMNS else "id"
         direction = "DESC" if wanted.descending else "ASC"
-        columns = ", ".join(COLUMNS)
-        query = f"SELECT {columns} FROM activity{where} ORDER BY {order} {direction}, id {direction} LIMIT ? OFFSET ?"  # noqa: S608 - names of our own fields, values are bound
+        columns, order = ", ".join(COLUMNS), f"ORDER BY {order} {direction}, id {direction}"
         with self.reading() as connection:
-            total = connection.execute(f"SELECT count(*) FROM activity{where}", values).fetchone()[0]  # noqa: S608 - as above
-            found = connection.execute(query, [*values, limit, offset]).fetchall()
-        return [_row(values) for values in found], int(total)
+            if wanted.text:  # looking into every row is what costs: once, for the count and the page together
+                ids = [row[0] for row in connection.execute(f"SELECT id FROM activity{where} {order}", values)]  # noqa: S608 - names of our own fields, values are bound
+                total, values = len(ids), ids[offset : offset + limit]
+                where, page = f" WHERE id IN ({', '.join('?' * len(values))})", ""
+            else:
+                total = connection.execute(f"SELECT count(*) FROM activity{where}", values).fetchone()[0]  # noqa: S608 - as above
+                values, page = [*values, limit, offset], " LIMIT ? OFFSET ?"
+            found = connection.execute(f"SELECT {columns} FROM activity{where} {order}{page}", values).fetchall()  # noqa: S608 - as above
+        return [_row(row) for row in found], int(total)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -251,6 +282,14 @@ class Activity:
         else:
             connection.execute("PRAGMA read_uncommitted = 1")
         return connection
+
+    def _prepare(self) -> None:
+        """Make what is missing: tables, columns of newer versions, sums of what an older version wrote."""
+        self._keeper.executescript(SCHEMA)
+        self._add_missing_columns()
+        if self._keeper.execute("SELECT count(*) FROM sums").fetchone()[0] == 0:
+            values = ", ".join(f"sum({sql.replace('R.', '')})" for sql in _SUMS.values())
+            self._keeper.execute(f"INSERT INTO sums SELECT model, {values} FROM activity GROUP BY model")  # noqa: S608 - names of our own
 
     def _add_missing_columns(self) -> None:
         """Bring a file of an older version up to date: columns are only ever added, and may be unknown."""

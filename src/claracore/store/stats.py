@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from claracore.store.activity import Activity
 
-SAMPLES = 5_000
+SAMPLES = 1_000
 """Rows per model that percentiles are taken from."""
 
 
@@ -38,9 +38,8 @@ class ModelStats:
 
 
 _TOTALS = """
-SELECT model, count(*), sum(status >= 400 OR status = 0 OR error IS NOT NULL),
-       total(prompt_tokens), total(cached_tokens), total(completion_tokens)
-FROM activity WHERE ? IS NULL OR model = ? GROUP BY model
+SELECT model, requests, errors, prompt_tokens, cached_tokens, completion_tokens
+FROM sums WHERE requests > 0 AND (? IS NULL OR model = ?) ORDER BY model
 """
 _NEWEST = """
 SELECT first_token_seconds, tokens_per_second, prompt_per_second FROM activity WHERE model = ? ORDER BY at DESC LIMIT ?
@@ -58,10 +57,10 @@ def stats_by_model(activity: Activity, model: str | None = None) -> dict[str, Mo
             first, speed, reading = ([row[column] for row in newest] for column in range(3))
             found[name] = ModelStats(
                 requests=requests,
-                errors=errors or 0,
-                prompt_tokens=int(prompt),
-                cached_tokens=int(cached),
-                completion_tokens=int(completion),
+                errors=errors,
+                prompt_tokens=prompt,
+                cached_tokens=cached,
+                completion_tokens=completion,
                 first_token_seconds=percentiles(first),
                 tokens_per_second=percentiles(speed),
                 prompt_per_second=percentiles(reading),
