@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -168,6 +169,7 @@ class App:
                     name="gateway",
                 )
                 self._spawn(self.supervisor.preload(), "preload")
+                _relieve_collector()
                 ready(self)
                 await self.stop.wait()
                 control.end_streams()
@@ -252,6 +254,16 @@ class App:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _relieve_collector() -> None:
+    """Let garbage collections pass over what start-up has made, and come less often.
+
+    A request makes next to no cycles, and what it makes is gone with it; looking for them cost a request 5 to 8 %.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _engine(configured: str | None) -> Engine | None:
