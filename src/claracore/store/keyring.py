@@ -86,6 +86,8 @@ class KeyRing:
         self._plain: tuple[tuple[bytes, Grant], ...] = ()
         self._named: tuple[NamedKey, ...] = ()
         self._entries: tuple[tuple[bytes, Grant, float | None], ...] = ()
+        self._shown: dict[bytes, tuple[Grant, float | None]] = {}
+        """Right keys that were presented before. Only keys of equal (seeded) hash are compared: time tells nothing."""
         self.use_plain(plain)
         self.use_named(named)
 
@@ -110,14 +112,19 @@ class KeyRing:
         self._combine()
 
     def grant(self, key: bytes) -> Grant | None:
-        """Return what a key allows; None when it is not ours or its time is over. Constant time."""
-        presented, found = _digest(key), None
-        for digest, grant, expires_at in self._entries:
-            if hmac.compare_digest(digest, presented) and (expires_at is None or time.time() < expires_at):
-                found = grant
-        return found
+        """Return what a key allows; None when it is not ours or its time is over. Constant time for wrong keys."""
+        found = self._shown.get(key)
+        if found is None:
+            presented = _digest(key)
+            for digest, grant, expires_at in self._entries:
+                if hmac.compare_digest(digest, presented) and (expires_at is None or time.time() < expires_at):
+                    found = self._shown[key] = (grant, expires_at)
+        if found is None or (found[1] is not None and time.time() >= found[1]):
+            return None
+        return found[0]
 
     def _combine(self) -> None:
+        self._shown = {}
         self._entries = (
             *((digest, grant, None) for digest, grant in self._plain),
             *(

@@ -32,9 +32,12 @@ class Counter:
 
     def add(self, *labels: str, by: float = 1.0) -> None:
         """Count."""
-        if labels not in self.values and len(self.values) >= MOST_SERIES:
-            labels = ("other",) * len(labels)
-        self.values[labels] = self.values.get(labels, 0.0) + by
+        value = self.values.get(labels)
+        if value is None:
+            if len(self.values) >= MOST_SERIES:
+                labels = ("other",) * len(labels)
+            value = self.values.get(labels, 0.0)
+        self.values[labels] = value + by
 
     def lines(self) -> Iterator[str]:
         """Return the samples."""
@@ -59,11 +62,14 @@ class Histogram:
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value."""
-        if labels not in self._counts and len(self._counts) >= MOST_SERIES:
-            labels = ("other",) * len(labels)
-        counts = self._counts.setdefault(labels, [0] * (len(self.bounds) + 1))
+        counts = self._counts.get(labels)
+        if counts is None:
+            if len(self._counts) >= MOST_SERIES:
+                labels = ("other",) * len(labels)
+            counts = self._counts.setdefault(labels, [0] * (len(self.bounds) + 1))
+            self._sums.setdefault(labels, 0.0)
         counts[bisect.bisect_left(self.bounds, value)] += 1
-        self._sums[labels] = self._sums.get(labels, 0.0) + value
+        self._sums[labels] += value
 
     def total(self, *labels: str) -> tuple[int, float]:
         """Return how many values there were, and their sum."""

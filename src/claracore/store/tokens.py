@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tokens:
     """What is known about the tokens of one answer."""
 
@@ -27,34 +27,39 @@ class Tokens:
 
 def tokens_of(usage: Mapping[str, Any] | None, timings: Mapping[str, Any] | None) -> Tokens:
     """Read both objects; whatever is missing or of an unexpected type is None."""
-    usage, timings = usage or {}, timings or {}
-    prompt = _count(usage, "prompt_tokens", "input_tokens")
-    cached = _count(usage, "cached_tokens", "cache_read_input_tokens")
-    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    if isinstance(details, Mapping):
-        cached = _count(details, "cached_tokens") if cached is None else cached
-    completion = _count(usage, "completion_tokens", "output_tokens")
+    found = Tokens()
+    if usage:
+        found.prompt = _count(usage, "prompt_tokens", "input_tokens")
+        found.cached = _count(usage, "cached_tokens", "cache_read_input_tokens")
+        found.completion = _count(usage, "completion_tokens", "output_tokens")
+        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+        if found.cached is None and isinstance(details, Mapping):
+            found.cached = _count(details, "cached_tokens")
+    if timings:
+        _measured(found, timings)
+    return found
+
+
+def _measured(found: Tokens, timings: Mapping[str, Any]) -> None:
+    """Add what llama-server has measured."""
     measured, reused = _count(timings, "prompt_n"), _count(timings, "cache_n")
     if measured is not None:
-        prompt, cached = measured + (reused or 0), reused if reused is not None else cached
+        found.prompt = measured + (reused or 0)
+        found.cached = reused if reused is not None else found.cached
     predicted = _count(timings, "predicted_n")
-    return Tokens(
-        prompt=prompt,
-        cached=cached,
-        completion=predicted if predicted is not None else completion,
-        prompt_per_second=_speed(timings, "prompt_per_second"),
-        per_second=_speed(timings, "predicted_per_second"),
-        draft=_count(timings, "draft_n"),
-        accepted=_count(timings, "draft_n_accepted"),
-    )
+    if predicted is not None:
+        found.completion = predicted
+    found.prompt_per_second = _speed(timings, "prompt_per_second")
+    found.per_second = _speed(timings, "predicted_per_second")
+    found.draft = _count(timings, "draft_n")
+    found.accepted = _count(timings, "draft_n_accepted")
 
 
-def _count(values: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
-            return value
-    return None
+def _count(values: Mapping[str, Any], name: str, other: str = "") -> int | None:
+    value = values.get(name)
+    if type(value) is int and 0 <= value < 1 << 53:  # a bool is no number here
+        return value
+    return _count(values, other) if other else None
 
 
 def _speed(values: Mapping[str, Any], name: str) -> float | None:
