@@ -100,7 +100,7 @@ _SUMS: Final = {
 
 def _trigger(event: str, row: str, sign: str) -> str:
     changes = ", ".join(f"{name} = {name} {sign} {sql.replace('R.', f'{row}.')}" for name, sql in _SUMS.items())
-    insert = f"INSERT OR IGNORE INTO sums (model) VALUES ({row}.model)"
+    insert = f"INSERT OR IGNORE INTO sums (model) VALUES ({row}.model)"  # noqa: S608 - names of our own
     update = f"UPDATE sums SET {changes} WHERE model = {row}.model"  # noqa: S608 - names of our own
     return f"CREATE TRIGGER IF NOT EXISTS activity_{event} AFTER {event} ON activity BEGIN {insert}; {update}; END;"
 
