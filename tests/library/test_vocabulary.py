@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.library.vocabulary import same_vocabulary, vocabulary_hash
+from claracore.library.vocabulary import Vocabularies, same_vocabulary, vocabulary_hash
 from zoo.synthetic import Shape, write
 
 SMALL = Shape("llama", 1, 64, 2, 2, 128, 96, 512, "Q8_0")
@@ -45,3 +45,15 @@ def test_hashes(tmp_path: Path) -> None:
     other = model(tmp_path / "3.gguf", [*WORDS[:-1], "token"])
     assert vocabulary_hash(one) == vocabulary_hash(two) != vocabulary_hash(other)
     assert vocabulary_hash(model(tmp_path / "4.gguf", None)) is None
+
+
+def test_models_that_can_draft_for_each_other_have_a_vocabulary_of_one_name(tmp_path: Path) -> None:
+    vocabularies = Vocabularies()
+    first = vocabularies.name_of(model(tmp_path / "1.gguf", WORDS))
+    padded = model(tmp_path / "2.gguf", [*WORDS, "<pad>"])
+    assert first is not None
+    assert vocabularies.name_of(padded) == vocabularies.name_of(padded) == first
+    assert vocabularies.name_of(model(tmp_path / "3.gguf", WORDS[1:])) not in {None, first}
+    assert vocabularies.name_of(model(tmp_path / "4.gguf", WORDS, eos_token_id=7)) not in {None, first}
+    assert vocabularies.name_of(model(tmp_path / "5.gguf", None)) is None
+    assert vocabularies.name_of(tmp_path / "missing.gguf") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,38 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert "the old file is in" in text
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
     assert f"nothing to change in {config}" in text.replace("\n", "")
+
+
+def test_a_folder_without_models_is_told_kindly(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, text = run("setup", str(tmp_path / "empty"), "--config", str(tmp_path / "config.yaml"))
+    assert code == 0
+    assert "no model files were found: download some" in text
+    (tmp_path / "empty/broken.gguf").write_text("no")
+    _, text = run("setup", str(tmp_path / "empty"), "--config", str(tmp_path / "config.yaml"))
+    assert "none of the files found can be served" in text
+
+
+ENGINE = """#!/bin/sh
+case $1 in
+--version) echo "version: 6123 (abcdef0)";;
+--help) echo "-m, --model FNAME  model path"; echo "-c, --ctx-size N  context";;
+esac
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the engine")
+def test_setup_takes_the_engine_that_the_configuration_names(tmp_path: Path) -> None:
+    config, server = tmp_path / "config.yaml", tmp_path / "my-server"
+    server.write_text(ENGINE)
+    server.chmod(0o755)
+    config.write_text(f"engine: {server}\n")
+    _, text = run("setup", str(MODELS), "--config", str(config), "--dry-run", "--json")
+    assert f"{server} --host" in json.loads(text)["text"]
+    assert "--jinja" not in json.loads(text)["text"]
+    config.write_text(f"engine: {tmp_path}/missing\n")
+    _, text = run("setup", str(MODELS), "--config", str(config), "--dry-run")
+    assert "the configured engine" in text
 
 
 def test_fit_shows_the_working_and_one_verdict() -> None:

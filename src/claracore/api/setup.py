@@ -23,6 +23,7 @@ from claracore.fit.memory import RAM
 from claracore.fit.plan import Placement
 from claracore.gguf.model import ModelFacts
 from claracore.library.cache import ReadingCache
+from claracore.library.scan import Progress
 from claracore.store import files
 from claracore.store.settings import load_settings
 from claracore.store.setup import SetupOptions, SetupReport, write_setup
@@ -59,6 +60,8 @@ class SetupWishes(BaseModel):
     context: Annotated[int | None, Field(ge=256, le=10_000_000)] = None
     parallel: Annotated[int | None, Field(ge=1, le=1024)] = None
     auto_draft: bool = False
+    realtime: bool = False
+    """Plan with the memory that is free now."""
 
 
 class ScanWish(BaseModel):
@@ -162,16 +165,32 @@ async def _report(here: Context, wish: ScanWish) -> SetupReport:
         parallel=its.parallel,
         jinja=saved.enable_jinja if saved else True,
         auto_draft=its.auto_draft,
+        realtime=its.realtime,
         listen_port=here.listen.port,
     )
-    file = file_of(here)
+    file, tell = file_of(here), _teller(here)
 
     def look() -> SetupReport:
         folders = [_expanded(folder) for folder in wish.folders]
         cache = ReadingCache(here.state_dir / "library.cache")
-        return write_setup(folders, file, options, engine=find_engine(here.config.engine), cache=cache, dry_run=True)
+        engine = find_engine(here.config.engine)
+        return write_setup(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
 
     return await asyncio.to_thread(look)
+
+
+def _teller(here: Context) -> Progress:
+    """Return what tells followers how many of the model files have been read; for any thread."""
+    loop = asyncio.get_running_loop()
+
+    def publish(done: int, total: int, name: str) -> None:
+        here.hub.publish("setup", {"done": done, "total": total, "file": name}, key="progress")
+
+    def tell(done: int, total: int, path: Path) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(publish, done, total, path.name)
+
+    return tell
 
 
 def _only(report: SetupReport, wanted: list[str]) -> str:

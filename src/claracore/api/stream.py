@@ -26,7 +26,7 @@ async def stream(
     ] = "",
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
-    """Follow events: hello, then model, models, request, activity, swap, ports, config, log, performance, resync."""
+    """Follow events: hello, then model, models, request, activity, swap, ports, config, setup, log and others."""
     wanted = frozenset(topic.strip() for topic in topics.split(",") if topic.strip()) or None
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
     follower = here.hub.follow(wanted, after=after)

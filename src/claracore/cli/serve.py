@@ -21,7 +21,7 @@ from claracore.gateway.origins import Rules
 from claracore.library.cache import ReadingCache
 from claracore.ports.listen import parse_listen
 from claracore.sockets.history import default_state_dir
-from claracore.store.setup import SetupOptions, write_setup
+from claracore.store.setup import SetupOptions, configured_engine, write_setup
 from claracore.supervisor.configuration import Sources
 
 
@@ -71,7 +71,7 @@ def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     """Write the models of the folders into the configuration and say what came of it."""
     setup = replace(wishes.setup, listen_port=listen_port)
     cache = ReadingCache(default_state_dir() / "library.cache")
-    engine = find_engine(None)
+    engine = find_engine(configured_engine(wishes.config))
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
         report = write_setup(wishes.folders, wishes.config, setup, engine=engine, cache=cache, on_progress=on_progress)
     if report.changed or report.left_out:
@@ -120,6 +120,10 @@ def welcome(app: App) -> str:
     url = app.url
     count = len(config.models)
     lines = [f"ClaraCore {__version__} serves {count} {'model' if count == 1 else 'models'} on {url}"]
+    following = app.options.following
+    if not count and following is not None:
+        folders = ", ".join(map(str, following.folders))
+        lines.append(f"no models yet: files that end in .gguf are served as soon as they are in {folders}")
     chats = [model for model in config.models.values() if not model.unlisted]
     if chats:
         body = {"model": chats[0].id, "messages": [{"role": "user", "content": "Say hello."}]}

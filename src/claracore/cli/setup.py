@@ -32,7 +32,7 @@ from claracore.library.model import LibraryModel
 from claracore.library.scan import Progress as OnProgress
 from claracore.library.scan import scan
 from claracore.ports.listen import parse_listen
-from claracore.store.setup import SetupOptions, SetupReport, machine_for, write_setup
+from claracore.store.setup import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
 
 BackendOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, rocm, vulkan, metal or sycl.")]
 VramOption = Annotated[float | None, typer.Option(help="Video memory in GB, instead of what is found.")]
@@ -62,10 +62,11 @@ def setup(
         backend=backend, vram_gb=vram, ram_gb=ram, context=ctx, parallel=parallel, jinja=jinja,
         auto_draft=auto_draft, realtime=realtime, listen_port=parse_listen(listen).port,
     )  # fmt: skip
+    engine = find_engine(configured_engine(config))
+    for finding in engine.findings:
+        typer.secho(str(finding), err=True, fg=typer.colors.YELLOW)
     with progress(quiet=as_json) as on_progress:
-        report = write_setup(
-            folders, config, options, engine=find_engine(None), dry_run=dry_run, on_progress=on_progress
-        )
+        report = write_setup(folders, config, options, engine=engine, dry_run=dry_run, on_progress=on_progress)
     if as_json:
         print(json.dumps(report_json(report, listen), indent=2))
     else:
@@ -116,7 +117,10 @@ def hardware(
 def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:
     """Print what was, or would be, configured; what was left out; and what changed in an existing file."""
     console.print(hardware_table(report.hardware))
-    console.print(models_table(model_rows(report, parse_listen(listen))))
+    if report.catalog.chosen:
+        console.print(models_table(model_rows(report, parse_listen(listen))))
+    else:
+        console.print(nothing_found(report), highlight=False)
     if report.left_out or report.catalog.refused:
         console.print(left_out_table(report))
     if report.merged is not None:
@@ -128,6 +132,13 @@ def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen
         console.print(f"the old file is in {report.backup}", highlight=False)
     done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")
     console.print(f"{done} {report.path}", highlight=False)
+
+
+def nothing_found(report: SetupReport) -> str:
+    """Return what to say when there is no model to configure."""
+    if report.left_out or report.catalog.refused:
+        return "none of the files found can be served; the table says why"
+    return "no model files were found: download some that end in .gguf, or name another folder"
 
 
 def changes(report: SetupReport) -> list[str]:

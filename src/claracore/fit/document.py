@@ -152,7 +152,7 @@ def draft_flags(abilities: Abilities, chosen: Chosen) -> list[Flag]:
     """Return the flags of the draft model, none without one."""
     if chosen.draft is None or chosen.draft_settings is None:
         return []
-    reason = "drafts tokens that the model then only checks; the same vocabulary, by its hash"
+    reason = "drafts tokens that the model then only checks; the same vocabulary, by its tokens"
     found = [Flag(("--model-draft", chosen.draft.path), reason)]
     if chosen.draft_settings.gpu_layers and abilities.knows("--n-gpu-layers-draft"):
         words = ("--n-gpu-layers-draft", str(chosen.draft_settings.gpu_layers))

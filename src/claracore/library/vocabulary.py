@@ -20,15 +20,15 @@ SPECIAL: Final = tuple(f"tokenizer.ggml.{name}" for name in ("model", "bos_token
 
 
 def vocabulary_hash(path: Path) -> str | None:
-    """Return a hash of all tokens of the model file at `path`; None when it has none.
+    """Return a hash of all tokens of the model file at `path`, and which of them begin and end; None without tokens.
 
     Raises `GGUFError` or `OSError`.
     """
     header, data = _tokens(path)
     if data is None:
         return None
-    kind = str(header.metadata.get(SPECIAL[0], ""))
-    return blake2b(kind.encode() + b"\0" + data, digest_size=16).hexdigest()
+    special = "\0".join(str(header.metadata.get(key, "")) for key in SPECIAL)
+    return blake2b(special.encode("utf-8", "replace") + b"\0" + data, digest_size=16).hexdigest()
 
 
 def same_vocabulary(one: Path, other: Path) -> bool:
@@ -45,6 +45,29 @@ def same_vocabulary(one: Path, other: Path) -> bool:
         return False
     # Length-prefixed strings: one list of tokens begins with the other exactly when its bytes do.
     return first_data.startswith(second_data) or second_data.startswith(first_data)
+
+
+class Vocabularies:
+    """Gives models that can draft for each other the same name."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, str] = {}
+        self._first: dict[str, Path] = {}
+
+    def name_of(self, path: Path) -> str | None:
+        """Return the name of the vocabulary of the model file at `path`; None when it has none or cannot be read."""
+        try:
+            own = vocabulary_hash(path)
+            if own is None:
+                return None
+            if own not in self._named:
+                self._named[own] = next(
+                    (name for name, first in self._first.items() if same_vocabulary(path, first)), own
+                )
+                self._first.setdefault(self._named[own], path)
+            return self._named[own]
+        except (GGUFError, OSError):
+            return None
 
 
 def _count(header: Header) -> int:

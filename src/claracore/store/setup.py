@@ -29,13 +29,12 @@ from claracore.fit.machine import Hardware, overridden
 from claracore.fit.merge import Merged, Present, merge, model_paths
 from claracore.fit.plan import Wishes
 from claracore.fit.yamltext import unwritable
-from claracore.gguf.errors import GGUFError
 from claracore.hardware.engine import FLAG, as_the_engine_sees, list_devices, parse_devices
 from claracore.hardware.probe import probe
 from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel
 from claracore.library.scan import Progress, scan
-from claracore.library.vocabulary import vocabulary_hash
+from claracore.library.vocabulary import Vocabularies
 from claracore.store import files
 from claracore.types import Finding, Place
 
@@ -159,6 +158,14 @@ def write_setup(
     return report if dry_run else written(report)
 
 
+def configured_engine(config_path: Path) -> str | None:
+    """Return the `engine` that an existing configuration names; None without one, or when the file cannot be used."""
+    if not config_path.exists():
+        return None
+    config = load(files.read(config_path), file=str(config_path), env=os.environ).config
+    return config.engine if config is not None else None
+
+
 def merged_with(old: str, setup: Setup, path: Path, listen_port: int) -> Merged:
     """Merge the setup into an existing text. Raises ConfigError when the text cannot be read or changed."""
     loaded = load(old, file=str(path), env=os.environ)
@@ -212,6 +219,7 @@ def candidates_of(
     """
     found: list[Candidate] = []
     left_out: list[LeftOut] = []
+    kinds = Vocabularies()
     for model in models:
         problem = unwritable(str(model.path))
         if problem is not None:
@@ -229,17 +237,10 @@ def candidates_of(
                 aliases=model.aliases,
                 mmproj_path=str(projector.path) if projector and usable else None,
                 mmproj_bytes=projector.facts.file_bytes if projector and usable else 0,
-                vocabulary=_vocabulary(model.path) if vocabularies else None,
+                vocabulary=kinds.name_of(model.path) if vocabularies else None,
             )
         )
     return found, left_out
-
-
-def _vocabulary(path: Path) -> str | None:
-    try:
-        return vocabulary_hash(path)
-    except (GGUFError, OSError):
-        return None
 
 
 def written(report: SetupReport) -> SetupReport:
