@@ -71,6 +71,9 @@ export function row(at: number, more: Partial<ActivityRow> = {}): ActivityRow {
     tokens_per_second: null,
     error: null,
     has_capture: false,
+    content_type: '',
+    draft_tokens: null,
+    accepted_tokens: null,
     ...more,
   };
 }

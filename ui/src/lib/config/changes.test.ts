@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { model } from '../../testing/values';
 import { consequences, nothing } from './changes';
 
-const NONE = { added: [], removed: [], restart: [], soft: [], kept: [], settings: [] };
+const NONE = { added: [], removed: [], restart: [], soft: [], kept: [], settings: [], needs_new_start: [] };
 
 test('what runs is told from what does not, and the worst comes first', () => {
   const models = [

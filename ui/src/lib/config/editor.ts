@@ -217,8 +217,9 @@ export function showFindings(view: EditorView, findings: readonly Finding[]): vo
   const doc = view.state.doc;
   const diagnostics = findings.flatMap((finding): Diagnostic[] => {
     const number = lineOf(finding);
-    if (!number || number > doc.lines) return [];
-    const line = doc.line(number);
+    if (!number) return [];
+    // A parser that missed something says so behind the last line.
+    const line = doc.line(Math.min(number, doc.lines));
     const from = Math.min(line.to, line.from + Math.max(0, (columnOf(finding) ?? 1) - 1));
     const word = /^[^\s:,#]+/.exec(doc.sliceString(from, line.to))?.[0].length ?? 0;
     const message = finding.way_out ? `${finding.message}\n${finding.way_out}` : finding.message;

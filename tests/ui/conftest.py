@@ -1,0 +1,81 @@
+"""A browser, a page that forgives no error, and a server that most tests share."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="the dev dependency playwright drives the browser")
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from ui.stand import SMOLLM2, STATIC, Server, config, free_ports, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+EXPECTED = re.compile(
+    r"Failed to load resource: (net::ERR_|the server responded with a status of (401|404|412|422|502))"
+)
+"""Chromium writes these for answers that the interface shows in its own words."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = [
+        name
+        for name, there in (
+            ("a Chromium", CHROMIUM),
+            ("the built interface: make ui", STATIC.is_file()),
+            ("the small models: make models", SMOLLM2.is_file()),
+        )
+        if not there
+    ]
+    if missing:
+        for item in items:
+            if Path(item.fspath).parent == Path(__file__).parent:
+                item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh browser profile; an error in its console fails the test."""
+    context = browser.new_context(viewport={"width": 1360, "height": 860})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not EXPECTED.search(message.text):
+            errors.append(message.text)
+
+    page.on("console", heard)
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with two models; tests leave it as they find it."""
+    with serving(tmp_path_factory.mktemp("server"), config(start_port=free_ports(8))) as server:
+        yield server

@@ -1,0 +1,123 @@
+"""What do the tests of the interface run against? A real ClaraCore with real models, in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / ".models"
+SMOLLM2 = MODELS / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+GEMMA = MODELS / "gemma" / "gemma-3-270m-q4_k_m.gguf"
+STATIC = ROOT / "src" / "claracore" / "web" / "static" / "index.html"
+AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+ARTEFACTS = ROOT / "artefacts" / "ui"
+
+ENGINE = f'"{sys.executable}" -P -m claracore.engines.embedded --host 127.0.0.1 --port ${{PORT}} --reuse-port --fit off'
+
+
+def config(*, start_port: int, more: str = "") -> str:
+    """Two models of which one is loaded at a time; `more` is YAML at the top level."""
+    return f"""\
+startPort: {start_port}
+macros:
+  engine: '{ENGINE}'
+models:
+  smollm2:
+    name: SmolLM2 135M
+    cmd: |
+      ${{engine}} --model "{SMOLLM2}"
+      --ctx-size 2048 --threads 2 --jinja
+    ttl: 600
+    capabilities: {{in: [text], out: [text], context: 2048}}
+  gemma:
+    cmd: |
+      ${{engine}} --model "{GEMMA}"
+      --ctx-size 2048 --threads 2
+    capabilities: {{in: [text], out: [text], context: 2048}}
+groups:
+  one-at-a-time:
+    swap: true
+    members: [smollm2, gemma]
+{more}"""
+
+
+def free_ports(count: int) -> int:
+    """Return the first of `count` neighbouring ports that nobody has, below the ephemeral range."""
+    for first in range(18400, 28000, count):
+        with contextlib.ExitStack() as stack:
+            for port in range(first, first + count):
+                trying = stack.enter_context(socket.socket())
+                if trying.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+                try:
+                    trying.bind(("127.0.0.1", port))
+                except OSError:
+                    break
+            else:
+                return first
+    message = "no free ports"
+    raise AssertionError(message)
+
+
+@dataclass
+class Server:
+    """One ClaraCore; may be stopped and started again on the same port."""
+
+    folder: Path
+    listen: str = "127.0.0.1:0"
+    arguments: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    _process: subprocess.Popen[str] | None = None
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / "config.yaml"
+
+    def start(self) -> None:
+        """Start it and wait until it accepts requests."""
+        environ = {**os.environ, **self.environ, "XDG_STATE_HOME": str(self.folder / "state"), "PYTHONUNBUFFERED": "1"}
+        with (self.folder / "stderr").open("a") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "claracore", "--config", self.config, "--listen", self.listen, *self.arguments],
+                cwd=self.folder,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if found := re.search(r"ClaraCore .* serves .* on (http://\S+)", line):
+                self.url = found[1]
+                self.listen = self.url.removeprefix("http://")
+                return
+        raise AssertionError(f"it did not start: {(self.folder / 'stderr').read_text()}")
+
+    def stop(self) -> None:
+        """End it and wait until it is gone."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate()
+            self._process = None
+
+
+@contextlib.contextmanager
+def serving(folder: Path, text: str, *arguments: str) -> Iterator[Server]:
+    """Serve a configuration for the length of a block."""
+    server = Server(folder, arguments=arguments)
+    server.config.write_text(text)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

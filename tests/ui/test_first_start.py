@@ -1,0 +1,34 @@
+"""The first minutes: no models yet, Setup finds some, and one of them answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from ui.stand import SMOLLM2, free_ports, serving
+
+
+def test_from_an_empty_configuration_to_an_answer(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path, f"startPort: {free_ports(8)}\n") as server:
+        page.goto(server.url)
+        expect(page).to_have_url(f"{server.url}/ui/setup")
+        expect(page.get_by_text("Welcome.")).to_be_visible()
+
+        folder = page.get_by_label("Folder", exact=True)
+        folder.fill(str(SMOLLM2.parent))
+        page.get_by_role("button", name="Use", exact=True).first.click()
+        page.get_by_role("button", name="Search for models").click()
+        expect(page.get_by_role("heading", name="1 model found")).to_be_visible()
+        expect(page.get_by_label("Differences")).to_contain_text("smollm2")
+
+        page.get_by_role("button", name="Apply").click()
+        expect(page).to_have_url(f"{server.url}/ui/models")
+        page.get_by_role("link", name="Chat with").click()
+        page.get_by_role("button", name="Parameters").click()
+        page.get_by_label("Longest answer").fill("16")
+        page.get_by_label("Your message").fill("Say hello.")
+        page.keyboard.press("Enter")
+        answer = page.get_by_role("article", name="Answer")
+        expect(answer.get_by_text("tokens/s")).to_be_visible(timeout=60_000)
+        assert "smollm2" in server.config.read_text()

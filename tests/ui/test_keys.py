@@ -1,0 +1,44 @@
+"""When keys are needed: the page asks for one, keeps it, and makes others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from ui.stand import config, free_ports, serving
+
+
+def test_a_key_is_asked_for_and_kept(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path, config(start_port=free_ports(8), more="apiKeys: [good-key-0123456789]\n")) as server:
+        page.goto(server.url)
+        key = page.get_by_label("API key")
+        key.fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("is not valid any more")).to_be_visible()
+        key.fill("good-key-0123456789")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+        page.reload()
+        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+        expect(key).to_have_count(0)
+
+
+def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path, config(start_port=free_ports(8))) as server:
+        page.goto(f"{server.url}/ui/system")
+        page.get_by_role("button", name="New key").click()
+        page.get_by_label("Name").fill("laptop")
+        page.get_by_role("button", name="Make it").click()
+        shown = page.get_by_role("dialog", name="The key")
+        expect(shown).to_contain_text("This browser keeps it")
+        key = shown.locator("code").inner_text()
+        page.keyboard.press("Escape")
+        expect(page.get_by_label("Keys")).to_contain_text("laptop")
+        assert page.request.get(f"{server.url}/api/models").status == 401
+        assert page.request.get(f"{server.url}/api/models", headers={"x-api-key": key}).ok
+        page.reload()
+        expect(page.get_by_label("Keys")).to_contain_text("laptop")
+        page.get_by_role("button", name="Remove laptop").click()
+        page.get_by_role("button", name="Remove it").click()
+        expect(page.get_by_text("No key is needed")).to_be_visible()

@@ -1,0 +1,134 @@
+"""Every page: accessible, within its budget, without shifts, on a phone, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from ui.stand import ARTEFACTS, AXE, Server
+
+# A text that each page shows once it has what it shows.
+PAGES = {
+    "models": "SmolLM2 135M",
+    "models/smollm2": "--ctx-size 2048",
+    "chat": "loaded",
+    "ports": "one-at-a-time",
+    "activity": "By model",
+    "logs": "starting",
+    "config": "startPort",
+    "setup": "Processor",
+    "system": "Processor",
+}
+FIRST_LOAD_BYTES = 300_000
+SHIFT = """() => new Promise((resolve) => {
+  let sum = 0;
+  const add = (entry) => { if (!entry.hadRecentInput) sum += entry.value; };
+  new PerformanceObserver((list) => list.getEntries().forEach(add)).observe({ type: 'layout-shift', buffered: true });
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)));
+})"""
+INTERACTIVE = "performance.getEntriesByType('navigation')[0].domInteractive"
+
+
+@pytest.fixture(scope="module")
+def used(server: Server, browser: Browser) -> Server:
+    """The server after it has answered something, so that every page has something to show."""
+    page = browser.new_page()
+    for model in ("gemma", "smollm2"):
+        body = {"model": model, "max_tokens": 8, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        assert page.request.post(f"{server.url}/v1/chat/completions", data=body, timeout=60_000).ok
+    page.close()
+    return server
+
+
+def shown(page: Page, server: Server, name: str) -> None:
+    page.goto(f"{server.url}/ui/{name}")
+    expect(page.get_by_text(PAGES[name]).locator("visible=true").first).to_be_visible()
+
+
+@pytest.fixture(params=["light", "dark"])
+def themed(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    scheme: Literal["light", "dark"] = request.param
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1360, "height": 900}, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(themed: Page, used: Server, name: str) -> None:
+    shown(themed, used, name)
+    themed.evaluate(AXE.read_text())
+    found: dict[str, Any] = themed.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    told = [
+        f"{rule['id']}: {node['html'][:160]} ({node['failureSummary']})"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+    assert told == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_picture_of_each_page(browser: Browser, used: Server, name: str, scheme: Literal["light", "dark"]) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1360, "height": 860}, reduced_motion="reduce")
+    page = context.new_page()
+    shown(page, used, name)
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name.replace('/', '-')}-{scheme}.png")
+    context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_shows_each_page_without_sideways_scrolling(browser: Browser, used: Server, name: str) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    shown(page, used, name)
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name.replace('/', '-')}-phone.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("link", name="System").click()
+    expect(page.get_by_role("heading", name="System")).to_be_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_moves_while_a_page_comes(browser: Browser, used: Server, name: str) -> None:
+    context = browser.new_context(viewport={"width": 1360, "height": 860})
+    page = context.new_page()
+    shown(page, used, name)
+    assert page.evaluate(SHIFT) < 0.05
+    context.close()
+
+
+def test_the_first_load_is_small_and_from_here_only(browser: Browser, used: Server) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/ui")[0].split("/api")[0]))
+    shown(page, used, "models")
+    assert sum(sizes) < FIRST_LOAD_BYTES
+    assert hosts == {used.url}
+    assert page.evaluate(INTERACTIVE) < 1000
+    context.close()
+
+
+def test_every_page_is_reached_by_keyboard(page: Page, used: Server) -> None:
+    shown(page, used, "models")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    for name in ("Models", "Chat", "Ports", "Activity", "Logs", "Configuration", "Setup", "System"):
+        link = page.get_by_role("navigation").get_by_role("link", name=name, exact=True)
+        link.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("main").get_by_role("heading", level=1)).to_have_text(name)
+        expect(link).to_have_attribute("aria-current", "page")
