@@ -1,0 +1,100 @@
+"""`claracore --models-folder DIR`, from files to answers, with real models."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from e2e.instance import instance
+
+HEADER_BYTES = 24
+"""Magic, version, number of tensors, number of keys."""
+
+
+def embedder(source: Path, target: Path) -> None:
+    """Copy a llama model that says of itself that its vectors are to be averaged, as embedding models do.
+
+    The new keys take 64 bytes, so that the tensors behind the header stay aligned.
+    """
+    pooling, padding = b"llama.pooling_type", b"test.padding.."
+    keys = b"".join(
+        struct.pack("<Q", len(key)) + key + struct.pack("<II", 4, value) for key, value in ((pooling, 1), (padding, 0))
+    )
+    assert len(keys) == 64
+    with source.open("rb") as file, target.open("wb") as copy:
+        magic, version, tensors, count = struct.unpack("<4sIQQ", file.read(HEADER_BYTES))
+        copy.write(struct.pack("<4sIQQ", magic, version, tensors, count + 2) + keys)
+        shutil.copyfileobj(file, copy)
+
+
+def test_two_chat_models_and_one_that_embeds(tmp_path: Path, smollm2: Path, gemma: Path) -> None:
+    models = tmp_path / "my models"
+    models.mkdir()
+    (models / smollm2.name).symlink_to(smollm2)
+    (models / gemma.name).symlink_to(gemma)
+    embedder(smollm2, models / "SmolLM2-135M-Embedding-Q4_1.gguf")
+    with instance(tmp_path, "--models-folder", str(models), "--parallel", "1", "--ram", "16") as running:
+        kinds = {row["id"]: row for row in running.ask("GET", "/api/models").json["models"]}
+        assert sorted(kinds) == ["gemma-3-270m-q4_k_m", "smollm2-135m-embedding-q4_1", "smollm2-135m-instruct-q4_1"]
+        for name in ("smollm2-135m-instruct-q4_1", "gemma-3-270m-q4_k_m"):
+            answer = running.chat(name, max_tokens=4, temperature=0)
+            assert answer.status == 200, answer.body
+            assert answer.json["choices"][0]["message"]["content"]
+            assert answer.json["usage"]["completion_tokens"] <= 4
+        question = {"model": "smollm2-135m-embedding-q4_1", "input": ["one cat", "two cats", "tax law"]}
+        answer = running.ask("POST", "/v1/embeddings", question)
+        assert answer.status == 200, answer.body
+        vectors = [row["embedding"] for row in answer.json["data"]]
+        assert [len(vector) for vector in vectors] == [576] * 3
+        alike, unlike = (sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:])
+        assert alike > unlike
+        # The embedder stays loaded beside the chat model that came last: large models swap, small ones stay.
+        assert sorted(running.running()) == ["gemma-3-270m-q4_k_m", "smollm2-135m-embedding-q4_1"]
+        ports = {name: row["port"] for name, row in running.running().items()}
+        assert 8200 <= ports["gemma-3-270m-q4_k_m"] < 8300 <= ports["smollm2-135m-embedding-q4_1"]
+    text = (tmp_path / "config.yaml").read_text()
+    assert text.count("--parallel 1") == 3
+    assert "16 GiB of RAM" in text
+
+
+@pytest.mark.parametrize("what", ["nothing", "only broken files", "a loop of symlinks", "a locked folder"])
+def test_without_models_it_starts_says_so_and_serves_what_appears(tmp_path: Path, smollm2: Path, what: str) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    match what:
+        case "only broken files":
+            (models / "page.gguf").write_text("<html>404</html>")
+            (models / "half.gguf").write_bytes(smollm2.read_bytes()[:5000])
+        case "a loop of symlinks":
+            (models / "up").symlink_to("..")
+            (models / "self.gguf").symlink_to("self.gguf")
+        case "a locked folder":
+            (models / "locked").mkdir(mode=0o000)
+    with instance(tmp_path, "--models-folder", str(models)) as running:
+        assert running.line("no models yet")
+        assert running.ask("GET", "/v1/models").json["data"] == []
+        answer = running.chat("anything")
+        assert answer.status == 404
+        shutil.copy(smollm2, models / "Late-135M.Q4_1.gguf")
+        running.line("added: late-135m-q4_1")
+        assert [row["id"] for row in running.ask("GET", "/v1/models").json["data"]] == ["late-135m-q4_1"]
+        output = "\n".join(running.lines)
+    assert "Traceback" not in output
+    if what == "only broken files":
+        assert "not a GGUF file in spite of its name" in output.replace("│", " ")
+
+
+def test_the_second_start_changes_nothing(tmp_path: Path, smollm2: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / smollm2.name).symlink_to(smollm2)
+    for _ in range(2):
+        with instance(tmp_path, "--models-folder", str(models)) as running:
+            assert running.ask("GET", "/health").status == 200
+        text = (tmp_path / "config.yaml").read_text()
+    assert list(tmp_path.glob("config.yaml.backup.*")) == []
+    assert "1 models configured" not in "\n".join(running.lines)
+    assert text.count("smollm2-135m-instruct-q4_1:") == 1
