@@ -1,0 +1,175 @@
+"""The configuration is read, checked, changed and taken back over HTTP while models run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.instance import Answer, Instance, configured, fake, instance
+
+TEXT = f"""\
+# written by hand
+startPort: 24800   # ours
+groups:
+  all: {{swap: false, exclusive: false, members: [a, "b"]}}
+models:
+  a:  # the first
+    cmd: '{fake()}'
+    ttl: 5m   # short
+
+  b: {{cmd: '{fake()}', aliases: [bee]}}
+hooks: {{on_startup: {{preload: [b]}}}}
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Instance]:
+    with instance(tmp_path, "--config", str(configured(tmp_path, TEXT))) as running:
+        yield running
+
+
+def text(served: Instance) -> str:
+    return (served.folder / "config.yaml").read_text()
+
+
+def patch(served: Instance, model: str, change: dict[str, Any], **headers: str) -> Answer:
+    return served.ask("PATCH", f"/api/config/models/{model}", change, headers)
+
+
+def put(served: Instance, yaml: str, if_match: str) -> Answer:
+    return served.ask("PUT", "/api/config", {"yaml": yaml}, {"If-Match": if_match})
+
+
+def test_a_patch_changes_one_value_and_nothing_else(served: Instance) -> None:
+    assert served.chat("a").status == 200
+    before = served.running()["a"]
+    shown = served.ask("GET", "/api/config").json
+    answer = patch(served, "a", {"ttl": "7m", "concurrencyLimit": 3}, **{"If-Match": f'"{shown["hash"]}"'})
+    assert answer.status == 200, answer.body
+    assert answer.json["changes"]["soft"] == ["a"]
+    assert text(served) == TEXT.replace("ttl: 5m   # short\n", "ttl: 7m   # short\n    concurrencyLimit: 3\n")
+    assert (served.folder / answer.json["backup"]).read_text() == TEXT
+    after = served.running()["a"]
+    assert (after["pid"], after["ttl"]) == (before["pid"], 420)
+    assert patch(served, "bee", {"ttl": None, "name": "Bee"}).json["changes"]["soft"] == ["b"]
+    assert patch(served, "a", {"cmd": f"{fake('--alias', 'new')}"}).json["changes"]["restart"] == ["a"]
+    assert served.chat("a").json["echo"]["model"] == "new"
+
+
+def test_a_change_of_an_older_text_is_refused(served: Instance) -> None:
+    old = served.ask("GET", "/api/config").json["hash"]
+    assert patch(served, "a", {"ttl": 1}).status == 200
+    between = text(served)
+    for answer in (patch(served, "a", {"ttl": 2}, **{"If-Match": old}), put(served, TEXT, old)):
+        assert (answer.status, answer.json["error"]["code"]) == (412, "changed_meanwhile")
+    assert text(served) == between
+    assert served.ask("PUT", "/api/config", {"yaml": TEXT}).status == 400
+    assert put(served, TEXT, "*").status == 200
+    assert text(served) == TEXT
+
+
+def test_what_is_wrong_is_answered_with_every_place_and_changes_nothing(served: Instance) -> None:
+    bad = TEXT.replace("ttl: 5m", "ttl: soon").replace("[bee]", "[a, bee, bee]").replace("24800", "99999")
+    answer = put(served, bad, "*")
+    assert answer.status == 422
+    found = {(its["path"], its["line"], its["severity"]) for its in answer.json["error"]["findings"]}
+    assert found == {("startPort", 2, "error"), ("models.a.ttl", 8, "error"), ("models.b.aliases[2]", 10, "error")}
+    assert patch(served, "a", {"ttl": "soon"}).status == 422
+    assert patch(served, "nobody", {"ttl": 5}).status in {404, 422}
+    assert text(served) == TEXT
+    assert list(served.folder.glob("config.yaml.backup.*")) == []
+
+
+def test_a_deleted_model_is_gone_from_groups_and_preload_too(served: Instance) -> None:
+    answer = served.ask("DELETE", "/api/config/models/bee")
+    assert answer.status == 200, answer.body
+    assert answer.json["changes"]["removed"] == ["b"]
+    left = text(served)
+    assert "bee" not in left
+    assert "members: [a]}" in left
+    assert "# the first" in left
+    assert served.chat("bee").status == 404
+    assert served.ask("DELETE", "/api/config/models/bee").status == 404
+    assert put(served, TEXT, "*").json["changes"]["added"] == ["b"]
+    assert served.chat("bee").status == 200
+
+
+def test_the_last_ten_texts_are_kept(served: Instance) -> None:
+    texts = [text(served)]
+    for seconds in range(1, 13):
+        assert patch(served, "a", {"ttl": seconds}).status == 200
+        texts.append(text(served))
+    backups = served.ask("GET", "/api/config/backups").json["backups"]
+    shown = [served.ask("GET", f"/api/config/backups/{backup['name']}").json["yaml"] for backup in backups]
+    assert shown == texts[-2:-12:-1]
+    assert served.ask("GET", "/api/config/backups/..%2Fconfig.yaml").status == 404
+
+
+def test_what_a_change_would_do_is_told_before_and_by_the_command_line_alike(served: Instance) -> None:
+    new = TEXT.replace("ttl: 5m", "ttl: 6m").replace("aliases: [bee]", "env: [A=1]") + "macros: {unused: 1}\n"
+    new = new.replace("models:\n", f"models:\n  c: {{cmd: '{fake()}'}}\n")
+    answer = served.ask("POST", "/api/config/check", {"yaml": new}).json
+    assert answer["ok"]
+    told = answer["changes"]
+    assert (told["added"], told["removed"], told["soft"], told["restart"]) == (["c"], [], ["a"], ["b"])
+    assert text(served) == TEXT
+    (served.folder / "new.yaml").write_text(new)
+    command = [sys.executable, "-m", "claracore", "config", "diff", "new.yaml", "--config", "config.yaml", "--json"]
+    printed = json.loads(subprocess.run(command, cwd=served.folder, check=True, capture_output=True).stdout)
+    assert (printed["added"], printed["removed"], printed["changed without restart"]) == (["c"], [], ["a"])
+    assert printed["restart"] == ["b"]
+    bad = served.ask(
+        "POST", "/api/config/check", {"yaml": "models: {a: {cmd: 'no-such-program --port ${PORT}', tttl: 1}"}
+    )
+    assert not bad.json["ok"]
+    warned = served.ask(
+        "POST", "/api/config/check", {"yaml": "models: {a: {cmd: 'no-such-thing ${PORT}', tttl: 1}}"}
+    ).json
+    assert warned["ok"]
+    assert [its["message"] for its in warned["findings"]] == [
+        "unknown key 'tttl'",
+        "the program 'no-such-thing' is not on PATH",
+    ]
+
+
+def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
+    assert served.chat("a").status == 200
+    before = served.running()
+    changes = served.ask("POST", "/api/config/reload").json["changes"]
+    assert changes["kept"] == ["a", "b"]
+    assert not any(changes[kind] for kind in ("added", "removed", "restart", "soft", "settings"))
+    assert served.running() == before
+    configured(served.folder, "models: [\n")
+    assert served.ask("POST", "/api/config/reload").status == 422
+    served.line("not taken over")
+    assert served.ask("GET", "/api/config").json["rejected"][0]["line"] == 2
+    assert served.running() == before
+
+
+def test_a_matrix_decides_what_stays_loaded(tmp_path: Path) -> None:
+    rows = "".join(f"  {name}: {{cmd: '{fake()}'}}\n" for name in "abc")
+    matrix = "matrix:\n  evict_costs: {b: 5}\n  sets: {pair: 'a & (b | c)', lone: b}\n"
+    path = configured(tmp_path, f"startPort: 24800\nmodels:\n{rows}{matrix}")
+    with instance(tmp_path, "--config", str(path)) as running:
+        for name in ("b", "a"):
+            assert running.chat(name).status == 200
+        assert sorted(running.running()) == ["a", "b"]
+        assert running.chat("c").status == 200
+        assert sorted(running.running()) == ["a", "c"]
+        assert running.chat("b").status == 200
+        assert sorted(running.running()) == ["a", "b"]
+        metadata = patch(running, "c", {"metadata": {"port": "${PORT}", "context_length": 1}}).status
+        assert metadata == 200
+        row = next(row for row in running.ask("GET", "/v1/models").json["data"] if row["id"] == "c")
+        port = row["meta"]["llamaswap"]["port"]
+        assert isinstance(port, int)
+        assert row["meta"]["llamaswap"] == {"port": port, "context_length": 1, "type": "model"}
+        assert patch(running, "c", {"capabilities": {"tools": True}}).status == 200
+        row = next(row for row in running.ask("GET", "/v1/models").json["data"] if row["id"] == "c")
+        assert row["meta"]["llamaswap"] == {"port": port, "type": "model"}
