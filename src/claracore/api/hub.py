@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-TICK_SECONDS = 0.05
+TICK_SECONDS = 0.1
 """Events of this long are sent together: one write per follower, and the newest of several about the same thing."""
 
 KEPT_EVENTS = 2_000
@@ -24,8 +24,11 @@ KEPT_SECONDS = 60.0
 """After the last follower has left, events are still kept this long for its return."""
 
 WAITING_BYTES = 512 * 1024
-PER_TICK = 50
-"""More events of one topic than this in one tick become a `resync` of that topic: nobody reads that fast."""
+PER_TICK = 20
+"""More events of one topic than this in one tick become one `resync` of that topic: nobody reads that fast."""
+
+RESYNC_SECONDS = 1.0
+"""Between two of these."""
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -124,6 +127,9 @@ class Hub:
         self._kept: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self._fresh: dict[object, tuple[str, str, object]] = {}
         self._left_at = -KEPT_SECONDS
+        self._resynced_at = -RESYNC_SECONDS
+        self._owed: set[str] = set()
+        """Topics of which something was not told, and no resync yet."""
         self._scheduled = False
 
     def wants(self, topic: str) -> bool:
@@ -139,9 +145,7 @@ class Hub:
         slot = (type_, key) if key is not None else object()
         self._fresh.pop(slot, None)
         self._fresh[slot] = (topic or type_, type_, data)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_later(TICK_SECONDS, self._flush)
+        self._schedule(TICK_SECONDS)
 
     def follow(self, topics: frozenset[str] | None, *, after: int | None = None) -> Follower:
         """Listen; with `after` (a Last-Event-ID) to what came since too, or to a resync when that is gone."""
@@ -173,15 +177,30 @@ class Hub:
     def _flush(self) -> None:
         self._scheduled = False
         fresh, self._fresh = self._fresh, {}
-        counts: Counter[str] = Counter()
+        counts = Counter(topic for topic, _type, _data in fresh.values())
+        flooded = {topic for topic, count in counts.items() if count > PER_TICK}
         for topic, type_, data in fresh.values():
-            counts[topic] += 1
-            if counts[topic] > PER_TICK and not topic.startswith("log:"):
-                continue
-            self._tell(topic, type_, data)
-        for topic, count in counts.items():
-            if count > PER_TICK and not topic.startswith("log:"):
-                self._tell(topic, "resync", {"topics": [topic]})
+            if topic not in flooded:
+                self._tell(topic, type_, data)
+        self._owed |= flooded
+        if self._owed:
+            self._resync()
+
+    def _resync(self) -> None:
+        """Tell which topics were too much to be told, now or when the last time is long enough ago."""
+        wait = self._resynced_at + RESYNC_SECONDS - self._loop.time()
+        if wait > 0:
+            self._schedule(wait)
+            return
+        self._resynced_at = self._loop.time()
+        for topic in sorted(self._owed):
+            self._tell(topic, "resync", {"topics": [topic]})
+        self._owed.clear()
+
+    def _schedule(self, seconds: float) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_later(seconds, self._flush)
 
     def _tell(self, topic: str, type_: str, data: Any) -> None:  # noqa: ANN401 - whatever JSON can say
         self.last_id += 1
