@@ -103,7 +103,8 @@ def test_an_embedding_model_is_asked_for_vectors(page: Page, server: Server) -> 
 
 def _endless(route: Route) -> None:
     """Keep the model talking until it is stopped."""
-    route.continue_(post_data=json.dumps(route.request.post_data_json | {"ignore_eos": True, "max_tokens": 1500}))
+    asked = json.loads(route.request.post_data or "{}")
+    route.continue_(post_data=json.dumps(asked | {"ignore_eos": True, "max_tokens": 1500}))
 
 
 def _as_embedders(route: Route) -> None:

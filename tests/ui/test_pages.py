@@ -15,7 +15,7 @@ PAGES = {
     "models": "SmolLM2 135M",
     "models/smollm2": "--ctx-size 2048",
     "chat": "loaded",
-    "ports": "one-at-a-time",
+    "ports": "Models without a range",
     "activity": "By model",
     "logs": "starting",
     "config": "startPort",
