@@ -102,16 +102,17 @@ def _one(server: Server, body: dict[str, object]) -> Run:
     begun = time.perf_counter()
     first = None
     tokens = pieces = 0
-    for line in server.lines(server.open("POST", "/v1/chat/completions", body)):
-        if not line.startswith("data: {"):
-            continue
-        event = json.loads(line[6:])
-        if "error" in event:
-            raise ServerSaid(str(event["error"]))
-        if event.get("choices"):
-            first = first or time.perf_counter()
-            pieces += 1
-        tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+    with server.open("POST", "/v1/chat/completions", body) as answer:
+        for line in server.lines(answer):
+            if not line.startswith("data: {"):
+                continue
+            event = json.loads(line[6:])
+            if "error" in event:
+                raise ServerSaid(str(event["error"]))
+            if event.get("choices"):
+                first = first or time.perf_counter()
+                pieces += 1
+            tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
     ended = time.perf_counter()
     return Run((first or ended) - begun, ended - begun, tokens or pieces)
 

@@ -46,20 +46,18 @@ def chat(
 
 def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
     """Give the pieces of a streamed answer's text as they come. Raises ServerSaid for an error in the stream."""
-    answer = server.open("POST", "/v1/chat/completions", body)
-    for line in server.lines(answer):
-        if not line.startswith(DATA):
-            continue
-        data = line[len(DATA) :].strip()
-        if data == "[DONE]":
-            return
-        event = json.loads(data)
-        if "error" in event:
-            raise ServerSaid(str(event["error"].get("message", event["error"])))
-        for choice in event.get("choices", ()):
-            text = choice.get("delta", {}).get("content")
-            if text:
-                yield text
+    with server.open("POST", "/v1/chat/completions", body) as answer:
+        for line in server.lines(answer):
+            data = line[len(DATA) :].strip()
+            if not line.startswith(DATA) or data == "[DONE]":
+                continue
+            event = json.loads(data)
+            if "error" in event:
+                raise ServerSaid(str(event["error"].get("message", event["error"])))
+            for choice in event.get("choices", ()):
+                text = choice.get("delta", {}).get("content")
+                if text:
+                    yield text
 
 
 def _typed() -> Iterator[str]:

@@ -12,6 +12,7 @@ import json
 import os
 import ssl
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Annotated, Any, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -38,38 +39,42 @@ class Server:
 
     def __init__(self, url: str | None = None) -> None:
         """Find the server. Raises BadRequest when there are several to choose from."""
-        self.url = (url or os.environ.get("CLARACORE_URL") or _known_url()).rstrip("/")
-        self._parts: SplitResult = urlsplit(self.url if "//" in self.url else f"http://{self.url}")
+        given = url or os.environ.get("CLARACORE_URL") or _known_url()
+        self._parts: SplitResult = urlsplit(given if "://" in given else f"http://{given}")
+        self.url = f"{self._parts.scheme}://{self._parts.netloc}"
         if not self._parts.hostname:
-            raise BadRequest(f"--url {self.url!r} is no address: write {DEFAULT_URL}")
+            raise BadRequest(f"--url {given!r} is no address: write {DEFAULT_URL}")
 
     def ask(self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON (or the text) of an answer. Raises ServerSaid; typer.Exit(3) when nobody answers."""
-        answer = self.open(method, path, body, timeout_seconds=timeout_seconds or TIMEOUT_SECONDS)
-        raw = answer.read()
+        with self.open(method, path, body, timeout_seconds=timeout_seconds or TIMEOUT_SECONDS) as answer:
+            raw = answer.read()
         if answer.headers.get_content_type() == "application/json":
             return json.loads(raw)
         return raw.decode("utf-8", "replace")
 
+    @contextmanager
     def open(
         self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None
-    ) -> http.client.HTTPResponse:
-        """Return an answer to be read, with status 2xx. Raises as `ask`."""
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Give an answer with status 2xx, to be read in the block. Raises as `ask`."""
         connection = self._connection(timeout_seconds)
         headers = {"Accept": "application/json, text/event-stream, text/plain"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key := os.environ.get("CLARACORE_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
-        try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            typer.echo(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
-            raise typer.Exit(NO_SERVER) from error
-        if answer.status >= 300:
-            raise ServerSaid(_message(answer))
-        return answer
+        with closing(connection):
+            try:
+                connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+                answer = connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                typer.echo(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
+                raise typer.Exit(NO_SERVER) from error
+            with answer:
+                if answer.status >= 300:
+                    raise ServerSaid(_message(answer))
+                yield answer
 
     def lines(self, answer: http.client.HTTPResponse) -> Iterator[str]:
         """Give the lines of an answer as they come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -29,12 +30,12 @@ def logs(
     for line in past["lines"]:
         typer.echo(_line(line))
     if follow:
-        answer = server.open("GET", f"/logs/stream/{path_of(past['source'])}?no-history")
-        try:
+        with (
+            suppress(KeyboardInterrupt),
+            server.open("GET", f"/logs/stream/{path_of(past['source'])}?no-history") as answer,
+        ):
             for text in server.lines(answer):
                 typer.echo(text)
-        except KeyboardInterrupt:
-            return
 
 
 def _line(line: dict[str, Any]) -> str:

@@ -1,0 +1,143 @@
+"""The verbs that talk to a running server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from claracore.cli.client import ServerSaid
+from claracore.cli.root import app
+from claracore.errors import BadRequest, Conflict, NotFound
+from e2e.instance import Instance, configured, fake, instance
+
+RUN = CliRunner()
+CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n    aliases: [eins]\n  two:\n    cmd: '{fake()}'\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    folder = tmp_path_factory.mktemp("cli")
+    configured(folder, CONFIG)
+    with instance(folder) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CLARACORE_API_KEY", raising=False)
+    monkeypatch.delenv("CLARACORE_URL", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def say(*words: str, exit_code: int = 0) -> Result:
+    result = RUN.invoke(app, list(words))
+    assert result.exit_code == exit_code, (result.output, result.exception)
+    return result
+
+
+def test_load_ps_unload(server: Instance) -> None:
+    at = ("--url", server.url)
+    say("unload", *at)
+    assert say("ps", *at).stdout == "none of the 2 models runs\n"
+    assert say("load", "eins", *at).stdout.startswith("one is ready on port ")
+    shown = say("ps", *at).stdout.splitlines()
+    assert shown[0].split()[:3] == ["model", "state", "port"]
+    assert shown[1].split()[:2] == ["one", "ready"]
+    assert [model["id"] for model in json.loads(say("ps", "--all", "--json", *at).stdout)] == ["one", "two"]
+    assert say("unload", "one", *at).stdout == "unloaded one\n"
+
+
+def test_status(server: Instance) -> None:
+    text = say("status", "--url", server.url).stdout
+    assert server.url in text
+    assert "models    2:" in text
+    told = json.loads(say("status", "--json", "--url", server.url).stdout)
+    assert told.keys() == {"server", "models", "requests", "ports", "stats"}
+
+
+def test_logs(server: Instance) -> None:
+    say("load", "one", "--url", server.url)
+    assert "model one: starting" in say("logs", "--url", server.url).stdout
+    assert "listening on" in say("logs", "eins", "-n", "50", "--url", server.url).stdout
+    assert json.loads(say("logs", "one", "--json", "--url", server.url).stdout)["source"] == "one"
+
+
+def test_requests(server: Instance) -> None:
+    assert say("requests", "--url", server.url).stdout == "no requests are in flight\n"
+    assert json.loads(say("requests", "--json", "--url", server.url).stdout) == []
+    with pytest.raises(ServerSaid, match="no request 99"):
+        raise say("requests", "--cancel", "99", "--url", server.url, exit_code=1).exception or AssertionError
+
+
+def test_chat_and_bench(server: Instance) -> None:
+    assert say("chat", "one", "hello", "--url", server.url).stdout.strip()
+    messages = json.loads(say("chat", "one", "hello", "--system", "be kind", "--json", "--url", server.url).stdout)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant"]
+    typed = RUN.invoke(app, ["chat", "one", "--url", server.url], input="one\ntwo\n\nnever said\n")
+    assert typed.exit_code == 0
+    found = json.loads(say("bench", "one", "-n", "4", "-c", "2", "--json", "--url", server.url).stdout)
+    assert (found["requests"], found["errors"]) == (4, 0)
+    assert found["tokens"] > 0
+    assert "4 answers" in say("bench", "one", "-n", "4", "--url", server.url).stdout
+
+
+def test_doctor_with_and_without_a_server(server: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = RUN.invoke(app, ["doctor", "--json", "--url", server.url])
+    assert {check["name"] for check in json.loads(told.stdout)["checks"]} >= {"versions", "config", "disk"}
+    monkeypatch.chdir(tmp_path)
+    text = say("doctor", "--url", "http://127.0.0.1:1", exit_code=1).stdout
+    assert "no server runs" in text
+    assert "there is no config.yaml" in text
+    configured(tmp_path, "models:\n  a:\n    cmd: /nope --port ${PORT}\n")
+    assert "/nope does not exist" in say("doctor", "--url", "http://127.0.0.1:1", exit_code=1).stdout
+
+
+def test_nobody_answers() -> None:
+    for words in (["ps"], ["status"], ["load", "x"], ["logs"], ["chat", "x", "y"], ["bench", "x"]):
+        assert "no server answers" in say(*words, "--url", "http://127.0.0.1:1", exit_code=3).stderr
+
+
+def test_an_unknown_model_is_said_plainly(server: Instance) -> None:
+    result = say("load", "nope", "--url", server.url, exit_code=1)
+    assert isinstance(result.exception, ServerSaid)
+    assert "'nope' is not known" in str(result.exception)
+
+
+def test_a_url_that_is_none() -> None:
+    assert isinstance(say("ps", "--url", "http://", exit_code=1).exception, BadRequest)
+
+
+def test_keys() -> None:
+    assert say("keys", "list").stdout == "there are no named keys\n"
+    made = say("keys", "add", "ann", "--scope", "admin", "--scope", "inference", "--expires", "30d")
+    assert made.stdout.startswith("cc-")
+    assert "not shown again" in made.stderr
+    guest = say("keys", "add", "guest", "--model", "one", "--json")
+    assert json.loads(guest.stdout)["models"] == ["one"]
+    listed = say("keys", "list").stdout
+    assert "ann" in listed
+    assert made.stdout.strip() not in listed
+    assert {key["name"] for key in json.loads(say("keys", "list", "--json").stdout)} == {"ann", "guest"}
+    assert isinstance(say("keys", "add", "ann", exit_code=1).exception, Conflict)
+    assert isinstance(say("keys", "remove", "nobody", exit_code=1).exception, NotFound)
+    assert isinstance(say("keys", "add", "x", "--expires", "soon", exit_code=1).exception, BadRequest)
+    say("keys", "remove", "ann")
+    assert "ann" not in say("keys", "list").stdout
+
+
+def test_the_first_key_should_administer() -> None:
+    assert "no key has the scope admin" in say("keys", "add", "guest").stderr
+
+
+def test_a_key_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path, "apiKeys: [sesame]\n" + CONFIG)
+    with instance(tmp_path) as locked:
+        result = say("ps", "--url", locked.url, exit_code=1)
+        assert "set CLARACORE_API_KEY" in str(result.exception)
+        monkeypatch.setenv("CLARACORE_API_KEY", "sesame")
+        say("ps", "--url", locked.url)
+        assert not any("sesame" in line for line in locked.lines)
