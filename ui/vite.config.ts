@@ -55,6 +55,8 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // The editor is one chunk that only the configuration page loads.
+    chunkSizeWarningLimit: 700,
   },
   server: { proxy: Object.fromEntries(ours.map((path) => [path, { target: server, changeOrigin: true }])) },
   test: { include: ['src/**/*.test.ts'] },

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ui.stand import config, free_ports, serving
 
+KEY = "good-key-0123456789"
 
-def test_a_key_is_asked_for_and_kept(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), more="apiKeys: [good-key-0123456789]\n")) as server:
+
+def test_a_key_that_the_browser_asked_for_is_enough(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, config(start_port=free_ports(8), more=f"apiKeys: [{KEY}]\n")) as server:
+        context = browser.new_context(http_credentials={"username": "", "password": KEY})
+        page = context.new_page()
         page.goto(server.url)
+        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+        expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
+        expect(page.get_by_label("API key")).to_have_count(0)
+        context.close()
+
+
+def test_a_page_without_a_key_asks_and_keeps_it(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path, config(start_port=free_ports(8))) as server:
+        page.goto(server.url)
+        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+        server.config.write_text(server.config.read_text() + f"apiKeys: [{KEY}]\n")
+        # The files of the interface as if they needed no key: the page itself then has to ask.
+        page.route("**/ui/favicon.svg", lambda route: route.fulfill(status=200, body="<svg/>"))
         key = page.get_by_label("API key")
+        server.stop()
+        server.start()
         key.fill("wrong")
         page.keyboard.press("Enter")
         expect(page.get_by_text("is not valid any more")).to_be_visible()
-        key.fill("good-key-0123456789")
+        key.fill(KEY)
         page.keyboard.press("Enter")
-        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
-        page.reload()
-        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
         expect(key).to_have_count(0)
+        expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
+        assert page.evaluate("localStorage.getItem('claracore.key')") == KEY
 
 
 def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path) -> None:
@@ -37,8 +55,6 @@ def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path)
         expect(page.get_by_label("Keys")).to_contain_text("laptop")
         assert page.request.get(f"{server.url}/api/models").status == 401
         assert page.request.get(f"{server.url}/api/models", headers={"x-api-key": key}).ok
-        page.reload()
-        expect(page.get_by_label("Keys")).to_contain_text("laptop")
         page.get_by_role("button", name="Remove laptop").click()
         page.get_by_role("button", name="Remove it").click()
         expect(page.get_by_text("No key is needed")).to_be_visible()

@@ -31,12 +31,28 @@ export interface Ask {
 }
 
 /**
- * Returns the response once its status says success. Throws ApiError otherwise, or the AbortError of `signal`.
- * Credentials are left out so that a 401 opens our own dialog and not the browser's.
+ * Who presents the key? We do, from this browser's storage, and leave the browser's own credentials out so that a 401
+ * opens our dialog and not the browser's. But where the files of the interface need a key too, the browser has asked
+ * for it before we ran, and knows it: then it goes on presenting it.
  */
+let credentials: RequestCredentials = 'omit';
+
+async function browserKnowsKey(): Promise<boolean> {
+  if (credentials === 'same-origin') return false;
+  const file = await fetch('/ui/favicon.svg', { credentials: 'omit', cache: 'no-store' });
+  if (file.status === 401) credentials = 'same-origin';
+  return file.status === 401;
+}
+
+/** Returns the response once its status says success. Throws ApiError otherwise, or the AbortError of `signal`. */
 export async function ask(path: string, { method = 'GET', body, headers = {}, signal }: Ask = {}): Promise<Response> {
   const key = apiKey();
-  const init: RequestInit = { method, credentials: 'omit', cache: 'no-store', headers: { ...headers } };
+  const init: RequestInit = {
+    method,
+    credentials: key ? 'omit' : credentials,
+    cache: 'no-store',
+    headers: { ...headers },
+  };
   const sent = init.headers as Record<string, string>;
   if (key) sent.Authorization = `Bearer ${key}`;
   if (body !== undefined) {
@@ -47,6 +63,8 @@ export async function ask(path: string, { method = 'GET', body, headers = {}, si
   let response: Response;
   try {
     response = await fetch(path, init);
+    if (response.status === 401 && !key && (await browserKnowsKey()))
+      response = await fetch(path, { ...init, credentials });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'ClaraCore cannot be reached');
