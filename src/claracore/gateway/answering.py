@@ -172,4 +172,5 @@ class Answering:
         self.connection.transport.write(chunk(event) if self.head.minor else event)
 
     def _sentence(self, what: str) -> str:
-        return f"the server of model {self.record.model!r} {what}"
+        model = self.record.model
+        return f"the server of model {model!r} {what}; what it printed: claracore logs {model}"
