@@ -48,6 +48,10 @@ test('the time to unloading runs on between news, and only while nothing is aske
 test('who waits is told for what', () => {
   const say = (models: ReturnType<typeof model>[], flights = [flight(1)]) => waitingFor('a', models, flights);
   expect(say([model('a', { state: 'starting', progress: 0.43 })])).toBe('Loading a 43 %');
+  expect(say([model('a', { state: 'starting', progress_message: 'Loading model' })])).toBe('Loading a');
+  expect(say([model('a', { would_unload: ['b'] }), model('b', { state: 'starting', waiting: 1 })])).toContain(
+    'Queued behind b',
+  );
   expect(say([model('a', { state: 'ready' })])).toBe('Reading the prompt');
   expect(say([model('a', { state: 'ready' })], [flight(1, { position: 3 })])).toBe('In the queue of a, place 3');
   expect(say([model('a', { would_unload: ['b'] }), model('b', { state: 'ready', serving: 1 })])).toContain(

@@ -59,7 +59,9 @@ export function waitingFor(id: string, models: readonly Model[], flights: readon
   if (!model) return 'Waiting for the answer';
   if (model.state === 'starting') {
     const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
-    return `Loading ${model.id}${percent}${model.progress_message ? ` (${model.progress_message})` : ''}`;
+    const more =
+      model.progress_message && !/^loading model/i.test(model.progress_message) ? ` (${model.progress_message})` : '';
+    return `Loading ${model.id}${percent}${more}`;
   }
   if (model.state === 'stopping') return `${model.id} is stopping; it starts again right after`;
   if (model.state === 'ready') {
@@ -68,7 +70,9 @@ export function waitingFor(id: string, models: readonly Model[], flights: readon
   }
   const leaving = models.filter((each) => each.state === 'stopping').map((each) => each.id);
   if (leaving.length) return `Unloading ${leaving.join(', ')} to make room for ${model.id}`;
-  const busy = models.filter((each) => model.would_unload.includes(each.id) && each.serving > 0).map((each) => each.id);
-  if (busy.length) return `Queued behind ${busy.join(', ')}, which is still answering`;
+  const busy = models
+    .filter((each) => model.would_unload.includes(each.id) && each.serving + each.waiting > 0)
+    .map((each) => each.id);
+  if (busy.length) return `Queued behind ${busy.join(', ')}, which has answers to give`;
   return `Starting ${model.id}`;
 }
