@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from itertools import count
 
+from claracore.config.matrix import Either, Expression, One, Together
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
@@ -31,6 +32,7 @@ from claracore.scheduler.events import (
     UnloadAsked,
 )
 from claracore.scheduler.eviction import Group, Groups
+from claracore.scheduler.matrix import Matrix
 from claracore.scheduler.policy import ModelPolicy, Policy
 from claracore.types import ModelState
 
@@ -47,8 +49,11 @@ def random_policy(dice: random.Random) -> Policy:
         for name in names
     }
     models = dice.sample(MODELS, dice.randint(2, len(MODELS)))
+    rule = (
+        random_matrix(dice) if dice.random() < 0.3 else Groups(groups, {model: dice.choice(names) for model in models})
+    )
     return Policy(
-        Groups(groups, {model: dice.choice(names) for model in models}),
+        rule,
         {
             model: ModelPolicy(
                 ttl_seconds=dice.choice([0.0, 0.0, 5.0, 30.0]),
@@ -63,6 +68,14 @@ def random_policy(dice: random.Random) -> Policy:
         patience_seconds=dice.choice([0.0, 2.0, 5.0]),
         aging_seconds=20.0,
     )
+
+
+def random_matrix(dice: random.Random) -> Matrix:
+    def either() -> Expression:
+        return Either(tuple(map(One, dice.sample(MODELS, dice.randint(1, 3)))))
+
+    sets = tuple(Together(tuple(either() for _ in range(dice.randint(1, 3)))) for _ in range(dice.randint(1, 3)))
+    return Matrix(sets, {model: dice.randint(1, 3) for model in MODELS})
 
 
 class World:
@@ -154,7 +167,7 @@ class World:
             for other, since in self.waiting.values()
             if other not in self.running
             and since < oldest
-            and self.now - since >= self.policy.aging_seconds
+            and self.now >= since + self.policy.aging_seconds
             and self.policy.rule.evictees(other, frozenset({model}))
         ]
 
@@ -236,7 +249,7 @@ class World:
             assert not slot.serving or slot.state in {ModelState.READY, ModelState.STOPPING}
             idle_and_ready = slot.state is ModelState.READY and not slot.serving and slot.leaving is None
             in_the_way = any(
-                other.waiting and model in self.policy.rule.evictees(name, frozenset({model}))
+                other.waiting and model in self.policy.rule.evictees(name, frozenset(self.running))
                 for name, other in slots.items()
             )
             assert not (idle_and_ready and slot.waiting and not in_the_way), f"{model} is idle while requests wait"

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from claracore.config.collector import no_collection
 from claracore.config.report import dotted
 from claracore.config.scalars import value_of
 from claracore.config.tree import Branch, Leaf, Node, Twigs, Unreadable, compose, mask, parse, unmask
@@ -35,6 +36,7 @@ class _NoSimpleWay(Exception):
     """The lines of the value cannot be replaced alone."""
 
 
+@no_collection()
 def put(text: str, path: Keys, value: object) -> str:
     """Return `text` with `value` at `path`; keys on the way that are missing are made.
 
@@ -45,6 +47,7 @@ def put(text: str, path: Keys, value: object) -> str:
     return _changed(text, path, wanted, lambda: _put_lines(text, path, value), lambda data: _put_in(data, path, value))
 
 
+@no_collection()
 def remove(text: str, path: Keys) -> str:
     """Return `text` without the key at `path`; unchanged if there is none. Raises as `put`."""
     present: Any = read_plain(text)

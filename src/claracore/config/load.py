@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from claracore.config.checks import Checker
+from claracore.config.collector import no_collection
 from claracore.config.macros import Expander, Scope
 from claracore.config.merge import merge
 from claracore.config.model import Config
@@ -38,6 +39,7 @@ def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict
     return load_many([(file, text)], env=env, strict=strict)
 
 
+@no_collection()
 def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> Loaded:
     """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
     report = Report()

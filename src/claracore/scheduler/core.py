@@ -242,7 +242,7 @@ class Scheduler:
 
         def key(slot: Slot) -> tuple[bool, int, float, str]:
             since = now if slot.oldest_wait is None else slot.oldest_wait
-            aged = now - since >= self._policy.aging_seconds
+            aged = now >= since + self._policy.aging_seconds  # the very sum of _compute_deadline: floats round
             return (not aged, 0 if aged else -slot.policy.priority, since, slot.model)
 
         return sorted((slot for slot in self._slots.values() if slot.oldest_wait is not None), key=key)
