@@ -15,6 +15,7 @@ import pytest
 
 from e2e.instance import Answer, Instance, configured, fake, instance
 
+MODELS = Path(__file__).resolve().parents[2] / ".models"
 CONFIG = f"""
 # a comment that stays
 includeAliasesInList: true
@@ -420,3 +421,22 @@ def test_captures_are_off_until_the_configuration_says_so(server: Instance) -> N
     assert captured["resp_status"] == 200
     assert server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": "*"}).status == 200
     assert server.ask("GET", f"/api/captures/{row['id']}").status == 404
+
+
+@pytest.mark.skipif(not MODELS.is_dir(), reason="the real models are not here")
+def test_setup_writes_what_it_found(tmp_path: Path) -> None:
+    configured(tmp_path, f"models:\n  mine:\n    cmd: '{fake()}'\n")
+    with instance(tmp_path) as server:
+        wish = {"folders": [str(MODELS)]}
+        found = ok(server.ask("POST", "/api/setup/scan", wish))
+        ids = [model["id"] for model in found["models"]]
+        assert len(ids) == 2, found
+        assert all(model["fit"] and model["reasons"] for model in found["models"])
+        assert "mine:" in found["yaml"]
+        assert found["diff"].startswith("---")
+        stale = server.ask("POST", "/api/setup/apply", {**wish, "hash": "0" * 64})
+        assert stale.status == 412
+        done = ok(server.ask("POST", "/api/setup/apply", {**wish, "models": ids[:1], "hash": found["hash"]}))
+        assert done["changes"]["added"] == ids[:1]
+        listed = [model["id"] for model in ok(server.ask("GET", "/api/models"))["models"]]
+        assert sorted(listed) == sorted([ids[0], "mine"])
