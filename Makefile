@@ -17,7 +17,8 @@ serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
 		$(if $(LISTEN),--listen "$(LISTEN)") $(if $(CONFIG),--config "$(CONFIG)")
 
-test: $(READY) models
+test: $(READY) models ui
+	@test ! -d ui/node_modules || $(BIN)/python tools/build_ui.py --run test
 	$(BIN)/pytest
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
@@ -28,6 +29,7 @@ check: $(READY)
 	$(BIN)/ruff format --check src tests bench tools
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/mypy
+	@test ! -d ui/node_modules || $(BIN)/python tools/build_ui.py --run check
 
 format: $(READY)
 	$(BIN)/ruff format src tests bench tools
