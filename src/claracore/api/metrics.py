@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
+import psutil
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
@@ -51,7 +52,18 @@ def gauges(here: Context) -> Iterator[Family]:
     yield Gauge("claracore_stream_followers", "Clients that follow events.", (), [((), float(len(here.hub.followers)))])
     yield Gauge("claracore_start_time_seconds", "When ClaraCore started.", (), [((), here.started_at)])
     yield Gauge("claracore_build_info", "The version.", ("version",), [((__version__,), 1.0)])
+    yield from _process()
     yield from _machine(here)
+
+
+def _process() -> Iterator[Family]:
+    """Return what ClaraCore itself uses, under the names that every exporter has."""
+    process = psutil.Process()
+    with process.oneshot():
+        times, memory = process.cpu_times(), process.memory_info().rss
+    seconds = round(times.user + times.system, 3)
+    yield Gauge("process_cpu_seconds_total", "Processor time of ClaraCore.", (), [((), seconds)], kind="counter")
+    yield Gauge("process_resident_memory_bytes", "Resident memory of ClaraCore.", (), [((), float(memory))])
 
 
 def _machine(here: Context) -> Iterator[Family]:
