@@ -1,53 +1,83 @@
 """Which types do the answers of the control plane have, for the web interface?
 
-`python tools/ui_types.py` writes the application's OpenAPI schema to `ui/openapi.json` (not kept) and lets
-openapi-typescript make `ui/src/lib/api/schema.ts` of it (kept, so that building the interface needs no Python).
-`--check` writes nothing and fails when the kept file is out of date.
+`python tools/ui_types.py` lets openapi-typescript make `ui/src/lib/api/schema.ts` of the application's OpenAPI schema.
+The file is kept, so that building the interface needs no Python; its first line has a digest of the schema without its
+prose. `--check` compares that digest, which needs no Node.js.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import cast
-
-from build_ui import UI, environment
+from typing import Any, cast
 
 from claracore.api.context import Context
 from claracore.api.create import create_app
 
+ROOT = Path(__file__).resolve().parents[1]
+UI = ROOT / "ui"
 TYPES = UI / "src" / "lib" / "api" / "schema.ts"
+PROSE = frozenset({"description", "title", "summary"})
 
 
 def main() -> int:
     """Write or check the types; return the exit status."""
     parser = argparse.ArgumentParser(description="Make the types of the control plane for the web interface.")
     parser.add_argument("--check", action="store_true", help="only tell whether the kept file is up to date")
-    check = parser.parse_args().check
-    (UI / "openapi.json").write_text(json.dumps(create_app(cast("Context", None)).openapi(), indent=2))
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "schema.ts" if check else TYPES
-        status = generate(made)
-        if status or not check:
-            return status
-        if made.read_text() == TYPES.read_text():
-            return 0
+    schema = openapi()
+    if not parser.parse_args().check:
+        return generate(schema)
+    if is_current(schema):
+        return 0
     print(f"{TYPES} is out of date: run `python tools/ui_types.py`")
     return 1
 
 
-def generate(target: Path) -> int:
+def openapi() -> dict[str, Any]:
+    """Return the application's OpenAPI schema; making it needs none of the running parts."""
+    return create_app(cast("Context", None)).openapi()
+
+
+def is_current(schema: dict[str, Any]) -> bool:
+    """Whether the kept types were made from this schema, apart from its prose."""
+    return TYPES.read_text().startswith(first_line(schema))
+
+
+def first_line(schema: dict[str, Any]) -> str:
+    """Return the line that says what the types were made from."""
+    text = json.dumps(without_prose(schema["paths"] | schema["components"]), sort_keys=True)
+    return f"// Made by tools/ui_types.py from the OpenAPI schema {hashlib.sha256(text.encode()).hexdigest()[:16]}\n"
+
+
+def without_prose(value: object) -> object:
+    """Return a schema without its sentences; a property of such a name is a mapping and stays."""
+    match value:
+        case dict():
+            return {key: without_prose(its) for key, its in value.items() if key not in PROSE or isinstance(its, dict)}
+        case list():
+            return [without_prose(its) for its in value]
+        case _:
+            return value
+
+
+def generate(schema: dict[str, Any]) -> int:
     """Run openapi-typescript; return its exit status."""
+    from build_ui import environment  # noqa: PLC0415 - beside this file, and not needed for a check
+
     environ = environment()
     if environ is None:
         return 1
-    command = ["npx", "--no-install", "openapi-typescript", "openapi.json", "--output", str(target)]
+    (UI / "openapi.json").write_text(json.dumps(schema, indent=2))
+    command = ["npx", "--no-install", "openapi-typescript", "openapi.json", "--output", str(TYPES)]
     command += ["--root-types", "--root-types-no-schema-prefix", "--default-non-nullable=false"]
-    return subprocess.run(command, cwd=UI, env=environ, check=False, stdout=sys.stderr).returncode
+    status = subprocess.run(command, cwd=UI, env=environ, check=False, stdout=sys.stderr).returncode
+    if not status:
+        TYPES.write_text(first_line(schema) + TYPES.read_text())
+    return status
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Connection, SILENCE_SECONDS, type Status, delaySeconds } from './connection';
 
 type Reply = { status: number; body: ReadableStream<Uint8Array> | string };
-let asked: { headers: Record<string, string>; signal: AbortSignal }[];
+type Init = { headers: Record<string, string>; signal: AbortSignal; credentials: RequestCredentials };
+let asked: Init[];
 let replies: (Reply | 'refused')[];
 let said: Status[];
 let heard: string[];
@@ -24,7 +25,7 @@ const settled = () => vi.advanceTimersByTimeAsync(0);
 beforeEach(() => {
   vi.useFakeTimers();
   [asked, replies, said, heard] = [[], [], [], []];
-  vi.stubGlobal('fetch', async (_: string, init: { headers: Record<string, string>; signal: AbortSignal }) => {
+  vi.stubGlobal('fetch', async (_: string, init: Init) => {
     asked.push(init);
     const reply = replies.shift() ?? 'refused';
     if (reply === 'refused') throw new TypeError('refused');
@@ -95,11 +96,14 @@ test('a heartbeat is a sign of life', async () => {
 });
 
 test('a wrong key is not tried again by itself', async () => {
-  replies = [{ status: 401, body: '{}' }];
+  replies = [
+    { status: 401, body: '{}' },
+    { status: 200, body: 'the icon, which needs no key' },
+  ];
   connect().start();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(said).toEqual(['connecting', 'locked']);
-  expect(asked).toHaveLength(1);
+  expect(asked).toHaveLength(2);
 });
 
 test('a paused connection neither speaks nor retries', async () => {
@@ -113,4 +117,16 @@ test('a paused connection neither speaks nor retries', async () => {
   expect(said.at(-1)).toBe('paused');
   expect(asked).toHaveLength(1);
   expect(asked[0]?.signal.aborted).toBe(true);
+});
+
+test('where the browser was asked for the key before the page came, it goes on presenting it', async () => {
+  replies = [
+    { status: 401, body: '{}' },
+    { status: 401, body: 'the icon needs a key as well' },
+    { status: 200, body: stream().body },
+  ];
+  connect().start();
+  await settled();
+  expect(said).toEqual(['connecting', 'live']);
+  expect(asked.map((init) => init.credentials)).toEqual(['omit', 'omit', 'same-origin']);
 });
