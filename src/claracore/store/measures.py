@@ -88,13 +88,18 @@ class Histogram:
 
 
 class Gauge:
-    """Numbers of this moment, given as they are asked for."""
-
-    kind = "gauge"
+    """Numbers of this moment, given as they are asked for; also counters that somebody else keeps."""
 
     def __init__(
-        self, name: str, help_text: str, labels: Sequence[str], values: Iterable[tuple[Labels, float]]
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str],
+        values: Iterable[tuple[Labels, float]],
+        *,
+        kind: Literal["gauge", "counter"] = "gauge",
     ) -> None:
+        self.kind = kind
         self.name = name
         self.help = help_text
         self.labels = tuple(labels)
