@@ -11,7 +11,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test ui check format lock models bench-swap clean
+.PHONY: serve test ui check format lock models bench-swap bench-config bench-scan clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -57,6 +57,13 @@ lock:
 
 bench-swap: $(READY) $(SMOLLM2)
 	$(BIN)/python bench/swap.py
+
+bench-config: $(READY)
+	$(BIN)/python bench/config.py
+
+# Lays out 7 GB of sparse files in BENCH_DIR, by default in the folder for temporary files.
+bench-scan: $(READY)
+	$(BIN)/python bench/scan.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
