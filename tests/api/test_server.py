@@ -304,6 +304,7 @@ def test_ports_tell_who_has_them(server: Instance) -> None:
 
 
 def test_prometheus_reads_it(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/org/two")
     server.chat("one")
     text = server.ask("GET", "/metrics").body.decode()
     assert 'claracore_requests_total{model="one",status="200"}' in text
