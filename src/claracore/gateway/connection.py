@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         self.length: int | None = None
         """Content-Length of the present request."""
         self.deadline: float | None = None
-        """When to give up on the client (event loop time); looked at by the gateway's sweep."""
+        """When to give up on the client (event loop time); looked at when the gateway's alarm rings."""
         self._receive = self._read_head
         self._buffer = b""
         self._scanned = 0
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
         secure = transport.get_extra_info("sslcontext") is not None
         self.peer = peer_of(transport.get_extra_info("peername"), secure=secure)
-        self.deadline = self.gateway.now() + self.gateway.settings.head_timeout_seconds
+        self._wait_for(self.gateway.settings.head_timeout_seconds)
         if not self.gateway.entered(self):
             limit = self.gateway.settings.max_connections_per_client
             refusal = TooManyConnections(f"more than {limit} connections at once from one client")
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hear that the client reads slowly."""
         self._reader_is_slow = True
-        self.deadline = self.gateway.now() + self.gateway.settings.stalled_reader_seconds
+        self._wait_for(self.gateway.settings.stalled_reader_seconds)
         if self.handler is not None:
             self.handler.writable(False)
 
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
 
     def _await_head(self) -> None:
         self._receive = self._read_head
-        self.deadline = self.gateway.now() + self.gateway.settings.idle_timeout_seconds
+        self._wait_for(self.gateway.settings.idle_timeout_seconds)
         self.resume_body()
         if self._buffer:
             asyncio.get_running_loop().call_soon(self._read_waiting)
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
     def resume_body(self) -> None:
         """Read on."""
         if self._framing is not None:
-            self.deadline = self.gateway.now() + self.gateway.settings.body_timeout_seconds
+            self._wait_for(self.gateway.settings.body_timeout_seconds)
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
             handler.tunnelled(data)
 
     def expire(self) -> None:
-        """Give up on the client: called by the sweep after the deadline."""
+        """Give up on the client: called after the deadline."""
         self.deadline = None
         handler = self.handler
         if handler is None and self._receive == self._read_head and self._buffer:
@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
             self._refuse_and_close(error)
             return
         if data and (self.deadline is None or start == 0):
-            self.deadline = self.gateway.now() + self.gateway.settings.head_timeout_seconds
+            self._wait_for(self.gateway.settings.head_timeout_seconds)
 
     def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
         """Find a handler for a request whose head is there, and give it what has come of the body."""
@@ -293,7 +293,7 @@ class Connection(asyncio.Protocol):
         elif b"expect" in head.noted and head.minor:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if self._framing is not None:
-            self.deadline = self.gateway.now() + self.gateway.settings.body_timeout_seconds
+            self._wait_for(self.gateway.settings.body_timeout_seconds)
 
     def _read_body(self, data: bytes) -> None:
         framing, handler = self._framing, self.handler
@@ -311,7 +311,7 @@ class Connection(asyncio.Protocol):
             self._break_off_body(handler, self._too_large())
             return
         if end == MORE:
-            self.deadline = self.gateway.now() + self.gateway.settings.body_timeout_seconds
+            self._wait_for(self.gateway.settings.body_timeout_seconds)
             if body:
                 handler.body(body, last=False)
             return
@@ -338,6 +338,13 @@ class Connection(asyncio.Protocol):
     def _discard(self, data: bytes) -> None:
         """Read and forget."""
 
+    def _wait_for(self, seconds: float) -> None:
+        """Give up on the client after so long."""
+        self.deadline = deadline = self.gateway.now() + seconds
+        alarm = self.gateway.alarm
+        if deadline < alarm.at:
+            alarm.set(deadline)
+
     # Ending.
 
     def _refuse_and_close(self, error: ClaraCoreError) -> None:
@@ -359,7 +366,7 @@ class Connection(asyncio.Protocol):
         self.resume_body()
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
-            self.deadline = self.gateway.now() + _LINGER_SECONDS
+            self._wait_for(_LINGER_SECONDS)
         else:
             self.transport.close()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, NotReadyInTime, UpstreamFailed
 from claracore.gateway.access import check_model
+from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
 from claracore.gateway.collected import Collected
 from claracore.gateway.contract import Record
@@ -47,6 +48,8 @@ class Exchange(Answering):
     grant: Grant | None = None
     """What the client's key allows; None when none is needed."""
     waiting: Waiting | None = None
+    deadline = NEVER
+    """When to give up on a model server that has not begun to answer (event loop time)."""
     _address: Address | None = None
     _replayable = True
     _retried = False
@@ -145,7 +148,10 @@ class Exchange(Answering):
         """Go on: the model is ready."""
         if self.phase is not WAITING or self.target is None:
             return
-        self.record.served_at = self.gateway.now()
+        self.record.served_at = now = self.gateway.now()
+        if seconds := self.target.response_head_timeout_seconds:
+            self.deadline = now + seconds
+            self.gateway.alarm.set(self.deadline)
         if self.waiting is not None:
             self.waiting.stop()
         self._address = Address(endpoint, self.target.tls_host)
@@ -287,9 +293,11 @@ class Exchange(Answering):
 
     def check(self, now: float) -> None:
         """Give up on a model server that has not begun to answer within the time that its configuration allows."""
-        seconds = self.target.response_head_timeout_seconds if self.target else 0
-        served_at = self.record.served_at
-        if seconds and self.phase is SENT and served_at is not None and now - served_at > seconds:
+        if now < self.deadline:
+            return
+        self.deadline = NEVER
+        if self.phase is SENT and self.target is not None:
+            seconds = self.target.response_head_timeout_seconds
             self._drop_upstream()
             self._refused(NotReadyInTime(self._sentence(f"did not begin to answer within {seconds:g} s")))
 

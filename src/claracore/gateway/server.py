@@ -1,8 +1,8 @@
 """Who listens on the public port, and where does each request go?
 
 `Gateway` holds what all connections share. Inference routes and `/upstream` go to a model server (`exchange`),
-everything else to the ASGI application (`bridge`). One sweep per second looks at all deadlines; it rests while nobody
-is connected.
+everything else to the ASGI application (`bridge`). All deadlines share one
+alarm; while nothing is due, nothing runs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from claracore.errors import Conflict, ModelNotFound, ShuttingDown
 from claracore.gateway.access import admitted
+from claracore.gateway.alarm import Alarm
 from claracore.gateway.bridge import BridgedCall
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Nobody, Settings
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from claracore.gateway.upstream import Address
     from claracore.store.keyring import Grant
 
-_SWEEP_SECONDS = 1.0
 TLS_HANDSHAKE_SECONDS = 10.0
 LISTS = frozenset((b"/v1/models", b"/models"))
 """Answered by the application, for the pages that may use the models."""
@@ -79,11 +79,13 @@ class Gateway:
         self._of_client: Counter[bytes] = Counter()
         """Open connections of each address that is not this machine's own."""
         self.connections: set[Connection] = set()
+        self.alarm = Alarm(self.loop, self._look)
         self.pool = Pool(
-            max_idle_per_endpoint=self.settings.max_idle_per_endpoint, idle_seconds=self.settings.upstream_idle_seconds
+            max_idle_per_endpoint=self.settings.max_idle_per_endpoint,
+            idle_seconds=self.settings.upstream_idle_seconds,
+            alarm=self.alarm,
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sweeper: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
         supervisor.on_closing = self.close_endpoint
 
@@ -126,9 +128,7 @@ class Gateway:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
+        self.alarm.cancel()
 
     # What connections and exchanges call.
 
@@ -230,8 +230,6 @@ class Gateway:
     def entered(self, connection: Connection) -> bool:
         """Hear of a new connection; return whether its client may have one more."""
         self.connections.add(connection)
-        if self._sweeper is None:
-            self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep)
         peer, limit = connection.peer, self.settings.max_connections_per_client
         if peer.local:
             return True
@@ -248,16 +246,20 @@ class Gateway:
         if not self.connections:
             self._all_gone.set()
 
-    def _sweep(self) -> None:
-        now = self.now()
+    def _look(self, now: float) -> float:
+        """Give up on everybody whose time is up; return when the next one's will be."""
         for connection in list(self.connections):
-            if connection.deadline is not None and connection.deadline < now:
+            if connection.deadline is not None and connection.deadline <= now:
                 connection.expire()
         for exchange in list(self.in_flight.values()):
             exchange.check(now)
-        self.pool.sweep(now)
-        busy = bool(self.connections or self.pool.all)
-        self._sweeper = self.loop.call_later(_SWEEP_SECONDS, self._sweep) if busy else None
+        soonest = self.pool.look(now)
+        for connection in self.connections:
+            if connection.deadline is not None:
+                soonest = min(soonest, connection.deadline)
+        for exchange in self.in_flight.values():
+            soonest = min(soonest, exchange.deadline)
+        return soonest
 
 
 async def serve(

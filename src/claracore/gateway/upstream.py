@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from claracore.gateway.alarm import NEVER, Alarm
 from claracore.gateway.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
 from claracore.gateway.head import ResponseHead, response_head
 
@@ -227,11 +228,13 @@ class Upstream(asyncio.Protocol):
 class Pool:
     """All connections to model servers."""
 
-    def __init__(self, *, max_idle_per_endpoint: int, idle_seconds: float) -> None:
+    def __init__(self, *, max_idle_per_endpoint: int, idle_seconds: float, alarm: Alarm) -> None:
         self.all: set[Upstream] = set()
         self._idle: dict[Address, list[Upstream]] = defaultdict(list)
         self._max_idle = max_idle_per_endpoint
         self._idle_seconds = idle_seconds
+        self._alarm = alarm
+        self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
         idle = sum(len(connections) for connections in self._idle.values())
@@ -276,8 +279,10 @@ class Pool:
         if len(idle) >= self._max_idle:
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = now = self._now()
         idle.append(connection)
+        if now + self._idle_seconds < self._alarm.at:
+            self._alarm.set(now + self._idle_seconds)
 
     def forget(self, connection: Upstream) -> None:
         """Drop a connection that is closed."""
@@ -293,11 +298,15 @@ class Pool:
             if owner is not None:
                 owner.upstream_lost(reason)
 
-    def sweep(self, now: float) -> None:
-        """Close connections that have been idle for too long."""
+    def look(self, now: float) -> float:
+        """Close connections that have been idle for too long; return when the next one will have been."""
+        soonest = NEVER
         for idle in list(self._idle.values()):
-            for connection in [each for each in idle if now - each.idle_since > self._idle_seconds]:
+            for connection in [each for each in idle if now - each.idle_since >= self._idle_seconds]:
                 connection.close()
+            if idle:
+                soonest = min(soonest, idle[0].idle_since + self._idle_seconds)
+        return soonest
 
     def close(self) -> None:
         """Close every connection."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from claracore.config.model import Config
+from claracore.gateway.alarm import NEVER, Alarm
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Message, Record, Scope, Settings
 from claracore.gateway.server import Gateway
@@ -100,7 +101,8 @@ class MemoryPool(Pool):
     """Hands out connections to a model server in memory, which answers each request with the next scripted answer."""
 
     def __init__(self, answers: list[bytes], *, bytewise: bool) -> None:
-        super().__init__(max_idle_per_endpoint=8, idle_seconds=60)
+        loop = asyncio.get_running_loop()
+        super().__init__(max_idle_per_endpoint=8, idle_seconds=60, alarm=Alarm(loop, lambda _: NEVER))
         self.answers = list(answers)
         self.bytewise = bytewise
         self.sent: list[MemoryTransport] = []
