@@ -112,8 +112,8 @@ def test_a_swap_from_load_to_unload(server: Instance) -> None:
     swap = ok(server.ask("GET", "/api/swaps"))["swaps"][0]
     assert (swap["model"], swap["evicted"], swap["error"]) == ("org/two", ["one"], None)
     phases = swap["phases"]
-    assert phases["first_token_seconds"] > 0
-    assert sum(phases.values()) == pytest.approx(swap["total_seconds"], abs=0.05)
+    assert phases["first_token_seconds"] is not None
+    assert sum(phases.values()) == pytest.approx(swap["total_seconds"], abs=0.2)
     assert server.ask("POST", "/api/models/unload/org/two").body == b"OK"
     assert ok(server.ask("POST", "/api/models/unload")) == {"msg": "ok"}
 

@@ -62,7 +62,7 @@ class OldFollower(Follower):
         out = await super().next(heartbeat_seconds)
         if self._models_moved:
             self._models_moved = False
-            out += message("modelStatus", model_status(self._here))
+            out = message("modelStatus", model_status(self._here)) + out
         return out
 
 
