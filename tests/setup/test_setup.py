@@ -47,11 +47,13 @@ def test_two_real_models(tmp_path: Path) -> None:
 
 def test_a_folder_without_models_makes_a_file_that_loads(tmp_path: Path) -> None:
     (tmp_path / "notes.gguf").write_text("not a model at all")
+    (tmp_path / "unfinished.gguf").write_bytes(SMOLLM2.read_bytes()[:5000])
     report = write_setup(
         [tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
     )
     assert report.catalog.chosen == ()
-    assert [left.path.name for left in report.left_out] == ["notes.gguf"]
+    assert [left.path.name for left in report.left_out] == ["notes.gguf", "unfinished.gguf"]
+    assert "like an unfinished download" in report.left_out[1].reason
     assert loaded(report.text).models == {}
 
 

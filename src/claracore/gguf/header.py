@@ -239,8 +239,10 @@ class _HeaderReader(Window):
             return Array(element, count, offset, self.position - offset, kept)
         if element in {ValueType.STRING, ValueType.ARRAY}:
             self.walked += count if element is ValueType.STRING else count * ARRAY_WEIGHT
-            if self.walked > MAX_STRINGS or count * 8 > self.size - offset:
+            if self.walked > MAX_STRINGS:
                 raise GGUFError(f"array {key!r} claims {count} elements at byte {offset}")
+            if count * 8 > self.size - offset:
+                raise HeaderTruncated(f"array {key!r} claims {count} elements at byte {offset}, more than can follow")
             if element is ValueType.STRING:
                 self._skip_known_strings(key, count, followed=followed)
             else:
