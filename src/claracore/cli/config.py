@@ -77,10 +77,12 @@ def schema(
 @config_app.command("migrate")
 def migrate_file(
     file: Annotated[Path, typer.Argument(help="Configuration file.")] = DEFAULT_FILE,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="The same, as `serve` has it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     listen: ListenOption = "5800",
 ) -> None:
     """Adapt an old file: a startPort that is our own listen port moves. Comments stay, a backup is kept."""
+    file = config or file
     try:
         text = read(file)
         migrated = migrate(text, listen_port=_address(listen).port)

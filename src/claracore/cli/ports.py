@@ -1,7 +1,8 @@
 """What do `claracore ports` and `claracore ports why N` say?
 
-With a running server its own truth (`GET /api/ports`), without one the plan and what the kernel says. Exit codes: 0 all
-is well, or the port is free; 1 the plan has errors, or the port is taken; 2 the configuration cannot be read.
+With a running server its own truth (`GET /api/ports`), without one the plan and what the kernel says. The server is
+looked for on `--listen`; where nothing is said at all, the only one of this machine is meant. Exit codes: 0 all is
+well, or the port is free; 1 the plan has errors, or the port is taken; 2 the configuration cannot be read.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from claracore.sockets.observe import observe, reasons, why
 from claracore.supervisor.configuration import Sources
 
 ANSWER_SECONDS = 5.0
+CHOICES = ("config", "config_dir", "listen")
 AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
@@ -45,14 +47,17 @@ def show_ports(
     context: typer.Context,
     config: ConfigOption = Path("config.yaml"),
     config_dir: FolderOption = None,
-    listen: ListenOption = "5800",
+    listen: ListenOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show the port plan and what is true right now."""
     if context.invoked_subcommand is not None:
         return
     try:
-        found = current_report(sources_of(config, config_dir), parse_listen(listen))
+        sources = map(context.get_parameter_source, CHOICES)
+        said = any(source is not None and source.name == "COMMANDLINE" for source in sources)
+        address = parse_listen(listen or ("5800" if said else the_only_server()))
+        found = current_report(sources_of(config, config_dir), address)
     except ClaraCoreError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -76,6 +81,12 @@ def why_port(
     typer.echo("\n  ".join([sentence, *reasons(port, plan)]))
     if seen.state not in AVAILABLE:
         raise typer.Exit(1)
+
+
+def the_only_server() -> str:
+    """Return where the only ClaraCore of this machine listens; the usual port when there is none, or several."""
+    urls = [its.url for its in living_instances(default_folder(default_state_dir())) if its.url.startswith("http:")]
+    return urlsplit(urls[0]).netloc if len(urls) == 1 else "5800"
 
 
 def sources_of(config: Path, config_dir: Path | None) -> Sources:

@@ -74,7 +74,9 @@ def _in_the_way(entry: BoundSocket, host: str) -> bool:
 def _describe(pid: int | None, entry: BoundSocket, entries: list[BoundSocket]) -> Owner:
     listening = entry.stage is Stage.LISTENING
     if pid is None:
-        return Owner(None, user=user_name(entry.uid), addresses=(str(entry),), listening=listening)
+        gone = entry not in sockets_on(entry.port, silent=True)
+        name = "a process that has left in the meantime" if gone else None
+        return Owner(None, name, user=user_name(entry.uid), addresses=(str(entry),), listening=listening)
     addresses = tuple(dict.fromkeys(str(other) for other in sorted(owned_by(pid, entries), key=str))) or (str(entry),)
     name, since, user = None, None, user_name(entry.uid)
     with suppress(psutil.Error):

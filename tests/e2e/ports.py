@@ -1,0 +1,90 @@
+"""What do the e2e tests of ports share: an engine that shares its port, strangers that answer, the command line?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from fakes import command
+from sockets.helpers import readline, start
+
+ADVERSARY = """
+import random, select, socket, sys
+first, last, kept_at_most, pause, seed = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *map(float, sys.argv[4:])
+chance = random.Random(seed)
+kept = []
+answer = b'HTTP/1.1 200 OK\\r\\nContent-Length: 21\\r\\n\\r\\n{"answered": "by me"}'
+print("ready", flush=True)
+while True:
+    sock = socket.socket()
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        sock.setsockopt(socket.SOL_SOCKET, option, chance.randrange(2))
+    try:
+        sock.bind((chance.choice(["127.0.0.1", "0.0.0.0", "127.0.0.9"]), chance.randrange(first, last + 1)))
+        if chance.random() < 0.7:
+            sock.listen()
+        sock.setblocking(False)
+        kept.append(sock)
+    except OSError:
+        sock.close()
+    if len(kept) > kept_at_most:
+        kept.pop(chance.randrange(len(kept))).close()
+    for listener in select.select(kept, [], [], pause)[0]:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            continue
+        with connection:
+            connection.settimeout(0.2)
+            try:
+                connection.recv(65536)
+                connection.sendall(answer)
+            except OSError:
+                pass
+"""
+"""Binds random ports, keeps some of them, answers 200 to whoever connects; pauses for so long between two binds."""
+
+
+@contextlib.contextmanager
+def adversary(ports: range, *, keeps: int = 12, pause_seconds: float = 0.0, seed: int = 7) -> Iterator[None]:
+    """Run a process of this user that takes random ports of a range, with every combination of options, and answers."""
+    arguments = (ports.start, ports.stop - 1, keeps, pause_seconds, seed)
+    process = start([sys.executable, "-I", "-S", "-c", ADVERSARY, *map(str, arguments)])
+    try:
+        assert readline(process) == "ready"
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def sharing_engine(folder: Path) -> Path:
+    """Return a `llama-server` that knows `--reuse-port` and is the fake server."""
+    path = folder / "llama-server"
+    words = " ".join(f"'{word}'" for word in command())
+    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def environment(folder: Path) -> Mapping[str, str]:
+    """Return the environment in which `instance.Instance` runs a ClaraCore in this folder."""
+    return {**os.environ, "XDG_STATE_HOME": f"{folder}/state", "XDG_RUNTIME_DIR": f"{folder}/state"}
+
+
+def claracore(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a `claracore` that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "claracore", *argv],
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -1,0 +1,63 @@
+"""Two whole instances with one configuration, and an adversary that takes random ports in and around their ranges.
+
+`make ports-long` runs the 200 starts each; the normal suite has fewer.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from e2e.instance import Instance, configured, fake, instance
+from e2e.ports import adversary, sharing_engine
+from sockets.helpers import free_run
+
+MODELS = 6
+WIDTH = 60
+
+
+def configuration(folder: Path, ports: range, *, sharing: int) -> str:
+    """Return models that swap each other out, so that each request to another one is a start."""
+    engine = f"{sharing_engine(folder)} --port ${{PORT}}"
+    rows = [f"  m{number}: {{cmd: '{engine if number < sharing else fake()}'}}" for number in range(MODELS)]
+    names = ", ".join(f"m{number}" for number in range(MODELS))
+    group = f"{{startPort: {ports.start}, endPort: {ports.stop - 1}, swap: true, members: [{names}]}}"
+    return "\n".join(["unloadTimeout: 2", "models:", *rows, f"groups:\n  all: {group}"])
+
+
+def served_by_its_own(running: Instance, starts: int) -> list[str]:
+    """Ask one model after the other; return what was wrong with any answer."""
+    wrong = []
+    for turn in range(starts):
+        model = f"m{turn % MODELS}"
+        answer = running.chat(model)
+        if answer.status != 200 or answer.json.get("echo", {}).get("pid") != running.running()[model]["pid"]:
+            wrong.append(f"{turn} {model}: {answer.status} {answer.body[:300]!r}")
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("starts", "sharing", "pause_seconds"),
+    [
+        pytest.param(20, MODELS, 0.001, id="held"),
+        pytest.param(20, MODELS // 2, 0.005, id="half of them released"),
+        pytest.param(200, MODELS, 0.001, id="long, held", marks=pytest.mark.slow),
+        pytest.param(200, MODELS // 2, 0.005, id="long, half of them released", marks=pytest.mark.slow),
+        pytest.param(200, 0, 0.005, id="long, all released", marks=pytest.mark.slow),
+    ],
+)
+def test_no_request_is_answered_by_a_stranger_and_none_fails_for_a_port(
+    tmp_path: Path, starts: int, sharing: int, pause_seconds: float
+) -> None:
+    ports = free_run(WIDTH + 10)
+    config = configured(tmp_path, configuration(tmp_path, range(ports.start + 5, ports.stop - 5), sharing=sharing))
+    with (
+        adversary(ports, pause_seconds=pause_seconds),
+        instance(tmp_path, "--config", str(config)) as one,
+        instance(tmp_path, "--config", str(config)) as two,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        wrong = list(pool.map(lambda its: served_by_its_own(its, starts), (one, two)))
+        assert wrong == [[], []]
