@@ -47,6 +47,19 @@ def application(left: asyncio.Event) -> FastAPI:
 
         return StreamingResponse(frames(), media_type="text/event-stream")
 
+    @app.get("/api/late")
+    async def late(request: Request) -> StreamingResponse:
+        async def frames() -> AsyncIterator[bytes]:
+            try:
+                yield b"data: first\n\n"
+                await request.receive()
+                await request.receive()
+                yield b"data: nobody listens\n\n"
+            finally:
+                left.set()
+
+        return StreamingResponse(frames(), media_type="text/event-stream")
+
     @app.get("/api/large")
     async def large() -> StreamingResponse:
         async def pieces() -> AsyncIterator[bytes]:
@@ -93,6 +106,20 @@ def test_an_event_stream_hears_that_its_client_left() -> None:
             await left.wait()
 
     play(conversation)
+
+
+def test_speaking_to_a_client_that_left_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def conversation() -> None:
+        left = asyncio.Event()
+        async with stage(config(), StandIn(), app=application(left)) as here:
+            reader, writer = await here.connect()
+            writer.write(b"GET /api/late HTTP/1.1\r\nHost: h\r\n\r\n")
+            await reader.readuntil(b"data: first\n\n")
+            writer.close()
+            await left.wait()
+
+    play(conversation)
+    assert not caplog.records
 
 
 def test_a_half_closed_client_gets_the_answer_of_the_application() -> None:

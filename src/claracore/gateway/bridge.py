@@ -92,6 +92,8 @@ class BridgedCall:
         except ClaraCoreError as error:
             self._refuse(error)
         except Exception:  # noqa: BLE001 - the border to foreign code: whatever it raises is one failed request
+            if self._gone:  # our own OSError, in whatever the framework made of it
+                return
             _log.exception("%s %s", self.head.method.decode(), self.head.path.decode("latin-1"))
             self._fail("an internal error; the log says more")
 
