@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -82,16 +83,21 @@ def where(placement: Placement) -> str:
             return "does not fit"
 
 
+def _table(title: str | None) -> Table:
+    """Make a table without lines between columns: on a terminal of 80 columns the text needs the room."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+
+
 def models_table(rows: list[ModelRow]) -> Table:
     """Make the summary of configured models."""
-    table = Table(title=f"{len(rows)} model{'s' * (len(rows) != 1)} configured", title_justify="left")
+    table = _table(f"{len(rows)} model{'s' * (len(rows) != 1)} configured")
     for name in ("model", "kind", "quant"):
         table.add_column(name, overflow="fold")
-    table.add_column("size", justify="right")
-    table.add_column("context", justify="right")
-    for name in ("placement", "group"):
-        table.add_column(name)
-    table.add_column("port", justify="right")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("context", justify="right", no_wrap=True)
+    table.add_column("runs on")
+    table.add_column("group", no_wrap=True)
+    table.add_column("port", justify="right", no_wrap=True)
     for row in rows:
         size, port = gib(row.size_bytes), str(row.port or "-")
         cells = (row.id, row.kind, row.quantization, size, str(row.context), row.placement, row.group, port)
@@ -103,7 +109,7 @@ def left_out_table(report: SetupReport) -> Table:
     """Make the list of files that were looked at and not configured."""
     refused = [(item.candidate.path, item.placement.reason) for item in report.catalog.refused]
     entries = [(str(left.path), left.reason) for left in report.left_out] + refused
-    table = Table(title=f"{len(entries)} left out", title_justify="left")
+    table = _table(f"{len(entries)} left out")
     table.add_column("file", overflow="fold")
     table.add_column("why")
     for path, reason in entries:
@@ -113,7 +119,7 @@ def left_out_table(report: SetupReport) -> Table:
 
 def hardware_table(hardware: Hardware) -> Table:
     """Make the table of what the machine has."""
-    table = Table(title="machine", title_justify="left")
+    table = _table("machine")
     for name in ("what", "name", "how much", "read from"):
         table.add_column(name, overflow="fold")
     processor, memory = hardware.processor, hardware.memory
@@ -130,7 +136,7 @@ def hardware_table(hardware: Hardware) -> Table:
 
 def working_table(placement: Placement) -> Table:
     """Make the table of everything that takes memory, with the working, and the sums against what may be used."""
-    table = Table(show_footer=False)
+    table = _table(None)
     for name in ("what", "where"):
         table.add_column(name)
     table.add_column("size", justify="right")
