@@ -11,7 +11,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test ui check format lock models bench-swap bench-config bench-scan clean
+.PHONY: serve test ui check format lock models bench-swap bench-config bench-scan bench-ports ports-long clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -54,6 +54,13 @@ $(READY): requirements.lock pyproject.toml
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --no-header --output-file requirements.lock pyproject.toml
+
+# Two instances, one adversary, 200 starts each; the suite has 14.
+ports-long: $(READY)
+	PORTS_STARTS=200 $(BIN)/pytest tests/e2e/test_ports_two.py
+
+bench-ports: $(READY)
+	$(BIN)/python bench/ports.py
 
 bench-swap: $(READY) $(SMOLLM2)
 	$(BIN)/python bench/swap.py

@@ -23,7 +23,7 @@ from claracore.ports.history import remember
 from claracore.ports.listen import Listen
 from claracore.ports.plan import plan
 from claracore.sockets.hold import hold
-from claracore.sockets.owner import belongs_to, owner_of
+from claracore.sockets.owner import belongs_to, owner_of, verify
 from claracore.sockets.ports import PortKeeper
 
 CHILD = """
@@ -73,6 +73,7 @@ def verifying() -> None:
         port = int(child.stdout.readline())
         assert belongs_to(port, child.pid)
         measure("belongs_to: our child, 500 sockets on the machine", 500, lambda: belongs_to(port, child.pid))
+        measure("verify: our child", 500, lambda: verify(port, child.pid))
         measure("belongs_to: not ours", 500, lambda: belongs_to(port, 1))
         measure("owner_of (diagnostics)", 20, lambda: owner_of(port))
         child.communicate("")

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from claracore.sockets.kernel import process_start
-from claracore.sockets.ledger import Ledger
+from claracore.sockets.ledger import Ledger, living_instances
 from claracore.sockets.orphans import Orphan, end_orphans, is_orphan
 from sockets.helpers import free_port, readline, start, stranger
 
@@ -206,4 +208,37 @@ def test_the_folder_and_its_files_are_private(tmp_path: Path) -> None:
     ours = Ledger(folder)
     assert folder.stat().st_mode & 0o077 == 0
     assert (ours._folder / f"{ours.token}.lock").stat().st_mode & 0o077 == 0
+    ours.close()
+
+
+FROZEN = """
+import sys
+from pathlib import Path
+from claracore.sockets.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]))
+with ledger.locked():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_frozen_instance_delays_the_others_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("claracore.sockets.ledger.PATIENCE_SECONDS", 0.05)
+    ours = Ledger(tmp_path)
+    frozen = start([sys.executable, "-c", FROZEN, str(tmp_path)])
+    try:
+        assert readline(frozen) == "locked"
+        os.kill(frozen.pid, signal.SIGSTOP)
+        for _ in range(50):
+            with ours.locked():
+                assert [its.pid for its in ours.others()] == [frozen.pid]
+        assert living_instances(tmp_path)
+    finally:
+        frozen.kill()
+        frozen.communicate()
+    assert caplog.text.count("going on without it") == 1
+    with ours.locked():
+        assert ours.others() == []
     ours.close()

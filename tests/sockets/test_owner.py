@@ -9,7 +9,7 @@ import pytest
 from claracore.sockets import kernel_linux
 from claracore.sockets.bound import BoundSocket, Stage
 from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
-from claracore.sockets.owner import belongs_to, owner_of
+from claracore.sockets.owner import Verdict, belongs_to, owner_of, verify
 from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
@@ -163,3 +163,37 @@ def test_many_sockets_do_not_confuse() -> None:
     assert all(belongs_to(sock.getsockname()[1], os.getpid()) for sock in sockets)
     for sock in sockets:
         sock.close()
+
+
+def test_our_child_is_verified_on_the_address_where_it_is_reached() -> None:
+    port = free_port()
+    with stranger(port, host="::1") as child:
+        assert verify(port, child.pid, host="::1") == Verdict(ours=True)
+        assert verify(port, child.pid) == Verdict(ours=False)
+
+
+def test_a_bound_and_silent_socket_answers_nothing() -> None:
+    port = free_port()
+    with stranger(port, "silent") as other:
+        assert verify(port, other.pid) == Verdict(ours=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="two listeners of one user on one port")
+def test_who_joined_beside_our_child_is_the_one_who_is_named() -> None:
+    port = free_port()
+    with stranger(port, "reuseport") as child, stranger(port, "reuseport") as other:
+        verdict = verify(port, child.pid)
+        assert not verdict.ours
+        assert verdict.owner is not None
+        assert verdict.owner.pid == other.pid
+        assert verdict.note.startswith(f"port {port} is answered by python")
+
+
+def test_a_container_may_be_forwarded_without_a_listener_but_not_to_a_stranger() -> None:
+    port = free_port()
+    forwarded = verify(port, os.getpid(), container=True)
+    assert (forwarded.ours, "unchecked" in forwarded.note) == (True, True)
+    with stranger(port), stranger(free_port()) as client:
+        verdict = verify(port, client.pid, container=True)
+        assert not verdict.ours
+        assert "no container runtime" in verdict.note

@@ -34,10 +34,11 @@ async def wait(
     timeout_seconds: float = 30,
     on_progress: Callable[[Loading], None] | None = None,
     verify: Callable[[], bool] | None = None,
+    path: str = "/health",
 ) -> None:
     await wait_until_ready(
         endpoint,
-        "/health",
+        path,
         child=child,
         timeout_seconds=timeout_seconds,
         model="qwen",
@@ -191,3 +192,16 @@ def test_what_is_not_http_is_not_ready(run: Run, answer: bytes) -> None:
 )
 def test_what_a_loading_server_says(body: bytes, expected: Loading | None) -> None:
     assert loading(body) == expected
+
+
+@loops
+def test_without_a_check_it_is_enough_that_our_process_listens(run: Run) -> None:
+    async def story() -> None:
+        async with fake("--hang", "health") as (child, output, endpoint):
+            answers = iter([False, False, True])
+            await wait(endpoint, child, output, verify=lambda: next(answers), path="none")
+            assert next(answers, None) is None
+            with pytest.raises(NotReadyInTime, match="it does not listen on"):
+                await wait(endpoint, child, output, verify=lambda: False, path="none", timeout_seconds=0.05)
+
+    run(story())
