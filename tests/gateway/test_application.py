@@ -54,7 +54,9 @@ def application(left: asyncio.Event) -> FastAPI:
                 yield b"data: first\n\n"
                 await request.receive()
                 await request.receive()
-                yield b"data: nobody listens\n\n"
+                while True:  # until the client's end has come through
+                    yield b": nobody listens\n\n"
+                    await asyncio.sleep(0)
             finally:
                 left.set()
 
