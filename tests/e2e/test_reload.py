@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -114,11 +113,11 @@ def test_a_symlink_swap_as_in_kubernetes_is_seen(tmp_path: Path) -> None:
     for name, models in (("one", {"a": BEFORE["a"]}), ("two", BEFORE)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").write_text(text(models))
-    os.symlink("one", tmp_path / "..data")
-    os.symlink("..data/config.yaml", tmp_path / "config.yaml")
+    (tmp_path / "..data").symlink_to("one")
+    (tmp_path / "config.yaml").symlink_to("..data/config.yaml")
     with instance(tmp_path, "--config", str(tmp_path / "config.yaml")) as running:
-        os.symlink("two", tmp_path / "..next")
-        os.replace(tmp_path / "..next", tmp_path / "..data")
+        (tmp_path / "..next").symlink_to("two")
+        (tmp_path / "..next").replace(tmp_path / "..data")
         running.line("added: b, d")
         assert running.chat("d").status == 200
 
