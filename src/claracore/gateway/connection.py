@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol, cast
 
 from claracore.errors import ClaraCoreError, PayloadTooLarge
+from claracore.gateway.departure import Departure
 from claracore.gateway.forward import Peer, peer_of
 from claracore.gateway.framing import MORE, Chunked, MalformedBody, Sized
 from claracore.gateway.head import RequestHead, check_incomplete, request_head, without_empty_lines
@@ -65,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._framing: Sized | Chunked | None = None
         self._body_bytes = 0
         self._paused = False
+        self._departure: Departure | None = None
         self._reader_is_slow = False
         self._close_after_answer = False
 
@@ -103,6 +105,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Hear that the connection is gone."""
+        if self._departure is not None:
+            self._departure.close()
         self._left()
         self.gateway.departed(self)
 
@@ -186,8 +190,17 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self.transport.pause_reading()
 
+    def watch_departure(self) -> None:
+        """While nothing is read, hear of a client that leaves all the same."""
+        socket = self.transport.get_extra_info("socket")
+        if self._paused and self._departure is None and socket is not None:
+            self._departure = Departure(asyncio.get_running_loop(), socket.fileno(), self.transport.abort)
+
     def resume_body(self) -> None:
         """Read on."""
+        if self._departure is not None:
+            self._departure.close()
+            self._departure = None
         if self._framing is not None:
             self._wait_for(self.gateway.settings.body_timeout_seconds)
         if self._paused:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from claracore.types import Endpoint
 
 _JOINED_BYTES = 65_536
+_READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
@@ -91,8 +92,7 @@ class Exchange(Answering):
             return
         self._body.add(data, last=last)
         if self.phase is not COLLECTING:
-            if not last:
-                self.connection.hold_body()
+            self._read_no_further()
             return
         try:
             self._decide()
@@ -129,8 +129,6 @@ class Exchange(Answering):
             check_model(self.grant, target.model_id)
         self.record.model = target.model_id
         self.phase = WAITING
-        if not self._body.complete:
-            self.connection.hold_body()
         request_id = self.gateway.supervisor.arrive(target.model_id, self)
         self.record.request_id = request_id
         if self.phase is OVER:
@@ -141,6 +139,17 @@ class Exchange(Answering):
         if self.phase is WAITING:
             self.record.waited_for_load = self.gateway.supervisor.state(target.model_id) is not ModelState.READY
             self.waiting = Waiting.begin(self)
+        if self.phase is WAITING or self.phase is CONNECTING:
+            self._read_no_further()
+
+    def _read_no_further(self) -> None:
+        """Leave the rest of a long upload to the kernel until the model server takes it.
+
+        The first part is read all the same: a client that leaves in the middle of it is seen at once.
+        """
+        if not self._body.complete and self._body.size >= _READ_AHEAD_BYTES:
+            self.connection.hold_body()
+            self.connection.watch_departure()
 
     # The supervisor's word.
 

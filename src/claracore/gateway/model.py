@@ -126,6 +126,8 @@ def _plain(token: bytes) -> str:
 
 
 def _asked_in_json(body: bytes) -> Asked:
+    if not body:
+        raise BadRequest("the body is empty: it must be JSON with a model", param="model")
     try:
         members = _decode(body)
     except msgspec.ValidationError as error:

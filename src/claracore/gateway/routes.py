@@ -86,6 +86,9 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
 ROUTES = _table()
 
 UPSTREAM = b"/upstream/"
+COMFYUI = b"/comfyui/"
+COMFYUI_MODEL = "comfyui_auto"
+"""Its pages ask for many things in the background; only opening the first one may load it (COMPAT 2.4)."""
 _DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
 
 

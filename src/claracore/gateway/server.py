@@ -22,7 +22,7 @@ from claracore.gateway.exchange import Exchange
 from claracore.gateway.local import Local, preflight, redirect
 from claracore.gateway.origins import Origins, Rules
 from claracore.gateway.refusals import MethodNotAllowed
-from claracore.gateway.routes import ROUTES, UPSTREAM, split_upstream
+from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, ROUTES, UPSTREAM, split_upstream
 from claracore.gateway.targets import targets_of
 from claracore.gateway.upstream import Pool
 from claracore.store.captures import Captures
@@ -137,7 +137,7 @@ class Gateway:
         targets = self.targets
         path = head.path
         routes = ROUTES.get(path)
-        if head.method == b"OPTIONS" and not path.startswith(UPSTREAM):
+        if head.method == b"OPTIONS" and not path.startswith((UPSTREAM, COMFYUI)):
             return Local(connection, preflight(head, self._invited(head) if routes or path in LISTS else b""))
         dropped, grant = admitted(self.ring, head.noted, path)
         if routes is not None:
@@ -148,11 +148,13 @@ class Gateway:
             exchange = Exchange(connection, head, targets, path=target, dropped=dropped)
             exchange.route = route
             return self._with_access(exchange, grant)
-        if path.startswith(UPSTREAM):
+        if path.startswith((UPSTREAM, COMFYUI)):
             handler = self._upstream(connection, head, targets, dropped)
             return self._with_access(handler, grant) if isinstance(handler, Exchange) else handler
         if path == b"/upstream":
             return Local(connection, redirect(302, b"/ui/models"))
+        if path == COMFYUI[:-1]:
+            return Local(connection, redirect(308, COMFYUI))
         return BridgedCall(connection, head)
 
     def _with_access(self, exchange: Exchange, grant: Grant | None) -> Exchange:
@@ -177,9 +179,12 @@ class Gateway:
     def _upstream(
         self, connection: Connection, head: RequestHead, targets: Targets, dropped: frozenset[bytes]
     ) -> Handler:
-        split = split_upstream(head.path, targets.by_name)
+        is_comfyui = head.path.startswith(COMFYUI)
+        path = UPSTREAM + COMFYUI_MODEL.encode() + head.path[len(COMFYUI) - 1 :] if is_comfyui else head.path
+        split = split_upstream(path, targets.by_name)
         if split is None:
-            raise ModelNotFound(head.path[len(UPSTREAM) :].decode("latin-1"), targets.by_name)
+            name = COMFYUI_MODEL if is_comfyui else path[len(UPSTREAM) :].decode("latin-1")
+            raise ModelNotFound(name, targets.by_name)
         query = b"?" + head.query if head.query else b""
         if not split.rest:
             status = 301 if head.method in (b"GET", b"HEAD") else 308
@@ -187,7 +192,8 @@ class Gateway:
         target = targets.by_name[split.name]
         ready = self.supervisor.state(target.model_id) is ModelState.READY
         rest = split.rest.decode("latin-1")
-        if not ready and any(pattern.search(rest) for pattern in targets.ignored_upstream_paths):
+        starts = rest == "/" if is_comfyui else not any(its.search(rest) for its in targets.ignored_upstream_paths)
+        if not ready and not starts:
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
         if not ready and target.ignore_websockets and head.upgrade == b"websocket":
             raise Conflict(f"model {target.model_id!r} is not loaded, and its WebSockets do not load it")
