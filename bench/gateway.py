@@ -1,8 +1,9 @@
 """What does the gateway cost, next to nginx and next to no proxy at all?
 
-`python bench/gateway.py [--rounds 3] [--seconds 3]`: needs `nginx` and `wrk` (Debian packages). Model server and load
-on CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are printed, CPU is that of the whole proxy process from
-schedstat. The product runs with API keys, activity and metrics on; the last table switches them one by one.
+`make bench-gateway`, or `python bench/gateway.py [--rounds 5] [--seconds 2] [--only requests streams]`: needs `nginx`
+and `wrk` (Debian packages). Model server and load on CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are
+printed, CPU is that of the whole proxy process, all threads, from schedstat. ClaraCore is the product as people start
+it: command line, supervisor, API keys, activity in SQLite, metrics. The last table leaves parts out.
 """
 
 from __future__ import annotations
@@ -20,17 +21,25 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).with_name("gateway")
 LOAD_CPU, PROXY_CPU = "0", "1"
+WHAT = ("latency", "requests", "streams", "large", "idle")
+KEYS = "apiKeys: [secret]\n"
+CONFIGURATION = """\
+hooks: {on_startup: {preload: [smol]}}
+models:
+  smol:
+    proxy: http://127.0.0.1:UPSTREAM
+    checkEndpoint: none
+"""
+FILTERS = "    useModelName: other\n    filters: {stripParams: seed, setParams: {temperature: 0.7}}\n"
 FEATURES = {
-    "product": ["--keys", "--activity"],
-    "bare": [],
-    "keys": ["--keys"],
-    "activity": ["--activity"],
-    "filters": ["--filters"],
+    "product": KEYS + CONFIGURATION,
+    "without keys": CONFIGURATION,
+    "with filters": KEYS + CONFIGURATION + FILTERS,
 }
 
 
@@ -51,13 +60,25 @@ def wait_for(port: int) -> None:
 
 
 @contextmanager
-def running(cpu: str, *command: str) -> Iterator[int]:
-    process = subprocess.Popen(["taskset", "-c", cpu, *command])  # noqa: S607 - the caller's PATH
+def running(cpu: str, *command: str, **environment: str) -> Iterator[int]:
+    process = subprocess.Popen(["taskset", "-c", cpu, *command], env={**os.environ, **environment})  # noqa: S607 - the caller's PATH
     try:
         yield process.pid
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def product(port: int, upstream: int, configuration: str) -> Iterator[int]:
+    """`claracore` with an external model server, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(configuration.replace("UPSTREAM", str(upstream)))
+        command = [sys.executable, "-m", "claracore", "--config", str(path), "--listen", f"127.0.0.1:{port}"]
+        with running(PROXY_CPU, *command, "--log-level", "error", XDG_STATE_HOME=folder, XDG_RUNTIME_DIR=folder) as pid:
+            wait_for(port)
+            yield pid
 
 
 def family(pid: int) -> list[int]:
@@ -76,9 +97,13 @@ def resident_mb(pid: int) -> float:
     return sum(int(size[1]) for size in sizes if size) / 1024
 
 
+def client_command(*arguments: str, port: int) -> list[str]:
+    return ["taskset", "-c", LOAD_CPU, sys.executable, str(HERE / "client.py"), *arguments, "--port", str(port)]
+
+
 def load(*arguments: str, port: int) -> dict[str, float]:
-    command = ["taskset", "-c", LOAD_CPU, sys.executable, str(HERE / "client.py"), *arguments, "--port", str(port)]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
+    done = subprocess.run(client_command(*arguments, port=port), check=True, capture_output=True)
+    return dict(json.loads(done.stdout))
 
 
 def wrk(port: int, seconds: int, spread: int) -> int:
@@ -107,14 +132,24 @@ class Subject:
             self.seen[f"CPU us/request ({label})"].append((cpu_seconds(self.pid) - before) / count * 1e6)
         self.seen[f"requests/s ({label})"].append(count / seconds)
 
-    def measure_streams(self, count: int, chunks: int, interval_ms: int) -> None:
-        before = cpu_seconds(self.pid) if self.pid else 0
+    def measure_streams(self, count: int, seconds: int, interval_ms: int) -> None:
+        chunks = seconds * 1000 // interval_ms
         arguments = ["--count", str(count), "--chunks", str(chunks), "--interval-ms", str(interval_ms)]
-        seen = load("streams", *arguments, port=self.port)
+        client = subprocess.Popen(client_command("streams", *arguments, port=self.port), stdout=subprocess.PIPE)
+        assert client.stdout is not None
+        used, most_mb = [], 0.0
+        for said in (b"begun\n", b"ending\n"):
+            assert client.stdout.readline() == said
+            if self.pid:
+                used.append(cpu_seconds(self.pid))
+                most_mb = max(most_mb, resident_mb(self.pid))
+        seen = json.loads(client.stdout.read())
+        client.wait()
         if self.pid:
-            used = cpu_seconds(self.pid) - before
-            self.seen[f"CPU us/chunk ({count} streams)"].append(used / seen["chunks"] * 1e6)
-            self.seen[f"MB after {count} streams"].append(resident_mb(self.pid))
+            self.seen[f"CPU us/chunk ({count} streams, {1000 // interval_ms}/s)"].append(
+                (used[1] - used[0]) / seen["chunks"] * 1e6
+            )
+            self.seen[f"MB with {count} streams"].append(most_mb)
 
     def measure_latency(self) -> None:
         for name, value in load("one-by-one", port=self.port).items():
@@ -127,8 +162,8 @@ class Subject:
     def measure_idle(self) -> None:
         if self.pid:
             before = cpu_seconds(self.pid)
-            time.sleep(2)
-            self.seen["idle CPU ms/s"].append((cpu_seconds(self.pid) - before) / 2 * 1e3)
+            time.sleep(5)
+            self.seen["idle CPU ms/s"].append((cpu_seconds(self.pid) - before) / 5 * 1e3)
 
 
 def table(subjects: list[Subject], peer: str) -> None:
@@ -145,7 +180,7 @@ def table(subjects: list[Subject], peer: str) -> None:
             value = statistics.median(values)
             reference = statistics.median(base[row]) if base.get(row) else 0
             ratio = f" {value / reference:5.2f}x" if reference and subject.name != peer else "       "
-            cells += f"{value:>13.1f}{ratio}"
+            cells += f"{value:>13.2f}{ratio}"
         print(f"{row:38}{cells}")
 
 
@@ -160,9 +195,11 @@ def nginx_configuration(folder: str, port: int, upstream: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--only", nargs="*", choices=WHAT, default=WHAT)
+    parser.add_argument("--no-features", action="store_true", help="leave out the last table")
     given = parser.parse_args()
     for needed in ("nginx", "wrk"):
         if shutil.which(needed) is None:
@@ -174,51 +211,61 @@ def main() -> None:
     ):
         wait_for(upstream)
         compare(folder, upstream, given)
-        features(upstream, given)
+        if not given.no_features:
+            features(upstream, given)
 
 
 def compare(folder: str, upstream: int, given: argparse.Namespace) -> None:
-    ports = {"nginx": free_port(), "product": free_port()}
-    configuration = nginx_configuration(folder, ports["nginx"], upstream)
-    product = [str(HERE / "product.py"), "--port", str(ports["product"]), "--upstream", str(upstream)]
+    nginx_port, our_port = free_port(), free_port()
+    configuration = nginx_configuration(folder, nginx_port, upstream)
     with (
         running(PROXY_CPU, "nginx", "-c", configuration) as nginx,
-        running(PROXY_CPU, sys.executable, *product, *FEATURES["product"]) as ours,
+        product(our_port, upstream, FEATURES["product"]) as ours,
     ):
-        for port in ports.values():
-            wait_for(port)
+        wait_for(nginx_port)
         subjects = [
             Subject("direct", upstream, None),
-            Subject("nginx", ports["nginx"], nginx),
-            Subject("ClaraCore", ports["product"], ours),
+            Subject("nginx", nginx_port, nginx),
+            Subject("ClaraCore", our_port, ours),
         ]
         for _ in range(given.rounds):
             for subject in subjects:
-                subject.measure_latency()
-                subject.measure_requests(given.seconds, 1)
-                subject.measure_requests(given.seconds, 3000)
-                subject.measure_streams(given.streams, 20, 100)
-                subject.measure_streams(given.streams // 2, 50, 20)
-                subject.measure_large()
-        for subject in subjects:
-            subject.measure_idle()
+                measure(subject, given)
+        if "idle" in given.only:
+            time.sleep(10)  # The performance page's samples (every 5 s) belong to it; start-up and its ends do not.
+            for subject in subjects:
+                subject.measure_idle()
         table(subjects, "nginx")
 
 
+def measure(subject: Subject, given: argparse.Namespace) -> None:
+    if "latency" in given.only:
+        subject.measure_latency()
+    if "requests" in given.only:
+        subject.measure_requests(given.seconds, 1)
+        subject.measure_requests(given.seconds, 3000)
+    if "streams" in given.only:
+        subject.measure_streams(given.streams, 3, 100)
+        subject.measure_streams(given.streams // 2, 3, 20)
+    if "large" in given.only:
+        subject.measure_large()
+
+
 def features(upstream: int, given: argparse.Namespace) -> None:
-    print("\nWhat each feature costs")
-    subjects = []
-    for name, flags in FEATURES.items():
-        port = free_port()
-        product = [str(HERE / "product.py"), "--port", str(port), "--upstream", str(upstream), *flags]
-        with running(PROXY_CPU, sys.executable, *product) as pid:
-            wait_for(port)
-            subject = Subject(name, port, pid)
-            for _ in range(given.rounds):
+    print("\nWhat each part costs")
+    alone_port = free_port()
+    alone = [sys.executable, str(HERE / "product.py"), "--port", str(alone_port), "--upstream", str(upstream)]
+    with ExitStack() as stack:
+        subjects = [Subject("gateway alone", alone_port, stack.enter_context(running(PROXY_CPU, *alone)))]
+        wait_for(alone_port)
+        for name, configuration in FEATURES.items():
+            port = free_port()
+            subjects.append(Subject(name, port, stack.enter_context(product(port, upstream, configuration))))
+        for _ in range(given.rounds):
+            for subject in subjects:
                 subject.measure_requests(given.seconds, 1)
-                subject.measure_streams(given.streams // 4, 20, 100)
-            subjects.append(subject)
-    table(subjects, "bare")
+                subject.measure_streams(given.streams // 4, 3, 100)
+        table(subjects, "gateway alone")
 
 
 if __name__ == "__main__":

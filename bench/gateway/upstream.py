@@ -82,7 +82,7 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", given.port), backlog=2048)
-    server = await asyncio.get_running_loop().create_server(Model, sock=listener)
+    server = await asyncio.get_running_loop().create_server(Model, sock=listener, backlog=2048)
     await server.serve_forever()
 
 
