@@ -131,6 +131,7 @@ class App:
                 listen=self.listen,
                 environ=options.environ,
                 commands=commands,
+                find_engine=_engine,
                 state_dir=options.state_dir,
             )
             ring = KeyRing()

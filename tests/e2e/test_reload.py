@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from e2e.instance import Instance, configured, fake, instance
+from fakes import command
 
 TOGETHER = "groups:\n  all: {swap: false, exclusive: false, members: [%s]}\n"
 
@@ -136,3 +137,21 @@ def test_a_model_that_appears_in_the_folder_is_served_and_one_that_vanishes_is_u
         (models / "Second-135M.Q4_1.gguf").unlink()
         running.line("changed without restart")
         assert len(running.ask("GET", "/v1/models").json["data"]) == 1
+
+
+def test_another_engine_serves_the_models_that_call_it_by_name(tmp_path: Path) -> None:
+    def engine(name: str) -> Path:
+        path = tmp_path / name
+        server = " ".join(f"'{word}'" for word in command("--alias", name))
+        flags = '--version) echo "version: 1 (a)";; --help) echo "-m, --model FNAME  path";; '
+        path.write_text(f'#!/bin/sh\ncase $1 in\n{flags}*) exec {server} "$@";;\nesac\n')
+        path.chmod(0o755)
+        return path
+
+    models = "startPort: 24600\nmodels: {a: {cmd: 'llama-server --port ${PORT}'}}\n"
+    path = configured(tmp_path, f"engine: {engine('one')}\n{models}")
+    with instance(tmp_path, "--config", str(path)) as running:
+        assert running.chat("a").json["echo"]["model"] == "one"
+        path.write_text(f"engine: {engine('two')}\n{models}")
+        running.line("to restart if loaded: a")
+        assert running.chat("a").json["echo"]["model"] == "two"

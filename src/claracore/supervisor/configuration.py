@@ -22,7 +22,7 @@ from claracore.ports.ranges import PortPlan
 from claracore.sockets.history import load_history
 from claracore.sockets.host import plan_here
 from claracore.store import files
-from claracore.supervisor.commands import Commands
+from claracore.supervisor.commands import Commands, EngineLike
 from claracore.types import Finding
 
 logger = logging.getLogger("claracore.config")
@@ -86,6 +86,7 @@ class Configuration:
         listen: Listen,
         environ: Mapping[str, str],
         commands: Commands,
+        find_engine: Callable[[str | None], EngineLike | None],
         state_dir: Path,
     ) -> None:
         self.sources = sources
@@ -100,6 +101,7 @@ class Configuration:
         self._listen = listen
         self.environ = environ
         self._commands = commands
+        self._find_engine = find_engine
         self._state_dir = state_dir
         self._changing = asyncio.Lock()
 
@@ -126,6 +128,8 @@ class Configuration:
                 self.on_reload()
                 raise
             self.rejected = ()
+            if "engine" in changes.settings:
+                self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
             self.now = prepared
             if not changes.nothing:
