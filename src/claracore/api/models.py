@@ -107,7 +107,9 @@ def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str
 
 def _metadata(here: Context, model: ModelConfig) -> dict[str, Any]:
     """Return the model's metadata with its port, without what its capabilities say already (COMPAT 1.3)."""
-    port = here.keeper.plan.assignment.get(model.id)
+    life = here.supervisor.life(model.id)
+    planned = here.keeper.plan.assignment.get(model.id)
+    port = life.endpoint.port if life is not None and life.endpoint is not None else planned
     found: dict[str, Any] = in_place(model.metadata, port=port)
     told = _abilities(model)
     return {key: value for key, value in found.items() if not told or key not in TOLD_BY_CAPABILITIES}
