@@ -11,7 +11,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test ui check format lock models bench-swap bench-config bench-scan bench-ports ports-long clean
+.PHONY: serve test ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -61,6 +61,17 @@ ports-long: $(READY)
 
 bench-ports: $(READY)
 	$(BIN)/python bench/ports.py
+
+# Needs nginx and wrk (Debian packages).
+bench-gateway: $(READY)
+	$(BIN)/python bench/gateway.py
+
+# Each target for FUZZ_SECONDS; atheris has no wheels for every platform, so it is not in the lock.
+FUZZ_SECONDS ?= 300
+fuzz: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python atheris
+	PYTHONPATH=src:tests nice -n 19 $(BIN)/python tests/conformance/http/fuzz.py -max_total_time=$(FUZZ_SECONDS)
+	PYTHONPATH=src:tests nice -n 19 $(BIN)/python tests/gguf/fuzz_header.py -max_total_time=$(FUZZ_SECONDS)
 
 bench-swap: $(READY) $(SMOLLM2)
 	$(BIN)/python bench/swap.py

@@ -23,7 +23,7 @@ from claracore.store.examine import examine
 
 GIB = 1024**3
 LOW_DISK_BYTES = 2 * GIB
-NEEDED = ("fastapi", "httptools", "msgspec", "pydantic", "ruamel.yaml", "uvloop")
+NEEDED = ("fastapi", "msgspec", "pydantic", "ruamel.yaml", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)

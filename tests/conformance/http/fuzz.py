@@ -1,16 +1,19 @@
 """An atheris target: no bytes make the gateway raise, hang, or leave a request unfinished.
 
-`pip install atheris`, then `PYTHONPATH=src:tests python tests/conformance/http/fuzz.py -max_total_time=600`. The first
-byte says where the rest is split in two, the second how many answers the model server gives.
+`make fuzz`, or `PYTHONPATH=src:tests python tests/conformance/http/fuzz.py -max_total_time=600` where atheris is
+installed. The conversations of the corpus are the seeds. The first byte of an input says where the rest is split in
+two, the second how many answers the model server gives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 from importlib import import_module
+from pathlib import Path
 
-from conformance.http.corpus import OK, SSE
+from conformance.http.corpus import ALL, OK, SSE
 from conformance.http.memory import converse
 
 
@@ -25,9 +28,11 @@ def one_input(data: bytes) -> None:
 def main() -> None:
     """Fuzz for as long as the command line says."""
     atheris = import_module("atheris")  # not installed by default
-
+    seeds = Path(tempfile.mkdtemp(prefix="claracore-fuzz-http-"))
+    for number, conversation in enumerate(ALL):
+        (seeds / str(number)).write_bytes(bytes((number * 37 % 256, 1)) + conversation.client)
     atheris.instrument_all()
-    atheris.Setup(sys.argv, one_input)
+    atheris.Setup([*sys.argv, str(seeds)], one_input)
     atheris.Fuzz()
 
 
