@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 from pathlib import Path
 
 import pytest
 
-from e2e.instance import instance
+from e2e.instance import configured, instance
 
 HEADER_BYTES = 24
 """Magic, version, number of tensors, number of keys."""
@@ -98,3 +99,24 @@ def test_the_second_start_changes_nothing(tmp_path: Path, smollm2: Path) -> None
     assert list(tmp_path.glob("config.yaml.backup.*")) == []
     assert "1 models configured" not in "\n".join(running.lines)
     assert text.count("smollm2-135m-instruct-q4_1:") == 1
+
+
+def test_a_scan_tells_how_far_it_is(tmp_path: Path, smollm2: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / smollm2.name).symlink_to(smollm2)
+    with instance(tmp_path, "--config", str(configured(tmp_path, "models: {}\n"))) as running:
+        connection = running.connect()
+        connection.request("GET", "/api/stream?topics=setup")
+        stream = connection.getresponse()
+        wish = {"folders": [str(models)], "options": {"parallel": 2, "ram_gb": 8, "realtime": True}}
+        found = running.ask("POST", "/api/setup/scan", wish)
+        assert found.status == 200, found.body
+        assert [model["id"] for model in found.json["models"]] == ["smollm2-135m-instruct-q4_1"]
+        assert "--parallel 2" in found.json["yaml"]
+        told = next(line for line in stream if line.startswith(b"data: ") and b'"done"' in line)
+        assert json.loads(told.removeprefix(b"data: ")) == {"done": 1, "total": 1, "file": smollm2.name}
+        connection.close()
+        written = running.ask("POST", "/api/setup/apply", {**wish, "hash": found.json["hash"]})
+        assert written.status == 200, written.body
+        assert written.json["changes"]["added"] == ["smollm2-135m-instruct-q4_1"]

@@ -6,7 +6,7 @@ import { byId, withFlight, withModel } from './live';
 
 type Listener = (data: never) => void;
 const HIDDEN_SECONDS = 60;
-const TOPICS = 'model,models,request,swap,ports,config,activity,performance,download';
+const TOPICS = 'model,models,request,swap,ports,config,activity,performance,download,setup';
 
 class Live {
   models: Model[] = $state.raw([]);
