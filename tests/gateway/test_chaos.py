@@ -1,0 +1,146 @@
+"""Whatever client, model server and supervisor do, in whichever order: one `finish`, one record, no connection left.
+
+Everything happens in memory, step by step, as hypothesis has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claracore.errors import ModelFailed
+from claracore.gateway.connection import Connection
+from claracore.gateway.server import Gateway
+from claracore.gateway.upstream import Upstream
+from claracore.types import Endpoint, ModelState
+from conformance.http.corpus import OK, SSE, TINY, chunks, post
+from conformance.http.memory import CONFIG, SETTINGS, MemoryPool, MemoryTransport, Notes, application
+from gateway.stand import StandIn
+
+HERE = Endpoint("127.0.0.1", 9999)
+UPLOAD = post(b'{"model":"m","image":"' + b"A" * 3000 + b'"}')
+CLIENTS = (post(), post() * 2, post(TINY, version=b"HTTP/1.0"), chunks(b"d\r\n" + TINY + b"\r\n0\r\n\r\n"), UPLOAD)
+BROKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+ANSWERS = (OK, SSE, BROKEN, b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"nonsense\r\n\r\n")
+STEPS: tuple[str, ...] = (
+    "client sends",
+    "server sends",
+    "server closes",
+    "server slow",
+    "server keeps up",
+    "client slow",
+)
+STEPS += ("client keeps up", "client ends", "client gone", "ready", "fail", "cancel", "stop model", "turn", "late")
+
+
+class Tail(StandIn):
+    """A supervisor whose model starts cold, and that forgets nobody."""
+
+    def state(self, model_id: str) -> ModelState:
+        return ModelState.READY if self.endpoints.get(model_id) else ModelState.STARTING
+
+
+class Play:
+    """One conversation that goes wrong."""
+
+    def __init__(self, client: bytes, answer: bytes, *, ready: bool) -> None:
+        self.supervisor = Tail(m=HERE if ready else None)
+        self.notes = Notes()
+        self.gateway = Gateway(
+            CONFIG, supervisor=self.supervisor, app=application, observer=self.notes, settings=SETTINGS
+        )
+        self.pool = self.gateway.pool = MemoryPool([], bytewise=False)
+        self.connection = Connection(self.gateway)
+        self.transport = MemoryTransport()
+        self.connection.connection_made(self.transport)  # type: ignore[arg-type]
+        self.client, self.answer = client, answer
+        self.left = False
+
+    def serving(self) -> Upstream | None:
+        return next((its for its in list(self.pool.all) if its.owner is not None), None)
+
+    async def step(self, step: str, size: int) -> None:  # noqa: C901, PLR0912 - a match over all steps is a table
+        gone = self.left or self.transport.closed
+        server = self.serving()
+        match step:
+            case "client sends" if not gone:
+                piece, self.client = self.client[:size], self.client[size:]
+                if piece:
+                    self.connection.data_received(piece)
+            case "server sends" if server is not None:
+                server.data_received(self.answer[:size] or b"x")
+                self.answer = self.answer[size:]
+            case "server closes" if server is not None:
+                server.connection_lost(None)
+            case "server slow" if server is not None:
+                server.pause_writing()
+            case "server keeps up" if server is not None:
+                server.resume_writing()
+            case "client slow" if not gone:
+                self.connection.pause_writing()
+            case "client keeps up" if not gone:
+                self.connection.resume_writing()
+            case "client ends" if not gone:
+                self.left = self.transport.closed = not self.connection.eof_received()
+            case "client gone" if not gone:
+                self.go()
+            case "ready":
+                self.supervisor.ready("m", HERE)
+            case "fail":
+                self.supervisor.fail("m", ModelFailed("m", "exit code 1"))
+            case "cancel":
+                for request_id in list(self.gateway.in_flight):
+                    assert self.gateway.cancel(request_id)
+            case "stop model":
+                self.gateway.close_endpoint(HERE)
+            case "late":
+                self.gateway._look(self.gateway.now() + 1e6)
+            case _:
+                await asyncio.sleep(0)
+
+    def go(self) -> None:
+        self.left = self.transport.closed = True
+        self.connection.connection_lost(None)
+
+    async def end(self) -> None:
+        if not self.left:
+            self.go()
+        elif self.connection in self.gateway.connections:
+            self.connection.connection_lost(None)
+        await asyncio.sleep(0)
+        self.supervisor.ready("m", HERE)
+        await self.gateway.drain(0)
+        assert not self.gateway.in_flight
+        assert not self.supervisor.serving, "a served request was never finished"
+        assert len(self.supervisor.finished) == len(set(self.supervisor.finished))
+        ids = [record.request_id for record in self.notes.records if record.request_id is not None]
+        assert len(ids) == len(set(ids)) == self.supervisor.arrived
+        assert not self.pool.all, "a connection to the model server is left"
+
+
+def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready: bool) -> None:
+    async def conversation() -> None:
+        play: Any = Play(client, answer, ready=ready)
+        for step, size in steps:
+            await play.step(step, size)
+            owned = [its for its in play.pool.all if its.owner is not None]
+            assert len(owned) <= 1, "one request at a time, one connection"
+        with contextlib.suppress(asyncio.CancelledError):
+            await play.end()
+
+    asyncio.run(conversation())
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(CLIENTS),
+    st.sampled_from(ANSWERS),
+    st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from((1, 40, 90, 200, 5000))), max_size=25),
+    st.booleans(),
+)
+def test_chaos(client: bytes, answer: bytes, steps: list[tuple[str, int]], ready: bool) -> None:  # noqa: FBT001 - drawn
+    played(client, answer, [("client sends", 5000), *steps] if len(steps) % 2 else steps, ready=ready)
