@@ -97,8 +97,12 @@ def _passed_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
         environ.pop(name, None)
     listeners = []
     for descriptor in range(LISTEN_FDS_START, LISTEN_FDS_START + count):
-        os.set_inheritable(descriptor, False)
-        listener = socket.socket(fileno=descriptor)
+        try:
+            listener = socket.socket(fileno=descriptor)
+        except OSError as error:
+            message = f"LISTEN_FDS promises a socket as file {descriptor}, but it is none ({error.strerror})"
+            raise OSError(error.errno, message) from error
+        listener.set_inheritable(False)
         listener.setblocking(False)
         listeners.append(listener)
     return listeners
