@@ -73,6 +73,7 @@ def main() -> None:
             "one model": Wanted(models=("model-3",)),
             "errors": Wanted(status="error"),
             "text": Wanted(text="ann"),
+            "text and slowest": Wanted(text="ann", sort="total_seconds"),
             "text that is nowhere": Wanted(text="zzz"),
             "an hour": Wanted(start=time.time() - 3600),
             "slowest": Wanted(sort="total_seconds"),

@@ -203,6 +203,24 @@ def test_sums_follow_what_is_kept_and_are_made_for_older_files(tmp_path: Path) -
         assert stats_by_model(activity)["kept"].requests == 100
 
 
+def test_text_is_found_in_what_an_older_version_wrote_and_forgotten_with_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path)) as activity:
+        activity.add(row(id=1, key="ann"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "DROP INDEX activity_subject; ALTER TABLE activity DROP COLUMN subject; DROP TABLE subjects"
+        )
+    with closing(Activity(path, Bounds(rows=10))) as activity:
+        assert [each.id for each in found(activity, text="ann")] == [1]
+        for number in range(2, 1002):
+            activity.add(row(id=number, at=time.time(), error=f"error {number}"))
+        assert [each.id for each in found(activity, text="error 1001")] == [1001]
+        assert found(activity, text="ann") == []
+        with activity.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM subjects").fetchone() == (10,)
+
+
 def test_percentiles_are_the_nearest_rank() -> None:
     assert percentiles([]) is None
     assert percentiles([None]) is None

@@ -26,7 +26,8 @@ logger = logging.getLogger("claracore.activity")
 
 BATCH_SECONDS = 0.25
 PRUNE_EVERY_ROWS = 1_000
-LONGEST_TEXT = 2_000
+MANY_ROWS = 2_000
+"""From so many on it is quicker to look at all rows in their order than to fetch the wanted ones one by one."""
 BUSY_SECONDS = 5.0
 
 
@@ -83,11 +84,30 @@ def _schema() -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS activity ({', '.join(columns)});"
         "CREATE INDEX IF NOT EXISTS activity_at ON activity (at);"
-        "CREATE INDEX IF NOT EXISTS activity_model ON activity (model, at);"
     )
 
 
 ERROR: Final = "(status >= 400 OR status = 0 OR error IS NOT NULL)"
+_INDEXES: Final = f"""
+CREATE INDEX IF NOT EXISTS activity_error ON activity (id) WHERE {ERROR};
+CREATE INDEX IF NOT EXISTS activity_subject ON activity (subject);
+CREATE INDEX IF NOT EXISTS activity_newest
+    ON activity (model, id, first_token_seconds, tokens_per_second, prompt_per_second);
+DROP INDEX IF EXISTS activity_model;
+"""
+"""`activity_newest` has all that `store.stats` reads; `activity_model` was of an older version."""
+
+# What text is looked for in. Requests are much alike: each different text is kept, and searched, once.
+_SUBJECT: Final = " || char(10) || ".join(
+    f"ifnull({name}, '')" for name in ("model", "requested", "path", "client", "key", "error")
+)
+_SUBJECTS: Final = "CREATE TABLE IF NOT EXISTS subjects (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
+_NEW_SUBJECTS: Final = (
+    f"INSERT OR IGNORE INTO subjects (text) SELECT {_SUBJECT} FROM activity WHERE subject IS NULL",  # noqa: S608 - names of our own
+    f"UPDATE activity SET subject = (SELECT id FROM subjects WHERE text = {_SUBJECT}) WHERE subject IS NULL",  # noqa: S608 - names of our own
+)
+_OLD_SUBJECTS: Final = "DELETE FROM subjects WHERE NOT EXISTS (SELECT 1 FROM activity WHERE subject = subjects.id)"
+
 # Sums are kept up by the database itself: adding up 100,000 rows takes 100 ms, reading these 0.1 ms.
 _SUMS: Final = {
     "requests": "1",
@@ -114,7 +134,7 @@ def _sums() -> str:
     )
 
 
-SCHEMA: Final = _schema() + _sums()
+SCHEMA: Final = _schema() + _sums() + _SUBJECTS
 _INSERT: Final = f"INSERT INTO activity ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own fields
 
 
@@ -149,8 +169,8 @@ class Wanted:
     sort: str = "id"
     descending: bool = True
 
-    def where(self) -> tuple[str, list[object]]:
-        """Return the condition as SQL and its values."""
+    def where(self, *, many: bool = False) -> tuple[str, list[object]]:
+        """Return the condition as SQL and its values; `many` for when many rows fulfil it."""
         parts: list[str] = []
         values: list[object] = []
 
@@ -164,8 +184,8 @@ class Wanted:
             _add_status(self.status, add)
         if self.text:
             escaped = self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            names = ("model", "requested", "path", "client", "key", "error")
-            add("(" + " OR ".join(f"{name} LIKE ? ESCAPE '\\'" for name in names) + ")", *[f"%{escaped}%"] * len(names))
+            subject = "+subject" if many else "subject"  # with the + SQLite does not use the index
+            add(f"{subject} IN (SELECT id FROM subjects WHERE text LIKE ? ESCAPE '\\')", f"%{escaped}%")  # noqa: S608 - values are bound
         for sql, value in (
             ("at >= ?", self.start),
             ("at < ?", self.end),
@@ -252,14 +272,10 @@ class Activity:
         direction = "DESC" if wanted.descending else "ASC"
         columns, order = ", ".join(COLUMNS), f"ORDER BY {order} {direction}, id {direction}"
         with self.reading() as connection:
-            if wanted.text:  # looking into every row is what costs: once, for the count and the page together
-                ids = [row[0] for row in connection.execute(f"SELECT id FROM activity{where} {order}", values)]  # noqa: S608 - names of our own fields, values are bound
-                total, values = len(ids), ids[offset : offset + limit]
-                where, page = f" WHERE id IN ({', '.join('?' * len(values))})", ""
-            else:
-                total = connection.execute(f"SELECT count(*) FROM activity{where}", values).fetchone()[0]  # noqa: S608 - as above
-                values, page = [*values, limit, offset], " LIMIT ? OFFSET ?"
-            found = connection.execute(f"SELECT {columns} FROM activity{where} {order}{page}", values).fetchall()  # noqa: S608 - as above
+            total = connection.execute(f"SELECT count(*) FROM activity{where}", values).fetchone()[0]  # noqa: S608 - names of our own fields, values are bound
+            where, values = wanted.where(many=total > MANY_ROWS)
+            query = f"SELECT {columns} FROM activity{where} {order} LIMIT ? OFFSET ?"  # noqa: S608 - as above
+            found = connection.execute(query, [*values, limit, offset]).fetchall()
         return [_row(row) for row in found], int(total)
 
     @contextmanager
@@ -284,9 +300,12 @@ class Activity:
         return connection
 
     def _prepare(self) -> None:
-        """Make what is missing: tables, columns of newer versions, sums of what an older version wrote."""
+        """Make what is missing: tables, columns of newer versions, sums and subjects of what an older version wrote."""
         self._keeper.executescript(SCHEMA)
         self._add_missing_columns()
+        self._keeper.executescript(_INDEXES)
+        for statement in _NEW_SUBJECTS:
+            self._keeper.execute(statement)
         if self._keeper.execute("SELECT count(*) FROM sums").fetchone()[0] == 0:
             values = ", ".join(f"sum({sql.replace('R.', '')})" for sql in _SUMS.values())
             self._keeper.execute(f"INSERT INTO sums SELECT model, {values} FROM activity GROUP BY model")  # noqa: S608 - names of our own
@@ -298,6 +317,8 @@ class Activity:
             if field.name not in present:
                 kind = _TYPES[str(field.type).partition(" | ")[0]]
                 self._keeper.execute(f"ALTER TABLE activity ADD COLUMN {field.name} {kind}")
+        if "subject" not in present:
+            self._keeper.execute("ALTER TABLE activity ADD COLUMN subject INTEGER")
 
     def _write(self) -> None:
         """Run the writer thread: wait for a row, then for what comes shortly after it, write all in one transaction."""
@@ -321,6 +342,8 @@ class Activity:
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(_INSERT, map(_VALUES, rows))
+            for statement in _NEW_SUBJECTS:
+                connection.execute(statement)
             connection.execute("COMMIT")
             self._since_pruned += len(rows)
             if self._since_pruned >= PRUNE_EVERY_ROWS:
@@ -338,6 +361,7 @@ class Activity:
             "DELETE FROM activity WHERE id <= (SELECT id FROM activity ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (self.bounds.rows,),
         )
+        connection.execute(_OLD_SUBJECTS)
 
 
 def _row(values: Sequence[object]) -> Row:

@@ -42,7 +42,7 @@ SELECT model, requests, errors, prompt_tokens, cached_tokens, completion_tokens
 FROM sums WHERE requests > 0 AND (? IS NULL OR model = ?) ORDER BY model
 """
 _NEWEST = """
-SELECT first_token_seconds, tokens_per_second, prompt_per_second FROM activity WHERE model = ? ORDER BY at DESC LIMIT ?
+SELECT first_token_seconds, tokens_per_second, prompt_per_second FROM activity WHERE model = ? ORDER BY id DESC LIMIT ?
 """
 
 
