@@ -122,6 +122,21 @@ def test_the_first_load_is_small_and_from_here_only(browser: Browser, used: Serv
     context.close()
 
 
+def test_buttons_keep_their_names_on_a_phone(browser: Browser, used: Server) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    shown(page, used, "chat")
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label("Longest answer").fill("16")
+    page.get_by_role("button", name="Parameters").click()
+    expect(page.get_by_label("Longest answer")).to_have_count(0)
+    page.get_by_label("Your message").fill("Say hello.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("article", name="Answer")).to_contain_text("tokens/s", timeout=60_000)
+    page.screenshot(path=ARTEFACTS / "chat-answer-phone.png")
+    context.close()
+
+
 def test_every_page_is_reached_by_keyboard(page: Page, used: Server) -> None:
     shown(page, used, "models")
     page.keyboard.press("Tab")
