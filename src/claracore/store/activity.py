@@ -136,6 +136,9 @@ def _sums() -> str:
 
 SCHEMA: Final = _schema() + _sums() + _SUBJECTS
 _INSERT: Final = f"INSERT INTO activity ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own fields
+BLOCK_ROWS: Final = 100
+# Python's lock is let go and taken again for each statement, and under load each time is a change of threads.
+_INSERT_BLOCK: Final = _INSERT + f", ({', '.join('?' * len(COLUMNS))})" * (BLOCK_ROWS - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +344,11 @@ class Activity:
     def _write_batch(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_INSERT, map(_VALUES, rows))
+            whole = len(rows) - len(rows) % BLOCK_ROWS
+            for start in range(0, whole, BLOCK_ROWS):
+                block = rows[start : start + BLOCK_ROWS]
+                connection.execute(_INSERT_BLOCK, [value for row in block for value in _VALUES(row)])
+            connection.executemany(_INSERT, map(_VALUES, rows[whole:]))
             for statement in _NEW_SUBJECTS:
                 connection.execute(statement)
             connection.execute("COMMIT")
