@@ -107,6 +107,7 @@ class Connection(asyncio.Protocol):
         """Hear that the connection is gone."""
         if self._departure is not None:
             self._departure.close()
+        self._buffer = b""  # requests that wait for the answer to an earlier one: nobody would read theirs
         self._left()
         self.gateway.departed(self)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.http.corpus import ALL
+from conformance.http.corpus import ALL, post
 from conformance.http.fuzz import one_input
 
 CLIENTS = st.sampled_from([conversation.client for conversation in ALL])
+
+
+def test_pipelined_requests_of_a_client_that_is_gone_are_not_begun() -> None:
+    one_input(b"\x00\x01" + post(path=b"/page") + post() * 8)  # found by atheris
 
 
 @settings(max_examples=150, deadline=None)
