@@ -7,6 +7,8 @@ import http.client
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +192,30 @@ def test_it_keeps_serving_while_many_ask_for_different_models_at_once(served: In
         statuses = [answer.status for answer in pool.map(served.chat, names)]
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 18
+
+
+# --- the beginning ---------------------------------------------------------------------------------------------------
+
+
+def test_without_anything_it_begins_empty_and_says_where_models_come_from(tmp_path: Path) -> None:
+    with instance(tmp_path) as running:
+        assert running.line("no models yet").endswith("--models-folder DIR")
+        assert running.ask("GET", "/v1/models").json["data"] == []
+        assert "no models are configured" in running.chat("any").message
+
+
+def test_a_configuration_that_was_named_but_is_not_there_is_an_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "claracore", "--config", "nope.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("claracore: there is no nope.yaml")
+    assert not (tmp_path / "nope.yaml").exists()
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

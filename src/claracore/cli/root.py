@@ -20,7 +20,7 @@ from claracore.cli.logs import logs
 from claracore.cli.models import load, ps, unload
 from claracore.cli.ports import ports_app
 from claracore.cli.requests import requests
-from claracore.cli.serve import ServeWishes, serve
+from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve
 from claracore.cli.setup import fit, hardware, setup
 from claracore.cli.status import status
 from claracore.errors import ClaraCoreError
@@ -63,7 +63,9 @@ def serve_command(
     models_folder: Annotated[
         list[Path] | None, typer.Option(help="Folder with GGUF files; may be given more than once.")
     ] = None,
-    config: Annotated[Path, typer.Option(help="Configuration file; written if there is none.")] = Path("config.yaml"),
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file; with --models-folder written if there is none.")
+    ] = None,
     config_dir: Annotated[Path | None, typer.Option(help="Folder whose *.yaml files are merged into it.")] = None,
     listen: Annotated[
         str, typer.Option(help="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.")
@@ -114,7 +116,8 @@ def serve_command(
     serve(
         ServeWishes(
             folders=tuple(models_folder or ()),
-            config=config,
+            config=config or DEFAULT_CONFIG,
+            may_begin_empty=config is None and config_dir is None,
             config_dir=config_dir,
             listen=listen,
             watch_config=watch_config,

@@ -21,8 +21,15 @@ from claracore.gateway.origins import Rules
 from claracore.library.cache import ReadingCache
 from claracore.ports.listen import parse_listen
 from claracore.sockets.history import default_state_dir
+from claracore.store import files
 from claracore.store.setup import SetupOptions, configured_engine, write_setup
 from claracore.supervisor.configuration import Sources
+
+DEFAULT_CONFIG = Path("config.yaml")
+EMPTY_CONFIG = """\
+# No models yet: choose them in the web interface under Setup, or run `claracore --models-folder DIR`.
+startPort: 8100
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class ServeWishes:
 
     folders: tuple[Path, ...]
     config: Path
+    may_begin_empty: bool
+    """Nobody named a configuration: where there is none, begin with an empty one."""
     config_dir: Path | None
     listen: str
     watch_config: bool
@@ -49,7 +58,9 @@ def serve(wishes: ServeWishes) -> None:
     terminal = Terminal(wishes.log)
     listen = parse_listen(wishes.listen)
     following = _set_up(wishes, listen.port) if wishes.folders else None
-    if following is None and wishes.config_dir is None and not wishes.config.exists():
+    if not wishes.config.exists() and wishes.may_begin_empty:
+        files.write(wishes.config, EMPTY_CONFIG)
+    if wishes.config_dir is None and not wishes.config.exists():
         raise BadRequest(
             f"there is no {wishes.config}: point me at your models with --models-folder DIR, "
             "or at a configuration with --config FILE"
@@ -120,10 +131,8 @@ def welcome(app: App) -> str:
     url = app.url
     count = len(config.models)
     lines = [f"ClaraCore {__version__} serves {count} {'model' if count == 1 else 'models'} on {url}"]
-    following = app.options.following
-    if not count and following is not None:
-        folders = ", ".join(map(str, following.folders))
-        lines.append(f"no models yet: files that end in .gguf are served as soon as they are in {folders}")
+    if not count:
+        lines.append(no_models_yet(app.options.following, url))
     chats = [model for model in config.models.values() if not model.unlisted]
     if chats:
         body = {"model": chats[0].id, "messages": [{"role": "user", "content": "Say hello."}]}
@@ -132,3 +141,11 @@ def welcome(app: App) -> str:
             f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{json.dumps(body)}'",
         ]
     return "\n".join(lines)
+
+
+def no_models_yet(following: Following | None, url: str) -> str:
+    """Say where models come from."""
+    if following is None:
+        return f"no models yet: choose a folder on {url}/ui/setup, or start with --models-folder DIR"
+    folders = ", ".join(map(str, following.folders))
+    return f"no models yet: files that end in .gguf are served as soon as they are in {folders}"
