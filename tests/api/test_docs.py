@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 from pathlib import Path
 
-from claracore.api.counts import Counts
 from claracore.api.create import PARTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-SOURCE = Path(__file__).resolve().parents[2] / "src" / "claracore" / "api"
-
-
-def test_the_dashboard_asks_for_metrics_that_exist() -> None:
-    async def names() -> set[str]:
-        return {family.name for family in Counts().families}
-
-    known = asyncio.run(names()) | set(re.findall(r'"(claracore_\w+)"', (SOURCE / "metrics.py").read_text()))
-    dashboard = json.loads((DOCS / "grafana-dashboard.json").read_text())
-    asked = {
-        name
-        for panel in dashboard["panels"]
-        for target in panel["targets"]
-        for name in re.findall(r"claracore_\w+", target["expr"])
-    }
-    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} - {""} <= known
 
 
 def test_every_path_is_in_the_document() -> None:

@@ -145,6 +145,24 @@ def test_an_end_that_was_ordered_is_no_failure() -> None:
     play(conversation)
 
 
+def test_a_restart_is_a_start_after_an_end_that_nobody_asked_for() -> None:
+    async def conversation(stage: Stage) -> None:
+        told: list[str] = []
+        stage.journal.on_model = told.append
+        for end in (None, StopReason.CHANGED, StopReason.EVICTED, StopReason.UNLOADED):
+            stage.journal.starting("b")
+            stage.journal.ready("b")
+            if end is not None:
+                stage.journal.stopping("b", end)
+            stage.journal.ended("b")
+        stage.journal.starting("b")
+        stage.journal.pinned("b")
+        assert stage.counts.restarts.values == {("b", "died"): 1, ("b", "changed"): 1}
+        assert told == ["b"] * (4 * 3 + 3 + 2)
+
+    play(conversation)
+
+
 @pytest.mark.parametrize(
     ("record", "speed"),
     [

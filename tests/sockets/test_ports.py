@@ -126,6 +126,7 @@ def test_a_stranger_is_skipped_and_named(tmp_path: Path) -> None:
         )
         assert ours.lease("a", can_share=True).port == ports[2]
         assert ours.leases.blocked.keys() == {ports[0]}
+        assert +ours.conflicts == {"a": 1}, "the lease is where the conflict was counted already"
 
 
 def test_a_full_range_is_an_error_that_names_who_fills_it(tmp_path: Path) -> None:
@@ -136,6 +137,7 @@ def test_a_full_range_is_an_error_that_names_who_fills_it(tmp_path: Path) -> Non
         assert finding.place == Place("config.yaml", 3, 1)
         with pytest.raises(PortTaken, match=f"pid {os.getpid()}"):
             ours.lease("a", can_share=True)
+        assert ours.conflicts["a"] == 2
 
 
 def test_a_port_that_became_free_is_taken_at_the_next_start(tmp_path: Path) -> None:
@@ -155,6 +157,7 @@ def test_after_a_bind_failure_the_next_port_is_tried_and_kept(tmp_path: Path) ->
         second = ours.lease("a", can_share=True, avoid=frozenset({first.port}))
         assert second.port == ports[2]
         assert "kept the model's server from binding" in second.note
+        assert not +ours.conflicts, "who has tried to bind counts it"
         ours.give_back(second)
         assert ours.lease("a", can_share=True).port == ports[2]
         assert ours.held == {ports[1], ports[2]}

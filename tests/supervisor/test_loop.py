@@ -16,6 +16,7 @@ from claracore.config.load import load
 from claracore.config.model import Config
 from claracore.errors import ClaraCoreError, Conflict, ModelFailed, ModelNotFound, ModelUnloaded, ShuttingDown
 from claracore.ports.listen import Listen
+from claracore.scheduler.events import StopReason
 from claracore.sockets.host import plan_here
 from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
@@ -187,6 +188,52 @@ async def test_a_pinned_model_is_not_given_up(tmp_path: Path) -> None:
             await supervisor.load("b")
         supervisor.pin("a", pinned=False)
         await supervisor.load("b")
+
+
+class Told:
+    """A listener that writes down what it hears, and in which state the model was."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.all: list[str] = []
+        self._supervisor = supervisor
+
+    def starting(self, model: str) -> None:
+        self._add("starting", model)
+
+    def ready(self, model: str) -> None:
+        self._add("ready", model)
+
+    def stopping(self, model: str, reason: StopReason) -> None:
+        self._add(reason.name, model)
+
+    def ended(self, model: str) -> None:
+        self._add("ended", model)
+
+    def pinned(self, model: str) -> None:
+        self._add(f"pinned {self._supervisor.slots[model].pinned}", model)
+
+    def _add(self, what: str, model: str) -> None:
+        self.all.append(f"{model} {what}: {self._supervisor.state(model)}")
+
+
+@run
+async def test_the_listener_hears_everything_when_it_is_true(tmp_path: Path) -> None:
+    async with supervising(config_of({"a": fake(), "b": fake()}), tmp_path) as supervisor:
+        told = supervisor.listener = Told(supervisor)
+        await supervisor.load("a")
+        supervisor.pin("a", pinned=True)
+        supervisor.pin("a", pinned=False)
+        await supervisor.load("b")
+        assert told.all == [
+            "a starting: starting",
+            "a ready: ready",
+            "a pinned True: ready",
+            "a pinned False: ready",
+            "a EVICTED: stopping",
+            "a ended: stopped",
+            "b starting: starting",
+            "b ready: ready",
+        ]
 
 
 @run

@@ -79,9 +79,9 @@ class ControlPlane:
         ring.use_named(self.context.key_file.load())  # a damaged file ends the start: it must not open the door
         self.context.key_file.changed()
         supervisor.listener = self.journal
-        supervisor.on_change = self.pulse.model_changed
         configuration.on_reload = self._reloaded
         self.journal.on_record = self.pulse.request_over
+        self.journal.on_model = self.pulse.model_changed
         self.journal.on_row = self._row
         self.journal.on_swap = self._swap
         self.context.performance.on_sample = lambda sample: self.context.hub.publish("performance", sample)

@@ -6,11 +6,15 @@ Names are stable: dashboards depend on them. Gauges of the moment (states, queue
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
 from claracore.store.activity import Row
 from claracore.store.measures import Counter, Family, Histogram
+
+RestartReason = Literal["died", "changed"]
+"""Of the server that was there before: it ended unasked, or it was stopped because its configuration changed."""
 
 _BETWEEN_TOKENS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
 
@@ -44,6 +48,11 @@ class Counts:
         self.swaps = Counter("claracore_swaps_total", "Loads for which another model had to go.", model)
         self.load_seconds = Histogram("claracore_load_seconds", "From the start of a model's server to ready.", model)
         self.stops = Counter("claracore_stops_total", "Stops of model servers, by reason.", (*model, "reason"))
+        self.restarts = Counter(
+            "claracore_restarts_total",
+            "Starts of model servers again: the last one died unasked, or its configuration changed.",
+            (*model, "reason"),
+        )
         self.failures = Counter("claracore_failures_total", "Model servers that ended unasked.", (*model, "while"))
         self.families: tuple[Family, ...] = tuple(
             its for its in vars(self).values() if isinstance(its, Counter | Histogram)
@@ -83,7 +92,11 @@ class Counts:
 
     def stopped(self, model: str, reason: StopReason) -> None:
         """Count an ordered stop."""
-        self.stops.add(model, reason.value)
+        self.stops.add(model, reason.name.lower())
+
+    def restarted(self, model: str, reason: RestartReason) -> None:
+        """Count a start after an end that the model's users did not ask for."""
+        self.restarts.add(model, reason)
 
     def failed(self, model: str, *, while_loading: bool) -> None:
         """Count an end that nobody ordered."""

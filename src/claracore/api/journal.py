@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from claracore.api.counts import Counts
+from claracore.api.counts import Counts, RestartReason
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
 from claracore.store.activity import Activity, Row
@@ -86,6 +86,8 @@ class Journal:
     def __init__(self, supervisor: Supervisor, activity: Activity, counts: Counts, captures: Captures) -> None:
         self.swaps: deque[Swap] = deque(maxlen=KEPT_SWAPS)
         self.last: dict[str, Last] = {}
+        self.on_model: Callable[[str], None] = lambda _: None
+        """Hears the id of each model whose state has changed."""
         self.on_row: Callable[[Row], None] = lambda _: None
         self.on_swap: Callable[[Swap], None] = lambda _: None
         self.on_record: Callable[[Record], None] = lambda _: None
@@ -97,7 +99,9 @@ class Journal:
         self._now = asyncio.get_running_loop().time
         self._evicted: list[_Evicted] = []
         self._loading: dict[str, _Loading] = {}
-        self._stopping: set[str] = set()
+        self._stopping: dict[str, StopReason] = {}
+        self._to_restart: dict[str, RestartReason] = {}
+        """Why the servers ended whose next start is a restart."""
         self._unanswered: dict[str, Swap] = {}
         """The swap of each model whose first answer has not begun."""
 
@@ -169,6 +173,8 @@ class Journal:
         """Hear that a model's server is being started."""
         now = self._now()
         mine, self._evicted = self._evicted, []
+        if (restart := self._to_restart.pop(model, None)) is not None:
+            self._counts.restarted(model, restart)
         slot = self._supervisor.slots[model]
         asked = bool(slot.waiting)
         self._loading[model] = _Loading(
@@ -179,11 +185,12 @@ class Journal:
             stop_ordered_at=max((it.ordered_at for it in mine), default=None),
             in_the_way_were_busy=any(it.was_busy for it in mine),
         )
+        self.on_model(model)
 
     def stopping(self, model: str, reason: StopReason) -> None:
         """Hear that a model's server is being stopped."""
         now = self._now()
-        self._stopping.add(model)
+        self._stopping[model] = reason
         self._loading.pop(model, None)
         self._counts.stopped(model, reason)
         if reason in (StopReason.EVICTED, StopReason.UNWANTED):
@@ -191,12 +198,15 @@ class Journal:
             since = min((wait for wait in waits if wait is not None), default=now)
             was_busy = self._counts.last_answer.get(model, 0.0) > since
             self._evicted.append(_Evicted(model, now, was_busy))
+        self.on_model(model)
 
     def ready(self, model: str) -> None:
         """Hear that a model is ready."""
-        loading = self._loading.pop(model, None)
-        if loading is None:
-            return
+        if (loading := self._loading.pop(model, None)) is not None:
+            self._loaded(model, loading)
+        self.on_model(model)
+
+    def _loaded(self, model: str, loading: _Loading) -> None:
         now = self._now()
         swap = self._swap(model, loading, now, None)
         self._remembered(model).load_seconds = now - loading.started_at
@@ -209,9 +219,19 @@ class Journal:
         """Hear that a model's server is gone."""
         self._unanswered.pop(model, None)
         loading = self._loading.pop(model, None)
-        if model in self._stopping:
-            self._stopping.discard(model)
-            return
+        ordered = self._stopping.pop(model, None)
+        if ordered is None:
+            self._to_restart[model] = "died"
+            self._failed(model, loading)
+        elif ordered is StopReason.CHANGED:
+            self._to_restart[model] = "changed"
+        self.on_model(model)
+
+    def pinned(self, model: str) -> None:
+        """Hear that a model was pinned or let go."""
+        self.on_model(model)
+
+    def _failed(self, model: str, loading: _Loading | None) -> None:
         self._counts.failed(model, while_loading=loading is not None)
         if loading is not None:
             failure = self._supervisor.failure(model)

@@ -47,6 +47,14 @@ def gauges(here: Context) -> Iterator[Family]:
         if used is not None:
             memory[model,] = float(used)
     yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", ("model",), memory.items())
+    conflicts = {(model,): float(here.keeper.conflicts[model]) for model in here.config.models}
+    yield Gauge(
+        "claracore_port_conflicts_total",
+        "Times a model could not have the port that it was to have.",
+        ("model",),
+        conflicts.items(),
+        kind="counter",
+    )
     blocked = float(len(here.keeper.leases.blocked))
     yield Gauge("claracore_ports_blocked", "Planned ports that somebody else has.", (), [((), blocked)])
     yield Gauge("claracore_stream_followers", "Clients that follow events.", (), [((), float(len(here.hub.followers)))])

@@ -63,7 +63,8 @@ class Pulse:
         if model_id not in here.config.models or not here.hub.followers:
             return
         view = self._models[model_id] = Views(here).model(model_id)
-        here.hub.publish("model", view.model_dump(mode="json"), key=model_id)
+        # Without a key: a state that lasted less than a tick of the hub is told all the same.
+        here.hub.publish("model", view.model_dump(mode="json"))
         here.hub.publish("ports", {}, key="")
 
     def models_changed(self) -> None:

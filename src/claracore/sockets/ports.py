@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class PortKeeper:
         """What the plan said when a model's port was claimed: when it says something else, the claim is stale."""
         self._running: set[str] = set()
         self._moves: dict[str, Finding] = {}
+        self.conflicts: Counter[str] = Counter()
+        """How often each model could not have the port that it was to have; whoever sees it adds it."""
 
     @property
     def plan(self) -> PortPlan:
@@ -192,6 +195,7 @@ class PortKeeper:
             refused[port] = why
             self.leases.block(port, why)
         else:
+            self.conflicts[model_id] += not avoid
             raise PortTaken(messages.nothing_free(model_id, self.plan.range_of(model_id), refused))
         self._drop(model_id, keep=port)
         self.leases.give(model_id, port)
@@ -200,6 +204,8 @@ class PortKeeper:
         self._moves.pop(model_id, None)
         if planned is None or port == planned:
             return ()
+        # What is avoided could not be bound, and was added by who has tried.
+        self.conflicts[model_id] += not avoid
         why = refused.get(planned) or self._earlier_tenant(planned) or self._who_else(planned)
         self._moves[model_id] = messages.moved(model_id, planned, port, why, self.plan.range_of(model_id))
         return (self._moves[model_id],)
@@ -240,6 +246,7 @@ class PortKeeper:
         with self.ledger.locked():
             why = self._others().get(port) or self._take(port)
             if why is not None and model_id not in self.plan.containers:
+                self.conflicts[model_id] += 1
                 raise PortTaken(messages.fixed_taken(model_id, port, why))
             if why is not None:
                 note = messages.container_already_there(port, why)

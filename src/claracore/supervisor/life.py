@@ -109,6 +109,7 @@ class Life:
             try:
                 await self._start_and_stop(lease)
             except _BindFailed as error:
+                keeper.conflicts[self.model.id] += 1
                 if lease is None or not uses_port(self.model) or len(avoid) + 1 >= BIND_TRIES:
                     raise ModelFailed(self.model.id, f"no port could be bound: {error}") from error
                 if self.stopping:

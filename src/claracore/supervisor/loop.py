@@ -71,7 +71,10 @@ class Listener(Protocol):
         """Hear that it was ordered to end."""
 
     def ended(self, model: str) -> None:
-        """Hear that it is gone, asked or not."""
+        """Hear that it is gone, asked or not, before anything follows from it."""
+
+    def pinned(self, model: str) -> None:
+        """Hear that a person pinned it or let it go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,6 @@ class Supervisor:
         self.config = config
         self.on_closing: Callable[[Endpoint], None] = lambda _: None
         """Closes every connection to an endpoint, at once; set by the gateway."""
-        self.on_change: Callable[[str], None] = lambda _: None
-        """Hears the id of each model whose state has changed."""
         self.listener: Listener | None = None
         self._around = around
         self._loop = asyncio.get_running_loop()
@@ -168,7 +169,8 @@ class Supervisor:
     def pin(self, model_id: str, *, pinned: bool) -> None:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
         self._post(Pinned(model_id, pinned))
-        self.on_change(model_id)
+        if self.listener is not None:
+            self.listener.pinned(model_id)
 
     async def preload(self) -> None:
         """Load the models of `hooks.on_startup.preload`, one after another; a failure is logged and passed over."""
@@ -210,17 +212,12 @@ class Supervisor:
         effects = self._scheduler.handle(event, self._loop.time())
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s -> %s", event, effects)
+        if self.listener is not None and isinstance(event, Ended):
+            self.listener.ended(event.model)
         for effect in effects:
             self._perform(effect)
-        match event:
-            case Ready(model):
-                if self.listener is not None:
-                    self.listener.ready(model)
-                self.on_change(model)
-            case Ended(model):
-                self.on_change(model)
-            case _:
-                pass
+        if self.listener is not None and isinstance(event, Ready):
+            self.listener.ready(event.model)
 
     def _set_timer(self) -> None:
         """Wake at the scheduler's deadline. A timer that is early does no harm, so it is only ever moved forward."""
@@ -272,14 +269,12 @@ class Supervisor:
         logger.info("model %s: starting", model)
         task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
         task.add_done_callback(lambda _: self._ended(model))
-        self.on_change(model)
 
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
         self._lives[model].stop()
         if self.listener is not None:
             self.listener.stopping(model, reason)
-        self.on_change(model)
 
     def _ended(self, model: str) -> None:
         life = self._lives.pop(model)
@@ -289,8 +284,6 @@ class Supervisor:
             logger.error("%s", life.failure)
         else:
             logger.info("model %s: stopped", model)
-        if self.listener is not None:
-            self.listener.ended(model)
         self._post(Ended(model))
 
     def _refusal(self, reason: RefuseReason, its: _Waiting) -> ClaraCoreError:
