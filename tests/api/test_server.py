@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from claracore.store.keyring import KeyFile, Right
 from e2e.instance import Answer, Instance, configured, fake, instance
 from sockets.helpers import free_run, stranger
 
@@ -454,8 +455,36 @@ def test_captures_are_off_until_the_configuration_says_so(server: Instance) -> N
     assert "choices" in json.loads(b64decode(captured["resp_body"]))
     assert captured["req_headers"]["x-api-key"] == "[REDACTED]"
     assert captured["resp_status"] == 200
+    assert captured["req_body_bytes"] == len(b64decode(captured["req_body"])) > 1
+    assert "content-length" not in captured["req_headers"], "the gateway does not remember its number"
     assert server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": "*"}).status == 200
     assert server.ask("GET", f"/api/captures/{row['id']}").status == 404
+
+
+def test_who_resumes_hears_what_was_missed_also_at_the_second_try(server: Instance) -> None:
+    with streaming(server, "/api/stream?topics=model") as answer:
+        seen = int(answer.readline().removeprefix(b"id: "))
+    server.ask("POST", "/api/models/unload")
+    server.ask("POST", "/api/models/load/one")
+    for _ in range(2):
+        connection = server.connect()
+        with contextlib.closing(connection):
+            connection.request("GET", "/api/stream?topics=model", headers={"Last-Event-ID": str(seen)})
+            answer = connection.getresponse()
+            assert answer.readline() == b"id: %d\n" % seen, "hello does not say that the rest was heard"
+            until(events(answer), lambda type_, data: type_ == "model" and data["state"] == "ready")
+
+
+def test_a_key_for_an_alias_is_for_its_model(tmp_path: Path) -> None:
+    configured(tmp_path, CONFIG)
+    state = tmp_path / "state" / "claracore"
+    text, _key = KeyFile(state).add("app", [Right.INFERENCE], models=["eins"])
+    with instance(tmp_path) as running:
+        header = {"Authorization": f"Bearer {text}"}
+        wish = {"messages": [], "max_tokens": 1}
+        assert [row["id"] for row in ok(running.ask("GET", "/v1/models", None, header))["data"]] == ["eins", "one"]
+        assert running.ask("POST", "/v1/chat/completions", {"model": "one", **wish}, header).status == 200
+        assert running.ask("POST", "/v1/chat/completions", {"model": "org/two", **wish}, header).status == 403
 
 
 @pytest.mark.skipif(not MODELS.is_dir(), reason="the real models are not here")

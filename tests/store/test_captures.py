@@ -6,6 +6,7 @@ from claracore.store.captures import REDACTED, Captures
 def test_bodies_are_kept_and_secrets_are_not() -> None:
     captures = Captures(1_000_000)
     lines = [b"Authorization: Bearer sk-1", b"Cookie: a=b", b"X-Api-Key:sk-2", b"Content-Type: application/json"]
+    lines.append(b"Content-Length: 1")
     capture = captures.begin("POST", "/v1/x", lines)
     capture.request.add(b'{"a"')
     capture.request.add(b": 1}")

@@ -23,10 +23,12 @@ class CaptureView(BaseModel):
     req_headers: dict[str, str]
     req_body: str
     req_body_cut: bool
+    req_body_bytes: int
     resp_status: int
     resp_headers: dict[str, str]
     resp_body: str
     resp_body_cut: bool
+    resp_body_bytes: int
 
 
 @router.get("/api/captures/{id}")
@@ -43,8 +45,10 @@ async def capture(here: Here, row: Annotated[int, Path(alias="id", ge=0, lt=1 <<
         req_headers=dict(found.request_headers),
         req_body=b64encode(found.request.data).decode(),
         req_body_cut=found.request.cut,
+        req_body_bytes=found.request.size,
         resp_status=found.status,
         resp_headers=dict(found.response_headers),
         resp_body=b64encode(found.response.data).decode(),
         resp_body_cut=found.response.cut,
+        resp_body_bytes=found.response.size,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -23,7 +23,7 @@ from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity
 from claracore.store.captures import Captures
-from claracore.store.keyring import Grant, KeyFile, KeyRing
+from claracore.store.keyring import Grant, KeyFile, KeyRing, NamedKey
 from claracore.store.logs import ProxyLog
 from claracore.store.performance import Performance
 from claracore.supervisor.configuration import Configuration
@@ -79,6 +79,14 @@ class Context:
         if model_id is None:
             raise ModelNotFound(name, self.config.models)
         return model_id
+
+    def use_keys(self, keys: Iterable[NamedKey]) -> None:
+        """Let in whom the key file names; models that it names by an alias are those that have it now."""
+        named = []
+        for key in keys:
+            ids = None if key.models is None else frozenset(self.config.resolve(name) or name for name in key.models)
+            named.append(replace(key, models=ids))
+        self.ring.use_named(named)
 
     def cors(self, request: Request) -> dict[str, str]:
         """Return the headers that let an invited page read an answer; none for others."""

@@ -76,7 +76,7 @@ class ControlPlane:
         self.pulse = Pulse(self.context)
         self._rules = rules
         self.app = Guard(create_app(self.context), ring, rules)
-        ring.use_named(self.context.key_file.load())  # a damaged file ends the start: it must not open the door
+        self.context.use_keys(self.context.key_file.load())  # a damaged file ends the start: it must not open the door
         self.context.key_file.changed()
         supervisor.listener = self.journal
         configuration.on_reload = self._reloaded
@@ -119,14 +119,17 @@ class ControlPlane:
         for model_id in changes.soft | changes.restart:
             self.pulse.model_changed(model_id)
         self.context.hub.publish("ports", {}, key="")
+        self._use_keys_again()
 
     def _look_at_keys(self) -> None:
         """Take over what `claracore keys` has changed."""
         self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
-        if not self.context.key_file.changed():
-            return
+        if self.context.key_file.changed():
+            self._use_keys_again()
+
+    def _use_keys_again(self) -> None:
         try:
-            self.context.ring.use_named(self.context.key_file.load())
+            self.context.use_keys(self.context.key_file.load())
         except FileUnusable as error:
             logger.error("%s; the keys that were read last stay in force", error)  # noqa: TRY400 - no bug
 

@@ -77,7 +77,7 @@ async def remove(here: Here, name: str) -> KeysView:
 
 
 async def _take_over(here: Context) -> None:
-    here.ring.use_named(await asyncio.to_thread(here.key_file.load))
+    here.use_keys(await asyncio.to_thread(here.key_file.load))
 
 
 def key_view(key: NamedKey) -> KeyView:

@@ -30,12 +30,13 @@ async def stream(
     wanted = frozenset(topic.strip() for topic in topics.split(",") if topic.strip()) or None
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
     follower = here.hub.follow(wanted, after=after)
-    return StreamingResponse(_frames(here, follower), media_type="text/event-stream", headers=SSE_HEADERS)
+    return StreamingResponse(_frames(here, follower, after), media_type="text/event-stream", headers=SSE_HEADERS)
 
 
-async def _frames(here: Context, follower: Follower) -> AsyncIterator[bytes]:
+async def _frames(here: Context, follower: Follower, after: int | None) -> AsyncIterator[bytes]:
     with follower, here.streaming(follower):
         last_id = here.hub.last_id
-        yield frame(last_id, "hello", {"version": __version__, "last_id": last_id})
+        # Who resumes has not heard yet what comes after its own last id, and must be able to ask for it again.
+        yield frame(last_id if after is None else after, "hello", {"version": __version__, "last_id": last_id})
         while not follower.ended:
             yield await follower.next(HEARTBEAT_SECONDS)

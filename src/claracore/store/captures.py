@@ -116,10 +116,15 @@ class Captures:
 
 
 def headers_of(lines: Iterable[bytes]) -> list[tuple[str, str]]:
-    """Return header lines as pairs, secrets redacted."""
+    """Return header lines as pairs, secrets redacted.
+
+    Without Content-Length: heads are remembered without its number (`gateway.head`); `Body.size` has it.
+    """
     found = []
     for line in lines:
         raw_name, _, value = line.partition(b":")
         name = raw_name.decode("latin-1").strip().lower()
+        if name == "content-length":
+            continue
         found.append((name, REDACTED if name in SECRET_HEADERS else value.decode("latin-1").strip()))
     return found
