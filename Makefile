@@ -29,6 +29,7 @@ check: $(READY)
 	$(BIN)/ruff format --check src tests bench tools
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/mypy
+	$(BIN)/python tools/ui_types.py --check
 	@test ! -d ui/node_modules || $(BIN)/python tools/build_ui.py --run check
 
 format: $(READY)

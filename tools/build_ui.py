@@ -39,7 +39,7 @@ def main() -> int:
     if environ is None:
         return 1
     if not installed():
-        status = npm(environ, "ci", "--no-audit", "--no-fund")
+        status = npm(environ, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
         if status:
             return status
     return npm(environ, "run", chosen.run or "build")

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
@@ -27,6 +27,21 @@ function compress(): Plugin {
   };
 }
 
+/** Puts Swagger UI beside `public/docs/index.html`: the description of the API works without a network. */
+function apiDocs(): Plugin {
+  let out = '';
+  return {
+    name: 'api-docs',
+    apply: 'build',
+    configResolved: (config) => void (out = resolve(config.root, config.build.outDir, 'docs')),
+    writeBundle: () => {
+      mkdirSync(out, { recursive: true });
+      for (const name of ['swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css'])
+        copyFileSync(resolve(import.meta.dirname, 'node_modules/swagger-ui-dist', name), join(out, name));
+    },
+  };
+}
+
 /** Lets the browser fetch the font before it knows the styles, so that the first page is drawn with it. */
 function preloadFont(): Plugin {
   return {
@@ -47,7 +62,7 @@ function preloadFont(): Plugin {
 
 export default defineConfig({
   base: '/ui/',
-  plugins: [svelte(), preloadFont(), compress()],
+  plugins: [svelte(), preloadFont(), apiDocs(), compress()],
   resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
   build: {
     outDir: '../src/claracore/web/static',

@@ -184,6 +184,18 @@ class TestWithKeys:
     def test_some_paths_are_open(self, path: str) -> None:
         assert self.status("GET", path) == 200
 
+    @pytest.mark.parametrize("path", ["/ui", "/ui/", "/ui/assets/x.js", "/docs", "/apple-touch-icon.png"])
+    def test_files_of_the_interface_are_open(self, path: str) -> None:
+        assert self.status("GET", path) == 200
+        assert self.status("HEAD", path, host="ai.example.com") == 200
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("POST", "/ui/"), ("DELETE", "/ui/x"), ("PUT", "/docs"), ("GET", "/uix"), ("GET", "/docs/x")],
+    )
+    def test_what_is_near_them_is_not(self, method: str, path: str) -> None:
+        assert self.status(method, path) == 401
+
     @pytest.mark.parametrize(
         ("key", "statuses"),
         [
@@ -230,6 +242,8 @@ def test_a_body_that_lies_about_its_length_is_cut_off() -> None:
     [
         ("GET", "/ui/", None),
         ("GET", "/ui/assets/x.js", None),
+        ("GET", "/docs", None),
+        ("GET", "/openapi.json", Right.READ),
         ("GET", "/v1/models/a/b", None),
         ("GET", "/uix", Right.READ),
         ("GET", "/api/logs", Right.READ),

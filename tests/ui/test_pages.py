@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -120,6 +121,20 @@ def test_the_first_load_is_small_and_from_here_only(browser: Browser, used: Serv
     assert hosts == {used.url}
     assert page.evaluate(INTERACTIVE) < 1000
     context.close()
+
+
+def test_the_operations_of_the_api_are_listed_without_a_network(page: Page, used: Server) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(f"{used.url}/docs")
+    expect(page.get_by_text("/api/models", exact=True)).to_be_visible()
+    assert page.locator(".opblock").count() > 35
+    page.get_by_text("/api/models", exact=True).click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table")).to_contain_text("smollm2")
+    page.screenshot(path=ARTEFACTS / "docs.png")
+    assert hosts <= {urlsplit(used.url).netloc, ""}
 
 
 def test_buttons_keep_their_names_on_a_phone(browser: Browser, used: Server) -> None:

@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from claracore.errors import NotFound
 from claracore.web import interface
 
+DOCS = Path(__file__).resolve().parents[2] / "ui" / "public" / "docs"
+
 
 class Answer:
     """One answer of the application."""
@@ -24,7 +26,7 @@ class Answer:
 
 def get(path: str, **headers: str) -> Answer:
     """Ask the router as an ASGI server does, without a network."""
-    app = FastAPI()
+    app = FastAPI(docs_url=None)
     app.include_router(interface.router)
     answer = Answer()
     scope = {
@@ -57,6 +59,8 @@ def get(path: str, **headers: str) -> Answer:
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<!doctype html>entry")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.html").write_text("<!doctype html>operations")
     (tmp_path / "assets" / "index-abc.js").write_text("console.log(1)")
     (tmp_path / "assets" / "index-abc.js.gz").write_bytes(gzip.compress(b"console.log(1)"))
     monkeypatch.setattr(interface, "STATIC", tmp_path)
@@ -108,6 +112,18 @@ def test_nothing_may_be_loaded_from_elsewhere() -> None:
     assert "http" not in policy
 
 
+@pytest.mark.usefixtures("built")
+def test_the_description_of_the_api_is_a_page_of_ours() -> None:
+    answer = get("/docs")
+    assert (answer.status, answer.body) == (200, b"<!doctype html>operations")
+    assert "http" not in answer.headers["content-security-policy"]
+
+
+def test_the_description_of_the_api_names_no_foreign_host() -> None:
+    for file in DOCS.iterdir():
+        assert "//" not in file.read_text().replace("// Shows", ""), file.name
+
+
 @pytest.mark.parametrize(
     "path",
     ["../secret", "assets/../../secret", "assets", "", "index.html.gz", "a\0b", "x" * 5000, "/etc/passwd"],
@@ -126,6 +142,7 @@ def test_a_missing_hashed_file_is_an_error_and_not_a_page(built: Path) -> None:
 
 def test_a_checkout_without_the_build_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interface, "STATIC", tmp_path / "static")
-    answer = get("/ui/")
-    assert answer.status == 503
-    assert b"make ui" in answer.body
+    for path in ("/ui/", "/docs"):
+        answer = get(path)
+        assert answer.status == 503
+        assert b"make ui" in answer.body

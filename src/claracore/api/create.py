@@ -62,7 +62,7 @@ Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 def create_app(context: Context) -> FastAPI:
     """Return the ASGI application; every error it answers has the OpenAI envelope."""
-    app = FastAPI(title="ClaraCore", version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
     app.state.context = context
     for part in PARTS:
         app.include_router(part.router)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from fastapi.responses import JSONResponse
 
 from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge, Unauthorized
-from claracore.gateway.access import OPEN_PATHS
+from claracore.gateway.access import OPEN_FILES, OPEN_PATHS
 from claracore.gateway.origins import Rules, is_loopback, name_in
 from claracore.store.keyring import Grant, KeyRing, Right, presented
 
@@ -31,7 +31,8 @@ CHANGED_BY_GET: Final = frozenset({"/unload"})
 """Kept for old clients (COMPAT 2.5)."""
 
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
-FOR_ANY_KEY: Final = re.compile(r"/ui(/.*)?|/v1/models(/.*)?|/models|/api/version")
+OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
+FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/api/version")
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
@@ -82,7 +83,7 @@ class Guard:
         if changes:
             self.check_site(headers)
             check_media(headers)
-        if (changes or grant is None) and path not in OPEN:
+        if (changes or grant is None) and not is_open(method, path):
             self.check_host(headers)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
@@ -97,9 +98,8 @@ class Guard:
         return None
 
     def _check_right(self, scope: Scope, headers: dict[bytes, bytes], grant: Grant | None, right: Right | None) -> None:
-        path = scope["path"]
         if self._ring.any:
-            if grant is None and path not in OPEN:
+            if grant is None and not is_open(scope["method"], scope["path"]):
                 raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
             if grant is not None and right is not None and not grant.may(right):
                 raise Forbidden(f"the key {grant.name!r} does not have the scope {right.value!r}")
@@ -133,11 +133,16 @@ class Guard:
         )
 
 
+def is_open(method: str, path: str) -> bool:
+    """Whether a call needs neither a key nor a name that is known."""
+    return path in OPEN or (method in SAFE_METHODS and OPEN_TO_READ.fullmatch(path) is not None)
+
+
 def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
-    return None if path in OPEN or FOR_ANY_KEY.fullmatch(path) else Right.READ
+    return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ
 
 
 def check_media(headers: dict[bytes, bytes]) -> None:

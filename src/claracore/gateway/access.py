@@ -7,6 +7,8 @@ one of our keys is ours and is not passed on; a key for the model server is. Wha
 
 from __future__ import annotations
 
+import re
+
 from claracore.errors import Forbidden, Unauthorized
 from claracore.store.keyring import Grant, KeyRing, Right, presented
 
@@ -15,6 +17,8 @@ from claracore.store.keyring import Grant, KeyRing, Right, presented
 OPEN_PATHS = frozenset(
     (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity")
 )
+# The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
+OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs")
 _NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)
 
 
@@ -32,7 +36,7 @@ def admitted(ring: KeyRing, noted: dict[bytes, bytes], path: bytes) -> tuple[fro
         if grant is not None:
             carriers.add(name)
             first = first or grant
-    if first is None and path not in OPEN_PATHS:
+    if first is None and path not in OPEN_PATHS and not OPEN_FILES.fullmatch(path):
         raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
     return frozenset(carriers), first
 

@@ -1,4 +1,4 @@
-"""Which bytes does a browser get at `/` and below `/ui`?
+"""Which bytes does a browser get at `/`, `/docs` and below `/ui`?
 
 The files of `web/static`, which `tools/build_ui.py` makes; a checkout without them gets a page that says what to run.
 Names below `/ui/assets` carry a hash of their content and are kept for a year; everything else is asked for each time
@@ -46,7 +46,8 @@ NOT_BUILT = """<!doctype html>
 <p>This is a source checkout. Build the interface once, then reload this page:</p>
 <pre>make ui</pre>
 <p>It uses the Node.js of this machine, or one from PyPI if there is none. The API works without it:
-<a href="/v1/models">/v1/models</a>, <a href="/running">/running</a>, <a href="/api/ports">/api/ports</a>.</p>
+<a href="/v1/models">/v1/models</a>, <a href="/running">/running</a>, <a href="/api/ports">/api/ports</a>; all of it is in
+<a href="/openapi.json">/openapi.json</a>.</p>
 </html>
 """
 
@@ -65,18 +66,30 @@ def icon() -> RedirectResponse:
     return RedirectResponse("/ui/favicon.svg", 302)
 
 
+@router.api_route("/docs", methods=["GET", "HEAD"])
+def operations(request: Request) -> Response:
+    """Answer with the page that describes the API; its files are ours too (`ui/public/docs`)."""
+    return _page(request, "docs/index.html")
+
+
 @router.api_route("/ui/{path:path}", methods=["GET", "HEAD"])
 def interface(request: Request, path: str) -> Response:
     """Answer with a file of the interface, or with its entry file. Raises NotFound for a file that is not there."""
+    if ".." in path.split("/"):
+        raise NotFound(f"no such file: /ui/{path}")
     file = static_file(path)
     if file is not None:
         return _file(request, file)
     if path.startswith("assets/"):
         raise NotFound(f"no such file: /ui/{path}; the interface was updated, reload the page")
-    index = static_file("index.html")
-    if index is None:
+    return _page(request, "index.html")
+
+
+def _page(request: Request, path: str) -> Response:
+    page = static_file(path)
+    if page is None:
         return Response(NOT_BUILT, 503, SAFE_HEADERS | {"Cache-Control": "no-store"}, "text/html")
-    return _file(request, index)
+    return _file(request, page)
 
 
 def static_file(path: str, root: Path | None = None) -> Path | None:

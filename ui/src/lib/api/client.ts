@@ -32,8 +32,8 @@ export interface Ask {
 
 /**
  * Who presents the key? We do, from this browser's storage, and leave the browser's own credentials out so that a 401
- * opens our dialog and not the browser's. But where the files of the interface need a key too, the browser has asked
- * for it before we ran, and knows it: then it goes on presenting it.
+ * opens our dialog and not the browser's. But where the files of the interface need a password too (a proxy in front),
+ * the browser has asked for it before we ran, and knows it: then it goes on presenting it.
  */
 let credentials: RequestCredentials = 'omit';
 
