@@ -46,8 +46,8 @@ NOT_BUILT = """<!doctype html>
 <p>This is a source checkout. Build the interface once, then reload this page:</p>
 <pre>make ui</pre>
 <p>It uses the Node.js of this machine, or one from PyPI if there is none. The API works without it:
-<a href="/v1/models">/v1/models</a>, <a href="/running">/running</a>, <a href="/api/ports">/api/ports</a>; all of it is in
-<a href="/openapi.json">/openapi.json</a>.</p>
+<a href="/v1/models">/v1/models</a>, <a href="/running">/running</a>, <a href="/api/ports">/api/ports</a>, and
+everything in <a href="/openapi.json">/openapi.json</a>.</p>
 </html>
 """
 
