@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from claracore.cli.client import ServerSaid
+from claracore.cli.client import ServerSaid, complete_model
 from claracore.cli.root import app
 from claracore.errors import BadRequest, Conflict, NotFound
 from e2e.instance import Instance, configured, fake, instance
@@ -87,13 +87,24 @@ def test_chat_and_bench(server: Instance) -> None:
 
 def test_doctor_with_and_without_a_server(server: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = RUN.invoke(app, ["doctor", "--json", "--url", server.url])
-    assert {check["name"] for check in json.loads(told.stdout)["checks"]} >= {"versions", "config", "disk"}
+    assert {check["name"] for check in json.loads(told.stdout)["checks"]} >= {"versions", "config", "disk", "ports"}
     monkeypatch.chdir(tmp_path)
     text = say("doctor", "--url", "http://127.0.0.1:1", exit_code=1).stdout
     assert "no server runs" in text
     assert "there is no config.yaml" in text
     configured(tmp_path, "models:\n  a:\n    cmd: /nope --port ${PORT}\n")
     assert "/nope does not exist" in say("doctor", "--url", "http://127.0.0.1:1", exit_code=1).stdout
+
+
+def test_the_shell_completes_models(server: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLARACORE_URL", server.url)
+    for verb in ("load", "unload", "logs", "chat", "bench"):
+        words = {"COMP_WORDS": f"claracore {verb} ", "COMP_CWORD": "2", "_CLARACORE_COMPLETE": "complete_bash"}
+        told = RUN.invoke(app, [], env=words, prog_name="claracore")
+        assert told.stdout.split() == ["eins", "one", "two"], (verb, told.output)
+    assert complete_model("t") == ["two"]
+    monkeypatch.setenv("CLARACORE_URL", "http://127.0.0.1:1")
+    assert complete_model("t") == []
 
 
 def test_nobody_answers() -> None:

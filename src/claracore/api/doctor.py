@@ -39,6 +39,9 @@ def _running(here: Context) -> Iterator[Check]:
     """Return what only a running server knows."""
     for port, why in sorted(here.keeper.leases.blocked.items()):
         yield Check("ports", ok=False, message=f"port {port}: {why}", way_out=f"claracore ports why {port}")
+    if not here.keeper.leases.blocked:
+        planned = len({*here.keeper.plan.assignment.values(), *here.keeper.plan.fixed.values()})
+        yield Check("ports", ok=True, message=f"{here.listen} is ours, and nobody else has one of {planned} for models")
     for model_id in sorted(here.config.models):
         failure = here.supervisor.failure(model_id)
         if failure is not None:

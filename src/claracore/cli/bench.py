@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, path_of, show_json
+from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, complete_model, path_of, show_json
 from claracore.store.stats import Percentiles, percentiles
 
 LOAD_SECONDS = 3600.0
@@ -29,7 +29,7 @@ class Run:
 
 
 def bench(
-    model: Annotated[str, typer.Argument(help="Id or alias.")],
+    model: Annotated[str, typer.Argument(help="Id or alias.", autocompletion=complete_model)],
     requests: Annotated[int, typer.Option("--requests", "-n", min=1, max=10_000, help="Answers to ask for.")] = 8,
     concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, max=256, help="At once.")] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each answer, at most.")] = 64,

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from claracore.cli.client import Server, ServerSaid, UrlOption, show_json
+from claracore.cli.client import Server, ServerSaid, UrlOption, complete_model, show_json
 
 PROMPT = "> "
 DATA = "data:"
 
 
 def chat(
-    model: Annotated[str, typer.Argument(help="Id or alias.")],
+    model: Annotated[str, typer.Argument(help="Id or alias.", autocompletion=complete_model)],
     message: Annotated[str | None, typer.Argument(help="Say this, print the answer and end.")] = None,
     system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,

@@ -12,7 +12,8 @@ import json
 import os
 import ssl
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr
+from io import StringIO
 from typing import Annotated, Any, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -25,6 +26,7 @@ from claracore.sockets.ledger import default_folder, living_instances
 DEFAULT_URL = "http://127.0.0.1:5800"
 NO_SERVER = 3
 TIMEOUT_SECONDS = 30.0
+COMPLETION_SECONDS = 1.0
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the server, if it is not found by itself.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -94,6 +96,17 @@ class Server:
 def _tls() -> ssl.SSLContext:
     """Return how the server's certificate is checked: CLARACORE_CA names a file for one that is self-made."""
     return ssl.create_default_context(cafile=os.environ.get("CLARACORE_CA"))
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the ids and aliases that begin so, for the shell; none when no server tells them."""
+    try:
+        with redirect_stderr(StringIO()):  # words about a missing server would stand in the middle of the command
+            models = Server().ask("GET", "/api/models", timeout_seconds=COMPLETION_SECONDS)["models"]
+    except (ClaraCoreError, typer.Exit):
+        return []
+    names = sorted(name for model in models for name in (model["id"], *model["aliases"]))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def path_of(model: str) -> str:

@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 
 import typer
 
-from claracore.cli.client import JsonOption, Server, UrlOption, path_of, show_json
+from claracore.cli.client import JsonOption, Server, UrlOption, complete_model, path_of, show_json
 
 PROXY = "proxy"
 
 
 def logs(
-    model: Annotated[str, typer.Argument(help="Id or alias; ClaraCore's own log if none is named.")] = PROXY,
+    model: Annotated[
+        str, typer.Argument(help="Id or alias; ClaraCore's own log if none is named.", autocompletion=complete_model)
+    ] = PROXY,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=2000, help="Lines of the past.")] = 200,
     url: UrlOption = None,

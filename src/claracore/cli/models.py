@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from claracore.cli.client import JsonOption, Server, UrlOption, path_of, show_json
+from claracore.cli.client import JsonOption, Server, UrlOption, complete_model, path_of, show_json
 from claracore.cli.ports import table
 
 LOAD_SECONDS = 3600.0
@@ -57,7 +57,9 @@ def _cell(value: object) -> str:
 
 
 def load(
-    model: Annotated[str, typer.Argument(help="Id or alias.")], url: UrlOption = None, as_json: JsonOption = False
+    model: Annotated[str, typer.Argument(help="Id or alias.", autocompletion=complete_model)],
+    url: UrlOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Load a model, and wait until it is ready."""
     done = Server(url).ask("POST", f"/api/models/load/{path_of(model)}", timeout_seconds=LOAD_SECONDS)
@@ -69,7 +71,10 @@ def load(
 
 
 def unload(
-    models: Annotated[list[str] | None, typer.Argument(help="Ids or aliases; all models if none is named.")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids or aliases; all models if none is named.", autocompletion=complete_model),
+    ] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:

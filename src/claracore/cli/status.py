@@ -27,8 +27,8 @@ def status(url: UrlOption = None, as_json: JsonOption = False) -> None:
         f"ClaraCore {who['version']} at {who['url']} (pid {who['pid']}){_since(who.get('started_at'))}",
         f"models    {len(models)}: {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}",
         (
-            f"requests  {len(requests)} in flight, {waiting} of them waiting; {stats['requests']} kept in the activity, "
-            f"{stats['errors']} with an error"
+            f"requests  {len(requests)} in flight, {waiting} of them waiting; "
+            f"{stats['requests']} kept in the activity, {stats['errors']} with an error"
         ),
     ]
     taken = [row for row in ports["ports"] if row["state"] in ("stranger", "instance")]
