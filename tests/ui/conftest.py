@@ -13,7 +13,7 @@ pytest.importorskip("playwright", reason="the dev dependency playwright drives t
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from ui.stand import SMOLLM2, STATIC, Server, config, free_ports, serving
+from ui.stand import FAKE, SMOLLM2, STATIC, Server, config, free_ports, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -78,4 +78,11 @@ def page(browser: Browser) -> Iterator[Page]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two models; tests leave it as they find it."""
     with serving(tmp_path_factory.mktemp("server"), config(start_port=free_ports(8))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def parrots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same with model servers that only seem to be some: ready at once, done at once."""
+    with serving(tmp_path_factory.mktemp("parrots"), config(start_port=free_ports(8), engine=FAKE)) as server:
         yield server

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fakes import SCRIPT
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / ".models"
 SMOLLM2 = MODELS / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -21,14 +23,16 @@ AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 ARTEFACTS = ROOT / "artefacts" / "ui"
 
 ENGINE = f'"{sys.executable}" -P -m claracore.engines.embedded --host 127.0.0.1 --port ${{PORT}} --reuse-port --fit off'
+FAKE = f'"{sys.executable}" -E -S "{SCRIPT}" --host 127.0.0.1 --port ${{PORT}} --reuse-port'
+"""Ready at once, and it says nothing of its own: for what does not depend on the model."""
 
 
-def config(*, start_port: int, more: str = "") -> str:
+def config(*, start_port: int, more: str = "", engine: str = ENGINE) -> str:
     """Two models of which one is loaded at a time; `more` is YAML at the top level."""
     return f"""\
 startPort: {start_port}
 macros:
-  engine: '{ENGINE}'
+  engine: '{engine}'
 models:
   smollm2:
     name: SmolLM2 135M
@@ -75,6 +79,8 @@ class Server:
     listen: str = "127.0.0.1:0"
     arguments: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    named_config: bool = True
+    """Otherwise it is started as by somebody who has none."""
     url: str = ""
     _process: subprocess.Popen[str] | None = None
 
@@ -86,9 +92,10 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it accepts requests."""
         environ = {**os.environ, **self.environ, "XDG_STATE_HOME": str(self.folder / "state"), "PYTHONUNBUFFERED": "1"}
+        config = ("--config", self.config) if self.named_config else ()
         with (self.folder / "stderr").open("a") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "claracore", "--config", self.config, "--listen", self.listen, *self.arguments],
+                [sys.executable, "-m", "claracore", *config, "--listen", self.listen, *self.arguments],
                 cwd=self.folder,
                 env=environ,
                 stdout=subprocess.PIPE,
@@ -112,10 +119,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, text: str, *arguments: str) -> Iterator[Server]:
-    """Serve a configuration for the length of a block."""
-    server = Server(folder, arguments=arguments)
-    server.config.write_text(text)
+def serving(folder: Path, text: str | None, *arguments: str) -> Iterator[Server]:
+    """Serve a configuration, or begin without one, for the length of a block."""
+    server = Server(folder, arguments=arguments, named_config=text is not None)
+    if text is not None:
+        server.config.write_text(text)
     server.start()
     try:
         yield server

@@ -53,8 +53,8 @@ def test_stop_keeps_what_was_said_and_the_model_is_free_again(page: Page, server
     expect(page.get_by_label("Requests in flight")).to_contain_text("Nothing is being answered")
 
 
-def test_regenerate_replaces_and_edit_asks_anew(page: Page, server: Server) -> None:
-    page.goto(f"{server.url}/ui/chat?model=smollm2")
+def test_regenerate_replaces_and_edit_asks_anew(page: Page, parrots: Server) -> None:
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
     briefly(page)
     say(page, "Say one.")
     done(answers(page))

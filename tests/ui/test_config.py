@@ -6,11 +6,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import config, free_ports, serving
+from ui.stand import FAKE, config, free_ports, serving
 
 STREAM = """async (url) => {
   const messages = [{ role: 'user', content: 'Tell me a long story.' }];
-  const body = JSON.stringify({ model: 'smollm2', stream: true, max_tokens: 400, ignore_eos: true, messages });
+  const fake = { chunks: 6, hold_after: 3 };
+  const body = JSON.stringify({ model: 'smollm2', stream: true, fake, messages });
   const headers = { 'Content-Type': 'application/json' };
   const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body });
   window.reading = response.text();
@@ -32,7 +33,7 @@ def replace_all(page: Page, text: str) -> None:
 
 
 def test_an_error_then_a_good_one_while_an_answer_streams(page: Page, tmp_path: Path) -> None:
-    text = config(start_port=free_ports(8))
+    text = config(start_port=free_ports(8), engine=FAKE)
     with serving(tmp_path, text) as server:
         page.goto(f"{server.url}/ui/config")
         verdict, save = page.get_by_test_id("verdict"), page.get_by_role("button", name="Save")
@@ -51,6 +52,7 @@ def test_an_error_then_a_good_one_while_an_answer_streams(page: Page, tmp_path: 
         save.click()
         expect(page.get_by_text("Saved and taken over")).to_be_visible()
         assert "ttl: 900" in server.config.read_text()
+        assert page.request.post(f"{server.url}/upstream/smollm2/control/release").ok
         assert page.evaluate("reading").rstrip().endswith("data: [DONE]")
 
         page.get_by_role("tab", name="Backups").click()
@@ -64,7 +66,7 @@ def test_an_error_then_a_good_one_while_an_answer_streams(page: Page, tmp_path: 
 
 
 def test_the_form_edits_the_same_text(page: Page, tmp_path: Path) -> None:
-    text = config(start_port=free_ports(8))
+    text = config(start_port=free_ports(8), engine=FAKE)
     with serving(tmp_path, text) as server:
         page.goto(f"{server.url}/ui/config?model=smollm2")
         context = page.get_by_label("Context (tokens)")

@@ -1,4 +1,4 @@
-"""The first minutes: no models yet, Setup finds some, and one of them answers."""
+"""The first minutes: no configuration and no models yet, Setup finds some, and one of them answers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import SMOLLM2, free_ports, serving
+from ui.stand import SMOLLM2, serving
 
 
-def test_from_an_empty_configuration_to_an_answer(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, f"startPort: {free_ports(8)}\n") as server:
+def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path, None) as server:
         page.goto(server.url)
         expect(page).to_have_url(f"{server.url}/ui/setup")
         expect(page.get_by_text("Welcome.")).to_be_visible()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import Server, config, free_ports, serving
+from ui.stand import FAKE, Server, config, free_ports, serving
 
 
 def test_a_stranger_on_a_planned_port_is_seen_and_named(page: Page, tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_a_stranger_on_a_planned_port_is_seen_and_named(page: Page, tmp_path: Pa
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", first))
         stranger.listen()
-        with serving(tmp_path, config(start_port=first)) as server:
+        with serving(tmp_path, config(start_port=first, engine=FAKE)) as server:
             page.goto(f"{server.url}/ui/ports")
             cell = page.locator(f"[data-port='{first}']")
             expect(cell).to_have_attribute("data-look", "conflict")
