@@ -172,16 +172,24 @@ class App:
                 self._spawn(self.supervisor.preload(), "preload")
                 _relieve_collector()
                 ready(self)
-                await self.stop.wait()
+                await self._until_stopped(serving)
                 control.end_streams()
                 await asyncio.gather(self.supervisor.shut_down(GRACE_SECONDS), serving)
             await control.close()
+
+    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
+        """Wait for the order to stop; raises what the gateway ends with if it ends without one."""
+        stopped = asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if serving.done():
+            serving.result()
 
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
         try:
             changes = await self.configuration.reload()
-        except ClaraCoreError as error:
+        except (ClaraCoreError, OSError) as error:
             logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
         else:
             logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", _summary(changes))
@@ -198,7 +206,10 @@ class App:
 
     def _hold(self, keeper: PortKeeper) -> None:
         _tell(keeper.hold_all())
-        save_history(self.options.state_dir, self.options.sources.key, keeper.plan)
+        try:
+            save_history(self.options.state_dir, self.options.sources.key, keeper.plan)
+        except OSError as error:
+            logger.warning("the ports could not be remembered for the next start: %s", error)
 
     @contextlib.asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:
@@ -232,7 +243,7 @@ class App:
                 report = await asyncio.to_thread(
                     write_setup, folders, following.config, following.setup, engine=engine, cache=cache
                 )
-            except ClaraCoreError as error:
+            except (ClaraCoreError, OSError) as error:
                 logger.error("the models folder changed, but %s stays as it is: %s", following.config, error)  # noqa: TRY400
             else:
                 if report.written:
@@ -249,12 +260,18 @@ class App:
             self.stop.set()
         else:
             self._spawn(self.supervisor.shut_down(0.0), "shut down now")
+            self.supervisor.kill()
             self._spawn(self.gateway.drain(0.0), "drain now")
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s ended with an unexpected error", task.get_name(), exc_info=error)
 
 
 def _relieve_collector() -> None:

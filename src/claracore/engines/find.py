@@ -63,7 +63,13 @@ def find_engine(configured: str | None) -> Engine:
     for candidate in candidates(configured, findings):
         known = learn(candidate)
         if isinstance(known, Unusable):
-            findings.append(Finding("warning", f"{candidate} is not used: {known.reason}", way_out=INSTALL))
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{candidate} is not used: {known.reason}",
+                    way_out="replace it with a build for this machine",
+                )
+            )
         else:
             version, flags = known
             return Engine((candidate,), NAME, version, flags, embedded=False, findings=tuple(findings))

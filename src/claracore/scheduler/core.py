@@ -85,6 +85,11 @@ class Scheduler:
             return None
         return list(slot.waiting).index(request) + 1
 
+    def pinned_against(self, model: str) -> list[str]:
+        """Return the pinned models that would have to go for this one."""
+        slot = self._slots.get(model)
+        return [evictee.model for evictee in self._evictees(slot) if evictee.pinned] if slot else []
+
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one fact at `now` (seconds on any monotonic clock) and return the orders that follow from it."""
         effects: list[Effect] = []
@@ -177,12 +182,20 @@ class Scheduler:
             slot = self._slots.setdefault(model, Slot(model, its))
             slot.policy = its
             came_back, slot.removed = slot.removed, False
-            stays = slot.state in {ModelState.STARTING, ModelState.READY} and (slot.leaving is None or came_back)
+            stays = slot.state in {ModelState.STARTING, ModelState.READY} and self._may_restart(
+                slot, came_back=came_back
+            )
             if stays and (model in changed or came_back):
                 slot.leaving = Leaving(StopReason.CHANGED)
                 slot.wanted_since = now
         for model in self._slots.keys() - policy.models.keys():
             self._remove(self._slots[model], effects)
+
+    def _may_restart(self, slot: Slot, *, came_back: bool) -> bool:
+        """Whether a change may make it leave and start again: not if it leaves for good, on request or at the end."""
+        if self._shutdown_deadline is not None:
+            return False
+        return slot.leaving is None or (came_back and slot.leaving.reason is StopReason.REMOVED)
 
     def _remove(self, slot: Slot, effects: list[Effect]) -> None:
         self._refuse_waiting(slot, RefuseReason.REMOVED, effects)
@@ -190,7 +203,8 @@ class Scheduler:
         if slot.state is ModelState.STOPPED:
             del self._slots[slot.model]
         elif slot.state is not ModelState.STOPPING:
-            slot.leaving = Leaving(StopReason.REMOVED)
+            # Who leaves already, for an unload or a shutdown, keeps the deadline.
+            slot.leaving = slot.leaving or Leaving(StopReason.REMOVED)
 
     def _shut_down(self, deadline: float, effects: list[Effect]) -> None:
         self._shutdown_deadline = deadline

@@ -143,7 +143,16 @@ class Ledger:
             self._life.close()
 
     def write(self) -> None:
-        """Tell the others what `leases` holds; call it under the lock, and before a port is let go for a child."""
+        """Tell the others what `leases` holds; call it under the lock, and before a port is let go for a child.
+
+        A full disk is a warning: the kernel's holds and the death signal of the children do not need the ledger.
+        """
+        try:
+            self._write()
+        except OSError as error:
+            logger.warning("the ledger of ports in %s could not be written: %s", self._folder, error.strerror or error)
+
+    def _write(self) -> None:
         entry = {
             "pid": os.getpid(),
             "url": self.url,

@@ -131,10 +131,14 @@ class Configuration:
             if "engine" in changes.settings:
                 self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
-            self.now = prepared
+            former, self.now = self.now, prepared
             if not changes.nothing:
-                for apply in self.apply:
-                    apply(prepared, changes)
+                try:
+                    for apply in self.apply:
+                        apply(prepared, changes)
+                except BaseException:
+                    self.now = former
+                    raise
             self.on_reload()
             return changes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -78,6 +79,15 @@ class Life:
     progress: Loading | None = None
     failure: ClaraCoreError | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _grace_seconds: float | None = None
+    """Instead of the model's own."""
+
+    def kill(self) -> None:
+        """Order the end, without any grace."""
+        self._grace_seconds = 0.0
+        self._stop.set()
+        if self.child is not None:
+            self.child.send(signal.SIGKILL)
 
     def stop(self) -> None:
         """Order the end; the task of `run` carries it out."""
@@ -157,8 +167,8 @@ class Life:
             on_line=hear,
         )
         self.phases.spawned_at = time.monotonic()
-        self.around.keeper.ledger.record_child(child.pid, self.model.id)
         try:
+            self.around.keeper.ledger.record_child(child.pid, self.model.id)
             if await self._becomes_ready(bound, child, lease, said):
                 self._tell_ready()
                 await self._first_of(child.exited)
@@ -237,11 +247,14 @@ class Life:
 
         llama-server does not end on SIGTERM while a client is connected (GATEWAY.md), so our connections go first.
         """
-        self.on_closing(self._reached())
         where = self._reached()
-        stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
-        await child.stop(self.model.unload_timeout_seconds, stop_argv=stop_argv, env={**env, **bound.env})
-        self.around.keeper.ledger.forget_child(child.pid)
+        try:
+            self.on_closing(where)
+        finally:
+            stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+            grace = self.model.unload_timeout_seconds if self._grace_seconds is None else self._grace_seconds
+            await child.stop(grace, stop_argv=stop_argv, env={**env, **bound.env})
+            self.around.keeper.ledger.forget_child(child.pid)
 
     async def _first_of(self, future: asyncio.Future[Any]) -> None:
         """Wait for the future or for the order to stop."""

@@ -151,6 +151,9 @@ class Supervisor:
         """Return when the model is ready. Raises what a request for it would be refused with."""
         if model_id not in self.config.models:
             raise ModelNotFound(model_id, self.config.models)
+        slot = self._scheduler.slots[model_id]
+        if slot.state is ModelState.READY and slot.leaving is None:
+            return  # however busy it is
         ready = _Loaded(self._loop.create_future())
         request = self.arrive(model_id, ready)
         try:
@@ -169,8 +172,7 @@ class Supervisor:
     def pin(self, model_id: str, *, pinned: bool) -> None:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
         self._post(Pinned(model_id, pinned))
-        if self.listener is not None:
-            self.listener.pinned(model_id)
+        self._tell(lambda listener: listener.pinned(model_id))
 
     async def preload(self) -> None:
         """Load the models of `hooks.on_startup.preload`, one after another; a failure is logged and passed over."""
@@ -185,6 +187,11 @@ class Supervisor:
         self.config = config
         self._failures = {model: error for model, error in self._failures.items() if model not in changed}
         self._post(Reconfigured(policy_of(config), changed))
+
+    def kill(self) -> None:
+        """End every server at once, whatever it is doing and however long it may take to end by itself."""
+        for life in self._lives.values():
+            life.kill()
 
     async def shut_down(self, grace_seconds: float) -> None:
         """Return when every server is gone; answers in progress have `grace_seconds`. Again with 0 means now."""
@@ -206,18 +213,33 @@ class Supervisor:
                 self._handle(self._events.popleft())
         finally:
             self._handling = False
-        self._set_timer()
+            self._set_timer()
 
     def _handle(self, event: Event) -> None:
         effects = self._scheduler.handle(event, self._loop.time())
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s -> %s", event, effects)
-        if self.listener is not None and isinstance(event, Ended):
-            self.listener.ended(event.model)
+        if isinstance(event, Ended):
+            self._tell(lambda listener: listener.ended(event.model))
         for effect in effects:
-            self._perform(effect)
-        if self.listener is not None and isinstance(event, Ready):
-            self.listener.ready(event.model)
+            try:
+                self._perform(effect)
+            except Exception:
+                # A bug in one waiter must not cost the others their orders.
+                logger.exception("could not carry out %s", effect)
+                if isinstance(effect, Serve):
+                    self._events.append(Finished(effect.request))
+        if isinstance(event, Ready):
+            self._tell(lambda listener: listener.ready(event.model))
+
+    def _tell(self, what: Callable[[Listener], None]) -> None:
+        """Let the listener hear something; what goes wrong there is its own affair."""
+        if self.listener is None:
+            return
+        try:
+            what(self.listener)
+        except Exception:
+            logger.exception("a listener failed")
 
     def _set_timer(self) -> None:
         """Wake at the scheduler's deadline. A timer that is early does no harm, so it is only ever moved forward."""
@@ -264,17 +286,15 @@ class Supervisor:
         )
         self._failures.pop(model, None)
         self._lives[model] = life
-        if self.listener is not None:
-            self.listener.starting(model)
         logger.info("model %s: starting", model)
         task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
         task.add_done_callback(lambda _: self._ended(model))
+        self._tell(lambda listener: listener.starting(model))
 
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
         self._lives[model].stop()
-        if self.listener is not None:
-            self.listener.stopping(model, reason)
+        self._tell(lambda listener: listener.stopping(model, reason))
 
     def _ended(self, model: str) -> None:
         life = self._lives.pop(model)
@@ -297,7 +317,7 @@ class Supervisor:
                 waiting=len(slot.waiting) if slot else 0,
                 queue_limit=model.queue.limit if model else 0,
                 waited_seconds=self._loop.time() - its.since,
-                pinned=" and ".join(f"{slot.model!r} (pinned)" for slot in self.slots.values() if slot.pinned),
+                pinned=" and ".join(f"{name!r} (pinned)" for name in self._scheduler.pinned_against(its.model)),
                 failure=self._failures.get(its.model),
             ),
         )
