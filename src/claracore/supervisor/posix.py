@@ -156,13 +156,26 @@ def watch_exit(pid: int, ended: Callable[[], None]) -> Callable[[], None]:
         pidfd = os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, before 5.3, or a sandbox that forbids it
         return _watch_exit_in_thread(pid, ended, loop)
-    loop.add_reader(pidfd, ended)
+
+    def on_readable() -> None:
+        # Believed only when the kernel confirms it: a false alarm of the event loop would kill a healthy server.
+        if _has_ended(pid):
+            ended()
+
+    loop.add_reader(pidfd, on_readable)
 
     def stop() -> None:
         loop.remove_reader(pidfd)
         os.close(pidfd)
 
     return stop
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return True
 
 
 def _watch_exit_in_thread(pid: int, ended: Callable[[], None], loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
