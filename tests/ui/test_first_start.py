@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import SMOLLM2, serving
+from ui.stand import ARTEFACTS, SMOLLM2, serving
 
 
 def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
@@ -22,6 +22,9 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_role("heading", name="1 model found")).to_be_visible()
         expect(page.get_by_label("Differences")).to_contain_text("smollm2")
 
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTEFACTS / "setup-found.png", full_page=True)
+
         page.get_by_role("button", name="Apply").click()
         expect(page).to_have_url(f"{server.url}/ui/models")
         page.get_by_role("link", name="Chat with").click()
@@ -31,4 +34,5 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
         page.keyboard.press("Enter")
         answer = page.get_by_role("article", name="Answer")
         expect(answer.get_by_text("tokens/s")).to_be_visible(timeout=60_000)
+        page.screenshot(path=ARTEFACTS / "chat-first.png")
         assert "smollm2" in server.config.read_text()
