@@ -271,3 +271,51 @@ async def test_shutdown_refuses_who_waits_and_leaves_nothing(tmp_path: Path) -> 
         late = Request()
         supervisor.arrive("a", late)
         assert isinstance(late.error, ShuttingDown)
+
+
+@run
+async def test_a_bug_in_one_waiter_costs_the_others_nothing(tmp_path: Path) -> None:
+    async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+        broken, sound = Request(), Request()
+
+        def fail() -> None:
+            raise RuntimeError("a bug in one waiter")
+
+        broken.then = fail
+        supervisor.arrive("a", broken)
+        number = supervisor.arrive("a", sound)
+        await sound.told.wait()
+        assert sound.endpoint is not None
+        assert supervisor.state("a") is ModelState.READY
+        assert supervisor.slots["a"].serving == {number}
+
+
+@run
+async def test_loading_a_model_that_is_ready_does_not_wait_for_its_turn(tmp_path: Path) -> None:
+    config = config_of({}, f"  a: {{cmd: '{fake()}', concurrencyLimit: 1, queue: {{limit: 1}}}}\n")
+    async with supervising(config, tmp_path) as supervisor:
+        loading = asyncio.create_task(supervisor.load("a"))
+        await asyncio.wait({loading})
+        await served(supervisor, "a")
+        await supervisor.load("a")
+
+
+@run
+async def test_kill_does_not_wait_for_a_server_that_is_deaf(tmp_path: Path) -> None:
+    config = config_of({}, f"  a: {{cmd: '{fake('--ignore-sigterm')}', unloadTimeout: 3600}}\n")
+    async with supervising(config, tmp_path) as supervisor:
+        await supervisor.load("a")
+        ending = asyncio.create_task(supervisor.shut_down(0.0))
+        await asyncio.wait({ending}, timeout=0)
+        supervisor.kill()
+        await ending
+
+
+@run
+async def test_a_full_disk_under_the_ledger_stops_no_model(tmp_path: Path) -> None:
+    async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+        ledger = supervisor._around.keeper.ledger
+        ledger._write = lambda: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
+        await supervisor.load("a")
+        await supervisor.unload(["a"])
+        assert supervisor.state("a") is ModelState.STOPPED
