@@ -16,9 +16,10 @@ def test_nothing_is_lost_cut_or_started_twice(seed: int) -> None:
     try:
         for _ in range(STEPS):
             assert world.step()
-        world.settle_down()
+        if seed % 3:
+            world.settle_down()
         world.shut_down()
-        while world.running:
+        while world.running:  # in every third world with answers under way, new clients, crashes and reloads
             assert world.step()
     except AssertionError as error:
         tail = "\n".join(world.transcript[-40:])

@@ -40,6 +40,7 @@ MODELS = [f"m{number}" for number in range(6)]
 LONGEST_ANSWER = 8.0
 LONGEST_LOAD = 6.0
 LONGEST_STOP = 2.0
+GRACE = 5.0
 
 
 def random_policy(dice: random.Random) -> Policy:
@@ -95,6 +96,11 @@ class World:
         self.longest_wait = 0.0
         self.quiet = False
         self.transcript: list[str] = []
+        self.pinned: set[str] = set()
+        self.idle_since: dict[str, float] = {}
+        self.unloaded_at: dict[str, float] = {}
+        self.drain: dict[str, float] = {}
+        self.ending_at: float | None = None
         self.later(0.0, self.client)
         self.later(self.dice.uniform(5, 20), self.mishap)
 
@@ -137,6 +143,8 @@ class World:
             case Serve(request):
                 model, since = self.waiting.pop(request)
                 assert self.running[model] == "ready", "only a ready model serves"
+                earlier = [other for other, (its, _) in self.waiting.items() if its == model and other < request]
+                assert not earlier, f"{request} is served before {earlier}"
                 assert self.scheduler.slots[model].leaving is None, f"{model} is leaving and takes a new request"
                 limit = self.policy.models[model].concurrency
                 assert not limit or list(self.serving.values()).count(model) < limit, f"{model} is over its limit"
@@ -144,9 +152,9 @@ class World:
                 self.longest_wait = max(self.longest_wait, self.now - since)
                 self.later(self.dice.uniform(0, LONGEST_ANSWER), lambda: self.finish(request))
             case Refuse(request, reason):
-                self.waiting.pop(request)
+                model, since = self.waiting.pop(request)
                 self.refused += 1
-                assert reason in RefuseReason
+                self.check_refusal(reason, model, since)
 
     def start(self, model: str) -> None:
         assert model not in self.running, "a process may only be started when the one before is gone"
@@ -173,6 +181,13 @@ class World:
 
     def stop(self, model: str, reason: StopReason) -> None:
         assert self.running[model] in {"starting", "ready"}, "a stop is ordered once"
+        asked = {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.CHANGED, StopReason.REMOVED}
+        assert model not in self.pinned or reason in asked, f"{model} is pinned and stopped: {reason}"
+        if reason is StopReason.TTL:
+            idle = self.now - self.idle_since.get(model, 0.0)
+            assert idle >= self.policy.models[model].ttl_seconds - 1e-6, f"{model} was idle for {idle} s only"
+        if reason is StopReason.UNLOADED and model in self.serving.values():
+            assert self.now - self.unloaded_at[model] >= self.drain[model] - 1e-6, f"{model} had time to drain"
         if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN}:
             assert model not in self.serving.values(), f"an answer of {model} would be cut: {reason}"
         self.running[model] = "stopping"
@@ -186,6 +201,7 @@ class World:
     def loaded(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and self.running.get(model) == "starting":
             self.running[model] = "ready"
+            self.idle_since[model] = self.now
             self.tell(Ready(model))
 
     def gone(self, model: str, generation: int) -> None:
@@ -196,8 +212,10 @@ class World:
             self.tell(Ended(model))
 
     def finish(self, request: int) -> None:
-        if self.serving.pop(request, None) is not None:
+        model = self.serving.pop(request, None)
+        if model is not None:
             self.answered += 1
+            self.idle_since[model] = self.now
             self.tell(Finished(request))
 
     def client(self) -> None:
@@ -221,11 +239,14 @@ class World:
             model = self.dice.choice(sorted(self.running))
             self.gone(model, self.generation[model])
         elif kind in {"pin", "unpin"}:
-            self.tell(Pinned(self.dice.choice(MODELS), kind == "pin"))
+            model = self.dice.choice(MODELS)
+            if model in self.scheduler.slots:
+                (self.pinned.add if kind == "pin" else self.pinned.discard)(model)
+            self.tell(Pinned(model, kind == "pin"))
         elif kind == "unload":
-            self.tell(UnloadAsked((self.dice.choice(MODELS),)))
+            self.unload(self.dice.choice(MODELS))
         elif kind == "unload all":
-            self.tell(UnloadAsked(tuple(MODELS)))
+            self.unload(*MODELS)
         elif kind == "reconfigure":
             self.policy = random_policy(self.dice)
             changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
@@ -235,13 +256,49 @@ class World:
         if not self.quiet:
             self.later(self.dice.uniform(3, 25), self.mishap)
 
+    def unload(self, *models: str) -> None:
+        for model in models:
+            if self.running.get(model) in {"starting", "ready"}:
+                self.unloaded_at[model] = self.now
+                self.drain[model] = self.scheduler.slots[model].policy.drain_seconds
+        self.tell(UnloadAsked(models))
+
     def shut_down(self) -> None:
-        self.tell(ShutdownAsked(5.0))
+        self.ending_at = self.now + GRACE
+        self.tell(ShutdownAsked(GRACE))
+
+    def check_refusal(self, reason: RefuseReason, model: str, since: float) -> None:
+        """Whether the world's own books justify it."""
+        policy = self.policy.models.get(model)
+        match reason:
+            case RefuseReason.REMOVED:
+                assert policy is None
+            case RefuseReason.SHUTDOWN:
+                assert self.ending_at is not None
+            case RefuseReason.QUEUE_FULL:
+                assert policy is not None
+                assert [its for its, _ in self.waiting.values()].count(model) >= policy.queue_limit
+            case RefuseReason.TIMED_OUT:
+                assert policy is not None
+                assert policy.queue_timeout_seconds
+                assert self.now - since >= policy.queue_timeout_seconds - 1e-6
+            case RefuseReason.PINNED:
+                evictees = self.policy.rule.evictees(model, frozenset(self.running))
+                assert evictees & self.pinned
+            case RefuseReason.FAILED:
+                assert model not in self.running
+            case RefuseReason.UNLOADED:
+                assert self.unloaded_at[model] == self.now
 
     # --- what must always hold ------------------------------------------------------------------------------------
 
     def check(self) -> None:
         slots = self.scheduler.slots
+        self.pinned &= set(slots)
+        if self.ending_at is not None:
+            assert "starting" not in self.running.values(), "nothing is started at the end"
+            if self.now > self.ending_at:
+                assert "ready" not in self.running.values(), "the grace is over"
         self.check_the_first_in_turn()
         for model, slot in slots.items():
             seen = self.running.get(model, "stopped")
