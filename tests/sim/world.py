@@ -221,7 +221,9 @@ class World:
     def client(self) -> None:
         request, model = next(self.ticket), self.dice.choice(MODELS)
         self.waiting[request] = (model, self.now)
+        ahead = [its for its, _ in self.waiting.values()].count(model) - 1
         self.tell(Arrived(request, model))
+        assert request not in self.waiting or ahead < self.policy.models[model].queue_limit, f"{model}: queue too long"
         if self.dice.random() < 0.1:
             self.later(self.dice.expovariate(0.3), lambda: self.leave(request))
         if not self.quiet:
