@@ -30,15 +30,13 @@ from claracore.store.setup import SetupOptions
 EXAMPLES = """
 One port for every local model.
 
+\b
 Examples:
-
-  claracore --models-folder ~/models            find the models, write config.yaml, serve on port 5800
-
-  claracore --config my.yaml --listen :8080     serve a configuration on all interfaces
-
-  claracore config check my.yaml                what is wrong with a configuration, and where
-
-  claracore ports                               who has which port, and why
+  claracore --models-folder ~/models         find models, write config.yaml, serve
+  claracore --config my.yaml --listen :8080  serve a file on all interfaces
+  claracore config check my.yaml             what is wrong with a file, and where
+  claracore ports                            who has which port, and why
+  claracore engine --help                    the built-in engine's own flags
 """
 
 app = typer.Typer(

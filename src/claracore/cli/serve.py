@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import sys
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ from claracore.engines.find import find_engine
 from claracore.errors import BadRequest
 from claracore.gateway.origins import Rules
 from claracore.library.cache import ReadingCache
-from claracore.ports.listen import parse_listen
+from claracore.ports.listen import Listen, parse_listen
+from claracore.sockets.front import open_listeners
 from claracore.sockets.history import default_state_dir
 from claracore.store import files
 from claracore.store.setup import SetupOptions, configured_engine, write_setup
@@ -57,6 +59,7 @@ def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     terminal = Terminal(wishes.log)
     listen = parse_listen(wishes.listen)
+    look_for_a_free_port(listen)
     following = _set_up(wishes, listen.port) if wishes.folders else None
     if not wishes.config.exists() and wishes.may_begin_empty:
         files.write(wishes.config, EMPTY_CONFIG)
@@ -76,6 +79,14 @@ def serve(wishes: ServeWishes) -> None:
         tls=tls_context(*wishes.tls) if wishes.tls is not None else None,
     )
     _run(options, terminal)
+
+
+def look_for_a_free_port(listen: Listen) -> None:
+    """Find out that the port is taken before anything is written. Raises AlreadyRunning or PortTaken."""
+    if "LISTEN_FDS" in os.environ:  # systemd has opened it for us
+        return
+    for listener in open_listeners(listen, environ={}):
+        listener.close()
 
 
 def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
