@@ -2,7 +2,7 @@
 import { json, onRefused, setApiKey } from './api/client';
 import { Connection, type Status } from './api/connection';
 import type { Finding, Flight, Model, PortReport } from './api/types';
-import { byId, withFlight, withModel } from './live';
+import { byId, withFlight, withModel, withVictims } from './live';
 
 type Listener = (data: never) => void;
 const HIDDEN_SECONDS = 60;
@@ -101,11 +101,28 @@ class Live {
   #heard(type: string, text: string): void {
     const data: unknown = JSON.parse(text);
     if (type === 'hello') this.version = (data as { version: string }).version;
-    else if (type === 'model') this.take(data as Model);
+    else if (type === 'model') this.#heardOf(data as Model);
     else if (type === 'request') this.flights = withFlight(this.flights, data as Flight);
     else if (type === 'models' || type === 'resync') void this.refresh();
     else if (type === 'config') this.rejected = (data as { rejected?: Finding[] }).rejected ?? [];
     this.#tell(type, data);
+  }
+
+  /** The server tells a model's own changes; what loading others would unload follows from which ones run. */
+  #heardOf(model: Model): void {
+    const before = this.models.find((each) => each.id === model.id);
+    this.take(model);
+    if ((before?.state ?? 'stopped') === 'stopped' ? model.state !== 'stopped' : model.state === 'stopped')
+      void this.#askWhatWouldGo();
+  }
+
+  async #askWhatWouldGo(): Promise<void> {
+    try {
+      const { models } = await json<{ models: Model[] }>('/api/models');
+      this.models = withVictims(this.models, models);
+    } catch {
+      // As in refresh().
+    }
   }
 
   #tell(type: string, data: unknown): void {

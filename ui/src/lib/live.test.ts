@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { flight, model } from '../testing/values';
 import { groupNote } from './groups';
-import { grouped, ttlLeft, waitingFor, withFlight, withModel } from './live';
+import { grouped, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
 
 test('news about a model replace it, new ones find their place', () => {
   const before = [model('a'), model('c')];
@@ -60,6 +60,12 @@ test('who waits is told for what', () => {
   expect(say([model('a'), model('b', { state: 'stopping' })])).toBe('Unloading b to make room for a');
   expect(say([model('a')])).toBe('Starting a');
   expect(say([])).toBe('Waiting for the answer');
+});
+
+test('an older answer changes only what would be unloaded', () => {
+  const known = [model('a', { state: 'ready' }), model('b')];
+  const after = withVictims(known, [model('a', { state: 'starting' }), model('b', { would_unload: ['a'] })]);
+  expect(after).toEqual([model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })]);
 });
 
 test('a group says what loading one of it would unload', () => {

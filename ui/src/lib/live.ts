@@ -13,6 +13,12 @@ export function withModel(models: readonly Model[], model: Model): Model[] {
   return next.sort(byId);
 }
 
+/** Takes over what loading each model would unload, and nothing else: the answer may be older than the last event. */
+export function withVictims(models: readonly Model[], fresh: readonly Model[]): Model[] {
+  const victims = new Map(fresh.map((model) => [model.id, model.would_unload]));
+  return models.map((model) => ({ ...model, would_unload: victims.get(model.id) ?? model.would_unload }));
+}
+
 export function byId(a: { id: string }, b: { id: string }): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
