@@ -87,7 +87,10 @@ def test_signals_that_python_ignores_are_not_ignored_in_the_child(run: Run) -> N
     async def story() -> None:
         async with running("sh", "-c", "grep SigIgn /proc/self/status") as (child, output):
             await child.exited
-            assert output.tail(1) == ("SigIgn:\t0000000000000000",)
+            ignored = int(output.tail(1)[0].split()[1], 16)
+            # Other signals may be ignored by whoever started us; that is theirs to decide.
+            for python in (signal.SIGPIPE, signal.SIGXFSZ):
+                assert not ignored >> (python - 1) & 1, python
 
     run(story())
 

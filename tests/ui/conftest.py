@@ -45,6 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if Path(item.fspath).parent == Path(__file__).parent:
                 item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}"))
+    # Last of all: Playwright keeps an event loop running in this thread, and asyncio.run() refuses to work beside it.
+    items.sort(key=lambda item: Path(item.fspath).parent == Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")
