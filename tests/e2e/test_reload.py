@@ -95,6 +95,15 @@ def test_a_bad_file_changes_nothing_and_says_where_it_is_bad(served: Instance) -
     served.line("removed: b, d")
 
 
+def test_an_emptied_file_is_no_order_to_stop_every_model(served: Instance) -> None:
+    before = served.running()
+    (served.folder / "config.yaml").write_text("")
+    assert served.line("the file is empty")
+    assert served.running() == before
+    (served.folder / "config.yaml").write_text("startPort: 24600\nmodels: {}\n")
+    served.line("removed: a, b, d")
+
+
 def test_sighup_reloads_and_the_same_configuration_is_no_change(served: Instance) -> None:
     before = served.running()
     served.process.send_signal(signal.SIGHUP)

@@ -23,7 +23,7 @@ from claracore.sockets.history import load_history
 from claracore.sockets.host import plan_here
 from claracore.store import files
 from claracore.supervisor.commands import Commands, EngineLike
-from claracore.types import Finding
+from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
 
@@ -75,6 +75,17 @@ def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepa
     return Prepared(loaded.config, plan, findings)
 
 
+def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
+    """Raise ConfigError for texts that say nothing while models are served.
+
+    An editor that writes in place may leave a file empty for a while; that is no order to stop every model.
+    """
+    if config.models and not any(text.strip() for _, text in texts):
+        message = "the file is empty, which is taken for one that is being written"
+        place = Place(texts[0][0], 1, 1)
+        raise ConfigError([Finding("error", message, place=place, way_out="write `models: {}` to serve no models")])
+
+
 class Configuration:
     """The configuration in force. `apply` is what makes a new one act; it is given the new one and the changes."""
 
@@ -121,6 +132,7 @@ class Configuration:
             texts = await self._settled()
             self.digest = files.digest(texts[0][1])
             try:
+                _refuse_emptied(texts, self.now.config)
                 # In a thread: a large file takes a quarter of a second, and streams go on meanwhile.
                 prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
