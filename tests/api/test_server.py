@@ -172,6 +172,26 @@ def test_requests_in_flight_can_be_seen_and_ended(server: Instance) -> None:
     assert server.ask("POST", f"/api/inflight/{seen['id']}/cancel").status == 404
 
 
+def test_who_waits_is_told_for_whom(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/one")
+    usual = {"swap": True, "exclusive": True, "persistent": False}
+    assert ok(server.ask("GET", "/api/models"))["groups"] == {"(default)": usual}
+    with streaming(server, "/api/stream?topics=model,request") as answer:
+        stream = events(answer)
+        hanging = {"model": "one", "stream": True, "messages": [], "fake": {"hold_after": 1, "chunks": 3}}
+        with contextlib.closing(server.connect()) as first:
+            first.request("POST", "/v1/chat/completions", json.dumps(hanging))
+            until(stream, lambda type_, data: type_ == "request" and data["state"] == "streaming")
+            with contextlib.closing(server.connect()) as second:
+                second.request("POST", "/v1/chat/completions", json.dumps({"model": "org/two", "messages": []}))
+                heard = until(stream, lambda type_, data: type_ == "model" and data["waits_for"] is not None)
+                assert (heard[-1][1]["id"], heard[-1][1]["state"]) == ("org/two", "stopped")
+                assert heard[-1][1]["waits_for"] == {"cause": "answers", "models": ["one"]}
+                first.close()
+                assert second.getresponse().status == 200
+        until(stream, lambda type_, data: type_ == "model" and data["id"] == "org/two" and not data["waits_for"])
+
+
 def test_events_tell_a_whole_swap(server: Instance) -> None:
     server.ask("POST", "/api/models/unload")
     with streaming(server, "/api/stream") as answer:

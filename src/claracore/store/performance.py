@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psutil
 
 from claracore.hardware.probe import probe
+from claracore.store.usage import memory_bytes
 
 KEPT_SECONDS = 3600.0
 
@@ -39,10 +40,12 @@ class Sample:
     network_received_bytes: int
     network_sent_bytes: int
     gpus: tuple[GpuSample, ...]
+    models: dict[str, int]
+    """Resident bytes of each model's server, by id."""
 
 
-def sample() -> Sample:
-    """Look at the machine; a few milliseconds, blocking."""
+def sample(pids: Mapping[str, int]) -> Sample:
+    """Look at the machine and at the servers of models; a few milliseconds, blocking."""
     hardware, swap, network = probe(), psutil.swap_memory(), psutil.net_io_counters()
     return Sample(
         at=round(time.time(), 3),
@@ -57,6 +60,7 @@ def sample() -> Sample:
         gpus=tuple(
             GpuSample(index, gpu.name, gpu.total_bytes, gpu.free_bytes) for index, gpu in enumerate(hardware.gpus)
         ),
+        models={model: used for model, pid in pids.items() if (used := memory_bytes(pid)) is not None},
     )
 
 
@@ -71,12 +75,12 @@ class Performance:
         """Return the samples later than `at` (unix seconds)."""
         return [its for its in self.samples if its.at > at]
 
-    async def run(self, every_seconds: Callable[[], float | None]) -> None:
-        """Take samples until cancelled; `every_seconds` is asked each time, None means not now."""
+    async def run(self, every_seconds: Callable[[], float | None], pids: Callable[[], Mapping[str, int]]) -> None:
+        """Take samples until cancelled; both are asked each time: how long to rest (None is not now), who runs."""
         while True:
             wait = every_seconds()
             if wait is not None:
-                self._keep(await asyncio.to_thread(sample))
+                self._keep(await asyncio.to_thread(sample, pids()))
             await asyncio.sleep(wait or 5.0)
 
     def _keep(self, its: Sample) -> None:

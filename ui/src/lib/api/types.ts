@@ -11,6 +11,7 @@ export type Model = Omit<schema.ModelView, 'capabilities'> & {
   capabilities: { in: string[]; out: string[]; tools: boolean; reranker: boolean; context: number };
 };
 export type Kind = NonNullable<Model['kind']>;
+export type Group = schema.GroupView;
 export type Flight = schema.RequestView;
 
 /** A finding of the configuration, with line and column, or of the ports, with a place as `file:line:column`. */
