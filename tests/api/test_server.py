@@ -192,6 +192,12 @@ def test_who_waits_is_told_for_whom(server: Instance) -> None:
         until(stream, lambda type_, data: type_ == "model" and data["id"] == "org/two" and not data["waits_for"])
 
 
+def test_versions_are_told(server: Instance) -> None:
+    told = ok(server.ask("GET", "/api/versions"))
+    assert told["claracore"] == ok(server.ask("GET", "/api/identity"))["version"]
+    assert all(told[what] for what in ("python", "system", "engine", "engine_command"))
+
+
 def test_events_tell_a_whole_swap(server: Instance) -> None:
     server.ask("POST", "/api/models/unload")
     with streaming(server, "/api/stream") as answer:

@@ -27,8 +27,26 @@ FAKE = f'"{sys.executable}" -E -S "{SCRIPT}" --host 127.0.0.1 --port ${{PORT}} -
 """Ready at once, and it says nothing of its own: for what does not depend on the model."""
 
 
-def config(*, start_port: int, more: str = "", engine: str = ENGINE) -> str:
-    """Two models of which one is loaded at a time; `more` is YAML at the top level."""
+SMALL = """\
+  embed:
+    cmd: ${engine} --model "MODEL" --ctx-size 512 --threads 2 --embeddings --pooling mean
+  rank:
+    cmd: ${engine} --model "MODEL" --ctx-size 512 --threads 2 --reranking
+""".replace("MODEL", str(SMOLLM2))
+"""The small model as what else a model may be: its numbers mean little, but the engine's answers are the real ones."""
+
+ODD = """\
+  seer:
+    cmd: ${engine}
+    capabilities: {in: [text, image], out: [text]}
+  slow:
+    cmd: ${engine} --ready-after 600
+"""
+"""What neither small model is: one that sees, and one that takes long to load. For the fake engine."""
+
+
+def config(*, start_port: int, models: str = "", more: str = "", engine: str = ENGINE) -> str:
+    """Two models of which one is loaded at a time; `models` are more of them, `more` is YAML at the top level."""
     return f"""\
 startPort: {start_port}
 macros:
@@ -46,7 +64,7 @@ models:
       ${{engine}} --model "{GEMMA}"
       --ctx-size 2048 --threads 2
     capabilities: {{in: [text], out: [text], context: 2048}}
-groups:
+{models}groups:
   one-at-a-time:
     swap: true
     members: [smollm2, gemma]

@@ -17,7 +17,7 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
 
         folder = page.get_by_label("Folder", exact=True)
         folder.fill(str(SMOLLM2.parent))
-        page.get_by_role("button", name="Use", exact=True).first.click()
+        page.get_by_role("button", name="Add", exact=True).first.click()
         page.get_by_role("button", name="Search for models").click()
         expect(page.get_by_role("heading", name="1 model found")).to_be_visible()
         expect(page.get_by_label("Differences")).to_contain_text("smollm2")

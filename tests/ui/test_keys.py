@@ -6,13 +6,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from ui.stand import FAKE, config, free_ports, serving
+from ui.stand import config, free_ports, serving
 
 KEY = "good-key-0123456789"
 
 
 def test_a_password_that_the_browser_asked_for_is_enough(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), engine=FAKE, more=f"apiKeys: [{KEY}]\n")) as server:
+    with serving(tmp_path, config(start_port=free_ports(8), more=f"apiKeys: [{KEY}]\n")) as server:
         context = browser.new_context(http_credentials={"username": "", "password": KEY})
         page = context.new_page()
         # A proxy in front wants the password for every file, not only where ClaraCore does.
@@ -25,7 +25,7 @@ def test_a_password_that_the_browser_asked_for_is_enough(browser: Browser, tmp_p
 
 
 def test_a_page_without_a_key_asks_and_keeps_it(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), engine=FAKE, more=f"apiKeys: [{KEY}]\n")) as server:
+    with serving(tmp_path, config(start_port=free_ports(8), more=f"apiKeys: [{KEY}]\n")) as server:
         page.goto(server.url)
         key = page.get_by_label("API key")
         key.fill("wrong")
@@ -42,7 +42,7 @@ def test_a_page_without_a_key_asks_and_keeps_it(page: Page, tmp_path: Path) -> N
 
 
 def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), engine=FAKE)) as server:
+    with serving(tmp_path, config(start_port=free_ports(8))) as server:
         page.goto(f"{server.url}/ui/system")
         page.get_by_role("button", name="New key").click()
         page.get_by_label("Name").fill("laptop")

@@ -44,12 +44,12 @@ class Sample:
     """Resident bytes of each model's server, by id."""
 
 
-def sample(pids: Mapping[str, int]) -> Sample:
+def sample(pids: Mapping[str, int], cpu_percent: float) -> Sample:
     """Look at the machine and at the servers of models; a few milliseconds, blocking."""
     hardware, swap, network = probe(), psutil.swap_memory(), psutil.net_io_counters()
     return Sample(
         at=round(time.time(), 3),
-        cpu_percent=psutil.cpu_percent(None),
+        cpu_percent=cpu_percent,
         memory_total_bytes=hardware.memory.total_bytes,
         memory_available_bytes=hardware.memory.available_bytes,
         swap_total_bytes=swap.total,
@@ -69,6 +69,7 @@ class Performance:
 
     def __init__(self) -> None:
         self.samples: deque[Sample] = deque()
+        psutil.cpu_percent(None)  # says how busy it was since the last call from the same thread: never in a worker
         self.on_sample: Callable[[Sample], None] = lambda _: None
 
     def after(self, at: float) -> list[Sample]:
@@ -80,7 +81,7 @@ class Performance:
         while True:
             wait = every_seconds()
             if wait is not None:
-                self._keep(await asyncio.to_thread(sample, pids()))
+                self._keep(await asyncio.to_thread(sample, pids(), psutil.cpu_percent(None)))
             await asyncio.sleep(wait or 5.0)
 
     def _keep(self, its: Sample) -> None:

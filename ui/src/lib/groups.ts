@@ -24,7 +24,7 @@ function idle(models: readonly Model[]): Model[] {
 }
 
 function ruleNotes({ swap, exclusive, persistent }: Rules): string[] {
-  const notes = [swap ? 'one at a time' : 'together'];
+  const notes = [swap ? 'one runs at a time' : 'run together'];
   if (!exclusive) notes.push('beside other groups');
   if (persistent) notes.push('not unloaded for others');
   return notes;

@@ -77,13 +77,13 @@ test('an older answer changes only what would be unloaded', () => {
 test('a group says its rules and what loading one of it would unload', () => {
   const [a, b] = [model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })];
   const rules = { swap: true, exclusive: true, persistent: false };
-  expect(groupNote({ name: 'g', models: [a, b] }, rules)).toBe('one at a time; loading another one unloads a');
+  expect(groupNote({ name: 'g', models: [a, b] }, rules)).toBe('one runs at a time; loading another one unloads a');
   expect(groupNote({ name: 'g', models: [b] })).toBe('loading one unloads a');
   expect(groupNote({ name: 'g', models: [a] }, { swap: false, exclusive: false, persistent: true })).toBe(
-    'together; beside other groups; not unloaded for others',
+    'run together; beside other groups; not unloaded for others',
   );
   expect(groupNote({ name: 'g', models: [a] }, { ...rules, exclusive: false })).toBe(
-    'one at a time; beside other groups',
+    'one runs at a time; beside other groups',
   );
 });
 

@@ -95,7 +95,11 @@ export function waitReason(model: Model): string {
 
 function loading(model: Model): string {
   const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
-  const more =
-    model.progress_message && !/^loading model/i.test(model.progress_message) ? ` (${model.progress_message})` : '';
-  return `Loading ${model.id}${percent}${more}`;
+  const message = loadMessage(model);
+  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}`;
+}
+
+/** What the engine says while it loads, unless that is only that it loads. */
+export function loadMessage({ progress_message: message }: Model): string {
+  return message && !/^loading model/i.test(message) ? message : '';
 }

@@ -45,6 +45,7 @@ export type LogEvent = LogLine & { source: string };
 
 export type Gpu = schema.GpuView;
 export type Hardware = schema.HardwareView;
+export type Versions = schema.VersionsView;
 export type DoctorCheck = schema.Check;
 
 export type Scope = schema.Right;
@@ -63,4 +64,5 @@ export interface Identity {
   version: string;
   pid: number;
   url: string;
+  started_at: number;
 }

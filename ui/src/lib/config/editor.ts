@@ -87,6 +87,8 @@ const look = EditorView.theme({
   '.cm-changedText': { background: 'color-mix(in oklab, var(--ok) 28%, transparent) !important' },
   '.cm-deletedChunk': { backgroundColor: 'color-mix(in oklab, var(--bad-soft) 70%, transparent) !important' },
   '.cm-deletedChunk .cm-deletedText': { background: 'color-mix(in oklab, var(--bad) 28%, transparent) !important' },
+  // Its arrows are pictures that few fonts have.
+  '.cm-collapsedLines:before, .cm-collapsedLines:after': { content: 'none !important' },
   '.cm-collapsedLines': { background: 'var(--surface-2)', color: 'var(--text-2)' },
 });
 
@@ -174,7 +176,7 @@ export function createEditor({ parent, text, label, schema, changed, save }: Edi
         highlightActiveLineGutter(),
         highlightSelectionMatches(),
         search({ top: true }),
-        autocompletion({ override: [completing(schema)] }),
+        autocompletion({ override: [completing(schema)], icons: false }),
         explaining(schema),
         EditorView.contentAttributes.of({ 'aria-label': label }),
         EditorView.updateListener.of((update) => update.docChanged && changed(update.state.doc.toString())),
