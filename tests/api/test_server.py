@@ -524,6 +524,10 @@ def test_setup_writes_what_it_found(tmp_path: Path) -> None:
         assert all(model["fit"] and model["reasons"] for model in found["models"])
         assert "mine:" in found["yaml"]
         assert found["diff"].startswith("---")
+        assert [model["known"] for model in found["models"]] == [False, False]
+        some = ok(server.ask("POST", "/api/setup/scan", {**wish, "models": ids[:1]}))
+        assert f"{ids[0]}:" in some["diff"]
+        assert f"{ids[1]}:" not in some["yaml"]
         stale = server.ask("POST", "/api/setup/apply", {**wish, "hash": "0" * 64})
         assert stale.status == 412
         done = ok(server.ask("POST", "/api/setup/apply", {**wish, "models": ids[:1], "hash": found["hash"]}))
