@@ -178,7 +178,8 @@ export function createEditor({ parent, text, label, schema, changed, save }: Edi
         search({ top: true }),
         autocompletion({ override: [completing(schema)], icons: false }),
         explaining(schema),
-        EditorView.contentAttributes.of({ 'aria-label': label }),
+        // What scrolls must be reachable by keyboard; that an editable text is, axe does not know.
+        EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
         EditorView.updateListener.of((update) => update.docChanged && changed(update.state.doc.toString())),
         common,
       ],
