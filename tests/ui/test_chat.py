@@ -29,7 +29,7 @@ def say(page: Page, text: str) -> None:
 def briefly(page: Page) -> None:
     """Small models do not know when to end."""
     page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Longest answer").fill("16")
+    page.get_by_label("Longest answer").fill("6")
 
 
 def done(answer: Locator) -> None:

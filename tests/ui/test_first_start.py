@@ -36,7 +36,7 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
         expect(page).to_have_url(f"{server.url}/ui/models")
         page.get_by_role("link", name="Chat with").click()
         page.get_by_role("button", name="Parameters").click()
-        page.get_by_label("Longest answer").fill("16")
+        page.get_by_label("Longest answer").fill("4")
         page.get_by_label("Your message").fill("Say hello.")
         page.keyboard.press("Enter")
         answer = page.get_by_role("article", name="Answer")

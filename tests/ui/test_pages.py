@@ -125,7 +125,7 @@ def test_buttons_keep_their_names_on_a_phone(browser: Browser, used: Server) -> 
     page = context.new_page()
     shown(page, used, "chat")
     page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Longest answer").fill("16")
+    page.get_by_label("Longest answer").fill("6")
     page.get_by_role("button", name="Parameters").click()
     expect(page.get_by_label("Longest answer")).to_have_count(0)
     page.get_by_label("Your message").fill("Say hello.")
