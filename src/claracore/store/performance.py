@@ -55,9 +55,7 @@ def sample(*, with_gpus: bool = True) -> Sample:
         load_average=psutil.getloadavg(),
         network_received_bytes=network.bytes_recv if network else 0,
         network_sent_bytes=network.bytes_sent if network else 0,
-        gpus=tuple(
-            GpuSample(index, gpu.name, gpu.total_bytes, gpu.free_bytes) for index, gpu in enumerate(gpus)
-        ),
+        gpus=tuple(GpuSample(index, gpu.name, gpu.total_bytes, gpu.free_bytes) for index, gpu in enumerate(gpus)),
     )
 
 
