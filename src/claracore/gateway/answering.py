@@ -6,6 +6,7 @@ error event, if it is a stream, or with a broken connection, so that nobody take
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class Phase(Enum):
 COLLECTING, WAITING, CONNECTING, SENT, ANSWERING, OVER = Phase
 
 
-class Answering:
+class Answering(ABC):
     """The answering half of an exchange; `Exchange` is the other half and owns the life as a whole."""
 
     # What most requests never change stands here, not in the constructor.
@@ -73,9 +74,9 @@ class Answering:
         """Whether the answer has no body whatever its head says."""
         return self.head.method == b"HEAD"
 
+    @abstractmethod
     def _over(self) -> None:
         """End it: tell the supervisor and the observer, once."""
-        raise NotImplementedError
 
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
