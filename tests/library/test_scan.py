@@ -324,3 +324,18 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
         stream.truncate(image.size)
     found: LibraryModel = scan([tmp_path]).models[0]
     assert found.id == "caf-7b-q8_0"
+
+
+def test_the_kernel_is_not_led_to_fetch_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(os, "posix_fadvise"):
+        pytest.skip("this system takes no advice")
+    advised: list[str] = []
+
+    def note(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert (offset, length, advice) == (0, 0, os.POSIX_FADV_RANDOM)
+        advised.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+
+    monkeypatch.setattr(os, "posix_fadvise", note)
+    model(tmp_path / "a-7b.gguf")
+    scan([tmp_path])
+    assert advised == ["a-7b.gguf"]
