@@ -223,6 +223,11 @@ def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     alone = replace(setup_of(["gemma"]))
     result = merged(text, alone, missing=["llama-8b"])
     assert loaded(result.text).groups["large-models"].members == ("gemma", "llama-8b")
+    assert loaded(result.text).models["gemma"].ttl_seconds == 1800
+    again = merged(result.text, setup_of(["gemma", "llama-8b"]))
+    assert again.text == text, "the ttl of large models is taken out again"
+    edited = result.text.replace("ttl: 1800", "ttl: 5", 1)
+    assert "ttl: 5\n" in merged(edited, setup_of(["gemma", "llama-8b"])).text
 
 
 BASE = document(setup_of(ALL))

@@ -129,6 +129,8 @@ def hardware_table(hardware: Hardware) -> Table:
     table.add_row("memory", "", f"{gib(memory.total_bytes)}, {gib(memory.available_bytes)} free", memory.source)
     for index, gpu in enumerate(hardware.gpus):
         table.add_row(f"GPU {index}", f"{gpu.name} ({gpu.backend})", _gpu_memory(gpu), gpu.source)
+    for gpu in hardware.idle:
+        table.add_row("not used", f"{gpu.name} ({gpu.backend})", _gpu_memory(gpu), gpu.source)
     for note in hardware.notes:
         table.add_row("note", note, "", "")
     return table

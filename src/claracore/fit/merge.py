@@ -113,10 +113,10 @@ class _Merge:
         node = self.blocks.root.entries[key][1] if key in self.blocks.root.entries else None
         return node if isinstance(node, Branch) else Branch(self.blocks.root.file)
 
-    def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str) -> None:
+    def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str, *, whole: bool = False) -> None:
         """Refresh one mapping if it has a record."""
         if found.line is not None and branch.entries:
-            changes = refresh(self.blocks, branch, parts, found, prefix)
+            changes = refresh(self.blocks, branch, parts, found, prefix, whole=whole)
             self.result.refreshed += changes.refreshed
             self.result.kept += changes.kept
 
@@ -180,7 +180,7 @@ class _Merge:
                 self.result.added.append(model_id)
             elif isinstance(block.node, Branch):
                 found = find_record(self.blocks, block.start + 1, block.end)
-                self.refresh(block.node, model_parts(setup, chosen), found, f"{model_id}.")
+                self.refresh(block.node, model_parts(setup, chosen), found, f"{model_id}.", whole=True)
         if lines:
             self.append("models", lines)
 

@@ -25,7 +25,7 @@ from claracore.fit.budget import budget_of
 from claracore.fit.catalog import Candidate, Catalog, choose
 from claracore.fit.document import Setup, document
 from claracore.fit.flags import Abilities
-from claracore.fit.machine import Hardware, overridden
+from claracore.fit.machine import Hardware, overridden, teamed
 from claracore.fit.merge import Merged, Present, merge, model_paths
 from claracore.fit.plan import Wishes
 from claracore.fit.yamltext import unwritable
@@ -195,6 +195,7 @@ def machine_for(engine: EngineLike | None, options: SetupOptions) -> Hardware:
     if engine is not None and not said:
         hardware = _with_engine(hardware, engine)
     try:
+        hardware = teamed(hardware, options.backend)
         return overridden(hardware, backend=options.backend, vram_gb=options.vram_gb, ram_gb=options.ram_gb)
     except ValueError as error:
         raise BadRequest(str(error), param="backend") from error
