@@ -50,6 +50,8 @@ class Candidate:
     name: str = ""
     description: str = ""
     aliases: tuple[str, ...] = ()
+    quantization: str = ""
+    """As people call it; "" for as the facts have it."""
     mmproj_path: str | None = None
     mmproj_bytes: int = 0
     vocabulary: str | None = None

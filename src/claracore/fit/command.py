@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from claracore.fit.flags import Abilities, Flag
 from claracore.fit.memory import RAM, gib
+from claracore.fit.plan import pooling
 from claracore.fit.yamltext import comment
 from claracore.gguf.model import Kind
 
@@ -167,7 +168,8 @@ def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
         case Kind.EMBEDDING:
             found = [Flag(("--embeddings",), "makes embeddings: served at /v1/embeddings")]
             if facts.pooling in (None, "none"):
-                found.append(Flag(("--pooling", "mean"), "the file does not say how token vectors become one"))
+                reason = "the file does not say how the vectors of tokens become one: usual for such models"
+                found.append(Flag(("--pooling", pooling(facts)), reason))
         case _:
             return []
     size = str(placement.settings.micro_batch)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from claracore.fit.catalog import LARGE, SMALL, Chosen
+from claracore.fit.catalog import LARGE, SMALL, Candidate, Chosen
 from claracore.fit.command import MACRO, command, engine_command, flags, known, projector_flags
 from claracore.fit.flags import Abilities, Flag
 from claracore.fit.machine import GIB, Backend
@@ -146,8 +146,23 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
     if chosen.group == LARGE:
         reason = f"Seconds without a request after which its memory is freed: {LARGE_TTL_SECONDS // 60} minutes."
         parts.append(simple("ttl", LARGE_TTL_SECONDS, reason))
-    parts.append(capabilities(chosen))
+    parts += [metadata(candidate), capabilities(chosen)]
     return parts
+
+
+def metadata(candidate: Candidate) -> Part:
+    """Return what /v1/models tells of the file itself."""
+    facts = candidate.facts
+    value: dict[str, str | int] = {
+        "kind": facts.kind.value,
+        "family": facts.architecture,
+        "parameters": facts.parameters,
+        "quantization": candidate.quantization or facts.quantization,
+        "file_bytes": facts.file_bytes,
+    }
+    if facts.context_trained:
+        value["context_trained"] = facts.context_trained
+    return Part("metadata", value, ("", *(f"  {key}: {scalar(its)}" for key, its in value.items())))
 
 
 def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:

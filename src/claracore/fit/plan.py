@@ -228,12 +228,19 @@ def _settings(case: Case, context: int, kind: str = "f16") -> Settings:
     if facts.kind in EMBEDDERS:
         # A model that looks at the whole text at once needs it in one physical batch. One that reads in order does
         # not, and computes logits for the whole batch, which is 1 GiB for 2048 tokens and Qwen's vocabulary.
-        whole = not facts.causal or facts.pooling != "last"
+        whole = not facts.causal or pooling(facts) != "last"
         size = max(512, context) if whole else 512
         return replace(base, batch=size, micro_batch=size, embeddings=True)
     unified = case.abilities.knows("--kv-unified")
     slots = case.wishes.parallel or (SLOTS if unified else 1)
     return replace(base, parallel=slots, unified=unified and slots > 1)
+
+
+def pooling(facts: ModelFacts) -> str:
+    """Return how token vectors become one: as the file says, else as is usual (the last of a model that reads on)."""
+    if facts.pooling not in (None, "none"):
+        return str(facts.pooling)
+    return "last" if facts.causal else "mean"
 
 
 def _contexts(case: Case, comfort: int | None = None) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from claracore.gguf.abilities import kind_by_name
+from claracore.gguf.abilities import RERANKER_WORDS, kind_by_name
 from claracore.gguf.header import SeenArrays
 from claracore.gguf.model import Kind, ModelFacts
 from claracore.gguf.names import Naming, aliases_of, naming_of, unique_ids
@@ -67,12 +67,22 @@ def scan(
             projectors.append(Projector(Path(path), facts))
         else:
             first = Path(path)
-            models.append(_Known(path, first, candidate, facts, naming_of(first, facts)))
+            naming = naming_of(first, facts)
+            if _cannot_rank(facts, naming):
+                left_out.append(
+                    LeftOut(first, "a reranker without its classifier head: llama-server cannot rank with it")
+                )
+            else:
+                models.append(_Known(path, first, candidate, facts, naming))
     library = _assemble(models, projectors, left_out, cache)
     tops = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH100, PTH111 - as walk does
     cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
     cache.save()
     return library
+
+
+def _cannot_rank(facts: ModelFacts, naming: Naming) -> bool:
+    return facts.kind in {Kind.CHAT, Kind.BASE} and not RERANKER_WORDS.isdisjoint(naming.base.split("-"))
 
 
 def _first_paths(found: Found) -> dict[tuple[int, int], str]:
@@ -127,8 +137,11 @@ def _assemble(
 def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Projector | None) -> LibraryModel:
     facts, naming = known.facts, known.naming
     kind = kind_by_name(facts.kind, naming.base.split("-"))
-    if kind in {Kind.CHAT, Kind.BASE} and projector is not None and projector.facts.vision:
-        kind = Kind.VISION
+    description = naming.description
+    if kind in {Kind.CHAT, Kind.BASE} and projector is not None:
+        kind = Kind.VISION if projector.facts.vision else Kind.AUDIO
+    elif kind is Kind.VISION and projector is None:
+        description += ", text only: there is no mmproj file near it"
     return LibraryModel(
         id=model_id,
         paths=(known.path, *(Path(path) for path in known.candidate.paths[1:])),
@@ -136,7 +149,7 @@ def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Pr
         kind=kind,
         quantization=naming.quantization,
         name=naming.name,
-        description=naming.description,
+        description=description,
         aliases=aliases,
         projector=projector,
     )

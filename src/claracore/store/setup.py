@@ -236,6 +236,7 @@ def candidates_of(
                 name=model.name,
                 description=model.description,
                 aliases=model.aliases,
+                quantization=model.quantization,
                 mmproj_path=str(projector.path) if projector and usable else None,
                 mmproj_bytes=projector.facts.file_bytes if projector and usable else 0,
                 vocabulary=kinds.name_of(model.path) if vocabularies else None,
