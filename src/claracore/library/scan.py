@@ -20,8 +20,11 @@ from claracore.gguf.names import Naming, aliases_of, naming_of, unique_ids
 from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel, Projector
 from claracore.library.projectors import Speaker, pair
-from claracore.library.read import read
+from claracore.library.read import Reading, read
 from claracore.library.walk import Candidate, Found, walk
+from claracore.library.writers import being_written
+
+BEING_WRITTEN = "still being written: served when the program that writes it has closed it"
 
 Progress = Callable[[int, int, Path], None]
 """Called with (number of models looked at, number of all, path of this one)."""
@@ -104,12 +107,20 @@ def _read_all(
         reading = cache.get(candidate)
         if reading is None:
             reading = read(candidate, seen)
+            if reading.problem is None and not cache.grew(candidate) and _unfinished(candidate):
+                reading = Reading(None, BEING_WRITTEN, passing=True)
             if not reading.passing:
                 cache.put(candidate, reading)
         results.append((reading.facts, reading.problem))
         if on_progress is not None:
             on_progress(number, len(candidates), Path(candidate.paths[0]))
     return results
+
+
+def _unfinished(candidate: Candidate) -> bool:
+    return any(
+        being_written(path, stamp.mtime_ns) for path, stamp in zip(candidate.paths, candidate.stamps, strict=True)
+    )
 
 
 def _assemble(
