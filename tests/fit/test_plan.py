@@ -76,7 +76,9 @@ def test_the_best_place_that_there_is(
 
 
 def test_never_more_context_than_trained() -> None:
-    assert placed(SMOLLM2, machine(24), Wishes(context=100_000)).settings.context == 8192
+    placement = placed(SMOLLM2, machine(24), Wishes(context=100_000))
+    assert placement.settings.context == 8192
+    assert placement.context_reason == "all that the model was trained with, although 100000 were asked for"
 
 
 def test_a_wish_is_not_bargained_with() -> None:

@@ -166,3 +166,17 @@ def test_the_engine_we_bring_understands_what_we_write(tmp_path: Path) -> None:
         flags = [word for word in split(model.cmd) if word.startswith("--")]
         assert set(flags) <= engine.flags
     assert (tmp_path / "data/config.schema.json").exists()
+
+
+def test_a_model_that_a_person_configured_by_another_path_is_not_added_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "smol.gguf").symlink_to(SMOLLM2)
+    config = tmp_path / "config.yaml"
+    config.write_text("models:\n  mine:\n    cmd: llama-server --port ${PORT} -m models/smol.gguf\n")
+    report = write_setup([tmp_path], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    assert report.merged is not None
+    assert report.merged.added == []
+    assert set(loaded(config.read_text()).models) == {"mine"}

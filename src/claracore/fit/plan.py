@@ -284,6 +284,8 @@ def _context_reason(case: Case, attempt: Attempt) -> str:
     limit, context = trained(case.facts), attempt.settings.context
     if case.facts.context_trained is None:
         return "the file does not say what it was trained with"
+    if case.wishes.context is not None and case.wishes.context > limit:
+        return f"all that the model was trained with, although {case.wishes.context} were asked for"
     if context == limit:
         return "all that the model was trained with"
     if case.wishes.context is not None:
