@@ -26,7 +26,7 @@ FLAGS = (
     "--reuse-port --fit --ctx-size --n-gpu-layers --parallel --kv-unified --threads --jinja --n-cpu-moe --flash-attn "
     "--cache-type-k --cache-type-v --main-gpu --split-mode --tensor-split --embeddings --reranking --model-draft "
     "--n-gpu-layers-draft --mmproj --alias --batch-size --ubatch-size --cache-ram --ctx-checkpoints --device "
-    "--no-mmproj-offload"
+    "--no-mmproj-offload --spec-type --spec-draft-model"
 )
 NEW = Abilities(frozenset(FLAGS.split()))
 OLD_FLAGS = "--ctx-size --n-gpu-layers --parallel --threads --embeddings --reranking --batch-size --ubatch-size"

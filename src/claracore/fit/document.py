@@ -171,6 +171,8 @@ def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
         return []
     reason = "drafts tokens that the model then only checks; the same vocabulary, by its tokens"
     found = [Flag(("--model-draft", chosen.draft.path), reason)]
+    if setup.abilities.knows("--spec-draft-model"):  # came with names for the kinds of drafting
+        found.append(Flag(("--spec-type", "draft-simple"), "a model that drafts by itself, not heads or n-grams"))
     layers = chosen.draft_settings.gpu_layers
     if layers or setup.hardware.has_devices:
         told = (
