@@ -61,7 +61,7 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert "2 models configured" in text
     assert "smollm2-135m-instruct-q4_1" in text
     assert "8200" in text
-    assert "8300" in text
+    assert "8201" in text
     assert f"wrote {config}" in text.replace("\n", "")
     config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")

@@ -41,12 +41,8 @@ def test_two_real_models(tmp_path: Path) -> None:
     assert words[words.index("--ctx-size") + 1] == "8192"
     assert words[words.index("--port") + 1] == "${PORT}"
     assert config.start_port == 8100
-    # One has the machine; the other is so small that it stays loaded beside it.
     groups = {name: (group.start_port, list(group.members)) for name, group in config.groups.items() if group.members}
-    assert groups == {
-        "large-models": (8200, ["gemma-3-270m-q4_k_m"]),
-        "small-models": (8300, ["smollm2-135m-instruct-q4_1"]),
-    }
+    assert groups == {"large-models": (8200, ["gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"])}
     assert smollm2.capabilities.context == 8192
 
 

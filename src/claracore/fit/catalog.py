@@ -27,8 +27,6 @@ LIGHT_PART = 4
 """A chat model is light when it is at most one part in so many of the largest one."""
 LIGHT_BYTES = 3 * GIB
 """... and no larger than this: several gigabytes that stay loaded are missed, however large the largest is."""
-TINY_PART = 40
-"""A chat model that takes one part in so many of the memory is light, whatever the others are."""
 HELPER_BYTES = GIB
 """A helper of at most this size is fast enough on processors beside a GPU."""
 LIGHT_CONTEXT = 8192
@@ -120,14 +118,14 @@ def choose(
     )
 
 
-def _small_ones(candidates: Sequence[Candidate], room: Budget) -> list[Candidate]:
+def _small_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return those that may stay loaded, in the order of asking: helpers, then light chat models, each by size."""
     by_size = sorted(candidates, key=lambda item: (item.facts.file_bytes, item.id))
     helpers = [item for item in by_size if item.facts.kind in EMBEDDERS]
     chats = [item for item in by_size if item.facts.kind not in EMBEDDERS]
     largest = chats[-1].facts.file_bytes if chats else 0
-    light = min(max(largest // LIGHT_PART, room.whole // TINY_PART), LIGHT_BYTES)
-    return helpers + [item for item in chats[:-1] if item.facts.file_bytes <= light]
+    light = min(largest // LIGHT_PART, LIGHT_BYTES)
+    return helpers + [item for item in chats if item.facts.file_bytes <= light]
 
 
 def _beside(
@@ -136,7 +134,7 @@ def _beside(
     """Place small models into their part of the memory; return them and what is left for the others."""
     part = Budget(tuple(size // SMALL_PART for size in room.gpus), room.ram // SMALL_PART, room.shared)
     kept: dict[str, Placement] = {}
-    for candidate in _small_ones(candidates, room):
+    for candidate in _small_ones(candidates):
         others = [item for item in candidates if item.id != candidate.id and item.id not in kept]
         for space in _spaces(candidate, part):
             placement = placed(candidate, space, light=candidate.facts.kind not in EMBEDDERS)
