@@ -246,7 +246,7 @@ class App:
             try:
                 engine = await asyncio.to_thread(find_engine, self.configuration.now.config.engine)
                 report = await asyncio.to_thread(
-                    write_setup, folders, following.config, following.setup, engine=engine, cache=cache
+                    write_setup, folders, following.config, following.setup, engine=engine, cache=cache, gently=True
                 )
             except (ClaraCoreError, OSError) as error:
                 logger.error("the models folder changed, but %s stays as it is: %s", following.config, error)  # noqa: TRY400

@@ -17,7 +17,7 @@ from claracore.fit.budget import budget_of  # noqa: E402
 from claracore.fit.catalog import Candidate, choose  # noqa: E402
 from claracore.fit.document import Setup, document  # noqa: E402
 from claracore.fit.flags import Abilities  # noqa: E402
-from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor  # noqa: E402
+from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, teamed  # noqa: E402
 from claracore.fit.plan import Wishes  # noqa: E402
 from claracore.gguf.model import Kind, ModelFacts  # noqa: E402
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2  # noqa: E402
@@ -25,7 +25,8 @@ from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 FLAGS = (
     "--reuse-port --fit --ctx-size --n-gpu-layers --parallel --kv-unified --threads --jinja --n-cpu-moe --flash-attn "
     "--cache-type-k --cache-type-v --main-gpu --split-mode --tensor-split --embeddings --reranking --model-draft "
-    "--n-gpu-layers-draft --mmproj --alias --batch-size --ubatch-size"
+    "--n-gpu-layers-draft --mmproj --alias --batch-size --ubatch-size --cache-ram --ctx-checkpoints --device "
+    "--no-mmproj-offload --spec-type --spec-draft-model"
 )
 NEW = Abilities(frozenset(FLAGS.split()))
 OLD_FLAGS = "--ctx-size --n-gpu-layers --parallel --threads --embeddings --reranking --batch-size --ubatch-size"
@@ -36,6 +37,8 @@ LLAMA_1B = replace(SMOLLM2, name="Llama 3.2 1B Instruct", parameters_active=1_00
 WORKSTATION = Processor("AMD Ryzen 9 7950X", 32, 16, 16)
 RTX_3090 = Gpu("NVIDIA GeForce RTX 3090", "nvidia", Backend.CUDA, 24 * GIB, 23 * GIB, source="NVML")
 RTX_3060 = Gpu("NVIDIA GeForce RTX 3060", "nvidia", Backend.CUDA, 12 * GIB, 12 * GIB, source="NVML")
+RTX_4060 = Gpu("NVIDIA RTX 4060 Laptop", "nvidia", Backend.VULKAN, 8 * GIB, 8 * GIB, device="Vulkan0")
+IRIS = Gpu("Intel Iris Xe", "intel", Backend.VULKAN, 8 * GIB, 8 * GIB, unified=True, device="Vulkan1")
 M2 = Gpu("Apple M2 Max", "apple", Backend.METAL, None, None, unified=True)
 
 EVERYTHING: dict[str, ModelFacts] = {
@@ -73,6 +76,10 @@ def texts() -> dict[str, str]:
     big = Memory(128 * GIB, 120 * GIB)
     return {
         "laptop": written(Hardware(Processor("Intel Core i7", 8, 4, 4), Memory(16 * GIB, 12 * GIB)), EVERYTHING),
+        "gaming-laptop": written(
+            teamed(Hardware(Processor("Intel Core i7", 16, 8, 4), Memory(16 * GIB, 12 * GIB), (RTX_4060, IRIS))),
+            EVERYTHING | {"qwen2.5-vl-7b": VISION},
+        ),
         "rtx-3090": written(Hardware(WORKSTATION, Memory(64 * GIB, 60 * GIB), (RTX_3090,)), EVERYTHING),
         "two-cards": written(Hardware(WORKSTATION, big, (RTX_3090, RTX_3060)), EVERYTHING),
         "mac": written(Hardware(Processor("Apple M2 Max", 12, 12, 8), big, (M2,), "darwin"), EVERYTHING),

@@ -31,13 +31,13 @@ def machine(ram_gib: int = 64, cores: int = 8) -> Hardware:
     return Hardware(Processor("x", cores * 2, cores, cores), Memory(ram_gib * GIB, ram_gib * GIB))
 
 
-def setup_of(names: Sequence[str], hardware: Hardware | None = None) -> Setup:
+def setup_of(names: Sequence[str], hardware: Hardware | None = None, abilities: Abilities = ABILITIES) -> Setup:
     hardware = hardware or machine()
     candidates = [
         Candidate(name, f"/models/{name}.gguf", SHAPES[name], name.title(), "", (f"{name}-alias",)) for name in names
     ]
-    catalog = choose(candidates, budget_of(hardware), Wishes(), ABILITIES)
-    return Setup(catalog.chosen, hardware, ("llama-server",), "llama-server b7000", ABILITIES, "schema.json")
+    catalog = choose(candidates, budget_of(hardware), Wishes(), abilities)
+    return Setup(catalog.chosen, hardware, ("llama-server",), "llama-server b7000", abilities, "schema.json")
 
 
 def loaded(text: str) -> Config:
@@ -223,6 +223,11 @@ def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     alone = replace(setup_of(["gemma"]))
     result = merged(text, alone, missing=["llama-8b"])
     assert loaded(result.text).groups["large-models"].members == ("gemma", "llama-8b")
+    assert loaded(result.text).models["gemma"].ttl_seconds == 1800
+    again = merged(result.text, setup_of(["gemma", "llama-8b"]))
+    assert again.text == text, "the ttl of large models is taken out again"
+    edited = result.text.replace("ttl: 1800", "ttl: 5", 1)
+    assert "ttl: 5\n" in merged(edited, setup_of(["gemma", "llama-8b"])).text
 
 
 BASE = document(setup_of(ALL))
@@ -257,3 +262,38 @@ def test_whatever_a_person_adds_survives(
         assert loaded(result.text).group_of("gemma") == "(default)"
     if cut.startswith("    aliases"):
         assert loaded(result.text).models["nomic"].aliases == ()
+
+
+def test_gently_means_that_nothing_that_runs_starts_anew() -> None:
+    """On 16 GiB an embedding model takes memory that the large one was given for its prompt cache."""
+    small, today = machine(16), Abilities((ABILITIES.flags or frozenset()) | {"--cache-ram"})
+    text = document(setup_of(["llama-8b", "gemma"], small, today))
+    new = setup_of(["llama-8b", "gemma", "nomic"], small, today)
+    before, after = loaded(text), loaded(merged(text, new).text)
+    assert before.models["llama-8b"].cmd != after.models["llama-8b"].cmd, "else this test shows nothing"
+    result = merge(text, new, present_in(text), today="2026-11-23", listen_port=5800, gently=True)
+    config = loaded(result.text)
+    assert result.added == ["nomic"]
+    assert {name: config.models[name].cmd for name in before.models} == {
+        name: model.cmd for name, model in before.models.items()
+    }
+    assert config.groups["large-models"].members == ("llama-8b", "nomic")
+    assert config.groups["small-models"] == before.groups["small-models"]
+    again = merge(result.text, new, present_in(result.text), today="2026-11-23", listen_port=5800, gently=True)
+    assert again.text == result.text
+    refreshed = loaded(merged(result.text, new).text)
+    assert refreshed.models["llama-8b"].cmd == after.models["llama-8b"].cmd
+    assert refreshed.groups["small-models"].members == ("gemma", "nomic")
+
+
+def test_gently_changes_what_disturbs_nobody() -> None:
+    text = document(setup_of(["llama-8b"]))
+    new = setup_of(["llama-8b", "nomic"])
+    result = merge(text, new, present_in(text), today="2026-11-23", listen_port=5800, gently=True)
+    assert result.text == merged(text, new).text
+    assert loaded(result.text).groups["small-models"].members == ("nomic",)
+
+
+def present_in(text: str) -> Present:
+    config = loaded(text)
+    return Present(model_paths({name: model.cmd for name, model in config.models.items()}), frozenset())

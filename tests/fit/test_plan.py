@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claracore.config.command import split
 from claracore.fit.budget import Budget, budget_of
-from claracore.fit.command import command, engine_command, flags, quoted, quoted_path
+from claracore.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
 from claracore.fit.flags import Abilities
 from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor
 from claracore.fit.memory import Companions
@@ -38,8 +38,11 @@ def placed(
     return plan(facts, budget_of(hardware), wishes or Wishes(), abilities)
 
 
-def words(facts: ModelFacts, placement: Placement, abilities: Abilities = MODERN) -> list[str]:
-    return [word for flag in flags(facts, placement, abilities, PROCESSOR) for word in flag.words]
+def words(
+    facts: ModelFacts, placement: Placement, abilities: Abilities = MODERN, hardware: Hardware | None = None
+) -> list[str]:
+    found = flags(facts, placement, abilities, hardware or machine(*(24,) * len(placement.budget.gpus)))
+    return [word for flag in found for word in flag.words]
 
 
 CASES = [
@@ -73,7 +76,9 @@ def test_the_best_place_that_there_is(
 
 
 def test_never_more_context_than_trained() -> None:
-    assert placed(SMOLLM2, machine(24), Wishes(context=100_000)).settings.context == 8192
+    placement = placed(SMOLLM2, machine(24), Wishes(context=100_000))
+    assert placement.settings.context == 8192
+    assert placement.context_reason == "all that the model was trained with, although 100000 were asked for"
 
 
 def test_a_wish_is_not_bargained_with() -> None:
@@ -133,7 +138,7 @@ def test_embedders_read_an_input_in_one_batch() -> None:
 
 def test_threads_follow_the_quota() -> None:
     placement = placed(SMOLLM2, machine())
-    limited = replace(PROCESSOR, quota=2.5)
+    limited = replace(machine(), processor=replace(PROCESSOR, quota=2.5))
     (flag,) = [flag for flag in flags(SMOLLM2, placement, MODERN, limited) if "--threads" in flag.words]
     assert flag.words == ("--threads", "2")
     assert flag.reason == "threads: this container may use 2.5 processors"
@@ -141,7 +146,7 @@ def test_threads_follow_the_quota() -> None:
 
 def test_every_flag_has_a_reason() -> None:
     for facts in (SMOLLM2, GEMMA, LLAMA_70B, QWEN3_30B_A3B, NOMIC):
-        for flag in flags(facts, placed(facts, machine(24, 8)), MODERN, PROCESSOR):
+        for flag in flags(facts, placed(facts, machine(24, 8)), MODERN, machine(24, 8)):
             assert len(flag.reason.split()) >= 3
             assert "${" not in flag.reason
 
@@ -175,7 +180,83 @@ def test_quoted_words_split_into_themselves(text: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=30))
 def test_a_command_splits_into_its_words(path: str) -> None:
-    found = flags(SMOLLM2, placed(SMOLLM2, machine()), MODERN, PROCESSOR)
+    found = flags(SMOLLM2, placed(SMOLLM2, machine()), MODERN, machine())
     got = split(command(path, found))
     assert got[:3] == ["${llama-server}", "--model", path]
     assert got[3:] == [word for flag in found for word in flag.words]
+
+
+def test_what_llama_server_keeps_while_it_answers_is_bounded() -> None:
+    today = Abilities((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
+    for ram, expected in ((8, 256), (16, 3648), (64, 8192)):
+        placement = placed(LLAMA_8B, machine(ram=ram), abilities=today)
+        assert placement.settings.prompt_cache_mib == pytest.approx(expected, abs=512)
+        assert placement.fits
+        assert placement.budget.holds(placement.estimate)
+        assert placement.loaded.total < placement.estimate.total
+    text = words(GEMMA, placed(GEMMA, machine(ram=1), abilities=today), today)
+    assert int(text[text.index("--cache-ram") + 1]) < 512
+    assert "--cache-ram" not in words(NOMIC, placed(NOMIC, machine(), abilities=today), today)
+    assert placed(LLAMA_8B, machine()).settings.prompt_cache_mib is None
+
+
+def test_checkpoints_are_counted_and_bounded_where_windows_are_large() -> None:
+    today = Abilities((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
+    layers, kv_heads, width, window = 62, 16, 128, 1024
+    large = replace(
+        LLAMA_8B, layers=layers, kv_heads=(kv_heads,) * layers, head_dim_k=(width,) * layers,
+        head_dim_v=(width,) * layers, has_kv_cache=(True,) * layers, sliding_window=window, recurrent=(),
+        sliding=tuple((layer + 1) % 6 != 0 for layer in range(layers)), heads=(32,) * layers,
+    )  # fmt: skip
+    each = 52 * window * kv_heads * width * 2 * 2
+    roomy, tight = (placed(large, machine(24, ram=ram), abilities=today) for ram in (64, 4))
+    (row,) = [row for row in roomy.estimate.rows if row.what == "checkpoints"]
+    assert row.bytes == each * (roomy.settings.context // 8192 + 2)
+    assert roomy.settings.checkpoints is None
+    assert tight.settings.checkpoints is not None
+    assert tight.settings.checkpoints * each < 2 * GIB
+    assert "--ctx-checkpoints" in words(large, tight, today)
+
+
+def test_nothing_goes_to_a_card_unasked() -> None:
+    today = Abilities((MODERN.flags or frozenset()) | {"--device", "--no-mmproj-offload"})
+    card = machine(0)
+    placement = placed(LLAMA_70B, card, abilities=today)
+    assert placement.settings.gpu_layers == 0
+    text = words(LLAMA_70B, placement, today, card)
+    assert text[text.index("--device") + 1] == "none"
+    text = words(LLAMA_70B, placement, MODERN, card)
+    assert text[text.index("--n-gpu-layers") + 1] == "0"
+    assert "--n-gpu-layers" not in words(LLAMA_70B, placement, MODERN, machine())
+    (flag,) = projector_flags(placement, card)
+    assert flag.words == ("--no-mmproj-offload",)
+    assert projector_flags(placement, machine()) == []
+
+
+def test_devices_are_named_where_the_engine_has_named_them() -> None:
+    today = Abilities((MODERN.flags or frozenset()) | {"--device"})
+    first, second = machine(24, 24).gpus
+    both = replace(machine(), gpus=(replace(first, device="CUDA0"), replace(second, device="CUDA2")))
+    idle = replace(both, idle=(replace(first, device="CUDA1"),))
+    text = words(LLAMA_8B, placed(LLAMA_8B, both), today, both)
+    assert text[text.index("--device") + 1] == "CUDA0"
+    assert "--main-gpu" not in text
+    text = words(LLAMA_70B, placed(LLAMA_70B, idle), today, idle)
+    assert text[text.index("--device") + 1] == "CUDA0,CUDA2"
+    assert text[text.index("--tensor-split") + 1] == "0.5,0.5"
+    assert "--device" not in words(LLAMA_70B, placed(LLAMA_70B, both), today, both)
+
+
+def test_flash_attention_is_asked_for_where_it_is_a_switch() -> None:
+    old = Abilities((OLD.flags or frozenset()) | {"--flash-attn"})
+    assert "--flash-attn" in words(SMOLLM2, placed(SMOLLM2, machine(), abilities=old), old)
+    assert "--flash-attn" not in words(SMOLLM2, placed(SMOLLM2, machine()), MODERN)
+    without = placed(LLAMA_8B, machine(8), abilities=OLD)
+    assert not without.settings.flash_attention
+    assert without.settings.context < placed(LLAMA_8B, machine(8)).settings.context
+
+
+def test_a_small_cache_on_a_card_is_unpacked_while_a_prompt_is_read() -> None:
+    placement = placed(LLAMA_8B, machine(6))
+    (row,) = [row for row in placement.estimate.rows if row.what == "cache as f16"]
+    assert row.bytes == placement.settings.context * 2 * 8 * 128 * 2

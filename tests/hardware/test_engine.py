@@ -57,3 +57,24 @@ def test_the_engine_is_asked(tmp_path: Path) -> None:
     assert answer is not None
     assert len(parse_devices(answer) or ()) == 2
     assert list_devices([str(tmp_path / "nothing")]) is None
+
+
+def test_the_question_is_asked_with_the_numbering_that_models_run_with(tmp_path: Path) -> None:
+    script = tmp_path / "llama-server"
+    script.write_text('#!/bin/sh\necho "order $CUDA_DEVICE_ORDER"\n')
+    script.chmod(0o755)
+    assert list_devices([str(script)]) == "order PCI_BUS_ID\n"
+
+
+def test_vulkan_tells_which_devices_share_memory() -> None:
+    text = """\
+Available devices:
+  Vulkan0: AMD Radeon RX 7900 XTX (RADV NAVI31) (24560 MiB, 24000 MiB free)
+  Vulkan1: AMD Radeon Graphics (RADV RAPHAEL_MENDOCINO) (15792 MiB, 15000 MiB free)
+ggml_vulkan: Found 2 Vulkan devices:
+ggml_vulkan: 0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0 | fp16: 1 | bf16: 0 | warp size: 64
+ggml_vulkan: 1 = AMD Radeon Graphics (RADV RAPHAEL_MENDOCINO) (radv) | uma: 1 | fp16: 1 | bf16: 0 | warp size: 64
+"""
+    devices = parse_devices(text)
+    assert devices is not None
+    assert [(gpu.device, gpu.unified) for gpu in devices] == [("Vulkan0", False), ("Vulkan1", True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from claracore.fit.budget import budget_of
-from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, overridden
+from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, overridden, teamed
 from claracore.hardware.apple import from_sysctl, parse_sysctl
 from hardware.trees import MAC
 
@@ -64,3 +64,40 @@ def test_budgets_leave_room() -> None:
     room = budget_of(MACHINE)
     assert (room.gpus, room.ram) == ((23 * GIB, 7 * GIB), 62 * GIB)
     assert budget_of(MACHINE, live=True).gpus == (19 * GIB, 7 * GIB)
+
+
+RTX = Gpu("RTX 4060", "nvidia", Backend.CUDA, 8 * GIB, 7 * GIB)
+RADEON = Gpu("RX 7900 XTX", "amd", Backend.ROCM, 24 * GIB, 24 * GIB)
+IRIS = Gpu("Iris Xe", "intel", Backend.SYCL, None, None, unified=True)
+RAPHAEL = Gpu("Raphael", "amd", Backend.ROCM, 16 * GIB, 16 * GIB, unified=True)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "backend", "used"),
+    [
+        ((RTX, IRIS), None, (RTX,)),
+        ((IRIS, RTX), "auto", (RTX,)),
+        ((RTX, RADEON), None, (RADEON,)),
+        ((RTX, RADEON), "cuda", (RTX,)),
+        ((RTX, RADEON, IRIS), "vulkan", (RTX, RADEON)),
+        ((RTX, RTX, RAPHAEL), None, (RTX, RTX)),
+        ((RADEON, RAPHAEL), None, (RADEON,)),
+        ((IRIS,), None, (IRIS,)),
+        ((RAPHAEL, IRIS), None, (RAPHAEL,)),
+        ((), None, ()),
+    ],
+    ids=lambda value: "+".join(gpu.name for gpu in value) if isinstance(value, tuple) else str(value),
+)
+def test_only_devices_that_work_together_are_used(
+    gpus: tuple[Gpu, ...], backend: str | None, used: tuple[Gpu, ...]
+) -> None:
+    found = teamed(Hardware(PROCESSOR, Memory(GIB, GIB), gpus), backend)
+    assert found.gpus == used
+    assert sorted(gpu.name for gpu in found.gpus + found.idle) == sorted(gpu.name for gpu in gpus)
+    assert len(found.notes) == len(found.idle)
+
+
+def test_a_device_that_is_not_used_is_remembered() -> None:
+    found = overridden(MACHINE, backend="cpu")
+    assert found.idle == MACHINE.gpus
+    assert found.has_devices

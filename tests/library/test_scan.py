@@ -273,7 +273,7 @@ def test_ears_make_no_eyes(tmp_path: Path) -> None:
     model(tmp_path / "ultra-8b.gguf")
     write(tmp_path / "mmproj-ultra-8b.gguf", mmproj(64, sound=True))
     (found,) = scan([tmp_path]).models
-    assert (found.kind, found.vision, found.audio) == (Kind.CHAT, False, True)
+    assert (found.kind, found.vision, found.audio) == (Kind.AUDIO, False, True)
 
 
 def test_projectors_find_their_models_by_name_and_width(tmp_path: Path) -> None:
@@ -324,3 +324,54 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
         stream.truncate(image.size)
     found: LibraryModel = scan([tmp_path]).models[0]
     assert found.id == "caf-7b-q8_0"
+
+
+def test_the_kernel_is_not_led_to_fetch_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(os, "posix_fadvise"):
+        pytest.skip("this system takes no advice")
+    advised: list[str] = []
+
+    def note(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert (offset, length, advice) == (0, 0, os.POSIX_FADV_RANDOM)
+        advised.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+
+    monkeypatch.setattr(os, "posix_fadvise", note)
+    model(tmp_path / "a-7b.gguf")
+    scan([tmp_path])
+    assert advised == ["a-7b.gguf"]
+
+
+def test_embedding_models_that_do_not_say_so_are_known_by_name(tmp_path: Path) -> None:
+    model(tmp_path / "SFR-Embedding-Mistral-7B-Q8_0.gguf")
+    model(tmp_path / "gte-Qwen2-7B-instruct-Q8_0.gguf")
+    model(tmp_path / "Embarrassing-7B-Q8_0.gguf")
+    kinds = {one.id: one.kind for one in scan([tmp_path]).models}
+    assert kinds == {
+        "embarrassing-7b-q8_0": Kind.CHAT,
+        "gte-qwen2-7b-instruct-q8_0": Kind.EMBEDDING,
+        "sfr-embedding-mistral-7b-q8_0": Kind.EMBEDDING,
+    }
+
+
+def test_a_reranker_without_its_head_is_told(tmp_path: Path) -> None:
+    model(tmp_path / "Qwen3-Reranker-0.6B-Q8_0.gguf")
+    library = scan([tmp_path])
+    assert ids(library) == []
+    assert "without its classifier head" in reasons(library)["Qwen3-Reranker-0.6B-Q8_0.gguf"]
+
+
+def test_two_files_that_would_have_one_id_are_called_by_their_whole_names(tmp_path: Path) -> None:
+    """Both hold Q8_0; one says F16, as files of gpt-oss do that hold MXFP4."""
+    model(tmp_path / "oss-20b-F16.gguf")
+    model(tmp_path / "oss-20b-Q8_0.gguf")
+    assert ids(scan([tmp_path])) == ["oss-20b-f16-q8_0", "oss-20b-q8_0"]
+
+
+def test_a_vision_model_without_its_projector_says_that_it_reads_text_only(tmp_path: Path) -> None:
+    shape = Shape("qwen2vl", 2, 64, 2, 2, 128, 96, 512, "Q8_0", template=CHATML)
+    write(tmp_path / "a" / "see-7b.gguf", shape.image())
+    (alone,) = scan([tmp_path]).models
+    assert alone.description.endswith("text only: there is no mmproj file near it")
+    write(tmp_path / "a" / "mmproj-see-7b.gguf", mmproj(64))
+    (seeing,) = scan([tmp_path]).models
+    assert "text only" not in seeing.description

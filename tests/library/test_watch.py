@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from claracore.library.cache import ReadingCache
 from claracore.library.model import Library
-from claracore.library.scan import scan
-from claracore.library.watch import LibraryChange, Quiet, compare, watch, without_busy
+from claracore.library.scan import BEING_WRITTEN, scan
+from claracore.library.watch import LibraryChange, Quiet, compare, to_watch, watch, without_busy
 from zoo.families import mmproj
 from zoo.synthetic import Shape, write
 from zoo.templates import CHATML
@@ -139,3 +142,64 @@ def test_watching_ends_when_told_even_without_a_folder(tmp_path: Path) -> None:
             assert await first is None
 
     asyncio.run(story())
+
+
+def test_a_file_whose_space_was_reserved_is_not_announced_before_it_is_closed(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells who writes")
+
+    async def story() -> None:
+        image = SMALL.image()
+        async with watching(tmp_path) as changes:
+            with (tmp_path / "a-7b.gguf").open("wb") as stream:
+                stream.truncate(image.size)
+                stream.write(image.header)
+                stream.flush()
+                change = await anext(changes)
+                assert [left.reason for left in change.library.left_out] == [BEING_WRITTEN]
+            assert [model.id for model in (await anext(changes)).appeared] == ["a-7b-q8_0"]
+
+    asyncio.run(story())
+
+
+def test_a_file_that_grew_to_its_end_is_announced_although_it_is_open(tmp_path: Path) -> None:
+    async def story() -> None:
+        image = SMALL.image()
+        async with watching(tmp_path) as changes:
+            with (tmp_path / "a-7b.gguf").open("wb") as stream:
+                stream.write(image.header)
+                stream.flush()
+                assert "truncated" in (await anext(changes)).library.left_out[0].reason
+                stream.write(bytes(image.data_size))
+                stream.flush()
+                assert [model.id for model in (await anext(changes)).appeared] == ["a-7b-q8_0"]
+
+    asyncio.run(story())
+
+
+def test_folders_behind_links_are_watched(tmp_path: Path) -> None:
+    store, folder = tmp_path / "store", tmp_path / "models"
+    (store / "deep").mkdir(parents=True)
+    folder.mkdir()
+
+    async def story() -> None:
+        async with watching(folder) as changes:
+            write(folder / "probe-7b.gguf", SMALL.image())
+            assert [model.id for model in (await anext(changes)).appeared] == ["probe-7b-q8_0"]
+            (folder / "link").symlink_to(store)
+            write(folder / "second-7b.gguf", SMALL.image())
+            assert [model.id for model in (await anext(changes)).appeared] == ["second-7b-q8_0"]
+            write(store / "deep" / "b-7b.gguf", SMALL.image())
+            assert [model.path for model in (await anext(changes)).appeared] == [folder / "link/deep/b-7b.gguf"]
+
+    asyncio.run(story())
+
+
+def test_links_in_a_circle_are_watched_once(tmp_path: Path) -> None:
+    store, folder = tmp_path / "store", tmp_path / "models"
+    store.mkdir()
+    folder.mkdir()
+    (folder / "link").symlink_to(store)
+    (folder / "self").symlink_to(folder)
+    (store / "back").symlink_to(folder)
+    assert to_watch([folder, tmp_path / "nowhere"]) == [folder, store]

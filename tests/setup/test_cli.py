@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from claracore.cli import setup as commands
 from claracore.errors import BadRequest
+from zoo.families import mmproj
+from zoo.synthetic import Shape, shard_images, write
 
 MODELS = Path(__file__).parents[2] / ".models"
 GEMMA = MODELS / "gemma/gemma-3-270m-q4_k_m.gguf"
@@ -25,6 +27,7 @@ app.command()(commands.hardware)
 @pytest.fixture(autouse=True)
 def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "160")
 
 
@@ -57,6 +60,7 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert code == 0
     assert "2 models configured" in text
     assert "smollm2-135m-instruct-q4_1" in text
+    assert "8200" in text
     assert "8201" in text
     assert f"wrote {config}" in text.replace("\n", "")
     config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
@@ -108,6 +112,25 @@ def test_fit_shows_the_working_and_one_verdict() -> None:
     assert "fits in RAM" in text
     code, text = run("fit", str(GEMMA), "--vram", "2", "--json")
     assert json.loads(text)["verdict"] == "fits on the GPU"
+
+
+def test_fit_reads_a_model_among_its_neighbours(tmp_path: Path) -> None:
+    shape = Shape("llama", 2, 64, 2, 2, 128, 96, 512, "Q8_0")
+    for number, image in enumerate(shard_images(shape.metadata(), shape.tensors(), 2), start=1):
+        write(tmp_path / f"Tiny-7B-{number:05d}-of-00002.GGUF", image)
+    write(tmp_path / "MMPROJ-tiny-7b.Gguf", mmproj(64))
+    code, text = run("fit", str(tmp_path / "Tiny-7B-00002-of-00002.GGUF"), "--json")
+    assert code == 0
+    assert json.loads(text)["id"] == "tiny-7b-q8_0"
+    assert "vision projector" in [row["what"] for row in json.loads(text)["rows"]]
+
+
+def test_tables_fit_a_terminal_of_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, text = run("setup", str(MODELS), "--config", str(tmp_path / "config.yaml"), "--dry-run")
+    (line,) = [line for line in text.splitlines() if line.startswith("smollm2-135m-instruct-q4_1")]
+    assert len(line) <= 80
+    assert line.split()[1:4] == ["chat", "Q4_1", "94"]
 
 
 def test_fit_says_what_is_lacking_with_exit_code_1() -> None:

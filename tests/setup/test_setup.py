@@ -41,7 +41,8 @@ def test_two_real_models(tmp_path: Path) -> None:
     assert words[words.index("--ctx-size") + 1] == "8192"
     assert words[words.index("--port") + 1] == "${PORT}"
     assert config.start_port == 8100
-    assert {name: group.start_port for name, group in config.groups.items() if group.members} == {"large-models": 8200}
+    groups = {name: (group.start_port, list(group.members)) for name, group in config.groups.items() if group.members}
+    assert groups == {"large-models": (8200, ["gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"])}
     assert smollm2.capabilities.context == 8192
 
 
@@ -132,7 +133,6 @@ def test_again_merges_and_keeps_a_backup(tmp_path: Path) -> None:
     second = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
     assert second.merged is not None
     assert second.merged.added == ["gemma-3-270m-q4_k_m"]
-    assert second.merged.kept == ["smollm2-135m-instruct-q4_1.ttl"]
     assert second.backup is not None
     assert second.backup.read_text() == first.text.replace("ttl: 1800", "ttl: 7")
     assert "+  gemma-3-270m-q4_k_m:\n" in second.diff
@@ -162,3 +162,17 @@ def test_the_engine_we_bring_understands_what_we_write(tmp_path: Path) -> None:
         flags = [word for word in split(model.cmd) if word.startswith("--")]
         assert set(flags) <= engine.flags
     assert (tmp_path / "data/config.schema.json").exists()
+
+
+def test_a_model_that_a_person_configured_by_another_path_is_not_added_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "smol.gguf").symlink_to(SMOLLM2)
+    config = tmp_path / "config.yaml"
+    config.write_text("models:\n  mine:\n    cmd: llama-server --port ${PORT} -m models/smol.gguf\n")
+    report = write_setup([tmp_path], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    assert report.merged is not None
+    assert report.merged.added == []
+    assert set(loaded(config.read_text()).models) == {"mine"}

@@ -226,6 +226,7 @@ def _found(here: Context, report: SetupReport, chosen: Chosen) -> FoundModel:
     found = _refused(model_id, candidate.facts, placement)
     found.context = placement.settings.context
     found.group = chosen.group
+    found.quantization = candidate.quantization or found.quantization
     found.port = here.keeper.plan.assignment.get(model_id)
     return found
 

@@ -10,19 +10,15 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from claracore import __version__
 from claracore.app import App, Following, Options
 from claracore.cli.console import LogWishes, Terminal
-from claracore.cli.setup import progress, tell
+from claracore.cli.setup import console, library_cache, progress, tell
 from claracore.engines.find import find_engine
 from claracore.errors import BadRequest
 from claracore.gateway.origins import Rules
-from claracore.library.cache import ReadingCache
 from claracore.ports.listen import Listen, parse_listen
 from claracore.sockets.front import open_listeners
-from claracore.sockets.history import default_state_dir
 from claracore.store import files
 from claracore.store.setup import SetupOptions, configured_engine, write_setup
 from claracore.supervisor.configuration import Sources
@@ -92,12 +88,12 @@ def look_for_a_free_port(listen: Listen) -> None:
 def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     """Write the models of the folders into the configuration and say what came of it."""
     setup = replace(wishes.setup, listen_port=listen_port)
-    cache = ReadingCache(default_state_dir() / "library.cache")
+    cache = library_cache()
     engine = find_engine(configured_engine(wishes.config))
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
         report = write_setup(wishes.folders, wishes.config, setup, engine=engine, cache=cache, on_progress=on_progress)
     if report.changed or report.left_out:
-        tell(report, Console(), listen=wishes.listen)
+        tell(report, console(), listen=wishes.listen)
     return Following(wishes.folders, wishes.config, setup, cache, report.library)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from claracore.cli.setup_tables import (
     fit_verdict,
@@ -28,11 +30,16 @@ from claracore.fit.budget import budget_of
 from claracore.fit.flags import Abilities
 from claracore.fit.memory import Companions
 from claracore.fit.plan import Placement, Wishes, plan
+from claracore.library.cache import ReadingCache
 from claracore.library.model import LibraryModel
 from claracore.library.scan import Progress as OnProgress
 from claracore.library.scan import scan
 from claracore.ports.listen import parse_listen
+from claracore.sockets.history import default_state_dir
 from claracore.store.setup import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
+
+WIDTH = 140
+"""Columns of a table that no terminal limits."""
 
 BackendOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, rocm, vulkan, metal or sycl.")]
 VramOption = Annotated[float | None, typer.Option(help="Video memory in GB, instead of what is found.")]
@@ -66,11 +73,13 @@ def setup(
     for finding in engine.findings:
         typer.secho(str(finding), err=True, fg=typer.colors.YELLOW)
     with progress(quiet=as_json) as on_progress:
-        report = write_setup(folders, config, options, engine=engine, dry_run=dry_run, on_progress=on_progress)
+        report = write_setup(
+            folders, config, options, engine=engine, cache=library_cache(), dry_run=dry_run, on_progress=on_progress
+        )
     if as_json:
         print(json.dumps(report_json(report, listen), indent=2))
     else:
-        tell(report, Console(), dry_run=dry_run, listen=listen)
+        tell(report, console(), dry_run=dry_run, listen=listen)
 
 
 def fit(
@@ -94,10 +103,10 @@ def fit(
     if as_json:
         print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
     else:
-        console = Console()
-        console.print(f"[bold]{model.name}[/bold]  {model.description}")
-        console.print(working_table(placement))
-        console.print(fit_verdict(placement))
+        screen = console()
+        screen.print(Text(model.name, style="bold"), Text(model.description))
+        screen.print(working_table(placement))
+        screen.print(fit_verdict(placement))
     raise typer.Exit(0 if placement.fits else 1)
 
 
@@ -111,7 +120,18 @@ def hardware(
         usable = {"ram_bytes": room.ram, "gpu_bytes": list(room.gpus), "threads": found.processor.threads}
         print(json.dumps({**asdict(found), "usable": usable}, indent=2))
     else:
-        Console().print(hardware_table(found))
+        console().print(hardware_table(found))
+
+
+def console() -> Console:
+    """Return where tables go: as wide as the terminal, and wide enough where there is none (a file, a pipe)."""
+    screen = Console()
+    return screen if screen.is_terminal or "COLUMNS" in os.environ else Console(width=WIDTH)
+
+
+def library_cache() -> ReadingCache:
+    """Return what is remembered of model files on this machine."""
+    return ReadingCache(default_state_dir() / "library.cache")
 
 
 def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:
@@ -154,13 +174,12 @@ def changes(report: SetupReport) -> list[str]:
 
 
 def one_model(file: Path) -> LibraryModel:
-    """Read one model: the file, its other shards, and a projector beside it. Raises BadRequest with the reason."""
-    stem = file.name[: -len("-00001-of-00001.gguf")] if "-of-" in file.name else ""
-    shards = [
-        path for path in file.parent.glob("*.gguf") if stem and path.name.startswith(stem) and "-of-" in path.name
-    ]
-    projectors = [path for path in file.parent.glob("*.gguf") if "mmproj" in path.name.lower() and path != file]
-    library = scan([file, *(path for path in shards if path != file), *projectors])
+    """Read one model as it is read among its neighbours: with its other shards, its projector and its id there.
+
+    Raises BadRequest with the reason why it cannot be served.
+    """
+    beside = [path for path in file.parent.iterdir() if _is_model_file(path)] if file.parent.is_dir() else []
+    library = scan([file, *(path for path in beside if path.name != file.name)], cache=library_cache())
     model = next(
         (model for model in library.models if file.absolute() in {path.absolute() for path in model.paths}), None
     )
@@ -168,6 +187,10 @@ def one_model(file: Path) -> LibraryModel:
         reasons = [left.reason for left in library.left_out if left.path.absolute() == file.absolute()]
         raise BadRequest(f"{file} cannot be served: {reasons[0] if reasons else 'it is no model file (*.gguf)'}")
     return model
+
+
+def _is_model_file(path: Path) -> bool:
+    return path.name.lower().endswith(".gguf") and path.is_file()
 
 
 def placement_json(placement: Placement) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _row(item: Chosen, model_id: str, ports: Mapping[str, int]) -> ModelRow:
     return ModelRow(
         id=model_id,
         kind=facts.kind.value,
-        quantization=facts.quantization,
+        quantization=item.candidate.quantization or facts.quantization,
         size_bytes=facts.file_bytes,
         context=settings.context,
         placement=where(item.placement),
@@ -70,6 +70,8 @@ def where(placement: Placement) -> str:
     """Say in a few words where a model runs."""
     settings, gpus = placement.settings, len(placement.gpus)
     device = "GPU" if gpus == 1 else f"{gpus} GPUs"
+    if gpus == 1 and len(placement.budget.gpus) > 1:
+        device += f" {placement.gpus[0]}"
     match placement.verdict:
         case Verdict.GPU:
             return device
@@ -91,16 +93,26 @@ def _table(title: str | None) -> Table:
 def models_table(rows: list[ModelRow]) -> Table:
     """Make the summary of configured models."""
     table = _table(f"{len(rows)} model{'s' * (len(rows) != 1)} configured")
-    for name in ("model", "kind", "quant"):
-        table.add_column(name, overflow="fold")
+    table.add_column("model", overflow="fold", min_width=26)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("quant", overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("context", justify="right", no_wrap=True)
-    table.add_column("runs on")
+    table.add_column("runs on", min_width=7)
     table.add_column("group", no_wrap=True)
     table.add_column("port", justify="right", no_wrap=True)
     for row in rows:
         size, port = gib(row.size_bytes), str(row.port or "-")
-        cells = (row.id, row.kind, row.quantization, size, str(row.context), row.placement, row.group, port)
+        cells = (
+            row.id,
+            row.kind,
+            row.quantization,
+            size,
+            str(row.context),
+            row.placement,
+            row.group.removesuffix("-models"),
+            port,
+        )
         table.add_row(*map(Text, cells))
     return table
 
@@ -123,14 +135,17 @@ def hardware_table(hardware: Hardware) -> Table:
     for name in ("what", "name", "how much", "read from"):
         table.add_column(name, overflow="fold")
     processor, memory = hardware.processor, hardware.memory
+    free = f", {gib(memory.available_bytes)} free" if memory.available_bytes != memory.total_bytes else ""
     quota = f", may use {processor.quota:g}" if processor.quota is not None else ""
     cores = f"{processor.threads} threads ({processor.physical_cores} cores, {processor.logical} logical{quota})"
     table.add_row("processor", processor.name, cores, processor.source)
-    table.add_row("memory", "", f"{gib(memory.total_bytes)}, {gib(memory.available_bytes)} free", memory.source)
+    table.add_row("memory", "", f"{gib(memory.total_bytes)}{free}", memory.source)
     for index, gpu in enumerate(hardware.gpus):
         table.add_row(f"GPU {index}", f"{gpu.name} ({gpu.backend})", _gpu_memory(gpu), gpu.source)
-    for note in hardware.notes:
-        table.add_row("note", note, "", "")
+    for gpu in hardware.idle:
+        table.add_row("not used", f"{gpu.name} ({gpu.backend})", _gpu_memory(gpu), gpu.source)
+    table.caption = Text("\n".join(hardware.notes)) if hardware.notes else None
+    table.caption_justify = "left"
     return table
 
 

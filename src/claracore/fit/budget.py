@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from claracore.fit.machine import GIB, Backend
+from claracore.fit.machine import GIB, MIB, Backend
 from claracore.fit.memory import RAM, Estimate, gib
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 GPU_MARGIN = GIB
 RAM_MARGIN = 2 * GIB
+CONTEXT_BYTES = 400 * MIB
+"""What a driver takes on a card for each process that uses it: reported are 107 to 555 MiB, more on larger cards."""
 SMALLEST_SHARE = 0.75
 """Of a device so small that the margin would eat it, this much is used at least."""
 MAC_SHARE = {True: 3 / 4, False: 2 / 3}
@@ -37,6 +39,10 @@ class Budget:
         in_ram = estimate.on(RAM) + sum(size for size, shared in zip(on_gpus, self.shared, strict=True) if shared)
         return in_ram <= self.ram and all(size <= room for size, room in zip(on_gpus, self.gpus, strict=True))
 
+    def ram_left(self, estimate: Estimate) -> int:
+        """Return the RAM that is free beside the estimate; shared GPUs take theirs from it."""
+        return self.without(estimate).ram
+
     def lacking(self, estimate: Estimate) -> str:
         """Say in words where the estimate does not fit."""
         parts = [
@@ -49,8 +55,12 @@ class Budget:
         return " and ".join(parts)
 
     def without(self, estimate: Estimate) -> Budget:
-        """Return what is left beside a model that is loaded."""
-        gpus = tuple(room - estimate.on(index) for index, room in enumerate(self.gpus))
+        """Return what is left beside a model that is loaded; the margin covers the context of one more process."""
+        used = [estimate.on(index) for index in range(len(self.gpus))]
+        gpus = tuple(
+            room - size - (CONTEXT_BYTES if size and not shared else 0)
+            for room, size, shared in zip(self.gpus, used, self.shared, strict=True)
+        )
         shared = sum(estimate.on(index) for index, is_shared in enumerate(self.shared) if is_shared)
         return Budget(gpus, self.ram - estimate.on(RAM) - shared, self.shared)
 

@@ -2,12 +2,13 @@
 
 Large models swap: one at a time has the machine. Small ones (embeddings, rerankers, and chat models that are light
 beside the largest) stay loaded beside it, as long as that costs the large ones neither their place nor a useful
-context.
+context. Each small one is asked for by itself, the smallest first; a helper that is in the way on the GPU computes in
+RAM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,8 @@ LIGHT_PART = 4
 """A chat model is light when it is at most one part in so many of the largest one."""
 LIGHT_BYTES = 3 * GIB
 """... and no larger than this: several gigabytes that stay loaded are missed, however large the largest is."""
+HELPER_BYTES = GIB
+"""A helper of at most this size is fast enough on processors beside a GPU."""
 LIGHT_CONTEXT = 8192
 SMALL_PART = 5
 """Small models together may take one part in so many of a device."""
@@ -45,6 +48,8 @@ class Candidate:
     name: str = ""
     description: str = ""
     aliases: tuple[str, ...] = ()
+    quantization: str = ""
+    """As people call it; "" for as the facts have it."""
     mmproj_path: str | None = None
     mmproj_bytes: int = 0
     vocabulary: str | None = None
@@ -99,14 +104,9 @@ def choose(
         return plan(candidate.facts, space, own, abilities, Companions(candidate.mmproj_bytes))
 
     alone = {candidate.id: placed(candidate, room) for candidate in candidates}
-    helpers, lights, others = _sorted_out([item for item in candidates if alone[item.id].fits])
-    others += [item for item in candidates if not alone[item.id].fits]
-    for small in (helpers + lights, helpers, []):
-        kept, left = _beside(small, room, placed)
-        large = [candidate for candidate in (*others, *helpers, *lights) if candidate.id not in kept]
-        beside = {candidate.id: placed(candidate, left) if kept else alone[candidate.id] for candidate in large}
-        if not kept or all(_as_good(beside[item.id], alone[item.id]) for item in large):
-            break
+    kept, left = _beside([item for item in candidates if alone[item.id].fits], room, alone, placed)
+    large = [candidate for candidate in candidates if candidate.id not in kept]
+    beside = {item.id: placed(item, left) if kept and alone[item.id].fits else alone[item.id] for item in large}
     chosen = [Chosen(item, kept[item.id], SMALL) for item in candidates if item.id in kept]
     chosen += [Chosen(item, beside[item.id], LARGE) for item in large if beside[item.id].fits]
     if auto_draft:
@@ -118,28 +118,56 @@ def choose(
     )
 
 
-def _sorted_out(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
-    """Return helpers, light chat models and the others, each by size."""
+def _small_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return those that may stay loaded, in the order of asking: helpers, then light chat models, each by size."""
     by_size = sorted(candidates, key=lambda item: (item.facts.file_bytes, item.id))
     helpers = [item for item in by_size if item.facts.kind in EMBEDDERS]
     chats = [item for item in by_size if item.facts.kind not in EMBEDDERS]
     largest = chats[-1].facts.file_bytes if chats else 0
-    lights = [item for item in chats if item.facts.file_bytes <= min(largest // LIGHT_PART, LIGHT_BYTES)]
-    return helpers, lights, [item for item in chats if item not in lights]
+    light = min(largest // LIGHT_PART, LIGHT_BYTES)
+    return helpers + [item for item in chats if item.facts.file_bytes <= light]
 
 
-def _beside(small: Sequence[Candidate], room: Budget, placed: _Placed) -> tuple[dict[str, Placement], Budget]:
-    """Place small models into their part of the memory, smallest first; return them and what is left for the others."""
+def _beside(
+    candidates: Sequence[Candidate], room: Budget, alone: Mapping[str, Placement], placed: _Placed
+) -> tuple[dict[str, Placement], Budget]:
+    """Place small models into their part of the memory; return them and what is left for the others."""
     part = Budget(tuple(size // SMALL_PART for size in room.gpus), room.ram // SMALL_PART, room.shared)
     kept: dict[str, Placement] = {}
-    for candidate in small:
-        placement = placed(candidate, part, light=candidate.facts.kind not in EMBEDDERS)
-        useful = min(LIGHT_CONTEXT, trained(candidate.facts))
-        if placement.verdict in (Verdict.GPU, Verdict.CPU) and placement.settings.context >= useful:
-            kept[candidate.id] = placement
-            part = part.without(placement.estimate)
-            room = room.without(placement.estimate)
+    for candidate in _small_ones(candidates):
+        others = [item for item in candidates if item.id != candidate.id and item.id not in kept]
+        for space in _spaces(candidate, part):
+            placement = placed(candidate, space, light=candidate.facts.kind not in EMBEDDERS)
+            left = room.without(placement.estimate)
+            if _useful(candidate, placement, space) and _bearable(others, left, alone, placed):
+                kept[candidate.id] = placement
+                part, room = part.without(placement.estimate), left
+                break
     return kept, room
+
+
+def _spaces(candidate: Candidate, part: Budget) -> Iterator[Budget]:
+    """Yield where a small model may be tried: on the smallest GPU first, which large ones need least."""
+    indices = [index for index, size in enumerate(part.gpus) if size > 0]
+    for chosen in sorted(indices, key=lambda index: part.gpus[index]):
+        yield replace(part, gpus=tuple(size if index == chosen else 0 for index, size in enumerate(part.gpus)))
+    if not indices:
+        yield part
+    if any(part.gpus) and candidate.facts.kind in EMBEDDERS and candidate.facts.file_bytes <= HELPER_BYTES:
+        yield replace(part, gpus=(0,) * len(part.gpus))
+
+
+def _useful(candidate: Candidate, placement: Placement, space: Budget) -> bool:
+    """Tell whether a small model is placed so that it is worth its memory."""
+    fast = placement.verdict is Verdict.GPU or (
+        placement.verdict is Verdict.CPU and (candidate.facts.kind in EMBEDDERS or not space.gpus)
+    )
+    return fast and placement.settings.context >= min(LIGHT_CONTEXT, trained(candidate.facts))
+
+
+def _bearable(others: Sequence[Candidate], left: Budget, alone: Mapping[str, Placement], placed: _Placed) -> bool:
+    """Tell whether none of the others loses anything that matters when only so much is left."""
+    return all(left.holds(alone[item.id].loaded) or _as_good(placed(item, left), alone[item.id]) for item in others)
 
 
 def _as_good(now: Placement, alone: Placement) -> bool:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from claracore.fit.flags import Abilities, Flag
 from claracore.fit.memory import RAM, gib
+from claracore.fit.plan import pooling
 from claracore.fit.yamltext import comment
 from claracore.gguf.model import Kind
 
 if TYPE_CHECKING:
-    from claracore.fit.machine import Processor
+    from claracore.fit.machine import Hardware, Processor
     from claracore.fit.plan import Placement
     from claracore.gguf.model import ModelFacts
 
@@ -49,20 +50,33 @@ def engine_command(argv: Sequence[str], abilities: Abilities) -> str:
 
 
 def flags(
-    facts: ModelFacts, placement: Placement, abilities: Abilities, processor: Processor, *, jinja: bool = True
+    facts: ModelFacts, placement: Placement, abilities: Abilities, hardware: Hardware, *, jinja: bool = True
 ) -> list[Flag]:
     """Return the flags of a placement with their reasons, most telling first; unknown flags are left out."""
     found = [
         Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
-        *_placement_flags(facts, placement),
+        *_placement_flags(facts, placement, abilities, hardware),
         *_cache_flags(placement, abilities),
         *_kind_flags(facts, placement),
         *_slot_flags(placement),
-        _thread_flag(processor),
+        *_extra_flags(placement),
+        _thread_flag(hardware.processor),
     ]
     if jinja and facts.chat_template:
         found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
+    return known(found, abilities)
+
+
+def known(found: Sequence[Flag], abilities: Abilities) -> list[Flag]:
+    """Return the flags that the engine knows."""
     return [flag for flag in found if abilities.knows(flag.words[0])]
+
+
+def projector_flags(placement: Placement, hardware: Hardware) -> list[Flag]:
+    """Return the flags of a projector beside the model: it would go to a GPU even when the model does not."""
+    if placement.settings.gpu_layers or not hardware.has_devices:
+        return []
+    return [Flag(("--no-mmproj-offload",), "the projector computes where the model does, on the processor")]
 
 
 def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macro: str = MACRO) -> str:
@@ -75,10 +89,10 @@ def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macr
     return "\n".join(lines) + "\n"
 
 
-def _placement_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
+def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abilities, hardware: Hardware) -> list[Flag]:
     settings, cost = placement.settings, placement.estimate
     if not settings.gpu_layers:
-        return []
+        return _processor_flags(abilities, hardware)
     used = ", ".join(
         f"{gib(cost.on(index))} of {gib(placement.budget.gpus[index])} on GPU {index}" for index in placement.gpus
     )
@@ -86,20 +100,60 @@ def _placement_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     if settings.cpu_experts:
         reason = f"of {facts.layers} layers, the experts of these stay in RAM: {gib(cost.on(RAM))} there"
         found.append(Flag(("--n-cpu-moe", str(settings.cpu_experts)), reason))
+    return [*found, *_device_flags(placement, abilities, hardware)]
+
+
+def _processor_flags(abilities: Abilities, hardware: Hardware) -> list[Flag]:
+    """Keep an engine that could use graphics devices from doing so unasked: today's takes them for all layers."""
+    if not hardware.has_devices:
+        return []
+    reason = "everything computes on the processor, nothing is put on a graphics device"
+    words = ("--device", "none") if abilities.knows("--device") else ("--n-gpu-layers", "0")
+    return [Flag(words, reason)]
+
+
+def _device_flags(placement: Placement, abilities: Abilities, hardware: Hardware) -> list[Flag]:
+    """Say which devices are used, and in which shares; by name where the engine has told its names."""
+    names = [hardware.gpus[index].device for index in placement.gpus if index < len(hardware.gpus)]
+    named = all(names) and abilities.knows("--device")
+    rest = len(hardware.gpus) + len(hardware.idle) - len(placement.gpus)
+    found = []
+    if named and rest > 0:
+        alone = "fits there alone, which is faster than a split" if len(hardware.gpus) > 1 else "the only fast one"
+        reason = alone if len(names) == 1 else "those that work well together"
+        found.append(Flag(("--device", ",".join(names)), reason))
     if len(placement.gpus) > 1:
-        shares = ",".join(f"{share:g}" for share in settings.split)
+        used = [placement.settings.split[index] for index in placement.gpus] if found else placement.settings.split
+        shares = ",".join(f"{share:g}" for share in used)
         found.append(Flag(("--tensor-split", shares), "shares by the memory that may be used on each GPU"))
-    elif len(placement.budget.gpus) > 1:
+    elif len(placement.budget.gpus) > 1 and not found:
         index = placement.gpus[0]
         words = ("--split-mode", "none", "--main-gpu", str(index))
         found.append(Flag(words, f"fits on GPU {index} alone, which is faster than a split"))
     return found
 
 
+def _extra_flags(placement: Placement) -> list[Flag]:
+    settings, found = placement.settings, []
+    if settings.checkpoints is not None:
+        reason = "copies of its state per slot that fit into RAM, to go back in a conversation (32 without this)"
+        found.append(Flag(("--ctx-checkpoints", str(settings.checkpoints)), reason))
+    if settings.prompt_cache_mib is not None:
+        reason = "MiB of RAM that earlier conversations may take (8192 without this, in each server)"
+        found.append(Flag(("--cache-ram", str(settings.prompt_cache_mib)), reason))
+    return found
+
+
 def _cache_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
     settings = placement.settings
     if settings.cache_type_k == "f16":
-        return []
+        # An engine where flash attention is a switch does without it unless told; the memory was counted with it.
+        switch = abilities.flash_attention if settings.flash_attention and len(abilities.flash_attention) == 1 else ()
+        return (
+            [Flag(switch, "attention without a buffer for all scores; newer engines decide this by themselves")]
+            if switch
+            else []
+        )
     words = ("--cache-type-k", settings.cache_type_k, "--cache-type-v", settings.cache_type_v)
     found = [Flag(words, "half the cache for next to no loss; more context fits in the same memory")]
     if abilities.flash_attention:
@@ -114,7 +168,8 @@ def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
         case Kind.EMBEDDING:
             found = [Flag(("--embeddings",), "makes embeddings: served at /v1/embeddings")]
             if facts.pooling in (None, "none"):
-                found.append(Flag(("--pooling", "mean"), "the file does not say how token vectors become one"))
+                reason = "the file does not say how the vectors of tokens become one: usual for such models"
+                found.append(Flag(("--pooling", pooling(facts)), reason))
         case _:
             return []
     size = str(placement.settings.micro_batch)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from claracore.fit.catalog import LARGE, SMALL, Chosen
-from claracore.fit.command import MACRO, command, engine_command, flags
+from claracore.fit.catalog import LARGE, SMALL, Candidate, Chosen
+from claracore.fit.command import MACRO, command, engine_command, flags, known, projector_flags
 from claracore.fit.flags import Abilities, Flag
 from claracore.fit.machine import GIB, Backend
 from claracore.fit.memory import gib
@@ -127,8 +127,10 @@ def model_lines(setup: Setup, chosen: Chosen, indent: int = 2) -> list[str]:
 def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
     """Return the keys of one model's entry."""
     candidate, facts = chosen.candidate, chosen.candidate.facts
-    found = flags(facts, chosen.placement, setup.abilities, setup.hardware.processor, jinja=setup.jinja)
-    found += draft_flags(setup.abilities, chosen)
+    found = flags(facts, chosen.placement, setup.abilities, setup.hardware, jinja=setup.jinja)
+    if candidate.mmproj_path is not None:
+        found += known(projector_flags(chosen.placement, setup.hardware), setup.abilities)
+    found += draft_flags(setup, chosen)
     text = command(candidate.path, found, mmproj=candidate.mmproj_path, macro=setup.macro)
     parts = []
     if candidate.name:
@@ -144,25 +146,45 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
     if chosen.group == LARGE:
         reason = f"Seconds without a request after which its memory is freed: {LARGE_TTL_SECONDS // 60} minutes."
         parts.append(simple("ttl", LARGE_TTL_SECONDS, reason))
-    parts.append(capabilities(chosen))
+    parts += [metadata(candidate), capabilities(chosen)]
     return parts
 
 
-def draft_flags(abilities: Abilities, chosen: Chosen) -> list[Flag]:
+def metadata(candidate: Candidate) -> Part:
+    """Return what /v1/models tells of the file itself."""
+    facts = candidate.facts
+    value: dict[str, str | int] = {
+        "kind": facts.kind.value,
+        "family": facts.architecture,
+        "parameters": facts.parameters,
+        "quantization": candidate.quantization or facts.quantization,
+        "file_bytes": facts.file_bytes,
+    }
+    if facts.context_trained:
+        value["context_trained"] = facts.context_trained
+    return Part("metadata", value, ("", *(f"  {key}: {scalar(its)}" for key, its in value.items())))
+
+
+def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
     """Return the flags of the draft model, none without one."""
     if chosen.draft is None or chosen.draft_settings is None:
         return []
     reason = "drafts tokens that the model then only checks; the same vocabulary, by its tokens"
     found = [Flag(("--model-draft", chosen.draft.path), reason)]
-    if chosen.draft_settings.gpu_layers and abilities.knows("--n-gpu-layers-draft"):
-        words = ("--n-gpu-layers-draft", str(chosen.draft_settings.gpu_layers))
-        found.append(Flag(words, "all layers of the draft model fit beside the model"))
-    return found
+    if setup.abilities.knows("--spec-draft-model"):  # came with names for the kinds of drafting
+        found.append(Flag(("--spec-type", "draft-simple"), "a model that drafts by itself, not heads or n-grams"))
+    layers = chosen.draft_settings.gpu_layers
+    if layers or setup.hardware.has_devices:
+        told = (
+            "all layers of the draft model fit beside the model" if layers else "the draft model computes in RAM, too"
+        )
+        found.append(Flag(("--n-gpu-layers-draft", str(layers)), told))
+    return known(found, setup.abilities)
 
 
 def memory_words(chosen: Chosen) -> str:
     """Say what the model takes and where."""
-    cost, parts = chosen.placement.estimate, []
+    cost, parts = chosen.placement.loaded, []
     if cost.gpu_bytes:
         parts.append(f"{gib(cost.gpu_bytes)} on the GPU{'s' * (len(chosen.placement.gpus) > 1)}")
     parts.append(f"{gib(cost.total - cost.gpu_bytes)} of RAM")
@@ -202,7 +224,8 @@ def members_of(setup: Setup, name: str) -> list[str]:
 
 def group_parts(setup: Setup, name: str, members: Sequence[str]) -> list[Part]:
     """Return the keys of a group."""
-    listed = Part("members", list(members), ("", *(f"  - {scalar(member)}" for member in members)))
+    lines = ("", *(f"  - {scalar(member)}" for member in members)) if members else ("[]",)
+    listed = Part("members", list(members), lines)
     count = sum(1 for chosen in setup.chosen if chosen.group == LARGE)
     # Twice the room that is needed now, so that new files find a port without moving the small ones' range.
     small_port = max(SMALL_PORT, LARGE_PORT + -(-2 * count // STEP) * STEP)

@@ -42,6 +42,8 @@ class Gpu:
     """PCI address or UUID: what tells two cards of one kind apart."""
     source: str = ""
     """Where the numbers come from, e.g. `NVML`, `sysfs mem_info_vram_total`."""
+    device: str = ""
+    """What the engine calls it (`CUDA0`), for `--device`; "" when it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,17 @@ class Hardware:
     processor: Processor
     memory: Memory
     gpus: tuple[Gpu, ...] = ()
+    """Those that models may use together."""
     platform: str = "linux"
     notes: tuple[str, ...] = field(default=())
     """What could not be read, and what was overridden, as sentences."""
+    idle: tuple[Gpu, ...] = ()
+    """Devices that the engine may see, too, but that are not to be used."""
+
+    @property
+    def has_devices(self) -> bool:
+        """Whether there is a graphics device that an engine could use unasked."""
+        return bool(self.gpus or self.idle)
 
     @property
     def backend(self) -> Backend:
@@ -108,6 +118,7 @@ def overridden(
     if chosen is Backend.CPU or vram_gb == 0:
         if gpus:
             notes.append("graphics devices are not used: the CPU was asked for")
+        hardware = replace(hardware, idle=(*hardware.idle, *gpus))
         gpus = ()
     elif vram_gb is not None:
         gpus = _with_vram(gpus, int(vram_gb * GIB), chosen)
@@ -118,6 +129,41 @@ def overridden(
         memory = Memory(int(ram_gb * GIB), int(ram_gb * GIB), "as given")
         notes.append(f"RAM is taken as {ram_gb:g} GiB, as given")
     return replace(hardware, gpus=gpus, memory=memory, notes=tuple(notes))
+
+
+def teamed(hardware: Hardware, backend: str | None = None) -> Hardware:
+    """Return the machine with only those devices in use that can work on one model together, as llama.cpp chooses.
+
+    An engine is built for one family of devices (Vulkan: for all), and integrated graphics, which share RAM and are
+    slower than most processors' own cores, only slow down a card beside them. The rest becomes `idle`, with a note.
+    """
+    families = {gpu.backend for gpu in hardware.gpus}
+    if backend in families:
+        best = Backend(str(backend))
+    elif len(families) > 1 and backend in (None, "auto", ""):
+        best = max(hardware.gpus, key=lambda gpu: (not gpu.unified, _size_of_family(hardware.gpus, gpu))).backend
+    else:
+        best = None
+    same = [gpu for gpu in hardware.gpus if best in (None, gpu.backend)]
+    cards = [gpu for gpu in same if not gpu.unified]
+    used = tuple(cards or same[:1])
+    idle = tuple(gpu for gpu in hardware.gpus if gpu not in used)
+    notes = tuple(f"{_called(gpu)} is not used beside {_called(used[0])}: {_why_idle(gpu, used[0])}" for gpu in idle)
+    return replace(hardware, gpus=used, idle=(*hardware.idle, *idle), notes=(*hardware.notes, *notes))
+
+
+def _size_of_family(gpus: tuple[Gpu, ...], member: Gpu) -> int:
+    return sum(gpu.total_bytes or 0 for gpu in gpus if (gpu.backend, gpu.unified) == (member.backend, member.unified))
+
+
+def _called(gpu: Gpu) -> str:
+    return f"{gpu.name} ({gpu.device})" if gpu.device else gpu.name
+
+
+def _why_idle(gpu: Gpu, used: Gpu) -> str:
+    if gpu.unified:
+        return "it shares RAM and would slow it down"
+    return f"an engine for {used.backend} has no use for it (one for Vulkan would: --backend vulkan)"
 
 
 def _backend(text: str) -> Backend:

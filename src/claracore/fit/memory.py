@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from claracore.gguf.model import ModelFacts
 
 RAM = -1
+FLOATS = frozenset({"f32", "f16", "bf16"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,12 @@ def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
     compute = compute_bytes(facts, settings)
     tokens = min(settings.micro_batch, settings.context)
     working = f"one batch of {tokens} tokens"
-    rows = [Row("compute buffer", place, compute, working) for place in sorted(set(places) - {RAM})]
+    on_gpus = sorted(set(places) - {RAM})
+    rows = [Row("compute buffer", place, compute, working) for place in on_gpus]
+    # Not in llama.cpp's own sums: CUDA and HIP turn one layer's quantized cache into f16 while they read a prompt.
+    rows += [
+        Row("cache as f16", place, _unpacked(facts, settings), "one layer, while a prompt is read") for place in on_gpus
+    ]
     if RAM in places:
         rows.append(Row("compute buffer", RAM, compute, working))
     else:
@@ -183,6 +189,13 @@ def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
     answers = settings.parallel * (facts.vocab_size or 0) * FLOAT
     rows.append(Row("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
     return rows
+
+
+def _unpacked(facts: ModelFacts, settings: Settings) -> int:
+    if settings.cache_type_k in FLOATS:
+        return 0
+    widest = max((sum(cache_elements(facts, layer)) for layer in range(facts.layers)), default=0)
+    return cells(facts, settings).full * widest * 2
 
 
 def gib(size: int) -> str:

@@ -77,14 +77,22 @@ def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
     return paths
 
 
-def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port: int) -> Merged:
+def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port: int, gently: bool = False) -> Merged:
     """Merge a setup into `text`.
+
+    With `gently` nothing that runs is disturbed: when a refresh would change how a model is started (because a new one
+    takes memory, say), only new models are added, all to the group that has the machine by turns; the next setup that
+    may disturb refreshes the rest.
 
     Raises config.tree.Unreadable for a text that is not YAML, ValueError for one that cannot be changed line by line.
     """
     migrated = migrate(text, listen_port=listen_port)
-    work = _Merge(Blocks.of(migrated.text, "config.yaml"), present, Merged(text, notes=list(migrated.changes)))
-    work.run(setup, today)
+    for only_new in (False, True):
+        blocks, result = Blocks.of(migrated.text, "config.yaml"), Merged(text, notes=list(migrated.changes))
+        work = _Merge(blocks, present, result, only_new=only_new)
+        work.run(setup, today)
+        if not gently or not any(_disturbs(key) for key in result.refreshed):
+            break
     work.result.text = work.blocks.text()
     if "\r\n" in text:
         work.result.text = work.result.text.replace("\n", "\r\n")
@@ -98,6 +106,7 @@ class _Merge:
     blocks: Blocks
     present: Present
     result: Merged
+    only_new: bool = False
 
     def run(self, setup: Setup, today: str) -> None:
         setup = self.with_known_names(setup)
@@ -113,10 +122,12 @@ class _Merge:
         node = self.blocks.root.entries[key][1] if key in self.blocks.root.entries else None
         return node if isinstance(node, Branch) else Branch(self.blocks.root.file)
 
-    def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str) -> None:
+    def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str, *, whole: bool = False) -> None:
         """Refresh one mapping if it has a record."""
+        if self.only_new:
+            return
         if found.line is not None and branch.entries:
-            changes = refresh(self.blocks, branch, parts, found, prefix)
+            changes = refresh(self.blocks, branch, parts, found, prefix, whole=whole)
             self.result.refreshed += changes.refreshed
             self.result.kept += changes.kept
 
@@ -180,7 +191,7 @@ class _Merge:
                 self.result.added.append(model_id)
             elif isinstance(block.node, Branch):
                 found = find_record(self.blocks, block.start + 1, block.end)
-                self.refresh(block.node, model_parts(setup, chosen), found, f"{model_id}.")
+                self.refresh(block.node, model_parts(setup, chosen), found, f"{model_id}.", whole=True)
         if lines:
             self.append("models", lines)
 
@@ -216,7 +227,9 @@ class _Merge:
         lines: list[str] = []
         for name in (LARGE, SMALL):
             before, wanted = listed.get(name, []), members_of(setup, name)
-            if ours and not placed - {*listed.get(LARGE, []), *listed.get(SMALL, [])}:
+            if self.only_new:
+                members = [*before, *(self.result.added if name == LARGE else ())]
+            elif ours and not placed - {*listed.get(LARGE, []), *listed.get(SMALL, [])}:
                 members = sorted({*wanted, *(member for member in before if member not in known)})
             else:
                 # A model that was there and is in no group was taken out of it by hand.
@@ -244,7 +257,7 @@ class _Merge:
             self.result.notes.append(f"the group {block.key} is left alone: its members are not on lines of their own")
             return
         if self.members_are_ours(block):
-            self.refresh(branch, parts, found, f"{block.key}.")
+            refresh(self.blocks, branch, [members] if self.only_new else parts, found, f"{block.key}.")
             return
         self.refresh(branch, [part for part in parts if part.key != "members"], found, f"{block.key}.")
         self.add_members(child, members)
@@ -273,6 +286,11 @@ class _Merge:
             blocks.replace(block.end, block.end, lines)
         else:
             blocks.replace(block.start, block.end, [f"{key}:", *lines])
+
+
+def _disturbs(key: str) -> bool:
+    """Tell whether a refreshed key makes a model that runs start anew."""
+    return key.startswith("macros.") or key.endswith((".cmd", ".env"))
 
 
 def _strings(value: object) -> list[str]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from claracore.fit.budget import Budget
+from claracore.fit.extras import LATER, with_extras
 from claracore.fit.flags import Abilities
 from claracore.fit.memory import Companions, Estimate, estimate, gib
 from claracore.fit.settings import Settings
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 UNKNOWN_TRAINED = 4096
 FLOOR = 2048
 """A chat with less context than this is no use; then the model does not fit."""
+SHORT = 4096
+"""... and so little is not worth a place on the GPU: some layers in RAM with more context are of more use."""
 LADDER = (1048576, 524288, 262144, 131072, 65536, 32768, 16384, 8192, 4096, FLOOR)
 CPU_COMFORT = 32768
 """On processors a longer prompt takes minutes to read; whoever wants it says so."""
@@ -71,6 +74,11 @@ class Placement:
     context_reason: str
     gpus: tuple[int, ...] = ()
     """Indices of the GPUs that are used; the settings' split has one share for each."""
+
+    @property
+    def loaded(self) -> Estimate:
+        """What it takes once it is loaded, without what it may keep in RAM later."""
+        return Estimate(tuple(row for row in self.estimate.rows if row.what not in LATER))
 
     @property
     def fits(self) -> bool:
@@ -122,11 +130,19 @@ def plan(
         cost = case.costs(attempt.settings)
         if room.holds(cost) and _comfortable(case, attempt, cost):
             reason = _context_reason(case, attempt)
-            return Placement(attempt.verdict, attempt.settings, cost, room, attempt.reason, reason, attempt.gpus)
+            settings, cost = _bounded(case, attempt.settings, cost)
+            return Placement(attempt.verdict, settings, cost, room, attempt.reason, reason, attempt.gpus)
         if cheapest is None or cost.total < cheapest[1].total:
             cheapest = attempt.settings, cost
     settings, cost = cheapest or (_settings(case, FLOOR), Estimate(()))
     return Placement(Verdict.NOT, settings, cost, room, _needs(case, settings, cost), "the least that is of use")
+
+
+def _bounded(case: Case, settings: Settings, cost: Estimate) -> tuple[Settings, Estimate]:
+    """Bound what a server of conversations keeps in RAM while it runs."""
+    if case.facts.kind in EMBEDDERS:
+        return settings, cost
+    return with_extras(case.facts, settings, cost, case.room, case.abilities)
 
 
 def _needs(case: Case, settings: Settings, cost: Estimate) -> str:
@@ -173,7 +189,9 @@ def _on_gpus(case: Case, usable: tuple[int, ...], enough: Mapping[str, int]) -> 
 def _short_on_gpus(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
     """Everything on GPUs with a short context and the smallest cache: still several times faster than layers in RAM."""
     smallest = _cache_types(case)[-1]
-    yield from (attempt for attempt in _on_gpus(case, usable, {}) if attempt.settings.cache_type_k == smallest)
+    yield from (
+        attempt for attempt in _on_gpus(case, usable, {smallest: SHORT}) if attempt.settings.cache_type_k == smallest
+    )
 
 
 def _experts_in_ram(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
@@ -206,16 +224,23 @@ def _on_cpu(case: Case) -> Iterator[Attempt]:
 
 def _settings(case: Case, context: int, kind: str = "f16") -> Settings:
     facts = case.facts
-    base = Settings(context, cache_type_k=kind, cache_type_v=kind)
+    base = Settings(context, cache_type_k=kind, cache_type_v=kind, flash_attention=bool(case.abilities.flash_attention))
     if facts.kind in EMBEDDERS:
         # A model that looks at the whole text at once needs it in one physical batch. One that reads in order does
         # not, and computes logits for the whole batch, which is 1 GiB for 2048 tokens and Qwen's vocabulary.
-        whole = not facts.causal or facts.pooling != "last"
+        whole = not facts.causal or pooling(facts) != "last"
         size = max(512, context) if whole else 512
         return replace(base, batch=size, micro_batch=size, embeddings=True)
     unified = case.abilities.knows("--kv-unified")
     slots = case.wishes.parallel or (SLOTS if unified else 1)
     return replace(base, parallel=slots, unified=unified and slots > 1)
+
+
+def pooling(facts: ModelFacts) -> str:
+    """Return how token vectors become one: as the file says, else as is usual (the last of a model that reads on)."""
+    if facts.pooling not in (None, "none"):
+        return str(facts.pooling)
+    return "last" if facts.causal else "mean"
 
 
 def _contexts(case: Case, comfort: int | None = None) -> list[int]:
@@ -259,6 +284,8 @@ def _context_reason(case: Case, attempt: Attempt) -> str:
     limit, context = trained(case.facts), attempt.settings.context
     if case.facts.context_trained is None:
         return "the file does not say what it was trained with"
+    if case.wishes.context is not None and case.wishes.context > limit:
+        return f"all that the model was trained with, although {case.wishes.context} were asked for"
     if context == limit:
         return "all that the model was trained with"
     if case.wishes.context is not None:

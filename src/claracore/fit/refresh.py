@@ -40,8 +40,13 @@ def find_record(blocks: Blocks, start: int, end: int, indent: int | None = None)
     return Found({}, None)
 
 
-def refresh(blocks: Blocks, branch: Branch, parts: Sequence[Part], found: Found, prefix: str) -> Changes:
-    """Plan the edits that refresh one mapping (which has at least one key); `prefix` is the path to it."""
+def refresh(
+    blocks: Blocks, branch: Branch, parts: Sequence[Part], found: Found, prefix: str, *, whole: bool = False
+) -> Changes:
+    """Plan the edits that refresh one mapping (which has at least one key); `prefix` is the path to it.
+
+    With `whole` the parts are all that is generated there: what was generated once and is no longer is taken out.
+    """
     changes = Changes()
     marks = dict(found.marks)
     children = blocks.children(branch)
@@ -58,6 +63,13 @@ def refresh(blocks: Blocks, branch: Branch, parts: Sequence[Part], found: Found,
                 changes.refreshed.append(prefix + part.key)
         elif block is not None and digest(plain(block.node)) != part.mark.value:
             changes.kept.append(prefix + part.key)
+    for key in sorted(marks.keys() - {part.key for part in parts}) if whole else ():
+        block = blocks.child(branch, key)
+        if block is not None and is_untouched(block, marks[key]):
+            ours = comment_digest(blocks.lines[block.above : block.start]) == marks[key].comments
+            blocks.replace(block.above if ours else block.start, block.end, [])
+            changes.refreshed.append(prefix + key)
+            del marks[key]
     if found.line is not None and marks != found.marks:
         blocks.replace(found.line, found.line + 1, [record_line(marks, indent_of(blocks.lines[found.line]))])
     return changes

@@ -36,3 +36,7 @@ class Settings:
     """Routed experts of the first so many layers stay in RAM (`--n-cpu-moe`)."""
     split: tuple[float, ...] = ()
     """Shares of the layers per GPU (`--tensor-split`); empty for one GPU."""
+    prompt_cache_mib: int | None = None
+    """RAM for earlier conversations (`--cache-ram`); None leaves it to the engine (8192)."""
+    checkpoints: int | None = None
+    """Copies of sliding or recurrent state per slot (`--ctx-checkpoints`); None leaves it to the engine (32)."""

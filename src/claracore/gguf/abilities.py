@@ -29,6 +29,9 @@ CHAT_WORDS: Final = frozenset(
     ["instruct", "chat", "it", "assistant", "sft", "dpo", "rlhf", "instruction", "thinking", "reasoning"]
 )
 BASE_WORDS: Final = frozenset(["base", "pt", "pretrained", "foundation"])
+EMBEDDING_WORDS: Final = frozenset(["embed", "embedding", "embeddings", "embedder", "e5", "gte"])
+"""In the names of language models made for embeddings; many of their files do not say so inside."""
+RERANKER_WORDS: Final = frozenset(["rerank", "reranker"])
 
 
 class Template(NamedTuple):
@@ -97,6 +100,8 @@ def kind_by_name(kind: Kind, words: Collection[str]) -> Kind:
         return kind
     if "draft" in words:
         return Kind.DRAFT
+    if not EMBEDDING_WORDS.isdisjoint(words):
+        return Kind.EMBEDDING
     chat, base = not CHAT_WORDS.isdisjoint(words), not BASE_WORDS.isdisjoint(words)
     return kind if chat == base else Kind.CHAT if chat else Kind.BASE
 
@@ -112,8 +117,12 @@ def _special_kind(metadata: Mapping[str, Value], architecture: str) -> Kind | No
         return Kind.IMATRIX
     if architecture in architectures.IMAGE:
         return Kind.IMAGE
-    if architecture in architectures.AUDIO:
-        return Kind.AUDIO
+    if architecture in architectures.SPEECH:
+        return Kind.SPEECH
+    if architecture in architectures.DIFFUSION:
+        return Kind.DIFFUSION
+    if architecture in architectures.DRAFT_HEADS:
+        return Kind.DRAFT_HEAD
     return by_type.get(file_kind) or by_architecture.get(architecture)
 
 
@@ -124,7 +133,7 @@ def _language_kind(metadata: Mapping[str, Value], architecture: str, names: set[
     if pooling in {"mean", "cls", "last"} or architecture in architectures.ENCODERS:
         return Kind.EMBEDDING
     words = words_of(metadata)
-    if architecture in architectures.DRAFT or "draft" in words:
+    if "draft" in words:
         return Kind.DRAFT
     if architecture in architectures.VISION:
         return Kind.VISION

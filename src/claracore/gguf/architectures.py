@@ -120,7 +120,7 @@ VISION: Final = frozenset(
 )
 """Language halves of vision models; the other half is their mmproj file."""
 
-AUDIO: Final = frozenset(
+SPEECH: Final = frozenset(
     ["whisper", "wavtokenizer-dec", "snac", "kokoro", "parler-tts", "dia", "orpheus", "encodec", "mimi", "csm"]
 )
 """Speech encoders, vocoders and speech models of other engines."""
@@ -152,5 +152,8 @@ IMAGE: Final = frozenset(
 
 ENCODER_DECODERS: Final = frozenset({"t5"})
 
-DRAFT: Final = frozenset(["eagle", "eagle2", "eagle3", "dflash", "medusa"])
+DIFFUSION: Final = frozenset(["dream", "llada", "llada-moe", "rnd1"])
+"""Language models that write all tokens at once, in rounds: llama-diffusion-cli runs them, llama-server cannot."""
+
+DRAFT_HEADS: Final = frozenset(["eagle", "eagle2", "eagle3", "dflash", "medusa"])
 """Heads that only draft for another model."""

@@ -20,12 +20,15 @@ class Kind(StrEnum):
     EMBEDDING = "embedding"
     RERANKER = "reranker"
     DRAFT = "draft"
+    DRAFT_HEAD = "draft-head"
     MMPROJ = "mmproj"
     LORA = "lora"
     CONTROL_VECTOR = "control-vector"
     IMATRIX = "imatrix"
     VOCAB_ONLY = "vocab-only"
     IMAGE = "image"
+    SPEECH = "speech"
+    DIFFUSION = "diffusion"
     OTHER = "other"
 
     @property
@@ -35,7 +38,7 @@ class Kind(StrEnum):
 
 
 SERVABLE = frozenset(
-    {Kind.CHAT, Kind.BASE, Kind.VISION, Kind.EMBEDDING, Kind.RERANKER, Kind.DRAFT},
+    {Kind.CHAT, Kind.BASE, Kind.VISION, Kind.AUDIO, Kind.EMBEDDING, Kind.RERANKER, Kind.DRAFT},
 )
 
 

@@ -9,8 +9,9 @@ The rule for ids, in one place (docs/model-names.md tells it to users):
 4. Add the quantization of the *contents* (`quantization.py`), refined by the file name.
 5. Lower case; all but letters, digits and dots inside numbers becomes one `-`; underscores stay in quantizations.
 
-Two files with the same id: the one that had it keeps it; another gets its folder's name, or else six hex digits of a
-hash of its path, added. So ids are unique and do not change when files come and go.
+Two files with the same id: the one that had it keeps it; another gets its folder's name before it; or else what its
+file name claims about its quantization, if that is something else; or else six hex digits of a hash of its path. So ids
+are unique and do not change when files come and go.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Naming:
     name: str
     description: str
     quantization: str
+    full: str = ""
+    """For a file whose name claims another quantization than it has: an id with both, for when the id is taken."""
 
 
 def naming_of(path: PurePath, facts: ModelFacts) -> Naming:
@@ -61,7 +64,9 @@ def naming_of(path: PurePath, facts: ModelFacts) -> Naming:
     model_id = base if quantization == "unknown" else f"{base}-{quantization.lower()}"
     words = re.sub(r"[-_ ]+", " ", readable).strip() or "Model"
     name = words if quantization == "unknown" else f"{words} ({quantization})"
-    return Naming(model_id, base, name, describe(facts, quantization), quantization)
+    claims = names_in(stem)
+    full = f"{slug(stem)}-{quantization.lower()}" if claims and quantization not in claims else ""
+    return Naming(model_id, base, name, describe(facts, quantization), quantization, full)
 
 
 def stem_of(path: PurePath) -> str:
@@ -152,7 +157,7 @@ def unique_ids(namings: Sequence[tuple[str, Naming]], known: Mapping[str, str] |
         if earlier == naming.id or earlier in _choices(path, naming):
             ids[path] = earlier
             owners[earlier] = path
-    for path, naming in ordered:
+    for path, naming in sorted(ordered, key=lambda item: (bool(item[1].full), item[0])):
         if path not in ids:
             rival = owners.get(naming.id)
             choices = _choices(path, naming, rival) if rival is not None else (naming.id,)
@@ -170,6 +175,8 @@ def _choices(path: str, naming: Naming, rival: str | None = None) -> Sequence[st
     tells = slug(folder.name)
     if tells and tells not in naming.base and (rival is None or PurePath(rival).parent != folder):
         choices.append(f"{tells}-{naming.id}")
+    if naming.full:
+        choices.append(naming.full)
     return [*choices, *(f"{naming.base}-{digest[:length]}{quantization}" for length in (6, 12, 64))]
 
 

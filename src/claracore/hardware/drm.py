@@ -1,4 +1,4 @@
-"""Which AMD and Intel devices are there? (sysfs, no library needed)
+"""Which AMD and Intel devices are there? (sysfs; AMD's library only for what is missing there)
 
 AMD: `mem_info_vram_*` and `mem_info_gtt_*` of the amdgpu driver (kernel.org, gpu/amdgpu/driver-misc.rst). An APU's
 "VRAM" is a carve-out of RAM and GTT is the rest that it may use; both together are what a model can have there, and
@@ -10,8 +10,11 @@ one sits at PCI 00:02.0 and shares RAM. A size that no file tells is None, with 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from claracore.fit.machine import Backend, Gpu
+from claracore.hardware.amd import UNNAMED, completed, lacks, load_library
+from claracore.hardware.nvidia import Library
 from claracore.hardware.tree import Tree, whole_number
 
 DRM = "/sys/class/drm"
@@ -25,10 +28,20 @@ APU_TARGETS = frozenset(
 """gfx_target_version of parts that LLVM's table calls APU, as KFD writes them: major * 10000 + minor * 100 + step."""
 
 
-def read_gpus(tree: Tree) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+def read_gpus(tree: Tree, load: Callable[[], Library | None] = load_library) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     """Read all AMD and Intel devices in card order, and notes about what could not be read."""
+    gpus = _read_sysfs(tree)
+    found, notes = completed(gpus, load()) if lacks(gpus) else (tuple(gpus), ())
+    unknown = tuple(
+        f"{gpu.name} ({gpu.address}): its driver does not tell its memory; say --vram GB"
+        for gpu in found
+        if gpu.total_bytes is None and not gpu.unified
+    )
+    return found, notes + unknown
+
+
+def _read_sysfs(tree: Tree) -> list[Gpu]:
     gpus: list[Gpu] = []
-    notes: list[str] = []
     targets = _kfd_targets(tree)
     for card in sorted(filter(CARD.fullmatch, tree.names(DRM)), key=lambda name: int(name[4:])):
         device = f"{DRM}/{card}/device"
@@ -40,9 +53,7 @@ def read_gpus(tree: Tree) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
             case _:
                 continue
         gpus.append(gpu)
-        if gpu.total_bytes is None and not gpu.unified:
-            notes.append(f"{gpu.name} ({gpu.address}): its driver does not tell its memory; say --vram GB")
-    return tuple(gpus), tuple(notes)
+    return gpus
 
 
 def _amd(tree: Tree, device: str, targets: dict[str, int]) -> Gpu:
@@ -99,9 +110,9 @@ def _amd_name(tree: Tree, device: str) -> str:
         return name
     code, revision = tree.number(f"{device}/device"), tree.number(f"{device}/revision")
     if code is None:
-        return "AMD graphics"
+        return UNNAMED
     for line in (tree.text(AMDGPU_IDS) or "").splitlines():
         fields = [field.strip() for field in line.split(",", 2)]
         if len(fields) == 3 and fields[0].lower() == f"{code:x}" and fields[1].lower() == f"{revision or 0:x}":
             return fields[2]
-    return f"AMD graphics {code:04x}"
+    return f"{UNNAMED} {code:04x}"

@@ -11,6 +11,7 @@ What the engine says wins over what the drivers say; whether memory is shared wi
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -22,7 +23,11 @@ FLAG = "--list-devices"
 SECONDS = 30
 """The first start of a CUDA or ROCm build may take long to wake the cards."""
 HEAD = "Available devices:"
-DEVICE = re.compile(r" +([A-Za-z]+)\d+: (.+) \((\d+) MiB, (\d+) MiB free\)")
+DEVICE = re.compile(r" +(([A-Za-z]+)\d+): (.+) \((\d+) MiB, (\d+) MiB free\)")
+UMA = re.compile(r"^ggml_(vulkan): (\d+) = .*\| uma: ([01])", re.MULTILINE)
+"""Vulkan tells which devices share the processor's memory."""
+PCI_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+"""CUDA would number the fastest first; models run with this setting, so the question is asked with it."""
 BACKENDS = {
     "CUDA": Backend.CUDA,
     "ROCm": Backend.ROCM,
@@ -38,8 +43,9 @@ def list_devices(argv: Sequence[str]) -> str | None:
     """Run the engine with --list-devices and return what it prints; None when it does not answer."""
     try:
         done = subprocess.run(
-            [*argv, FLAG], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+            [*argv, FLAG], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
+            env={**os.environ, PCI_ORDER[0]: PCI_ORDER[1]},
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None
     return done.stdout + done.stderr
@@ -53,13 +59,16 @@ def parse_devices(text: str) -> tuple[Gpu, ...] | None:
     _, head, rest = text.partition(HEAD)
     if not head:
         return None
+    shared = {f"{match[1]}{match[2]}" for match in UMA.finditer(text) if match[3] == "1"}
     found: list[Gpu] = []
     for match in filter(None, map(DEVICE.match, rest.splitlines())):
-        backend = BACKENDS.get(match[1])
+        device, family, name = match[1], match[2], match[3]
+        backend = BACKENDS.get(family)
         if backend is not None and (not found or backend is found[0].backend):
-            vendor = next((name for name in VENDORS if name in match[2].lower()), "unknown")
-            total, free = int(match[3]) * MIB, int(match[4]) * MIB
-            found.append(Gpu(match[2], vendor, backend, total, free, source=f"the engine's {FLAG}"))
+            vendor = next((vendor for vendor in VENDORS if vendor in name.lower()), "unknown")
+            total, free, unified = int(match[4]) * MIB, int(match[5]) * MIB, device.lower() in shared
+            source = f"the engine's {FLAG}"
+            found.append(Gpu(name, vendor, backend, total, free, unified, source=source, device=device))
     return tuple(found)
 
 
@@ -70,5 +79,5 @@ def as_the_engine_sees(hardware: Hardware, devices: tuple[Gpu, ...]) -> Hardware
         notes = (*notes, "the engine was built without support for graphics devices: they are not used")
     shared = {gpu.vendor for gpu in hardware.gpus if gpu.unified}
     only = {gpu.vendor for gpu in hardware.gpus if not gpu.unified}
-    gpus = tuple(replace(gpu, unified=gpu.vendor in shared - only) for gpu in devices)
+    gpus = tuple(replace(gpu, unified=gpu.unified or gpu.vendor in shared - only) for gpu in devices)
     return replace(hardware, gpus=gpus, notes=notes)

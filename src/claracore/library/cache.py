@@ -63,6 +63,12 @@ class ReadingCache:
         entry = self._entries.get(candidate.paths[0])
         return entry.reading if entry is not None and entry.files == _files_of(candidate) else None
 
+    def grew(self, candidate: Candidate) -> bool:
+        """Tell whether a file had fewer bytes when it was read before: it is written from its beginning to its end."""
+        entry = self._entries.get(candidate.paths[0])
+        before = {path: size for path, size, _ in entry.files} if entry is not None else {}
+        return any(before.get(path, size) < size for path, size, _ in _files_of(candidate))
+
     def put(self, candidate: Candidate, reading: read.Reading) -> None:
         """Remember what was read."""
         earlier = self._entries.get(candidate.paths[0])

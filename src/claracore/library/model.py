@@ -25,7 +25,7 @@ class LibraryModel:
     """All shards in order; the first is what `llama-server --model` gets."""
     facts: ModelFacts
     kind: Kind
-    """As `facts.kind`, but `VISION` when a projector for images is there."""
+    """As `facts.kind`, but `VISION` (or `AUDIO`) when a projector for images (or sound alone) is there."""
     quantization: str
     """As `facts.quantization`, refined by the file name (`UD-Q4_K_XL`)."""
     name: str

@@ -13,15 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from claracore.gguf.abilities import kind_by_name
+from claracore.gguf.abilities import RERANKER_WORDS, kind_by_name
 from claracore.gguf.header import SeenArrays
 from claracore.gguf.model import Kind, ModelFacts
 from claracore.gguf.names import Naming, aliases_of, naming_of, unique_ids
 from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel, Projector
 from claracore.library.projectors import Speaker, pair
-from claracore.library.read import read
+from claracore.library.read import Reading, read
 from claracore.library.walk import Candidate, Found, walk
+from claracore.library.writers import being_written
+
+BEING_WRITTEN = "still being written: served when the program that writes it has closed it"
 
 Progress = Callable[[int, int, Path], None]
 """Called with (number of models looked at, number of all, path of this one)."""
@@ -67,12 +70,22 @@ def scan(
             projectors.append(Projector(Path(path), facts))
         else:
             first = Path(path)
-            models.append(_Known(path, first, candidate, facts, naming_of(first, facts)))
+            naming = naming_of(first, facts)
+            if _cannot_rank(facts, naming):
+                left_out.append(
+                    LeftOut(first, "a reranker without its classifier head: llama-server cannot rank with it")
+                )
+            else:
+                models.append(_Known(path, first, candidate, facts, naming))
     library = _assemble(models, projectors, left_out, cache)
     tops = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH100, PTH111 - as walk does
     cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
     cache.save()
     return library
+
+
+def _cannot_rank(facts: ModelFacts, naming: Naming) -> bool:
+    return facts.kind in {Kind.CHAT, Kind.BASE} and not RERANKER_WORDS.isdisjoint(naming.base.split("-"))
 
 
 def _first_paths(found: Found) -> dict[tuple[int, int], str]:
@@ -94,12 +107,20 @@ def _read_all(
         reading = cache.get(candidate)
         if reading is None:
             reading = read(candidate, seen)
+            if reading.problem is None and not cache.grew(candidate) and _unfinished(candidate):
+                reading = Reading(None, BEING_WRITTEN, passing=True)
             if not reading.passing:
                 cache.put(candidate, reading)
         results.append((reading.facts, reading.problem))
         if on_progress is not None:
             on_progress(number, len(candidates), Path(candidate.paths[0]))
     return results
+
+
+def _unfinished(candidate: Candidate) -> bool:
+    return any(
+        being_written(path, stamp.mtime_ns) for path, stamp in zip(candidate.paths, candidate.stamps, strict=True)
+    )
 
 
 def _assemble(
@@ -127,8 +148,11 @@ def _assemble(
 def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Projector | None) -> LibraryModel:
     facts, naming = known.facts, known.naming
     kind = kind_by_name(facts.kind, naming.base.split("-"))
-    if kind in {Kind.CHAT, Kind.BASE} and projector is not None and projector.facts.vision:
-        kind = Kind.VISION
+    description = naming.description
+    if kind in {Kind.CHAT, Kind.BASE} and projector is not None:
+        kind = Kind.VISION if projector.facts.vision else Kind.AUDIO
+    elif kind is Kind.VISION and projector is None:
+        description += ", text only: there is no mmproj file near it"
     return LibraryModel(
         id=model_id,
         paths=(known.path, *(Path(path) for path in known.candidate.paths[1:])),
@@ -136,7 +160,7 @@ def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Pr
         kind=kind,
         quantization=naming.quantization,
         name=naming.name,
-        description=naming.description,
+        description=description,
         aliases=aliases,
         projector=projector,
     )

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ import watchfiles
 
 from claracore.library.cache import ReadingCache
 from claracore.library.model import Library, LibraryModel
-from claracore.library.scan import scan
+from claracore.library.scan import BEING_WRITTEN, scan
 
 QUIET_SECONDS: Final = 0.8
 SWEEP_SECONDS: Final = 30.0
@@ -77,7 +78,9 @@ class Quiet:
 
 
 def without_busy(new: Library, old: Library, busy: frozenset[Path]) -> Library:
-    """Return `new`, where models with files that are being written stay as they were in `old` (or stay away)."""
+    """Return `new`, where files that are being written stay what they were in `old`: a model, left out, or nothing."""
+    if not busy:
+        return new
     before = {model.id: model for model in old.models}
     kept: list[LibraryModel] = []
     for model in new.models:
@@ -85,7 +88,9 @@ def without_busy(new: Library, old: Library, busy: frozenset[Path]) -> Library:
             kept.append(model)
         elif model.id in before:
             kept.append(before[model.id])
-    return Library(tuple(kept), new.left_out)
+    left_out = [left for left in new.left_out if left.path not in busy]
+    left_out += [left for left in old.left_out if left.path in busy]
+    return Library(tuple(kept), tuple(sorted(left_out, key=lambda left: (left.path, left.reason))))
 
 
 def files_of(model: LibraryModel) -> Iterable[Path]:
@@ -106,7 +111,11 @@ async def watch(
     listener = asyncio.create_task(_listen(folders, quiet, woken, stop, clock), name="library watch: listen")
     try:
         while not stop.is_set():
-            change = compare(library, await _look(folders, library, cache, quiet.busy(clock())))
+            found = await _look(folders, library, cache, quiet.busy(clock()))
+            for left in found.left_out:
+                if left.reason == BEING_WRITTEN:  # closing a file is not told: look again soon
+                    quiet.touched(left.path, clock())
+            change = compare(library, found)
             if change is not None:
                 library = change.library
                 yield change
@@ -141,23 +150,51 @@ async def _listen(
     folders: Sequence[Path], quiet: Quiet, woken: asyncio.Event, stop: asyncio.Event, clock: Callable[[], float]
 ) -> None:
     """Note what the kernel says was touched, for as long as there is something to listen to."""
+
+    def note(kind: watchfiles.Change, name: str) -> None:
+        (quiet.gone if kind is watchfiles.Change.deleted else quiet.touched)(Path(name), clock())
+
     while not stop.is_set():
-        there = [folder for folder in folders if folder.exists()]
+        there = await asyncio.to_thread(to_watch, folders)
+        # Look once more when we listen: what came since the last look was not told.
+        quiet.touched(folders[0], clock())
+        woken.set()
         try:
-            async for changes in _touches(there, stop):
-                for kind, name in changes:
-                    note = quiet.gone if kind is watchfiles.Change.deleted else quiet.touched
-                    note(Path(name), clock())
-                woken.set()
+            async with contextlib.aclosing(_touches(there, stop)) as touches:
+                async for changes in touches:
+                    for kind, name in changes:
+                        note(kind, name)
+                    woken.set()
+                    if await asyncio.to_thread(to_watch, folders) != there:
+                        break  # a link to another folder: listen there, too
+                else:
+                    await _sweep(stop)
         except OSError as error:
             _log.warning("cannot watch the model folders (%s); looking every %g s instead", error, SWEEP_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SWEEP_SECONDS):
-                await stop.wait()
+            await _sweep(stop)
     woken.set()
 
 
-async def _touches(folders: Sequence[Path], stop: asyncio.Event) -> AsyncIterator[set[tuple[watchfiles.Change, str]]]:
+async def _sweep(stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SWEEP_SECONDS):
+            await stop.wait()
+
+
+def to_watch(folders: Sequence[Path]) -> list[Path]:
+    """Return the folders that exist, and those that links in them lead to: the kernel does not follow links."""
+    found = [folder for folder in folders if folder.exists()]
+    known = {folder.resolve() for folder in found}
+    for folder in found:  # grows while it is walked
+        for parent, names, _ in os.walk(folder):
+            for path in (Path(parent, name) for name in names):
+                if path.is_symlink() and not any(path.resolve().is_relative_to(its) for its in known):
+                    known.add(path.resolve())
+                    found.append(path.resolve())
+    return found
+
+
+async def _touches(folders: Sequence[Path], stop: asyncio.Event) -> AsyncGenerator[set[tuple[watchfiles.Change, str]]]:
     """Yield what was touched, at most 0.2 s late; end at `stop`, or at once when there is nothing to watch."""
     if folders:
         async for changes in watchfiles.awatch(

@@ -25,7 +25,7 @@ from claracore.fit.budget import budget_of
 from claracore.fit.catalog import Candidate, Catalog, choose
 from claracore.fit.document import Setup, document
 from claracore.fit.flags import Abilities
-from claracore.fit.machine import Hardware, overridden
+from claracore.fit.machine import Hardware, overridden, teamed
 from claracore.fit.merge import Merged, Present, merge, model_paths
 from claracore.fit.plan import Wishes
 from claracore.fit.yamltext import unwritable
@@ -121,11 +121,13 @@ def write_setup(
     cache: ReadingCache | None = None,
     schema_dir: Path | None = None,
     dry_run: bool = False,
+    gently: bool = False,
     on_progress: Progress | None = None,
 ) -> SetupReport:
     """Scan the folders and write the configuration, or merge it into the one that is there.
 
-    The JSON schema for editors goes to `schema_dir`, by default the user's data folder; a dry run writes nothing.
+    The JSON schema for editors goes to `schema_dir`, by default the user's data folder; a dry run writes nothing. With
+    `gently` no model that runs is made to start anew (see `merge`).
 
     Raises FolderMissing, BadRequest (unknown backend, no folder), FileUnusable (the file cannot be read or written).
     """
@@ -141,7 +143,8 @@ def write_setup(
     schema = keep_schema(schema_dir or platformdirs.user_data_path("claracore"), dry_run=dry_run)
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, abilities, schema, options.jinja)
     old = files.read(config_path) if config_path.exists() else None
-    merged = merged_with(old, setup, config_path, options.listen_port) if old is not None and old.strip() else None
+    filled = old is not None and bool(old.strip())
+    merged = merged_with(str(old), setup, config_path, options.listen_port, gently=gently) if filled else None
     report = SetupReport(
         path=config_path,
         text=merged.text if merged is not None else document(setup),
@@ -166,23 +169,36 @@ def configured_engine(config_path: Path) -> str | None:
     return config.engine if config is not None else None
 
 
-def merged_with(old: str, setup: Setup, path: Path, listen_port: int) -> Merged:
+def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently: bool = False) -> Merged:
     """Merge the setup into an existing text. Raises ConfigError when the text cannot be read or changed."""
     loaded = load(old, file=str(path), env=os.environ)
     commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    paths = {name: os.path.normpath(found) for name, found in model_paths(commands).items()}
+    spelled = {_identity(item.candidate.path): item.candidate.path for item in setup.chosen}
+    paths = {}
+    for name, found in model_paths(commands).items():
+        there = os.path.abspath(found)  # noqa: PTH100 - text, as written; models start in our folder
+        paths[name] = spelled.get(_identity(there), there)
     missing = {name for name, found in paths.items() if not os.path.exists(found)}  # noqa: PTH110 - text, as written
     today = datetime.now(UTC).date().isoformat()
     try:
-        merged = merge(old, setup, Present(paths, missing), today=today, listen_port=listen_port)
+        merged = merge(old, setup, Present(paths, missing), today=today, listen_port=listen_port, gently=gently)
     except ValueError as error:
         raise ConfigError([Finding("error", str(error), place=Place(str(path), 1, 1))]) from error
     after = load(merged.text, file=str(path), env=os.environ)
     if after.config is None:
         raise ConfigError([finding for finding in after.findings if finding.severity == "error"])
     return merged
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    """Return what all names of one file have in common; the path itself for a file that is not there."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - text, as written
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 def machine_for(engine: EngineLike | None, options: SetupOptions) -> Hardware:
@@ -195,6 +211,7 @@ def machine_for(engine: EngineLike | None, options: SetupOptions) -> Hardware:
     if engine is not None and not said:
         hardware = _with_engine(hardware, engine)
     try:
+        hardware = teamed(hardware, options.backend)
         return overridden(hardware, backend=options.backend, vram_gb=options.vram_gb, ram_gb=options.ram_gb)
     except ValueError as error:
         raise BadRequest(str(error), param="backend") from error
@@ -235,6 +252,7 @@ def candidates_of(
                 name=model.name,
                 description=model.description,
                 aliases=model.aliases,
+                quantization=model.quantization,
                 mmproj_path=str(projector.path) if projector and usable else None,
                 mmproj_bytes=projector.facts.file_bytes if projector and usable else 0,
                 vocabulary=kinds.name_of(model.path) if vocabularies else None,
