@@ -60,14 +60,16 @@ async def wait_until_ready(
     output: OutputRing,
     on_progress: Callable[[Loading], None] | None = None,
     verify: Callable[[], bool] | None = None,
+    hint: asyncio.Event | None = None,
 ) -> None:
     """Return as soon as GET `path` answers 200 and `verify()` (is it our child that listens there?) is true.
 
     The path "none" asks nothing and leaves it to `verify`. Refused connections, silence, 503 and every other status
-    mean "not yet". `on_progress` hears each change of what a 503 says. Raises ModelFailed when the child ends
+    mean "not yet". `on_progress` hears each change of what a 503 says. When `hint` is set the next poll comes at once:
+    the server itself has said that it is ready, which is no proof. Raises ModelFailed when the child ends
     first (how, and its last lines), NotReadyInTime with what was seen last.
     """
-    polls = _Polls(endpoint, path, on_progress, verify)
+    polls = _Polls(endpoint, path, on_progress, verify, hint or asyncio.Event())
     task = asyncio.create_task(polls.run(), name=f"health of {model}")
     try:
         racers: set[asyncio.Future[None] | asyncio.Future[Exit]] = {task, child.exited}
@@ -93,7 +95,9 @@ class _Polls:
         path: str,
         on_progress: Callable[[Loading], None] | None,
         verify: Callable[[], bool] | None,
+        hint: asyncio.Event,
     ) -> None:
+        self._hint = hint
         self._endpoint = endpoint
         self._path = path
         self._on_progress = on_progress
@@ -106,7 +110,16 @@ class _Polls:
         started = loop.time()
         while not await self._is_ready():
             age = loop.time() - started
-            await asyncio.sleep(next(pause for until, pause in INTERVALS_SECONDS if age < until))
+            await self._pause(next(pause for until, pause in INTERVALS_SECONDS if age < until))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until the hint comes."""
+        if self._hint.is_set():
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hint.wait()
 
     async def _is_ready(self) -> bool:
         if self._path == NO_CHECK:
