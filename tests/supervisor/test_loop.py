@@ -210,6 +210,9 @@ class Told:
     def ended(self, model: str) -> None:
         self._add("ended", model)
 
+    def told(self, model: str) -> None:
+        self._add("told", model)
+
     def pinned(self, model: str) -> None:
         self._add(f"pinned {self._supervisor.slots[model].pinned}", model)
 

@@ -32,6 +32,7 @@ from fakes.running import LOOPS, control, line_with, python, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from claracore.scheduler.events import StopReason
     from fakes.running import Run
 
 loops = pytest.mark.parametrize("run", LOOPS)
@@ -67,6 +68,26 @@ async def supervising(tmp_path: Path, *flags: str, start: int = 24760) -> AsyncI
             await supervisor.shut_down(0.0)
 
 
+class Heard:
+    """A listener that writes down what it can see when a server has told something."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.all: list[str] = []
+        self._supervisor = supervisor
+
+    def told(self, model: str) -> None:
+        life = self._supervisor.life(model)
+        assert life is not None
+        assert life.progress is not None
+        self.all.append(f"{life.progress.progress:.0%}".replace("%", " %") + (", asleep" if life.asleep else ""))
+
+    def starting(self, model: str) -> None: ...
+    def ready(self, model: str) -> None: ...
+    def stopping(self, model: str, reason: StopReason) -> None: ...
+    def ended(self, model: str) -> None: ...
+    def pinned(self, model: str) -> None: ...
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 - what happens in a child sets no event here
         await asyncio.sleep(0.005)
@@ -81,6 +102,7 @@ def progress(supervisor: Supervisor) -> Loading | None:
 def test_how_far_it_has_loaded_is_known_and_is_not_in_its_log(run: Run, tmp_path: Path) -> None:
     async def story() -> None:
         async with supervising(tmp_path, "--loading", "--print", loading(0.25)) as supervisor:
+            listener = supervisor.listener = Heard(supervisor)
             loaded = asyncio.create_task(supervisor.load("a"))
             await until(lambda: progress(supervisor) == Loading("Loading model", 0.25))
             await line_with(supervisor.output("a"), "listening on ")
@@ -101,6 +123,7 @@ def test_how_far_it_has_loaded_is_known_and_is_not_in_its_log(run: Run, tmp_path
             await control(life.endpoint, f"print?text={quote(report('ready'))}")
             await until(lambda: not life.asleep)
             assert not [line for line in supervisor.output("a").tail(100) if MARK in line]
+            assert listener.all == ["25 %", "75 %", "75 %", "75 %, asleep", "75 %"]
 
     run(story())
 

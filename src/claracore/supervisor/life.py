@@ -76,6 +76,8 @@ class Life:
     output: OutputRing
     on_ready: Callable[[], None]
     on_closing: Callable[[Endpoint], None]
+    on_told: Callable[[], None] = lambda: None
+    """Called when `progress` or `asleep` is another."""
     phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
     endpoint: Endpoint | None = None
     child: Child | None = None
@@ -314,13 +316,16 @@ class Life:
 
     def _note_progress(self, progress: Loading) -> None:
         self.progress = progress
+        self.on_told()
 
     def _note_state(self, state: states.State) -> None:
+        self.asleep = state.name == "sleeping"
         if state.name == "loading":
             self._note_progress(Loading(state.loading, state.progress))
-        elif state.name == "ready":
+            return
+        if state.name == "ready":
             self._told_ready.set()
-        self.asleep = state.name == "sleeping"
+        self.on_told()
 
     def _reached(self) -> Endpoint:
         assert self.endpoint is not None, "set before anything asks"  # noqa: S101 - a promise of this class
