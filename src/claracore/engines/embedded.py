@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from claracore.engines.options import FLAGS, NOT_HERE, OPTIONS, SECTIONS, Option
+from claracore.engines.options import FLAGS, OPTIONS, SECTIONS, Option
 from claracore.engines.states import ENVIRONMENT, EXIT
 
 if TYPE_CHECKING:
@@ -73,11 +73,13 @@ def unknown(flag: str) -> str:
     """Say what is wrong with a flag that is not in the table."""
     if not flag.startswith("-"):
         return f"{flag!r} is not a flag, and no flag before it takes a value"
+    from claracore.engines.elsewhere import NOT_HERE  # noqa: PLC0415 - only a wrong command line pays for it
+
     if flag in NOT_HERE:
         return (
             f"{flag} is a flag of llama-server that the embedded engine cannot honour; install llama-server to use it"
         )
-    import difflib  # noqa: PLC0415 - only a wrong command line pays for it
+    import difflib  # noqa: PLC0415 - as above
 
     near = difflib.get_close_matches(flag, FLAGS, n=2, cutoff=0.7)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -99,7 +101,7 @@ def help_text() -> str:
 
 
 COMMON = (
-    Option(("-h", "--help"), "print this help and exit"),
+    Option(("-h", "--help", "--usage"), "print this help and exit"),
     Option(("--version",), "show version and build info"),
     Option(("--exit-on-stdin-eof",), f"exit when stdin closes (also: environment {STDIN_MARK}=held)"),
 )
@@ -191,7 +193,7 @@ def model_problem(settings: Iterable[Setting]) -> str | None:
 
 def main(argv: Sequence[str]) -> int:
     """Run the engine until it is told to stop; return 1 when it cannot start, 2 for a wrong command line."""
-    if any(flag in {"-h", "--help"} for flag in argv):
+    if any(flag in {"-h", "--help", "--usage"} for flag in argv):
         say(help_text(), sys.stdout)
         return 0
     if "--version" in argv:
@@ -225,7 +227,7 @@ def run(settings: list[Setting], *, ends_with_stdin: bool) -> int:
     params = xllamacpp.CommonParams()
     try:
         apply(params, settings, xllamacpp.CommonAdapterLoraInfo)
-    except ValueError as error:  # devices and buffer types, which only the engine knows
+    except (ValueError, AttributeError) as error:  # devices, buffer types; a field that an older xllamacpp lacks
         say(f"error: {error}")
         return 2
     try:
