@@ -46,6 +46,7 @@ def engine_alone(engine: list[str], model: Path) -> tuple[float, float]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # as ClaraCore does; Linux shares the processors among sessions (autogroup)
     ) as process:
         while not healthy(port):
             time.sleep(0.001)
@@ -108,9 +109,12 @@ def measure(name: str, engine: list[str], rounds: int) -> None:
                 stops.append(stop)
     beyond = [swap - load - stop for swap, load, stop in zip(swaps, loads, stops, strict=True)]
     load, stop, swap, more = (statistics.median(values) * 1000 for values in (loads, stops, swaps, beyond))
-    print(f"{name}: {rounds} rounds on {os.cpu_count()} cores, medians in ms")
+    alone = [load + stop for load, stop in zip(loads, stops, strict=True)]
+    quick = [statistics.quantiles(values, n=4)[0] * 1000 for values in (alone, swaps)]
+    print(f"{name}: {rounds} rounds on {os.cpu_count()} cores (load {os.getloadavg()[0]:.1f}), medians in ms")
     print(f"  engine alone: ready after {load:.0f}, gone after {stop:.0f}; together {load + stop:.0f}")
-    print(f"  a swap through ClaraCore: {swap:.0f}; beyond the engine's own time: {more:+.0f}", flush=True)
+    print(f"  a swap through ClaraCore: {swap:.0f}; beyond the engine's own time: {more:+.0f}")
+    print(f"  lower quartiles: {quick[0]:.0f} and {quick[1]:.0f}; {quick[1] - quick[0]:+.0f}", flush=True)
 
 
 def main() -> None:

@@ -219,7 +219,7 @@ class Life:
                 output=self.output,
                 on_progress=None if self._tells_state else self._note_progress,
                 verify=self._verifier(child, lease),
-                hint=self._told_ready,
+                hint=self._told_ready if self._tells_state else None,
             )
         )
         try:
