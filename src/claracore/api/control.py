@@ -23,15 +23,14 @@ from claracore.gateway.origins import Origins, Rules, is_loopback
 from claracore.gateway.server import Gateway
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
-from claracore.store.activity import Activity, Row, StoreUnusable
+from claracore.store.activity import Activity, StoreUnusable
 from claracore.store.captures import Captures
 from claracore.store.files import FileUnusable
 from claracore.store.keyring import KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
+from claracore.store.rows import Row
 from claracore.supervisor.configuration import Configuration, Prepared
 from claracore.supervisor.loop import Supervisor
-
-KEYS_EVERY_SECONDS = 2.0
 
 logger = logging.getLogger("claracore.api")
 
@@ -89,7 +88,7 @@ class ControlPlane:
         self._sampling = asyncio.get_running_loop().create_task(
             self.context.performance.run(self._sample_every), name="performance"
         )
-        self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
+        ring.follow(self._look_at_keys)
         log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
 
     def attach(self, gateway: Gateway) -> None:
@@ -106,11 +105,11 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop watching, and write what is left."""
         self.pulse.close()
-        self._key_timer.cancel()
         ending = [self._sampling, *self.context.tasks]
         for task in ending:
             task.cancel()
         await asyncio.wait(ending)
+        self.journal.settle()
         await asyncio.to_thread(self.context.activity.close)
 
     def applied(self, prepared: Prepared, changes: Changes) -> None:
@@ -124,7 +123,6 @@ class ControlPlane:
 
     def _look_at_keys(self) -> None:
         """Take over what `claracore keys` has changed."""
-        self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
         if self.context.key_file.changed():
             self._use_keys_again()
 

@@ -18,7 +18,7 @@ from claracore.api.hub import Event, Follower
 from claracore.api.old import oldest_row
 from claracore.api.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.api.views import request_views
-from claracore.store.activity import Row
+from claracore.store.rows import Row
 
 router = APIRouter(tags=["old clients"], include_in_schema=False)
 
