@@ -57,6 +57,8 @@ class Swap:
     phases: SwapPhases
     total_seconds: float
     error: str | None = None
+    ended_at: float | None = None
+    """When the server that was loaded had ended; None while it runs."""
 
 
 @dataclass(slots=True)
@@ -249,6 +251,7 @@ class Journal:
         """Hear that a model's server is gone."""
         self.settle()
         self._unanswered.pop(model, None)
+        self._loaded_until_now(model)
         loading = self._loading.pop(model, None)
         ordered = self._stopping.pop(model, None)
         if ordered is None:
@@ -309,6 +312,15 @@ class Journal:
             phases=replace(swap.phases, first_token_seconds=took),
             total_seconds=round(swap.total_seconds + took, 6),
         )
+        self._renew(swap, complete)
+
+    def _loaded_until_now(self, model: str) -> None:
+        """Complete the last swap of a model with the end of what it loaded."""
+        last = next((swap for swap in reversed(self.swaps) if swap.model == model), None)
+        if last is not None and last.error is None and last.ended_at is None:
+            self._renew(last, replace(last, ended_at=round(time.time(), 3)))
+
+    def _renew(self, swap: Swap, complete: Swap) -> None:
         for position, kept in enumerate(self.swaps):
             if kept is swap:
                 self.swaps[position] = complete
