@@ -11,7 +11,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long clean
+.PHONY: serve test test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -74,8 +74,16 @@ fuzz: $(READY)
 	PYTHONPATH=src:tests nice -n 19 $(BIN)/python tests/conformance/http/fuzz.py -max_total_time=$(FUZZ_SECONDS)
 	PYTHONPATH=src:tests nice -n 19 $(BIN)/python tests/gguf/fuzz_header.py -max_total_time=$(FUZZ_SECONDS)
 
+# LLAMA_SERVER=/path/to/llama-server measures that too.
+LLAMA_SERVER ?=
+ROUNDS ?= 15
 bench-swap: $(READY) $(SMOLLM2)
-	$(BIN)/python bench/swap.py
+	$(BIN)/python bench/swap.py --rounds $(ROUNDS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
+
+# The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
+test-llama-server: $(READY) models
+	CLARACORE_LLAMA_SERVER="$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
+		$(BIN)/pytest -rs tests/e2e/test_llama_server.py
 
 bench-config: $(READY)
 	$(BIN)/python bench/config.py

@@ -3,13 +3,14 @@
 Two copies of one real model under two names. Each round measures, interleaved: the engine alone (exec to the first 200
 of /health, asked every millisecond; one token; SIGTERM to exit), and a swap through ClaraCore (POST /api/models/load
 of the model that is not loaded, after one token from the other, until it says ready). Prints medians and the
-difference.
+difference, round by round. With a llama-server named, both that and the embedded engine are measured.
 
-    make bench-swap        or: .venv/bin/python bench/swap.py [ROUNDS]
+    make bench-swap [LLAMA_SERVER=/path/to/llama-server] [ROUNDS=15]
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import json
@@ -31,20 +32,21 @@ from e2e.instance import configured, instance
 
 MODEL = ROOT / ".models" / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 FLAGS = ["-c", "512", "-np", "1", "-t", "1"]
-ENGINE = [sys.executable, "-m", "claracore.engines.embedded"]
+EMBEDDED = [sys.executable, "-m", "claracore.engines.embedded"]
 
 
-def engine_alone(model: Path) -> tuple[float, float]:
+def engine_alone(engine: list[str], model: Path) -> tuple[float, float]:
     """Return seconds from exec to ready, and from SIGTERM to exit."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     begun = time.perf_counter()
     with subprocess.Popen(
-        [*ENGINE, "-m", str(model), "--port", str(port), *FLAGS],
+        [*engine, "-m", str(model), "--port", str(port), *FLAGS],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # as ClaraCore does; Linux shares the processors among sessions (autogroup)
     ) as process:
         while not healthy(port):
             time.sleep(0.001)
@@ -85,13 +87,13 @@ def swap_to(connection: http.client.HTTPConnection, model: str) -> float:
     return time.perf_counter() - begun
 
 
-def main(rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def measure(name: str, engine: list[str], rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         copies = [folder / "a.gguf", folder / "b.gguf"]
         for copy in copies:
             shutil.copy(MODEL, copy)
-        command = " ".join([*ENGINE, "--port", "${PORT}", *FLAGS])
+        command = " ".join([*engine, "--port", "${PORT}", *FLAGS])
         models = "".join(f"  {copy.stem}: {{cmd: '{command} -m {copy}'}}\n" for copy in copies)
         config = configured(folder, f"startPort: 24500\nmodels:\n{models}")
         loads, stops, swaps = [], [], []
@@ -102,14 +104,28 @@ def main(rounds: int) -> None:
                 copy = copies[(number + 1) % 2]
                 swaps.append(swap_to(connection, copy.stem))
                 one_token(connection, copy.stem)
-                load, stop = engine_alone(copy)
+                load, stop = engine_alone(engine, copy)
                 loads.append(load)
                 stops.append(stop)
-    load, stop, swap = (statistics.median(values) * 1000 for values in (loads, stops, swaps))
-    print(f"{rounds} rounds on {os.cpu_count()} cores, medians in ms")
-    print(f"engine alone: ready after {load:.0f}, gone after {stop:.0f}; together {load + stop:.0f}")
-    print(f"a swap through ClaraCore: {swap:.0f}; beyond the engine's own time: {swap - load - stop:+.0f}")
+    beyond = [swap - load - stop for swap, load, stop in zip(swaps, loads, stops, strict=True)]
+    load, stop, swap, more = (statistics.median(values) * 1000 for values in (loads, stops, swaps, beyond))
+    alone = [load + stop for load, stop in zip(loads, stops, strict=True)]
+    quick = [statistics.quantiles(values, n=4)[0] * 1000 for values in (alone, swaps)]
+    print(f"{name}: {rounds} rounds on {os.cpu_count()} cores (load {os.getloadavg()[0]:.1f}), medians in ms")
+    print(f"  engine alone: ready after {load:.0f}, gone after {stop:.0f}; together {load + stop:.0f}")
+    print(f"  a swap through ClaraCore: {swap:.0f}; beyond the engine's own time: {more:+.0f}")
+    print(f"  lower quartiles: {quick[0]:.0f} and {quick[1]:.0f}; {quick[1] - quick[0]:+.0f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what a swap costs beyond the engine's own time.")
+    parser.add_argument("--llama-server", metavar="PATH", help="measure this one too")
+    parser.add_argument("--rounds", type=int, default=15)
+    wishes = parser.parse_args()
+    measure("embedded", EMBEDDED, wishes.rounds)
+    if wishes.llama_server:
+        measure("llama-server", [wishes.llama_server], wishes.rounds)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)
+    main()

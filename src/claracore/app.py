@@ -21,6 +21,7 @@ from pathlib import Path
 
 from claracore.api.control import ControlPlane, proxy_log
 from claracore.config.changes import Changes
+from claracore.engines.abilities import Abilities
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
 from claracore.gateway.origins import Rules
@@ -117,7 +118,7 @@ class App:
         prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
         _tell(prepared.findings)
         engine = await asyncio.to_thread(_engine, prepared.config.engine)
-        commands = Commands(engine, _flags)
+        commands = Commands(engine, _abilities)
         await asyncio.to_thread(commands.learn, prepared.config.models.values())
         with (
             proxy_log() as log,
@@ -307,9 +308,9 @@ def _engine(configured: str | None) -> Engine | None:
     return engine
 
 
-def _flags(binary: str) -> frozenset[str]:
+def _abilities(binary: str) -> Abilities:
     known = learn(binary)
-    return frozenset() if isinstance(known, Unusable) else known[1]
+    return Abilities() if isinstance(known, Unusable) else known[1]
 
 
 def _tell(findings: tuple[Finding, ...]) -> None:

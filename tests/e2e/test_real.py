@@ -65,7 +65,10 @@ def test_requests_that_alternate_swap_and_both_answer(served: Instance, names: l
 
 def test_the_openai_sdk_chats(client: openai.OpenAI, names: list[str]) -> None:
     answer = client.chat.completions.create(
-        model=names[0], messages=[{"role": "user", "content": "Say hello."}], max_tokens=8
+        model=names[0],
+        messages=[{"role": "user", "content": "Say hello."}],
+        max_tokens=8,
+        extra_body={"ignore_eos": True},
     )
     assert answer.choices[0].message.content
     assert answer.usage is not None

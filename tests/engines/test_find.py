@@ -112,6 +112,39 @@ def test_a_binary_is_asked_once_until_it_changes(on_path: Path, tmp_path: Path) 
     assert log.read_text().split() == ["--version", "--help"] * 2
 
 
+ROUTER = """case $1 in
+--version) echo "version: 11434 (abcdef0)";;
+--help) echo "-m,    --model FNAME   model path"; echo "--models-dir PATH    directory of models";;
+--host) echo "$LLAMA_SERVER_ROUTER_PORT $2 $4" > "$0.asked"; %s;;
+esac"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "tells"),
+    [
+        ("""echo 'cmd_child_to_router:state:{"state":"loading"}'; exit 1""", True),
+        ("""echo 'cmd_child_to_router:ready'; exit 1""", False),
+        ("""echo 'cmd_child_to_router:state:{}' >&2; exit 1""", False),
+        ("exit 1", False),
+        ("kill -SEGV $$", False),
+    ],
+)
+def test_whether_one_reports_its_state_is_tried(on_path: Path, answer: str, *, tells: bool) -> None:
+    server = script(on_path / "llama-server", ROUTER % answer)
+    engine = find_engine(None)
+    assert engine.tells_state is tells
+    port, host, model = Path(f"{server}.asked").read_text().split()
+    assert port == "0"
+    assert host.endswith(".sock")  # no port is touched for it
+    assert not Path(model).parent.exists()
+
+
+def test_one_that_cannot_be_a_router_is_not_tried(on_path: Path) -> None:
+    server = script(on_path / "llama-server", f"{GOOD}\n[ $1 != --host ] || touch $0.asked")
+    assert not find_engine(None).tells_state
+    assert not Path(f"{server}.asked").exists()
+
+
 @pytest.mark.parametrize("path", sorted(HELPS.glob("*.txt")), ids=lambda path: path.stem)
 def test_help_in_the_layouts_of_different_builds(path: Path) -> None:
     flags = abilities.flags(path.read_text())
@@ -123,10 +156,10 @@ def test_help_in_the_layouts_of_different_builds(path: Path) -> None:
         "--n-gpu-layers",
         "-c",
         "--ctx-size",
-        "--no-mmap",
         "-fa",
         "--help",
     }
+    assert flags & {"--no-mmap", "--load-mode"}  # the former is an error since the latter
     assert ("--reuse-port" in flags) == ("without-reuse-port" not in path.stem)
     assert not flags & {"--this-is-in-a-description", "-1", "-----"}
 

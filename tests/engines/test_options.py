@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from claracore.engines import abilities, options
+from claracore.engines.elsewhere import NOT_HERE
 from claracore.engines.embedded import Setting, UsageError, apply, defaults, help_text, model_problem, parse
 
 xllamacpp = pytest.importorskip("xllamacpp")
@@ -41,6 +44,9 @@ xllamacpp = pytest.importorskip("xllamacpp")
         ("--rope-scale 4", {"rope_freq_scale": 0.25}),
         ("--seed -1", {"sampling.seed": 0xFFFFFFFF}),
         ("-n -1", {"n_predict": -1}),
+        ("-ncffn 1", {"+tensor_buft_overrides": r"blk\.0\.ffn_(up|down|gate)\.=CPU"}),
+        ("-lzm off --no-cache-idle-slots", {"lazy_mode": 0, "cache_idle_slots": False}),
+        ("-r Stop.", {"+antiprompt": ["Stop."]}),
         (
             "-md draft.gguf --draft-max 8",
             {"speculative.draft.mparams.path": "draft.gguf", "speculative.draft.n_max": 8},
@@ -168,7 +174,13 @@ def test_help_names_every_flag_in_llama_servers_layout() -> None:
 def test_a_flag_has_one_meaning() -> None:
     names = [flag for rows in options.SECTIONS.values() for row in rows for flag in row.flags]
     assert len(names) == len(set(names))
-    assert not options.NOT_HERE & options.FLAGS
+    assert not NOT_HERE & options.FLAGS
+
+
+def test_every_flag_of_the_newest_llama_server_is_known_or_known_to_be_missing() -> None:
+    real = abilities.flags(Path(__file__).with_name("helps").joinpath("b11434.txt").read_text())
+    assert len(real) > 400
+    assert real - options.FLAGS - NOT_HERE == set()
 
 
 def test_a_model_that_is_to_be_downloaded_need_not_exist() -> None:

@@ -25,6 +25,8 @@ Dying
   --ignore-sigterm         SIGTERM does nothing
   --sigterm-waits          SIGTERM ends it only when no connection is open (as llama-server with a stuck client)
   --exit-on-stdin-eof      ends when stdin closes
+  --router-child           ends at the line to exit on stdin, or with stdin; SIGTERM only closes its listening sockets
+                           (as llama-server under a router; what it reports is for /control/print to say)
 Noise and relatives
   --print TEXT             prints a line (repeatable); --flood N prints N lines of 100 bytes
   --flood-forever          prints without end while it serves
@@ -69,7 +71,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for flag in ("--reuse-port", "--loading", "--bind-error", "--ignore-sigterm", "--sigterm-waits"):
         parser.add_argument(flag, action="store_true")
-    for flag in ("--exit-on-stdin-eof", "--flood-forever"):
+    for flag in ("--exit-on-stdin-eof", "--flood-forever", "--router-child"):
         parser.add_argument(flag, action="store_true")
     for flag in (
         "--unix",
@@ -118,7 +120,10 @@ def listen(options: argparse.Namespace, port: int) -> socket.socket:
 
 def accept(listener: socket.socket, state: State) -> None:
     while True:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=Connection(connection, state).run, daemon=True).start()
@@ -144,8 +149,13 @@ def flood() -> None:
         say("flood " * 16)
 
 
-def on_sigterm(state: State) -> None:
+def on_sigterm(state: State, listeners: list[socket.socket]) -> None:
     if state.options.ignore_sigterm:
+        return
+    if state.options.router_child:
+        for listener in listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
         return
     if state.options.sigterm_waits:
         threading.Thread(target=lambda: (state.wait("connections", None, 0), os._exit(0)), daemon=True).start()
@@ -154,7 +164,7 @@ def on_sigterm(state: State) -> None:
 
 
 def stdin_watch() -> None:
-    while os.read(0, 4096):
+    while (said := os.read(0, 4096)) and said != b"cmd_router_to_child:exit\n":
         pass
     os._exit(0)
 
@@ -162,7 +172,8 @@ def stdin_watch() -> None:
 def main() -> None:
     options = parse(sys.argv[1:])
     state = State(options)
-    signal.signal(signal.SIGTERM, lambda *_: on_sigterm(state))
+    listeners: list[socket.socket] = []
+    signal.signal(signal.SIGTERM, lambda *_: on_sigterm(state, listeners))
     for line in options.lines:
         say(line)
     for number in range(options.flood):
@@ -175,8 +186,9 @@ def main() -> None:
         die(options)
     while options.listen_file and not Path(options.listen_file).exists():
         time.sleep(0.005)
-    listeners = [listen(options, port) for port in (options.port, *options.steal_port)]
-    for target in [flood] * options.flood_forever + [stdin_watch] * options.exit_on_stdin_eof:
+    listeners += [listen(options, port) for port in (options.port, *options.steal_port)]
+    watches_stdin = options.exit_on_stdin_eof or options.router_child
+    for target in [flood] * options.flood_forever + [stdin_watch] * watches_stdin:
         threading.Thread(target=target, daemon=True).start()
     for listener in listeners if options.hang != "accept" else []:
         threading.Thread(target=accept, args=(listener, state), daemon=True).start()

@@ -38,10 +38,12 @@ LOOPS = [on_asyncio, on_uvloop]
 
 
 @contextlib.asynccontextmanager
-async def running(*argv: str, env: dict[str, str] | None = None) -> AsyncIterator[tuple[Child, OutputRing]]:
+async def running(
+    *argv: str, env: dict[str, str] | None = None, on_stdout: Callable[[str], None] | None = None
+) -> AsyncIterator[tuple[Child, OutputRing]]:
     """Start a command; at the end kill what is left of it and wait until it is reaped."""
     output = OutputRing()
-    child = await Child.spawn(argv, env={**os.environ, **(env or {})}, on_line=output.append)
+    child = await Child.spawn(argv, env={**os.environ, **(env or {})}, on_line=output.append, on_stdout=on_stdout)
     try:
         yield child, output
     finally:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from claracore.sockets import kernel_linux
+from claracore.sockets import kernel_linux, owner
 from claracore.sockets.bound import BoundSocket, Stage
 from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
 from claracore.sockets.owner import Verdict, belongs_to, owner_of, verify
@@ -31,6 +31,18 @@ def test_a_grandchild_counts() -> None:
     assert belongs_to(port, shell.pid)
     assert not kernel_linux.owned_by(shell.pid, sockets_on(port))
     shell.communicate()
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_whether_anybody_listens(monkeypatch: pytest.MonkeyPatch, *, quiet: bool) -> None:
+    monkeypatch.setattr(owner, "QUIET", quiet)
+    port = free_port()
+    assert not owner.is_listening(port)
+    with listening(port):
+        assert owner.is_listening(port)
+    with listening(port, "::1"):
+        assert owner.is_listening(port, host="::1")
+        assert not owner.is_listening(port)
 
 
 def test_a_free_port_belongs_to_nobody() -> None:

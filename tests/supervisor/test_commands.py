@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from claracore.config.model import ModelConfig
+from claracore.engines.abilities import Abilities
 from claracore.supervisor.commands import Commands
 
 
@@ -12,11 +13,12 @@ from claracore.supervisor.commands import Commands
 class Engine:
     argv: tuple[str, ...] = ("/opt/llama/llama-server",)
     flags: frozenset[str] = frozenset({"--port", "--reuse-port"})
+    tells_state: bool = True
 
 
 def commands(engine: Engine | None = Engine(), **flags: set[str]) -> Commands:
-    found = {f"/opt/{name}/llama-server": frozenset(its) for name, its in flags.items()}
-    return Commands(engine, lambda path: found.get(path, frozenset()))
+    found = {f"/opt/{name}/llama-server": Abilities(frozenset(its), name == "new") for name, its in flags.items()}
+    return Commands(engine, lambda path: found.get(path, Abilities()))
 
 
 def test_llama_server_stands_for_the_engine_that_was_found() -> None:
@@ -47,6 +49,25 @@ def test_who_can_share_a_port(cmd: str, shares: bool) -> None:  # noqa: FBT001 -
     model = ModelConfig(id="m", cmd=cmd)
     book.learn([model])
     assert book.can_share(model) is shares
+
+
+@pytest.mark.parametrize(
+    ("cmd", "tells"),
+    [
+        ("llama-server --port ${PORT}", True),
+        ("python3 -m claracore.engines.embedded --port ${PORT}", True),
+        ("/opt/new/llama-server --host ${SOCKET}", True),
+        ("/opt/old/llama-server --port ${PORT}", False),
+        ("vllm serve --port ${PORT}", False),
+        ("", False),
+    ],
+)
+def test_who_tells_how_far_it_has_loaded(cmd: str, tells: bool) -> None:  # noqa: FBT001 - an expectation
+    book = commands(new={"--reuse-port"}, old={"--port"})
+    model = ModelConfig(id="m", cmd=cmd)
+    book.learn([model])
+    assert book.tells_state(model) is tells
+    assert not commands(engine=None).tells_state(ModelConfig(id="m", cmd="llama-server"))
 
 
 def test_a_unix_socket_needs_no_port_to_share() -> None:

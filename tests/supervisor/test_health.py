@@ -35,6 +35,7 @@ async def wait(
     on_progress: Callable[[Loading], None] | None = None,
     verify: Callable[[], bool] | None = None,
     path: str = "/health",
+    hint: asyncio.Event | None = None,
 ) -> None:
     await wait_until_ready(
         endpoint,
@@ -45,7 +46,33 @@ async def wait(
         output=output,
         on_progress=on_progress,
         verify=verify,
+        hint=hint,
     )
+
+
+@loops
+def test_a_hint_is_acted_upon_at_once_and_not_believed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "HINTED_SECONDS", 3_600.0)
+
+    async def story() -> None:
+        async with fake("--loading") as (child, output, endpoint):
+            news: list[Loading] = []
+            asked = asyncio.Event()
+
+            def on_progress(loading: Loading) -> None:
+                news.append(loading)
+                asked.set()
+
+            hint = asyncio.Event()
+            waiting = asyncio.create_task(wait(endpoint, child, output, on_progress=on_progress, hint=hint))
+            await asked.wait()
+            hint.set()  # too early: it is asked again and again from now on
+            await control(endpoint, "wait?key=connections_total&at_least=6")
+            assert not waiting.done()
+            await control(endpoint, "ready")
+            await waiting
+
+    run(story())
 
 
 @loops

@@ -14,6 +14,7 @@ import pytest
 
 from claracore.config.load import load
 from claracore.config.model import Config
+from claracore.engines.abilities import Abilities
 from claracore.errors import ClaraCoreError, Conflict, ModelFailed, ModelNotFound, ModelUnloaded, ShuttingDown
 from claracore.ports.listen import Listen
 from claracore.scheduler.events import StopReason
@@ -60,7 +61,7 @@ class Request:
 async def supervising(config: Config, tmp_path: Path) -> AsyncIterator[Supervisor]:
     plan = plan_here(config, Listen(), places={})
     with contextlib.closing(PortKeeper(plan, state_dir=tmp_path, ledger_dir=tmp_path / "ledger")) as keeper:
-        around = Surroundings(keeper, Commands(None, lambda _: frozenset()), dict(os.environ), tmp_path / "sockets")
+        around = Surroundings(keeper, Commands(None, lambda _: Abilities()), dict(os.environ), tmp_path / "sockets")
         supervisor = Supervisor(config, around)
         try:
             async with asyncio.timeout(60):
@@ -208,6 +209,9 @@ class Told:
 
     def ended(self, model: str) -> None:
         self._add("ended", model)
+
+    def told(self, model: str) -> None:
+        self._add("told", model)
 
     def pinned(self, model: str) -> None:
         self._add(f"pinned {self._supervisor.slots[model].pinned}", model)

@@ -81,6 +81,7 @@ class ControlPlane:
         configuration.on_reload = self._reloaded
         self.journal.on_record = self.pulse.request_over
         self.journal.on_model = self.pulse.model_changed
+        self.journal.on_told = self.pulse.model_told
         self.journal.on_row = self._row
         self.journal.on_swap = self._swap
         self.context.performance.on_sample = lambda sample: self.context.hub.publish("performance", sample)

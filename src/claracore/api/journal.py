@@ -96,6 +96,8 @@ class Journal:
         self.last: dict[str, Last] = {}
         self.on_model: Callable[[str], None] = lambda _: None
         """Hears the id of each model whose state has changed."""
+        self.on_told: Callable[[str], None] = lambda _: None
+        """Hears the id of each model that has loaded further, or fallen asleep."""
         self.on_row: Callable[[Row], None] = lambda _: None
         self.on_swap: Callable[[Swap], None] = lambda _: None
         self.on_record: Callable[[Record], None] = lambda _: None
@@ -258,6 +260,10 @@ class Journal:
         elif ordered is StopReason.CHANGED:
             self._to_restart[model] = "changed"
         self.on_model(model)
+
+    def told(self, model: str) -> None:
+        """Hear that a model's server has said something new about itself."""
+        self.on_told(model)
 
     def pinned(self, model: str) -> None:
         """Hear that a model was pinned or let go."""

@@ -1,4 +1,4 @@
-"""How do changes that nobody announces (progress, queues, bytes) become events?
+"""How do changes that nobody announces (queues, bytes, memory) become events?
 
 While somebody follows, it looks four times a second at what runs and tells what has changed; while nobody does, it
 rests. So the path of a request carries no cost for the people who watch it.
@@ -66,6 +66,13 @@ class Pulse:
         # Without a key: a state that lasted less than a tick of the hub is told all the same.
         here.hub.publish("model", view.model_dump(mode="json"))
         here.hub.publish("ports", {}, key="")
+
+    def model_told(self, model_id: str) -> None:
+        """Tell what a model's server has just said about itself, which may be said often."""
+        here = self._here
+        if model_id in here.config.models and here.hub.wants("model"):
+            view = self._models[model_id] = Views(here).model(model_id)
+            here.hub.publish("model", view.model_dump(mode="json"), key=model_id)
 
     def models_changed(self) -> None:
         """Tell that the list of models is another one."""

@@ -54,6 +54,8 @@ class ModelView(BaseModel):
     load_seconds: float | None
     progress: float | None
     progress_message: str | None
+    asleep: bool
+    """Whether it is ready but has freed its memory, and loads again at the next request."""
     ttl_seconds: float
     ttl_left_seconds: float | None
     serving: int
@@ -129,6 +131,7 @@ class Views:
             load_seconds=_rounded(last.load_seconds if last else None),
             progress=loading.progress if loading else None,
             progress_message=loading.message if loading else None,
+            asleep=life is not None and life.asleep and state is ModelState.READY,
             ttl_seconds=model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,

@@ -36,7 +36,7 @@ def model_cells(model: dict[str, Any]) -> list[str]:
     """Return a model as cells of a table."""
     left = model["ttl_left_seconds"]
     progress = f" {model['progress']:.0%}" if model["progress"] is not None else ""
-    notes = ["pinned"] if model["pinned"] else []
+    notes = [note for note in ("pinned", "asleep") if model[note]]
     notes += [model["error"].partition("\n")[0]] if model["error"] else []
     return [
         model["id"],

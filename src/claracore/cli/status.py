@@ -31,10 +31,16 @@ def status(url: UrlOption = None, as_json: JsonOption = False) -> None:
             f"{stats['requests']} kept in the activity, {stats['errors']} with an error"
         ),
     ]
+    starting = [model for model in models if model["state"] == "starting"]
+    lines += [f"loading   {model['id']}{_progress(model['progress'])}" for model in starting]
     taken = [row for row in ports["ports"] if row["state"] in ("stranger", "instance")]
     lines += [f"port {row['port']}  taken by {row['holder']}" for row in taken]
     lines += [f"{finding['severity']}: {finding['message']}" for finding in ports["findings"]]
     typer.echo("\n".join(lines))
+
+
+def _progress(fraction: float | None) -> str:
+    return "" if fraction is None else f" {fraction:.0%}"
 
 
 def _since(started_at: float | None) -> str:

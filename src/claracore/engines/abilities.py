@@ -1,4 +1,4 @@
-"""Which flags does an engine have, going by its --help?
+"""What can an engine do, going by what it prints?
 
 Pure text in, values out; who runs the binary is find.py.
 """
@@ -6,6 +6,22 @@ Pure text in, values out; who runs the binary is find.py.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+from claracore.engines.states import MARK
+
+ROUTER_FLAG = "--models-dir"
+"""A llama-server that has this can be a router, so it may know how to be a router's child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What is known of an engine's binary."""
+
+    flags: frozenset[str] = frozenset()
+    tells_state: bool = False
+    """Whether it tells on stdout how far it has loaded, as the child of llama.cpp's router does."""
+
 
 INDENT = re.compile(r" {0,12}")
 """Old builds indent long flags that have no short form; descriptions start at column 24 or later."""
@@ -49,3 +65,8 @@ def version(output: str) -> str:
     if match is not None:
         return match["version"].strip()
     return next((line.strip() for line in output.splitlines() if line.strip()), "")
+
+
+def tells_state(output: str) -> bool:
+    """Whether one of these lines is a report of llama-server's state to its router."""
+    return any(line.startswith(MARK) for line in output.splitlines())

@@ -14,7 +14,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from claracore.engines.options import FLAGS, NOT_HERE, OPTIONS, SECTIONS, Option
+from claracore.engines.options import FLAGS, OPTIONS, SECTIONS, Option
+from claracore.engines.states import ENVIRONMENT, EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,11 +73,13 @@ def unknown(flag: str) -> str:
     """Say what is wrong with a flag that is not in the table."""
     if not flag.startswith("-"):
         return f"{flag!r} is not a flag, and no flag before it takes a value"
+    from claracore.engines.elsewhere import NOT_HERE  # noqa: PLC0415 - only a wrong command line pays for it
+
     if flag in NOT_HERE:
         return (
             f"{flag} is a flag of llama-server that the embedded engine cannot honour; install llama-server to use it"
         )
-    import difflib  # noqa: PLC0415 - only a wrong command line pays for it
+    import difflib  # noqa: PLC0415 - as above
 
     near = difflib.get_close_matches(flag, FLAGS, n=2, cutoff=0.7)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -98,7 +101,7 @@ def help_text() -> str:
 
 
 COMMON = (
-    Option(("-h", "--help"), "print this help and exit"),
+    Option(("-h", "--help", "--usage"), "print this help and exit"),
     Option(("--version",), "show version and build info"),
     Option(("--exit-on-stdin-eof",), f"exit when stdin closes (also: environment {STDIN_MARK}=held)"),
 )
@@ -190,13 +193,13 @@ def model_problem(settings: Iterable[Setting]) -> str | None:
 
 def main(argv: Sequence[str]) -> int:
     """Run the engine until it is told to stop; return 1 when it cannot start, 2 for a wrong command line."""
-    if any(flag in {"-h", "--help"} for flag in argv):
+    if any(flag in {"-h", "--help", "--usage"} for flag in argv):
         say(help_text(), sys.stdout)
         return 0
     if "--version" in argv:
         say(version_text(), sys.stdout)
         return 0
-    ends_with_stdin = "--exit-on-stdin-eof" in argv or os.environ.get(STDIN_MARK) == "held"
+    ends_with_stdin = "--exit-on-stdin-eof" in argv or os.environ.get(STDIN_MARK) == "held" or is_routers_child()
     try:
         settings = defaults(parse([flag for flag in argv if flag != "--exit-on-stdin-eof"]))
     except UsageError as error:
@@ -209,16 +212,22 @@ def main(argv: Sequence[str]) -> int:
     return run(settings, ends_with_stdin=ends_with_stdin)
 
 
+def is_routers_child() -> bool:
+    """Whether who started us speaks llama.cpp's protocol for that (states.py); the server inside does it by itself."""
+    return any(name in os.environ for name in ENVIRONMENT)
+
+
 def run(settings: list[Setting], *, ends_with_stdin: bool) -> int:
-    """Load the model, serve, and exit (the process, not just this function) at SIGTERM, SIGINT or the end of stdin."""
+    """Load the model, serve, and exit (the process, not just this function) at SIGTERM, SIGINT or by way of stdin."""
     import xllamacpp  # noqa: PLC0415 - see the module's docstring
 
     # While the model loads, xllamacpp keeps the GIL, so no Python handler runs: let the kernel's default end us.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    stdin = take_stdin() if ends_with_stdin else None
     params = xllamacpp.CommonParams()
     try:
         apply(params, settings, xllamacpp.CommonAdapterLoraInfo)
-    except ValueError as error:  # devices and buffer types, which only the engine knows
+    except (ValueError, AttributeError) as error:  # devices, buffer types; a field that an older xllamacpp lacks
         say(f"error: {error}")
         return 2
     try:
@@ -227,7 +236,7 @@ def run(settings: list[Setting], *, ends_with_stdin: bool) -> int:
         say(f"error: {start_problem(params)}")
         return 1
     say(f"main: server is listening on {server.listening_address}", sys.stdout)
-    wait_for_the_end(ends_with_stdin=ends_with_stdin)
+    wait_for_the_end(stdin)
     # Not a return: the server's destructor waits for its clients, and may wait forever.
     os._exit(0)
 
@@ -246,8 +255,19 @@ def start_problem(params: Any) -> str:  # noqa: ANN401 - xllamacpp has no types
     return "the model could not be loaded; the lines above say why"
 
 
-def wait_for_the_end(*, ends_with_stdin: bool) -> None:
-    """Wait for SIGTERM, SIGINT or, if asked, the end of stdin.
+def take_stdin() -> int:
+    """Return what was stdin, and leave one that never says a word to the server inside.
+
+    As a router's child it reads stdin too, but at the line to exit it only stops serving: the process would live on.
+    """
+    taken = os.dup(0)
+    silent, _open_as_long_as_we_live = os.pipe()
+    os.dup2(silent, 0)
+    return taken
+
+
+def wait_for_the_end(stdin: int | None) -> None:
+    """Wait for SIGTERM, SIGINT or, if there is a stdin to mind, its end or the line to exit.
 
     A pipe, because a signal may be delivered to one of the server's threads and would then not wake this one.
     """
@@ -256,17 +276,18 @@ def wait_for_the_end(*, ends_with_stdin: bool) -> None:
     signal.set_wakeup_fd(end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    if ends_with_stdin:
+    if stdin is not None:
         import threading  # noqa: PLC0415 - only children of ours pay for it
 
-        threading.Thread(target=exit_with_stdin, daemon=True).start()
+        threading.Thread(target=exit_with_stdin, args=(stdin,), daemon=True).start()
     os.read(ended, 1)
 
 
-def exit_with_stdin() -> None:
-    """Exit when stdin closes: whoever held its other end is gone."""
-    while os.read(0, 4096):
-        pass
+def exit_with_stdin(stdin: int) -> None:
+    """Exit at the line to exit, or when stdin closes: whoever held its other end is gone."""
+    said = b""
+    while (chunk := os.read(stdin, 4096)) and EXIT not in said + chunk:
+        said = (said + chunk)[-len(EXIT) :]
     os._exit(0)
 
 

@@ -12,12 +12,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from claracore.engines import abilities, options
+from claracore.engines import abilities, options, states
+from claracore.engines.abilities import Abilities
 from claracore.errors import ClaraCoreError
 from claracore.types import Finding
 
@@ -44,6 +46,8 @@ class Engine:
     version: str
     flags: frozenset[str]
     embedded: bool
+    tells_state: bool = False
+    """Whether it reports how far it has loaded (states.py)."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -57,7 +61,7 @@ class Unusable:
 def find_engine(configured: str | None) -> Engine:
     """Return the engine to use; its `findings` tell of others that do not run. Raises EngineMissing.
 
-    Blocking (it may run a binary twice, for at most ASK_SECONDS each; remembered until the file changes).
+    Blocking (it may run a binary three times, for at most ASK_SECONDS each; remembered until the file changes).
     """
     findings: list[Finding] = []
     for candidate in candidates(configured, findings):
@@ -71,15 +75,16 @@ def find_engine(configured: str | None) -> Engine:
                 )
             )
         else:
-            version, flags = known
-            return Engine((candidate,), NAME, version, flags, embedded=False, findings=tuple(findings))
+            version, its = known
+            return Engine((candidate,), NAME, version, its.flags, False, its.tells_state, tuple(findings))
     if importlib.util.find_spec("xllamacpp") is None:
         told = "".join(f"\n  {finding.message}" for finding in findings)
         raise EngineMissing(f"no engine to run models with: {INSTALL}{told}")
     # -P: what lies in the folder that ClaraCore was started in must not be imported instead of the real thing.
     argv = (sys.executable, "-P", "-m", "claracore.engines.embedded")
     version = metadata.version("xllamacpp")
-    return Engine(argv, "embedded", version, options.FLAGS, embedded=True, findings=tuple(findings))
+    # The server inside xllamacpp is llama.cpp's own: it reports its state as llama-server does.
+    return Engine(argv, "embedded", version, options.FLAGS, True, True, tuple(findings))
 
 
 def candidates(configured: str | None, findings: list[Finding]) -> list[str]:
@@ -98,8 +103,8 @@ def candidates(configured: str | None, findings: list[Finding]) -> list[str]:
     return list(dict.fromkeys(str(Path(path).absolute()) for path in paths))
 
 
-def learn(binary: str) -> tuple[str, frozenset[str]] | Unusable:
-    """Return version and flags of a binary, or why it cannot be used; asked once for each (path, size, mtime)."""
+def learn(binary: str) -> tuple[str, Abilities] | Unusable:
+    """Return version and abilities of a binary, or why it cannot be used; asked once for each (path, size, mtime)."""
     try:
         stat = Path(binary).stat()
     except OSError as error:
@@ -108,14 +113,39 @@ def learn(binary: str) -> tuple[str, frozenset[str]] | Unusable:
 
 
 @lru_cache(maxsize=32)
-def _learn(binary: str, _size: int, _mtime_ns: int) -> tuple[str, frozenset[str]] | Unusable:
+def _learn(binary: str, _size: int, _mtime_ns: int) -> tuple[str, Abilities] | Unusable:
     version = ask(binary, "--version")
     if isinstance(version, Unusable):
         return version
     help_text = ask(binary, "--help")
     if isinstance(help_text, Unusable):
         return help_text
-    return abilities.version(version), abilities.flags(help_text)
+    flags = abilities.flags(help_text)
+    return abilities.version(version), Abilities(flags, abilities.ROUTER_FLAG in flags and tells_state(binary))
+
+
+def tells_state(binary: str) -> bool:
+    """Try whether the binary reports its state to a router (states.py): neither its version nor its --help tells.
+
+    It is started as a router's child with a model that does not exist, in a folder of its own and with a socket there
+    instead of a port: it says that it begins to load, fails, and ends (in the time of a --version).
+    """
+    with tempfile.TemporaryDirectory(prefix="claracore-") as folder:
+        command = [binary, "--host", f"{folder}/probe.sock", "-m", f"{folder}/none.gguf"]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env={**os.environ, **states.ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=ASK_SECONDS,
+                check=False,
+            )
+        except (subprocess.TimeoutExpired, OSError):
+            return False
+    return abilities.tells_state(done.stdout.decode("utf-8", "replace"))
 
 
 def ask(binary: str, flag: str) -> str | Unusable:

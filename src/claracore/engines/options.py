@@ -144,14 +144,26 @@ def file_text(text: str) -> str:
 
 def experts_on_cpu(count: str) -> str:
     """Stand for the tensors of the experts of the first `count` layers."""
+    return on_cpu(count, EXPERTS)
+
+
+def dense_on_cpu(count: str) -> str:
+    """Stand for the tensors of the dense feed-forward networks of the first `count` layers."""
+    return on_cpu(count, DENSE)
+
+
+def on_cpu(count: str, tensors: str) -> str:
+    """Stand for these tensors of the first `count` layers."""
     layers = range(int(str(between(0, 10_000)(count))))
-    return ",".join(rf"blk\.{layer}{EXPERTS}=CPU" for layer in layers)
+    return ",".join(rf"blk\.{layer}{tensors}=CPU" for layer in layers)
 
 
 INT = between(-(2**31), 2**31 - 1)
 COUNT = between(0, 2**31 - 1)
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 """The tensors that --cpu-moe keeps in RAM; llama.cpp's LLM_FFN_EXPS_REGEX."""
+DENSE = r"\.ffn_(up|down|gate)\."
+"""Those of --n-cpu-ffn; llama.cpp's LLM_FFN_DENSE_REGEX."""
 
 GPU_LAYERS = between(-2, 2**31 - 1, {"auto": -1, "all": -2})
 CACHE_TYPE = choice(f32=0, f16=1, bf16=30, q8_0=8, q4_0=2, q4_1=3, iq4_nl=20, q5_0=6, q5_1=7)
@@ -194,6 +206,10 @@ MODEL = (
     *pair("--mmproj-offload", "--no-mmproj-offload", "mmproj_use_gpu", "multimodal projector on the GPU"),
     take("--image-min-tokens", "N", "image_min_tokens", INT, "least tokens of an image"),
     take("--image-max-tokens", "N", "image_max_tokens", INT, "most tokens of an image"),
+    take("--mtmd-batch-max-tokens", "N", "mtmd_batch_max_tokens", INT, "most tokens of images encoded together"),
+    take("--video-fps", "N", "video_fps", number, "frames of a video that are looked at in a second"),
+    take("--video-timestamp-interval", "N", "video_timestamp_interval_ms", INT, "milliseconds between timestamps"),
+    take("--video-ffmpeg-dir", "DIR", "video_ffmpeg_bin_dir", str, "folder of ffmpeg and ffprobe"),
 )  # fmt: skip
 
 MEMORY = (
@@ -223,6 +239,8 @@ MEMORY = (
     switch("--no-host", {"no_host": True}, "bypass the host buffer"),
     switch("--swa-full", {"swa_full": True}, "full-size cache for sliding-window layers"),
     take("-ctxcp --ctx-checkpoints --swa-checkpoints", "N", "n_ctx_checkpoints", COUNT, "context checkpoints per slot"),
+    take("-cms --checkpoint-min-step", "N", "checkpoint_min_step", COUNT, "fewest tokens between two checkpoints"),
+    *pair("--cache-idle-slots", "--no-cache-idle-slots", "cache_idle_slots", "idle slots go to the prompt cache"),
     take("-cram --cache-ram", "N", "cache_ram_mib", INT, "size of the prompt cache in MiB (-1: no limit, 0: off)"),
     take("--cache-reuse", "N", "n_cache_reuse", COUNT, "smallest chunk to reuse from the cache by shifting"),
     *pair("--cache-prompt", "--no-cache-prompt", "cache_prompt", "prompt caching"),
@@ -230,6 +248,7 @@ MEMORY = (
     take("-lm --load-mode", "MODE", "load_mode",
          choice(**{"auto": -1, "none": 0, "mmap": 1, "mlock": 2, "mmap+mlock": 3, "dio": 4}),
          "how to read the model: auto, none, mmap, mlock, mmap+mlock or dio"),
+    take("-lzm --lazy-mode", "{on,auto,off}", "lazy_mode", choice(off=0, auto=1, on=2), "read some tensors on demand"),
     switch("--mlock", {"mlock": True}, "keep the model in RAM"),
     *pair("--mmap", "--no-mmap", "mmap", "map the model file into memory"),
     switch("-dio --direct-io", {"direct_io": True}, "read the model past the page cache"),
@@ -237,6 +256,7 @@ MEMORY = (
     take("-ot --override-tensor", "PATTERN=BUFFER,...", "+tensor_buft_overrides", str, "where matching tensors live"),
     switch("-cmoe --cpu-moe", {"+tensor_buft_overrides": EXPERTS + "=CPU"}, "all experts' weights in RAM"),
     take("-ncmoe --n-cpu-moe", "N", "+tensor_buft_overrides", experts_on_cpu, "experts' weights of N layers in RAM"),
+    take("-ncffn --n-cpu-ffn", "N", "+tensor_buft_overrides", dense_on_cpu, "dense FFN weights of N layers in RAM"),
 )  # fmt: skip
 
 THREADS = (
@@ -271,6 +291,12 @@ SERVER = (
     switch("--rerank --reranking", {"embedding": True, "pooling_type": 4}, "enable the reranking endpoint"),
     take("--pooling", "{none,mean,cls,last,rank}", "pooling_type", choice(none=0, mean=1, cls=2, last=3, rank=4),
          "pooling of embeddings"),
+    take("--embd-normalize", "N", "embd_normalize", INT, "norm of embeddings: -1 none, 0 max, 1 taxicab, 2 euclidean"),
+    take("--sse-ping-interval", "N", "sse_ping_interval", INT, "seconds between pings in a stream (-1: none)"),
+    take("-r --reverse-prompt", "PROMPT", "+antiprompt", lambda text: [text], "text that ends an answer"),
+    take("--cors-methods", "METHODS", "cors_methods", str, "methods allowed to other origins, separated by commas"),
+    take("--cors-headers", "HEADERS", "cors_headers", str, "headers allowed to other origins, separated by commas"),
+    *pair("--cors-credentials", "--no-cors-credentials", "cors_credentials", "credentials from other origins"),
     *pair("--warmup", "--no-warmup", "warmup", "warm up with an empty run"),
     take("--sleep-idle-seconds", "N", "sleep_idle_seconds", INT, "free the memory after so long (-1: never)"),
     *pair("--perf", "--no-perf", "no_perf", "internal timings", when_on=False, when_off=True),
@@ -288,6 +314,7 @@ CHAT = (
          choice(none=0, auto=1, **{"deepseek-legacy": 2, "deepseek": 3}), "none, auto, deepseek or deepseek-legacy"),
     take("-rea --reasoning", "[on|off|auto]", "enable_reasoning", ON_OFF_AUTO, "reasoning"),
     take("--reasoning-budget", "N", "sampling.reasoning_budget_tokens", INT, "most tokens of reasoning (-1: no limit)"),
+    take("--reasoning-budget-message", "TEXT", "sampling.reasoning_budget_message", str, "said when it is used up"),
     *pair("--prefill-assistant", "--no-prefill-assistant", "prefill_assistant", "continue an assistant's last message"),
     *pair("--skip-chat-parsing", "--no-skip-chat-parsing", "force_pure_content_parser", "plain content only"),
     switch("-sp --special", {"special": True}, "special tokens in the output"),
@@ -362,14 +389,5 @@ SECTIONS: Mapping[str, tuple[Option, ...]] = {
 
 OPTIONS: Mapping[str, Option] = {flag: row for rows in SECTIONS.values() for row in rows for flag in row.flags}
 
-FLAGS = frozenset(OPTIONS) | {"-h", "--help", "--version", "--exit-on-stdin-eof"}
+FLAGS = frozenset(OPTIONS) | {"-h", "--help", "--usage", "--version", "--exit-on-stdin-eof"}
 """What an engine's abilities are compared with."""
-
-NOT_HERE = frozenset({
-    "-dev", "--device", "--list-devices", "--override-kv", "--log-file", "--log-colors", "--log-prefix",
-    "--log-timestamps", "--grammar", "--grammar-file", "-j", "--json-schema", "--top-nsigma", "--top-n-sigma", "-l",
-    "--logit-bias", "-C", "--cpu-mask", "-Cr", "--cpu-range", "--control-vector", "--control-vector-scaled",
-    "--models-dir", "--models-max", "--models-preset", "--spm-infill", "--tools", "--webui-config",
-    "--webui-config-file", "-mv", "--model-vocoder", "--tts-use-guide-tokens", "--lookup-cache-static",
-})  # fmt: skip
-"""llama-server's own flags that xllamacpp's parameters cannot express (or make no sense here); the error says so."""

@@ -13,10 +13,14 @@ from typing import Protocol
 
 from claracore.config.command import split, uses_port
 from claracore.config.model import ModelConfig
+from claracore.engines.abilities import Abilities
 
 LLAMA_SERVER = "llama-server"
 EMBEDDED_MODULE = "claracore.engines.embedded"
 REUSE_PORT = "--reuse-port"
+
+NOTHING = Abilities()
+EMBEDDED = Abilities(frozenset({REUSE_PORT}), tells_state=True)
 
 
 class EngineLike(Protocol):
@@ -30,33 +34,43 @@ class EngineLike(Protocol):
     def flags(self) -> frozenset[str]:
         """The flags it knows."""
 
+    @property
+    def tells_state(self) -> bool:
+        """Whether it reports how far it has loaded."""
+
 
 class Commands:
     """The engine of this configuration, and the abilities of every binary that its commands name."""
 
-    def __init__(self, engine: EngineLike | None, abilities: Callable[[str], frozenset[str]]) -> None:
-        """Take the engine, if there is one, and the function that asks a binary for its flags (it may block)."""
+    def __init__(self, engine: EngineLike | None, abilities: Callable[[str], Abilities]) -> None:
+        """Take the engine, if there is one, and the function that asks a binary what it can (it may block)."""
         self.engine = engine
-        self._abilities = abilities
-        self._flags: dict[str, frozenset[str]] = {}
+        self._ask = abilities
+        self._known: dict[str, Abilities] = {}
 
     def learn(self, models: Iterable[ModelConfig]) -> None:
-        """Ask each llama-server that the commands name, and that is not the engine, for its flags; blocking."""
+        """Ask each llama-server that the commands name, and that is not the engine, what it can; blocking."""
         for model in models:
             program = self._program(model)
-            if PurePath(program).name.startswith(LLAMA_SERVER) and program not in self._flags:
-                self._flags[program] = self._abilities(program)
+            if PurePath(program).name.startswith(LLAMA_SERVER) and program not in self._known:
+                self._known[program] = self._ask(program)
 
     def can_share(self, model: ModelConfig) -> bool:
         """Whether the model's server takes a port that is held for it, which needs `--reuse-port`."""
-        if not uses_port(model):
-            return False
+        return uses_port(model) and REUSE_PORT in self._abilities(model).flags
+
+    def tells_state(self, model: ModelConfig) -> bool:
+        """Whether the model's server reports its state to who started it (engines/states.py)."""
+        return self._abilities(model).tells_state
+
+    def _abilities(self, model: ModelConfig) -> Abilities:
         words = split(model.cmd)
         if self._is_engine(words):
-            return self.engine is not None and REUSE_PORT in self.engine.flags
-        if EMBEDDED_MODULE in words[:5] or (PurePath(words[0]).name == "claracore" and words[1:2] == ["engine"]):
-            return True
-        return REUSE_PORT in self._flags.get(words[0], frozenset())
+            return NOTHING if self.engine is None else Abilities(self.engine.flags, self.engine.tells_state)
+        program = next(iter(words), "")
+        if EMBEDDED_MODULE in words[:5] or (PurePath(program).name == "claracore" and words[1:2] == ["engine"]):
+            return EMBEDDED
+        return self._known.get(program, NOTHING)
 
     def argv(self, argv: tuple[str, ...], *, share: bool) -> tuple[str, ...]:
         """Return the command to run: the engine in place of `llama-server`, `--reuse-port` added for a held port."""

@@ -20,11 +20,12 @@ from urllib.parse import urlsplit
 
 from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
+from claracore.engines import states
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import is_this_host
 from claracore.sockets.host import own_hosts
-from claracore.sockets.owner import verify
+from claracore.sockets.owner import is_listening, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
 from claracore.supervisor.child import Child
@@ -36,6 +37,8 @@ from claracore.types import Endpoint
 logger = logging.getLogger("claracore.supervisor")
 
 BIND_TRIES = 5
+LOOK_SECONDS = 1.0
+"""Between two looks at whether a server still listens; each costs some 50 us."""
 LAST_LINES = 12
 HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
@@ -73,11 +76,18 @@ class Life:
     output: OutputRing
     on_ready: Callable[[], None]
     on_closing: Callable[[Endpoint], None]
+    on_told: Callable[[], None] = lambda: None
+    """Called when `progress` or `asleep` is another."""
     phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
     endpoint: Endpoint | None = None
     child: Child | None = None
     progress: Loading | None = None
     failure: ClaraCoreError | None = None
+    asleep: bool = False
+    """Whether the server has freed its memory until the next request (`--sleep-idle-seconds`)."""
+    _tells_state: bool = False
+    _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server itself says that it is ready."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _grace_seconds: float | None = None
     """Instead of the model's own."""
@@ -152,12 +162,22 @@ class Life:
         socket = self._clear_socket() if self.model.transport == "unix" else None
         bound = bind(self.model, port=lease.port if lease else None, socket=socket)
         self.endpoint = Endpoint(unix_path=socket) if socket else self._endpoint(bound)
-        env = {**self.around.environ, **bound.env, "CLARACORE_TOKEN": self.around.keeper.ledger.token}
+        self._tells_state = self.around.commands.tells_state(self.model)
+        self._told_ready.clear()
+        states_env = states.ENVIRONMENT if self._tells_state else {}
+        env = {**self.around.environ, **states_env, **bound.env, "CLARACORE_TOKEN": self.around.keeper.ledger.token}
         said: deque[str] = deque(maxlen=LAST_LINES)
 
         def hear(line: str) -> None:
             said.append(line)
             self.output.append(line)
+
+        def hear_stdout(line: str) -> None:
+            state = states.parse(line)
+            if state is None:
+                hear(line)
+            else:
+                self._note_state(state)
 
         if lease is not None:
             self.around.keeper.release_hold(lease)
@@ -165,13 +185,14 @@ class Life:
             self.around.commands.argv(bound.argv, share=lease is not None and lease.shared),
             env=env,
             on_line=hear,
+            on_stdout=hear_stdout if self._tells_state else None,
         )
         self.phases.spawned_at = time.monotonic()
         try:
             self.around.keeper.ledger.record_child(child.pid, self.model.id)
             if await self._becomes_ready(bound, child, lease, said):
                 self._tell_ready()
-                await self._first_of(child.exited)
+                await self._until_end(child, said)
         finally:
             await self._end(child, bound, env)
         if not self.stopping:
@@ -196,8 +217,9 @@ class Life:
                 timeout_seconds=self.model.health_check_timeout_seconds,
                 model=self.model.id,
                 output=self.output,
-                on_progress=self._note_progress,
+                on_progress=None if self._tells_state else self._note_progress,
                 verify=self._verifier(child, lease),
+                hint=self._told_ready if self._tells_state else None,
             )
         )
         try:
@@ -245,7 +267,8 @@ class Life:
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
 
-        llama-server does not end on SIGTERM while a client is connected (GATEWAY.md), so our connections go first.
+        llama-server does not end while a client is connected, so our connections go first. One that reports its state
+        reads stdin once it is ready, and ends by that in half the time of SIGTERM, or at SIGTERM and with that line.
         """
         where = self._reached()
         try:
@@ -253,14 +276,37 @@ class Life:
         finally:
             stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
             grace = self.model.unload_timeout_seconds if self._grace_seconds is None else self._grace_seconds
-            await child.stop(grace, stop_argv=stop_argv, env={**env, **bound.env})
+            await child.stop(
+                grace,
+                stop_argv=stop_argv,
+                env={**env, **bound.env},
+                exit_line=states.EXIT if self._tells_state else b"",
+                reads_stdin=self._told_ready.is_set(),
+            )
             self.around.keeper.ledger.forget_child(child.pid)
 
-    async def _first_of(self, future: asyncio.Future[Any]) -> None:
+    async def _until_end(self, child: Child, said: deque[str]) -> None:
+        """Wait until the process ends or is to end.
+
+        A llama-server that reports its state and gets SIGTERM from somebody else (a person, an out-of-memory daemon)
+        closes its socket and then waits for our word, so that we must look.
+        """
+        while not (child.exited.done() or self.stopping):
+            await self._first_of(child.exited, LOOK_SECONDS if self._tells_state else None)
+            if self._tells_state and not child.exited.done() and not self._listens(child):
+                raise ModelFailed(self.model.id, "its server no longer listens; somebody told it to end", tuple(said))
+
+    def _listens(self, child: Child) -> bool:
+        where = self._reached()
+        if where.unix_path is not None:
+            return unix_belongs_to(Path(where.unix_path), child.pid)
+        return not is_this_host(where.host) or is_listening(where.port, host=where.host)
+
+    async def _first_of(self, future: asyncio.Future[Any], timeout_seconds: float | None = None) -> None:
         """Wait for the future or for the order to stop."""
         stop = asyncio.ensure_future(self._stop.wait())
         try:
-            await asyncio.wait({future, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({future, stop}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stop.cancel()
 
@@ -270,6 +316,16 @@ class Life:
 
     def _note_progress(self, progress: Loading) -> None:
         self.progress = progress
+        self.on_told()
+
+    def _note_state(self, state: states.State) -> None:
+        self.asleep = state.name == "sleeping"
+        if state.name == "loading":
+            self._note_progress(Loading(state.loading, state.progress))
+            return
+        if state.name == "ready":
+            self._told_ready.set()
+        self.on_told()
 
     def _reached(self) -> Endpoint:
         assert self.endpoint is not None, "set before anything asks"  # noqa: S101 - a promise of this class

@@ -74,6 +74,9 @@ class Listener(Protocol):
     def ended(self, model: str) -> None:
         """Hear that it is gone, asked or not, before anything follows from it."""
 
+    def told(self, model: str) -> None:
+        """Hear that it has said something new about itself: how far it has loaded, that it sleeps."""
+
     def pinned(self, model: str) -> None:
         """Hear that a person pinned it or let it go."""
 
@@ -303,6 +306,7 @@ class Supervisor:
             self.output(model),
             on_ready=lambda: self._post(Ready(model)),
             on_closing=self.on_closing,
+            on_told=lambda: self._tell(lambda listener: listener.told(model)),
         )
         self._failures.pop(model, None)
         self._lives[model] = life

@@ -51,6 +51,8 @@ class Started:
 
     process: subprocess.Popen[bytes]
     output_fd: int
+    stdout_fd: int | None
+    """Where stdout comes, if not with stderr in `output_fd`."""
     error_fd: int | None
 
 
@@ -75,8 +77,10 @@ def find_program(command: str, env: Mapping[str, str], cwd: str | None) -> str:
     return str(Path(found).absolute())  # not resolve(): programs look at the name they were started by
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None) -> Started:
+def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None, stdout_apart: bool = False) -> Started:
     """Start `argv` as the leader of a new session, with pipes for stdin and for stdout plus stderr; raise SpawnFailed.
+
+    With `stdout_apart`, stdout has a pipe of its own.
 
     On Linux it must be called in a thread that lives as long as this process: PR_SET_PDEATHSIG fires at the death of
     the *thread* that started the child (prctl(2)).
@@ -84,14 +88,18 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None) -> St
     program = find_program(argv[0], env, cwd)
     launched = sys.platform == "linux" and bool(sys.executable)
     try:
-        return _launch(argv, program, env, cwd) if launched else _start(argv, program, env, cwd)
+        if launched:
+            return _launch(argv, program, env, cwd, stdout_apart=stdout_apart)
+        return _start(argv, program, env, cwd, stdout_apart=stdout_apart)
     except ValueError as error:  # a NUL byte
         raise SpawnFailed(f"cannot start {argv[0]!r}: {error}") from error
     except OSError as error:
         raise spawn_failed(argv[0], error.errno or errno.EIO) from error
 
 
-def _launch(argv: Sequence[str], program: str, env: Mapping[str, str], cwd: str | None) -> Started:
+def _launch(
+    argv: Sequence[str], program: str, env: Mapping[str, str], cwd: str | None, *, stdout_apart: bool
+) -> Started:
     """Start by way of launch.py, in our own environment; the child's is in a file."""
     with contextlib.ExitStack() as child_ends, contextlib.ExitStack() as on_failure:
         env_fd = _environment_file(env)
@@ -101,7 +109,15 @@ def _launch(argv: Sequence[str], program: str, env: Mapping[str, str], cwd: str 
         on_failure.callback(os.close, error_fd)
         fds = (env_fd, child_error_fd)
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *map(str, fds), program]
-        started = _start([*launcher, *argv], sys.executable, None, cwd, error_fd=error_fd, pass_fds=fds)
+        started = _start(
+            [*launcher, *argv],
+            sys.executable,
+            None,
+            cwd,
+            stdout_apart=stdout_apart,
+            error_fd=error_fd,
+            pass_fds=fds,
+        )
         on_failure.pop_all()
         return started
 
@@ -123,11 +139,21 @@ def _start(
     env: Mapping[str, str] | None,
     cwd: str | None,
     *,
+    stdout_apart: bool,
     error_fd: int | None = None,
     pass_fds: tuple[int, ...] = (),
 ) -> Started:
-    output_fd, child_output_fd = os.pipe()
-    try:
+    with contextlib.ExitStack() as child_ends, contextlib.ExitStack() as on_failure:
+
+        def pipe() -> tuple[int, int]:
+            ours, its = os.pipe()
+            on_failure.callback(os.close, ours)
+            child_ends.callback(os.close, its)
+            os.set_blocking(ours, False)
+            return ours, its
+
+        output_fd, its_output = pipe()
+        stdout_fd, its_stdout = pipe() if stdout_apart else (None, its_output)
         process = subprocess.Popen(
             argv,
             executable=program,
@@ -135,18 +161,13 @@ def _start(
             cwd=cwd,
             bufsize=0,
             stdin=subprocess.PIPE,
-            stdout=child_output_fd,
-            stderr=child_output_fd,
+            stdout=its_stdout,
+            stderr=its_output,
             start_new_session=True,
             pass_fds=pass_fds,
         )
-    except BaseException:
-        os.close(output_fd)
-        raise
-    finally:
-        os.close(child_output_fd)
-    os.set_blocking(output_fd, False)
-    return Started(process, output_fd, error_fd)
+        on_failure.pop_all()
+    return Started(process, output_fd, stdout_fd, error_fd)
 
 
 def watch_exit(pid: int, ended: Callable[[], None]) -> Callable[[], None]:

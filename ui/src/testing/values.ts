@@ -18,6 +18,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     load_seconds: null,
     progress: null,
     progress_message: null,
+    asleep: false,
     ttl_seconds: 0,
     ttl_left_seconds: null,
     serving: 0,

@@ -1,0 +1,188 @@
+"""A server that reports its state, as llama-server does to a router: heard, believed as far as it goes, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import psutil
+import pytest
+
+from claracore.config.load import load
+from claracore.engines.abilities import Abilities
+from claracore.engines.states import EXIT, MARK
+from claracore.errors import ModelFailed
+from claracore.ports.listen import Listen
+from claracore.sockets.host import plan_here
+from claracore.sockets.ports import PortKeeper
+from claracore.supervisor.commands import Commands
+from claracore.supervisor.health import Loading
+from claracore.supervisor.life import Surroundings
+from claracore.supervisor.loop import Supervisor
+from claracore.types import ModelState
+from fakes import command
+from fakes.running import LOOPS, control, line_with, python, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from claracore.scheduler.events import StopReason
+    from fakes.running import Run
+
+loops = pytest.mark.parametrize("run", LOOPS)
+
+
+def report(state: str, payload: str = "{}") -> str:
+    return f'{MARK}{{"state":"{state}","payload":{payload}}}'
+
+
+def loading(value: float) -> str:
+    return report("loading", f'{{"stages":["text_model"],"current":"text_model","value":{value}}}')
+
+
+@contextlib.asynccontextmanager
+async def supervising(tmp_path: Path, *flags: str, start: int = 24760) -> AsyncIterator[Supervisor]:
+    """Supervise one model, `a`, whose server is called llama-server and is said to report its state."""
+    program = tmp_path / "llama-server"
+    fake = command("--router-child", *flags)
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(fake)} "$@"\n')
+    program.chmod(0o755)
+    text = f"startPort: {start}\nmodels:\n  a: {{cmd: '{program} --port ${{PORT}}', unloadTimeout: 60}}\n"
+    config = load(text, env={}).config
+    assert config is not None
+    commands = Commands(None, lambda _: Abilities(frozenset({"--reuse-port"}), tells_state=True))
+    commands.learn(config.models.values())
+    plan = plan_here(config, Listen(), places={})
+    with contextlib.closing(PortKeeper(plan, state_dir=tmp_path, ledger_dir=tmp_path / "ledger")) as keeper:
+        supervisor = Supervisor(config, Surroundings(keeper, commands, dict(os.environ), tmp_path / "sockets"))
+        try:
+            async with asyncio.timeout(60):
+                yield supervisor
+        finally:
+            await supervisor.shut_down(0.0)
+
+
+class Heard:
+    """A listener that writes down what it can see when a server has told something."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.all: list[str] = []
+        self._supervisor = supervisor
+
+    def told(self, model: str) -> None:
+        life = self._supervisor.life(model)
+        assert life is not None
+        assert life.progress is not None
+        self.all.append(f"{life.progress.progress:.0%}".replace("%", " %") + (", asleep" if life.asleep else ""))
+
+    def starting(self, model: str) -> None: ...
+    def ready(self, model: str) -> None: ...
+    def stopping(self, model: str, reason: StopReason) -> None: ...
+    def ended(self, model: str) -> None: ...
+    def pinned(self, model: str) -> None: ...
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what happens in a child sets no event here
+        await asyncio.sleep(0.005)
+
+
+def progress(supervisor: Supervisor) -> Loading | None:
+    life = supervisor.life("a")
+    return life.progress if life else None
+
+
+@loops
+def test_how_far_it_has_loaded_is_known_and_is_not_in_its_log(run: Run, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with supervising(tmp_path, "--loading", "--print", loading(0.25)) as supervisor:
+            listener = supervisor.listener = Heard(supervisor)
+            loaded = asyncio.create_task(supervisor.load("a"))
+            await until(lambda: progress(supervisor) == Loading("Loading model", 0.25))
+            await line_with(supervisor.output("a"), "listening on ")
+            life = supervisor.life("a")
+            assert life is not None
+            assert life.endpoint is not None
+            await control(life.endpoint, f"print?text={quote(loading(0.75))}")
+            await until(lambda: progress(supervisor) == Loading("Loading model", 0.75))
+            # A claim is no proof: as long as /health says 503 it is not ready.
+            await control(life.endpoint, f"print?text={quote(report('ready'))}")
+            await control(life.endpoint, "print?text=a%20line%20of%20its%20log")
+            await line_with(supervisor.output("a"), "a line of its log")
+            assert supervisor.state("a") is ModelState.STARTING
+            await control(life.endpoint, "ready")
+            await loaded
+            await control(life.endpoint, f"print?text={quote(report('sleeping'))}")
+            await until(lambda: life.asleep)
+            await control(life.endpoint, f"print?text={quote(report('ready'))}")
+            await until(lambda: not life.asleep)
+            assert not [line for line in supervisor.output("a").tail(100) if MARK in line]
+            assert listener.all == ["25 %", "75 %", "75 %", "75 %, asleep", "75 %"]
+
+    run(story())
+
+
+@loops
+@pytest.mark.parametrize("says_so", [True, False])
+def test_it_is_ended_by_the_line_it_waits_for(run: Run, tmp_path: Path, *, says_so: bool) -> None:
+    """SIGTERM alone would leave it there for all of unloadTimeout; one that has not said that it is ready gets both."""
+
+    async def story() -> None:
+        flags = ("--ignore-sigterm", "--print", report("ready")) if says_so else ()
+        async with supervising(tmp_path, *flags) as supervisor:
+            await supervisor.load("a")
+            await supervisor.unload(["a"])
+            assert supervisor.state("a") is ModelState.STOPPED
+            assert supervisor.failure("a") is None
+
+    run(story())
+
+
+@loops
+def test_one_that_somebody_else_has_told_to_end_does_not_count_as_ready_for_long(run: Run, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with supervising(tmp_path) as supervisor:
+            await supervisor.load("a")
+            life = supervisor.life("a")
+            assert life is not None
+            assert life.child is not None
+            process = psutil.Process(life.child.pid)
+            process.send_signal(signal.SIGTERM)
+            await until(lambda: supervisor.state("a") is ModelState.STOPPED)
+            assert not process.is_running()
+            failure = supervisor.failure("a")
+            assert isinstance(failure, ModelFailed)
+            assert "no longer listens" in failure.message
+            await supervisor.load("a")
+
+    run(story())
+
+
+@loops
+def test_a_child_with_two_streams(run: Run) -> None:
+    async def story() -> None:
+        told: list[str] = []
+        code = "import sys; print('out', flush=True); print('err', file=sys.stderr); print('last', end='')"
+        async with running(*python(code), on_stdout=told.append) as (child, output):
+            await child.exited
+            assert told == ["out", "last"]
+            assert output.tail(9) == ("err",)
+
+    run(story())
+
+
+@loops
+def test_a_line_to_exit_for_one_that_has_closed_its_stdin_does_no_harm(run: Run) -> None:
+    async def story() -> None:
+        code = "import os, signal; os.close(0); print('up', flush=True); signal.pause()"
+        async with running(*python(code)) as (child, output):
+            await line_with(output, "up")
+            assert (await child.stop(60, exit_line=EXIT, reads_stdin=True)).signal == signal.SIGTERM
+
+    run(story())
