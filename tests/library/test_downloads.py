@@ -13,7 +13,7 @@ import pytest
 
 from claracore.errors import ClaraCoreError, Conflict
 from claracore.library import downloads as module
-from claracore.library.download import Book, Download, NoSuchDownload, Status
+from claracore.library.download import Book, Download, DownloadStatus, NoSuchDownload
 from claracore.library.downloads import Downloads
 from claracore.library.hub import Gated, HubUnreachable, NotOnHub
 from claracore.library.part import DiskFull, Part
@@ -43,7 +43,7 @@ class Desk:
     def __init__(self, hub: FakeHub, folder: Path, *, book: Book | None = None, **environ: str) -> None:
         self.folder = folder
         self.pauses: list[float] = []
-        self.told: list[tuple[str, Status]] = []
+        self.told: list[tuple[str, DownloadStatus]] = []
         tokens = Tokens(folder / "state", hub.environ(**environ))
         self.downloads = Downloads(hub.environ(**environ), tokens, book or Book(), wait=self.wait)
         self.downloads.on_change = self.changed
@@ -71,7 +71,7 @@ class Desk:
         await self.downloads.idle()
         return download
 
-    async def resumed(self, download: Download) -> Status:
+    async def resumed(self, download: Download) -> DownloadStatus:
         """Go on with a download and wait for what comes of it."""
         self.downloads.resume(download.id)
         await self.downloads.idle()
@@ -107,7 +107,7 @@ async def held(fault: Fault) -> None:
 def test_a_model_is_fetched_checked_and_in_its_place(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
         download = await desk.pull()
-        assert (download.status, download.error, download.quantization) == (Status.FINISHED, None, "Q4_K_M")
+        assert (download.status, download.error, download.quantization) == (DownloadStatus.FINISHED, None, "Q4_K_M")
         assert download.done == download.total == len(BODY)
 
     desk = at_desk(hub, tmp_path, talk)
@@ -122,7 +122,7 @@ def test_a_listing_is_read_to_its_last_page(hub: FakeHub, tmp_path: Path) -> Non
     hub.page_size = 1
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull(f"{REPO}:q8_0")).status is Status.FINISHED
+        assert (await desk.pull(f"{REPO}:q8_0")).status is DownloadStatus.FINISHED
 
     assert at_desk(hub, tmp_path, talk).files == [f"{REPO}/tiny-Q8_0.gguf"]
     assert sum("/tree/" in one.path for one in hub.seen) == 3
@@ -147,7 +147,7 @@ def test_the_token_is_for_the_hub_and_never_in_the_log(
     caplog.set_level(logging.DEBUG)
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     at_desk(hub, tmp_path, talk, HF_TOKEN=hub.token)
     assert all(one.headers.get("authorization") == f"Bearer {hub.token}" for one in hub.asked("hub"))
@@ -166,7 +166,7 @@ def test_a_gated_model_says_what_to_do(hub: FakeHub, tmp_path: Path) -> None:
         with pytest.raises(Gated, match=r"is gated: ask for access .*HF_TOKEN"):
             await desk.start()
         desk.downloads.tokens.keep(hub.token)
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     at_desk(hub, tmp_path, talk)
     assert (tmp_path / "state" / "hub-token").stat().st_mode & 0o777 == 0o600
@@ -190,7 +190,7 @@ def test_a_token_that_comes_with_a_download_is_used_for_it(hub: FakeHub, tmp_pat
         plan, _files = await desk.downloads.look(REPO, token=token)
         download = await desk.downloads.add(plan, desk.folder, token=token)
         await desk.downloads.idle()
-        assert download.status is Status.FINISHED
+        assert download.status is DownloadStatus.FINISHED
 
     at_desk(hub, tmp_path, talk)
 
@@ -226,7 +226,7 @@ def test_a_broken_connection_is_gone_on_with(hub: FakeHub, tmp_path: Path) -> No
     hub.faults += [Fault(cut_after=1_500_000), Fault(cut_after=100_000)]
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     desk = at_desk(hub, tmp_path, talk)
     assert (tmp_path / PLACE).read_bytes() == BODY
@@ -238,7 +238,7 @@ def test_a_server_that_ignores_the_range_starts_over(hub: FakeHub, tmp_path: Pat
     hub.faults += [Fault(cut_after=1_500_000), Fault(ignore_range=True)]
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     at_desk(hub, tmp_path, talk)
     assert (tmp_path / PLACE).read_bytes() == BODY
@@ -248,7 +248,7 @@ def test_a_busy_hub_is_left_alone_for_as_long_as_it_wants(hub: FakeHub, tmp_path
     hub.faults += [Fault(status=429, headers={"Retry-After": "7"}), Fault(status=503), Fault(status=500)]
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     assert at_desk(hub, tmp_path, talk).pauses == [7, 2, 4]
 
@@ -258,11 +258,11 @@ def test_a_busy_hub_is_not_asked_for_ever(hub: FakeHub, tmp_path: Path) -> None:
 
     async def talk(desk: Desk) -> None:
         download = await desk.pull()
-        assert download.status is Status.FAILED
+        assert download.status is DownloadStatus.FAILED
         assert "503" in (download.error or "")
         desk.downloads.resume(download.id)
         await desk.downloads.idle()
-        assert (download.status, download.error) == (Status.FINISHED, None)
+        assert (download.status, download.error) == (DownloadStatus.FINISHED, None)
 
     assert at_desk(hub, tmp_path, talk).pauses == [1, 2, 4, 8, 16, 32, 60]
 
@@ -272,7 +272,7 @@ def test_wrong_bytes_are_thrown_away(hub: FakeHub, tmp_path: Path) -> None:
 
     async def talk(desk: Desk) -> None:
         download = await desk.pull()
-        assert download.status is Status.FAILED
+        assert download.status is DownloadStatus.FAILED
         assert "are not those that the hub has announced" in (download.error or "")
 
     assert at_desk(hub, tmp_path, talk).files == []
@@ -284,7 +284,7 @@ def test_what_an_older_version_has_left_is_replaced(hub: FakeHub, tmp_path: Path
     part.write_bytes(b"of an older version" * 1000)
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     at_desk(hub, tmp_path, talk)
     assert (tmp_path / PLACE).read_bytes() == BODY
@@ -309,10 +309,10 @@ def test_a_file_that_is_there_is_checked_and_not_fetched(hub: FakeHub, tmp_path:
 
     async def talk(desk: Desk) -> None:
         download = await desk.pull()
-        assert download.status is Status.FINISHED
+        assert download.status is DownloadStatus.FINISHED
         place.write_bytes(BODY[::-1])
         other = await desk.pull()
-        assert other.status is Status.FAILED
+        assert other.status is DownloadStatus.FAILED
         assert "is another file" in (other.error or "")
         await desk.downloads.remove(other.id)
 
@@ -337,7 +337,7 @@ def test_names_that_climb_out_of_the_folder_are_not_seen(hub: FakeHub, tmp_path:
         assert not [file for file in files if "evil" in file.path or "hidden" in file.path or "//" in file.path]
         with pytest.raises(ClaraCoreError):
             await desk.start(f"{REPO}/../../evil.gguf")
-        assert (await desk.pull()).status is Status.FINISHED
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     folder = tmp_path / "downloads"
     assert at_desk(hub, folder, talk).files == [PLACE]
@@ -364,10 +364,10 @@ def test_a_full_disk_is_told_before_and_during(hub: FakeHub, tmp_path: Path, mon
         with monkeypatch.context() as patch:
             patch.setattr(Part, "_put", full)
             download = await desk.pull()
-        assert download.status is Status.FAILED
+        assert download.status is DownloadStatus.FAILED
         assert "no space is left" in (download.error or "")
         assert desk.files == [f"{PLACE}.part"]
-        assert await desk.resumed(download) is Status.FINISHED
+        assert await desk.resumed(download) is DownloadStatus.FINISHED
 
     real = Part._put
 
@@ -390,10 +390,10 @@ def test_pausing_keeps_what_is_here(hub: FakeHub, tmp_path: Path) -> None:
         await held(fault)
         await desk.until(lambda: download.done > 0)
         desk.downloads.pause(download.id)
-        assert download.status is Status.PAUSED
+        assert download.status is DownloadStatus.PAUSED
         await desk.downloads.idle()
         assert desk.files == [f"{PLACE}.part"]
-        assert await desk.resumed(download) is Status.FINISHED
+        assert await desk.resumed(download) is DownloadStatus.FINISHED
         with pytest.raises(Conflict):
             desk.downloads.pause(download.id)
 
@@ -435,11 +435,11 @@ def test_a_restart_goes_on_where_it_was(hub: FakeHub, tmp_path: Path) -> None:
 
     async def second(desk: Desk) -> None:
         [download] = desk.downloads.all
-        assert (download.id, download.status) == (ids[0], Status.DOWNLOADING)
+        assert (download.id, download.status) == (ids[0], DownloadStatus.DOWNLOADING)
         assert download.folder == tmp_path
         desk.downloads.begin()
         await desk.downloads.idle()
-        assert download.status is Status.FINISHED
+        assert download.status is DownloadStatus.FINISHED
 
     state = tmp_path / "state"
     assert at_desk(hub, tmp_path, first, BookOnDisk(state, "key")).files == [f"{PLACE}.part"]
@@ -466,14 +466,14 @@ def test_two_run_at_a_time_and_the_next_follows(hub: FakeHub, tmp_path: Path) ->
         every = [await desk.start(f"org/m{n}") for n in range(4)]
         await held(faults[0])
         await held(faults[1])
-        assert [download.status for download in every[2:]] == [Status.QUEUED, Status.QUEUED]
+        assert [download.status for download in every[2:]] == [DownloadStatus.QUEUED, DownloadStatus.QUEUED]
         assert await desk.start("org/m3") is every[3]
         faults[0].release.set()
         await held(faults[2])
         for fault in faults:
             fault.release.set()
         await desk.downloads.idle()
-        assert {download.status for download in every} == {Status.FINISHED}
+        assert {download.status for download in every} == {DownloadStatus.FINISHED}
 
     at_desk(hub, tmp_path, talk)
 
@@ -483,7 +483,7 @@ def test_all_shards_and_the_projector_come_along(hub: FakeHub, tmp_path: Path) -
     hub.repos["org/seer"] = {**shards, "mmproj-F32.gguf": b"f32", "mmproj-F16.gguf": b"f16"}
 
     async def talk(desk: Desk) -> None:
-        assert (await desk.pull("org/seer")).status is Status.FINISHED
+        assert (await desk.pull("org/seer")).status is DownloadStatus.FINISHED
 
     assert at_desk(hub, tmp_path, talk).files == [
         "org/seer/mmproj-F16.gguf",

@@ -17,7 +17,7 @@ from claracore.pull.listing import RemoteFile
 from claracore.pull.reference import Reference
 
 
-class Status(StrEnum):
+class DownloadStatus(StrEnum):
     """What a download is doing."""
 
     QUEUED = "queued"
@@ -28,8 +28,8 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-RUNNING: Final = frozenset({Status.DOWNLOADING, Status.CHECKING})
-OPEN: Final = RUNNING | {Status.QUEUED}
+RUNNING: Final = frozenset({DownloadStatus.DOWNLOADING, DownloadStatus.CHECKING})
+OPEN: Final = RUNNING | {DownloadStatus.QUEUED}
 """What goes on by itself."""
 
 
@@ -55,7 +55,7 @@ class Download:
     quantization: str
     folder: Path
     files: list[FileState]
-    status: Status = Status.QUEUED
+    status: DownloadStatus = DownloadStatus.QUEUED
     created_at: float = 0.0
     ended_at: float | None = None
     error: str | None = None
@@ -85,7 +85,7 @@ class Download:
     @property
     def bytes_per_second(self) -> float | None:
         """How fast it goes; None when that is not known."""
-        if self.status is not Status.DOWNLOADING or len(self.samples) < 2:
+        if self.status is not DownloadStatus.DOWNLOADING or len(self.samples) < 2:
             return None
         (begun, before), (now, after) = self.samples[0], self.samples[-1]
         return max(after - before, 0) / (now - begun) if now > begun else None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from claracore.errors import ClaraCoreError, Conflict, NotFound
-from claracore.library.download import OPEN, RUNNING, Book, Download, FileState, NoSuchDownload, Status
+from claracore.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
 from claracore.library.part import DiskFull, existing, free_bytes
 from claracore.library.tokens import Token, Tokens
 from claracore.pull.listing import RemoteFile
@@ -85,7 +85,7 @@ class Downloads:
         """Go on with what an earlier run has left."""
         for download in self._all.values():
             if download.status in OPEN:
-                download.status = Status.QUEUED
+                download.status = DownloadStatus.QUEUED
         self._next()
 
     async def look(
@@ -116,9 +116,9 @@ class Downloads:
         files = [FileState(target.remote, str(target.place)) for target in wanted.targets]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:
-                if known.status in {Status.PAUSED, Status.FAILED}:
+                if known.status in {DownloadStatus.PAUSED, DownloadStatus.FAILED}:
                     self.resume(known.id)
-                if known.status is not Status.FINISHED:
+                if known.status is not DownloadStatus.FINISHED:
                     return known
         quantization = wanted.variant.quantization
         download = Download(secrets.token_hex(6), wanted.reference, quantization, folder, files, created_at=time.time())
@@ -134,9 +134,9 @@ class Downloads:
     def pause(self, download_id: str) -> Download:
         """Stop fetching and keep what is here. Raises NoSuchDownload, Conflict when it has ended."""
         download = self.get(download_id)
-        if download.status not in OPEN | {Status.PAUSED}:
+        if download.status not in OPEN | {DownloadStatus.PAUSED}:
             raise Conflict(f"the download has {download.status}; only one that goes on can be paused")
-        download.status = Status.PAUSED
+        download.status = DownloadStatus.PAUSED
         download.error = None
         self._changed(download)
         if (task := self._tasks.get(download_id)) is not None:
@@ -146,10 +146,10 @@ class Downloads:
     def resume(self, download_id: str) -> Download:
         """Go on with what was paused, or failed. Raises NoSuchDownload, Conflict when it is finished."""
         download = self.get(download_id)
-        if download.status is Status.FINISHED:
+        if download.status is DownloadStatus.FINISHED:
             raise Conflict("the download is finished")
         if download.status not in OPEN:
-            download.status, download.error, download.ended_at = Status.QUEUED, None, None
+            download.status, download.error, download.ended_at = DownloadStatus.QUEUED, None, None
             self._changed(download)
             self._next()
         return download
@@ -165,7 +165,7 @@ class Downloads:
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
-        if download.status is not Status.FINISHED:
+        if download.status is not DownloadStatus.FINISHED:
             await asyncio.to_thread(_delete_fetched, download)
         self._book.save(self._all.values())
         self.on_gone(download)
@@ -196,7 +196,7 @@ class Downloads:
         for download in self._all.values():
             if len(self._tasks) >= self._at_once:
                 return
-            if download.status is Status.QUEUED and download.id not in self._tasks:
+            if download.status is DownloadStatus.QUEUED and download.id not in self._tasks:
                 task = asyncio.get_running_loop().create_task(self._run(download), name=f"download {download.id}")
                 self._tasks[download.id] = task
                 task.add_done_callback(partial(self._ended, download))
@@ -210,7 +210,7 @@ class Downloads:
 
     async def _run(self, download: Download) -> None:
         """Fetch the files of a download; whatever goes wrong is its state."""
-        self._status(download, Status.DOWNLOADING)
+        self._status(download, DownloadStatus.DOWNLOADING)
         try:
             await asyncio.to_thread(self._look_for_room, download)
             await self._fetch_files(download)
@@ -219,7 +219,7 @@ class Downloads:
             self._fail(download, error.message)
         else:
             download.ended_at = time.time()
-            self._status(download, Status.FINISHED)
+            self._status(download, DownloadStatus.FINISHED)
             _log.info("downloaded %s to %s", download.reference, download.folder)
 
     async def _fetch_files(self, download: Download) -> None:
@@ -288,7 +288,7 @@ class Downloads:
         self.on_change(download)
 
     def _checking(self, download: Download, its: bool) -> None:  # noqa: FBT001 - called with the news alone
-        self._status(download, Status.CHECKING if its else Status.DOWNLOADING)
+        self._status(download, DownloadStatus.CHECKING if its else DownloadStatus.DOWNLOADING)
 
     def _trouble(self, download: Download, trouble: str | None) -> None:
         if download.error != trouble:
@@ -298,11 +298,11 @@ class Downloads:
 
     def _fail(self, download: Download, message: str) -> None:
         download.error, download.ended_at = message, time.time()
-        self._status(download, Status.FAILED)
+        self._status(download, DownloadStatus.FAILED)
         _log.warning("the download of %s failed: %s", download.reference, message)
 
-    def _status(self, download: Download, status: Status) -> None:
-        if download.status is not status and download.id in self._all and download.status is not Status.PAUSED:
+    def _status(self, download: Download, status: DownloadStatus) -> None:
+        if download.status is not status and download.id in self._all and download.status is not DownloadStatus.PAUSED:
             download.status = status
             download.samples.clear()
             self._changed(download)

@@ -99,9 +99,8 @@ async def _compare(path: Path, remote: RemoteFile, told: Told) -> None:
 
 async def _take_over(part: Part, told: Told) -> None:
     """Hash what an earlier attempt has left."""
-    told.checking(True)
     while await asyncio.to_thread(part.take_over):
-        pass
+        told.checking(True)
     told.checking(False)
     told.bytes(part.size)
 

@@ -121,9 +121,9 @@ def choose(reference: Reference, files: Sequence[RemoteFile]) -> Variant:
     if not found:
         labels = list(dict.fromkeys(variant.label for variant in variants))
         near = difflib.get_close_matches(reference.quantization.upper(), labels, n=3, cutoff=0.6)
-        hint = f"did you mean {_listed(near)}? " if near else ""
+        hint = f"did you mean {_listed(near)}? In all " if near else ""
         raise NoSuchFile(
-            f"{reference.repo} has no {reference.quantization}; {hint}It has {_listed(labels)}", param="ref"
+            f"{reference.repo} has no {reference.quantization}; {hint}it has {_listed(labels)}", param="ref"
         )
     return _complete(_only(reference, _best(found)))
 
