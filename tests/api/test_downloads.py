@@ -126,7 +126,7 @@ def test_errors_of_the_hub_have_their_status(server: Instance, hub: FakeHub) -> 
     assert missing.status == 404
     assert f"did you mean {REPO}" in missing.message
     assert server.ask("POST", "/api/downloads", {"ref": "nonsense"}).status == 400
-    hub.listing_faults.append(Fault(status=500))
+    hub.listing_faults += [Fault(status=500, headers={"Retry-After": "0"}) for _ in range(3)]
     assert server.ask("POST", "/api/downloads/plan", {"ref": REPO}).status == 502
     kept = ok(server.ask("PUT", "/api/downloads/token", {"token": hub.token}))
     assert kept == {"source": "the one stored in ClaraCore"}

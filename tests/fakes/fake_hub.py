@@ -53,6 +53,9 @@ class FakeHub:
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """Repository -> path -> contents."""
     gated: set[str] = field(default_factory=set)
+    """Anybody may see what is in them; the files are for those with the token."""
+    hidden: set[str] = field(default_factory=set)
+    """There for those with the token only."""
     token: str = "hf_right"
     page_size: int = 1000
     faults: deque[Fault] = field(default_factory=deque)
@@ -109,7 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 class _HubHandler(_Handler):
@@ -137,17 +141,19 @@ class _HubHandler(_Handler):
             case _:
                 self.answer(404)
 
+    do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
+
     def admit(self, repo: str, revision: str) -> bool:
         authorization = self.headers.get("Authorization")
         right = authorization == f"Bearer {self.hub.token}"
         if authorization is not None and not right:
             self.answer(401, headers={"X-Error-Message": "Invalid credentials in Authorization header"})
-        elif repo not in self.hub.repos:
+        elif repo not in self.hub.repos or (repo in self.hub.hidden and not right):
             self.answer(
                 404 if right else 401,
                 headers={"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"},
             )
-        elif repo in self.hub.gated and not right:
+        elif repo in self.hub.gated and not right and "/resolve/" in self.path:
             self.answer(401, headers={"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model is restricted."})
         elif revision != "main":
             self.answer(404, headers={"X-Error-Code": "RevisionNotFound"})

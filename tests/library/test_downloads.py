@@ -15,7 +15,7 @@ from claracore.errors import ClaraCoreError, Conflict
 from claracore.library import downloads as module
 from claracore.library.download import Book, Download, DownloadStatus, NoSuchDownload
 from claracore.library.downloads import Downloads
-from claracore.library.hub import Gated, HubUnreachable, NotOnHub
+from claracore.library.hub_errors import Gated, HubUnreachable, NotOnHub
 from claracore.library.part import DiskFull, Part
 from claracore.library.tokens import Token, Tokens
 from claracore.pull.choice import NoSuchFile
@@ -35,6 +35,11 @@ def hub() -> Iterator[FakeHub]:
         yield hub
         for fault in hub.faults:
             fault.release.set()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")  # which the library asks the process for, and not us
 
 
 class Desk:
@@ -170,6 +175,33 @@ def test_a_gated_model_says_what_to_do(hub: FakeHub, tmp_path: Path) -> None:
 
     at_desk(hub, tmp_path, talk)
     assert (tmp_path / "state" / "hub-token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_private_model_is_only_there_for_those_who_may_see_it(hub: FakeHub, tmp_path: Path) -> None:
+    hub.hidden.add(REPO)
+
+    async def without(desk: Desk) -> None:
+        with pytest.raises(NotOnHub, match="or only for those whom it knows: see HF_TOKEN"):
+            await desk.start()
+
+    async def knowing(desk: Desk) -> None:
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
+
+    at_desk(hub, tmp_path, without)
+    at_desk(hub, tmp_path, knowing, HF_TOKEN=hub.token)
+
+
+def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub: FakeHub, tmp_path: Path) -> None:
+    hub.listing_faults += [Fault(status=429, headers={"Retry-After": "3"}), Fault(status=502)]
+
+    async def talk(desk: Desk) -> None:
+        assert (await desk.pull()).status is DownloadStatus.FINISHED
+        hub.listing_faults.append(Fault(status=429, headers={"Retry-After": "60"}))
+        with pytest.raises(HubUnreachable, match="429") as caught:
+            await desk.start()
+        assert caught.value.retry_after_seconds == 60
+
+    assert at_desk(hub, tmp_path, talk).pauses == [3, 2]
 
 
 def test_a_wrong_token_is_told_with_where_it_comes_from(hub: FakeHub, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,13 @@ def test_the_ladder_names_each_once() -> None:
     assert LADDER[0] == "Q4_K_M"
     assert PROJECTOR_ORDER[0] == "F16"
     assert MARK.search("mmproj-model-f16")
+
+
+def test_the_document_says_what_is_chosen() -> None:
+    text = " ".join((Path(__file__).parents[2] / "docs" / "downloads.md").read_text().split())
+    four_bits = LADDER[: LADDER.index("Q5_K_M")]
+    assert f"that is there: {', '.join(four_bits)}, then five to eight bits, then three, then BF16, F16, F32" in text
+    assert f"precisions {PROJECTOR_ORDER[0]}, then {', '.join(PROJECTOR_ORDER[1:])}" in text
 
 
 def test_a_listing_is_read_as_from_a_stranger() -> None:

@@ -16,10 +16,11 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from claracore.errors import ClaraCoreError, Conflict, NotFound
 from claracore.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
+from claracore.library.hub_errors import Passing
 from claracore.library.part import DiskFull, existing, free_bytes
 from claracore.library.tokens import Token, Tokens
 from claracore.pull.listing import RemoteFile
@@ -33,8 +34,13 @@ AT_ONCE: Final = 2
 TELL_SECONDS: Final = 0.5
 SPEED_SECONDS: Final = 8.0
 """The speed is that of the last so many seconds."""
+ASKED: Final = 3
+"""Times that the hub is asked what it has, when it is busy."""
+PATIENCE_SECONDS: Final = 10
 SPARE_BYTES: Final = 256 * 1024 * 1024
 """Disk space that a download leaves alone."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger("claracore.downloads")
 
@@ -66,6 +72,7 @@ class Downloads:
         """Tokens that came with a download; in memory only."""
         self._hub: HubClient | None = None
         self._opening = asyncio.Lock()
+        self._adding = asyncio.Lock()
         self._tellers: dict[str, asyncio.TimerHandle] = {}
         """Who is told of progress at the next beat."""
 
@@ -94,9 +101,9 @@ class Downloads:
         """Ask the hub what a reference means. Raises BadRequest, NotFound, Forbidden, HubUnreachable."""
         reference = parse(text, hosts=_hosts(self._environ))
         async with self._hub_for(token) as hub:
-            files = await hub.listing(reference)
+            files = await self._patiently(lambda: hub.listing(reference))
             try:
-                return plan(reference, files, projector=projector), files
+                wanted = plan(reference, files, projector=projector)
             except NotFound as error:
                 if any(file.path.lower().endswith(".gguf") for file in files):
                     raise
@@ -107,12 +114,31 @@ class Downloads:
                 if not near:
                     raise
                 raise type(error)(f"{error.message}; others have: {', '.join(near)}", param="ref") from error
+            # The listing of a gated repository is open to everybody, and its files are not.
+            await self._patiently(lambda: hub.admitted(reference, wanted.variant.path))
+            return wanted, files
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the hub, and again when it is busy for a moment; somebody waits for the answer."""
+        for attempt in range(1, ASKED):
+            try:
+                return await ask()
+            except ClaraCoreError as error:
+                pause = error.retry_after_seconds if error.retry_after_seconds is not None else attempt
+                if not isinstance(error, Passing) or pause > PATIENCE_SECONDS:
+                    raise
+                await self._wait(pause)
+        return await ask()
 
     async def add(self, wanted: Plan, folder: Path, *, token: Token | None = None) -> Download:
         """Queue a model; one that is being fetched to the same place already is gone on with.
 
         Raises DiskFull, FolderUnusable.
         """
+        async with self._adding:
+            return await self._add(wanted, folder, token)
+
+    async def _add(self, wanted: Plan, folder: Path, token: Token | None) -> Download:
         files = [FileState(target.remote, str(target.place)) for target in wanted.targets]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:
@@ -212,6 +238,7 @@ class Downloads:
         """Fetch the files of a download; whatever goes wrong is its state."""
         self._status(download, DownloadStatus.DOWNLOADING)
         try:
+            await asyncio.to_thread(_look_at_parts, download)
             await asyncio.to_thread(self._look_for_room, download)
             await self._fetch_files(download)
             await self.on_complete(download)

@@ -22,7 +22,8 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from claracore import __version__
-from claracore.errors import BadRequest, ClaraCoreError, Forbidden, NotFound
+from claracore.errors import BadRequest, ClaraCoreError
+from claracore.library.hub_errors import Gated, HubUnreachable, NotOnHub, Passing
 from claracore.library.tokens import Token
 from claracore.pull.listing import RemoteFile, files_of, names_found, next_page
 from claracore.pull.reference import HUB, Reference, quoted
@@ -35,29 +36,6 @@ LONGEST_PAUSE_SECONDS: Final = 300.0
 TIMEOUT: Final = httpx2.Timeout(60.0, connect=20.0, pool=None)
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-class HubUnreachable(ClaraCoreError):
-    """The hub does not answer, or not with what it should; 502."""
-
-    status = 502
-    code = "hub_unreachable"
-
-
-class Passing(HubUnreachable):
-    """A failure that may be over in a moment; `retry_after_seconds` is how long the hub wants to be left alone."""
-
-
-class Gated(Forbidden):
-    """The hub wants to know who we are, and that they may; 403 with what to do."""
-
-    code = "gated_model"
-
-
-class NotOnHub(NotFound):
-    """No such repository, revision or file; 404 with near names."""
-
-    code = "not_on_hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +114,24 @@ class HubClient:
         except ValueError as error:
             raise HubUnreachable(f"{self.endpoint} does not answer with JSON: is it a hub?") from error
 
+    async def admitted(self, reference: Reference, path: str) -> None:
+        """Find out that a file may be fetched. Raises as `listing`."""
+        async with _sending(self._client, self._resolve(reference, path), self._credentials(), "HEAD") as answer:
+            if not answer.is_success and answer.status_code not in REDIRECTS:
+                raise self._refusal(answer, reference, self._token())
+
+    def _resolve(self, reference: Reference, path: str) -> str:
+        return f"{self.endpoint}/{reference.repo}/resolve/{quote(reference.revision, safe='')}/{quoted(path)}"
+
+    def _credentials(self) -> dict[str, str]:
+        """Return the header for the hub's own origin."""
+        token = self._token()
+        return {"Authorization": f"Bearer {token.value}"} if token is not None else {}
+
     @contextlib.asynccontextmanager
     async def file(self, reference: Reference, path: str, *, start: int = 0) -> AsyncIterator[FileAnswer]:
         """Give the bytes of a file from `start` on. Raises as `listing`; `Passing` from the chunks too."""
-        url = f"{self.endpoint}/{reference.repo}/resolve/{quote(reference.revision, safe='')}/{quoted(path)}"
+        url = self._resolve(reference, path)
         headers = {"Range": f"bytes={start}-"} if start else {}
         linked: dict[str, str] = {}
         async with self._answer(url, reference, headers, linked) as answer:
@@ -158,17 +150,16 @@ class HubClient:
         self, url: str, reference: Reference | None, headers: Mapping[str, str], linked: dict[str, str] | None = None
     ) -> AsyncIterator[httpx2.Response]:
         """Give a successful answer, after redirects; `linked` collects what the hub's own answers say."""
-        token = self._token()
         first = url
         for _ in range(MOST_HOPS):
             ours = _origin(url) == _origin(self.endpoint)
-            sent = {**headers, **({"Authorization": f"Bearer {token.value}"} if token is not None and ours else {})}
+            sent = {**headers, **(self._credentials() if ours else {})}
             async with _sending(self._client, url, sent) as answer:
                 if ours and linked is not None:
                     linked.update({name: value for name, value in answer.headers.items() if _says_which(name)})
                 if answer.status_code not in REDIRECTS:
                     if not answer.is_success:
-                        raise self._refusal(answer, reference, token if ours else None)
+                        raise self._refusal(answer, reference, self._token() if ours else None)
                     yield answer
                     return
                 url = self._target(url, answer)
@@ -227,10 +218,12 @@ def endpoint_of(environ: Mapping[str, str]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _sending(client: httpx2.AsyncClient, url: str, headers: Mapping[str, str]) -> AsyncIterator[httpx2.Response]:
+async def _sending(
+    client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], method: str = "GET"
+) -> AsyncIterator[httpx2.Response]:
     """Give an answer to read. Raises Passing when there is none."""
     try:
-        answer = await client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+        answer = await client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
     except httpx2.TransportError as error:
         raise Passing(f"{_host(url)} cannot be reached: {_why(error)}") from error
     except (httpx2.InvalidURL, ValueError) as error:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from claracore.errors import Conflict
-from claracore.library.hub import FileAnswer, HubClient, HubUnreachable, Passing
+from claracore.library.hub import FileAnswer, HubClient
+from claracore.library.hub_errors import HubUnreachable, Passing
 from claracore.library.part import Part, WrongBytes, slices_equal
 from claracore.pull.listing import RemoteFile
 from claracore.pull.reference import Reference
@@ -77,7 +78,8 @@ async def fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
             await asyncio.to_thread(part.start_over)
             await _fetch_rest(hub, job, part, told, wait)
     finally:
-        part.close()
+        # In a thread: it waits for a write, or for the disk to take all of a large file.
+        await asyncio.to_thread(part.close)
     return True
 
 
