@@ -524,6 +524,24 @@ def test_all_shards_and_the_projector_come_along(hub: FakeHub, tmp_path: Path) -
     ]
 
 
+def test_a_folder_that_is_none_is_told(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def talk(desk: Desk) -> None:
+        download = await desk.pull()
+        assert download.status is DownloadStatus.FAILED
+        assert said in (download.error or "")
+
+    (tmp_path / "file").touch()
+    said = "cannot be written to: Not a directory"
+    at_desk(hub, tmp_path / "file", talk)
+
+    def refused(_part: object, *_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    said = f"{PLACE} cannot be used: Permission denied"
+    monkeypatch.setattr("claracore.library.transfer.Part", refused)
+    at_desk(hub, tmp_path, talk)
+
+
 def test_nobody_else_writes_to_the_same_part(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
         plan, _files = await desk.downloads.look(REPO)

@@ -23,6 +23,7 @@ from claracore.library.download import OPEN, RUNNING, Book, Download, DownloadSt
 from claracore.library.hub_errors import Passing
 from claracore.library.part import DiskFull, existing, free_bytes
 from claracore.library.tokens import Token, Tokens
+from claracore.pull.choice import is_projector
 from claracore.pull.listing import RemoteFile
 from claracore.pull.plan import Plan, part_of, plan
 from claracore.pull.reference import HUB, parse
@@ -253,7 +254,8 @@ class Downloads:
         from claracore.library.transfer import Job, Told, fetch  # noqa: PLC0415 - see _client
 
         async with self._hub_for(self._own_tokens.get(download.id)) as hub:
-            for file in download.files:
+            # The projector first: whoever watches the folder finds it beside the model.
+            for file in sorted(download.files, key=lambda file: not is_projector(file.remote)):
                 if file.complete and (download.folder / file.place).exists():
                     continue
                 told = Told(

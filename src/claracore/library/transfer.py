@@ -18,7 +18,7 @@ from typing import Final
 from claracore.errors import Conflict
 from claracore.library.hub import FileAnswer, HubClient
 from claracore.library.hub_errors import HubUnreachable, Passing
-from claracore.library.part import Part, WrongBytes, slices_equal
+from claracore.library.part import FolderUnusable, Part, WrongBytes, slices_equal
 from claracore.pull.listing import RemoteFile
 from claracore.pull.reference import Reference
 
@@ -62,6 +62,13 @@ async def fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
 
     Raises Conflict when another file is there, WrongBytes, DiskFull, FolderUnusable and whatever the hub says.
     """
+    try:
+        return await _fetch(hub, job, told, wait)
+    except OSError as error:
+        raise FolderUnusable(f"{job.path} cannot be used: {error.strerror or error}") from error
+
+
+async def _fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
     if await asyncio.to_thread(job.path.exists):
         await _compare(job.path, job.remote, told)
         return False
