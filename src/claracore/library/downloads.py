@@ -13,20 +13,20 @@ import logging
 import secrets
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from claracore.errors import ClaraCoreError, Conflict, NotFound
+from claracore.errors import ClaraCoreError, Conflict
 from claracore.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
 from claracore.library.hub_errors import Passing
-from claracore.library.part import DiskFull, existing, free_bytes
+from claracore.library.part import DiskFull, device_of, free_bytes, size_of
 from claracore.library.tokens import Token, Tokens
-from claracore.pull.choice import is_projector
+from claracore.pull.choice import NoSuchFile, is_projector
 from claracore.pull.listing import RemoteFile
 from claracore.pull.plan import Plan, part_of, plan
-from claracore.pull.reference import HUB, parse
+from claracore.pull.reference import HUB, Reference, parse
 
 if TYPE_CHECKING:
     from claracore.library.hub import HubClient
@@ -105,16 +105,8 @@ class Downloads:
             files = await self._patiently(lambda: hub.listing(reference))
             try:
                 wanted = plan(reference, files, projector=projector)
-            except NotFound as error:
-                if any(file.path.lower().endswith(".gguf") for file in files):
-                    raise
-                name = reference.repo.partition("/")[2]
-                near = []
-                with contextlib.suppress(ClaraCoreError):
-                    near = [repo for repo in await hub.search(name) if repo != reference.repo]
-                if not near:
-                    raise
-                raise type(error)(f"{error.message}; others have: {', '.join(near)}", param="ref") from error
+            except NoSuchFile as error:
+                raise NoSuchFile(error.message + await _others(hub, reference, files), param="ref") from error
             # The listing of a gated repository is open to everybody, and its files are not.
             await self._patiently(lambda: hub.admitted(reference, wanted.variant.path))
             return wanted, files
@@ -256,7 +248,7 @@ class Downloads:
         async with self._hub_for(self._own_tokens.get(download.id)) as hub:
             # The projector first: whoever watches the folder finds it beside the model.
             for file in sorted(download.files, key=lambda file: not is_projector(file.remote)):
-                if file.complete and (download.folder / file.place).exists():
+                if file.complete:
                     continue
                 told = Told(
                     partial(self._moved, download, file),
@@ -286,12 +278,11 @@ class Downloads:
 
     def _look_for_room(self, download: Download) -> None:
         """Raise DiskFull when the rest does not fit beside what others that run have still to write there."""
-        free = free_bytes(download.folder)
-        device = existing(download.folder).stat().st_dev
+        free, device = free_bytes(download.folder), device_of(download.folder)
         others = [
             other
-            for other in self._all.values()
-            if other is not download and other.status in RUNNING and existing(other.folder).stat().st_dev == device
+            for other in self.all
+            if other is not download and other.status in RUNNING and device_of(other.folder) == device
         ]
         promised = sum(other.total - other.done for other in others)
         needed = download.total - download.done
@@ -314,7 +305,7 @@ class Downloads:
 
     def _tell(self, download: Download) -> None:
         self._tellers.pop(download.id).cancel()
-        self.on_change(download)
+        self._announce(download)
 
     def _checking(self, download: Download, its: bool) -> None:  # noqa: FBT001 - called with the news alone
         self._status(download, DownloadStatus.CHECKING if its else DownloadStatus.DOWNLOADING)
@@ -323,7 +314,7 @@ class Downloads:
         if download.error != trouble:
             download.error = trouble
             download.samples.clear()
-            self.on_change(download)
+            self._announce(download)
 
     def _fail(self, download: Download, message: str) -> None:
         download.error, download.ended_at = message, time.time()
@@ -338,7 +329,22 @@ class Downloads:
 
     def _changed(self, download: Download) -> None:
         self._book.save(self._all.values())
-        self.on_change(download)
+        self._announce(download)
+
+    def _announce(self, download: Download) -> None:
+        """Tell how a download is, as long as it is on the list."""
+        if download.id in self._all:
+            self.on_change(download)
+
+
+async def _others(hub: HubClient, reference: Reference, files: Sequence[RemoteFile]) -> str:
+    """Return words about repositories that have files for us, when this one has none."""
+    if any(file.path.lower().endswith(".gguf") for file in files):
+        return ""
+    with contextlib.suppress(ClaraCoreError):
+        near = [repo for repo in await hub.search(reference.repo.partition("/")[2]) if repo != reference.repo]
+        return f"; others have: {', '.join(near)}" if near else ""
+    return ""
 
 
 def _client(environ: Mapping[str, str], token: Callable[[], Token | None]) -> HubClient:
@@ -362,10 +368,9 @@ def _hosts(environ: Mapping[str, str]) -> list[str]:
 def _look_at_parts(download: Download) -> None:
     """Note what an earlier attempt has left on the disk."""
     for file, path in zip(download.files, download.paths, strict=True):
-        for there in (path, path.with_name(part_of(path))):
-            with contextlib.suppress(OSError):
-                file.done = min(there.stat().st_size, file.remote.size)
-                break
+        size, whole = size_of(path), file.remote.size
+        file.complete = file.complete and size == whole
+        file.done = min(size if size is not None else size_of(path.with_name(part_of(path))) or 0, whole)
 
 
 def _delete_fetched(download: Download) -> None:

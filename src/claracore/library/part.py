@@ -179,6 +179,22 @@ def free_bytes(folder: Path) -> int:
         raise FolderUnusable(f"{folder} cannot be used: {error.strerror or error}") from error
 
 
+def device_of(folder: Path) -> int | None:
+    """Return which disk a folder is on, or will be; None when nobody may know."""
+    try:
+        return existing(folder).stat().st_dev
+    except OSError:
+        return None
+
+
+def size_of(path: Path) -> int | None:
+    """Return the size of a file; None when there is none to be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def existing(folder: Path) -> Path:
     """Return the nearest folder above that exists."""
     return next(above for above in (folder, *folder.absolute().parents) if above.exists())
