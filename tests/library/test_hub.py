@@ -97,6 +97,17 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub: FakeHub, tmp_path: 
     assert at_desk(hub, tmp_path, talk).pauses == [3, 2]
 
 
+def test_what_the_hub_says_about_a_refusal_is_told(hub: FakeHub, tmp_path: Path) -> None:
+    said = "Access to this resource is disabled."
+    hub.listing_faults.append(Fault(status=403, headers={"X-Error-Message": said}))
+
+    async def talk(desk: Desk) -> None:
+        with pytest.raises(Gated, match=f"refuses {REPO}: {said}"):
+            await desk.start()
+
+    at_desk(hub, tmp_path, talk)
+
+
 def test_a_wrong_token_is_told_with_where_it_comes_from(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
         with pytest.raises(Gated, match="does not accept the token") as caught:

@@ -186,6 +186,8 @@ class HubClient:
                 f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''}",
                 retry_after_seconds=_pause(answer.headers.get("retry-after")),
             )
+        if status == 403 and not code and said:
+            return Gated(f"{host} refuses {what}: {said}", param="ref")  # taken down, or a token without that right
         if code == "GatedRepo" or (status == 403 and not code and _origin(str(answer.url)) == _origin(self.endpoint)):
             return Gated(self._how_to_get_in(reference, token), param="ref")
         if status == 401 and code != "RepoNotFound" and token is not None:
