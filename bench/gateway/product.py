@@ -60,8 +60,10 @@ class Counting:
     def finished(self, record: Record) -> None:
         self.requests += 1
         self.seconds += (record.finished_at or 0) - record.arrived_at
-        if record.usage is not None:
-            self.tokens += record.usage.get("completion_tokens", 0)
+        self.tokens += record.tokens().completion or 0
+
+    def settle(self) -> None:
+        pass
 
 
 async def app(scope: Scope, _receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from claracore.api.counts import Counts
-from claracore.api.journal import Journal, Swap
+from claracore.api.journal import SETTLE_RECORDS, Journal, Swap
 from claracore.gateway.contract import Record
+from claracore.gateway.watch import Watch
 from claracore.scheduler.events import StopReason
 from claracore.scheduler.policy import ModelPolicy
 from claracore.scheduler.slot import Slot
-from claracore.store.activity import Activity, Row
+from claracore.store.activity import Activity
 from claracore.store.captures import Captures
+from claracore.store.rows import Row
 from claracore.types import ModelState
 
 
@@ -48,7 +50,6 @@ class Stage:
         self.journal.on_swap = self.swaps.append
         self.time = 1000.0
         self.journal._now = lambda: self.time
-        self.counts._now = lambda: self.time
 
     def record(self, model: str, **more: Any) -> Record:
         return Record(model, model, "POST", "/v1/chat/completions", "127.0.0.1", **{"arrived_at": self.time, **more})
@@ -92,6 +93,7 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
                 status=200,
             )
         )
+        journal.settle()
         assert len(journal.swaps) == 1
         assert journal.swaps[0].phases.first_token_seconds == 0.5
         assert journal.swaps[0].total_seconds == 8.5
@@ -166,9 +168,9 @@ def test_a_restart_is_a_start_after_an_end_that_nobody_asked_for() -> None:
 @pytest.mark.parametrize(
     ("record", "speed"),
     [
-        ({"timings": {"predicted_per_second": 12.3456, "predicted_n": 5}}, 12.346),
-        ({"usage": {"completion_tokens": 30}, "stream": True, "first_byte_at": 1001.0}, 10.0),
-        ({"usage": {"completion_tokens": 30}}, 7.5),
+        ({"watch": Watch(b'{"timings":{"predicted_n":5,"predicted_per_second":12.3456}}')}, 12.3456),
+        ({"watch": Watch(b'{"usage":{"completion_tokens":30}}'), "stream": True, "first_byte_at": 1001.0}, 10.0),
+        ({"watch": Watch(b'{"usage":{"completion_tokens":30}}')}, 7.5),
         ({}, None),
     ],
 )
@@ -176,6 +178,7 @@ def test_tokens_per_second(record: dict[str, Any], speed: float | None) -> None:
     async def conversation(stage: Stage) -> None:
         stage.time = 1004.0
         stage.journal.finished(stage.record("a", arrived_at=1000.0, served_at=1000.0, finished_at=1004.0, **record))
+        stage.journal.settle()
         assert stage.rows[0].tokens_per_second == speed
 
     play(conversation)
@@ -188,6 +191,7 @@ def test_what_is_no_inference_is_no_activity() -> None:
         page.method = "GET"
         stage.journal.finished(unknown)
         stage.journal.finished(page)
+        stage.journal.settle()
         assert not stage.rows
         assert stage.counts.refusals.values["404",] == 1
 
@@ -197,7 +201,23 @@ def test_what_is_no_inference_is_no_activity() -> None:
 def test_a_client_that_left_is_said_so() -> None:
     async def conversation(stage: Stage) -> None:
         stage.journal.finished(stage.record("a", client_left=True))
+        stage.journal.settle()
         assert (stage.rows[0].status, stage.rows[0].error) == (0, "the client left")
         assert stage.rows[0].queue_seconds is None
+
+    play(conversation)
+
+
+def test_what_is_over_is_looked_at_in_batches_and_soon() -> None:
+    async def conversation(stage: Stage) -> None:
+        looked_at = asyncio.Event()
+        stage.journal.on_row = lambda _: looked_at.set()
+        stage.journal.finished(stage.record("a"))
+        assert not looked_at.is_set()
+        await looked_at.wait()
+        looked_at.clear()
+        for _ in range(SETTLE_RECORDS):
+            stage.journal.finished(stage.record("a"))
+        assert looked_at.is_set(), "a full batch does not wait"
 
     play(conversation)

@@ -93,6 +93,9 @@ class Notebook:
     def finished(self, record: Record) -> None:
         self.records.append(record)
 
+    def settle(self) -> None:
+        pass
+
 
 class ModelServer:
     """A model server that follows a script for each connection, and keeps what it was sent."""

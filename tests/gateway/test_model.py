@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
-from claracore.gateway.model import Asked, asked_early, asked_in_body, asked_in_query
+from claracore.gateway.model import Asked, asked_early, asked_in_query, reader_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -23,7 +23,7 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1)
 def test_any_json(more: dict[str, object], name: str, stream: bool, ascii_only: bool) -> None:  # noqa: FBT001 - given
     body = {**more, "model": name, "stream": stream}
     text = json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    assert asked_in_body(text, b"application/json") == Asked(name, stream)
+    assert reader_of(b"application/json")(text) == Asked(name, stream)
 
 
 @given(st.dictionaries(st.text(), JSON), NAMES, st.integers(min_value=0))
@@ -66,12 +66,12 @@ def test_early_in_multipart() -> None:
 
 
 def test_multipart() -> None:
-    assert asked_in_body(MULTIPART + b"\r\n--b--", b'multipart/form-data; boundary="b"') == Asked("m", stream=False)
+    assert reader_of(b'multipart/form-data; boundary="b"')(MULTIPART + b"\r\n--b--") == Asked("m", stream=False)
     file_named_model = MULTIPART.replace(b'"model"', b'"model"; filename="x"')
     with pytest.raises(BadRequest, match="required"):
-        asked_in_body(file_named_model, b"multipart/form-data; boundary=b")
+        reader_of(b"multipart/form-data; boundary=b")(file_named_model)
     with pytest.raises(BadRequest, match="more than once"):
-        asked_in_body(MULTIPART + b"\r\n" + MULTIPART, b"multipart/form-data; boundary=b")
+        reader_of(b"multipart/form-data; boundary=b")(MULTIPART + b"\r\n" + MULTIPART)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_bad_query(query: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b'{"model":7}', b'{"model": 7 }'])
 def test_a_number_counts_as_its_digits(body: bytes) -> None:
-    assert asked_in_body(body, b"") == Asked("7", stream=False)
+    assert reader_of(b"")(body) == Asked("7", stream=False)
 
 
 def test_an_escaped_second_model_is_found() -> None:
     with pytest.raises(BadRequest, match="more than once"):
-        asked_in_body(b'{"model":"a","mod\\u0065l":"b"}', b"application/json")
+        reader_of(b"application/json")(b'{"model":"a","mod\\u0065l":"b"}')
 
 
 @pytest.mark.parametrize("stream", [b"1", b'"true"', b"null", b"false", b"[true]"])
 def test_only_true_is_a_stream(stream: bytes) -> None:
-    assert asked_in_body(b'{"model":"m","stream":' + stream + b"}", b"") == Asked("m", stream=False)
+    assert reader_of(b"")(b'{"model":"m","stream":' + stream + b"}") == Asked("m", stream=False)

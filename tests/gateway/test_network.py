@@ -9,6 +9,7 @@ from pathlib import Path
 
 from claracore.errors import ModelFailed
 from claracore.gateway.contract import Settings
+from claracore.store.tokens import Tokens
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, StandIn, answers, config, model_server, play, post, stage
 
@@ -322,9 +323,8 @@ def test_usage_and_timings_are_found() -> None:
     async def script(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read_request(reader)
         writer.write(SSE)
-        event = (
-            b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7},"timings":{"predicted_ms":1.5}}\n\n'
-        )
+        usage, timings = b'{"prompt_tokens":5,"completion_tokens":7}', b'{"predicted_per_second":1.5}'
+        event = b'data: {"choices":[],"usage":%b,"timings":%b}\n\n' % (usage, timings)
         for payload in [b"data: {}\n\n"] * 100 + [event, b"data: [DONE]\n\n"]:
             writer.write(b"%x\r\n%b\r\n" % (len(payload), payload))
             await writer.drain()
@@ -335,8 +335,7 @@ def test_usage_and_timings_are_found() -> None:
         async with model_server(script) as server, stage(config(smol={}), StandIn(smol=server.endpoint)) as here:
             await here.say(post("/v1/chat/completions", CHAT))
             [record] = here.notebook.records
-            assert record.usage == {"prompt_tokens": 5, "completion_tokens": 7}
-            assert record.timings == {"predicted_ms": 1.5}
+            assert record.tokens() == Tokens(prompt=5, completion=7, per_second=1.5)
             assert (record.status, record.model, record.stream) == (200, "smol", True)
             assert record.finished_at is not None
             assert record.first_byte_at is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from claracore.store.activity import Row
+from msgspec.structs import replace
+
+from claracore.store.rows import Row
 
 PLAIN = Row(
     id=1,
@@ -29,6 +30,8 @@ PLAIN = Row(
     error=None,
     has_capture=False,
     content_type="text/event-stream",
+    draft_tokens=None,
+    accepted_tokens=None,
 )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from claracore.store.activity import Activity, Bounds, Row, StoreUnusable, Wanted
+from claracore.store.activity import Activity, Bounds, StoreUnusable
+from claracore.store.rows import Row, Wanted
 from claracore.store.stats import Percentiles, percentiles, stats_by_model
 from store.rows import row
 
@@ -89,14 +90,15 @@ def test_count_and_age_are_bounded(tmp_path: Path) -> None:
         now = time.time()
         for number in range(1, 2001):
             activity.add(row(id=number, at=now))
-        for number in range(2001, 3001):
-            activity.add(row(id=number, at=now if number % 2 else now - 2 * 86_400))
+        activity.flush()
+        assert activity.rows(Wanted(), limit=1)[1] <= 500 + 1000, "it is pruned after each thousand rows"
+    with closing(Activity(tmp_path / "b.sqlite", Bounds(rows=5000, days=1))) as activity:
+        for number in range(1, 3001):
+            activity.add(row(id=number, at=now if number > 900 else now - 2 * 86_400))
         activity.flush()
         activity.add(row(id=3001, at=now))
-        rows, total = activity.rows(Wanted(), limit=1)
-        assert total <= 500 + 1000, "it is pruned after each thousand rows"
         assert all(each.at == now for each in activity.rows(Wanted(), limit=999)[0])
-        assert rows[0].id <= 3001
+        assert [each.id for each in activity.rows(Wanted(descending=False), limit=1)[0]] == [901]
 
 
 def test_an_older_file_gets_the_columns_that_are_new(tmp_path: Path) -> None:
@@ -188,30 +190,20 @@ def test_stats_are_totals_and_percentiles(activity: Activity) -> None:
     assert stats_by_model(activity, "phi").keys() == {"phi"}
 
 
-def test_sums_follow_what_is_kept_and_are_made_for_older_files(tmp_path: Path) -> None:
-    path = tmp_path / "a.sqlite"
-    with closing(Activity(path, Bounds(rows=100))) as activity:
+def test_sums_follow_what_is_kept(tmp_path: Path) -> None:
+    with closing(Activity(tmp_path / "a.sqlite", Bounds(rows=100))) as activity:
         for number in range(1, 1001):
             activity.add(row(id=number, at=time.time(), model="gone" if number < 900 else "kept"))
         activity.flush()
         by_model = stats_by_model(activity)
         assert {name: its.requests for name, its in by_model.items()} == {"kept": 100}
         assert by_model["kept"].prompt_tokens == 1000
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE sums")
-    with closing(Activity(path)) as activity:
-        assert stats_by_model(activity)["kept"].requests == 100
+        assert activity.rows(Wanted(models=("gone",)), limit=1) == ([], 0)
 
 
-def test_text_is_found_in_what_an_older_version_wrote_and_forgotten_with_its_rows(tmp_path: Path) -> None:
-    path = tmp_path / "a.sqlite"
-    with closing(Activity(path)) as activity:
+def test_text_is_forgotten_with_its_rows(tmp_path: Path) -> None:
+    with closing(Activity(tmp_path / "a.sqlite", Bounds(rows=10))) as activity:
         activity.add(row(id=1, key="ann"))
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(
-            "DROP INDEX activity_subject; ALTER TABLE activity DROP COLUMN subject; DROP TABLE subjects"
-        )
-    with closing(Activity(path, Bounds(rows=10))) as activity:
         assert [each.id for each in found(activity, text="ann")] == [1]
         for number in range(2, 1002):
             activity.add(row(id=number, at=time.time(), error=f"error {number}"))
@@ -219,6 +211,37 @@ def test_text_is_found_in_what_an_older_version_wrote_and_forgotten_with_its_row
         assert found(activity, text="ann") == []
         with activity.reading() as connection:
             assert connection.execute("SELECT count(*) FROM subjects").fetchone() == (10,)
+        activity.add(row(id=1002, key="ann"))
+        assert [each.id for each in found(activity, text="ann")] == [1002], "a subject that was forgotten comes back"
+
+
+def test_an_unreleased_layout_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE activity (id INTEGER PRIMARY KEY, at REAL, model TEXT)")
+    with closing(Activity(path)) as activity:
+        activity.add(row())
+        assert found(activity) == [row()]
+
+
+def test_two_instances_do_not_write_to_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path)), pytest.raises(StoreUnusable, match="another ClaraCore"):
+        Activity(path)
+    with closing(Activity(path)) as again:
+        again.add(row())
+        assert found(again) == [row()]
+
+
+def test_a_batch_that_fails_is_lost_as_a_whole_and_the_next_is_kept(activity: Activity) -> None:
+    activity.add(row(id=1))
+    activity.flush()
+    activity.add(row(id=2, model="new"))
+    activity.add(row(id=1, model="new"))  # the number is taken
+    activity.flush()
+    activity.add(row(id=3, model="new"))
+    assert [each.id for each in found(activity)] == [3, 1]
+    assert {name: its.requests for name, its in stats_by_model(activity).items()} == {"new": 1, "qwen": 1}
 
 
 def test_percentiles_are_the_nearest_rank() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from claracore.store.tokens import Tokens, tokens_of
+from claracore.store.tokens import Tokens, tokens_in, tokens_of
 
 CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any] | None, Tokens]] = [
     ("nothing", None, None, Tokens()),
@@ -24,7 +25,7 @@ CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any] | None, Tokens]] = 
         "llama-server without usage",
         None,
         {"prompt_n": 4, "cache_n": 6, "predicted_n": 9, "prompt_per_second": 81.23456, "predicted_per_second": 9.0},
-        Tokens(10, 6, 9, 81.235, 9.0),
+        Tokens(10, 6, 9, 81.23456, 9.0),
     ),
     (
         "timings win",
@@ -44,4 +45,18 @@ CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any] | None, Tokens]] = 
 
 @pytest.mark.parametrize(("usage", "timings", "tokens"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_tokens(usage: dict[str, Any] | None, timings: dict[str, Any] | None, tokens: Tokens) -> None:
-    assert tokens_of(usage, timings) == tokens
+    assert tokens_of(usage or {}, timings or {}) == tokens
+
+
+@pytest.mark.parametrize(("usage", "timings", "tokens"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_a_whole_answer_says_the_same_or_is_left_to_the_patient_reader(
+    usage: dict[str, Any] | None, timings: dict[str, Any] | None, tokens: Tokens
+) -> None:
+    body = json.dumps({"id": "x", "usage": usage, "choices": [{"usage": 1}], "timings": timings}).encode()
+    assert tokens_in(body) in (tokens, None)
+    assert (tokens_in(body) is None) == (tokens == Tokens() and usage is not None)
+
+
+@pytest.mark.parametrize("body", [b"", b"data: {}\n\n", b'{"usage":', b"[1]", b"[" * 100_000, b'{"usage":[]}', b"\xff"])
+def test_what_is_no_answer_says_nothing(body: bytes) -> None:
+    assert tokens_in(body) is None

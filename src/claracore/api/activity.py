@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, create_model
 
 from claracore.api.context import Context, Here
 from claracore.api.journal import Swap
 from claracore.errors import BadRequest
-from claracore.store.activity import COLUMNS, Row, Wanted
+from claracore.store.rows import COLUMNS, Row, Wanted
 from claracore.store.stats import ModelStats, Percentiles, stats_by_model
 
 router = APIRouter(tags=["activity"])
@@ -24,10 +24,19 @@ Models = Annotated[list[str] | None, Query(description="May be given more than o
 Moment = Annotated[str | None, Query(description="RFC 3339, or unix seconds.")]
 
 
+# The columns are declared once, in `store.rows`; pydantic does not read msgspec's structs.
+RowView = create_model(
+    "Row",
+    __config__=ConfigDict(from_attributes=True),
+    __doc__=Row.__doc__,
+    **{name: (hint, ...) for name, hint in get_type_hints(Row).items() if name in COLUMNS},  # type: ignore[call-overload]
+)
+
+
 class ActivityPage(BaseModel):
     """One page of rows, the newest first."""
 
-    data: list[Row]
+    data: list[RowView]  # type: ignore[valid-type] # made at run time
     page: int
     limit: int
     total: int
@@ -96,7 +105,8 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
 async def page_of(here: Context, wanted: Wanted, page: int, limit: int) -> ActivityPage:
     """Return one page of the wanted rows."""
     rows, total = await asyncio.to_thread(here.activity.rows, wanted, limit=limit, offset=(page - 1) * limit)
-    return ActivityPage(data=rows, page=page, limit=limit, total=total, total_pages=-(-total // limit))
+    data = [RowView.model_validate(row) for row in rows]
+    return ActivityPage(data=data, page=page, limit=limit, total=total, total_pages=-(-total // limit))
 
 
 def moment(text: str | None, name: str) -> float | None:

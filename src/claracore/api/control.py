@@ -28,16 +28,15 @@ from claracore.library.downloads import Downloads
 from claracore.library.tokens import Tokens
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
-from claracore.store.activity import Activity, Row, StoreUnusable
+from claracore.store.activity import Activity, StoreUnusable
 from claracore.store.captures import Captures
 from claracore.store.downloads import BookOnDisk
 from claracore.store.files import FileUnusable
 from claracore.store.keyring import KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
+from claracore.store.rows import Row
 from claracore.supervisor.configuration import Configuration, Prepared
 from claracore.supervisor.loop import Supervisor
-
-KEYS_EVERY_SECONDS = 2.0
 
 logger = logging.getLogger("claracore.api")
 
@@ -106,7 +105,7 @@ class ControlPlane:
         self._sampling = asyncio.get_running_loop().create_task(
             self.context.performance.run(self._sample_every), name="performance"
         )
-        self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
+        ring.follow(self._look_at_keys)
         log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
 
     def attach(self, gateway: Gateway) -> None:
@@ -124,12 +123,12 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop watching, and write what is left."""
         self.pulse.close()
-        self._key_timer.cancel()
         await self.context.downloads.close()
         ending = [self._sampling, *self.context.tasks]
         for task in ending:
             task.cancel()
         await asyncio.wait(ending)
+        self.journal.settle()
         await asyncio.to_thread(self.context.activity.close)
 
     def applied(self, prepared: Prepared, changes: Changes) -> None:
@@ -144,7 +143,6 @@ class ControlPlane:
 
     def _look_at_keys(self) -> None:
         """Take over what `claracore keys` has changed."""
-        self._key_timer = asyncio.get_running_loop().call_later(KEYS_EVERY_SECONDS, self._look_at_keys)
         if self.context.key_file.changed():
             self._use_keys_again()
 

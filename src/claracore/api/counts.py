@@ -5,13 +5,12 @@ Names are stable: dashboards depend on them. Gauges of the moment (states, queue
 
 from __future__ import annotations
 
-import asyncio
 from typing import Literal
 
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
-from claracore.store.activity import Row
 from claracore.store.measures import Counter, Family, Histogram
+from claracore.store.rows import Row
 
 RestartReason = Literal["died", "changed"]
 """Of the server that was there before: it ended unasked, or it was stopped because its configuration changed."""
@@ -24,9 +23,9 @@ class Counts:
 
     def __init__(self) -> None:
         model = ("model",)
-        self._now = asyncio.get_running_loop().time
         self.last_answer: dict[str, float] = {}
         """When each model's last answer ended (event loop time)."""
+        self._often: dict[tuple[str, int], _Often] = {}
         self.requests = Counter(
             "claracore_requests_total",
             "Requests that are over, by HTTP status; 0: the client left.",
@@ -62,26 +61,27 @@ class Counts:
         """Count a request whose model was never known."""
         self.refusals.add(str(record.status))
 
-    def request(self, row: Row, first_byte_at: float | None, finished_at: float | None) -> None:
+    def request(self, row: Row, first_byte_at: float | None, finished_at: float) -> None:
         """Count a request that is over."""
-        model = row.model
-        self.last_answer[model] = self._now()
-        self.requests.add(model, str(row.status))
-        self.duration.observe(row.total_seconds, model)
+        its = self._often.get((row.model, row.status))
+        if its is None:
+            its = self._often[row.model, row.status] = _Often(self, row.model, row.status)
+        self.last_answer[row.model] = finished_at
+        its.requests.value += 1
+        its.duration.observe(row.total_seconds)
         if row.queue_seconds is not None:
-            self.waiting.observe(row.queue_seconds, model)
+            its.waiting.observe(row.queue_seconds)
         if row.first_token_seconds is not None:
-            self.first_token.observe(row.first_token_seconds, model)
-        for kind, count in (
-            ("prompt", row.prompt_tokens),
-            ("cached", row.cached_tokens),
-            ("completion", row.completion_tokens),
-        ):
-            if count:
-                self.tokens.add(model, kind, by=count)
+            self.first_token.observe(row.first_token_seconds, row.model)
+        if row.prompt_tokens:
+            its.prompt.value += row.prompt_tokens
+        if row.completion_tokens:
+            its.completion.value += row.completion_tokens
+        if row.cached_tokens:
+            self.tokens.add(row.model, "cached", by=row.cached_tokens)
         between = _between_tokens(row, first_byte_at, finished_at)
         if between is not None:
-            self.between_tokens.observe(between, model)
+            self.between_tokens.observe(between, row.model)
 
     def loaded(self, model: str, seconds: float, swapped: bool) -> None:  # noqa: FBT001 - a fact, not a switch
         """Count a load that succeeded."""
@@ -103,11 +103,24 @@ class Counts:
         self.failures.add(model, "loading" if while_loading else "serving")
 
 
-def _between_tokens(row: Row, first_byte_at: float | None, finished_at: float | None) -> float | None:
+class _Often:
+    """What every answer of a model with some status adds to: looked up by its labels once."""
+
+    __slots__ = ("completion", "duration", "prompt", "requests", "waiting")
+
+    def __init__(self, counts: Counts, model: str, status: int) -> None:
+        self.requests = counts.requests.of(model, str(status))
+        self.duration = counts.duration.of(model)
+        self.waiting = counts.waiting.of(model)
+        self.prompt = counts.tokens.of(model, "prompt")
+        self.completion = counts.tokens.of(model, "completion")
+
+
+def _between_tokens(row: Row, first_byte_at: float | None, finished_at: float) -> float | None:
     if row.tokens_per_second:
         return 1 / row.tokens_per_second
     if not row.stream or not row.completion_tokens or row.completion_tokens < 2:
         return None
-    if first_byte_at is None or finished_at is None:
+    if first_byte_at is None:
         return None
     return (finished_at - first_byte_at) / (row.completion_tokens - 1)

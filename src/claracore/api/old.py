@@ -19,7 +19,7 @@ from claracore.api.activity import Limit, Models, Moment, Page, moment, page_of
 from claracore.api.context import Here
 from claracore.errors import BadRequest
 from claracore.hardware.probe import probe
-from claracore.store.activity import Row, Wanted
+from claracore.store.rows import Row, Wanted
 from claracore.store.settings import SystemSettings, load_settings, save_settings
 from claracore.store.stats import stats_by_model
 from claracore.types import ModelState

@@ -21,7 +21,7 @@ from claracore.api.old import oldest_row
 from claracore.api.old_downloads import old_info
 from claracore.api.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.api.views import request_views
-from claracore.store.activity import Row
+from claracore.store.rows import Row
 
 router = APIRouter(tags=["old clients"], include_in_schema=False)
 

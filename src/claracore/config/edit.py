@@ -7,23 +7,18 @@ result is read again and must say exactly what was asked for, or the edit is ref
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import LiteralScalarString
 
 from claracore.config.collector import no_collection
 from claracore.config.report import dotted
 from claracore.config.scalars import value_of
-from claracore.config.tree import Branch, Leaf, Node, Twigs, Unreadable, compose, mask, parse, unmask
+from claracore.config.tree import Branch, Leaf, Node, Twigs, compose, parse, unmask
 from claracore.errors import Conflict
 
 Keys = tuple[str, ...]
-WIDEST = 1_000_000
 
 
 class EditRefused(Conflict):
@@ -44,7 +39,9 @@ def put(text: str, path: Keys, value: object) -> str:
     YAML, EditRefused if the change cannot be made alone.
     """
     wanted = _with(read_plain(text), path, value)
-    return _changed(text, path, wanted, lambda: _put_lines(text, path, value), lambda data: _put_in(data, path, value))
+    return _changed(
+        text, path, wanted, lambda: _put_lines(text, path, value), lambda data: _writer().put_in(data, path, value)
+    )
 
 
 @no_collection()
@@ -56,7 +53,7 @@ def remove(text: str, path: Keys) -> str:
             return text
         present = present[key]
     wanted = _without(read_plain(text), path)
-    return _changed(text, path, wanted, lambda: _remove_lines(text, path), lambda data: _remove_in(data, path))
+    return _changed(text, path, wanted, lambda: _remove_lines(text, path), lambda data: _writer().remove_in(data, path))
 
 
 def merge(text: str, path: Keys, patch: Mapping[str, object]) -> str:
@@ -92,12 +89,12 @@ def _plain(node: Node) -> Any:  # noqa: ANN401 - plain data
 def _changed(
     text: str, path: Keys, wanted: dict[str, Any], by_lines: Callable[[], str], in_data: Callable[[Any], None]
 ) -> str:
-    for attempt in (by_lines, lambda: _round_trip(text, in_data)):
+    for attempt in (by_lines, lambda: _writer().round_trip(text, in_data)):
         try:
             result = attempt()
             if read_plain(result) == wanted:
                 return result
-        except (_NoSimpleWay, Unreadable, YAMLError, TypeError, AttributeError, KeyError):
+        except (_NoSimpleWay, ValueError, TypeError, AttributeError, KeyError):
             continue
     raise EditRefused(
         f"{dotted(path)} cannot be changed by program: an alias, a merge key or a second document is in the way;"
@@ -131,7 +128,12 @@ def _without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
 def _put_lines(text: str, path: Keys, value: object) -> str:
     node = compose(text)
     if node is None:
-        return text.rstrip() + "\n" * bool(text.strip()) + "\n".join(_written(path[0], _nested(path[1:], value))) + "\n"
+        return (
+            text.rstrip()
+            + "\n" * bool(text.strip())
+            + "\n".join(_writer().written(path[0], _nested(path[1:], value)))
+            + "\n"
+        )
     for level, key in enumerate(path):
         _require_block(node)
         entry = _entry(node, key)
@@ -208,9 +210,9 @@ def _replace(text: str, entry: tuple[Any, Any], value: object) -> str:
     if rest.strip() and not rest.lstrip().startswith("#"):
         raise _NoSimpleWay
     if old.id == "sequence" and old.flow_style and isinstance(value, list) and not any(map(_is_container, value)):
-        head, *lines = [_in_flow(value)]
+        head, *lines = [_writer().in_flow(value)]
     else:
-        head, *lines = _written("k", value)
+        head, *lines = _writer().written("k", value)
         head = head.removeprefix("k:").strip()
     gap = text[colon + 1 : old.start_mark.index] if old.start_mark.index > colon else " "
     gap = " " if "\n" in gap or "#" in gap or not gap else gap
@@ -224,7 +226,7 @@ def _insert(text: str, node: Any, key: str, value: object) -> str:  # noqa: ANN4
     at = _line_end(text, _content_end(text, *last))
     indent = " " * node.value[0][0].start_mark.column
     spaced = isinstance(value, dict) and len(node.value) > 1 and _blank_line(text, node.value[-2], last)
-    block = "".join(f"\n{indent}{line}" if line else "\n" for line in _written(key, value))
+    block = "".join(f"\n{indent}{line}" if line else "\n" for line in _writer().written(key, value))
     return text[:at] + ("\n" if spaced else "") + block + (text[at:] or "\n")
 
 
@@ -244,66 +246,8 @@ def _is_container(value: object) -> bool:
     return isinstance(value, (dict, list))
 
 
-def _written(key: str, value: object) -> list[str]:
-    """Return the lines of `key: value` in block style."""
-    return _dumped({key: _styled(value)}).rstrip("\n").split("\n")
+def _writer() -> ModuleType:
+    """Return the round-trip writer. It is loaded when a text is changed: 3.4 MB that serving does not need."""
+    from claracore.config import round_trip  # noqa: PLC0415 - see above
 
-
-def _in_flow(value: Sequence[object]) -> str:
-    yaml = _yaml()
-    yaml.default_flow_style = True
-    out = io.StringIO()
-    yaml.dump(list(value), out)
-    return out.getvalue().strip()
-
-
-def _styled(value: Any) -> Any:  # noqa: ANN401 - plain data
-    """Write texts of several lines as blocks."""
-    match value:
-        case Mapping():
-            return {key: _styled(child) for key, child in value.items()}
-        case list() | tuple():
-            return [_styled(child) for child in value]
-        case str() if "\n" in value.strip("\n") and not value[0].isspace():
-            return LiteralScalarString(value)
-        case _:
-            return value
-
-
-# The round trip
-
-
-def _yaml() -> YAML:
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes = True
-    yaml.width = WIDEST
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
-
-
-def _dumped(data: Any) -> str:  # noqa: ANN401 - plain data
-    out = io.StringIO()
-    _yaml().dump(data, out)
-    return out.getvalue()
-
-
-def _round_trip(text: str, change: Callable[[Any], None]) -> str:
-    yaml = _yaml()
-    yaml.composer.warn_double_anchors = False
-    data = yaml.load(mask(text))
-    change(data)
-    return unmask(_dumped(data), text)
-
-
-def _put_in(data: Any, path: Keys, value: object) -> None:  # noqa: ANN401 - ruamel's nodes
-    for key in path[:-1]:
-        if not isinstance(data.get(key), dict):
-            data[key] = {}
-        data = data[key]
-    data[path[-1]] = _styled(value)
-
-
-def _remove_in(data: Any, path: Keys) -> None:  # noqa: ANN401 - ruamel's nodes
-    for key in path[:-1]:
-        data = data[key]
-    del data[path[-1]]
+    return round_trip

@@ -6,22 +6,25 @@ error event, if it is a stream, or with a broken connection, so that nobody take
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from claracore.errors import UpstreamFailed
+from claracore.gateway.collected import NOTHING
 from claracore.gateway.forward import response_bytes, stream_bytes
 from claracore.gateway.framing import LAST_CHUNK, chunk
 from claracore.gateway.waiting import error_event
+from claracore.gateway.watch import Watch
 
 if TYPE_CHECKING:
+    from claracore.gateway.admission import Admission
     from claracore.gateway.collected import Collected
     from claracore.gateway.connection import Connection
     from claracore.gateway.contract import Record
     from claracore.gateway.head import RequestHead, ResponseHead
     from claracore.gateway.server import Gateway
     from claracore.gateway.upstream import Upstream
-    from claracore.gateway.watch import Watch
     from claracore.store.captures import Capture
 
 _ERROR_BODY_BYTES = 65_536
@@ -43,7 +46,7 @@ class Phase(Enum):
 COLLECTING, WAITING, CONNECTING, SENT, ANSWERING, OVER = Phase
 
 
-class Answering:
+class Answering(ABC):
     """The answering half of an exchange; `Exchange` is the other half and owns the life as a whole."""
 
     # What most requests never change stands here, not in the constructor.
@@ -52,8 +55,6 @@ class Answering:
     request_sent = False
     upstream: Upstream | None = None
     phase = COLLECTING
-    origin = b""
-    """Of the page that asks and may read the answer; empty when it is none."""
     capture: Capture | None = None
     _client_stalled = False
     _error_body: list[bytes] | None = None
@@ -62,15 +63,20 @@ class Answering:
 
     connection: Connection
     gateway: Gateway
+    admission: Admission
     head: RequestHead
-    is_head: bool
-    watch: Watch
     record: Record
-    _body: Collected
+    _body: Collected = NOTHING
+    """What has come of the request's body and may be needed again."""
 
+    @property
+    def is_head(self) -> bool:
+        """Whether the answer has no body whatever its head says."""
+        return self.head.method == b"HEAD"
+
+    @abstractmethod
     def _over(self) -> None:
         """End it: tell the supervisor and the observer, once."""
-        raise NotImplementedError
 
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
@@ -81,22 +87,23 @@ class Answering:
         """Pass on the head of the answer with what has come of its body."""
         record = self.record
         record.first_byte_at = self.gateway.now()
-        record.content_type = head.noted.get(b"content-type", b"").decode("latin-1")
+        record.content_type = head.content_type
         if self.answering:
             self._join_stream(head, body, last=last)
             return
         self.phase = ANSWERING
         self.answering = True
-        self._body.forget()
+        self._body = NOTHING
         record.status = head.status
         if self.capture is not None:
             self.capture.answered(head.status, head.lines)
-        if not self.is_head and head.status not in (204, 304):
-            ends_with_connection = not head.sized if not head.chunked else self.head.minor == 0
+        if not head.sized and not self.is_head and head.status not in (204, 304):
+            ends_with_connection = not head.chunked or self.head.minor == 0
             if ends_with_connection:
                 self.connection.must_close()
         keep_chunks = head.chunked and self.head.minor == 1
-        out = response_bytes(head, length, self.connection.connection_header(), chunked=keep_chunks, origin=self.origin)
+        how = self.connection.connection_header()
+        out = response_bytes(head, length, how, chunked=keep_chunks, origin=self.admission.origin)
         self.connection.transport.write(out + body if body else out)
         if body:
             self._passed(body)
@@ -114,15 +121,19 @@ class Answering:
             self._answered()
 
     def _passed(self, body: bytes) -> None:
-        self.record.response_bytes += len(body)
+        record = self.record
+        record.response_bytes += len(body)
         if self.capture is not None:
             self.capture.response.add(body)
-        self.watch.see(body)
+        if record.watch is None:
+            record.watch = Watch(body)
+        else:
+            record.watch.see(body)
 
     def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
         """Go on with a stream whose head was already sent while the client waited."""
         self.phase = ANSWERING
-        self._body.forget()
+        self._body = NOTHING
         self._rechunks = self.head.minor == 1
         is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
         if not is_stream:
@@ -147,7 +158,8 @@ class Answering:
         """End an answer that cannot be completed: a stream by an error event, others by a broken connection."""
         self.record.error = f"the model server broke off its answer: {reason}"
         error = UpstreamFailed(self._sentence(f"broke off its answer: {reason}"))
-        event = error_event(error, separate=not self.watch.ends_with(b"\n\n"))
+        watch = self.record.watch
+        event = error_event(error, separate=watch is not None and not watch.ends_with(b"\n\n"))
         if self.record.content_type.startswith("text/event-stream") and at_boundary:
             transport = self.connection.transport
             transport.write(chunk(event) + LAST_CHUNK if self.head.minor and not self.wants_payload else event)
@@ -165,7 +177,9 @@ class Answering:
         self.record.content_type = "text/event-stream"
         if not self.head.minor:
             self.connection.must_close()
-        head = stream_bytes(self.connection.connection_header(), chunked=bool(self.head.minor), origin=self.origin)
+        head = stream_bytes(
+            self.connection.connection_header(), chunked=bool(self.head.minor), origin=self.admission.origin
+        )
         self.connection.transport.write(head)
 
     def _write_event(self, event: bytes) -> None:

@@ -7,7 +7,7 @@ stands near its beginning.
 from __future__ import annotations
 
 from claracore.errors import PayloadTooLarge
-from claracore.gateway.model import Asked, asked_early, asked_in_body
+from claracore.gateway.model import Asked, asked_early
 
 # When to look for the model in a body that is still coming. Shorter bodies are simply collected.
 _LOOK_AT_BYTES = (65_536, 262_144)
@@ -18,10 +18,10 @@ class Collected:
 
     __slots__ = ("_looked", "complete", "pieces", "size")
 
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self.complete = False
+    def __init__(self, first: bytes, *, last: bool) -> None:
+        self.pieces = [first] if first else []
+        self.size = len(first)
+        self.complete = last
         self._looked = 0
 
     def add(self, data: bytes, *, last: bool) -> None:
@@ -42,17 +42,15 @@ class Collected:
         self.pieces = [body]
         self.size = len(body)
 
-    def forget(self) -> None:
-        """Let go of the pieces: they are sent."""
-        self.pieces = []
-
-    def asked(self, content_type: bytes, max_bytes: int) -> Asked | None:
-        """Return what the body asks for, or None when that is not known yet. Raises `BadRequest`, `PayloadTooLarge`."""
-        if self.complete:
-            return asked_in_body(self.joined(), content_type)
+    def asked_early(self, content_type: bytes, max_bytes: int) -> Asked | None:
+        """Return what the incomplete body asks for, or None when that is not known yet. Raises `PayloadTooLarge`."""
         if self.size > max_bytes:
             raise PayloadTooLarge(f"'model' must come within the first {max_bytes} bytes of the body")
         if self._looked < len(_LOOK_AT_BYTES) and self.size >= _LOOK_AT_BYTES[self._looked]:
             self._looked += 1
             return asked_early(self.joined(), content_type)
         return None
+
+
+NOTHING = Collected(b"", last=False)
+"""The body of a request of which nothing has come, or whose pieces are not needed any more."""

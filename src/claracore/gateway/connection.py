@@ -132,14 +132,7 @@ class Connection(asyncio.Protocol):
     @property
     def closing(self) -> bool:
         """Whether the connection is to be closed after the present answer."""
-        head = self.head
-        return (
-            head is None
-            or not head.keep_alive
-            or self._framing is not None
-            or self._close_after_answer
-            or self.gateway.stopping
-        )
+        return self._close_after_answer or self._framing is not None or self.gateway.stopping
 
     def connection_header(self) -> bytes:
         """Return the Connection header of the answer that begins now; empty for none."""
@@ -163,7 +156,8 @@ class Connection(asyncio.Protocol):
     def _await_head(self) -> None:
         self._receive = self._read_head
         self._wait_for(self.gateway.settings.idle_timeout_seconds)
-        self.resume_body()
+        if self._paused:
+            self.resume_body()
         if self._buffer:
             asyncio.get_running_loop().call_soon(self._read_waiting)
 
@@ -260,7 +254,7 @@ class Connection(asyncio.Protocol):
         except ClaraCoreError as error:
             self._refuse_and_close(error)
             return
-        self._close_after_answer = False
+        self._close_after_answer = not head.keep_alive
         self.deadline = None
         self._begin(head, data, end)
 

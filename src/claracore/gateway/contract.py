@@ -9,8 +9,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from claracore.errors import ClaraCoreError
+from claracore.gateway.watch import Watch
 from claracore.store.captures import Capture
+from claracore.store.tokens import Tokens
 from claracore.types import Endpoint, ModelState
 
 Scope = MutableMapping[str, Any]
@@ -47,8 +51,7 @@ class Supervisor(Protocol):
         """Return the state of a model's process."""
 
 
-@dataclass(slots=True)
-class Record:
+class Record(msgspec.Struct):
     """What happened to one inference request; times in seconds of the event loop's clock, None when never reached.
 
     Filled while the request runs (the in-flight list shows it), handed to the observer when it is over.
@@ -79,12 +82,14 @@ class Record:
     response_bytes: int = 0
     error: str = ""
     client_left: bool = False
-    usage: dict[str, Any] | None = None
-    """The last `usage` object in the answer, as the model server wrote it."""
-    timings: dict[str, Any] | None = None
-    """The last `timings` object of llama-server."""
+    watch: Watch | None = None
+    """The two ends of the answer, as far as it has come."""
     capture: Capture | None = None
     """Both bodies, when they are kept."""
+
+    def tokens(self) -> Tokens:
+        """Read what the answer says of its tokens (2 us, more for a stream): not while a client waits."""
+        return Tokens() if self.watch is None else self.watch.found()
 
 
 class Observer(Protocol):
@@ -93,12 +98,18 @@ class Observer(Protocol):
     def finished(self, record: Record) -> None:
         """Take the record of a request that is over."""
 
+    def settle(self) -> None:
+        """Make everything that was told visible: somebody is about to look."""
+
 
 class Nobody:
     """An observer that does not care."""
 
     def finished(self, record: Record) -> None:
         """Forget it."""
+
+    def settle(self) -> None:
+        """Nothing to be seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class Peer(NamedTuple):
     """On this machine."""
     secure: bool = False
     """Reached us over TLS of our own."""
+    said: str = ""
+    """The address, for people."""
 
 
 def peer_of(peername: object, *, secure: bool = False) -> Peer:
@@ -41,7 +43,7 @@ def peer_of(peername: object, *, secure: bool = False) -> Peer:
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
     trusted = address.is_private or address.is_loopback
-    return Peer(str(address).encode(), trusted, address.is_loopback, secure)
+    return Peer(str(address).encode(), trusted, address.is_loopback, secure, str(address))
 
 
 class Onward(NamedTuple):
@@ -57,17 +59,11 @@ class Onward(NamedTuple):
     """Whether the body has a known length; otherwise it is chunked, or there is none."""
 
 
-def request_bytes(head: RequestHead, onward: Onward, length: int | None) -> bytes:
-    """Return the head to send to the model server, with its empty line.
+def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
+    """Return the head to send to the model server, with its empty line: before and after the Content-Length's number.
 
-    `length` is that of the body as it is sent: it may have been collected or edited. None unless `onward.sized`.
+    The number is that of the body as it is sent: it may have been collected or edited.
     """
-    before, after = _remembered_request(head, onward) if head.small else _request_parts(head, onward)
-    return before if length is None else b"%b%d%b" % (before, length, after)
-
-
-def _request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
-    """Return what comes before and after the number of the Content-Length."""
     path, host, peer, dropped, sized = onward
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
     lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
@@ -141,7 +137,6 @@ def _response_parts(
     return before, after
 
 
-_remembered_request = lru_cache(maxsize=512)(_request_parts)
 _remembered_response = lru_cache(maxsize=512)(_response_parts)
 
 

@@ -7,6 +7,7 @@ connection closes". Where a body ends is arithmetic on the bytes that were seen;
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MORE = -1
 """What `feed` returns while the body goes on after the bytes that it was given."""
@@ -95,7 +96,10 @@ class Chunked:
                     return MORE
                 if pieces is not None:
                     pieces.append(data[position:end])
-                position, self._state = end, _DATA_END
+                if data[end : end + 2] == b"\r\n":  # nearly always, and what follows takes as long as all the rest
+                    position, self._state = end + 2, _SIZE
+                else:
+                    position, self._state = end, _DATA_END
                 continue
             end = data.find(b"\n", position)
             if end < 0:
@@ -125,10 +129,7 @@ class Chunked:
     def _finished(self, line: bytes) -> bool:
         """Take one line without its CRLF; return whether the body has ended."""
         if self._state is _SIZE:
-            found = _CHUNK_LINE.fullmatch(line)
-            if found is None or len(line) > MAX_CHUNK_LINE_BYTES:
-                raise MalformedBody(f"{line[:40]!r} is not a chunk size")
-            self._left = int(found[1], 16)
+            self._left = _chunk_size(line)
             self._state = _DATA if self._left else _TRAILER
         elif self._state is _DATA_END:
             if line:
@@ -141,6 +142,14 @@ class Chunked:
             if _TRAILER_LINE.fullmatch(line) is None or self._trailer_bytes > MAX_TRAILER_BYTES:
                 raise MalformedBody(f"{line[:40]!r} is not a trailer line, or the trailers are too long")
         return False
+
+
+@lru_cache(maxsize=1024)  # of 4 KB at the most; lines of one stream are much alike
+def _chunk_size(line: bytes) -> int:
+    found = _CHUNK_LINE.fullmatch(line)
+    if found is None or len(line) > MAX_CHUNK_LINE_BYTES:
+        raise MalformedBody(f"{line[:40]!r} is not a chunk size")
+    return int(found[1], 16)
 
 
 _SIZE, _DATA, _DATA_END, _TRAILER = "size", "data", "data end", "trailer"

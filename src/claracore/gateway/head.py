@@ -104,6 +104,7 @@ class ResponseHead:
     chunked: bool
     keep_alive: bool
     small: bool
+    content_type: str
 
 
 def request_head(data: bytes) -> tuple[RequestHead, int | None]:
@@ -210,6 +211,7 @@ def parse_response(data: bytes) -> tuple[ResponseHead, int | None]:
         chunked=chunked,
         keep_alive=_keeps_alive(noted, minor),
         small=len(data) <= REMEMBERED_BYTES,
+        content_type=noted.get(b"content-type", b"").decode("latin-1"),
     )
     return head, length
 

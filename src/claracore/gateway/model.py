@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qs
 
 import msgspec
@@ -20,7 +21,7 @@ from claracore.gateway.multipart import Part, boundary_of, parts_of
 from claracore.gateway.spans import DuplicateKey, outermost, spans_of
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """What a request asks for; `stream` is False when it could not be seen."""
 
     model: str
@@ -38,14 +39,21 @@ _MAX_FORM_FIELDS = 1000
 _LONG_BYTES = 65_536
 
 
-def asked_in_body(body: bytes, content_type: bytes) -> Asked:
-    """Return what a complete body asks for. Raises `BadRequest` (invalid JSON, no model, wrong type)."""
+def reader_of(content_type: bytes) -> Callable[[bytes], Asked]:
+    """Return what finds out what a complete body of this type asks for.
+
+    It raises `BadRequest`: invalid JSON, no model, wrong type.
+    """
     kind = content_type.lower()
     if kind.startswith(b"multipart/form-data"):
-        return _asked_in_multipart(body, content_type)
-    if kind.startswith(b"application/x-www-form-urlencoded") and body.lstrip()[:1] != b"{":
-        return asked_in_query(body)
-    return _asked_in_json(body)
+        return partial(_asked_in_multipart, content_type=content_type)
+    if kind.startswith(b"application/x-www-form-urlencoded"):
+        return _asked_in_form
+    return _asked_in_json
+
+
+def _asked_in_form(body: bytes) -> Asked:
+    return _asked_in_json(body) if body.lstrip()[:1] == b"{" else asked_in_query(body)
 
 
 def asked_in_query(query: bytes) -> Asked:

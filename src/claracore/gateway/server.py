@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from claracore.errors import Conflict, ModelNotFound, ShuttingDown
 from claracore.gateway.access import admitted
+from claracore.gateway.admission import MOST_REMEMBERED, Admission
 from claracore.gateway.alarm import Alarm
 from claracore.gateway.bridge import BridgedCall
 from claracore.gateway.connection import Connection
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from claracore.gateway.contract import AsgiApp, Observer, Supervisor
     from claracore.gateway.head import RequestHead
     from claracore.gateway.targets import Target, Targets
-    from claracore.gateway.upstream import Address
+    from claracore.gateway.upstream import Line
     from claracore.store.keyring import Grant
 
 TLS_HANDSHAKE_SECONDS = 10.0
@@ -85,6 +86,9 @@ class Gateway:
             idle_seconds=self.settings.upstream_idle_seconds,
             alarm=self.alarm,
         )
+        self._admissions: dict[RequestHead, Admission] = {}
+        """What the heads that came lately decide, under the keys of `_ring_version`."""
+        self._ring_version = self.ring.version
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_gone = asyncio.Event()
         supervisor.on_closing = self.close_endpoint
@@ -134,7 +138,15 @@ class Gateway:
 
     def handler_for(self, connection: Connection, head: RequestHead) -> Handler:
         """Decide who answers a request. Raises `ClaraCoreError`, which is the answer then."""
-        targets = self.targets
+        ring = self.ring
+        if self.now() >= ring.look_again_at:
+            ring.look(self.now())
+        if ring.version != self._ring_version:
+            self._ring_version = ring.version
+            self._admissions.clear()
+        known = self._admissions.get(head)
+        if known is not None:
+            return self._exchange(connection, known)
         path = head.path
         routes = ROUTES.get(path)
         if head.method == b"OPTIONS" and not path.startswith((UPSTREAM, COMFYUI)):
@@ -145,30 +157,29 @@ class Gateway:
             if route is None:
                 raise MethodNotAllowed(path.decode("latin-1"), tuple(sorted(method.decode() for method in routes)))
             target = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
-            exchange = Exchange(connection, head, targets, path=target, dropped=dropped)
-            exchange.route = route
-            return self._with_access(exchange, grant)
+            origin = self.origins.check(head.noted)
+            admission = Admission(head, target, route, dropped=dropped, grant=grant, origin=origin)
+            if head.small and (grant is None or grant.expires_at is None):
+                if len(self._admissions) >= MOST_REMEMBERED:
+                    self._admissions.clear()
+                self._admissions[head] = admission
+            return self._exchange(connection, admission)
         if path.startswith((UPSTREAM, COMFYUI)):
-            handler = self._upstream(connection, head, targets, dropped)
-            return self._with_access(handler, grant) if isinstance(handler, Exchange) else handler
+            return self._upstream(connection, head, dropped, grant)
         if path == b"/upstream":
             return Local(connection, redirect(302, b"/ui/models"))
         if path == COMFYUI[:-1]:
             return Local(connection, redirect(308, COMFYUI))
+        self.observer.settle()
         return BridgedCall(connection, head)
 
-    def _with_access(self, exchange: Exchange, grant: Grant | None) -> Exchange:
-        """Note whose request it is and which page's. Raises Forbidden for pages that nobody has invited."""
-        noted = exchange.head.noted
-        if b"origin" in noted or b"sec-fetch-site" in noted:
-            exchange.origin = self.origins.check(noted)
-        if grant is not None:
-            exchange.grant = grant
-            exchange.record.key = grant.name
+    def _exchange(self, connection: Connection, admission: Admission) -> Exchange:
+        exchange = Exchange(connection, admission, self.targets)
+        if admission.grant is not None:
+            exchange.record.key = admission.grant.name
         if self.captures.enabled:
-            head = exchange.head
-            path = head.path.decode("latin-1")
-            exchange.capture = exchange.record.capture = self.captures.begin(head.method.decode(), path, head.lines)
+            capture = self.captures.begin(admission.method, admission.said_path, admission.head.lines)
+            exchange.capture = exchange.record.capture = capture
         return exchange
 
     def _invited(self, head: RequestHead) -> bytes:
@@ -177,8 +188,9 @@ class Gateway:
         return origin if origin and self.origins.allows(origin, head.noted.get(b"host", b"")) else b""
 
     def _upstream(
-        self, connection: Connection, head: RequestHead, targets: Targets, dropped: frozenset[bytes]
+        self, connection: Connection, head: RequestHead, dropped: frozenset[bytes], grant: Grant | None
     ) -> Handler:
+        targets = self.targets
         is_comfyui = head.path.startswith(COMFYUI)
         path = UPSTREAM + COMFYUI_MODEL.encode() + head.path[len(COMFYUI) - 1 :] if is_comfyui else head.path
         split = split_upstream(path, targets.by_name)
@@ -197,7 +209,9 @@ class Gateway:
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
         if not ready and target.ignore_websockets and head.upgrade == b"websocket":
             raise Conflict(f"model {target.model_id!r} is not loaded, and its WebSockets do not load it")
-        exchange = Exchange(connection, head, targets, path=split.rest + query, dropped=dropped)
+        origin = self.origins.check(head.noted)
+        admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin)
+        exchange = self._exchange(connection, admission)
         exchange.target = target
         exchange.record.requested = split.name
         return exchange
@@ -209,17 +223,17 @@ class Gateway:
             raise ModelNotFound(name, targets.by_name)
         return found
 
-    def connect(self, exchange: Exchange, address: Address, timeout_seconds: float) -> None:
+    def connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
         """Open a connection for an exchange, in a task."""
-        self.run(self._connect(exchange, address, timeout_seconds), name=f"connect {address.endpoint}")
+        self.run(self._connect(exchange, line, timeout_seconds), name=f"connect {line.endpoint}")
 
-    async def _connect(self, exchange: Exchange, address: Address, timeout_seconds: float) -> None:
+    async def _connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
         try:
-            upstream = await self.pool.connect(address, timeout_seconds)
+            upstream = await self.pool.connect(line, timeout_seconds)
         except TimeoutError:
-            exchange.unreachable(f"no connection to {address.endpoint} within {timeout_seconds:g} s")
+            exchange.unreachable(f"no connection to {line.endpoint} within {timeout_seconds:g} s")
         except OSError as error:
-            exchange.unreachable(f"{address.endpoint}: {error.strerror or error}")
+            exchange.unreachable(f"{line.endpoint}: {error.strerror or error}")
         else:
             exchange.connected(upstream)
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.config.model import Config, ModelConfig
 
+if TYPE_CHECKING:
+    from claracore.gateway.upstream import Line
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, eq=False)
 class Target:
     """One model as the gateway sees it under one of its names."""
 
@@ -33,11 +36,13 @@ class Target:
     connect_timeout_seconds: float
     """0 means none; so below."""
     response_head_timeout_seconds: float
+    edits: bool = field(init=False)
+    """Whether request bodies are changed on their way."""
+    line: Line | None = None
+    """To where the model is now; what the gateway found there last."""
 
-    @property
-    def edits(self) -> bool:
-        """Whether request bodies are changed on their way."""
-        return bool(self.use_model_name or self.strip_params or self.set_params)
+    def __post_init__(self) -> None:
+        self.edits = bool(self.use_model_name or self.strip_params or self.set_params)
 
 
 @dataclass(frozen=True, slots=True)

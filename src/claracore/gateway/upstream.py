@@ -7,8 +7,7 @@ connection: it finds where answers begin and end and passes them to the exchange
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from claracore.gateway.alarm import NEVER, Alarm
 from claracore.gateway.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
@@ -24,8 +23,11 @@ if TYPE_CHECKING:
 
         wants_payload: bool
         """Whether the chunk framing is to be taken off the body before `response_body`."""
-        is_head: bool
         request_sent: bool
+
+        @property
+        def is_head(self) -> bool:
+            """Whether the answer has no body whatever its head says."""
 
         def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
             """Take the head of the answer and what has come of its body."""
@@ -50,26 +52,29 @@ MAX_RESPONSE_HEAD_BYTES = 262_144
 _HIGH_WATER_BYTES = 65_536
 
 
-class Address(NamedTuple):
-    """What a connection is opened to; connections with equal addresses are interchangeable."""
+class Line:
+    """What a connection is opened to, and the connections to it that wait; all of them are interchangeable."""
 
-    endpoint: Endpoint
-    tls_host: str = ""
+    __slots__ = ("endpoint", "host", "idle", "tls_host")
+
+    def __init__(self, endpoint: Endpoint, tls_host: str = "") -> None:
+        self.endpoint = endpoint
+        self.tls_host = tls_host
+        self.host = endpoint.authority.encode()
+        """Host header for requests to the endpoint itself."""
+        self.idle: list[Upstream] = []
+        """The most recently used one last."""
 
 
 class Upstream(asyncio.Protocol):
     """One connection to a model server."""
 
-    def __init__(self, pool: Pool, address: Address) -> None:
+    def __init__(self, pool: Pool, line: Line) -> None:
         self.pool = pool
-        self.address = address
-        self.host = address.endpoint.authority.encode()
-        """Host header for requests to the endpoint itself."""
+        self.line = line
         self.transport: asyncio.Transport
         self.owner: Owner | None = None
         self.reused = False
-        self.idle = pool.idle(address)
-        """Where it waits, with its equals, while nobody needs it."""
         self.idle_since = 0.0
         self.answered = False
         """Whether a byte of the present answer has arrived."""
@@ -230,23 +235,26 @@ class Pool:
 
     def __init__(self, *, max_idle_per_endpoint: int, idle_seconds: float, alarm: Alarm) -> None:
         self.all: set[Upstream] = set()
-        self._idle: dict[Address, list[Upstream]] = defaultdict(list)
+        self._lines: dict[tuple[Endpoint, str], Line] = {}
         self._max_idle = max_idle_per_endpoint
         self._idle_seconds = idle_seconds
         self._alarm = alarm
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
-        idle = sum(len(connections) for connections in self._idle.values())
+        idle = sum(len(line.idle) for line in self._lines.values())
         return f"<Pool {len(self.all)} connections, {idle} idle>"
 
-    def idle(self, address: Address) -> list[Upstream]:
-        """Return the idle connections to an address, the most recently used one last."""
-        return self._idle[address]
+    def line(self, endpoint: Endpoint, tls_host: str) -> Line:
+        """Return the line to an endpoint; the same for the same, to be kept by who asks often."""
+        found = self._lines.get((endpoint, tls_host))
+        if found is None:
+            found = self._lines[endpoint, tls_host] = Line(endpoint, tls_host)
+        return found
 
-    def take(self, address: Address) -> Upstream | None:
+    def take(self, line: Line) -> Upstream | None:
         """Return an idle connection, the most recently used one, or None."""
-        idle = self._idle.get(address)
+        idle = line.idle
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
@@ -254,20 +262,20 @@ class Pool:
                 return connection
         return None
 
-    async def connect(self, address: Address, timeout_seconds: float) -> Upstream:
+    async def connect(self, line: Line, timeout_seconds: float) -> Upstream:
         """Open a connection. Raises `OSError` or `TimeoutError`."""
         loop = asyncio.get_running_loop()
-        endpoint = address.endpoint
+        endpoint = line.endpoint
 
         def protocol() -> Upstream:
-            return Upstream(self, address)
+            return Upstream(self, line)
 
         async with asyncio.timeout(timeout_seconds or None):
             if endpoint.unix_path is not None:
                 _, connection = await loop.create_unix_connection(protocol, endpoint.unix_path)
-            elif address.tls_host:
+            elif line.tls_host:
                 _, connection = await loop.create_connection(
-                    protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=address.tls_host
+                    protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=line.tls_host
                 )
             else:
                 _, connection = await loop.create_connection(protocol, endpoint.host, endpoint.port)
@@ -275,7 +283,7 @@ class Pool:
 
     def put_back(self, connection: Upstream) -> None:
         """Keep a connection for the next request, or close it when there are enough."""
-        idle = connection.idle
+        idle = connection.line.idle
         if len(idle) >= self._max_idle:
             connection.close()
             return
@@ -287,12 +295,12 @@ class Pool:
     def forget(self, connection: Upstream) -> None:
         """Drop a connection that is closed."""
         self.all.discard(connection)
-        if connection in connection.idle:
-            connection.idle.remove(connection)
+        if connection in connection.line.idle:
+            connection.line.idle.remove(connection)
 
     def close_endpoint(self, endpoint: Endpoint, reason: str) -> None:
         """Close every connection to an endpoint now, busy ones too: their owners are told."""
-        for connection in [connection for connection in self.all if connection.address.endpoint == endpoint]:
+        for connection in [connection for connection in self.all if connection.line.endpoint == endpoint]:
             owner = connection.owner
             connection.close()
             if owner is not None:
@@ -301,7 +309,7 @@ class Pool:
     def look(self, now: float) -> float:
         """Close connections that have been idle for too long; return when the next one will have been."""
         soonest = NEVER
-        for idle in list(self._idle.values()):
+        for idle in [line.idle for line in self._lines.values()]:
             for connection in [each for each in idle if now - each.idle_since >= self._idle_seconds]:
                 connection.close()
             if idle:

@@ -53,7 +53,7 @@ class Waiting:
     @classmethod
     def begin(cls, exchange: Exchange) -> Waiting | None:
         """Start to keep a waiting exchange company, if it wants a stream and the options allow it."""
-        settings, target, route = exchange.gateway.settings, exchange.target, exchange.route
+        settings, target, route = exchange.gateway.settings, exchange.target, exchange.admission.route
         if not exchange.record.stream or target is None or route is None:
             return None
         if target.send_loading_state and route.shows_loading:

@@ -11,73 +11,70 @@ import re
 from collections import deque
 from typing import Any
 
-import msgspec
+from claracore.store.tokens import Tokens, tokens_in, tokens_of
 
-_PIECES = 8
+_PIECES = 4
 _PIECE_BYTES = 16_384
-_BEGINNING_BYTES = 4_096
+_BEGINNING_BYTES = 1_024
 _OBJECT = re.compile(r'"(usage|timings)"\s*:\s*(?=\{)')
 _read_object = json.JSONDecoder().raw_decode
 
 
-class Found(msgspec.Struct):
-    """What an answer says about itself; None when it does not."""
-
-    usage: dict[str, Any] | None = None
-    timings: dict[str, Any] | None = None
-
-
-_decode_whole = msgspec.json.Decoder(Found).decode
-_NOTHING = Found()
-
-
 class Watch:
-    """The two ends of one answer."""
+    """The two ends of one answer; most have only one piece."""
 
-    __slots__ = ("_beginning", "_tail")
+    __slots__ = ("_beginning", "_first", "_tail")
 
-    def __init__(self) -> None:
+    def __init__(self, first: bytes) -> None:
+        self._first = first
         self._beginning = b""
-        self._tail: deque[bytes] = deque(maxlen=_PIECES)
+        self._tail: deque[bytes] | None = None
 
     def see(self, data: bytes) -> None:
-        """Note a piece that was passed on."""
+        """Note a further piece that was passed on."""
         tail = self._tail
+        if tail is None:
+            tail = self._tail = deque(maxlen=_PIECES)
+            tail.append(self._cut(self._first))
+            self._first = b""
         if len(tail) == _PIECES and len(self._beginning) < _BEGINNING_BYTES:
             self._beginning += tail[0]
         tail.append(data if len(data) <= _PIECE_BYTES else self._cut(data))
 
     def _cut(self, data: bytes) -> bytes:
+        if len(data) <= _PIECE_BYTES:
+            return data
         if len(self._beginning) < _BEGINNING_BYTES:
-            self._beginning += b"".join(self._tail) + data[:_BEGINNING_BYTES]
-            self._tail.clear()
+            self._beginning += b"".join(self._tail or ()) + data[:_BEGINNING_BYTES]
+            if self._tail is not None:
+                self._tail.clear()
         return data[-_PIECE_BYTES:]
 
     def ends_with(self, end: bytes) -> bool:
         """Whether the answer so far, chunk framing aside, ends so."""
-        return not self._tail or b"".join(self._tail).removesuffix(b"\r\n").endswith(end)
+        return self._end().removesuffix(b"\r\n").endswith(end)
 
-    def found(self) -> Found:
-        """Return the `usage` and `timings` that can be read.
+    def _end(self) -> bytes:
+        return self._first if self._tail is None else b"".join(self._tail)
 
-        Of several, later keys win: Anthropic's stream gives the input tokens at its beginning and the output tokens at
-        its end, and llama-server can send timings with every token.
+    def found(self) -> Tokens:
+        """Return what the answer says of its tokens.
+
+        Of several `usage` or `timings`, later keys win: Anthropic's stream gives the input tokens at its beginning and
+        the output tokens at its end, and llama-server can send timings with every token.
         """
-        if not self._tail:
-            return _NOTHING
-        if len(self._tail) == 1 and not self._beginning:
-            try:
-                return _decode_whole(self._tail[0])
-            except (msgspec.MsgspecError, RecursionError):
-                pass  # not one JSON object: a stream, or cut
-        found = Found()
+        if self._tail is None:
+            whole = tokens_in(self._first)
+            if whole is not None:
+                return whole
+        found: dict[str, dict[str, Any]] = {"usage": {}, "timings": {}}
         # Chunk framing may stand between two events, but hardly inside an object that was written in one piece.
-        for part in (self._beginning, b"".join(self._tail)):
+        for part in (self._beginning, self._end()):
             text = part.decode("utf-8", "replace")
             for key in _OBJECT.finditer(text):
                 try:
                     value, _ = _read_object(text, key.end())
                 except (ValueError, RecursionError):
                     continue
-                setattr(found, key[1], {**(getattr(found, key[1]) or {}), **value})
-        return found
+                found[key[1]].update(value)
+        return tokens_of(found["usage"], found["timings"])

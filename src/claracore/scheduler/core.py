@@ -2,7 +2,7 @@
 
 `Scheduler.handle(event, now)` takes one fact and returns the orders that follow, in the order in which they are to be
 carried out. Deciding changes the state: a model that has been ordered to stop *is* stopping from that line on. There is
-one decision procedure, `_settle`; arrivals and finished requests that concern nobody else skip it.
+one decision procedure, `_settle`; arrivals and finished requests that concern nobody else skip it (`admit`, `release`).
 
 The rules, oldest waiting request first:
 
@@ -90,6 +90,28 @@ class Scheduler:
         slot = self._slots.get(model)
         return [evictee.model for evictee in self._evictees(slot) if evictee.pinned] if slot else []
 
+    def admit(self, request: int, model: str) -> bool:
+        """Serve a request that has just come, if that concerns nobody else; otherwise nothing has changed.
+
+        The part of `handle(Arrived)` that needs no orders: what a request for a ready model costs is decided here.
+        """
+        slot = self._slots.get(model)
+        if slot is None or slot.waiting or not self._admits(slot):
+            return False
+        self._model_of[request] = model
+        slot.serving.add(request)
+        return True
+
+    def release(self, request: int, now: float) -> bool:
+        """Forget a request that is over, if that concerns nobody else; otherwise nothing has changed."""
+        slot = self._slots.get(self._model_of.get(request, ""))
+        if slot is None or self._queued or slot.leaving is not None:
+            return False
+        del self._model_of[request]
+        slot.serving.discard(request)
+        self._note_idle(slot, now)
+        return True
+
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one fact at `now` (seconds on any monotonic clock) and return the orders that follow from it."""
         effects: list[Effect] = []
@@ -131,8 +153,8 @@ class Scheduler:
             effects.append(Refuse(request, RefuseReason.SHUTDOWN))
         elif slot is None or slot.removed:
             effects.append(Refuse(request, RefuseReason.REMOVED))
-        elif self._admits(slot) and not slot.waiting:
-            self._serve(slot, request, effects)
+        elif self.admit(request, model):
+            effects.append(Serve(request))
         elif len(slot.waiting) >= slot.policy.queue_limit:
             effects.append(Refuse(request, RefuseReason.QUEUE_FULL))
         else:
@@ -143,18 +165,24 @@ class Scheduler:
         return False
 
     def _finished(self, request: int, now: float) -> bool:
+        if self.release(request, now):
+            return False
         # Requests of a server that died are forgotten at once, so their Finished finds nothing: that is harmless.
         slot = self._slots.get(self._model_of.pop(request, ""))
         if slot is None:
             return False
         if slot.waiting.pop(request, None) is not None:
             self._queued -= 1
-            return True
-        slot.serving.discard(request)
+        else:
+            slot.serving.discard(request)
+            self._note_idle(slot, now)
+        return True
+
+    def _note_idle(self, slot: Slot, now: float) -> None:
         if not slot.serving:
             slot.idle_since = now
-            self._soonest = min(self._soonest, slot.expires_at or FOREVER)
-        return bool(self._queued) or slot.leaving is not None
+            if slot.policy.ttl_seconds:
+                self._soonest = min(self._soonest, slot.expires_at or FOREVER)
 
     def _ended(self, slot: Slot, effects: list[Effect]) -> None:
         failed_to_start = slot.state is ModelState.STARTING

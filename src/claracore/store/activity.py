@@ -15,20 +15,41 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final
+
+from msgspec.structs import astuple
 
 from claracore.errors import ClaraCoreError
+from claracore.sockets.locks import FileLock
+from claracore.store.rows import (
+    FIRST_OF_SUBJECT,
+    MEASURES,
+    SUBJECT,
+    SUMMED,
+    Condition,
+    Row,
+    Wanted,
+    row_of,
+    sql_type,
+)
 
 logger = logging.getLogger("claracore.activity")
+
+# For what is neither int, float, str nor bytes, sqlite3 looks for a way to adapt it; that there is none for None takes
+# it 0.3 us to find out, each time.
+sqlite3.register_adapter(type(None), lambda none: none)
+sqlite3.register_adapter(bool, int)
 
 BATCH_SECONDS = 0.25
 PRUNE_EVERY_ROWS = 1_000
 MANY_ROWS = 2_000
 """From so many on it is quicker to look at all rows in their order than to fetch the wanted ones one by one."""
 BUSY_SECONDS = 5.0
+LAYOUT = 2
+"""Of the tables (PRAGMA user_version). Those of an earlier layout, which no release ever wrote, are dropped."""
 
 
 class StoreUnusable(ClaraCoreError):
@@ -37,108 +58,33 @@ class StoreUnusable(ClaraCoreError):
     code = "store_unusable"
 
 
-# Not frozen: freezing triples the time that making one takes. Never changed all the same.
-@dataclass(slots=True)
-class Row:
-    """One inference request that is over. `at` is when it came, in unix seconds; None is "not known"."""
-
-    id: int
-    at: float
-    model: str
-    requested: str
-    path: str
-    status: int
-    stream: bool
-    key: str | None
-    client: str
-    queue_seconds: float | None
-    load_seconds: float | None
-    first_token_seconds: float | None
-    total_seconds: float
-    prompt_tokens: int | None
-    cached_tokens: int | None
-    completion_tokens: int | None
-    prompt_per_second: float | None
-    tokens_per_second: float | None
-    error: str | None
-    has_capture: bool
-    content_type: str
-    draft_tokens: int | None = None
-    accepted_tokens: int | None = None
-
-
-COLUMNS: Final = tuple(field.name for field in fields(Row))
-_VALUES: Final = attrgetter(*COLUMNS)
-"""Of a row, in the order of the columns; `dataclasses.astuple` copies each value and takes fifteen times as long."""
-BOOLEANS: Final = frozenset({"stream", "has_capture"})
-_TYPES: Final = {"int": "INTEGER", "float": "REAL", "str": "TEXT", "bool": "INTEGER"}
-
-
-def _schema() -> str:
-    """Return the table as SQL, made from the fields of `Row`."""
-    columns = []
-    for field in fields(Row):
-        kind, _, optional = str(field.type).partition(" | ")
-        key = " PRIMARY KEY" if field.name == "id" else "" if optional else " NOT NULL"
-        columns.append(f"{field.name} {_TYPES[kind]}{key}")
-    return (
-        f"CREATE TABLE IF NOT EXISTS activity ({', '.join(columns)});"
-        "CREATE INDEX IF NOT EXISTS activity_at ON activity (at);"
-    )
-
-
-ERROR: Final = "(status >= 400 OR status = 0 OR error IS NOT NULL)"
-_INDEXES: Final = f"""
-CREATE INDEX IF NOT EXISTS activity_error ON activity (id) WHERE {ERROR};
+_COUNTED: Final = ("requests", *SUMMED)
+_SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS subjects (id INTEGER PRIMARY KEY,
+    {", ".join(f"{name} {sql_type(name)}" for name in SUBJECT)},
+    {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTED)});
+CREATE TABLE IF NOT EXISTS activity (id INTEGER PRIMARY KEY,
+    {", ".join(f"{name} {sql_type(name)}" for name in MEASURES[1:])}, subject INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS activity_subject ON activity (subject);
-CREATE INDEX IF NOT EXISTS activity_newest
-    ON activity (model, id, first_token_seconds, tokens_per_second, prompt_per_second);
-DROP INDEX IF EXISTS activity_model;
+PRAGMA user_version = {LAYOUT};
 """
-"""`activity_newest` has all that `store.stats` reads; `activity_model` was of an older version."""
-
-# What text is looked for in. Requests are much alike: each different text is kept, and searched, once.
-_SUBJECT: Final = " || char(10) || ".join(
-    f"ifnull({name}, '')" for name in ("model", "requested", "path", "client", "key", "error")
-)
-_SUBJECTS: Final = "CREATE TABLE IF NOT EXISTS subjects (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
-_NEW_SUBJECTS: Final = (
-    f"INSERT OR IGNORE INTO subjects (text) SELECT {_SUBJECT} FROM activity WHERE subject IS NULL",  # noqa: S608 - names of our own
-    f"UPDATE activity SET subject = (SELECT id FROM subjects WHERE text = {_SUBJECT}) WHERE subject IS NULL",  # noqa: S608 - names of our own
-)
-_OLD_SUBJECTS: Final = "DELETE FROM subjects WHERE NOT EXISTS (SELECT 1 FROM activity WHERE subject = subjects.id)"
-
-# Sums are kept up by the database itself: adding up 100,000 rows takes 100 ms, reading these 0.1 ms.
-_SUMS: Final = {
-    "requests": "1",
-    "errors": "(R.status >= 400 OR R.status = 0 OR R.error IS NOT NULL)",
-    "prompt_tokens": "ifnull(R.prompt_tokens, 0)",
-    "cached_tokens": "ifnull(R.cached_tokens, 0)",
-    "completion_tokens": "ifnull(R.completion_tokens, 0)",
-}
-
-
-def _trigger(event: str, row: str, sign: str) -> str:
-    changes = ", ".join(f"{name} = {name} {sign} {sql.replace('R.', f'{row}.')}" for name, sql in _SUMS.items())
-    insert = f"INSERT OR IGNORE INTO sums (model) VALUES ({row}.model)"  # noqa: S608 - names of our own
-    update = f"UPDATE sums SET {changes} WHERE model = {row}.model"  # noqa: S608 - names of our own
-    return f"CREATE TRIGGER IF NOT EXISTS activity_{event} AFTER {event} ON activity BEGIN {insert}; {update}; END;"
-
-
-def _sums() -> str:
-    columns = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _SUMS)
-    return (
-        f"CREATE TABLE IF NOT EXISTS sums (model TEXT PRIMARY KEY, {columns});"
-        + _trigger("INSERT", "NEW", "+")
-        + _trigger("DELETE", "OLD", "-")
-    )
-
-
-SCHEMA: Final = _schema() + _sums() + _SUBJECTS
-_INSERT: Final = f"INSERT INTO activity ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own fields
+_NEW_SUBJECT: Final = f"INSERT INTO subjects ({', '.join(SUBJECT)}) VALUES ({', '.join('?' * len(SUBJECT))})"  # noqa: S608 - names of our own fields
+_ADD: Final = f"UPDATE subjects SET {', '.join(f'{name} = {name} + ?' for name in _COUNTED)} WHERE id = ?"  # noqa: S608 - as above
+_ONE_ROW: Final = f"({', '.join('?' * (len(MEASURES) + 1))})"
+_INSERT: Final = f"INSERT INTO activity ({', '.join(MEASURES)}, subject) VALUES {_ONE_ROW}"  # noqa: S608 - as above
 BLOCK_ROWS: Final = 100
 # Python's lock is let go and taken again for each statement, and under load each time is a change of threads.
-_INSERT_BLOCK: Final = _INSERT + f", ({', '.join('?' * len(COLUMNS))})" * (BLOCK_ROWS - 1)
+_INSERT_BLOCK: Final = _INSERT + f", {_ONE_ROW}" * (BLOCK_ROWS - 1)
+_OLD: Final = "id < ?"
+# Ids grow with time: looking from the oldest row on ends at the first that is to stay, and no index of times is needed.
+_FIRST_TO_STAY: Final = "SELECT id FROM activity WHERE at >= ? AND id > (SELECT max(id) FROM activity) - ? ORDER BY id"
+_LESS: Final = ", ".join(("-count(*)", *(f"-ifnull(sum({name}), 0)" for name in SUMMED)))
+_LESS_BY_OLD: Final = f"SELECT {_LESS}, subject FROM activity WHERE {_OLD} GROUP BY subject"  # noqa: S608 - as above
+_ALL: Final = ", ".join(
+    [*(f"activity.{name}" for name in MEASURES), *(f"subjects.{name}" for name in SUBJECT)],
+)
+
+_WITH_SUBJECTS: Final = " JOIN subjects ON subjects.id = activity.subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,68 +93,6 @@ class Bounds:
 
     rows: int = 100_000
     days: float = 30.0
-
-
-class Adder(Protocol):
-    """Adds a condition."""
-
-    def __call__(self, sql: str, *its: object) -> None:
-        """Add it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which rows to return; None (or an empty tuple) means all. Times are unix seconds."""
-
-    models: tuple[str, ...] = ()
-    status: str | None = None
-    """`200`, `4xx`, `error` (400 and more, or cut off) or `ok`."""
-    text: str | None = None
-    """Contained in model, path, client, key or error."""
-    start: float | None = None
-    end: float | None = None
-    min_id: int | None = None
-    max_id: int | None = None
-    sort: str = "id"
-    descending: bool = True
-
-    def where(self, *, many: bool = False) -> tuple[str, list[object]]:
-        """Return the condition as SQL and its values; `many` for when many rows fulfil it."""
-        parts: list[str] = []
-        values: list[object] = []
-
-        def add(sql: str, *its: object) -> None:
-            parts.append(sql)
-            values.extend(its)
-
-        if self.models:
-            add(f"model IN ({', '.join('?' * len(self.models))})", *self.models)
-        if self.status is not None:
-            _add_status(self.status, add)
-        if self.text:
-            escaped = self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            subject = "+subject" if many else "subject"  # with the + SQLite does not use the index
-            add(f"{subject} IN (SELECT id FROM subjects WHERE text LIKE ? ESCAPE '\\')", f"%{escaped}%")  # noqa: S608 - values are bound
-        for sql, value in (
-            ("at >= ?", self.start),
-            ("at < ?", self.end),
-            ("id >= ?", self.min_id),
-            ("id <= ?", self.max_id),
-        ):
-            if value is not None:
-                add(sql, value)
-        return (" WHERE " + " AND ".join(parts) if parts else ""), values
-
-
-def _add_status(status: str, add: Adder) -> None:
-    if status == "error":
-        add(ERROR)
-    elif status == "ok":
-        add("(status BETWEEN 1 AND 399 AND error IS NULL)")
-    elif len(status) == 3 and status[0].isdigit() and status[1:] == "xx":
-        add("status BETWEEN ? AND ?", int(status[0]) * 100, int(status[0]) * 100 + 99)
-    else:
-        add("status = ?", int(status) if status.isascii() and status.isdigit() and len(status) < 9 else -1)
 
 
 class Activity:
@@ -225,15 +109,17 @@ class Activity:
         self._something = threading.Event()
         self._hurry = threading.Event()
         self._ending = False
-        self._since_pruned = 0
+        self._lock: FileLock | None = None
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = _own(path)
             # Held open: a database in memory lives as long as a connection to it.
             self._keeper = self._connect()
-            self._prepare()
+            _prepare(self._keeper)
             newest = self._keeper.execute("SELECT max(id) FROM activity").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
+            self._let_go()
             raise StoreUnusable(f"activity cannot be kept in {path}: {error}") from error
         self._next_id = (newest or 0) + 1
         self._writer = threading.Thread(target=self._write, name="activity writer", daemon=True)
@@ -263,6 +149,11 @@ class Activity:
         self._wake_now()
         self._writer.join()
         self._keeper.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def _wake_now(self) -> None:
         self._hurry.set()
@@ -270,16 +161,16 @@ class Activity:
 
     def rows(self, wanted: Wanted, *, limit: int, offset: int = 0) -> tuple[list[Row], int]:
         """Return the wanted rows of one page, and how many there are in all. Blocking. Raises StoreUnusable."""
-        where, values = wanted.where()
-        order = wanted.sort if wanted.sort in COLUMNS else "id"
-        direction = "DESC" if wanted.descending else "ASC"
-        columns, order = ", ".join(COLUMNS), f"ORDER BY {order} {direction}, id {direction}"
         with self.reading() as connection:
-            total = connection.execute(f"SELECT count(*) FROM activity{where}", values).fetchone()[0]  # noqa: S608 - names of our own fields, values are bound
-            where, values = wanted.where(many=total > MANY_ROWS)
-            query = f"SELECT {columns} FROM activity{where} {order} LIMIT ? OFFSET ?"  # noqa: S608 - as above
+            total = _count(connection, wanted)
+            # With the + SQLite does not use the index of subjects, and keeps to the order of the ids.
+            where, values = _where(wanted, "+subject" if total > MANY_ROWS else "subject")
+            # Only ids are sorted: carrying whole rows through a sort of 100,000 takes ten times as long.
+            tables = f"activity{_WITH_SUBJECTS if wanted.sort in SUBJECT else ''}"
+            chosen = f"SELECT activity.id FROM {tables}{where}{wanted.order()} LIMIT ? OFFSET ?"  # noqa: S608 - names of our own fields, values are bound
+            query = f"SELECT {_ALL} FROM activity{_WITH_SUBJECTS} WHERE activity.id IN ({chosen}){wanted.order()}"  # noqa: S608 - as above
             found = connection.execute(query, [*values, limit, offset]).fetchall()
-        return [_row(row) for row in found], int(total)
+        return [row_of(row) for row in found], total
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -302,31 +193,10 @@ class Activity:
             connection.execute("PRAGMA read_uncommitted = 1")
         return connection
 
-    def _prepare(self) -> None:
-        """Make what is missing: tables, columns of newer versions, sums and subjects of what an older version wrote."""
-        self._keeper.executescript(SCHEMA)
-        self._add_missing_columns()
-        self._keeper.executescript(_INDEXES)
-        for statement in _NEW_SUBJECTS:
-            self._keeper.execute(statement)
-        if self._keeper.execute("SELECT count(*) FROM sums").fetchone()[0] == 0:
-            values = ", ".join(f"sum({sql.replace('R.', '')})" for sql in _SUMS.values())
-            self._keeper.execute(f"INSERT INTO sums SELECT model, {values} FROM activity GROUP BY model")  # noqa: S608 - names of our own
-
-    def _add_missing_columns(self) -> None:
-        """Bring a file of an older version up to date: columns are only ever added, and may be unknown."""
-        present = {row[1] for row in self._keeper.execute("PRAGMA table_info(activity)")}
-        for field in fields(Row):
-            if field.name not in present:
-                kind = _TYPES[str(field.type).partition(" | ")[0]]
-                self._keeper.execute(f"ALTER TABLE activity ADD COLUMN {field.name} {kind}")
-        if "subject" not in present:
-            self._keeper.execute("ALTER TABLE activity ADD COLUMN subject INTEGER")
-
     def _write(self) -> None:
         """Run the writer thread: wait for a row, then for what comes shortly after it, write all in one transaction."""
         with closing(self._connect()) as connection:
-            ending = False
+            writer, ending = _Writer(connection, self.bounds), False
             while not ending:
                 self._something.wait()
                 self._hurry.wait(BATCH_SECONDS)
@@ -336,43 +206,130 @@ class Activity:
                 ending = self._ending
                 waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 rows = [self._rows.popleft() for _ in range(len(self._rows))]
-                if rows:
-                    self._write_batch(connection, rows)
+                try:
+                    writer.write(rows)
+                except sqlite3.Error as error:
+                    text = "%d rows of activity could not be written to %s: %s"
+                    logger.error(text, len(rows), self.path, error)  # noqa: TRY400 - a full disk is no bug
                 for event in waiting:
                     event.set()
 
-    def _write_batch(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+
+class _Writer:
+    """The writing connection, and what it knows of the subjects."""
+
+    def __init__(self, connection: sqlite3.Connection, bounds: Bounds) -> None:
+        self._connection = connection
+        self._bounds = bounds
+        self._since_pruned = 0
+        self._subjects: dict[tuple[Any, ...], int] = {}
+        self._read_subjects()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write rows in one transaction, all or none."""
+        connection = self._connection
+        if not rows:
+            return
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            whole = len(rows) - len(rows) % BLOCK_ROWS
-            for start in range(0, whole, BLOCK_ROWS):
-                block = rows[start : start + BLOCK_ROWS]
-                connection.execute(_INSERT_BLOCK, [value for row in block for value in _VALUES(row)])
-            connection.executemany(_INSERT, map(_VALUES, rows[whole:]))
-            for statement in _NEW_SUBJECTS:
-                connection.execute(statement)
-            connection.execute("COMMIT")
+            self._insert(rows)
             self._since_pruned += len(rows)
             if self._since_pruned >= PRUNE_EVERY_ROWS:
                 self._since_pruned = 0
-                self._prune(connection)
-        except sqlite3.Error as error:
+                self._prune()
+            connection.execute("COMMIT")
+        except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            logger.error("%d rows of activity could not be written to %s: %s", len(rows), self.path, error)  # noqa: TRY400 - a full disk is no bug
+            self._read_subjects()
+            raise
 
-    def _prune(self, connection: sqlite3.Connection) -> None:
-        oldest = time.time() - self.bounds.days * 86_400
-        connection.execute("DELETE FROM activity WHERE at < ?", (oldest,))
-        connection.execute(
-            "DELETE FROM activity WHERE id <= (SELECT id FROM activity ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (self.bounds.rows,),
+    def _insert(self, rows: Sequence[Row]) -> None:
+        values: list[tuple[Any, ...]] = []
+        sums: dict[int, list[int]] = {}
+        for row in rows:
+            its_values = astuple(row)
+            subject = its_values[FIRST_OF_SUBJECT:]
+            number = self._subjects.get(subject)
+            if number is None:
+                number = self._new_subject(subject)
+            values.append((*its_values[:FIRST_OF_SUBJECT], number))
+            its = sums.get(number)
+            if its is None:
+                its = sums[number] = [0] * len(_COUNTED)
+            its[0] += 1
+            its[1] += row.prompt_tokens or 0
+            its[2] += row.cached_tokens or 0
+            its[3] += row.completion_tokens or 0
+        whole = len(values) - len(values) % BLOCK_ROWS
+        for start in range(0, whole, BLOCK_ROWS):
+            block = values[start : start + BLOCK_ROWS]
+            self._connection.execute(_INSERT_BLOCK, list(chain.from_iterable(block)))
+        self._connection.executemany(_INSERT, values[whole:])
+        self._connection.executemany(_ADD, [(*its, number) for number, its in sums.items()])
+
+    def _new_subject(self, subject: tuple[Any, ...]) -> int:
+        number = self._connection.execute(_NEW_SUBJECT, subject).lastrowid
+        assert number is not None, "an INSERT has a row id"  # noqa: S101 - SQLite's promise
+        self._subjects[subject] = number
+        return number
+
+    def _prune(self) -> None:
+        """Forget what is too old or too much, and the subjects that no row has any more."""
+        oldest = time.time() - self._bounds.days * 86_400
+        first = self._connection.execute(f"{_FIRST_TO_STAY} LIMIT 1", (oldest, self._bounds.rows)).fetchone()
+        old = (first[0] if first is not None else 1 << 62,)
+        less = self._connection.execute(_LESS_BY_OLD, old).fetchall()
+        if not less:
+            return
+        self._connection.executemany(_ADD, less)
+        self._connection.execute(f"DELETE FROM activity WHERE {_OLD}", old)  # noqa: S608 - a condition of our own
+        if self._connection.execute("DELETE FROM subjects WHERE requests = 0").rowcount:
+            self._read_subjects()
+
+    def _read_subjects(self) -> None:
+        found = self._connection.execute(f"SELECT {', '.join(SUBJECT)}, id FROM subjects")  # noqa: S608 - names of our own fields
+        self._subjects = {subject: number for *its, number in found if (subject := tuple(its))}
+
+
+def _own(path: Path) -> FileLock:
+    """Keep other instances from this file: two writers would give the same numbers to different rows."""
+    lock = FileLock(path.with_suffix(".lock"))
+    if not lock.try_acquire():
+        lock.close()
+        raise OSError("another ClaraCore with the same configuration keeps its own there")
+    return lock
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, and columns that an older version did not have: they are only ever added, and may be unknown."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] < LAYOUT:
+        connection.executescript(
+            "DROP TABLE IF EXISTS activity; DROP TABLE IF EXISTS subjects; DROP TABLE IF EXISTS sums"
         )
-        connection.execute(_OLD_SUBJECTS)
+    connection.executescript(_SCHEMA)
+    for table, columns in (("activity", MEASURES), ("subjects", SUBJECT)):
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name in columns:
+            if name not in present:
+                kind = sql_type(name).removesuffix(" NOT NULL")
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
-def _row(values: Sequence[object]) -> Row:
-    named = dict(zip(COLUMNS, values, strict=True))
-    for name in BOOLEANS:
-        named[name] = bool(named[name])
-    return Row(**named)  # type: ignore[arg-type] # the types are those of the columns, which are made from the fields
+def _where(wanted: Wanted, subject: str) -> tuple[str, list[object]]:
+    its, rows = wanted.subjects(), wanted.rows()
+    chosen = Condition(f"{subject} IN (SELECT id FROM subjects WHERE {its.sql})" if its.sql else "", its.values)  # noqa: S608 - values are bound
+    parts = [part for part in (chosen, rows) if part.sql]
+    where = " WHERE " + " AND ".join(part.sql for part in parts) if parts else ""
+    return where, [value for part in parts for value in part.values]
+
+
+def _count(connection: sqlite3.Connection, wanted: Wanted) -> int:
+    if wanted.rows().sql:
+        where, values = _where(wanted, "subject")
+        query = f"SELECT count(*) FROM activity{where}"  # noqa: S608 - values are bound
+    else:
+        subjects = wanted.subjects()
+        where, values = (f" WHERE {subjects.sql}" if subjects.sql else ""), list(subjects.values)
+        query = f"SELECT ifnull(sum(requests), 0) FROM subjects{where}"  # noqa: S608 - values are bound
+    return int(connection.execute(query, values).fetchone()[0])

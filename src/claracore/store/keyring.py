@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,8 @@ from claracore.store.files import FileUnusable
 
 FILE = "keys.json"
 PREFIX = "cc-"
+LOOK_EVERY_SECONDS = 2.0
+NEVER = float("inf")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@ -]{0,63}")
 
 
@@ -48,6 +50,18 @@ class Grant:
     name: str
     rights: frozenset[Right] = ALL_RIGHTS
     models: frozenset[str] | None = None
+    expires_at: float | None = None
+    """Unix seconds."""
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether it is for inference with every model, for ever: need not be asked again."""
+        return Right.INFERENCE in self.rights and self.models is None and self.expires_at is None
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and time.time() >= self.expires_at
 
     def may(self, right: Right) -> bool:
         """Whether it includes a right; `admin` includes `read`."""
@@ -85,9 +99,12 @@ class KeyRing:
     def __init__(self, plain: Iterable[str] = (), named: Sequence[NamedKey] = ()) -> None:
         self._plain: tuple[tuple[bytes, Grant], ...] = ()
         self._named: tuple[NamedKey, ...] = ()
-        self._entries: tuple[tuple[bytes, Grant, float | None], ...] = ()
-        self._shown: dict[bytes, tuple[Grant, float | None]] = {}
-        """Right keys that were presented before. Only keys of equal (seeded) hash are compared: time tells nothing."""
+        self._entries: tuple[tuple[bytes, Grant], ...] = ()
+        self.version = 0
+        """Another number for other keys: what was found out with these counts no longer."""
+        self.look_again_at = NEVER
+        """When who asks for a key next has to `look` before (event loop time): nothing runs while nobody asks."""
+        self._look: Callable[[], None] = lambda: None
         self.use_plain(plain)
         self.use_named(named)
 
@@ -101,6 +118,16 @@ class KeyRing:
         """The named keys, the expired ones too."""
         return self._named
 
+    def follow(self, look: Callable[[], None]) -> None:
+        """Have `look` called before a key is looked for, but not more often than every other second."""
+        self._look = look
+        self.look_again_at = -NEVER
+
+    def look(self, now: float) -> None:
+        """See whether the keys are other ones by now."""
+        self.look_again_at = now + LOOK_EVERY_SECONDS
+        self._look()
+
     def use_plain(self, keys: Iterable[str]) -> None:
         """Take the keys of the configuration."""
         self._plain = tuple((_digest(key.encode()), Grant(f"apiKeys[{n}]")) for n, key in enumerate(keys))
@@ -113,25 +140,18 @@ class KeyRing:
 
     def grant(self, key: bytes) -> Grant | None:
         """Return what a key allows; None when it is not ours or its time is over. Constant time for wrong keys."""
-        found = self._shown.get(key)
-        if found is None:
-            presented = _digest(key)
-            for digest, grant, expires_at in self._entries:
-                if hmac.compare_digest(digest, presented) and (expires_at is None or time.time() < expires_at):
-                    found = self._shown[key] = (grant, expires_at)
-        if found is None or (found[1] is not None and time.time() >= found[1]):
-            return None
-        return found[0]
+        presented, found = _digest(key), None
+        for digest, grant in self._entries:
+            if hmac.compare_digest(digest, presented) and not grant.expired:
+                found = grant
+        return found
 
     def _combine(self) -> None:
-        self._shown = {}
-        self._entries = (
-            *((digest, grant, None) for digest, grant in self._plain),
-            *(
-                (bytes.fromhex(key.digest), Grant(key.name, key.rights, key.models), key.expires_at)
-                for key in self._named
-            ),
+        self.version += 1
+        named = (
+            (bytes.fromhex(key.digest), Grant(key.name, key.rights, key.models, key.expires_at)) for key in self._named
         )
+        self._entries = (*self._plain, *named)
 
 
 def presented(authorization: bytes | None, x_api_key: bytes | None) -> Iterable[tuple[bytes, bytes]]:

@@ -6,17 +6,44 @@ Plain numbers in plain dictionaries; nothing here knows what is counted. Exposit
 
 from __future__ import annotations
 
-import bisect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Generic, Literal, TypeVar
 
 Labels = tuple[str, ...]
 """Values of the labels, in the order of the family's label names."""
 
+Its = TypeVar("Its")
+
 SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 MOST_SERIES = 2_000
 """Per family. What would exceed it is counted under the labels `other`: clients must not be able to fill our memory."""
+
+
+class Count:
+    """One number that only grows."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+
+class Distribution:
+    """How often values fell between fixed bounds, and their sum."""
+
+    __slots__ = ("_bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
 
 
 class Counter:
@@ -28,21 +55,25 @@ class Counter:
         self.name = name
         self.help = help_text
         self.labels = tuple(labels)
-        self.values: dict[Labels, float] = {}
+        self._series: Series[Count] = Series(Count)
+
+    @property
+    def values(self) -> dict[Labels, float]:
+        """The numbers by their labels."""
+        return {labels: its.value for labels, its in self._series.items()}
+
+    def of(self, *labels: str) -> Count:
+        """Return the number of one combination, to be kept by who counts often."""
+        return self._series.of(labels)
 
     def add(self, *labels: str, by: float = 1.0) -> None:
         """Count."""
-        value = self.values.get(labels)
-        if value is None:
-            if len(self.values) >= MOST_SERIES:
-                labels = ("other",) * len(labels)
-            value = self.values.get(labels, 0.0)
-        self.values[labels] = value + by
+        self._series.of(labels).value += by
 
     def lines(self) -> Iterator[str]:
         """Return the samples."""
-        for labels, value in self.values.items():
-            yield sample(self.name, zip(self.labels, labels, strict=True), value)
+        for labels, its in self._series.items():
+            yield sample(self.name, zip(self.labels, labels, strict=True), its.value)
 
 
 class Histogram:
@@ -57,34 +88,49 @@ class Histogram:
         self.help = help_text
         self.labels = tuple(labels)
         self.bounds = tuple(bounds)
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
+        self._series: Series[Distribution] = Series(lambda: Distribution(self.bounds))
+
+    def of(self, *labels: str) -> Distribution:
+        """Return the distribution of one combination, to be kept by who counts often."""
+        return self._series.of(labels)
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value."""
-        counts = self._counts.get(labels)
-        if counts is None:
-            if len(self._counts) >= MOST_SERIES:
-                labels = ("other",) * len(labels)
-            counts = self._counts.setdefault(labels, [0] * (len(self.bounds) + 1))
-            self._sums.setdefault(labels, 0.0)
-        counts[bisect.bisect_left(self.bounds, value)] += 1
-        self._sums[labels] += value
+        self._series.of(labels).observe(value)
 
     def total(self, *labels: str) -> tuple[int, float]:
         """Return how many values there were, and their sum."""
-        return sum(self._counts.get(labels, ())), self._sums.get(labels, 0.0)
+        its = dict(self._series.items()).get(labels)
+        return (0, 0.0) if its is None else (sum(its.counts), its.sum)
 
     def lines(self) -> Iterator[str]:
         """Return the samples: cumulative buckets, sum and count."""
-        for labels, counts in self._counts.items():
+        for labels, its in self._series.items():
             named = list(zip(self.labels, labels, strict=True))
             total = 0
-            for bound, count in zip((*self.bounds, float("inf")), counts, strict=True):
+            for bound, count in zip((*self.bounds, float("inf")), its.counts, strict=True):
                 total += count
                 yield sample(f"{self.name}_bucket", [*named, ("le", number(bound))], total)
-            yield sample(f"{self.name}_sum", named, self._sums[labels])
+            yield sample(f"{self.name}_sum", named, its.sum)
             yield sample(f"{self.name}_count", named, total)
+
+
+class Series(Generic[Its]):
+    """One thing for each combination of labels, but not for more than `MOST_SERIES`."""
+
+    def __init__(self, make: Callable[[], Its]) -> None:
+        self._make = make
+        self._its: dict[Labels, Its] = {}
+        self.items = self._its.items
+
+    def of(self, labels: Labels) -> Its:
+        """Return the one of a combination, a new one if need be."""
+        found = self._its.get(labels)
+        if found is None:
+            if len(self._its) >= MOST_SERIES:
+                labels = ("other",) * len(labels)
+            found = self._its.setdefault(labels, self._make())
+        return found
 
 
 class Gauge:

@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claracore.store.activity import Activity
+from claracore.store.rows import ERROR
 
 SAMPLES = 1_000
-"""Rows per model that percentiles are taken from."""
+"""Rows per model that percentiles are taken from, at most."""
+
+LOOKED_AT = 10_000
+"""Rows that are looked at for all models together; one that is asked for by name is looked for further back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +41,45 @@ class ModelStats:
     prompt_per_second: Percentiles | None
 
 
-_TOTALS = """
-SELECT model, requests, errors, prompt_tokens, cached_tokens, completion_tokens
-FROM sums WHERE requests > 0 AND (? IS NULL OR model = ?) ORDER BY model
-"""
-_NEWEST = """
-SELECT first_token_seconds, tokens_per_second, prompt_per_second FROM activity WHERE model = ? ORDER BY id DESC LIMIT ?
-"""
+_TOTALS = f"""
+SELECT model, sum(requests), sum(requests * {ERROR}), sum(prompt_tokens), sum(cached_tokens), sum(completion_tokens)
+FROM subjects WHERE ? IS NULL OR model = ? GROUP BY model HAVING sum(requests) > 0 ORDER BY model
+"""  # noqa: S608 - a condition of our own
+_SPEEDS = "model, first_token_seconds, tokens_per_second, prompt_per_second"
+_NEWEST = f"SELECT {_SPEEDS} FROM activity JOIN subjects ON subjects.id = subject ORDER BY activity.id DESC LIMIT ?"  # noqa: S608 - names of our own
+_NEWEST_OF_ONE = f"""
+SELECT {_SPEEDS} FROM activity JOIN subjects ON subjects.id = subject
+WHERE +subject IN (SELECT id FROM subjects WHERE model = ?) ORDER BY activity.id DESC LIMIT ?
+"""  # noqa: S608 - as above
 
 
 def stats_by_model(activity: Activity, model: str | None = None) -> dict[str, ModelStats]:
     """Return the totals of each model, or of one. Blocking. Raises StoreUnusable."""
-    found = {}
     with activity.reading() as connection:
-        for name, requests, errors, prompt, cached, completion in connection.execute(
-            _TOTALS, (model, model)
-        ).fetchall():
-            newest = connection.execute(_NEWEST, (name, SAMPLES)).fetchall()
-            first, speed, reading = ([row[column] for row in newest] for column in range(3))
-            found[name] = ModelStats(
-                requests=requests,
-                errors=errors,
-                prompt_tokens=prompt,
-                cached_tokens=cached,
-                completion_tokens=completion,
-                first_token_seconds=percentiles(first),
-                tokens_per_second=percentiles(speed),
-                prompt_per_second=percentiles(reading),
-            )
+        totals = connection.execute(_TOTALS, (model, model)).fetchall()
+        newest = (
+            connection.execute(_NEWEST, (LOOKED_AT,))
+            if model is None
+            else connection.execute(_NEWEST_OF_ONE, (model, SAMPLES))
+        ).fetchall()
+    speeds: dict[str, list[tuple[float | None, ...]]] = {}
+    for name, *its in newest:
+        kept = speeds.setdefault(name, [])
+        if len(kept) < SAMPLES:
+            kept.append(tuple(its))
+    found = {}
+    for name, requests, errors, prompt, cached, completion in totals:
+        first, speed, reading = ([row[column] for row in speeds.get(name, ())] for column in range(3))
+        found[name] = ModelStats(
+            requests=requests,
+            errors=errors,
+            prompt_tokens=prompt,
+            cached_tokens=cached,
+            completion_tokens=completion,
+            first_token_seconds=percentiles(first),
+            tokens_per_second=percentiles(speed),
+            prompt_per_second=percentiles(reading),
+        )
     return found
 
 

@@ -15,7 +15,7 @@ from claracore.gateway.alarm import NEVER, Alarm
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Message, Record, Scope, Settings
 from claracore.gateway.server import Gateway
-from claracore.gateway.upstream import Address, Pool, Upstream
+from claracore.gateway.upstream import Line, Pool, Upstream
 from claracore.types import Endpoint, ModelState
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ class MemoryPool(Pool):
         self.bytewise = bytewise
         self.sent: list[MemoryTransport] = []
 
-    def take(self, address: Address) -> Upstream | None:
-        idle = super().take(address)
+    def take(self, line: Line) -> Upstream | None:
+        idle = super().take(line)
         if idle is not None:
             return idle
-        connection = Upstream(self, address)
+        connection = Upstream(self, line)
         transport = MemoryTransport()
         connection.connection_made(transport)  # type: ignore[arg-type]
         self.sent.append(transport)
@@ -141,6 +141,9 @@ class Notes:
 
     def finished(self, record: Record) -> None:
         self.records.append(record)
+
+    def settle(self) -> None:
+        pass
 
 
 async def application(
