@@ -77,6 +77,7 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
         stage.time = 1008.0
         journal.ready("b")
         swap = stage.swaps[-1]
+        assert swap.ended_at is None
         assert (swap.model, swap.evicted, swap.reason) == ("b", ("a",), "it was asked for")
         assert (swap.phases.queued_seconds, swap.phases.drain_seconds, swap.phases.stop_seconds) == (0.0, 2.0, 1.0)
         assert swap.total_seconds == 8.0
@@ -142,7 +143,8 @@ def test_an_end_that_was_ordered_is_no_failure() -> None:
         stage.journal.stopping("b", StopReason.UNWANTED)
         stage.journal.ended("b")
         assert not stage.counts.failures.values
-        assert [swap.error for swap in stage.swaps] == [None, None]
+        assert [swap.error for swap in stage.journal.swaps] == [None, None]
+        assert all(swap.ended_at is not None for swap in stage.journal.swaps)
 
     play(conversation)
 

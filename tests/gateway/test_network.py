@@ -436,3 +436,32 @@ def test_a_pipelined_request_waits_until_the_reader_has_caught_up() -> None:
             assert answer.count(b"x") == 25_000_000
 
     play(conversation)
+
+
+def test_the_first_token_is_not_the_first_byte() -> None:
+    spoken = asyncio.Event()
+
+    async def script(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read_request(reader)
+        role = b'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}\n\n'
+        word = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+        writer.write(SSE + b"%x\r\n%b\r\n" % (len(role), role))
+        await spoken.wait()
+        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(word), word))
+        await reader.read()
+
+    async def conversation() -> None:
+        async with model_server(script) as server, stage(config(smol={}), StandIn(smol=server.endpoint)) as here:
+            reader, writer = await here.connect()
+            writer.write(post("/v1/chat/completions", CHAT))
+            await reader.readuntil(b"null")
+            [exchange] = here.gateway.in_flight.values()
+            assert exchange.record.first_byte_at is not None
+            assert exchange.record.first_token_at is None
+            spoken.set()
+            await reader.readuntil(b"Hi")
+            [record] = here.notebook.records
+            assert record.first_token_at is not None
+            writer.close()
+
+    play(conversation)

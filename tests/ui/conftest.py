@@ -11,9 +11,12 @@ import pytest
 
 pytest.importorskip("playwright", reason="the dev dependency playwright drives the browser")
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from ui.stand import FAKE, SMOLLM2, STATIC, Server, config, free_ports, serving
+from ui.stand import FAKE, ODD, SMALL, SMOLLM2, STATIC, Server, config, free_ports, serving
+
+WAIT_MS = 30_000
+"""For what comes at once on a machine that has nothing else to do."""
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -51,6 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -62,7 +66,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A fresh browser profile; an error in its console fails the test."""
     context = browser.new_context(viewport={"width": 1360, "height": 860})
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
 
@@ -78,13 +82,15 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with two models; tests leave it as they find it."""
-    with serving(tmp_path_factory.mktemp("server"), config(start_port=free_ports(8))) as server:
+    """A server with real models; tests leave it as they find it."""
+    with serving(tmp_path_factory.mktemp("server"), config(start_port=free_ports(8), models=SMALL)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def parrots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The same with model servers that only seem to be some: ready at once, done at once."""
-    with serving(tmp_path_factory.mktemp("parrots"), config(start_port=free_ports(8), engine=FAKE)) as server:
+    with serving(
+        tmp_path_factory.mktemp("parrots"), config(start_port=free_ports(8), models=ODD, engine=FAKE)
+    ) as server:
         yield server

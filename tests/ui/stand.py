@@ -22,13 +22,33 @@ STATIC = ROOT / "src" / "claracore" / "web" / "static" / "index.html"
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 ARTEFACTS = ROOT / "artefacts" / "ui"
 
-ENGINE = f'"{sys.executable}" -P -m claracore.engines.embedded --host 127.0.0.1 --port ${{PORT}} --reuse-port --fit off'
+# One thread: on a machine with other work two that wait for each other are far slower than one.
+ENGINE = f'"{sys.executable}" -P -m claracore.engines.embedded --host 127.0.0.1 --port ${{PORT}} --reuse-port'
+ENGINE += " --fit off --no-warmup"
 FAKE = f'"{sys.executable}" -E -S "{SCRIPT}" --host 127.0.0.1 --port ${{PORT}} --reuse-port'
 """Ready at once, and it says nothing of its own: for what does not depend on the model."""
 
 
-def config(*, start_port: int, more: str = "", engine: str = ENGINE) -> str:
-    """Two models of which one is loaded at a time; `more` is YAML at the top level."""
+SMALL = """\
+  embed:
+    cmd: ${engine} --model "MODEL" --ctx-size 512 --threads 1 --embeddings --pooling mean
+  rank:
+    cmd: ${engine} --model "MODEL" --ctx-size 512 --threads 1 --reranking
+""".replace("MODEL", str(SMOLLM2))
+"""The small model as what else a model may be: its numbers mean little, but the engine's answers are the real ones."""
+
+ODD = """\
+  seer:
+    cmd: ${engine}
+    capabilities: {in: [text, image], out: [text]}
+  slow:
+    cmd: ${engine} --ready-after 600
+"""
+"""What neither small model is: one that sees, and one that takes long to load. For the fake engine."""
+
+
+def config(*, start_port: int, models: str = "", more: str = "", engine: str = ENGINE) -> str:
+    """Two models of which one is loaded at a time; `models` are more of them, `more` is YAML at the top level."""
     return f"""\
 startPort: {start_port}
 macros:
@@ -38,15 +58,15 @@ models:
     name: SmolLM2 135M
     cmd: |
       ${{engine}} --model "{SMOLLM2}"
-      --ctx-size 2048 --threads 2 --jinja
+      --ctx-size 2048 --threads 1 --jinja
     ttl: 600
     capabilities: {{in: [text], out: [text], context: 2048}}
   gemma:
     cmd: |
       ${{engine}} --model "{GEMMA}"
-      --ctx-size 2048 --threads 2
+      --ctx-size 2048 --threads 1
     capabilities: {{in: [text], out: [text], context: 2048}}
-groups:
+{models}groups:
   one-at-a-time:
     swap: true
     members: [smollm2, gemma]

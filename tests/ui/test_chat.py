@@ -7,7 +7,14 @@ import re
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from ui.stand import Server
+from ui.stand import ARTEFACTS, Server
+
+HOLD = """() => {
+  const fake = { chunks: 6, hold_after: 3 };
+  const body = JSON.stringify({ model: 'smollm2', stream: true, fake, messages: [] });
+  fetch('/v1/chat/completions', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+}"""
+"""An answer that goes on until it is cancelled; only the fake engine can do that."""
 
 
 def answers(page: Page) -> Locator:
@@ -22,7 +29,7 @@ def say(page: Page, text: str) -> None:
 def briefly(page: Page) -> None:
     """Small models do not know when to end."""
     page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Longest answer").fill("16")
+    page.get_by_label("Longest answer").fill("6")
 
 
 def done(answer: Locator) -> None:
@@ -88,28 +95,96 @@ def test_an_unknown_model_is_an_error_to_read(page: Page, server: Server) -> Non
 
 
 def test_an_embedding_model_is_asked_for_vectors(page: Page, server: Server) -> None:
-    page.route(
-        "**/v1/embeddings",
-        lambda route: route.fulfill(
-            json={"data": [{"embedding": [1, 0]}, {"embedding": [1, 0]}, {"embedding": [0, 1]}]}
-        ),
-    )
-    page.route(re.compile("/api/models$"), _as_embedders)
     page.goto(f"{server.url}/ui/chat")
     page.get_by_role("tab", name="Embeddings").click()
-    page.get_by_role("button", name="Embed").click()
-    expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile(r"1\.000\s*1\.000\s*0\.000"))
+    page.get_by_label("Embedding model").select_option("embed")
+    page.get_by_label("Texts, one a line").fill("The cat sits\nThe cat sits\nInterest rates rose in May")
+    page.get_by_role("button", name="Embed", exact=True).click()
+    expect(page.get_by_text("576 dimensions")).to_be_visible(timeout=60_000)
+    cells = page.get_by_role("row").nth(1).get_by_role("cell")
+    expect(cells.nth(1)).to_have_text("1.000")
+    assert 0 < float(cells.nth(2).inner_text()) < 0.999
+    page.screenshot(path=ARTEFACTS / "embeddings.png")
+
+
+def test_a_reranker_orders_texts(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/ui/chat")
+    page.get_by_role("tab", name="Rerank").click()
+    page.get_by_label("Reranker").select_option("rank")
+    page.get_by_label("Texts, one a line").fill("The port is taken\nThe cat sits")
+    page.get_by_role("button", name="Rank").click()
+    ranked = page.locator("section", has_text="Best first").get_by_role("listitem")
+    expect(ranked).to_have_count(2, timeout=60_000)
+    scores = [float(row.locator(".num").inner_text()) for row in ranked.all()]
+    assert scores == sorted(scores, reverse=True)
+    page.screenshot(path=ARTEFACTS / "rerank.png")
+
+
+def test_who_waits_sees_whom_for_and_the_load_can_be_given_up(page: Page, parrots: Server) -> None:
+    page.request.post(f"{parrots.url}/api/models/unload")
+    page.goto(f"{parrots.url}/ui/chat?model=gemma")
+    page.evaluate(HOLD)
+    expect(page.get_by_label("Model of the conversation").locator("optgroup[label=Loaded]")).to_have_text(
+        "SmolLM2 135M"
+    )
+    say(page, "Hello")
+    waiting = page.get_by_test_id("waiting")
+    expect(waiting).to_contain_text("Queued behind smollm2, which has answers to give")
+    page.get_by_role("navigation").get_by_role("link", name="Activity").click()
+    flights = page.get_by_label("Requests in flight")
+    expect(flights).to_contain_text("Queued behind smollm2")
+    flights.get_by_role("row").filter(has_text="streaming").get_by_role("button", name="Cancel").click()
+    expect(flights).to_contain_text("Nothing is being answered")
+
+    page.goto(f"{parrots.url}/ui/chat?model=slow")
+    page.get_by_role("button", name="Clear").click()
+    say(page, "Hello")
+    expect(waiting).to_contain_text(re.compile(r"Loading slow \d+ %"))
+    page.screenshot(path=ARTEFACTS / "chat-loading.png")
+    page.get_by_role("button", name="Stop").click()
+    expect(answers(page)).to_contain_text("stopped")
+    page.goto(parrots.url)
+    page.locator("[data-model=slow]").get_by_role("button", name="Cancel").click()
+    expect(page.locator("[data-model=slow] [data-state]")).to_have_attribute("data-state", "stopped")
+
+
+def test_an_image_goes_to_a_model_that_sees(page: Page, parrots: Server) -> None:
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    expect(page.get_by_role("button", name="Add images")).to_have_count(0)
+    page.get_by_label("Model of the conversation").select_option("seer")
+    picture = page.screenshot(clip={"x": 0, "y": 0, "width": 40, "height": 40})
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add images").click()
+    chooser.value.set_files({"name": "dot.png", "mimeType": "image/png", "buffer": picture})
+    expect(page.get_by_alt_text("Attachment 1")).to_be_visible()
+    with page.expect_request("**/v1/chat/completions") as asked:
+        say(page, "What is this?")
+    [text, image] = json.loads(asked.value.post_data or "")["messages"][0]["content"]
+    assert text == {"type": "text", "text": "What is this?"}
+    assert image["image_url"]["url"].startswith("data:image/")
+    done(answers(page))
+    expect(page.get_by_role("article", name="You").get_by_alt_text("Attachment 1")).to_be_visible()
+
+
+def test_reasoning_is_folded_and_code_is_coloured(page: Page, parrots: Server) -> None:
+    said = [{"reasoning_content": "Let me think."}, {"content": "```python\ndef f():\n    return 1\n```\n**Done**"}]
+    stream = "".join(f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n" for delta in said)
+    page.route(
+        "**/v1/chat/completions",
+        lambda route: route.fulfill(content_type="text/event-stream", body=f"{stream}data: [DONE]\n\n"),
+    )
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "Write a function.")
+    done(answers(page))
+    expect(answers(page).get_by_text("Let me think.")).to_be_hidden()
+    answers(page).get_by_text("Reasoning").click()
+    expect(answers(page).get_by_text("Let me think.")).to_be_visible()
+    expect(answers(page).locator("pre .hljs-keyword").first).to_have_text("def")
+    expect(answers(page).locator("strong")).to_have_text("Done")
+    page.screenshot(path=ARTEFACTS / "chat-reasoning.png")
 
 
 def _endless(route: Route) -> None:
     """Keep the model talking until it is stopped."""
     asked = json.loads(route.request.post_data or "{}")
     route.continue_(post_data=json.dumps(asked | {"ignore_eos": True, "max_tokens": 1500}))
-
-
-def _as_embedders(route: Route) -> None:
-    """Neither small model embeds: say that they do, to see what the page makes of vectors."""
-    body = route.fetch().json()
-    for model in body["models"]:
-        model["kind"] = "embedding"
-    route.fulfill(json=body)

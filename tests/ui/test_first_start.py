@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import ARTEFACTS, SMOLLM2, serving
+from ui.stand import ARTEFACTS, MODELS, serving
 
 
 def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
@@ -16,11 +17,17 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_text("Welcome.")).to_be_visible()
 
         folder = page.get_by_label("Folder", exact=True)
-        folder.fill(str(SMOLLM2.parent))
-        page.get_by_role("button", name="Use", exact=True).first.click()
+        folder.fill(str(MODELS))
+        page.get_by_role("button", name="Add", exact=True).first.click()
         page.get_by_role("button", name="Search for models").click()
-        expect(page.get_by_role("heading", name="1 model found")).to_be_visible()
-        expect(page.get_by_label("Differences")).to_contain_text("smollm2")
+        expect(page.get_by_role("heading", name="2 models found")).to_be_visible()
+        differences = page.get_by_label("Differences")
+        expect(differences).to_contain_text("smollm2")
+        expect(differences).to_contain_text("gemma")
+        page.get_by_role("checkbox", name=re.compile("Serve gemma")).uncheck()
+        expect(differences).not_to_contain_text("gemma")
+        page.get_by_label("Plan").locator("summary").first.click()
+        expect(page.get_by_label("Plan")).to_contain_text(re.compile(r"Needs \d+ MiB"))
 
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=ARTEFACTS / "setup-found.png", full_page=True)
@@ -29,10 +36,11 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
         expect(page).to_have_url(f"{server.url}/ui/models")
         page.get_by_role("link", name="Chat with").click()
         page.get_by_role("button", name="Parameters").click()
-        page.get_by_label("Longest answer").fill("16")
+        page.get_by_label("Longest answer").fill("4")
         page.get_by_label("Your message").fill("Say hello.")
         page.keyboard.press("Enter")
         answer = page.get_by_role("article", name="Answer")
         expect(answer.get_by_text("tokens/s")).to_be_visible(timeout=60_000)
         page.screenshot(path=ARTEFACTS / "chat-first.png")
         assert "smollm2" in server.config.read_text()
+        assert "gemma" not in server.config.read_text()

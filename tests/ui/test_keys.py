@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ui.stand import FAKE, config, free_ports, serving
+from ui.stand import Server, config, free_ports, serving
 
 KEY = "good-key-0123456789"
 
 
-def test_a_password_that_the_browser_asked_for_is_enough(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), engine=FAKE, more=f"apiKeys: [{KEY}]\n")) as server:
-        context = browser.new_context(http_credentials={"username": "", "password": KEY})
-        page = context.new_page()
-        # A proxy in front wants the password for every file, not only where ClaraCore does.
-        page.route("**/ui/favicon.svg", lambda route: route.fulfill(status=401))
-        page.goto(server.url)
-        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
-        expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
-        expect(page.get_by_label("API key")).to_have_count(0)
-        context.close()
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that nobody may use without the key."""
+    text = config(start_port=free_ports(8), more=f"apiKeys: [{KEY}]\n")
+    with serving(tmp_path_factory.mktemp("locked"), text) as server:
+        yield server
 
 
-def test_a_page_without_a_key_asks_and_keeps_it(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), engine=FAKE, more=f"apiKeys: [{KEY}]\n")) as server:
-        page.goto(server.url)
-        key = page.get_by_label("API key")
-        key.fill("wrong")
-        page.keyboard.press("Enter")
-        expect(page.get_by_text("is not valid any more")).to_be_visible()
-        key.fill(KEY)
-        page.keyboard.press("Enter")
-        expect(key).to_have_count(0)
-        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
-        expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
-        assert page.evaluate("localStorage.getItem('claracore.key')") == KEY
-        page.goto(f"{server.url}/docs")
-        expect(page.get_by_text("/api/models", exact=True)).to_be_visible()
+def test_a_password_that_the_browser_asked_for_is_enough(browser: Browser, locked: Server) -> None:
+    context = browser.new_context(http_credentials={"username": "", "password": KEY})
+    page = context.new_page()
+    # A proxy in front wants the password for every file, not only where ClaraCore does.
+    page.route("**/ui/favicon.svg", lambda route: route.fulfill(status=401))
+    page.goto(locked.url)
+    expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
+    expect(page.get_by_label("API key")).to_have_count(0)
+    context.close()
+
+
+def test_a_page_without_a_key_asks_and_keeps_it(page: Page, locked: Server) -> None:
+    page.goto(locked.url)
+    key = page.get_by_label("API key")
+    key.fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("is not valid any more")).to_be_visible()
+    key.fill(KEY)
+    page.keyboard.press("Enter")
+    expect(key).to_have_count(0)
+    expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
+    assert page.evaluate("localStorage.getItem('claracore.key')") == KEY
+    page.goto(f"{locked.url}/docs")
+    expect(page.get_by_text("/api/models", exact=True)).to_be_visible()
 
 
 def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8), engine=FAKE)) as server:
+    with serving(tmp_path, config(start_port=free_ports(8))) as server:
         page.goto(f"{server.url}/ui/system")
         page.get_by_role("button", name="New key").click()
         page.get_by_label("Name").fill("laptop")

@@ -53,6 +53,11 @@ def test_the_page_of_a_model_shows_its_command_and_its_log(page: Page, server: S
     expect(page.get_by_label("Command", exact=True)).to_contain_text("--ctx-size 2048")
     page.get_by_role("tab", name="Log").click()
     expect(page.get_by_role("log", name="Log of smollm2")).to_contain_text("model loaded")
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name=re.compile("own page")).click()
+    expect(popup.value).to_have_url(f"{server.url}/upstream/smollm2/")
+    expect(popup.value.get_by_role("textbox").first).to_be_visible()
+    popup.value.close()
     page.get_by_role("link", name="All models").click()
     expect(row(page, "gemma")).to_be_visible()
 

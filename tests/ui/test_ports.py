@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import FAKE, Server, config, free_ports, serving
+from ui.stand import Server, config, free_ports, serving
 
 
 def test_a_stranger_on_a_planned_port_is_seen_and_named(page: Page, tmp_path: Path) -> None:
@@ -16,15 +16,20 @@ def test_a_stranger_on_a_planned_port_is_seen_and_named(page: Page, tmp_path: Pa
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", first))
         stranger.listen()
-        with serving(tmp_path, config(start_port=first, engine=FAKE)) as server:
+        with serving(tmp_path, config(start_port=first)) as server:
             page.goto(f"{server.url}/ui/ports")
             cell = page.locator(f"[data-port='{first}']")
             expect(cell).to_have_attribute("data-look", "conflict")
             expect(page.get_by_label("What to know")).to_contain_text(str(first))
             cell.click()
             expect(page.get_by_role("dialog")).to_contain_text(f"pid {os.getpid()}")
+            expect(page.get_by_role("dialog")).to_contain_text(f"to keep {first} for models")
             page.keyboard.press("Escape")
             expect(page.get_by_role("dialog")).to_have_count(0)
+
+            assert page.request.post(f"{server.url}/api/models/load/gemma").ok
+            expect(page.locator("[data-look='serving']", has_text="gemma")).to_be_visible()
+            expect(cell).to_have_attribute("data-look", "conflict")
 
 
 def test_the_map_follows_what_runs(page: Page, server: Server) -> None:

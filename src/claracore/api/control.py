@@ -103,7 +103,7 @@ class ControlPlane:
         downloads.on_gone = lambda download: self._download(gone_view(download))
         downloads.on_complete = self._adopter.adopt
         self._sampling = asyncio.get_running_loop().create_task(
-            self.context.performance.run(self._sample_every), name="performance"
+            self.context.performance.run(self._sample_every, self._pids), name="performance"
         )
         ring.follow(self._look_at_keys)
         log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
@@ -155,6 +155,10 @@ class ControlPlane:
     def _sample_every(self) -> float | None:
         its = self.context.config.performance
         return None if its.disabled else its.every_seconds
+
+    def _pids(self) -> dict[str, int]:
+        lives = ((model, self.context.supervisor.life(model)) for model in self.context.supervisor.slots)
+        return {model: life.child.pid for model, life in lives if life is not None and life.child is not None}
 
     def _reloaded(self) -> None:
         now = self.context.configuration

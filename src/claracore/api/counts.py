@@ -61,7 +61,7 @@ class Counts:
         """Count a request whose model was never known."""
         self.refusals.add(str(record.status))
 
-    def request(self, row: Row, first_byte_at: float | None, finished_at: float) -> None:
+    def request(self, row: Row, first_token_at: float | None, finished_at: float) -> None:
         """Count a request that is over."""
         its = self._often.get((row.model, row.status))
         if its is None:
@@ -79,7 +79,7 @@ class Counts:
             its.completion.value += row.completion_tokens
         if row.cached_tokens:
             self.tokens.add(row.model, "cached", by=row.cached_tokens)
-        between = _between_tokens(row, first_byte_at, finished_at)
+        between = _between_tokens(row, first_token_at, finished_at)
         if between is not None:
             self.between_tokens.observe(between, row.model)
 
@@ -116,11 +116,11 @@ class _Often:
         self.completion = counts.tokens.of(model, "completion")
 
 
-def _between_tokens(row: Row, first_byte_at: float | None, finished_at: float) -> float | None:
+def _between_tokens(row: Row, first_token_at: float | None, finished_at: float) -> float | None:
     if row.tokens_per_second:
         return 1 / row.tokens_per_second
     if not row.stream or not row.completion_tokens or row.completion_tokens < 2:
         return None
-    if first_byte_at is None:
+    if first_token_at is None:
         return None
-    return (finished_at - first_byte_at) / (row.completion_tokens - 1)
+    return (finished_at - first_token_at) / (row.completion_tokens - 1)

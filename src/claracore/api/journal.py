@@ -57,6 +57,8 @@ class Swap:
     phases: SwapPhases
     total_seconds: float
     error: str | None = None
+    ended_at: float | None = None
+    """When the server that was loaded had ended; None while it runs."""
 
 
 @dataclass(slots=True)
@@ -145,16 +147,16 @@ class Journal:
         ended = self._now() if record.finished_at is None else record.finished_at
         row = self._row(record, ended)
         self._activity.add(row)
-        self._counts.request(row, record.first_byte_at, ended)
+        self._counts.request(row, _first_token_at(record), ended)
         if row.tokens_per_second is not None:
             self._remembered(row.model).tokens_per_second = row.tokens_per_second
-        if record.first_byte_at is not None and self._unanswered:
-            self._first_answer(row.model, record.served_at, record.first_byte_at)
+        if (first := _first_token_at(record)) is not None and self._unanswered:
+            self._first_answer(row.model, record.served_at, first)
         self.on_row(row)
 
     def _row(self, record: Record, ended: float) -> Row:
         id_ = self._activity.next_id()
-        arrived, served, first = record.arrived_at, record.served_at, record.first_byte_at
+        arrived, served, first = record.arrived_at, record.served_at, _first_token_at(record)
         tokens = record.tokens()
         waited = None if served is None else served - arrived
         load = self._load_part(record.model, waited) if record.waited_for_load else 0.0
@@ -247,6 +249,7 @@ class Journal:
         """Hear that a model's server is gone."""
         self.settle()
         self._unanswered.pop(model, None)
+        self._loaded_until_now(model)
         loading = self._loading.pop(model, None)
         ordered = self._stopping.pop(model, None)
         if ordered is None:
@@ -303,6 +306,15 @@ class Journal:
             phases=replace(swap.phases, first_token_seconds=took),
             total_seconds=round(swap.total_seconds + took, 6),
         )
+        self._renew(swap, complete)
+
+    def _loaded_until_now(self, model: str) -> None:
+        """Complete the last swap of a model with the end of what it loaded."""
+        last = next((swap for swap in reversed(self.swaps) if swap.model == model), None)
+        if last is not None and last.error is None and last.ended_at is None:
+            self._renew(last, replace(last, ended_at=round(time.time(), 3)))
+
+    def _renew(self, swap: Swap, complete: Swap) -> None:
         for position, kept in enumerate(self.swaps):
             if kept is swap:
                 self.swaps[position] = complete
@@ -311,7 +323,12 @@ class Journal:
 
 def _speed(tokens: Tokens, record: Record, ended: float) -> float | None:
     """Return tokens per second as we saw them, where the model server does not say."""
-    begun = record.first_byte_at if record.stream else record.served_at
+    begun = _first_token_at(record) if record.stream else record.served_at
     if tokens.completion is None or begun is None or ended - begun < 1e-3:
         return None
     return round(tokens.completion / (ended - begun), 3)
+
+
+def _first_token_at(record: Record) -> float | None:
+    """Return when the model's first word came; an answer in which none is recognised begins with its first byte."""
+    return record.first_byte_at if record.first_token_at is None else record.first_token_at

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
 from claracore.api.context import Context, Here, Holder
-from claracore.api.views import ModelView, Views, model_views, shown_command
+from claracore.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.config.command import in_place
 from claracore.config.model import ModelConfig
 from claracore.store.keyring import Grant
@@ -22,9 +22,10 @@ TOLD_BY_CAPABILITIES = frozenset({"architecture", "capabilities", "supported_par
 
 
 class ModelsView(BaseModel):
-    """Every model, by id."""
+    """Every model, by id, and the groups that the configuration names."""
 
     models: list[ModelView]
+    groups: dict[str, GroupView]
 
 
 class LoadedView(BaseModel):
@@ -45,7 +46,7 @@ class Pin(BaseModel):
 @router.get("/api/models")
 async def models(here: Here) -> ModelsView:
     """List every model with its state, the unlisted ones too."""
-    return ModelsView(models=model_views(here))
+    return ModelsView(models=model_views(here), groups=group_views(here))
 
 
 @router.put("/api/models/pin/{name:path}")

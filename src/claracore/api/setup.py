@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -66,16 +67,16 @@ class SetupWishes(BaseModel):
 
 
 class ScanWish(BaseModel):
-    """Folders with model files on this machine."""
+    """Folders with model files on this machine, and which models of them are to be served; null means all."""
 
     folders: Annotated[list[str], Field(min_length=1, max_length=100)]
     options: SetupWishes = SetupWishes()
+    models: list[str] | None = None
 
 
 class ApplyWish(ScanWish):
-    """The same, and which models of it; null means all. `hash` names the text of the file that this is based on."""
+    """The same; `hash` names the text of the file that this is based on."""
 
-    models: list[str] | None = None
     hash: str | None = None
 
 
@@ -91,6 +92,8 @@ class FoundModel(BaseModel):
     """One model, how it would run, and why."""
 
     id: str
+    known: bool
+    """Whether the configuration names it already; it is taken out there."""
     kind: str
     quantization: str
     size_bytes: int
@@ -130,18 +133,23 @@ async def browse(path: Annotated[str | None, Query(description="Empty: the home 
 async def scan(here: Here, wish: ScanWish) -> ScanView:
     """Look at model files and this machine, and say what would be written; nothing is."""
     report = await _report(here, wish)
+    text = await asyncio.to_thread(_text, report, wish)
+    models = [
+        *(_found(here, report, chosen) for chosen in report.catalog.chosen),
+        *(
+            _refused(refused.candidate.id, refused.candidate.facts, refused.placement)
+            for refused in report.catalog.refused
+        ),
+    ]
+    known = _known(report)
+    for model in models:
+        model.known = model.id in known
     return ScanView(
-        models=[
-            *(_found(here, report, chosen) for chosen in report.catalog.chosen),
-            *(
-                _refused(refused.candidate.id, refused.candidate.facts, refused.placement)
-                for refused in report.catalog.refused
-            ),
-        ],
+        models=models,
         left_out=[LeftOutView(path=str(its.path), reason=its.reason) for its in report.left_out],
         hardware=hardware_view(report.hardware),
-        yaml=report.text,
-        diff=report.diff,
+        yaml=text,
+        diff=replace(report, text=text, old_text=report.old_text or "").diff,
         hash=files.digest(report.old_text) if report.old_text is not None else "",
     )
 
@@ -150,7 +158,7 @@ async def scan(here: Here, wish: ScanWish) -> ScanView:
 async def apply(here: Here, wish: ApplyWish) -> WrittenView:
     """Write the configuration that a scan has shown, with all or some of its models, and take it over."""
     report = await _report(here, wish)
-    text = await asyncio.to_thread(_only, report, wish.models) if wish.models is not None else report.text
+    text = await asyncio.to_thread(_text, report, wish)
     based_on = files.digest(report.old_text) if report.old_text is not None else "*"
     return await write_config(here, text, wish.hash or based_on)
 
@@ -204,14 +212,22 @@ def _teller(here: Context) -> Progress:
     return tell
 
 
-def _only(report: SetupReport, wanted: list[str]) -> str:
+def _text(report: SetupReport, wish: ScanWish) -> str:
     """Return the text without the models that are new and not wanted."""
-    old = edit.read_plain(report.old_text).get("models") or {} if report.old_text else {}
     text = report.text
+    if wish.models is None:
+        return text
+    known = _known(report)
     for model_id in edit.read_plain(text).get("models") or {}:
-        if model_id not in old and model_id not in wanted:
+        if model_id not in known and model_id not in wish.models:
             text = without_model(text, model_id)
     return text
+
+
+def _known(report: SetupReport) -> Collection[str]:
+    """Return the ids of the models that the file has already."""
+    models = edit.read_plain(report.old_text).get("models") if report.old_text else None
+    return models if isinstance(models, dict) else ()
 
 
 def _found(here: Context, report: SetupReport, chosen: Chosen) -> FoundModel:
@@ -227,6 +243,7 @@ def _found(here: Context, report: SetupReport, chosen: Chosen) -> FoundModel:
 def _refused(model_id: str, facts: ModelFacts, placement: Placement) -> FoundModel:
     return FoundModel(
         id=model_id,
+        known=False,
         kind=str(facts.kind),
         quantization=facts.quantization or "",
         size_bytes=facts.file_bytes,

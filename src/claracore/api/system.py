@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import platform
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
 
 from claracore import __version__
 from claracore.api.context import Here
+from claracore.engines.find import EngineMissing, find_engine
 
 router = APIRouter(tags=["system"])
 
@@ -31,6 +35,32 @@ async def identity(here: Here) -> dict[str, Any]:
         "url": here.url,
         "started_at": round(here.started_at, 3),
     }
+
+
+class VersionsView(BaseModel):
+    """What runs here; `engine` is null when this machine has none."""
+
+    claracore: str
+    python: str
+    system: str
+    engine: str | None
+    engine_command: list[str]
+
+
+@router.get("/api/versions")
+async def versions(here: Here) -> VersionsView:
+    """Tell the versions of ClaraCore and of what it runs on."""
+    try:
+        engine = await asyncio.to_thread(find_engine, here.config.engine)
+    except EngineMissing:
+        engine = None
+    return VersionsView(
+        claracore=__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+        engine=f"{engine.name} {engine.version}" if engine else None,
+        engine_command=list(engine.argv) if engine else [],
+    )
 
 
 @router.get("/api/version")

@@ -13,11 +13,27 @@ from claracore.config.model import ModelConfig
 from claracore.config.show import SECRET_FLAG
 from claracore.gateway.answering import Phase
 from claracore.gateway.exchange import Exchange
+from claracore.scheduler.obstacle import Cause
 from claracore.scheduler.rules import policy_of
 from claracore.store.usage import memory_bytes
 from claracore.types import ModelState
 
 Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
+
+
+class WaitView(BaseModel):
+    """What the requests that wait for a model wait for; `models` are the others that it is about."""
+
+    cause: Cause
+    models: list[str]
+
+
+class GroupView(BaseModel):
+    """The rules by which a group's models run together, and with those of others."""
+
+    swap: bool
+    exclusive: bool
+    persistent: bool
 
 
 class ModelView(BaseModel):
@@ -42,6 +58,7 @@ class ModelView(BaseModel):
     ttl_left_seconds: float | None
     serving: int
     waiting: int
+    waits_for: WaitView | None
     pinned: bool
     error: str | None
     cmd: str
@@ -116,6 +133,7 @@ class Views:
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,
             waiting=len(slot.waiting) if slot else 0,
+            waits_for=_wait(here, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
             cmd=shown_command(model),
@@ -123,6 +141,21 @@ class Views:
             would_unload=sorted(evictees),
             tokens_per_second=last.tokens_per_second if last else None,
         )
+
+
+def _wait(here: Context, model_id: str) -> WaitView | None:
+    found = here.supervisor.obstacle(model_id)
+    return WaitView(cause=found.cause, models=list(found.models)) if found else None
+
+
+def group_views(here: Context) -> dict[str, GroupView]:
+    """Return the groups that models are in, by name; none when a matrix decides who runs beside whom."""
+    if here.config.routing.router.use == "matrix":
+        return {}
+    return {
+        name: GroupView(swap=group.swap, exclusive=group.exclusive, persistent=group.persistent)
+        for name, group in here.config.groups.items()
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:

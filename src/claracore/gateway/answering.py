@@ -15,7 +15,7 @@ from claracore.gateway.collected import NOTHING
 from claracore.gateway.forward import response_bytes, stream_bytes
 from claracore.gateway.framing import LAST_CHUNK, chunk
 from claracore.gateway.waiting import error_event
-from claracore.gateway.watch import Watch
+from claracore.gateway.watch import Watch, has_token
 
 if TYPE_CHECKING:
     from claracore.gateway.admission import Admission
@@ -123,6 +123,8 @@ class Answering(ABC):
     def _passed(self, body: bytes) -> None:
         record = self.record
         record.response_bytes += len(body)
+        if record.first_token_at is None and record.stream and has_token(body):
+            record.first_token_at = self.gateway.now()
         if self.capture is not None:
             self.capture.response.add(body)
         if record.watch is None:

@@ -17,7 +17,15 @@ _PIECES = 4
 _PIECE_BYTES = 16_384
 _BEGINNING_BYTES = 1_024
 _OBJECT = re.compile(r'"(usage|timings)"\s*:\s*(?=\{)')
+# Of OpenAI's chat, completions and responses, and Anthropic's messages. llama-server sends a chunk with the role alone
+# before it has read the prompt.
+_TOKEN = re.compile(rb'"(?:content|reasoning_content|text|delta|thinking|arguments|partial_json)"\s*:\s*"[^"]')
 _read_object = json.JSONDecoder().raw_decode
+
+
+def has_token(piece: bytes) -> bool:
+    """Whether a piece of a stream has something that the model has written, and not only roles and ids."""
+    return _TOKEN.search(piece) is not None
 
 
 class Watch:

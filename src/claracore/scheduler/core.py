@@ -40,6 +40,7 @@ from claracore.scheduler.events import (
     UnloadAsked,
 )
 from claracore.scheduler.lifecycle import Cause
+from claracore.scheduler.obstacle import Obstacle, obstacle
 from claracore.scheduler.policy import Policy
 from claracore.scheduler.slot import Leaving, Slot
 from claracore.types import ModelState
@@ -84,6 +85,22 @@ class Scheduler:
         if slot is None or request not in slot.waiting:
             return None
         return list(slot.waiting).index(request) + 1
+
+    def obstacle(self, model: str, now: float) -> Obstacle | None:
+        """Return what the requests that wait for a model wait for; None when none waits."""
+        slot = self._slots.get(model)
+        if slot is None or slot.oldest_wait is None:
+            return None
+        turns = self.in_turn(now)
+        if slot.state is ModelState.STOPPED:  # a ready one, by contrast, is held back by whoever insists on its place
+            turns = turns[: turns.index(slot)]
+        it = frozenset({model})
+        rivals = [
+            other
+            for other in turns
+            if other.state is ModelState.STOPPED and self._policy.rule.evictees(other.model, it)
+        ]
+        return obstacle(slot, self._evictees(slot), rivals)
 
     def pinned_against(self, model: str) -> list[str]:
         """Return the pinned models that would have to go for this one."""

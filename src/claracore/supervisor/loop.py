@@ -38,6 +38,7 @@ from claracore.scheduler.events import (
     TimePassed,
     UnloadAsked,
 )
+from claracore.scheduler.obstacle import Obstacle
 from claracore.scheduler.rules import policy_of
 from claracore.scheduler.slot import Slot
 from claracore.supervisor.life import Life, Surroundings
@@ -131,6 +132,10 @@ class Supervisor:
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place of a request in its model's queue; None when it does not wait."""
         return self._scheduler.position(request_id)
+
+    def obstacle(self, model_id: str) -> Obstacle | None:
+        """Return what the requests that wait for a model wait for; None when none waits."""
+        return self._scheduler.obstacle(model_id, self._loop.time())
 
     def state(self, model_id: str) -> ModelState:
         """Return the state of a model; a model that is not known is stopped."""

@@ -1,15 +1,31 @@
-/** What does being in one group mean for these models, in one sentence? */
-import { plural } from './format';
+/** What does being in one group mean for these models, in a few words? */
+import type { Group as Rules, Model } from './api/types';
 import type { Group } from './live';
 
-/** Groups' own settings are not in the list of models; what loading would unload is, and says the same. */
-export function groupNote({ models }: Group): string {
+/** The group's rules, and what loading one of its models would unload if that is the same for all of them. */
+export function groupNote({ models }: Group, rules?: Rules): string {
+  const notes = rules ? ruleNotes(rules) : [];
   const ids = new Set(models.map((model) => model.id));
-  const idle = models.filter((model) => model.state === 'stopped');
-  const leaving = [...new Set(idle.flatMap((model) => model.would_unload))];
-  const size = plural(models.length, 'model');
-  if (!leaving.length) return size;
-  const outside = leaving.filter((id) => !ids.has(id));
-  const kind = outside.length === leaving.length ? 'loading one unloads' : 'loading another one unloads';
-  return `${size}; ${kind} ${leaving.join(', ')}`;
+  const [first] = idle(models);
+  if (first?.would_unload.length && !differ(models)) {
+    const outside = !first.would_unload.some((id) => ids.has(id));
+    notes.push(`loading ${outside ? 'one' : 'another one'} unloads ${first.would_unload.join(', ')}`);
+  }
+  return notes.join('; ');
+}
+
+/** Whether loading one of these models would unload others than loading another of them. */
+export function differ(models: readonly Model[]): boolean {
+  return new Set(idle(models).map((model) => model.would_unload.join())).size > 1;
+}
+
+function idle(models: readonly Model[]): Model[] {
+  return models.filter((model) => model.state === 'stopped');
+}
+
+function ruleNotes({ swap, exclusive, persistent }: Rules): string[] {
+  const notes = [swap ? 'one runs at a time' : 'run together'];
+  if (!exclusive) notes.push('beside other groups');
+  if (persistent) notes.push('not unloaded for others');
+  return notes;
 }

@@ -23,6 +23,11 @@ export function canRerank(model: Model): boolean {
   return model.kind === null ? true : model.kind === 'reranker' || model.capabilities.reranker;
 }
 
+/** Those whose kind is known come first; the others may be of any. */
+export function surest(models: readonly Model[]): Model[] {
+  return [...models].sort((a, b) => Number(a.kind === null) - Number(b.kind === null));
+}
+
 export function seesImages(model: Model): boolean {
   return model.kind === 'vision' || model.capabilities.in.includes('image');
 }

@@ -1,7 +1,7 @@
 /** Which values does every page share, and how are they kept true? The snapshot, and the stream that changes it. */
 import { json, onRefused, setApiKey } from './api/client';
 import { Connection, type Status } from './api/connection';
-import type { Finding, Flight, Model, PortReport } from './api/types';
+import type { Finding, Flight, Group, Model, PortReport } from './api/types';
 import { byId, withFlight, withModel, withVictims } from './live';
 
 type Listener = (data: never) => void;
@@ -14,6 +14,8 @@ class Live {
   loaded = $state(false);
   /** When each model was last heard of, in milliseconds; the base of its ttl countdown. */
   heardAt: Record<string, number> = {};
+  /** The rules of each group, by name. */
+  groups: Record<string, Group> = $state.raw({});
   flights: Flight[] = $state.raw([]);
   /** The port that each model is planned for or has. */
   ports: Record<string, number> = $state.raw({});
@@ -73,12 +75,13 @@ class Live {
   async refresh(): Promise<void> {
     try {
       const [models, requests] = await Promise.all([
-        json<{ models: Model[] }>('/api/models'),
+        json<{ models: Model[]; groups: Record<string, Group> }>('/api/models'),
         json<{ requests: Flight[] }>('/api/requests'),
       ]);
       for (const model of models.models) this.heardAt[model.id] = Date.now();
       const ports = await json<PortReport>('/api/ports');
       this.ports = Object.fromEntries(ports.ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
+      this.groups = models.groups;
       this.models = models.models.sort(byId);
       this.flights = requests.requests;
       this.loaded = true;

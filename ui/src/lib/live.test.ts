@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import type { Model } from './api/types';
 import { flight, model } from '../testing/values';
-import { groupNote } from './groups';
+import { differ, groupNote } from './groups';
 import { grouped, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
+
+type Wait = NonNullable<Model['waits_for']>;
 
 test('news about a model replace it, new ones find their place', () => {
   const before = [model('a'), model('c')];
@@ -45,21 +48,24 @@ test('the time to unloading runs on between news, and only while nothing is aske
   expect(ttlLeft({ ...idle, state: 'stopping' }, 1000, 11_000)).toBe(null);
 });
 
-test('who waits is told for what', () => {
-  const say = (models: ReturnType<typeof model>[], flights = [flight(1)]) => waitingFor('a', models, flights);
-  expect(say([model('a', { state: 'starting', progress: 0.43 })])).toBe('Loading a 43 %');
-  expect(say([model('a', { state: 'starting', progress_message: 'Loading model' })])).toBe('Loading a');
-  expect(say([model('a', { would_unload: ['b'] }), model('b', { state: 'starting', waiting: 1 })])).toContain(
-    'Queued behind b',
+test('who waits is told for what, as the server says it', () => {
+  const say = (more: Partial<Model>, flights = [flight(1)]) => waitingFor('a', [model('a', more)], flights);
+  const waits = (cause: Wait['cause'], models: string[] = []) => ({ waits_for: { cause, models } });
+  expect(say({ state: 'starting', progress: 0.43, ...waits('loading') })).toBe('Loading a 43 %');
+  expect(say({ state: 'starting', progress_message: 'Loading model' })).toBe('Loading a');
+  expect(say({ state: 'starting', progress: 0.9, progress_message: 'warming up' })).toBe('Loading a 90 % (warming up)');
+  expect(say(waits('loads', ['b']))).toBe('Queued behind b, being loaded for somebody else');
+  expect(say(waits('answers', ['b']))).toBe('Queued behind b, which has answers to give');
+  expect(say(waits('answers', ['b', 'c']))).toBe('Queued behind b and c, which have answers to give');
+  expect(say(waits('turn', ['b']))).toBe('Queued behind b, asked for earlier');
+  expect(say(waits('unloading', ['b']))).toBe('Unloading b to make room for a');
+  expect(say({ state: 'stopping', ...waits('returning') })).toContain('starts again right after');
+  expect(say({ state: 'ready' })).toBe('Reading the prompt');
+  expect(say({ state: 'ready', ...waits('places') }, [flight(1, { position: 3 })])).toBe(
+    'a answers as many requests as it may (place 3 in the queue)',
   );
-  expect(say([model('a', { state: 'ready' })])).toBe('Reading the prompt');
-  expect(say([model('a', { state: 'ready' })], [flight(1, { position: 3 })])).toBe('In the queue of a, place 3');
-  expect(say([model('a', { would_unload: ['b'] }), model('b', { state: 'ready', serving: 1 })])).toContain(
-    'Queued behind b',
-  );
-  expect(say([model('a'), model('b', { state: 'stopping' })])).toBe('Unloading b to make room for a');
-  expect(say([model('a')])).toBe('Starting a');
-  expect(say([])).toBe('Waiting for the answer');
+  expect(say({})).toBe('Starting a');
+  expect(waitingFor('a', [], [])).toBe('Waiting for the answer');
 });
 
 test('an older answer changes only what would be unloaded', () => {
@@ -68,9 +74,22 @@ test('an older answer changes only what would be unloaded', () => {
   expect(after).toEqual([model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })]);
 });
 
-test('a group says what loading one of it would unload', () => {
+test('a group says its rules and what loading one of it would unload', () => {
   const [a, b] = [model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })];
-  expect(groupNote({ name: 'g', models: [a, b] })).toBe('2 models; loading another one unloads a');
-  expect(groupNote({ name: 'g', models: [b] })).toBe('1 model; loading one unloads a');
-  expect(groupNote({ name: 'g', models: [a] })).toBe('1 model');
+  const rules = { swap: true, exclusive: true, persistent: false };
+  expect(groupNote({ name: 'g', models: [a, b] }, rules)).toBe('one runs at a time; loading another one unloads a');
+  expect(groupNote({ name: 'g', models: [b] })).toBe('loading one unloads a');
+  expect(groupNote({ name: 'g', models: [a] }, { swap: false, exclusive: false, persistent: true })).toBe(
+    'run together; beside other groups; not unloaded for others',
+  );
+  expect(groupNote({ name: 'g', models: [a] }, { ...rules, exclusive: false })).toBe(
+    'one runs at a time; beside other groups',
+  );
+});
+
+test('when models of a group would unload different ones, each row says so', () => {
+  const [b, c] = [model('b', { would_unload: ['a'] }), model('c', { would_unload: ['a', 'x'] })];
+  expect(groupNote({ name: 'g', models: [b, c] })).toBe('');
+  expect(differ([b, c])).toBe(true);
+  expect(differ([b, b])).toBe(false);
 });

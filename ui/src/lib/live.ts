@@ -59,26 +59,47 @@ export function ttlLeft(model: Model, heardAtMs: number, nowMs: number): number 
   return Math.max(0, model.ttl_left_seconds - (nowMs - heardAtMs) / 1000);
 }
 
-/** What a person should know while waiting for a model's answer, in one sentence. */
+/** What a person should know while waiting for a model's answer, in one sentence; the server says the cause. */
 export function waitingFor(id: string, models: readonly Model[], flights: readonly Flight[]): string {
   const model = models.find((each) => each.id === id || each.aliases.includes(id));
   if (!model) return 'Waiting for the answer';
-  if (model.state === 'starting') {
-    const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
-    const more =
-      model.progress_message && !/^loading model/i.test(model.progress_message) ? ` (${model.progress_message})` : '';
-    return `Loading ${model.id}${percent}${more}`;
+  const reason = waitReason(model);
+  const place = flights.filter((flight) => flight.model === model.id && flight.state === 'waiting').at(-1)?.position;
+  if (reason) return `${reason}${place && place > 1 ? ` (place ${place} in the queue)` : ''}`;
+  if (model.state === 'starting') return loading(model);
+  return model.state === 'ready' ? 'Reading the prompt' : `Starting ${model.id}`;
+}
+
+/** What the requests that wait for a model wait for; empty when none waits, or for nothing that lasts. */
+export function waitReason(model: Model): string {
+  if (!model.waits_for) return '';
+  const { cause, models } = model.waits_for;
+  const others = models.join(' and ');
+  switch (cause) {
+    case 'loading':
+      return loading(model);
+    case 'returning':
+      return `${model.id} is ending and starts again right after`;
+    case 'places':
+      return `${model.id} answers as many requests as it may`;
+    case 'answers':
+      return `Queued behind ${others}, which ${models.length > 1 ? 'have' : 'has'} answers to give`;
+    case 'loads':
+      return `Queued behind ${others}, being loaded for somebody else`;
+    case 'unloading':
+      return `Unloading ${others} to make room for ${model.id}`;
+    case 'turn':
+      return `Queued behind ${others}, asked for earlier`;
   }
-  if (model.state === 'stopping') return `${model.id} is stopping; it starts again right after`;
-  if (model.state === 'ready') {
-    const mine = flights.filter((flight) => flight.model === model.id && flight.state === 'waiting').at(-1);
-    return mine?.position ? `In the queue of ${model.id}, place ${mine.position}` : 'Reading the prompt';
-  }
-  const leaving = models.filter((each) => each.state === 'stopping').map((each) => each.id);
-  if (leaving.length) return `Unloading ${leaving.join(', ')} to make room for ${model.id}`;
-  const busy = models
-    .filter((each) => model.would_unload.includes(each.id) && each.serving + each.waiting > 0)
-    .map((each) => each.id);
-  if (busy.length) return `Queued behind ${busy.join(', ')}, which has answers to give`;
-  return `Starting ${model.id}`;
+}
+
+function loading(model: Model): string {
+  const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
+  const message = loadMessage(model);
+  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}`;
+}
+
+/** What the engine says while it loads, unless that is only that it loads. */
+export function loadMessage({ progress_message: message }: Model): string {
+  return message && !/^loading model/i.test(message) ? message : '';
 }

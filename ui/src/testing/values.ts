@@ -22,6 +22,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     ttl_left_seconds: null,
     serving: 0,
     waiting: 0,
+    waits_for: null,
     pinned: false,
     error: null,
     cmd: '',
@@ -115,6 +116,7 @@ export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}):
     evicted: [],
     total_seconds: 0,
     error: null,
+    ended_at: null,
     phases: { ...none, ...phases },
     ...more,
   };

@@ -22,9 +22,9 @@ test('every request is counted once, failures apart', () => {
   expect(perTime([row(5)])[1]).toEqual([1]);
 });
 
-test('memory in use, of the machine and of each GPU that can tell', () => {
+test('memory in use, of the machine, of each GPU that can tell, and of the largest models', () => {
   const gib = 2 ** 30;
-  const sample = (at: number, free: number | null) => ({
+  const sample = (at: number, free: number | null, models: Record<string, number> = {}) => ({
     at,
     cpu_percent: 0,
     memory_total_bytes: 8 * gib,
@@ -35,6 +35,7 @@ test('memory in use, of the machine and of each GPU that can tell', () => {
     network_received_bytes: 0,
     network_sent_bytes: 0,
     gpus: [{ index: 0, name: 'G', total_bytes: 4 * gib, free_bytes: free }],
+    models,
   });
   expect(memory([sample(1, 3 * gib), sample(2, null)])).toEqual({
     table: [
@@ -42,8 +43,14 @@ test('memory in use, of the machine and of each GPU that can tell', () => {
       [2, 2],
       [1, null],
     ],
-    names: ['Memory', 'G'],
+    names: ['machine', 'G'],
   });
+  const used = memory([sample(1, null, { a: gib, b: gib / 2 }), sample(2, null, { b: 3 * gib })]);
+  expect(used.names).toEqual(['machine', 'G', 'b', 'a']);
+  expect(used.table.slice(3)).toEqual([
+    [0.5, 3],
+    [1, null],
+  ]);
 });
 
 test('the phases of a swap follow each other without gaps', () => {

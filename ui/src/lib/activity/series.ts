@@ -33,10 +33,17 @@ export function failed(row: ActivityRow): boolean {
   return row.error !== null || row.status >= 400 || row.status === 0;
 }
 
-/** Memory in use in GiB: the machine's, then each GPU's. */
+const MODELS_CHARTED = 4;
+
+/** Memory in use in GiB: the machine's, each GPU's, and that of the models that had most of it. */
 export function memory(samples: readonly Sample[]): { table: Table; names: string[] } {
   const gib = (bytes: number) => bytes / 2 ** 30;
   const gpus = samples.at(-1)?.gpus ?? [];
+  const most = new Map<string, number>();
+  for (const one of samples)
+    for (const [id, used] of Object.entries(one.models)) most.set(id, Math.max(used, most.get(id) ?? 0));
+  const largest = [...most].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const models = largest.slice(0, MODELS_CHARTED).map(([id]) => id);
   const columns: Column[] = [
     samples.map((one) => gib(one.memory_total_bytes - one.memory_available_bytes)),
     ...gpus.map(({ index }) =>
@@ -45,8 +52,10 @@ export function memory(samples: readonly Sample[]): { table: Table; names: strin
         return gpu?.total_bytes == null || gpu.free_bytes == null ? null : gib(gpu.total_bytes - gpu.free_bytes);
       }),
     ),
+    ...models.map((id) => samples.map((one) => (one.models[id] === undefined ? null : gib(one.models[id])))),
   ];
-  return { table: [samples.map((one) => one.at), ...columns], names: ['Memory', ...gpus.map((gpu) => gpu.name)] };
+  const names = ['machine', ...gpus.map((gpu) => gpu.name), ...models];
+  return { table: [samples.map((one) => one.at), ...columns], names };
 }
 
 export interface Phase {

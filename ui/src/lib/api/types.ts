@@ -11,6 +11,7 @@ export type Model = Omit<schema.ModelView, 'capabilities'> & {
   capabilities: { in: string[]; out: string[]; tools: boolean; reranker: boolean; context: number };
 };
 export type Kind = NonNullable<Model['kind']>;
+export type Group = schema.GroupView;
 export type Flight = schema.RequestView;
 
 /** A finding of the configuration, with line and column, or of the ports, with a place as `file:line:column`. */
@@ -44,6 +45,7 @@ export type LogEvent = LogLine & { source: string };
 
 export type Gpu = schema.GpuView;
 export type Hardware = schema.HardwareView;
+export type Versions = schema.VersionsView;
 export type DoctorCheck = schema.Check;
 
 export type Scope = schema.Right;
@@ -67,4 +69,5 @@ export interface Identity {
   version: string;
   pid: number;
   url: string;
+  started_at: number;
 }

@@ -108,3 +108,11 @@ test('what cannot be edited says so', () => {
   expect(() => setContext('models:\n  a:\n    proxy: http://x\n', 'a', '1')).toThrow(NotEditable);
   expect(() => setGroup('models:\n  a:\n    cmd: x\n', 'a', 'nowhere')).toThrow(NotEditable);
 });
+
+test('what capabilities say of the context follows when it said the same', () => {
+  const same = 'models:\n  a:\n    capabilities: {context: 2048}\n    cmd: serve -c 2048\n';
+  expect(setContext(same, 'a', '4096')).toBe(same.replaceAll('2048', '4096'));
+  const other = same.replace('context: 2048', 'context: 1024');
+  expect(setContext(other, 'a', '4096')).toBe(other.replace('2048', '4096'));
+  expect(setContext(same, 'a', '')).toContain('context: 2048');
+});

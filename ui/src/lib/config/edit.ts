@@ -72,8 +72,16 @@ export function setOption(text: string, id: string, key: string, value: string):
   return text.slice(0, from) + scalar(value) + text.slice(to);
 }
 
-/** Sets --ctx-size in a model's command; an empty value takes it out. Throws NotEditable. */
+/** Sets --ctx-size in a model's command, and what its capabilities say if they say the same. Throws NotEditable. */
 export function setContext(text: string, id: string, value: string): string {
+  const before = read(text, id).context;
+  const told = modelMap(text, id).getIn(['capabilities', 'context'], true);
+  if (!value || !isScalar(told) || String(told.value) !== before) return withContext(text, id, value);
+  const [from, to] = rangeOf(told);
+  return withContext(text.slice(0, from) + value + text.slice(to), id, value);
+}
+
+function withContext(text: string, id: string, value: string): string {
   const map = modelMap(text, id);
   const cmd = map.get('cmd', true);
   if (!isScalar(cmd)) throw new NotEditable(`${id} has no cmd of its own`);

@@ -18,7 +18,6 @@ import {
   syntaxHighlighting,
 } from '@codemirror/language';
 import { type Diagnostic, lintGutter, lintKeymap, setDiagnostics } from '@codemirror/lint';
-import { unifiedMergeView } from '@codemirror/merge';
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search';
 import { EditorState, type Extension } from '@codemirror/state';
 import {
@@ -87,10 +86,13 @@ const look = EditorView.theme({
   '.cm-changedText': { background: 'color-mix(in oklab, var(--ok) 28%, transparent) !important' },
   '.cm-deletedChunk': { backgroundColor: 'color-mix(in oklab, var(--bad-soft) 70%, transparent) !important' },
   '.cm-deletedChunk .cm-deletedText': { background: 'color-mix(in oklab, var(--bad) 28%, transparent) !important' },
+  // Its arrows are pictures that few fonts have.
+  '.cm-collapsedLines:before, .cm-collapsedLines:after': { content: 'none !important' },
   '.cm-collapsedLines': { background: 'var(--surface-2)', color: 'var(--text-2)' },
 });
 
-const common: Extension = [lineNumbers(), yaml(), syntaxHighlighting(colours), EditorView.lineWrapping, look];
+/** What every text here has: numbers, colours, wrapped lines. */
+export const common: Extension = [lineNumbers(), yaml(), syntaxHighlighting(colours), EditorView.lineWrapping, look];
 
 /** Completes keys and values; `schema` is asked each time because it arrives later than the text. */
 function completing(schema: () => Schema | null) {
@@ -174,28 +176,11 @@ export function createEditor({ parent, text, label, schema, changed, save }: Edi
         highlightActiveLineGutter(),
         highlightSelectionMatches(),
         search({ top: true }),
-        autocompletion({ override: [completing(schema)] }),
+        autocompletion({ override: [completing(schema)], icons: false }),
         explaining(schema),
-        EditorView.contentAttributes.of({ 'aria-label': label }),
-        EditorView.updateListener.of((update) => update.docChanged && changed(update.state.doc.toString())),
-        common,
-      ],
-    }),
-  });
-}
-
-/** A read-only text with what differs from `original` marked; equal stretches are folded away. */
-export function createDiff(parent: ShadowRoot, original: string, text: string, label: string): EditorView {
-  return new EditorView({
-    parent,
-    root: parent,
-    state: EditorState.create({
-      doc: text,
-      extensions: [
-        EditorState.readOnly.of(true),
-        EditorView.editable.of(false),
+        // What scrolls must be reachable by keyboard; that an editable text is, axe does not know.
         EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
-        unifiedMergeView({ original, mergeControls: false, collapseUnchanged: { margin: 3, minSize: 6 } }),
+        EditorView.updateListener.of((update) => update.docChanged && changed(update.state.doc.toString())),
         common,
       ],
     }),

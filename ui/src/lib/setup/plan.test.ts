@@ -30,6 +30,7 @@ test('bytes by where they lie', () => {
   ];
   const model = {
     id: 'a',
+    known: false,
     kind: 'chat',
     quantization: '',
     size_bytes: 0,
