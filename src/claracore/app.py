@@ -151,6 +151,7 @@ class App:
                 log=log,
                 ring=ring,
                 rules=options.rules,
+                followed=options.following.folders if options.following is not None else (),
             )
             self.gateway = Gateway(
                 prepared.config,

@@ -32,7 +32,8 @@ LEFT_OUT = f"{ENDLESS}|{WORLD}|{KEYS}|{INTERFACE}"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     folder = tmp_path_factory.mktemp("schema")
     configured(folder, CONFIG)
-    with instance(folder) as running:
+    # No hub may be asked for names that were made up.
+    with instance(folder, env={"HF_HUB_OFFLINE": "1"}) as running:
         yield running
 
 

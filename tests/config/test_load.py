@@ -66,9 +66,12 @@ def test_unknown_keys_are_errors_when_strict() -> None:
 
 
 def test_what_nothing_acts_on_yet_is_told_once() -> None:
-    text = "downloadDir: x\nprofiles: {a: {pins: {x: null}}, b: {pins: {x: null}}}\n"
+    text = (
+        "models: {x: {cmd: 'x ${PORT}'}}\nselectors: {s: {strategy: pin, targets: [x]}}\n"
+        "profiles: {a: {pins: {x: null}}, b: {pins: {x: null}}}\n"
+    )
     notes = [finding for finding in load(text, env={}).findings if finding.severity == "note"]
-    assert [note.path for note in notes] == ["downloadDir", "profiles"]
+    assert [note.path for note in notes] == ["selectors", "profiles"]
     assert all("not supported yet" in note.message for note in notes)
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2] / "src" / "claracore"
 
 SHARED = {"errors", "types", "__init__"}
-CORE = {"config", "gguf", "fit", "ports", "scheduler"}
+CORE = {"config", "gguf", "fit", "ports", "pull", "scheduler"}
 WORLD = {"sockets", "hardware", "library", "engines", "supervisor", "store"}
 HTTP = {"gateway", "api", "web"}
 ASSEMBLY = {"app", "cli", "__main__"}

@@ -19,6 +19,7 @@ from claracore.config.model import Config
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.gateway.exchange import Exchange
 from claracore.gateway.origins import Origins
+from claracore.library.downloads import Downloads
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity
@@ -57,6 +58,9 @@ class Context:
     key_file: KeyFile
     origins: Origins
     captures: Captures
+    downloads: Downloads
+    followed: tuple[Path, ...] = ()
+    """Folders whose models are served as soon as they are there."""
     performance: Performance = field(default_factory=Performance)
     in_flight: Callable[[], Mapping[int, Exchange]] = dict
     """The requests that are with the supervisor or a model, by id."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from claracore.api.adopt import Adopter
 from claracore.api.context import Context
 from claracore.api.counts import Counts
 from claracore.api.create import create_app
+from claracore.api.downloads import DownloadView, download_view, gone_view
 from claracore.api.findings import finding_views
 from claracore.api.guard import Guard
 from claracore.api.hub import Hub
@@ -21,10 +24,13 @@ from claracore.config.changes import Changes
 from claracore.config.model import Config
 from claracore.gateway.origins import Origins, Rules, is_loopback
 from claracore.gateway.server import Gateway
+from claracore.library.downloads import Downloads
+from claracore.library.tokens import Tokens
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
 from claracore.store.activity import Activity, StoreUnusable
 from claracore.store.captures import Captures
+from claracore.store.downloads import BookOnDisk
 from claracore.store.files import FileUnusable
 from claracore.store.keyring import KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
@@ -50,6 +56,7 @@ class ControlPlane:
         log: ProxyLog,
         ring: KeyRing,
         rules: Rules,
+        followed: tuple[Path, ...] = (),
     ) -> None:
         counts = Counts()
         activity = _open_activity(configuration, state_dir)
@@ -71,6 +78,12 @@ class ControlPlane:
             key_file=KeyFile(state_dir),
             origins=Origins(rules),
             captures=captures,
+            downloads=Downloads(
+                configuration.environ,
+                Tokens(state_dir, configuration.environ),
+                BookOnDisk(state_dir, configuration.sources.key),
+            ),
+            followed=tuple(Path(os.path.abspath(folder.expanduser())) for folder in followed),  # noqa: PTH100 - as the library does
         )
         self.pulse = Pulse(self.context)
         self._rules = rules
@@ -85,6 +98,11 @@ class ControlPlane:
         self.journal.on_row = self._row
         self.journal.on_swap = self._swap
         self.context.performance.on_sample = lambda sample: self.context.hub.publish("performance", sample)
+        self._adopter = Adopter(self.context)
+        downloads = self.context.downloads
+        downloads.on_change = lambda download: self._download(download_view(download))
+        downloads.on_gone = lambda download: self._download(gone_view(download))
+        downloads.on_complete = self._adopter.adopt
         self._sampling = asyncio.get_running_loop().create_task(
             self.context.performance.run(self._sample_every, self._pids), name="performance"
         )
@@ -96,6 +114,7 @@ class ControlPlane:
         self.context.in_flight = lambda: gateway.in_flight
         self.context.cancel = gateway.cancel
         _warn_if_open(self.context.listen, self.context.ring, self._rules)
+        self.context.downloads.begin()
 
     def end_streams(self) -> None:
         """End the answers that would go on for ever."""
@@ -105,6 +124,7 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop watching, and write what is left."""
         self.pulse.close()
+        await self.context.downloads.close()
         ending = [self._sampling, *self.context.tasks]
         for task in ending:
             task.cancel()
@@ -116,6 +136,7 @@ class ControlPlane:
         """Hear that another configuration is in force."""
         self.context.captures.resize(_capture_bytes(prepared.config))
         self.pulse.models_changed()
+        self._adopter.config_changed()
         for model_id in changes.soft | changes.restart:
             self.pulse.model_changed(model_id)
         self.context.hub.publish("ports", {}, key="")
@@ -151,6 +172,9 @@ class ControlPlane:
 
     def _row(self, row: Row) -> None:
         self.context.hub.publish("activity", row)
+
+    def _download(self, view: DownloadView) -> None:
+        self.context.hub.publish("download", view.model_dump(mode="json"), key=view.id)
 
     def _swap(self, swap: Swap) -> None:
         self.context.hub.publish("swap", swap, key=(swap.model, swap.at))

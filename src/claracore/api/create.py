@@ -16,12 +16,14 @@ from claracore.api import (
     captures,
     config,
     doctor,
+    downloads,
     hardware,
     keys,
     logs,
     metrics,
     models,
     old,
+    old_downloads,
     old_events,
     performance,
     ports,
@@ -37,6 +39,7 @@ from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound
 from claracore.web import interface
 
 PARTS = (
+    old_downloads,  # before models, whose paths may be anything below /api/models/
     models,
     requests,
     activity,
@@ -46,6 +49,7 @@ PARTS = (
     ports,
     config,
     setup,
+    downloads,
     doctor,
     hardware,
     keys,

@@ -1,7 +1,8 @@
 """How do old clients hear of what happens? (`/api/events`, COMPAT 2.7 and part 2)
 
 Frames are `event:message` with `{"type", "data"}`, the data again as JSON in a string. Types: modelStatus (all models),
-logData, activity (llama-swap), metrics (the first ClaraCore), inflight.
+logData, activity (llama-swap), metrics (the first ClaraCore), inflight,
+downloadProgress.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from claracore.api.context import Context, Here
+from claracore.api.downloads import DownloadView
 from claracore.api.hub import Event, Follower
 from claracore.api.old import oldest_row
+from claracore.api.old_downloads import old_info
 from claracore.api.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.api.views import request_views
 from claracore.store.rows import Row
@@ -75,8 +78,9 @@ def _translated(event: Event) -> bytes | None:
         case "request", {"id": id_, "state": state}:
             operation = "remove" if state == "finished" else "upsert"
             return message("inflight", {"operation": operation, "id": id_, "request": event.data})
-        case "download", data:
-            return message("downloadProgress", data)
+        case "download", {"id": id_}:
+            info = old_info(DownloadView.model_validate(event.data))
+            return message("downloadProgress", {"downloadId": id_, "info": info})
         case _:
             return None
 

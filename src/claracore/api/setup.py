@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -164,9 +164,28 @@ async def apply(here: Here, wish: ApplyWish) -> WrittenView:
 
 
 async def _report(here: Context, wish: ScanWish) -> SetupReport:
+    return await report_on(here, [_expanded(folder) for folder in wish.folders], wish.options, _teller(here))
+
+
+async def report_on(
+    here: Context, folders: Sequence[Path], its: SetupWishes, tell: Progress | None = None
+) -> SetupReport:
+    """Say how the models in folders (or files) go into the configuration; nothing is written."""
+    options = await options_of(here, its)
+    file = file_of(here)
+
+    def look() -> SetupReport:
+        cache = ReadingCache(here.state_dir / "library.cache")
+        engine = find_engine(here.config.engine)
+        return write_setup(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
+
+    return await asyncio.to_thread(look)
+
+
+async def options_of(here: Context, its: SetupWishes) -> SetupOptions:
+    """Return what to plan with: what is wished now, else what was saved."""
     saved = await asyncio.to_thread(load_settings, here.state_dir)
-    its = wish.options
-    options = SetupOptions(
+    return SetupOptions(
         backend=its.backend or (saved.backend if saved and saved.backend != "auto" else None),
         vram_gb=its.vram_gb if its.vram_gb is not None else (saved.vram_gb or None if saved else None),
         ram_gb=its.ram_gb if its.ram_gb is not None else (saved.ram_gb or None if saved else None),
@@ -177,15 +196,6 @@ async def _report(here: Context, wish: ScanWish) -> SetupReport:
         realtime=its.realtime,
         listen_port=here.listen.port,
     )
-    file, tell = file_of(here), _teller(here)
-
-    def look() -> SetupReport:
-        folders = [_expanded(folder) for folder in wish.folders]
-        cache = ReadingCache(here.state_dir / "library.cache")
-        engine = find_engine(here.config.engine)
-        return write_setup(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
-
-    return await asyncio.to_thread(look)
 
 
 def _teller(here: Context) -> Progress:

@@ -93,6 +93,13 @@ class Server:
         return http.client.HTTPConnection(host, port or 80, timeout=timeout_seconds)
 
 
+def running_server(url: str | None) -> Server | None:
+    """Return the server that is named, or that runs on this machine; None when none is and none does."""
+    if url or os.environ.get("CLARACORE_URL"):
+        return Server(url)
+    return Server() if living_instances(default_folder(default_state_dir())) else None
+
+
 def _tls() -> ssl.SSLContext:
     """Return how the server's certificate is checked: CLARACORE_CA names a file for one that is self-made."""
     return ssl.create_default_context(cafile=os.environ.get("CLARACORE_CA"))

@@ -19,6 +19,7 @@ from claracore.cli.keys import keys_app
 from claracore.cli.logs import logs
 from claracore.cli.models import load, ps, unload
 from claracore.cli.ports import ports_app
+from claracore.cli.pull import pull
 from claracore.cli.requests import requests
 from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve
 from claracore.cli.setup import fit, hardware, setup
@@ -33,6 +34,7 @@ One port for every local model.
 \b
 Examples:
   claracore --models-folder ~/models         find models, write config.yaml, serve
+  claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
   claracore --config my.yaml --listen :8080  serve a file on all interfaces
   claracore config check my.yaml             what is wrong with a file, and where
   claracore ports                            who has which port, and why
@@ -51,7 +53,7 @@ app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(ports_app, name="ports")
 app.add_typer(keys_app, name="keys")
-for verb in (setup, fit, hardware, status, ps, load, unload, logs, requests, doctor, chat, bench):
+for verb in (pull, setup, fit, hardware, status, ps, load, unload, logs, requests, doctor, chat, bench):
     app.command()(verb)
 
 

@@ -153,6 +153,9 @@ def welcome(app: App) -> str:
 def no_models_yet(following: Following | None, url: str) -> str:
     """Say where models come from."""
     if following is None:
-        return f"no models yet: choose a folder on {url}/ui/setup, or start with --models-folder DIR"
+        return (
+            f"no models yet: get or choose some on {url}/ui/setup, run `claracore pull ORG/REPO`, or start with "
+            "--models-folder DIR"
+        )
     folders = ", ".join(map(str, following.folders))
     return f"no models yet: files that end in .gguf are served as soon as they are in {folders}"

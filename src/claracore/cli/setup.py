@@ -158,7 +158,7 @@ def nothing_found(report: SetupReport) -> str:
     """Return what to say when there is no model to configure."""
     if report.left_out or report.catalog.refused:
         return "none of the files found can be served; the table says why"
-    return "no model files were found: download some that end in .gguf, or name another folder"
+    return "no model files were found: download some that end in .gguf (`claracore pull`), or name another folder"
 
 
 def changes(report: SetupReport) -> list[str]:

@@ -238,7 +238,12 @@ class Config(Section):
         key="captureBuffer",
         ge=0,
     )
-    download_dir: str = option("", "Folder for downloaded models.", key="downloadDir", later=True)
+    download_dir: str = option(
+        "",
+        "Folder for models from the hub, relative to this file; unset takes the first folder of --models-folder, or "
+        "else `downloads` beside this file.",
+        key="downloadDir",
+    )
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
     performance: Performance = option(Performance, "Sampling of CPU, memory and GPUs.")

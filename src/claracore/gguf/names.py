@@ -28,6 +28,8 @@ from claracore.gguf.model import Kind, ModelFacts
 from claracore.gguf.quantization import names_in, refined, without_quantization
 
 SHARD: Final = re.compile(r"-(\d{5})-of-(\d{5})$", re.IGNORECASE)
+SHARD_FILE: Final = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
+"""The name of one of several files that are one model."""
 SIZE: Final = re.compile(
     r"(?<![a-z0-9.])(?:\d+x)?[ae]?\d+(?:[.p]\d+)?[kmbt](?![a-z0-9])",
     re.IGNORECASE,

@@ -19,6 +19,9 @@ GUESSED: Final = 1024
 
 FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 
+PROJECTOR_ORDER: Final = ("F16", "BF16", "Q8_0", "F32")
+"""When there are several projectors (mmproj) of one model: F16 runs everywhere, the rest in this order."""
+
 FALLBACKS: Final[dict[str, frozenset[str]]] = {
     "Q2_K": frozenset({"Q3_K", "Q4_0", "IQ4_NL"}),
     "Q3_K": frozenset({"Q4_0", "IQ4_NL"}),

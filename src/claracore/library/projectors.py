@@ -12,14 +12,12 @@ from typing import Final, NamedTuple
 
 from claracore.gguf.model import Kind, ModelFacts
 from claracore.gguf.names import slug, stem_of
-from claracore.gguf.quantization import without_quantization
+from claracore.gguf.quantization import PROJECTOR_ORDER, without_quantization
 from claracore.library.model import Projector
 
 MARK: Final = re.compile(
     r"(?:^|[-_.])(?:mm-?proj(?:ector)?|clip|vision|encoder|model|vit|audio)(?=$|[-_.])", re.IGNORECASE
 )
-PREFERRED: Final = ("F16", "BF16", "Q8_0", "F32")
-"""When several projectors fit: F16 runs everywhere, the rest in this order."""
 LISTENERS: Final = frozenset({Kind.CHAT, Kind.BASE, Kind.VISION})
 
 
@@ -77,5 +75,5 @@ def _same_name(projector: Projector, speaker: Speaker) -> bool:
 
 def _preference(projector: Projector) -> tuple[int, str]:
     quantization = projector.facts.quantization
-    rank = PREFERRED.index(quantization) if quantization in PREFERRED else len(PREFERRED)
+    rank = PROJECTOR_ORDER.index(quantization) if quantization in PROJECTOR_ORDER else len(PROJECTOR_ORDER)
     return rank, str(projector.path)

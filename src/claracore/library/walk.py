@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from claracore.errors import NotFound
+from claracore.gguf.names import SHARD_FILE
 from claracore.library.model import LeftOut
 
 UNFINISHED: Final = re.compile(
@@ -24,7 +25,6 @@ UNFINISHED: Final = re.compile(
 )
 """What browsers, aria2, torrent clients, huggingface_hub and llama.cpp call a file while they fetch it."""
 ARIA2: Final = ".aria2"
-SHARD: Final = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
 
 
 class FolderMissing(NotFound):
@@ -159,7 +159,7 @@ def _grouped(files: dict[str, Stamp]) -> Iterator[Candidate]:
     sharded: dict[tuple[str, str, int], dict[int, str]] = {}
     for path, stamp in files.items():
         folder, name = os.path.split(path)
-        match = SHARD.match(name)
+        match = SHARD_FILE.match(name)
         if match is None or not 1 <= int(match["number"]) <= int(match["count"]):
             yield Candidate((path,), (stamp,))
         else:

@@ -58,6 +58,11 @@ export type ScannedModel = schema.FoundModel;
 export type ScanResult = schema.ScanView;
 export type SetupOptions = Partial<schema.SetupWishes>;
 
+export type Download = schema.DownloadView;
+export type Downloads = schema.DownloadsView;
+export type DownloadPlan = schema.PlanView;
+export type Variant = schema.VariantView;
+
 /** `GET /api/identity`, which the schema leaves open. */
 export interface Identity {
   name: string;

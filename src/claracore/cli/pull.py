@@ -1,0 +1,157 @@
+"""`claracore pull REF`: get a model from the hub.
+
+Where a ClaraCore runs, it does the work: the download outlives this command, and the model is in its list right after.
+Otherwise the files are fetched here, and the last line says how to serve them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from claracore.api.downloads import DEFAULT_FOLDER, download_view, plan_view, room_for
+from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, running_server, show_json
+from claracore.cli.pull_shown import Meter, meter, plan_lines
+from claracore.config.load import load
+from claracore.library.download import Book
+from claracore.library.downloads import Downloads
+from claracore.library.tokens import Tokens
+from claracore.sockets.history import default_state_dir
+from claracore.store import files
+from claracore.store.setup import SetupOptions
+
+ENDED = frozenset({"finished", "failed", "paused"})
+ASKING_SECONDS = 180.0
+CONFIG = Path("config.yaml")
+
+View = dict[str, Any]
+
+
+def pull(
+    ref: Annotated[
+        str,
+        typer.Argument(help="org/repo, org/repo:Q4_K_M, the address of a .gguf file, or 'llama-server -hf org/repo'."),
+    ],
+    to: Annotated[Path | None, typer.Option(help="Folder for it, instead of the usual one.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched; fetch nothing.")] = False,
+    projector: Annotated[bool, typer.Option(help="Fetch the model's eyes or ears (mmproj) too.")] = True,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Get a model from the hub: choose the file, fetch, check, and serve it."""
+    server = running_server(url)
+    folder = Path(os.path.abspath(to.expanduser())) if to is not None else None  # noqa: PTH100 - links stay
+    if dry_run:
+        wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
+        plan = _asked(server, wish) if server else asyncio.run(_planned(ref, folder or usual_folder(), projector))
+        show_json(plan) if as_json else typer.echo("\n".join(plan_lines(plan)))
+        return
+    watch: AbstractContextManager[Meter] = nullcontext(lambda _view: None) if as_json else meter()
+    try:
+        with watch as show:
+            if server is not None:
+                wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
+                view = _by_server(server, wish, show)
+            else:
+                view = asyncio.run(_here(ref, folder or usual_folder(), projector, show))
+    except KeyboardInterrupt:
+        goes_on = (
+            "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"
+        )
+        typer.echo(f"\nstopped; {goes_on}", err=True)
+        raise typer.Exit(130) from None
+    show_json(view) if as_json else typer.echo(_outcome(view, served=server is not None))
+    raise typer.Exit(0 if view["status"] == "finished" else 1)
+
+
+def usual_folder() -> Path:
+    """Return where models go without a server: `downloadDir` of ./config.yaml, or ./downloads."""
+    told = ""
+    if CONFIG.exists():
+        config = load(files.read(CONFIG), file=str(CONFIG), env=os.environ).config
+        told = config.download_dir if config is not None else ""
+    return Path(os.path.normpath(Path.cwd() / Path(told or DEFAULT_FOLDER).expanduser()))
+
+
+def _asked(server: Server, wish: View) -> View:
+    found: View = server.ask("POST", "/api/downloads/plan", wish, timeout_seconds=ASKING_SECONDS)
+    return found
+
+
+def _by_server(server: Server, wish: View, show: Callable[[View], None]) -> View:
+    """Have the server fetch it, and watch until it has ended."""
+    with server.open("GET", "/api/stream?topics=download", timeout_seconds=ASKING_SECONDS) as stream:
+        view: View = server.ask("POST", "/api/downloads", wish, timeout_seconds=ASKING_SECONDS)
+        path = f"/api/downloads/{view['id']}"
+        show(view)
+        events = _events(server.lines(stream))
+        while view["status"] not in ENDED and not view["removed"]:
+            try:
+                type_, data = next(events)
+            except StopIteration:
+                raise ServerSaid("the server has ended; the download goes on when it runs again") from None
+            if type_ == "download" and data["id"] == view["id"]:
+                view = data
+            elif type_ in {"hello", "resync"}:
+                view = server.ask("GET", path)
+            show(view)
+    return view
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
+    """Give the events of a stream."""
+    type_ = ""
+    for line in lines:
+        if line.startswith("event: "):
+            type_ = line[7:]
+        elif line.startswith("data: "):
+            yield type_, json.loads(line[6:])
+
+
+def _downloads() -> Downloads:
+    return Downloads(os.environ, Tokens(default_state_dir(), os.environ), Book())
+
+
+async def _planned(ref: str, folder: Path, projector: bool) -> View:
+    downloads = _downloads()
+    try:
+        plan, found = await downloads.look(ref, projector=projector)
+        room = await asyncio.to_thread(room_for, None, SetupOptions())
+        return plan_view(plan, found, folder, room).model_dump(mode="json")
+    finally:
+        await downloads.close()
+
+
+async def _here(ref: str, folder: Path, projector: bool, show: Callable[[View], None]) -> View:
+    """Fetch it in this process."""
+    downloads = _downloads()
+    try:
+        plan, _found = await downloads.look(ref, projector=projector)
+        downloads.on_change = lambda download: show(download_view(download).model_dump(mode="json"))
+        download = await downloads.add(plan, folder)
+        await downloads.idle()
+        return download_view(download).model_dump(mode="json")
+    finally:
+        await downloads.close()
+
+
+def _outcome(view: View, *, served: bool) -> str:
+    """Say what came of it, and what to do next."""
+    if view["removed"]:
+        return "it was cancelled"
+    if view["status"] != "finished":
+        return f"{view['status']}: {view['error']}" if view["error"] else str(view["status"])
+    first = view["files"][0]["path"]
+    if view["models"]:
+        name = view["models"][0]
+        return f"{name} can be used now: claracore chat {name}"
+    if served:
+        return view["note"] or f"it is in {first}"
+    return f"it is in {first}\nserve it: claracore --models-folder {view['folder']}"

@@ -1,0 +1,93 @@
+"""How is a download shown to a person in a terminal?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from claracore.cli.ports import table
+
+Meter = Callable[[dict[str, Any]], None]
+
+FIT = {"gpu": "fits the GPU", "memory": "fits memory", "nowhere": "too large"}
+HEAD = ("", "quantization", "size", "this machine", "file")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people say it."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count:.0f} B"
+
+
+def left(seconds: float | None) -> str:
+    """Return how long something will take."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} left" if hours else f"{minutes}:{rest:02} left"
+
+
+def plan_lines(plan: dict[str, Any]) -> list[str]:
+    """Return what a repository has, and what would be fetched."""
+    rows = [
+        [
+            "->" if variant["chosen"] else "",
+            variant["quantization"] or "-",
+            size(variant["bytes"]),
+            FIT[variant["fit"]] if not variant["missing"] else f"{variant['missing']} shards are missing",
+            variant["file"] + (f" (+{variant['shards'] - 1})" if variant["shards"] > 1 else ""),
+        ]
+        for variant in plan["variants"]
+    ]
+    lines = [f"{plan['repo']} has:", *table(HEAD, rows), "", "would be fetched:"]
+    lines += [f"  {size(file['bytes']):>9}  {file['path']}" for file in plan["files"]]
+    free = f"{size(plan['free_bytes'])} are free in {plan['folder']}"
+    return [*lines, f"  {size(plan['total_bytes']):>9}  together; {free}"]
+
+
+@contextmanager
+def meter() -> Iterator[Meter]:
+    """Give what shows a download: a bar on a terminal, else a line whenever something else happens."""
+    if not sys.stderr.isatty():
+        said: list[str] = []
+
+        def line(view: dict[str, Any]) -> None:
+            words = f"{view['status']} {view['ref']}, {size(view['total_bytes'])}{_trouble(view)}"
+            if words not in said[-1:]:
+                said.append(words)
+                typer.echo(words, err=True)
+
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("asking the hub", total=None, speed="", left="")
+
+        def update(view: dict[str, Any]) -> None:
+            speed = view["bytes_per_second"]
+            bar.update(
+                task,
+                description=f"{view['status']} {view['quantization'] or view['repo']}{_trouble(view)}",
+                completed=view["done_bytes"],
+                total=view["total_bytes"],
+                speed=f"{size(speed)}/s" if speed else "",
+                left=left(view["eta_seconds"]),
+            )
+
+        yield update
+
+
+def _trouble(view: dict[str, Any]) -> str:
+    return f" ({view['error']}; trying again)" if view["error"] and view["status"] == "downloading" else ""
