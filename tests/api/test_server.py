@@ -434,6 +434,7 @@ def test_clients_of_llama_cpps_router(server: Instance) -> None:
 def test_setup_looks_and_writes(server: Instance, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     page = ok(server.ask("GET", f"/api/setup/browse?path={tmp_path}"))
+    assert page["followed"] == []
     assert [folder["name"] for folder in page["folders"]] == ["sub"]
     assert server.ask("GET", "/api/setup/browse?path=/nope").status == 404
     assert server.ask("POST", "/api/setup/scan", {"folders": []}).status == 400

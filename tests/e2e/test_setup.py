@@ -75,6 +75,7 @@ def test_without_models_it_starts_says_so_and_serves_what_appears(tmp_path: Path
         case "a locked folder":
             (models / "locked").mkdir(mode=0o000)
     with instance(tmp_path, "--models-folder", str(models)) as running:
+        assert running.ask("GET", "/api/setup/browse").json["followed"] == [str(models)]
         assert running.line("no models yet")
         assert running.ask("GET", "/v1/models").json["data"] == []
         answer = running.chat("anything")

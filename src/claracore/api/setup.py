@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -45,12 +45,16 @@ class FolderView(BaseModel):
 
 
 class BrowseView(BaseModel):
-    """A folder of this machine and the folders in it; `roots` are places to begin at."""
+    """A folder of this machine and the folders in it; `roots` are places to begin at.
+
+    `followed` are the folders whose models are kept in the configuration while we run.
+    """
 
     path: str
     parent: str | None
     folders: list[FolderView]
     roots: list[str]
+    followed: list[str]
 
 
 class SetupWishes(BaseModel):
@@ -124,9 +128,11 @@ class ScanView(BaseModel):
 
 
 @router.get("/browse")
-async def browse(path: Annotated[str | None, Query(description="Empty: the home folder.")] = None) -> BrowseView:
+async def browse(
+    here: Here, path: Annotated[str | None, Query(description="Empty: the home folder.")] = None
+) -> BrowseView:
     """Look into a folder of this machine."""
-    return await asyncio.to_thread(_browse, path or "~")
+    return await asyncio.to_thread(_browse, path or "~", here.followed)
 
 
 @router.post("/scan")
@@ -267,7 +273,7 @@ def _expanded(path: str) -> Path:
         raise NotFound(f"{path}: {error}") from error
 
 
-def _browse(path: str) -> BrowseView:
+def _browse(path: str, followed: Iterable[Path]) -> BrowseView:
     try:
         folder = _expanded(path).resolve(strict=True)
         entries = sorted(
@@ -281,6 +287,7 @@ def _browse(path: str) -> BrowseView:
         parent=str(folder.parent) if folder.parent != folder else None,
         folders=[FolderView(name=entry.name, path=entry.path, models=_models_in(Path(entry.path))) for entry in shown],
         roots=_roots(),
+        followed=[str(its) for its in followed],
     )
 
 

@@ -140,7 +140,8 @@ def welcome(app: App) -> str:
     lines = [f"ClaraCore {__version__} serves {count} {'model' if count == 1 else 'models'} on {url}"]
     if not count:
         lines.append(no_models_yet(app.options.following, url))
-    chats = [model for model in config.models.values() if not model.unlisted]
+    listed = [model for model in config.models.values() if not model.unlisted]
+    chats = sorted(listed, key=lambda model: model.metadata.get("kind", "chat") not in {"chat", "vision"})
     if chats:
         body = {"model": chats[0].id, "messages": [{"role": "user", "content": "Say hello."}]}
         lines += [
