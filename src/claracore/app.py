@@ -162,6 +162,7 @@ class App:
                 captures=control.context.captures,
             )
             control.attach(self.gateway)
+            self.configuration.tell = _tell
             self.configuration.apply += [self._apply(keeper), control.applied]
             self._hold(keeper)
             async with self._background():
@@ -202,7 +203,6 @@ class App:
 
     def _apply(self, keeper: PortKeeper) -> Callable[[Prepared, Changes], None]:
         def apply(prepared: Prepared, changes: Changes) -> None:
-            _tell(prepared.findings)
             keeper.replan(prepared.plan)
             self._hold(keeper)
             self.supervisor.reconfigure(prepared.config, changes.restart)
