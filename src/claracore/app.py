@@ -316,7 +316,7 @@ def _abilities(binary: str) -> Abilities:
 def _tell(findings: tuple[Finding, ...]) -> None:
     levels = {"error": logging.ERROR, "warning": logging.WARNING, "note": logging.INFO}
     for finding in findings:
-        logger.log(levels[finding.severity], "%s", finding)
+        logger.log(levels[finding.severity], "%s", finding.line())
 
 
 def _summary(changes: Changes) -> str:
