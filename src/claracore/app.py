@@ -163,6 +163,7 @@ class App:
                 captures=control.context.captures,
             )
             control.attach(self.gateway)
+            self.configuration.tell = _tell
             self.configuration.apply += [self._apply(keeper), control.applied]
             self._hold(keeper)
             async with self._background():
@@ -203,7 +204,6 @@ class App:
 
     def _apply(self, keeper: PortKeeper) -> Callable[[Prepared, Changes], None]:
         def apply(prepared: Prepared, changes: Changes) -> None:
-            _tell(prepared.findings)
             keeper.replan(prepared.plan)
             self._hold(keeper)
             self.supervisor.reconfigure(prepared.config, changes.restart)
@@ -317,7 +317,7 @@ def _abilities(binary: str) -> Abilities:
 def _tell(findings: tuple[Finding, ...]) -> None:
     levels = {"error": logging.ERROR, "warning": logging.WARNING, "note": logging.INFO}
     for finding in findings:
-        logger.log(levels[finding.severity], "%s", finding)
+        logger.log(levels[finding.severity], "%s", finding.line())
 
 
 def _summary(changes: Changes) -> str:

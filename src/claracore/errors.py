@@ -78,7 +78,11 @@ class ModelNotFound(NotFound):
 
     code = "model_not_found"
 
-    def __init__(self, model: str, known: Iterable[str]) -> None:
+    def __init__(self, model: str, known: Iterable[str], reason: str = "") -> None:
+        """Take the names that are known, and the reason if the name is configured and yet nothing answers to it."""
+        if reason:
+            super().__init__(f"model {model!r} cannot be used: {reason}", param="model")
+            return
         names = sorted(known)
         wanted = model.lower()
         parts = [name for name in names if wanted and (wanted in name.lower() or name.lower() in wanted)]

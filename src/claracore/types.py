@@ -69,7 +69,11 @@ class Finding:
     way_out: str = ""
 
     def __str__(self) -> str:
+        return self.line(f"{self.severity}: ")
+
+    def line(self, label: str = "") -> str:
+        """Return all of it in a line, without the severity: for a log, which shows its own level."""
         where = f"{self.place}: " if self.place else ""
         what = f"{self.path}: " if self.path else ""
         out = f" ({self.way_out})" if self.way_out else ""
-        return f"{where}{self.severity}: {what}{self.message}{out}"
+        return f"{where}{label}{what}{self.message}{out}"

@@ -150,6 +150,15 @@ def test_secrets_are_shown_nowhere(server: Instance) -> None:
     assert b'"secret"' not in server.ask("GET", "/v1/models").body
 
 
+def test_a_command_is_shown_with_its_port_while_it_runs(server: Instance) -> None:
+    server.ask("POST", "/api/models/load/one")
+    row = next(row for row in ok(server.ask("GET", "/running"))["running"] if row["model"] == "one")
+    assert f'--port" "{row["port"]}' in row["cmd"] or f"--port {row['port']}" in row["cmd"]
+    assert "${PORT}" not in ok(server.ask("GET", "/api/models/one"))["cmd"]
+    server.ask("POST", "/api/models/unload/one")
+    assert "${PORT}" in ok(server.ask("GET", "/api/models/one"))["cmd"]
+
+
 def test_requests_in_flight_can_be_seen_and_ended(server: Instance) -> None:
     server.ask("POST", "/api/models/load/one")
     answers: list[Answer] = []

@@ -25,6 +25,12 @@ def test_check_says_fine_and_exits_0(folder: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "config.yaml: fine\n")
 
 
+def test_check_counts_warnings_and_exits_0(folder: Path) -> None:
+    (folder / "config.yaml").write_text("models: {a: {cmd: '/nowhere/server --port ${PORT}'}}\n")
+    result = RUN.invoke(config_app, ["check"])
+    assert (result.exit_code, result.stdout) == (0, "config.yaml: usable, with 1 warning\n")
+
+
 def test_check_tells_all_errors_and_exits_1(folder: Path) -> None:
     (folder / "bad.yaml").write_text("startPort: x\nmodles: {}\n")
     result = RUN.invoke(config_app, ["check", "bad.yaml"])

@@ -86,6 +86,17 @@ def test_what_is_wrong_is_answered_with_every_place_and_changes_nothing(served: 
     assert list(served.folder.glob("config.yaml.backup.*")) == []
 
 
+def test_an_edit_with_an_unknown_key_is_refused_although_a_file_may_have_some(served: Instance) -> None:
+    answer = patch(served, "a", {"tttl": 5, "concurrencyLimit": -1})
+    assert answer.status == 422
+    found = {its["path"]: its["way_out"] for its in answer.json["error"]["findings"]}
+    assert found == {"models.a.tttl": "did you mean 'ttl'?", "models.a.concurrencyLimit": "expected at least 0"}
+    assert text(served) == TEXT
+    assert put(served, TEXT + "\nx-y: 1\nhealthCheckTimeoutt: 5\n", "*").status == 200
+    assert patch(served, "a", {"ttl": 6}).status == 200
+    assert "unknown key" in served.line("healthCheckTimeoutt")
+
+
 def test_a_deleted_model_is_gone_from_groups_and_preload_too(served: Instance) -> None:
     answer = served.ask("DELETE", "/api/config/models/bee")
     assert answer.status == 200, answer.body

@@ -185,4 +185,10 @@ def test_every_flag_of_the_newest_llama_server_is_known_or_known_to_be_missing()
 
 def test_a_model_that_is_to_be_downloaded_need_not_exist() -> None:
     assert model_problem(parse(["-mu", "http://h/m.gguf", "-m", "/nowhere/m.gguf"])) is None
+    assert model_problem(parse(["-mu", "http://h/m.gguf"])) == "-mu needs -m FILE too: that is where the download goes"
     assert model_problem([]) == "no model: give one with -m FILE"
+
+
+def test_a_model_of_hugging_face_is_refused_with_a_way_out_and_not_with_a_traceback() -> None:
+    with pytest.raises(UsageError, match="-hf: the embedded engine fetches nothing from Hugging Face; download"):
+        parse(["-hf", "ggml-org/gemma-3-1b-it-GGUF"])

@@ -93,7 +93,17 @@ def test_overflow_goes_behind_an_explicit_end_of_the_last_range() -> None:
 def test_the_common_range_gives_way_to_a_group_that_begins_at_the_same_port() -> None:
     made = plan(config("a", "g1", groups=(group("g", "g1", startPort=8100),)), WEB, places={})
     assert made.assignment == {"g1": 8100, "a": 8101}
-    assert severities(made) == ["warning"]
+    assert only(made) == (
+        'warning: startPort: the common range has no ports, because group "g" begins at 8100 too: "a" goes to 8101 '
+        "(move groups.g.startPort to 8101 to keep them together)"
+    )
+
+
+def test_an_end_before_the_start_is_one_error_and_not_a_lack_of_ports_too() -> None:
+    made = plan(config("g1", groups=(group("g", "g1", startPort=8101, endPort=8100),)), WEB, places={})
+    assert only(made) == (
+        "error: groups.g.endPort: endPort 8100 lies before startPort 8101 (set endPort to 8101 or more, or remove it)"
+    )
 
 
 def test_an_explicit_end_is_a_hard_limit_that_says_what_is_lacking() -> None:

@@ -90,6 +90,15 @@ def test_time_wait_refuses_a_plain_bind_and_not_the_hold() -> None:
             assert child.answer == "ok"
 
 
+def test_a_listener_on_ipv6_only_does_not_keep_the_hold_from_passing_time_wait() -> None:
+    port = free_port()
+    leave_in_time_wait(port)
+    with stranger(port, host="::1") as other:
+        assert other.answer == "ok"
+        with shared_hold(port), stranger(port, "reuseaddr") as another:
+            assert another.answer == IN_USE
+
+
 @pytest.mark.parametrize("silent", [(), ("silent",)])
 def test_the_hold_does_not_squeeze_in_beside_a_stranger_that_allows_it(silent: tuple[str, ...]) -> None:
     port = free_port()

@@ -27,6 +27,13 @@ def test_llama_server_stands_for_the_engine_that_was_found() -> None:
     assert commands(engine=None).argv(argv, share=False) == argv
 
 
+def test_a_llama_server_of_another_machine_has_another_way_out() -> None:
+    elsewhere = ModelConfig(id="a", cmd="/home/ann/binaries/llama-server --port ${PORT}")
+    assert "the one that was found here is used" in commands().way_out(elsewhere)
+    assert commands(engine=None).way_out(elsewhere) == ""
+    assert commands().way_out(ModelConfig(id="b", cmd="vllm serve --port ${PORT}")) == ""
+
+
 def test_a_held_port_is_announced_once() -> None:
     assert commands().argv(("a", "b"), share=True) == ("a", "b", "--reuse-port")
     assert commands().argv(("a", "--reuse-port"), share=True) == ("a", "--reuse-port")

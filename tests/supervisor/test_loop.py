@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.life import Surroundings
 from claracore.supervisor.loop import Supervisor
+from claracore.supervisor.posix import SpawnFailed
 from claracore.types import Endpoint, ModelState
 from fakes import command
 
@@ -246,6 +248,26 @@ async def test_preload_goes_on_after_a_failure(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake("--crash", "start"), "b": fake()}, more), tmp_path) as supervisor:
         await supervisor.preload()
         assert supervisor.state("b") is ModelState.READY
+
+
+def test_the_log_says_when_a_model_is_ready_and_where(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def load() -> str:
+        async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+            _, request = await served(supervisor, "a")
+            return str(request.endpoint)
+
+    caplog.set_level("INFO")
+    endpoint = asyncio.run(load())
+    assert re.search(rf"model a: ready after \d+\.\d s, at {re.escape(endpoint)}", caplog.text)
+
+
+@run
+async def test_a_program_that_is_missing_is_told_with_the_model_and_the_way_out(tmp_path: Path) -> None:
+    config = config_of({"a": "/nowhere/llama-server --port ${PORT}", "b": "nosuch --port ${PORT}"})
+    async with supervising(config, tmp_path) as supervisor:
+        for model, words in (("a", "/nowhere/llama-server"), ("b", "nosuch")):
+            with pytest.raises(SpawnFailed, match=f"model '{model}': cannot start '{words}'"):
+                await supervisor.load(model)
 
 
 @run

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from claracore.api.context import Context, Here
 from claracore.api.findings import ChangesView, FindingView, changes_view, finding_views
 from claracore.config import edit
+from claracore.config.load import load_many
 from claracore.config.schema import json_schema
 from claracore.config.tree import Unreadable
 from claracore.errors import BadRequest, ConfigError, Conflict, ModelNotFound, NotFound
@@ -184,7 +185,21 @@ def without_model(text: str, model_id: str) -> str:
 async def _edit(here: Context, change: Callable[[str], str], if_match: str | None) -> WrittenView:
     text = await asyncio.to_thread(files.read, file_of(here))
     changed = await asyncio.to_thread(_changed, change, text)
+    await asyncio.to_thread(_refuse_new_errors, here, text, changed)
     return await write_config(here, changed, if_match if if_match is not None else files.digest(text))
+
+
+def _refuse_new_errors(here: Context, text: str, changed: str) -> None:
+    """Raise ConfigError for what `config check` would call an error and did not before.
+
+    A file may have keys that we do not know, because another program does; whoever edits here means one of ours.
+    """
+    env = here.configuration.environ
+    before, after = (load_many(_sources(here, its), env=env, strict=True).findings for its in (text, changed))
+    known = {(finding.path, finding.message) for finding in before}
+    new = [its for its in after if its.severity == "error" and (its.path, its.message) not in known]
+    if new:
+        raise ConfigError(new)
 
 
 def _changed(change: Callable[[str], str], text: str) -> str:

@@ -159,7 +159,7 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
             {
                 "model": model_id,
                 "state": slot.state.value,
-                "cmd": shown_command(model),
+                "cmd": shown_command(model, endpoint),
                 "proxy": f"http://{endpoint}" if endpoint else model.proxy,
                 "ttl": model.ttl_seconds,
                 "name": model.name,

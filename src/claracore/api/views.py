@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from claracore.api.context import Context
+from claracore.config.command import in_place
 from claracore.config.model import ModelConfig
 from claracore.config.show import SECRET_FLAG
 from claracore.gateway.answering import Phase
@@ -16,7 +17,7 @@ from claracore.gateway.exchange import Exchange
 from claracore.scheduler.obstacle import Cause
 from claracore.scheduler.rules import policy_of
 from claracore.store.usage import memory_bytes
-from claracore.types import ModelState
+from claracore.types import Endpoint, ModelState
 
 Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
 
@@ -139,7 +140,7 @@ class Views:
             waits_for=_wait(here, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
-            cmd=shown_command(model),
+            cmd=shown_command(model, endpoint),
             endpoint=str(endpoint) if endpoint else None,
             would_unload=sorted(evictees),
             tokens_per_second=last.tokens_per_second if last else None,
@@ -190,9 +191,12 @@ def kind_of(model: ModelConfig) -> Kind | None:
     return "chat" if "text" in its.outputs else None
 
 
-def shown_command(model: ModelConfig) -> str:
-    """Return the command with its secrets masked."""
-    return SECRET_FLAG.sub(lambda found: f"{found[1] or found[3]}***", model.cmd)
+def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
+    """Return the command with its secrets masked, and with the port or socket in place once it has one."""
+    masked = SECRET_FLAG.sub(lambda found: f"{found[1] or found[3]}***", model.cmd)
+    if endpoint is None:
+        return masked
+    return str(in_place(masked, port=endpoint.port or None, socket=endpoint.unix_path))
 
 
 def request_views(here: Context) -> list[RequestView]:

@@ -49,7 +49,9 @@ def check(
     else:
         _tell(findings)
         names = ", ".join(map(str, files or [DEFAULT_FILE]))
-        verdict = f"{_counted(len(refused), 'problem')}" if refused else "fine"
+        warnings = sum(finding.severity == "warning" for finding in findings)
+        fine = f"usable, with {_counted(warnings, 'warning')}" if warnings else "fine"
+        verdict = _counted(len(refused), "problem") if refused else fine
         typer.secho(f"{names}: {verdict}", bold=True)
     raise typer.Exit(1 if refused else 0)
 

@@ -42,7 +42,7 @@ models:
 ```
 
 **Durations** are seconds (`30`) or text (`30s`, `5m`, `1h30m`, `250ms`). A key with no value is unset. Keys that start
-with `x-` are ignored everywhere; other unknown keys are a warning when serving and an error for `config check --strict`
+with `x-` are ignored everywhere; other unknown keys are a warning when serving and an error for `config check`
 and `--strict`.
 
 **Macros.** `${name}` is replaced in every value by what `macros` declares, at the top or in a model (which overrides).

@@ -22,7 +22,7 @@ WORDS = """
     --poll-batch --poll-batch-draft --poll-draft --prio-batch-draft --prio-draft --reasoning-effort
     --reasoning-preserve --rpc --sampler-seq --sampling-seq --spec-default --spec-draft-backend-sampling
     --spec-draft-cpu-mask --spec-draft-cpu-mask-batch --spec-draft-cpu-moe --spec-draft-cpu-range
-    --spec-draft-cpu-strict --spec-draft-cpu-strict-batch --spec-draft-hf --spec-draft-n-cpu-moe --spec-draft-ncmoe
+    --spec-draft-cpu-strict --spec-draft-cpu-strict-batch --spec-draft-n-cpu-moe --spec-draft-ncmoe
     --spec-draft-override-tensor --spec-draft-poll --spec-draft-poll-batch --spec-draft-prio --spec-draft-prio-batch
     --spec-draft-sampling --spec-ngram-map-k-min-hits --spec-ngram-map-k-size-m --spec-ngram-map-k-size-n
     --spec-ngram-map-k4v-min-hits --spec-ngram-map-k4v-size-m --spec-ngram-map-k4v-size-n --spec-ngram-min-hits
@@ -34,5 +34,12 @@ WORDS = """
     -lcd -lcs -mmdev -mv -ncmoed -no-ag -otd
 """
 
-NOT_HERE = frozenset(WORDS.split())
+HUB_WORDS = """
+    -hf -hfr --hf-repo -hff --hf-file -hft --hf-token -hfd -hfrd --hf-repo-draft --spec-draft-hf
+"""
+
+HUB = frozenset(HUB_WORDS.split())
+"""What llama-server's command line resolves before its server begins, which xllamacpp does not do."""
+
+NOT_HERE = frozenset(WORDS.split()) | HUB
 """Those of llama.cpp b11434, and of builds before it."""

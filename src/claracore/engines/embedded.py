@@ -73,8 +73,10 @@ def unknown(flag: str) -> str:
     """Say what is wrong with a flag that is not in the table."""
     if not flag.startswith("-"):
         return f"{flag!r} is not a flag, and no flag before it takes a value"
-    from claracore.engines.elsewhere import NOT_HERE  # noqa: PLC0415 - only a wrong command line pays for it
+    from claracore.engines.elsewhere import HUB, NOT_HERE  # noqa: PLC0415 - only a wrong command line pays for it
 
+    if flag in HUB:
+        return f"{flag}: the embedded engine fetches nothing from Hugging Face; download the file and use -m FILE"
     if flag in NOT_HERE:
         return (
             f"{flag} is a flag of llama-server that the embedded engine cannot honour; install llama-server to use it"
@@ -175,9 +177,9 @@ def appended(old: Any, new: Any) -> Any:  # noqa: ANN401 - a list or a text
 def model_problem(settings: Iterable[Setting]) -> str | None:
     """Say what is wrong with the model files before the engine is loaded at all; None if nothing is."""
     files = {field: str(value) for field, value in settings if field.endswith(".path") and value}
-    remote = any(field in {"model.url", "model.hf_repo"} for field, _ in settings)
-    if "model.path" not in files and not remote:
-        return "no model: give one with -m FILE"
+    remote = any(field == "model.url" for field, _ in settings)
+    if "model.path" not in files:
+        return "-mu needs -m FILE too: that is where the download goes" if remote else "no model: give one with -m FILE"
     for path in files.values():
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - importing pathlib costs every start 4 ms

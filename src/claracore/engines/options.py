@@ -189,9 +189,6 @@ DRAFT = "speculative.draft."
 MODEL = (
     take("-m --model", "FNAME", "model.path", str, "model file (GGUF)"),
     take("-mu --model-url", "URL", "model.url", str, "where to download the model"),
-    take("-hf -hfr --hf-repo", "USER/MODEL[:QUANT]", "model.hf_repo", str, "Hugging Face repository of the model"),
-    take("-hff --hf-file", "FILE", "model.hf_file", str, "file in the Hugging Face repository"),
-    take("-hft --hf-token", "TOKEN", "hf_token", str, "Hugging Face access token"),
     switch("--offline", {"offline": True}, "use only what has been downloaded before"),
     take("-a --alias", "STRING", "model_alias", unique, "name(s) of the model in the API, separated by commas"),
     take("--tags", "STRING", "model_tags", unique, "tags of the model, separated by commas"),
@@ -201,7 +198,7 @@ MODEL = (
     switch("--check-tensors", {"check_tensors": True}, "check the model's tensors for invalid values"),
     take("-mm --mmproj", "FILE", "mmproj.path", str, "multimodal projector file"),
     take("-mmu --mmproj-url", "URL", "mmproj.url", str, "where to download the multimodal projector"),
-    *pair("--mmproj-auto", "--no-mmproj --no-mmproj-auto", "no_mmproj", "use the multimodal projector of -hf",
+    *pair("--mmproj-auto", "--no-mmproj --no-mmproj-auto", "no_mmproj", "use the multimodal projector of the model",
           when_on=False, when_off=True),
     *pair("--mmproj-offload", "--no-mmproj-offload", "mmproj_use_gpu", "multimodal projector on the GPU"),
     take("--image-min-tokens", "N", "image_min_tokens", INT, "least tokens of an image"),
@@ -360,7 +357,6 @@ ROPE = (
 
 SPECULATIVE = (
     take("-md --model-draft --spec-draft-model", "FNAME", DRAFT + "mparams.path", str, "draft model"),
-    take("-hfd -hfrd --hf-repo-draft", "REPO", DRAFT + "mparams.hf_repo", str, "Hugging Face repository of the draft"),
     take("--spec-type", "TYPE", "speculative.types", speculation, "kinds of speculative decoding"),
     take("--draft --draft-n --draft-max --spec-draft-n-max", "N", DRAFT + "n_max", COUNT, "most tokens to draft"),
     take("--draft-min --draft-n-min --spec-draft-n-min", "N", DRAFT + "n_min", COUNT, "least tokens to draft"),

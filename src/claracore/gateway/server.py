@@ -220,7 +220,7 @@ class Gateway:
         """Return the target that a request names. Raises `ModelNotFound`."""
         found = targets.by_name.get(name)
         if found is None:
-            raise ModelNotFound(name, targets.by_name)
+            raise ModelNotFound(name, targets.by_name, targets.not_yet.get(name, ""))
         return found
 
     def connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:

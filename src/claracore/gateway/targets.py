@@ -51,6 +51,8 @@ class Targets:
 
     by_name: Mapping[str, Target]
     ignored_upstream_paths: tuple[re.Pattern[str], ...]
+    not_yet: Mapping[str, str]
+    """Names that the configuration declares and that nothing answers to yet, with the reason."""
 
 
 def targets_of(config: Config) -> Targets:
@@ -61,7 +63,19 @@ def targets_of(config: Config) -> Targets:
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name)
     ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
-    return Targets(by_name, ignored)
+    return Targets(by_name, ignored, _not_yet(config))
+
+
+def _not_yet(config: Config) -> dict[str, str]:
+    names = dict.fromkeys(config.selectors, "it is a selector, and selectors are not supported yet")
+    for peer_id, peer in config.peers.items():
+        for model in peer.models:
+            reason = f"it is a model of peer {peer_id!r}, and peers are not supported yet"
+            names |= {f"{peer_id}/{model}": reason, model: reason}
+    for profile_id, profile in config.profiles.items():
+        for name in profile.pins:
+            names.setdefault(name, f"it is a pin of profile {profile_id!r}, and profiles are not supported yet")
+    return names
 
 
 def _target(model: ModelConfig, name: str) -> Target:

@@ -25,7 +25,7 @@ def exhausted(assignment: Assignment, ranges: Sequence[Range], places: Mapping[s
     for stretch in ranges:
         lacking = [model_id for model_id, home in assignment.homeless.items() if home is stretch]
         moved = [model_id for model_id, home in assignment.overflowed.items() if home is stretch]
-        if lacking:
+        if lacking and stretch.end >= stretch.start:  # else that is what is wrong, and it has been said
             yield _lacking(stretch, lacking, assignment.capacity(stretch), places)
         if moved:
             yield _overflowed(stretch, moved, assignment, ranges)
@@ -40,7 +40,7 @@ def _lacking(stretch: Range, lacking: list[str], capacity: int, places: Mapping[
     )
     return Finding(
         "error",
-        f"{_title(stretch)} ({stretch}) has {len(stretch.members)} models but room for {capacity}: "
+        f"{_title(stretch)} ({stretch}) has {_counted(stretch)} but room for {capacity}: "
         f"{len(lacking)} {_ports(len(lacking))} short ({_some(lacking)})",
         path,
         places.get(path) or stretch.place,
@@ -53,10 +53,13 @@ def _overflowed(stretch: Range, moved: list[str], assignment: Assignment, ranges
     where = in_file(following.place) if following and following.place else ""
     ports = sorted(assignment.ports[model_id] for model_id in moved)
     out = f"move {following.path} to {following.start + len(moved)}{where} to keep them together" if following else ""
+    if stretch.end < stretch.start and following is not None:
+        problem = f"{_title(stretch)} has no ports, because {_title(following)} begins at {following.start} too"
+    else:
+        problem = f"{_title(stretch)} ({stretch}) is too small for its {_counted(stretch)}"
     return Finding(
         "warning",
-        f"{_title(stretch)} ({stretch}) is too small for its {len(stretch.members)} models: "
-        f"{_some(moved)} {'go' if len(moved) > 1 else 'goes'} to {_some(ports)}",
+        f"{problem}: {_some(moved)} {'go' if len(moved) > 1 else 'goes'} to {_some(ports)}",
         stretch.path,
         stretch.place,
         out,
@@ -199,6 +202,11 @@ def _quiet_start(plan: PortPlan, stretch: Range) -> int:
 
 def _title(stretch: Range) -> str:
     return "the common range" if stretch.name == UNGROUPED else f'group "{stretch.name}"'
+
+
+def _counted(stretch: Range) -> str:
+    count = len(stretch.members)
+    return f"{count} model{'' if count == 1 else 's'}"
 
 
 def _ports(count: int) -> str:

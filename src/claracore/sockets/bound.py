@@ -42,5 +42,16 @@ class BoundSocket:
             return self.address == "::"
         return self.address in {"0.0.0.0", f"::ffff:{host}"} or (self.address == "::" and not self.v6only)  # noqa: S104 - compared, not bound
 
+    def in_the_way_of(self, host: str) -> bool:
+        """Whether it keeps host's address from being bound: a wildcard on either side is enough (kernel fact 5).
+
+        What is in TIME_WAIT does not: it belongs to nobody, and `hold` knows how to pass it.
+        """
+        if self.stage is Stage.TIME_WAIT:
+            return False
+        if host == "0.0.0.0":  # noqa: S104 - compared, not bound
+            return ":" not in self.address or self.address.startswith("::ffff:") or self.reached_by("127.0.0.1")
+        return host == "::" or self.reached_by(host)
+
     def __str__(self) -> str:
         return f"{bracketed(self.address)}:{self.port}"

@@ -14,7 +14,6 @@ import errno
 import socket
 import sys
 
-from claracore.sockets.bound import Stage
 from claracore.sockets.kernel import sockets_on
 
 if sys.platform != "win32":
@@ -94,4 +93,4 @@ def _bind_alone(holder: socket.socket, port: int) -> None:
 
 
 def _somebody_there(port: int) -> bool:
-    return any(entry.stage is not Stage.TIME_WAIT for entry in sockets_on(port, silent=True))
+    return any(entry.in_the_way_of(ANY) for entry in sockets_on(port, silent=True))

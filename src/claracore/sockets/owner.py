@@ -66,24 +66,13 @@ def owner_of(port: int, *, host: str = "127.0.0.1", ignore_pid: int | None = Non
 
     `ignore_pid` is left out: pass our own pid to learn who else is there. TIME_WAIT has no owner.
     """
-    entries = [entry for entry in sockets_on(port, silent=True) if _in_the_way(entry, host)]
+    entries = [entry for entry in sockets_on(port, silent=True) if entry.in_the_way_of(host)]
     entries.sort(key=lambda entry: entry.stage is not Stage.LISTENING)
     for entry in entries:
         pid = holder_pid(entry)
         if pid is None or pid != ignore_pid:
             return _describe(pid, entry, entries)
     return None
-
-
-def _in_the_way(entry: BoundSocket, host: str) -> bool:
-    """Whether the socket keeps host:port from being bound: a wildcard on either side is enough (kernel fact 5)."""
-    if entry.stage is Stage.TIME_WAIT:
-        return False
-    if host == "0.0.0.0":  # noqa: S104 - compared, not bound
-        return ":" not in entry.address or entry.address.startswith("::ffff:") or entry.reached_by("127.0.0.1")
-    if host == "::":
-        return True
-    return entry.reached_by(host)
 
 
 def _describe(pid: int | None, entry: BoundSocket, entries: list[BoundSocket]) -> Owner:

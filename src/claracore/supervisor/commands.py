@@ -78,6 +78,12 @@ class Commands:
             argv = (*self.engine.argv, *argv[1:])
         return (*argv, REUSE_PORT) if share and REUSE_PORT not in argv else argv
 
+    def way_out(self, model: ModelConfig) -> str:
+        """Return what else to do about a program that does not start: the llama-server of another machine's file."""
+        if self.engine is None or PurePath(self._program(model)).stem != LLAMA_SERVER:
+            return ""
+        return "; with `llama-server` alone, without its path, the one that was found here is used"
+
     def _program(self, model: ModelConfig) -> str:
         words = split(model.cmd)
         return words[0] if words and not self._is_engine(words) else ""

@@ -105,6 +105,8 @@ class Configuration:
         self.rejected: tuple[Finding, ...] = ()
         """What is wrong with the files as they are, when they could not be taken over."""
         self.apply: list[Callable[[Prepared, Changes], None]] = []
+        self.tell: Callable[[tuple[Finding, ...]], None] = lambda _: None
+        """Called with what is to be said about a configuration that was taken over and was not said about the last."""
         self.on_reload: Callable[[], None] = lambda: None
         """Called after every reload that found something to say: taken over, or rejected."""
         self.digest: str | None = None
@@ -144,6 +146,8 @@ class Configuration:
                 self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
             former, self.now = self.now, prepared
+            told = {(finding.path, finding.message) for finding in former.findings}
+            self.tell(tuple(its for its in prepared.findings if (its.path, its.message) not in told))
             if not changes.nothing:
                 try:
                     for apply in self.apply:

@@ -32,6 +32,7 @@ from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, wait_until_ready
 from claracore.supervisor.output import OutputRing
+from claracore.supervisor.posix import SpawnFailed
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
@@ -50,6 +51,11 @@ class Phases:
     ordered_at: float
     spawned_at: float | None = None
     ready_at: float | None = None
+
+    @property
+    def load_seconds(self) -> float:
+        """How long it took from the order until it was ready; 0 while it is not."""
+        return self.ready_at - self.ordered_at if self.ready_at is not None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,9 @@ class Life:
         """Live; returns when the process is gone and its port given back. Why it failed is in `failure`."""
         try:
             await self._run()
+        except SpawnFailed as error:
+            way_out = self.around.commands.way_out(self.model)
+            self.failure = SpawnFailed(f"model {self.model.id!r}: {error.message}{way_out}")
         except ClaraCoreError as error:
             self.failure = error
         except Exception as error:

@@ -304,7 +304,7 @@ class Supervisor:
             self.config.models[model],
             self._around,
             self.output(model),
-            on_ready=lambda: self._post(Ready(model)),
+            on_ready=lambda: self._ready(model),
             on_closing=self.on_closing,
             on_told=lambda: self._tell(lambda listener: listener.told(model)),
         )
@@ -314,6 +314,11 @@ class Supervisor:
         task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
         task.add_done_callback(lambda _: self._ended(model))
         self._tell(lambda listener: listener.starting(model))
+
+    def _ready(self, model: str) -> None:
+        its = self._lives[model]
+        logger.info("model %s: ready after %.1f s, at %s", model, its.phases.load_seconds, its.endpoint)
+        self._post(Ready(model))
 
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
