@@ -160,7 +160,7 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
                 "state": slot.state.value,
                 "cmd": shown_command(model),
                 "proxy": f"http://{endpoint}" if endpoint else model.proxy,
-                "ttl": model.ttl_seconds,
+                "ttl": int(model.ttl_seconds),  # clients in Go read nothing else
                 "name": model.name,
                 "description": model.description,
                 "port": endpoint.port if endpoint else None,

@@ -86,7 +86,6 @@ class Answering(ABC):
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
         record = self.record
-        record.first_byte_at = self.gateway.now()
         record.content_type = head.content_type
         if self.answering:
             self._join_stream(head, body, last=last)
@@ -126,6 +125,8 @@ class Answering(ABC):
         if self.capture is not None:
             self.capture.response.add(body)
         if record.watch is None:
+            # Not the head: llama-server sends it at once, and reads the prompt after that.
+            record.first_byte_at = self.gateway.now()
             record.watch = Watch(body)
         else:
             record.watch.see(body)

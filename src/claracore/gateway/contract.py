@@ -74,6 +74,7 @@ class Record(msgspec.Struct):
     waited_for_load: bool = False
     """Whether the model was not ready when the request came."""
     first_byte_at: float | None = None
+    """When the first byte of the answer's body came."""
     finished_at: float | None = None
     status: int = 0
     """What the client got; 0 when it left before anything was sent."""

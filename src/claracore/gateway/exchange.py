@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from claracore.errors import ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, NotReadyInTime, UpstreamFailed
 from claracore.gateway.access import check_model
 from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from claracore.gateway.upstream import Line, Upstream
     from claracore.types import Endpoint
 
+NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
 _JOINED_BYTES = 65_536
 _READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
@@ -114,6 +115,8 @@ class Exchange(Answering):
         grant = self.admission.grant
         if grant is not None and not self.admission.unlimited:
             check_model(grant, target.model_id)
+        if not self.admission.loads and self.gateway.supervisor.state(target.model_id) in NOT_THERE:
+            raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         self.record.model = target.model_id
         self.phase = WAITING
         request_id = self.gateway.supervisor.arrive(target.model_id, self)
