@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -11,12 +12,14 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from claracore.store.keyring import KeyFile, Right
+from claracore.api.context import Context
+from claracore.store.keyring import Grant, KeyFile, Right
 from e2e.instance import Answer, Instance, configured, fake, instance
 from sockets.helpers import free_run, stranger
 
@@ -518,6 +521,69 @@ def test_a_key_for_an_alias_is_for_its_model(tmp_path: Path) -> None:
         assert [row["id"] for row in ok(running.ask("GET", "/v1/models", None, header))["data"]] == ["eins", "one"]
         assert running.ask("POST", "/v1/chat/completions", {"model": "one", **wish}, header).status == 200
         assert running.ask("POST", "/v1/chat/completions", {"model": "org/two", **wish}, header).status == 403
+
+
+def test_who_loses_the_key_hears_and_learns_nothing_more(tmp_path: Path) -> None:
+    configured(tmp_path, CONFIG)
+    with instance(tmp_path) as running:
+        path = "/api/keys"
+        boss = {"x-api-key": ok(running.ask("POST", path, {"name": "boss", "scopes": ["admin"]}))["key"]}
+        wish = {"name": "ann", "scopes": ["read", "inference"], "models": ["one"]}
+        ann = {"x-api-key": ok(running.ask("POST", path, wish, boss))["key"]}
+        assert running.ask("GET", "/v1/models/eins", headers=ann).status == 200
+        for name in ("org/two", "secret", "zzzzz"):
+            refused = running.ask("GET", f"/v1/models/{name}", headers=ann)
+            assert (refused.status, "known models: eins, one" in refused.message) == (404, True), refused.body
+        unknown = running.ask("POST", "/v1/chat/completions", {"model": "zzzzz"}, ann)
+        assert "known models: eins, one" in unknown.message
+
+        def listen(stack: contextlib.ExitStack, path: str, key: dict[str, str]) -> HTTPResponse:
+            connection = stack.enter_context(contextlib.closing(running.connect()))
+            connection.request("GET", path, headers=key)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            return answer
+
+        with contextlib.ExitStack() as stack:
+            streams = [listen(stack, path, ann) for path in ("/api/stream", "/api/events", "/logs/stream")]
+            assert ok(running.ask("DELETE", "/api/keys/ann", headers=boss))["keys"]
+            for stream in streams:
+                stream.read()  # to its end
+            assert running.ask("GET", "/api/stream", headers=ann).status == 401
+
+
+class Ending:
+    """A stream that only notes that it was ended."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+def test_a_stream_ends_with_the_time_of_its_key() -> None:
+    async def conversation() -> None:
+        here: Any = SimpleNamespace(streams=set())
+        stream = Ending()
+        with Context.streaming(here, stream, Grant("ann", expires_at=time.time() + 0.01)):
+            assert here.streams == {stream}
+            await asyncio.wait_for(stream.ended.wait(), 60)
+        with Context.streaming(here, Ending(), Grant("bob", expires_at=time.time() + 1e12)):
+            pass
+        assert not here.streams
+
+    asyncio.run(conversation())
+
+
+def test_a_configuration_with_the_same_keys_ends_no_stream(server: Instance) -> None:
+    with streaming(server, "/api/stream?topics=config,model") as answer:
+        stream = events(answer)
+        next(stream)
+        assert server.ask("POST", "/api/config/reload").status == 200
+        server.ask("POST", "/api/models/unload")
+        server.chat("one")
+        until(stream, lambda type_, data: type_ == "model" and data["state"] == "ready")
 
 
 @pytest.mark.skipif(not MODELS.is_dir(), reason="the real models are not here")

@@ -29,6 +29,9 @@ from claracore.store.performance import Performance
 from claracore.supervisor.configuration import Configuration
 from claracore.supervisor.loop import Supervisor
 
+LONGEST_STREAM_SECONDS = 7 * 86_400.0
+"""With a key that ends: timers do not reach for years."""
+
 
 class Stream(Protocol):
     """An answer without an end of its own."""
@@ -106,13 +109,19 @@ class Context:
         task.add_done_callback(self.tasks.discard)
 
     @contextmanager
-    def streaming(self, stream: Stream) -> Iterator[None]:
-        """Have a stream ended, for the length of a block, when ClaraCore stops."""
+    def streaming(self, stream: Stream, holder: Grant | None) -> Iterator[None]:
+        """Have a stream ended, for the length of a block, when ClaraCore stops or its key's time is over."""
+        timer = None
+        if holder is not None and holder.expires_at is not None:
+            left = min(holder.expires_at - time.time(), LONGEST_STREAM_SECONDS)
+            timer = asyncio.get_running_loop().call_later(max(0.0, left), stream.end)
         self.streams.add(stream)
         try:
             yield
         finally:
             self.streams.discard(stream)
+            if timer is not None:
+                timer.cancel()
 
 
 def _context(request: Request) -> Context:

@@ -101,7 +101,7 @@ class Exchange(Answering):
     def _choose(self, asked: Asked) -> None:
         self.record.requested = asked.model
         self.record.stream = asked.stream
-        target, body = self.gateway.target(self.targets, asked.model), self._body
+        target, body = self.gateway.target(self.targets, asked.model, self.admission.grant), self._body
         if not body.complete and target.edits:
             return  # The whole body is needed; what it asks for is looked up again then.
         self.target = target

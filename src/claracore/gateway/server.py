@@ -24,7 +24,7 @@ from claracore.gateway.local import Local, preflight, redirect
 from claracore.gateway.origins import Origins, Rules
 from claracore.gateway.refusals import MethodNotAllowed
 from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, PROPS, ROUTES, UPSTREAM, names_model, split_upstream
-from claracore.gateway.targets import targets_of
+from claracore.gateway.targets import names_for, targets_of
 from claracore.gateway.upstream import Pool
 from claracore.store.captures import Captures
 from claracore.store.keyring import KeyRing
@@ -197,7 +197,7 @@ class Gateway:
         split = split_upstream(path, targets.by_name)
         if split is None:
             name = COMFYUI_MODEL if is_comfyui else path[len(UPSTREAM) :].decode("latin-1")
-            raise ModelNotFound(name, targets.by_name)
+            raise ModelNotFound(name, names_for(grant, targets))
         query = b"?" + head.query if head.query else b""
         if not split.rest:
             status = 301 if head.method in (b"GET", b"HEAD") else 308
@@ -216,11 +216,11 @@ class Gateway:
         exchange.record.requested = split.name
         return exchange
 
-    def target(self, targets: Targets, name: str) -> Target:
+    def target(self, targets: Targets, name: str, grant: Grant | None) -> Target:
         """Return the target that a request names. Raises `ModelNotFound`."""
         found = targets.by_name.get(name)
         if found is None:
-            raise ModelNotFound(name, targets.by_name)
+            raise ModelNotFound(name, names_for(grant, targets))
         return found
 
     def connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
