@@ -97,6 +97,10 @@ class Context:
         invited = origin is not None and self.origins.allows(origin.encode("latin-1"), host.encode("latin-1"))
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and invited else {}
 
+    def look_at_answers(self) -> None:
+        """Bring the swaps up to date."""
+        self.journal.look_at(exchange.record for exchange in self.in_flight().values())
+
     def begin_load(self, model_id: str) -> None:
         """Load a model without waiting for it; why it failed is in `supervisor.failure`."""
 

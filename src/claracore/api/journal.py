@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from claracore.api.counts import Counts, RestartReason
@@ -135,6 +135,13 @@ class Journal:
         over, self._over = self._over, []
         for record in over:
             self._settle(record)
+
+    def look_at(self, in_flight: Iterable[Record]) -> None:
+        """See whether a first answer has begun: a long one is not waited for by whoever looks at swaps."""
+        if self._unanswered:
+            for record in in_flight:
+                if record.model in self._unanswered and record.first_byte_at is not None:
+                    self._first_answer(record.model, record.served_at, record.first_byte_at)
 
     def _settle(self, record: Record) -> None:
         self.on_record(record)

@@ -143,13 +143,13 @@ async def stats(here: Here, model: str | None = None) -> dict[str, Any]:
         "total_input_tokens": sum(its.prompt_tokens for its in by_model.values()),
         "total_cache_tokens": sum(its.cached_tokens for its in by_model.values()),
         "total_output_tokens": sum(its.completion_tokens for its in by_model.values()),
-        "prompt_histogram": _histogram(reading),
-        "gen_histogram": _histogram(writing),
+        "prompt_histogram": histogram(reading),
+        "gen_histogram": histogram(writing),
         "models": {name: asdict(its) for name, its in by_model.items()},
     }
 
 
-def _histogram(values: list[float]) -> dict[str, Any] | None:
+def histogram(values: list[float]) -> dict[str, Any] | None:
     """Return how values are spread, as llama-swap does: equal bins, as many as Sturges' rule says, 5 to 20."""
     if not values:
         return None
