@@ -22,8 +22,8 @@ router = APIRouter(tags=["logs"])
 PROXY, UPSTREAM = "proxy", "upstream"
 HISTORY_LINES = 2_000
 BUNCH_SECONDS = 0.05
-"""Lines of this long are sent together: one by one, three who follow a model that prints without end made everybody else
-wait 14 ms instead of 3."""
+"""Lines of this long are sent together: one by one, three followers of a model that prints without end made everybody
+else wait 14 ms instead of 3."""
 Lines = Annotated[int, Query(ge=1, le=HISTORY_LINES)]
 
 
