@@ -510,6 +510,11 @@ def test_captures_are_off_until_the_configuration_says_so(server: Instance) -> N
     assert captured["resp_status"] == 200
     assert captured["req_body_bytes"] == len(b64decode(captured["req_body"])) > 1
     assert "content-length" not in captured["req_headers"], "the gateway does not remember its number"
+    raw = server.chat("one", stream=True)
+    assert raw.headers["Transfer-Encoding"] == "chunked"
+    streamed = ok(server.ask("GET", f"/api/captures/{row['id'] + 1}"))
+    assert b64decode(streamed["resp_body"]) == raw.body, "without the sizes of its chunks"
+    assert streamed["resp_body_bytes"] == len(raw.body)
     assert server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": "*"}).status == 200
     assert server.ask("GET", f"/api/captures/{row['id']}").status == 404
 

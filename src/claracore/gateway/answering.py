@@ -95,7 +95,7 @@ class Answering(ABC):
         self._body = NOTHING
         record.status = head.status
         if self.capture is not None:
-            self.capture.answered(head.status, head.lines)
+            self.capture.answered(head.status, head.lines, in_chunks=head.chunked and not self.wants_payload)
         if not head.sized and not self.is_head and head.status not in (204, 304):
             ends_with_connection = not head.chunked or self.head.minor == 0
             if ends_with_connection:
@@ -136,6 +136,8 @@ class Answering(ABC):
         self.phase = ANSWERING
         self._body = NOTHING
         self._rechunks = self.head.minor == 1
+        if self.capture is not None:
+            self.capture.answered(head.status, head.lines, in_chunks=False)
         is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
         if not is_stream:
             self.record.error = f"the model server answered {head.status}"
