@@ -82,6 +82,13 @@ def until(stream: Iterator[tuple[str, Any]], wanted: Callable[[str, Any], bool])
     raise AssertionError(found)
 
 
+def release(port: int) -> None:
+    """Have a fake model server go on with what it holds."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=60)) as control:
+        control.request("POST", "/control/release")
+        control.getresponse().read()
+
+
 def ok(answer: Answer) -> Any:
     assert answer.status == 200, answer.body
     return answer.json
@@ -177,6 +184,28 @@ def test_requests_in_flight_can_be_seen_and_ended(server: Instance) -> None:
     assert server.ask("POST", f"/api/inflight/{seen['id']}/cancel").status == 404
 
 
+def test_waiting_for_an_answer_under_way_is_draining(server: Instance) -> None:
+    port = ok(server.ask("POST", "/api/models/load/one"))["port"]
+    with streaming(server, "/api/stream?topics=request,swap") as answer:
+        stream = events(answer)
+        long = {"model": "one", "stream": True, "messages": [], "fake": {"hold_after": 1, "chunks": 2}}
+        asking = [
+            threading.Thread(target=server.ask, args=("POST", "/v1/chat/completions", long), daemon=True),
+            threading.Thread(target=server.chat, args=("org/two",), daemon=True),
+        ]
+        asking[0].start()
+        until(stream, lambda type_, data: type_ == "request" and data["state"] == "streaming")
+        asking[1].start()
+        waited = until(stream, lambda type_, data: type_ == "request" and data["model"] == "org/two")[-1][1]
+        assert waited["state"] == "waiting"
+        release(port)
+        phases = until(stream, lambda type_, _: type_ == "swap")[-1][1]["phases"]
+        for each in asking:
+            each.join(60)
+    assert phases["drain_seconds"] > 0
+    assert phases["queued_seconds"] == 0
+
+
 def test_a_head_without_a_body_is_no_answer_yet(server: Instance) -> None:
     """llama-server sends its head at once, then reads the prompt."""
     server.ask("POST", "/api/models/load/one")
@@ -189,9 +218,7 @@ def test_a_head_without_a_body_is_no_answer_yet(server: Instance) -> None:
         assert seen["first_byte_at"] is None
         released = time.time()
         port = ok(server.ask("GET", "/api/models/one"))["port"]
-        with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=60)) as control:
-            control.request("POST", "/control/release")
-            control.getresponse().read()
+        release(port)
         row = until(stream, lambda type_, _: type_ == "activity")[-1][1]
         worker.join(60)
     assert row["at"] + row["first_token_seconds"] >= released - 0.1

@@ -335,7 +335,7 @@ class Exchange(Answering):
             self.connection.refuse(error, self.admission.origin)
 
     def _over(self) -> None:
-        """End it: tell the supervisor and the observer, once."""
+        """End it: tell the observer and the supervisor, once."""
         self.phase = OVER
         if self.waiting is not None:
             self.waiting.stop()
@@ -343,6 +343,7 @@ class Exchange(Answering):
         record.finished_at = self.gateway.now()
         if record.request_id is not None:
             self.gateway.in_flight.pop(record.request_id, None)
-            if not self._was_refused:
-                self.gateway.supervisor.finish(record.request_id)
+        # First: what the supervisor may do now (stop the model, which waited for this) is explained by it.
         self.gateway.observer.finished(record)
+        if record.request_id is not None and not self._was_refused:
+            self.gateway.supervisor.finish(record.request_id)

@@ -152,7 +152,7 @@ class Gateway:
         if head.method == b"OPTIONS" and not path.startswith((UPSTREAM, COMFYUI)):
             return Local(connection, preflight(head, self._invited(head) if routes or path in LISTS else b""))
         dropped, grant = admitted(self.ring, head.noted, path)
-        if routes is not None and not (path == PROPS and not names_model(head.query)):
+        if routes is not None and (path != PROPS or head.method not in routes or names_model(head.query)):
             route = routes.get(head.method)
             if route is None:
                 raise MethodNotAllowed(path.decode("latin-1"), tuple(sorted(method.decode() for method in routes)))
