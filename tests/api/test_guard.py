@@ -49,6 +49,7 @@ def call(
     server: str = "192.0.2.1",
     host: str | None = "localhost:5800",
     body: Iterable[bytes] = (b"",),
+    app: Any = application,
 ) -> Answer:
     answer, pieces = Answer(), list(body)
     lines = ([("host", host)] if host is not None else []) + list(headers)
@@ -70,7 +71,7 @@ def call(
         else:
             answer.body += message["body"]
 
-    guard = Guard(application, ring or KeyRing(), rules or Rules(own_names=OUR_NAMES))
+    guard = Guard(app, ring or KeyRing(), rules or Rules(own_names=OUR_NAMES))
     asyncio.run(guard(scope, receive, send))
     return answer
 
@@ -143,6 +144,18 @@ def test_allowed_without_keys(answer: Answer) -> None:
     assert (answer.status, answer.body) == (200, b"nobody")
     assert answer.headers[b"x-content-type-options"] == b"nosniff"
     assert answer.headers[b"x-frame-options"] == b"DENY"
+
+
+def test_head_is_get_without_a_body_where_that_can_be() -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["method"])
+        await application(scope, receive, send)
+
+    for path in ("/health", "/api/models", "/unload", "/api/stream", "/logs/stream/one"):
+        assert call("HEAD", path, app=app).status == 200
+    assert seen == ["GET", "GET", "HEAD", "HEAD", "HEAD"]
 
 
 def test_insecure_lets_other_hosts_administer_but_no_pages() -> None:

@@ -106,6 +106,25 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
     play(conversation)
 
 
+def test_the_first_token_is_told_while_the_answer_still_comes() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.journal.starting("a")
+        stage.journal.ready("a")
+        running = stage.record("a", served_at=1001.0)
+        stage.journal.look_at([running])
+        assert stage.swaps[-1].phases.first_token_seconds is None
+        running.first_byte_at = 1003.0
+        stage.journal.look_at([stage.record("b", served_at=1000.0, first_byte_at=1000.5), running])
+        assert [swap.phases.first_token_seconds for swap in stage.journal.swaps] == [2.0]
+        told = len(stage.swaps)
+        running.finished_at = 1010.0
+        stage.journal.finished(running)
+        stage.journal.settle()
+        assert len(stage.swaps) == told, "once is enough"
+
+    play(conversation)
+
+
 def test_idle_models_in_the_way_are_not_drained() -> None:
     async def conversation(stage: Stage) -> None:
         stage.models.slots["a"].state = ModelState.READY

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from http.client import HTTPResponse
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from claracore.store.keyring import KeyFile, Right
+from claracore.api.context import Context
+from claracore.api.old import histogram
+from claracore.store.keyring import Grant, KeyFile, Right
 from e2e.instance import Answer, Instance, configured, fake, instance
 from sockets.helpers import free_run, stranger
 
@@ -75,6 +80,13 @@ def until(stream: Iterator[tuple[str, Any]], wanted: Callable[[str, Any], bool])
         if wanted(type_, data):
             return found
     raise AssertionError(found)
+
+
+def release(port: int) -> None:
+    """Have a fake model server go on with what it holds."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=60)) as control:
+        control.request("POST", "/control/release")
+        control.getresponse().read()
 
 
 def ok(answer: Answer) -> Any:
@@ -207,6 +219,46 @@ def test_versions_are_told(server: Instance) -> None:
     assert all(told[what] for what in ("python", "system", "engine", "engine_command"))
 
 
+def test_waiting_for_an_answer_under_way_is_draining(server: Instance) -> None:
+    port = ok(server.ask("POST", "/api/models/load/one"))["port"]
+    with streaming(server, "/api/stream?topics=request,swap") as answer:
+        stream = events(answer)
+        long = {"model": "one", "stream": True, "messages": [], "fake": {"hold_after": 1, "chunks": 2}}
+        asking = [
+            threading.Thread(target=server.ask, args=("POST", "/v1/chat/completions", long), daemon=True),
+            threading.Thread(target=server.chat, args=("org/two",), daemon=True),
+        ]
+        asking[0].start()
+        until(stream, lambda type_, data: type_ == "request" and data["state"] == "streaming")
+        asking[1].start()
+        waited = until(stream, lambda type_, data: type_ == "request" and data["model"] == "org/two")[-1][1]
+        assert waited["state"] == "waiting"
+        release(port)
+        phases = until(stream, lambda type_, _: type_ == "swap")[-1][1]["phases"]
+        for each in asking:
+            each.join(60)
+    assert phases["drain_seconds"] > 0
+    assert phases["queued_seconds"] == 0
+
+
+def test_a_head_without_a_body_is_no_answer_yet(server: Instance) -> None:
+    """llama-server sends its head at once, then reads the prompt."""
+    server.ask("POST", "/api/models/load/one")
+    with streaming(server, "/api/stream?topics=request,activity") as answer:
+        stream = events(answer)
+        slow = {"model": "one", "stream": True, "messages": [], "fake": {"hold_after": 0, "chunks": 2}}
+        worker = threading.Thread(target=lambda: server.ask("POST", "/v1/chat/completions", slow), daemon=True)
+        worker.start()
+        seen = until(stream, lambda type_, data: type_ == "request" and data["state"] == "serving")[-1][1]
+        assert seen["first_byte_at"] is None
+        released = time.time()
+        port = ok(server.ask("GET", "/api/models/one"))["port"]
+        release(port)
+        row = until(stream, lambda type_, _: type_ == "activity")[-1][1]
+        worker.join(60)
+    assert row["at"] + row["first_token_seconds"] >= released - 0.1
+
+
 def test_events_tell_a_whole_swap(server: Instance) -> None:
     server.ask("POST", "/api/models/unload")
     with streaming(server, "/api/stream") as answer:
@@ -234,7 +286,7 @@ def test_activity_says_what_happened(server: Instance) -> None:
         server.chat("eins", max_tokens=17)
         until(stream, lambda _, data: data["requested"] == "eins")
         server.chat("one", stream=True)
-        server.ask("POST", "/v1/chat/completions", {"model": "one", "fake": {"status": 500}})
+        server.ask("POST", "/v1/chat/completions", {"model": "one", "fake": {"status": 500, "error": "no such luck"}})
         server.chat("one")
         server.chat("one")
         newest = [next(stream)[1]["id"] for _ in range(4)][-1]
@@ -245,7 +297,7 @@ def test_activity_says_what_happened(server: Instance) -> None:
     assert (alias["requested"], alias["model"]) == ("eins", "one")
     assert streamed["stream"] is True
     assert streamed["first_token_seconds"] <= streamed["total_seconds"]
-    assert failed["status"] == 500
+    assert (failed["status"], failed["error"]) == (500, "no such luck")
     assert before["queue_seconds"] < 5
     assert failed["id"] in [row["id"] for row in rows("&status=error")]
     assert rows("&status=error&q=completions&limit=1")
@@ -350,7 +402,7 @@ def test_prometheus_reads_it(server: Instance) -> None:
     assert 'claracore_model_state{model="one",state="ready"} 1' in text
     assert 'claracore_request_duration_seconds_bucket{model="one",le="+Inf"}' in text
     assert "claracore_stops_total{" in text
-    assert 'claracore_port_conflicts_total{model="one"} ' in text
+    assert 'claracore_port_conflicts_total{model="one"} ' in text, "how many, the machine decides"
     names = [line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")]
     assert len(names) == len(set(names))
     assert server.ask("GET", "/metrics?engines=1").status == 200
@@ -388,17 +440,27 @@ def test_restarts_and_port_conflicts_are_counted(tmp_path: Path) -> None:
 
 def test_old_clients_find_their_paths(server: Instance) -> None:
     server.ask("POST", "/api/models/load/one")
+    server.chat("one")
     assert server.ask("GET", "/health").body == b"OK"
+    probe = server.ask("HEAD", "/health")
+    assert (probe.status, probe.body, probe.headers["Content-Length"]) == (200, b"", "2")
+    assert server.ask("HEAD", "/unload").status == 405
     running = server.running()["one"]
     assert running.keys() >= {"model", "state", "cmd", "proxy", "ttl", "name", "description"}
     info = {row["model"]: row for row in ok(server.ask("GET", "/info"))["models"]}
     assert info["one"]["running"] is True
     assert info["one"]["port"].isdigit()
-    rows = ok(server.ask("GET", "/api/metrics/activity?limit=2&sort=duration_ms&order=asc"))
+    rows = ok(server.ask("GET", "/api/metrics/activity?limit=2&sort=duration&order=asc"))
     assert rows["data"][0].keys() >= {"id", "timestamp", "model", "req_path", "tokens", "duration_ms", "has_capture"}
     assert server.ask("GET", "/api/metrics/activity?sort=at").status == 400
     assert isinstance(ok(server.ask("GET", "/api/metrics")), list)
-    assert ok(server.ask("GET", "/api/metrics/stats?model=eins"))["total_requests"] >= 1
+    for column in ("time", "cached", "prompt", "generated", "drafted", "prompt_speed", "gen_speed", "req_path"):
+        assert ok(server.ask("GET", f"/api/metrics/activity?sort={column}"))["data"]
+    assert "draft_acc_tokens" in rows["data"][0]["tokens"]
+    assert b'"ttl":300,' in server.ask("GET", "/running").body, "a whole number, without a point"
+    stats = ok(server.ask("GET", "/api/metrics/stats?model=eins"))
+    assert stats["total_requests"] >= 1
+    assert stats.keys() >= {"prompt_histogram", "gen_histogram"}
     assert ok(server.ask("GET", "/api/system/specs"))["totalRAM"] > 0
     assert ok(server.ask("GET", "/api/system/detection"))["platform"] == "linux"
     assert ok(server.ask("GET", "/api/settings/system")) == {"settings": None}
@@ -409,6 +471,19 @@ def test_old_clients_find_their_paths(server: Instance) -> None:
     assert ok(server.ask("GET", "/api/version")).keys() == {"version", "commit", "build_date"}
     assert server.ask("GET", "/unload").body == b"OK"
     assert server.running() == {}
+
+
+def test_speeds_are_spread_over_bins_as_llama_swap_does_it() -> None:
+    assert histogram([]) is None
+    assert histogram([3.0, 3.0]) == {
+        "bins": [2], "min": 3.0, "max": 3.0, "binSize": 0.0, "p50": 3.0, "p95": 3.0, "p99": 3.0
+    }  # fmt: skip
+    spread = histogram([float(number) for number in range(101)])
+    assert spread is not None
+    assert spread["bins"] == [13, 12, 13, 12, 13, 12, 13, 13]
+    assert (spread["min"], spread["max"], spread["binSize"]) == (0.0, 100.0, 12.5)
+    assert (spread["p50"], spread["p95"], spread["p99"]) == (50.0, 95.0, 99.0)
+    assert len(histogram([1.0, 2.0])["bins"]) == 5  # type: ignore[index] # there are values
 
 
 def test_old_clients_hear_events(server: Instance) -> None:
@@ -434,7 +509,12 @@ def test_clients_of_llama_cpps_router(server: Instance) -> None:
         states.add(rows["one"]["status"]["value"])
     assert states <= {"unloaded", "loading", "loaded"}
     assert rows["eins"]["status"]["value"] == "loaded"
-    assert server.ask("GET", "/props?model=one").status == 200
+    assert server.ask("GET", "/props?model=one&autoload=false").status == 200
+    refused = server.ask("GET", "/props?model=org/two&autoload=false")
+    assert (refused.status, "not loaded" in refused.message) == (400, True)
+    assert list(server.running()) == ["one"]
+    for nothing in ("/props", "/props?model=", "/props?model=&autoload=false"):
+        assert ok(server.ask("GET", nothing))["role"] == "router"
     assert ok(server.ask("POST", "/models/unload", {"model": "one"})) == {"success": True}
     assert server.ask("POST", "/models/load", {"model": "nope"}).status == 404
     assert ok(server.ask("GET", "/v1/models/eins"))["meta"]["llamaswap"]["type"] == "alias"
@@ -493,6 +573,11 @@ def test_captures_are_off_until_the_configuration_says_so(server: Instance) -> N
     assert captured["resp_status"] == 200
     assert captured["req_body_bytes"] == len(b64decode(captured["req_body"])) > 1
     assert "content-length" not in captured["req_headers"], "the gateway does not remember its number"
+    raw = server.chat("one", stream=True)
+    assert raw.headers["Transfer-Encoding"] == "chunked"
+    streamed = ok(server.ask("GET", f"/api/captures/{row['id'] + 1}"))
+    assert b64decode(streamed["resp_body"]) == raw.body, "without the sizes of its chunks"
+    assert streamed["resp_body_bytes"] == len(raw.body)
     assert server.ask("PUT", "/api/config", {"yaml": CONFIG}, {"If-Match": "*"}).status == 200
     assert server.ask("GET", f"/api/captures/{row['id']}").status == 404
 
@@ -521,6 +606,69 @@ def test_a_key_for_an_alias_is_for_its_model(tmp_path: Path) -> None:
         assert [row["id"] for row in ok(running.ask("GET", "/v1/models", None, header))["data"]] == ["eins", "one"]
         assert running.ask("POST", "/v1/chat/completions", {"model": "one", **wish}, header).status == 200
         assert running.ask("POST", "/v1/chat/completions", {"model": "org/two", **wish}, header).status == 403
+
+
+def test_who_loses_the_key_hears_and_learns_nothing_more(tmp_path: Path) -> None:
+    configured(tmp_path, CONFIG)
+    with instance(tmp_path) as running:
+        path = "/api/keys"
+        boss = {"x-api-key": ok(running.ask("POST", path, {"name": "boss", "scopes": ["admin"]}))["key"]}
+        wish = {"name": "ann", "scopes": ["read", "inference"], "models": ["one"]}
+        ann = {"x-api-key": ok(running.ask("POST", path, wish, boss))["key"]}
+        assert running.ask("GET", "/v1/models/eins", headers=ann).status == 200
+        for name in ("org/two", "secret", "zzzzz"):
+            refused = running.ask("GET", f"/v1/models/{name}", headers=ann)
+            assert (refused.status, "known models: eins, one" in refused.message) == (404, True), refused.body
+        unknown = running.ask("POST", "/v1/chat/completions", {"model": "zzzzz"}, ann)
+        assert "known models: eins, one" in unknown.message
+
+        def listen(stack: contextlib.ExitStack, path: str, key: dict[str, str]) -> HTTPResponse:
+            connection = stack.enter_context(contextlib.closing(running.connect()))
+            connection.request("GET", path, headers=key)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            return answer
+
+        with contextlib.ExitStack() as stack:
+            streams = [listen(stack, path, ann) for path in ("/api/stream", "/api/events", "/logs/stream")]
+            assert ok(running.ask("DELETE", "/api/keys/ann", headers=boss))["keys"]
+            for stream in streams:
+                stream.read()  # to its end
+            assert running.ask("GET", "/api/stream", headers=ann).status == 401
+
+
+class Ending:
+    """A stream that only notes that it was ended."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+def test_a_stream_ends_with_the_time_of_its_key() -> None:
+    async def conversation() -> None:
+        here: Any = SimpleNamespace(streams=set())
+        stream = Ending()
+        with Context.streaming(here, stream, Grant("ann", expires_at=time.time() + 0.01)):
+            assert here.streams == {stream}
+            await asyncio.wait_for(stream.ended.wait(), 60)
+        with Context.streaming(here, Ending(), Grant("bob", expires_at=time.time() + 1e12)):
+            pass
+        assert not here.streams
+
+    asyncio.run(conversation())
+
+
+def test_a_configuration_with_the_same_keys_ends_no_stream(server: Instance) -> None:
+    with streaming(server, "/api/stream?topics=config,model") as answer:
+        stream = events(answer)
+        next(stream)
+        assert server.ask("POST", "/api/config/reload").status == 200
+        server.ask("POST", "/api/models/unload")
+        server.chat("one")
+        until(stream, lambda type_, data: type_ == "model" and data["state"] == "ready")
 
 
 @pytest.mark.skipif(not MODELS.is_dir(), reason="the real models are not here")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +154,9 @@ def test_a_key_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CLARACORE_API_KEY", "sesame")
         say("ps", "--url", locked.url)
         assert not any("sesame" in line for line in locked.lines)
+
+
+def test_a_verb_does_not_load_the_server() -> None:
+    """It takes a second, in which a shell that completes a name would have its answer."""
+    heavy = "import sys, claracore.cli.root; sys.exit(sum(name in sys.modules for name in ('fastapi', 'starlette')))"
+    assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0

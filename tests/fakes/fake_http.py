@@ -272,6 +272,9 @@ class Connection:
             self.answer(
                 request, {"object": "x", "model": model, "choices": choices, "usage": usage, "echo": echo}, orders
             )
+        elif "error" in orders:
+            body = {"error": {"code": orders.get("status", 200), "message": orders["error"], "type": "fake_error"}}
+            self.answer(request, body, orders)
         else:
             self.answer(request, echo, orders)
 

@@ -43,7 +43,8 @@ Per-request orders: a JSON object in the header `X-Fake`, or the key "fake" of a
   hold_head true           waits for a release before the status line; hold_after N: after N chunks; hold_each: before
                            each chunk
   cut_after N              closes the connection after N chunks without an end; crash_after N: the whole process dies
-  status N, headers [[name, value]...], framing "chunked" | "length" | "close"
+  status N, headers [[name, value]...], framing "chunked" | "length" | "close"; error T: with a status, llama-server's
+                           error envelope around the text T instead of the echo
   bytes N                  the body is N bytes of "x" (huge answers; framing "length" is allowed)
 Control (never counted): POST /control/ready, /control/unready, /control/release?count=N (each hold uses up one),
   /control/crash?code=N, /control/print?text=T, GET /control/state -> {"connections", "connections_total", "requests",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from claracore.errors import Forbidden
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Settings
 from claracore.gateway.origins import Origins, Rules
@@ -141,6 +143,27 @@ def test_pages(origin: bytes, host: bytes, *, allowed: bool) -> None:
     origins = Origins(rules)
     assert origins.allows(origin, host) is allowed
     assert origins.allows(origin, host) is allowed, "and again, from memory"
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "has_key", "refused"),
+    [
+        (b"GET", b"evil.example:5800", False, True),
+        (b"HEAD", b"evil.example", False, True),
+        (b"GET", b"evil.example", True, False),
+        (b"POST", b"evil.example", False, False),
+        (b"GET", b"localhost:5800", False, False),
+        (b"GET", b"ai.example", False, False),
+        (b"GET", b"", False, False),
+    ],
+)
+def test_a_name_that_suddenly_means_us_reads_no_models(
+    method: bytes, host: bytes, *, has_key: bool, refused: bool
+) -> None:
+    """A page sends GETs to its own site without an Origin; with a POST it would say one, and who says none is none."""
+    origins = Origins(Rules(False, frozenset({"ai.example"})))
+    with pytest.raises(Forbidden, match="--allowed-host evil") if refused else contextlib.nullcontext():
+        assert origins.check(method, {b"host": host}, has_key=has_key) == b""
 
 
 def test_what_is_remembered_about_pages_is_bounded() -> None:

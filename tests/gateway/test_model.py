@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
 from claracore.gateway.model import Asked, asked_early, asked_in_query, reader_of
+from claracore.gateway.watch import Watch
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -105,3 +106,25 @@ def test_an_escaped_second_model_is_found() -> None:
 @pytest.mark.parametrize("stream", [b"1", b'"true"', b"null", b"false", b"[true]"])
 def test_only_true_is_a_stream(stream: bytes) -> None:
     assert reader_of(b"")(b'{"model":"m","stream":' + stream + b"}") == Asked("m", stream=False)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [
+        ([b'{"error":{"code":501,"message":"no \\"embeddings\\"","type":"x"}}'], 'no "embeddings"'),
+        ([b'5e\r\n{"object":"error","message":"too long"}\r\n0\r\n\r\n'], "too long"),
+        ([b'{"error":', b'"plain text"}'], "plain text"),
+        ([b'{"detail":"Not Found"}'], "Not Found"),
+        ([b'{"detail":[{"msg":"x"}]}'], ""),
+        ([b"<html>Bad Gateway</html>"], ""),
+        ([b'{"message":"cut'], ""),
+        ([b'{"message":"' + b"a" * 9000 + b'"}'], "a" * 500),
+        ([b'{"message":"half \\ud800 a pair"}'], "half ? a pair"),
+        ([b'{"message":"the first"}', *[b"x" * 20_000] * 9], "the first"),
+    ],
+)
+def test_what_an_error_says(pieces: list[bytes], error: str) -> None:
+    watch = Watch(pieces[0])
+    for piece in pieces[1:]:
+        watch.see(piece)
+    assert watch.error() == error

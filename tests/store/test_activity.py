@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from claracore.store.activity import Activity, Bounds, StoreUnusable
-from claracore.store.rows import Row, Wanted
+from claracore.store.rows import COLUMNS, Row, Wanted
 from claracore.store.stats import Percentiles, percentiles, stats_by_model
 from store.rows import row
 
@@ -106,7 +106,7 @@ def test_an_older_file_gets_the_columns_that_are_new(tmp_path: Path) -> None:
     with closing(Activity(path)) as activity:
         activity.add(row())
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE activity DROP COLUMN draft_tokens")
+        connection.execute("ALTER TABLE claracore_activity DROP COLUMN draft_tokens")
     with closing(Activity(path)) as activity:
         assert found(activity) == [row()]
 
@@ -210,18 +210,65 @@ def test_text_is_forgotten_with_its_rows(tmp_path: Path) -> None:
         assert [each.id for each in found(activity, text="error 1001")] == [1001]
         assert found(activity, text="ann") == []
         with activity.reading() as connection:
-            assert connection.execute("SELECT count(*) FROM subjects").fetchone() == (10,)
+            assert connection.execute("SELECT count(*) FROM claracore_subjects").fetchone() == (10,)
         activity.add(row(id=1002, key="ann"))
         assert [each.id for each in found(activity, text="ann")] == [1002], "a subject that was forgotten comes back"
 
 
-def test_an_unreleased_layout_is_begun_anew(tmp_path: Path) -> None:
-    path = tmp_path / "a.sqlite"
+def test_tables_of_another_program_in_the_same_file_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "llama-swap.db"
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE activity (id INTEGER PRIMARY KEY, at REAL, model TEXT)")
+        connection.execute("CREATE TABLE activity (id INTEGER PRIMARY KEY, ts_created INTEGER NOT NULL, model_id TEXT)")
+        connection.execute("INSERT INTO activity VALUES (1, 2, 'theirs')")
+        connection.execute("PRAGMA user_version = 7")
+        connection.commit()
     with closing(Activity(path)) as activity:
         activity.add(row())
         assert found(activity) == [row()]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM activity").fetchall() == [(1, 2, "theirs")]
+        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+
+
+def test_two_files_of_one_name_have_locks_of_their_own(tmp_path: Path) -> None:
+    with closing(Activity(tmp_path / "a.db")), closing(Activity(tmp_path / "a.sqlite")) as other:
+        other.add(row())
+        assert found(other) == [row()]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_rows_can_be_sorted_by_every_column(activity: Activity, column: str) -> None:
+    for number in range(1, 4):
+        activity.add(row(id=number, prompt_tokens=10 - number, model=f"model {number}"))
+    first = activity.rows(Wanted(sort=column, descending=False), limit=9)[0]
+    assert first == sorted(first, key=lambda each: (getattr(each, column) or 0, each.id))
+    assert activity.rows(Wanted(sort=column), limit=9)[0] == first[::-1]
+
+
+def test_who_asks_finds_what_was_added_a_moment_ago(activity: Activity) -> None:
+    for number in range(1, 30):
+        activity.add(row(id=number))
+        assert activity.rows(Wanted(), limit=1)[1] == number
+        assert stats_by_model(activity)["qwen"].requests == number
+
+
+def test_what_is_too_old_goes_although_each_run_is_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path)) as activity:
+        activity.add(row(id=1, at=time.time() - 40 * 86_400, key="ann"))
+    with closing(Activity(path)) as activity:
+        activity.add(row(id=2, at=time.time()))
+        assert [each.id for each in found(activity)] == [2]
+        assert found(activity, text="ann") == []
+
+
+@pytest.mark.parametrize("bad", [{"error": "half a pair: \ud800"}, {"prompt_tokens": 1 << 64}])
+def test_what_cannot_be_written_does_not_stop_the_writer(activity: Activity, bad: dict[str, object]) -> None:
+    activity.add(row(id=1, model="new", **bad))
+    activity.flush()
+    activity.add(row(id=2, model="new"))
+    assert [each.id for each in found(activity)] == [2]
+    assert stats_by_model(activity)["new"].requests == 1
 
 
 def test_two_instances_do_not_write_to_one_file(tmp_path: Path) -> None:

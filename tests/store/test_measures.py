@@ -48,7 +48,7 @@ def test_engines_are_told_apart_by_model_and_families_stay_together() -> None:
         "llamacpp:prompt_tokens_total 12\nnonsense line here\n"
         '# TYPE h histogram\nh_bucket{le="+Inf"} 3\nh_count 3\n'
     )
-    out = merged({"a": text, 'b"': text}).splitlines()
+    out = merged("", {"a": text, 'b"': text}).splitlines()
     assert out == [
         "# HELP llamacpp:prompt_tokens_total Tokens.",
         "# TYPE llamacpp:prompt_tokens_total counter",
@@ -60,4 +60,22 @@ def test_engines_are_told_apart_by_model_and_families_stay_together() -> None:
         'h_bucket{model="b\\"",le="+Inf"} 3',
         'h_count{model="b\\""} 3',
     ]
-    assert merged({}) == ""
+    assert merged("", {}) == ""
+
+
+def test_an_engine_may_have_families_and_labels_of_our_names() -> None:
+    ours = '# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 5\n# TYPE a gauge\na{model="m"} 1\n'
+    theirs = (
+        "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 7\n"
+        '# TYPE vllm:e2e gauge\nvllm:e2e{path="x,model=\\"y\\"",model="facebook/opt"} 2\nvllm:e2e_other 3\n'
+    )
+    assert merged(ours, {"opt": theirs}).splitlines() == [
+        "# TYPE process_cpu_seconds_total counter",
+        "process_cpu_seconds_total 5",
+        'process_cpu_seconds_total{model="opt"} 7',
+        "# TYPE a gauge",
+        'a{model="m"} 1',
+        "# TYPE vllm:e2e gauge",
+        'vllm:e2e{model="opt",path="x,model=\\"y\\"",exported_model="facebook/opt"} 2',
+        'vllm:e2e_other{model="opt"} 3',
+    ]

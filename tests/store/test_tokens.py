@@ -19,7 +19,7 @@ CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any] | None, Tokens]] = 
         "Anthropic",
         {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 2},
         None,
-        Tokens(5, 2, 7),
+        Tokens(7, 2, 7),
     ),
     (
         "llama-server without usage",

@@ -141,4 +141,5 @@ def _model_stats(here: Context, model: str, its: ModelStats) -> ModelStatsView:
 @router.get("/api/swaps")
 async def swaps(here: Here) -> SwapsView:
     """List the last loads of models: why, who had to go, and how long each part took."""
+    here.look_at_answers()
     return SwapsView(swaps=list(reversed(here.journal.swaps)))

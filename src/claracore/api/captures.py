@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from claracore.api.context import Here
 from claracore.errors import NotFound
+from claracore.gateway.framing import Chunked, MalformedBody
 
 router = APIRouter(tags=["activity"])
 
@@ -38,6 +40,7 @@ async def capture(here: Here, row: Annotated[int, Path(alias="id", ge=0, lt=1 <<
     if found is None:
         why = "it was forgotten, or never made" if here.captures.enabled else "captureBuffer switches capturing on"
         raise NotFound(f"there is no capture of request {row}: {why}")
+    body = _payload(found.response.data) if found.in_chunks else found.response.data
     return CaptureView(
         id=row,
         method=found.method,
@@ -48,7 +51,15 @@ async def capture(here: Here, row: Annotated[int, Path(alias="id", ge=0, lt=1 <<
         req_body_bytes=found.request.size,
         resp_status=found.status,
         resp_headers=dict(found.response_headers),
-        resp_body=b64encode(found.response.data).decode(),
+        resp_body=b64encode(body).decode(),
         resp_body_cut=found.response.cut,
-        resp_body_bytes=found.response.size,
+        resp_body_bytes=found.response.size if found.response.cut else len(body),
     )
+
+
+def _payload(data: bytes) -> bytes:
+    """Return what stands in the chunks of a body whose end may be missing."""
+    pieces: list[bytes] = []
+    with suppress(MalformedBody):  # what was whole before it is shown
+        Chunked().feed(data, 0, pieces)
+    return b"".join(pieces)

@@ -30,6 +30,9 @@ from claracore.store.performance import Performance
 from claracore.supervisor.configuration import Configuration
 from claracore.supervisor.loop import Supervisor
 
+LONGEST_STREAM_SECONDS = 7 * 86_400.0
+"""With a key that ends: timers do not reach for years."""
+
 
 class Stream(Protocol):
     """An answer without an end of its own."""
@@ -98,6 +101,10 @@ class Context:
         invited = origin is not None and self.origins.allows(origin.encode("latin-1"), host.encode("latin-1"))
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and invited else {}
 
+    def look_at_answers(self) -> None:
+        """Bring the swaps up to date."""
+        self.journal.look_at(exchange.record for exchange in self.in_flight().values())
+
     def begin_load(self, model_id: str) -> None:
         """Load a model without waiting for it; why it failed is in `supervisor.failure`."""
 
@@ -110,13 +117,19 @@ class Context:
         task.add_done_callback(self.tasks.discard)
 
     @contextmanager
-    def streaming(self, stream: Stream) -> Iterator[None]:
-        """Have a stream ended, for the length of a block, when ClaraCore stops."""
+    def streaming(self, stream: Stream, holder: Grant | None) -> Iterator[None]:
+        """Have a stream ended, for the length of a block, when ClaraCore stops or its key's time is over."""
+        timer = None
+        if holder is not None and holder.expires_at is not None:
+            left = min(holder.expires_at - time.time(), LONGEST_STREAM_SECONDS)
+            timer = asyncio.get_running_loop().call_later(max(0.0, left), stream.end)
         self.streams.add(stream)
         try:
             yield
         finally:
             self.streams.discard(stream)
+            if timer is not None:
+                timer.cancel()
 
 
 def _context(request: Request) -> Context:

@@ -107,6 +107,7 @@ class ControlPlane:
             self.context.performance.run(self._sample_every, self._pids), name="performance"
         )
         ring.follow(self._look_at_keys)
+        ring.on_change = self.end_streams  # Who may still listen comes again, and is asked for a key then.
         log.on_entry = lambda entry: self.pulse.logged("proxy", entry)
 
     def attach(self, gateway: Gateway) -> None:

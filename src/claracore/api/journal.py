@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from claracore.api.counts import Counts, RestartReason
@@ -27,7 +27,8 @@ KEPT_SWAPS = 200
 SETTLE_SECONDS = 0.05
 SETTLE_RECORDS = 64
 """Records are looked at in batches: one by one, between two requests, each takes three times as long, because nothing
-of this code is in the processor's caches then. A batch of so many holds the loop for a quarter of a millisecond."""
+of this code is in the processor's caches then. A batch of so many holds the loop for a quarter of a millisecond. Those
+with a capture do not wait: only the captures' own store bounds how much memory they take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Journal:
         """Take the record of a request that is over (gateway.contract.Observer)."""
         over = self._over
         over.append(record)
-        if len(over) >= SETTLE_RECORDS:
+        if len(over) >= SETTLE_RECORDS or record.capture is not None:
             self.settle()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle_later)
@@ -138,6 +139,13 @@ class Journal:
         over, self._over = self._over, []
         for record in over:
             self._settle(record)
+
+    def look_at(self, in_flight: Iterable[Record]) -> None:
+        """See whether a first answer has begun: a long one is not waited for by whoever looks at swaps."""
+        if self._unanswered:
+            for record in in_flight:
+                if record.model in self._unanswered and record.first_byte_at is not None:
+                    self._first_answer(record.model, record.served_at, record.first_byte_at)
 
     def _settle(self, record: Record) -> None:
         self.on_record(record)
@@ -184,7 +192,7 @@ class Journal:
             record.stream,
             record.key or None,
             record.client,
-            record.error or ("the client left" if record.client_left else None),
+            _error(record),
             record.content_type,
         )
 
@@ -325,6 +333,13 @@ class Journal:
             if kept is swap:
                 self.swaps[position] = complete
         self.on_swap(complete)
+
+
+def _error(record: Record) -> str | None:
+    """Return why it failed: as we know it, or as the model server said it."""
+    if record.error or record.client_left:
+        return record.error or "the client left"
+    return record.watch.error() or None if record.status >= 400 and record.watch is not None else None
 
 
 def _speed(tokens: Tokens, record: Record, ended: float) -> float | None:

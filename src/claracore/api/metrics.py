@@ -27,7 +27,7 @@ async def metrics(here: Here, *, engines: bool = False) -> PlainTextResponse:
     """Write counts since the start and gauges of this moment; with `engines=1` the model servers' own as well."""
     text = exposition([*here.counts.families, *gauges(here)])
     if engines:
-        text += merged(await _of_engines(here))
+        text = merged(text, await _of_engines(here))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
 
 

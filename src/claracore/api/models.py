@@ -13,6 +13,7 @@ from claracore.api.context import Context, Here, Holder
 from claracore.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.config.command import in_place
 from claracore.config.model import ModelConfig
+from claracore.errors import ModelNotFound
 from claracore.store.keyring import Grant
 from claracore.types import ModelState
 
@@ -70,9 +71,12 @@ async def list_models(here: Here, holder: Holder, request: Request) -> JSONRespo
 
 
 @router.get("/v1/models/{name:path}")
-async def one_model(here: Here, name: str) -> dict[str, Any]:
+async def one_model(here: Here, holder: Holder, name: str) -> dict[str, Any]:
     """Show one of them, as OpenAI does."""
-    return _row(here, here.config.models[here.resolve(name)], name, int(time.time()))
+    model_id = here.config.resolve(name)
+    if model_id is None or (holder is not None and not holder.knows(model_id)):
+        raise ModelNotFound(name, [row["id"] for row in listed(here, holder)])
+    return _row(here, here.config.models[model_id], name, int(time.time()))
 
 
 def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
@@ -161,7 +165,7 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
                 "state": slot.state.value,
                 "cmd": shown_command(model, endpoint),
                 "proxy": f"http://{endpoint}" if endpoint else model.proxy,
-                "ttl": model.ttl_seconds,
+                "ttl": int(model.ttl_seconds),  # clients in Go read nothing else
                 "name": model.name,
                 "description": model.description,
                 "port": endpoint.port if endpoint else None,

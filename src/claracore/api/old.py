@@ -10,6 +10,7 @@ import platform
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import ceil, log2
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,26 +22,27 @@ from claracore.errors import BadRequest
 from claracore.hardware.probe import probe
 from claracore.store.rows import Row, Wanted
 from claracore.store.settings import SystemSettings, load_settings, save_settings
-from claracore.store.stats import stats_by_model
+from claracore.store.stats import newest_speeds, percentiles, stats_by_model
 from claracore.types import ModelState
 
 router = APIRouter(tags=["old clients"], include_in_schema=False)
 
 SORTS = {
     "id": "id",
-    "timestamp": "at",
+    "time": "at",
     "model": "model",
     "req_path": "path",
     "resp_status_code": "status",
     "resp_content_type": "content_type",
-    "duration_ms": "total_seconds",
-    "input_tokens": "prompt_tokens",
-    "output_tokens": "completion_tokens",
-    "cache_tokens": "cached_tokens",
-    "prompt_per_second": "prompt_per_second",
-    "tokens_per_second": "tokens_per_second",
-    "error_msg": "error",
+    "cached": "cached_tokens",
+    "prompt": "prompt_tokens",
+    "generated": "completion_tokens",
+    "drafted": "draft_tokens",
+    "prompt_speed": "prompt_per_second",
+    "gen_speed": "tokens_per_second",
+    "duration": "total_seconds",
 }
+"""llama-swap's names of the columns, and ours."""
 FIRST_ROWS = 999
 CONTEXTS = [4096, 8192, 16384, 32768]
 
@@ -93,7 +95,7 @@ def old_row(row: Row) -> dict[str, Any]:
         "tokens": {
             "cache_tokens": _known(row.cached_tokens),
             "draft_tokens": _known(row.draft_tokens),
-            "draft_accepted_tokens": _known(row.accepted_tokens),
+            "draft_acc_tokens": _known(row.accepted_tokens),
             "input_tokens": _known(row.prompt_tokens),
             "output_tokens": _known(row.completion_tokens),
             "prompt_per_second": _known(row.prompt_per_second),
@@ -135,13 +137,30 @@ async def stats(here: Here, model: str | None = None) -> dict[str, Any]:
     """Show totals and speeds, together and for each model."""
     wanted = here.config.resolve(model) or model if model is not None else None
     by_model = await asyncio.to_thread(stats_by_model, here.activity, wanted)
+    reading, writing = await asyncio.to_thread(newest_speeds, here.activity, wanted)
     return {
         "total_requests": sum(its.requests for its in by_model.values()),
         "total_input_tokens": sum(its.prompt_tokens for its in by_model.values()),
         "total_cache_tokens": sum(its.cached_tokens for its in by_model.values()),
         "total_output_tokens": sum(its.completion_tokens for its in by_model.values()),
+        "prompt_histogram": histogram(reading),
+        "gen_histogram": histogram(writing),
         "models": {name: asdict(its) for name, its in by_model.items()},
     }
+
+
+def histogram(values: list[float]) -> dict[str, Any] | None:
+    """Return how values are spread, as llama-swap does: equal bins, as many as Sturges' rule says, 5 to 20."""
+    if not values:
+        return None
+    least, most = min(values), max(values)
+    count = min(20, max(5, ceil(log2(len(values))) + 1)) if least < most else 1
+    width = (most - least) / count
+    bins = [0] * count
+    for value in values:
+        bins[min(count - 1, int((value - least) / width)) if width else 0] += 1
+    ranks = percentiles(values)
+    return {"bins": bins, "min": least, "max": most, "binSize": width, **(asdict(ranks) if ranks else {})}
 
 
 @router.get("/info")

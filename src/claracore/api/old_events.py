@@ -14,13 +14,14 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from claracore.api.context import Context, Here
+from claracore.api.context import Context, Here, Holder
 from claracore.api.downloads import DownloadView
 from claracore.api.hub import Event, Follower
 from claracore.api.old import oldest_row
 from claracore.api.old_downloads import old_info
 from claracore.api.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.api.views import request_views
+from claracore.store.keyring import Grant
 from claracore.store.rows import Row
 
 router = APIRouter(tags=["old clients"], include_in_schema=False)
@@ -29,14 +30,14 @@ HISTORY_LINES = 500
 
 
 @router.get("/api/events")
-async def events(here: Here) -> StreamingResponse:
+async def events(here: Here, holder: Holder) -> StreamingResponse:
     """Follow events in the shape of llama-swap and the first ClaraCore."""
-    return StreamingResponse(_frames(here), media_type="text/event-stream", headers=SSE_HEADERS)
+    return StreamingResponse(_frames(here, holder), media_type="text/event-stream", headers=SSE_HEADERS)
 
 
-async def _frames(here: Context) -> AsyncIterator[bytes]:
+async def _frames(here: Context, holder: Grant | None) -> AsyncIterator[bytes]:
     follower = OldFollower(here)
-    with here.hub.add(follower), here.streaming(follower):
+    with here.hub.add(follower), here.streaming(follower, holder):
         yield _beginning(here)
         while not follower.ended:
             yield await follower.next(HEARTBEAT_SECONDS)

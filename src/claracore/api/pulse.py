@@ -97,6 +97,9 @@ class Pulse:
     def _look(self) -> None:
         self._timer = self._loop.call_later(BEAT_SECONDS, self._look)
         self._beats += 1
+        self._here.look_at_answers()
+        if (now := self._loop.time()) >= self._here.ring.look_again_at:
+            self._here.ring.look(now)  # Who only listens asks for nothing, but its key may be gone.
         if self._here.hub.wants("model"):
             self._look_at_models()
         if self._here.hub.wants("request"):

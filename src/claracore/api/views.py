@@ -209,7 +209,7 @@ def request_view(here: Context, id_: int, exchange: Exchange) -> RequestView:
     record = exchange.record
     wall = time.time() - asyncio.get_running_loop().time()
     waiting = exchange.phase in (Phase.COLLECTING, Phase.WAITING)
-    answering = exchange.phase is Phase.ANSWERING
+    answering = record.first_byte_at is not None
     return RequestView(
         id=id_,
         model=record.model,

@@ -60,7 +60,7 @@ def list_keys(as_json: JsonOption = False) -> None:
 def remove(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
     """Take a key away."""
     KeyFile(default_state_dir()).remove(name)
-    typer.echo(f"{name} is removed")
+    typer.echo(f"{name} is removed; a running server refuses it within two seconds")
 
 
 def moment(text: str) -> float:

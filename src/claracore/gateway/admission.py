@@ -6,6 +6,7 @@ again and again, so it is worked out once and remembered by the head, as long as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
     from claracore.store.keyring import Grant
 
 MOST_REMEMBERED = 512
+_NO_LOAD = re.compile(rb"(?:^|&)autoload=(?:false|0)(?:&|$)")
 
 
 class Admission:
     """One head of an inference request that may come in."""
 
     __slots__ = (
-        "_onward", "_parts", "asked", "dropped", "grant", "head", "method", "origin", "path", "route", "said_path",
-        "unlimited",
+        "_onward", "_parts", "asked", "dropped", "grant", "head", "loads", "method", "origin", "path", "route",
+        "said_path", "unlimited",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +56,8 @@ class Admission:
         self.origin = origin
         """Of the page that asks and may read the answer; empty when it is none."""
         self.unlimited = grant is not None and grant.unlimited
+        self.loads = route is None or _NO_LOAD.search(head.query) is None
+        """Whether a model that is not there may be loaded for it; llama.cpp's web interface says when it may not."""
         self.asked: Callable[[bytes], Asked] = reader_of(head.noted.get(b"content-type", b""))
         self.method = head.method.decode()
         self.said_path = head.path.decode("latin-1")

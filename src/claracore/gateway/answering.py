@@ -86,7 +86,6 @@ class Answering(ABC):
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
         record = self.record
-        record.first_byte_at = self.gateway.now()
         record.content_type = head.content_type
         if self.answering:
             self._join_stream(head, body, last=last)
@@ -96,7 +95,7 @@ class Answering(ABC):
         self._body = NOTHING
         record.status = head.status
         if self.capture is not None:
-            self.capture.answered(head.status, head.lines)
+            self.capture.answered(head.status, head.lines, in_chunks=head.chunked and not self.wants_payload)
         if not head.sized and not self.is_head and head.status not in (204, 304):
             ends_with_connection = not head.chunked or self.head.minor == 0
             if ends_with_connection:
@@ -128,6 +127,8 @@ class Answering(ABC):
         if self.capture is not None:
             self.capture.response.add(body)
         if record.watch is None:
+            # Not the head: llama-server sends it at once, and reads the prompt after that.
+            record.first_byte_at = self.gateway.now()
             record.watch = Watch(body)
         else:
             record.watch.see(body)
@@ -137,6 +138,8 @@ class Answering(ABC):
         self.phase = ANSWERING
         self._body = NOTHING
         self._rechunks = self.head.minor == 1
+        if self.capture is not None:
+            self.capture.answered(head.status, head.lines, in_chunks=False)
         is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
         if not is_stream:
             self.record.error = f"the model server answered {head.status}"

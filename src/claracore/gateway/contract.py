@@ -74,6 +74,7 @@ class Record(msgspec.Struct):
     waited_for_load: bool = False
     """Whether the model was not ready when the request came."""
     first_byte_at: float | None = None
+    """When the first byte of the answer's body came."""
     first_token_at: float | None = None
     """When the first piece of a stream came that has something the model has written."""
     finished_at: float | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from claracore.errors import ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, NotReadyInTime, UpstreamFailed
 from claracore.gateway.access import check_model
 from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from claracore.gateway.upstream import Line, Upstream
     from claracore.types import Endpoint
 
+NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
 _JOINED_BYTES = 65_536
 _READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
@@ -100,7 +101,7 @@ class Exchange(Answering):
     def _choose(self, asked: Asked) -> None:
         self.record.requested = asked.model
         self.record.stream = asked.stream
-        target, body = self.gateway.target(self.targets, asked.model), self._body
+        target, body = self.gateway.target(self.targets, asked.model, self.admission.grant), self._body
         if not body.complete and target.edits:
             return  # The whole body is needed; what it asks for is looked up again then.
         self.target = target
@@ -114,6 +115,8 @@ class Exchange(Answering):
         grant = self.admission.grant
         if grant is not None and not self.admission.unlimited:
             check_model(grant, target.model_id)
+        if not self.admission.loads and self.gateway.supervisor.state(target.model_id) in NOT_THERE:
+            raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         self.record.model = target.model_id
         self.phase = WAITING
         request_id = self.gateway.supervisor.arrive(target.model_id, self)
@@ -332,7 +335,7 @@ class Exchange(Answering):
             self.connection.refuse(error, self.admission.origin)
 
     def _over(self) -> None:
-        """End it: tell the supervisor and the observer, once."""
+        """End it: tell the observer and the supervisor, once."""
         self.phase = OVER
         if self.waiting is not None:
             self.waiting.stop()
@@ -340,6 +343,7 @@ class Exchange(Answering):
         record.finished_at = self.gateway.now()
         if record.request_id is not None:
             self.gateway.in_flight.pop(record.request_id, None)
-            if not self._was_refused:
-                self.gateway.supervisor.finish(record.request_id)
+        # First: what the supervisor may do now (stop the model, which waited for this) is explained by it.
         self.gateway.observer.finished(record)
+        if record.request_id is not None and not self._was_refused:
+            self.gateway.supervisor.finish(record.request_id)

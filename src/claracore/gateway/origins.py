@@ -24,6 +24,7 @@ APP_SCHEMES = frozenset(
 )  # fmt: skip
 """Origins of programs that a person has installed; no web site can have one."""
 MOST_REMEMBERED = 256
+_WITHOUT_ORIGIN = frozenset((b"GET", b"HEAD"))
 
 
 def own_names() -> frozenset[str]:
@@ -65,6 +66,17 @@ class Rules:
         return name in self.allowed_hosts or (parts.netloc == host.lower() and self.knows_host(host))
 
 
+def check_host(rules: Rules, host: bytes) -> None:
+    """Refuse names that a stranger's name server may answer for (DNS rebinding). Raises Forbidden."""
+    said = host.decode("latin-1")
+    if said and not rules.knows_host(said):  # none: HTTP/1.0; browsers always send one
+        name = name_in(said)
+        raise Forbidden(
+            f"the host name {name!r} is not known: reach ClaraCore by its address, "
+            f"or start it with --allowed-host {name}"
+        )
+
+
 class Origins:
     """Decides about pages that want inference; remembers what it has decided."""
 
@@ -72,10 +84,13 @@ class Origins:
         self._rules = rules
         self._decided: dict[tuple[bytes, bytes], bool] = {}
 
-    def check(self, noted: dict[bytes, bytes]) -> bytes:
+    def check(self, method: bytes, noted: dict[bytes, bytes], *, has_key: bool) -> bytes:
         """Return the origin that the answer is to name, empty for none. Raises Forbidden for uninvited pages."""
         origin = noted.get(b"origin")
         if origin is None:
+            # To its own site a page sends a GET without an Origin: when its name suddenly means us, only Host tells.
+            if method in _WITHOUT_ORIGIN and not has_key:
+                check_host(self._rules, noted.get(b"host", b""))
             # An <img>, a <script> or a form's GET of another site names no origin, but browsers say whence it comes.
             if noted.get(b"sec-fetch-site") == b"cross-site":
                 raise Forbidden("a page of another site may not use the models")

@@ -85,6 +85,16 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
 
 ROUTES = _table()
 
+PROPS = b"/props"
+"""Of a model, if the query names one; without, of the server as a whole, which the application answers."""
+_MODEL = re.compile(rb"(?:^|&)model=[^&]")
+
+
+def names_model(query: bytes) -> bool:
+    """Whether a query has a `model` that is not empty."""
+    return _MODEL.search(query) is not None
+
+
 UPSTREAM = b"/upstream/"
 COMFYUI = b"/comfyui/"
 COMFYUI_MODEL = "comfyui_auto"

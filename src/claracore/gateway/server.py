@@ -23,8 +23,8 @@ from claracore.gateway.exchange import Exchange
 from claracore.gateway.local import Local, preflight, redirect
 from claracore.gateway.origins import Origins, Rules
 from claracore.gateway.refusals import MethodNotAllowed
-from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, ROUTES, UPSTREAM, split_upstream
-from claracore.gateway.targets import targets_of
+from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, PROPS, ROUTES, UPSTREAM, names_model, split_upstream
+from claracore.gateway.targets import names_for, targets_of
 from claracore.gateway.upstream import Pool
 from claracore.store.captures import Captures
 from claracore.store.keyring import KeyRing
@@ -152,12 +152,12 @@ class Gateway:
         if head.method == b"OPTIONS" and not path.startswith((UPSTREAM, COMFYUI)):
             return Local(connection, preflight(head, self._invited(head) if routes or path in LISTS else b""))
         dropped, grant = admitted(self.ring, head.noted, path)
-        if routes is not None:
+        if routes is not None and (path != PROPS or head.method not in routes or names_model(head.query)):
             route = routes.get(head.method)
             if route is None:
                 raise MethodNotAllowed(path.decode("latin-1"), tuple(sorted(method.decode() for method in routes)))
             target = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
-            origin = self.origins.check(head.noted)
+            origin = self.origins.check(head.method, head.noted, has_key=grant is not None)
             admission = Admission(head, target, route, dropped=dropped, grant=grant, origin=origin)
             if head.small and (grant is None or grant.expires_at is None):
                 if len(self._admissions) >= MOST_REMEMBERED:
@@ -190,13 +190,14 @@ class Gateway:
     def _upstream(
         self, connection: Connection, head: RequestHead, dropped: frozenset[bytes], grant: Grant | None
     ) -> Handler:
+        origin = self.origins.check(head.method, head.noted, has_key=grant is not None)
         targets = self.targets
         is_comfyui = head.path.startswith(COMFYUI)
         path = UPSTREAM + COMFYUI_MODEL.encode() + head.path[len(COMFYUI) - 1 :] if is_comfyui else head.path
         split = split_upstream(path, targets.by_name)
         if split is None:
             name = COMFYUI_MODEL if is_comfyui else path[len(UPSTREAM) :].decode("latin-1")
-            raise ModelNotFound(name, targets.by_name)
+            raise ModelNotFound(name, names_for(grant, targets))
         query = b"?" + head.query if head.query else b""
         if not split.rest:
             status = 301 if head.method in (b"GET", b"HEAD") else 308
@@ -209,18 +210,17 @@ class Gateway:
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
         if not ready and target.ignore_websockets and head.upgrade == b"websocket":
             raise Conflict(f"model {target.model_id!r} is not loaded, and its WebSockets do not load it")
-        origin = self.origins.check(head.noted)
         admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin)
         exchange = self._exchange(connection, admission)
         exchange.target = target
         exchange.record.requested = split.name
         return exchange
 
-    def target(self, targets: Targets, name: str) -> Target:
+    def target(self, targets: Targets, name: str, grant: Grant | None) -> Target:
         """Return the target that a request names. Raises `ModelNotFound`."""
         found = targets.by_name.get(name)
         if found is None:
-            raise ModelNotFound(name, targets.by_name, targets.not_yet.get(name, ""))
+            raise ModelNotFound(name, names_for(grant, targets), targets.not_yet.get(name, ""))
         return found
 
     def connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:

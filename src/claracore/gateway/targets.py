@@ -15,6 +15,7 @@ from claracore.config.model import Config, ModelConfig
 
 if TYPE_CHECKING:
     from claracore.gateway.upstream import Line
+    from claracore.store.keyring import Grant
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +37,8 @@ class Target:
     connect_timeout_seconds: float
     """0 means none; so below."""
     response_head_timeout_seconds: float
+    unlisted: bool
+    """Not to be mentioned."""
     edits: bool = field(init=False)
     """Whether request bodies are changed on their way."""
     line: Line | None = None
@@ -53,6 +56,15 @@ class Targets:
     ignored_upstream_paths: tuple[re.Pattern[str], ...]
     not_yet: Mapping[str, str]
     """Names that the configuration declares and that nothing answers to yet, with the reason."""
+
+
+def names_for(grant: Grant | None, targets: Targets) -> list[str]:
+    """Return the names that an error may mention: those that are listed, of models that the key is for."""
+    return [
+        name
+        for name, target in targets.by_name.items()
+        if not target.unlisted and (grant is None or grant.knows(target.model_id))
+    ]
 
 
 def targets_of(config: Config) -> Targets:
@@ -96,4 +108,5 @@ def _target(model: ModelConfig, name: str) -> Target:
         ignore_websockets=model.compat.ignore_websockets,
         connect_timeout_seconds=model.timeouts.connect_seconds,
         response_head_timeout_seconds=model.timeouts.response_header_seconds,
+        unlisted=model.unlisted,
     )

@@ -16,11 +16,13 @@ from claracore.store.tokens import Tokens, tokens_in, tokens_of
 _PIECES = 4
 _PIECE_BYTES = 16_384
 _BEGINNING_BYTES = 1_024
+_SAID = re.compile(r'"(?:message|error|detail)"\s*:\s*(?=")')
+_LONGEST_ERROR = 500
 _OBJECT = re.compile(r'"(usage|timings)"\s*:\s*(?=\{)')
 # Of OpenAI's chat, completions and responses, and Anthropic's messages. llama-server sends a chunk with the role alone
 # before it has read the prompt.
 _TOKEN = re.compile(rb'"(?:content|reasoning_content|text|delta|thinking|arguments|partial_json)"\s*:\s*"[^"]')
-_read_object = json.JSONDecoder().raw_decode
+_read_value = json.JSONDecoder().raw_decode
 
 
 def has_token(piece: bytes) -> bool:
@@ -65,6 +67,17 @@ class Watch:
     def _end(self) -> bytes:
         return self._first if self._tail is None else b"".join(self._tail)
 
+    def error(self) -> str:
+        """Return what an answer that is an error says, in the words of OpenAI, llama-server or FastAPI; or nothing."""
+        text = (self._beginning or self._end()).decode("utf-8", "replace")
+        key = _SAID.search(text)
+        try:
+            said = str(_read_value(text, key.end())[0]) if key is not None else ""
+        except ValueError:
+            return ""
+        # What is kept as UTF-8 must be UTF-8: JSON may hold half of a surrogate pair.
+        return said[:_LONGEST_ERROR].encode("utf-8", "replace").decode()
+
     def found(self) -> Tokens:
         """Return what the answer says of its tokens.
 
@@ -81,7 +94,7 @@ class Watch:
             text = part.decode("utf-8", "replace")
             for key in _OBJECT.finditer(text):
                 try:
-                    value, _ = _read_object(text, key.end())
+                    value, _ = _read_value(text, key.end())
                 except (ValueError, RecursionError):
                     continue
                 found[key[1]].update(value)

@@ -48,8 +48,8 @@ PRUNE_EVERY_ROWS = 1_000
 MANY_ROWS = 2_000
 """From so many on it is quicker to look at all rows in their order than to fetch the wanted ones one by one."""
 BUSY_SECONDS = 5.0
-LAYOUT = 2
-"""Of the tables (PRAGMA user_version). Those of an earlier layout, which no release ever wrote, are dropped."""
+READER_WAITS_SECONDS = 0.5
+"""For what was added before it asked to be written; a disk that takes longer is no reason not to show the rest."""
 
 
 class StoreUnusable(ClaraCoreError):
@@ -59,32 +59,36 @@ class StoreUnusable(ClaraCoreError):
 
 
 _COUNTED: Final = ("requests", *SUMMED)
+# `store.path` may well name the file of a llama-swap, which has a table `activity` of its own: each keeps its own.
 _SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS subjects (id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS claracore_subjects (id INTEGER PRIMARY KEY,
     {", ".join(f"{name} {sql_type(name)}" for name in SUBJECT)},
     {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTED)});
-CREATE TABLE IF NOT EXISTS activity (id INTEGER PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS claracore_activity (id INTEGER PRIMARY KEY,
     {", ".join(f"{name} {sql_type(name)}" for name in MEASURES[1:])}, subject INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS activity_subject ON activity (subject);
-PRAGMA user_version = {LAYOUT};
+CREATE INDEX IF NOT EXISTS claracore_activity_subject ON claracore_activity (subject);
 """
-_NEW_SUBJECT: Final = f"INSERT INTO subjects ({', '.join(SUBJECT)}) VALUES ({', '.join('?' * len(SUBJECT))})"  # noqa: S608 - names of our own fields
-_ADD: Final = f"UPDATE subjects SET {', '.join(f'{name} = {name} + ?' for name in _COUNTED)} WHERE id = ?"  # noqa: S608 - as above
+_NEW_SUBJECT: Final = f"INSERT INTO claracore_subjects ({', '.join(SUBJECT)}) VALUES ({', '.join('?' * len(SUBJECT))})"  # noqa: S608 - names of our own fields
+_ADD: Final = f"UPDATE claracore_subjects SET {', '.join(f'{name} = {name} + ?' for name in _COUNTED)} WHERE id = ?"  # noqa: S608 - as above
 _ONE_ROW: Final = f"({', '.join('?' * (len(MEASURES) + 1))})"
-_INSERT: Final = f"INSERT INTO activity ({', '.join(MEASURES)}, subject) VALUES {_ONE_ROW}"  # noqa: S608 - as above
+_INSERT: Final = f"INSERT INTO claracore_activity ({', '.join(MEASURES)}, subject) VALUES {_ONE_ROW}"  # noqa: S608 - as above
 BLOCK_ROWS: Final = 100
 # Python's lock is let go and taken again for each statement, and under load each time is a change of threads.
 _INSERT_BLOCK: Final = _INSERT + f", {_ONE_ROW}" * (BLOCK_ROWS - 1)
 _OLD: Final = "id < ?"
 # Ids grow with time: looking from the oldest row on ends at the first that is to stay, and no index of times is needed.
-_FIRST_TO_STAY: Final = "SELECT id FROM activity WHERE at >= ? AND id > (SELECT max(id) FROM activity) - ? ORDER BY id"
+_FIRST_TO_STAY: Final = """
+SELECT id FROM claracore_activity
+WHERE at >= ? AND id > (SELECT max(id) FROM claracore_activity) - ? ORDER BY id LIMIT 1
+"""
 _LESS: Final = ", ".join(("-count(*)", *(f"-ifnull(sum({name}), 0)" for name in SUMMED)))
-_LESS_BY_OLD: Final = f"SELECT {_LESS}, subject FROM activity WHERE {_OLD} GROUP BY subject"  # noqa: S608 - as above
+_LESS_BY_OLD: Final = f"SELECT {_LESS}, subject FROM claracore_activity WHERE {_OLD} GROUP BY subject"  # noqa: S608 - as above
 _ALL: Final = ", ".join(
     [*(f"activity.{name}" for name in MEASURES), *(f"subjects.{name}" for name in SUBJECT)],
 )
 
-_WITH_SUBJECTS: Final = " JOIN subjects ON subjects.id = activity.subject"
+ROWS: Final = "claracore_activity AS activity"
+ROWS_WITH_SUBJECTS: Final = f"{ROWS} JOIN claracore_subjects AS subjects ON subjects.id = activity.subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class Activity:
             # Held open: a database in memory lives as long as a connection to it.
             self._keeper = self._connect()
             _prepare(self._keeper)
-            newest = self._keeper.execute("SELECT max(id) FROM activity").fetchone()[0]
+            newest = self._keeper.execute("SELECT max(id) FROM claracore_activity").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             self._let_go()
             raise StoreUnusable(f"activity cannot be kept in {path}: {error}") from error
@@ -136,12 +140,12 @@ class Activity:
         if not self._something.is_set():
             self._something.set()
 
-    def flush(self) -> None:
-        """Return when every row that was added before is in the file; blocking."""
+    def flush(self, patience_seconds: float = BUSY_SECONDS) -> None:
+        """Return when every row that was added before is in the file, or patience is at its end; blocking."""
         done = threading.Event()
         self._waiting.append(done)
         self._wake_now()
-        done.wait(BUSY_SECONDS)
+        done.wait(patience_seconds)
 
     def close(self) -> None:
         """Write what is left and close; blocking."""
@@ -166,15 +170,20 @@ class Activity:
             # With the + SQLite does not use the index of subjects, and keeps to the order of the ids.
             where, values = _where(wanted, "+subject" if total > MANY_ROWS else "subject")
             # Only ids are sorted: carrying whole rows through a sort of 100,000 takes ten times as long.
-            tables = f"activity{_WITH_SUBJECTS if wanted.sort in SUBJECT else ''}"
+            tables = ROWS_WITH_SUBJECTS if wanted.sort in SUBJECT else ROWS
             chosen = f"SELECT activity.id FROM {tables}{where}{wanted.order()} LIMIT ? OFFSET ?"  # noqa: S608 - names of our own fields, values are bound
-            query = f"SELECT {_ALL} FROM activity{_WITH_SUBJECTS} WHERE activity.id IN ({chosen}){wanted.order()}"  # noqa: S608 - as above
+            query = f"SELECT {_ALL} FROM {ROWS_WITH_SUBJECTS} WHERE activity.id IN ({chosen}){wanted.order()}"  # noqa: S608 - as above
             found = connection.execute(query, [*values, limit, offset]).fetchall()
         return [row_of(row) for row in found], total
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection for a block of queries. Raises StoreUnusable for what SQLite raises in it."""
+        """Give a connection for a block of queries, which find whatever was added before; blocking.
+
+        Raises StoreUnusable for what SQLite raises in it.
+        """
+        if not self._ending:
+            self.flush(READER_WAITS_SECONDS)
         try:
             with closing(self._connect()) as connection:
                 yield connection
@@ -208,7 +217,8 @@ class Activity:
                 rows = [self._rows.popleft() for _ in range(len(self._rows))]
                 try:
                     writer.write(rows)
-                except sqlite3.Error as error:
+                # A number or a text that SQLite cannot take, from wherever it came, must not end this thread.
+                except (sqlite3.Error, OverflowError, ValueError) as error:
                     text = "%d rows of activity could not be written to %s: %s"
                     logger.error(text, len(rows), self.path, error)  # noqa: TRY400 - a full disk is no bug
                 for event in waiting:
@@ -223,7 +233,7 @@ class _Writer:
         self._bounds = bounds
         self._since_pruned = 0
         self._subjects: dict[tuple[Any, ...], int] = {}
-        self._read_subjects()
+        self._knows_subjects = False
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows in one transaction, all or none."""
@@ -232,16 +242,19 @@ class _Writer:
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
+            if not self._knows_subjects:
+                self._prune()  # also for those who start it anew before so many rows have come
+                self._read_subjects()
             self._insert(rows)
             self._since_pruned += len(rows)
             if self._since_pruned >= PRUNE_EVERY_ROWS:
                 self._since_pruned = 0
                 self._prune()
             connection.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
+            self._knows_subjects = False  # Those that were new are gone again.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._read_subjects()
             raise
 
     def _insert(self, rows: Sequence[Row]) -> None:
@@ -277,24 +290,25 @@ class _Writer:
     def _prune(self) -> None:
         """Forget what is too old or too much, and the subjects that no row has any more."""
         oldest = time.time() - self._bounds.days * 86_400
-        first = self._connection.execute(f"{_FIRST_TO_STAY} LIMIT 1", (oldest, self._bounds.rows)).fetchone()
+        first = self._connection.execute(_FIRST_TO_STAY, (oldest, self._bounds.rows)).fetchone()
         old = (first[0] if first is not None else 1 << 62,)
         less = self._connection.execute(_LESS_BY_OLD, old).fetchall()
         if not less:
             return
         self._connection.executemany(_ADD, less)
-        self._connection.execute(f"DELETE FROM activity WHERE {_OLD}", old)  # noqa: S608 - a condition of our own
-        if self._connection.execute("DELETE FROM subjects WHERE requests = 0").rowcount:
+        self._connection.execute(f"DELETE FROM claracore_activity WHERE {_OLD}", old)  # noqa: S608 - a condition of our own
+        if self._connection.execute("DELETE FROM claracore_subjects WHERE requests = 0").rowcount:
             self._read_subjects()
 
     def _read_subjects(self) -> None:
-        found = self._connection.execute(f"SELECT {', '.join(SUBJECT)}, id FROM subjects")  # noqa: S608 - names of our own fields
+        found = self._connection.execute(f"SELECT {', '.join(SUBJECT)}, id FROM claracore_subjects")  # noqa: S608 - names of our own fields
         self._subjects = {subject: number for *its, number in found if (subject := tuple(its))}
+        self._knows_subjects = True
 
 
 def _own(path: Path) -> FileLock:
     """Keep other instances from this file: two writers would give the same numbers to different rows."""
-    lock = FileLock(path.with_suffix(".lock"))
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
     if not lock.try_acquire():
         lock.close()
         raise OSError("another ClaraCore with the same configuration keeps its own there")
@@ -303,12 +317,8 @@ def _own(path: Path) -> FileLock:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Make the tables, and columns that an older version did not have: they are only ever added, and may be unknown."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] < LAYOUT:
-        connection.executescript(
-            "DROP TABLE IF EXISTS activity; DROP TABLE IF EXISTS subjects; DROP TABLE IF EXISTS sums"
-        )
     connection.executescript(_SCHEMA)
-    for table, columns in (("activity", MEASURES), ("subjects", SUBJECT)):
+    for table, columns in (("claracore_activity", MEASURES), ("claracore_subjects", SUBJECT)):
         present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
         for name in columns:
             if name not in present:
@@ -318,7 +328,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _where(wanted: Wanted, subject: str) -> tuple[str, list[object]]:
     its, rows = wanted.subjects(), wanted.rows()
-    chosen = Condition(f"{subject} IN (SELECT id FROM subjects WHERE {its.sql})" if its.sql else "", its.values)  # noqa: S608 - values are bound
+    chosen = Condition("")
+    if its.sql:
+        query = f"{subject} IN (SELECT id FROM claracore_subjects WHERE {its.sql})"  # noqa: S608 - values are bound
+        chosen = Condition(query, its.values)
     parts = [part for part in (chosen, rows) if part.sql]
     where = " WHERE " + " AND ".join(part.sql for part in parts) if parts else ""
     return where, [value for part in parts for value in part.values]
@@ -327,9 +340,9 @@ def _where(wanted: Wanted, subject: str) -> tuple[str, list[object]]:
 def _count(connection: sqlite3.Connection, wanted: Wanted) -> int:
     if wanted.rows().sql:
         where, values = _where(wanted, "subject")
-        query = f"SELECT count(*) FROM activity{where}"  # noqa: S608 - values are bound
+        query = f"SELECT count(*) FROM {ROWS}{where}"  # noqa: S608 - values are bound
     else:
         subjects = wanted.subjects()
         where, values = (f" WHERE {subjects.sql}" if subjects.sql else ""), list(subjects.values)
-        query = f"SELECT ifnull(sum(requests), 0) FROM subjects{where}"  # noqa: S608 - values are bound
+        query = f"SELECT ifnull(sum(requests), 0) FROM claracore_subjects{where}"  # noqa: S608 - values are bound
     return int(connection.execute(query, values).fetchone()[0])

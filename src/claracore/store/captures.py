@@ -58,6 +58,8 @@ class Capture:
     response: Body
     status: int = 0
     response_headers: list[tuple[str, str]] = field(default_factory=list)
+    in_chunks: bool = False
+    """Whether the answer was kept as it passed, between the sizes of its chunks."""
 
     @property
     def size(self) -> int:
@@ -65,9 +67,10 @@ class Capture:
         headers = (*self.request_headers, *self.response_headers)
         return self.request.kept + self.response.kept + sum(len(name) + len(value) for name, value in headers)
 
-    def answered(self, status: int, lines: Iterable[bytes]) -> None:
+    def answered(self, status: int, lines: Iterable[bytes], *, in_chunks: bool) -> None:
         """Note the head of the answer. Sounds and pictures are not kept."""
         self.status = status
+        self.in_chunks = in_chunks
         self.response_headers = headers_of(lines)
         if dict(self.response_headers).get("content-type", "").startswith(BINARY):
             self.response.limit = 0

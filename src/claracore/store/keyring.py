@@ -104,6 +104,8 @@ class KeyRing:
         """Another number for other keys: what was found out with these counts no longer."""
         self.look_again_at = NEVER
         """When who asks for a key next has to `look` before (event loop time): nothing runs while nobody asks."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when other keys count than before."""
         self._look: Callable[[], None] = lambda: None
         self.use_plain(plain)
         self.use_named(named)
@@ -147,11 +149,14 @@ class KeyRing:
         return found
 
     def _combine(self) -> None:
-        self.version += 1
         named = (
             (bytes.fromhex(key.digest), Grant(key.name, key.rights, key.models, key.expires_at)) for key in self._named
         )
-        self._entries = (*self._plain, *named)
+        entries = (*self._plain, *named)
+        if entries != self._entries:
+            self._entries = entries
+            self.version += 1
+            self.on_change()
 
 
 def presented(authorization: bytes | None, x_api_key: bytes | None) -> Iterable[tuple[bytes, bytes]]:

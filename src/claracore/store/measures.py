@@ -194,14 +194,25 @@ def _escaped_help(text: str) -> str:
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?(\s+\S+(?:\s+-?\d+)?)\s*")
 
 
-def merged(expositions: Mapping[str, str]) -> str:
-    """Return the expositions of several models as one, each sample under the label `model`.
+_ENDINGS = ("", "_bucket", "_sum", "_count", "_total", "_created")
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)(="(?:[^"\\]|\\.)*")')
 
-    The samples of a family stand together, as the format demands; what is no sample is left out.
+
+def _labelled(model: str, labels: str | None) -> str:
+    """Return the labels with `model` before them; one of the engine's own gets the name that Prometheus would give."""
+    others = _LABEL.sub(lambda its: f"{'exported_model' if its[1] == 'model' else its[1]}{its[2]}", labels or "")
+    return f'model="{escaped(model)}"' + (f",{others}" if others else "")
+
+
+def merged(ours: str, expositions: Mapping[str, str]) -> str:
+    """Return our own exposition and those of several models as one, each sample of theirs under the label `model`.
+
+    The samples of a family stand together, as the format demands, also when an engine has a family that we have (such
+    as `process_cpu_seconds_total`); what is no sample is left out.
     """
     heads: dict[str, list[str]] = {}
     samples: dict[str, list[str]] = {}
-    for model, text in expositions.items():
+    for model, text in ((None, ours), *expositions.items()):
         family = ""
         for line in text.splitlines():
             if line.startswith(("# TYPE ", "# HELP ")):
@@ -211,9 +222,10 @@ def merged(expositions: Mapping[str, str]) -> str:
                     told.append(line)
             elif (found := _SAMPLE.fullmatch(line)) is not None:
                 name, labels, rest = found.groups()
-                inside = f'model="{escaped(model)}"' + (f",{labels}" if labels else "")
-                samples.setdefault(family if family and name.startswith(family) else name, []).append(
-                    f"{name}{{{inside}}}{rest.rstrip()}"
+                inside = (labels or "") if model is None else _labelled(model, labels)
+                belongs = name.startswith(family) and name[len(family) :] in _ENDINGS
+                samples.setdefault(family if belongs else name, []).append(
+                    (f"{name}{{{inside}}}" if inside else name) + rest.rstrip()
                 )
     lines = [line for family, its in samples.items() for line in (*heads.get(family, ()), *its)]
     return "\n".join(lines) + "\n" if lines else ""

@@ -132,7 +132,8 @@ class Wanted:
 
     def order(self) -> str:
         """Return the ORDER BY; what is no column is the id."""
-        column = self.sort if self.sort in COLUMNS and self.sort != "id" else "activity.id"
+        # Both tables have a column for some: the row's tokens, and the sums of its subject.
+        column = f"{'subjects' if self.sort in SUBJECT else 'activity'}.{self.sort if self.sort in COLUMNS else 'id'}"
         direction = "DESC" if self.descending else "ASC"
         return f" ORDER BY {column} {direction}" + ("" if column == "activity.id" else f", activity.id {direction}")
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any
 
-from claracore.store.activity import Activity
+from claracore.store.activity import ROWS_WITH_SUBJECTS, Activity
 from claracore.store.rows import ERROR
 
 SAMPLES = 1_000
@@ -43,13 +45,13 @@ class ModelStats:
 
 _TOTALS = f"""
 SELECT model, sum(requests), sum(requests * {ERROR}), sum(prompt_tokens), sum(cached_tokens), sum(completion_tokens)
-FROM subjects WHERE ? IS NULL OR model = ? GROUP BY model HAVING sum(requests) > 0 ORDER BY model
+FROM claracore_subjects WHERE ? IS NULL OR model = ? GROUP BY model HAVING sum(requests) > 0 ORDER BY model
 """  # noqa: S608 - a condition of our own
 _SPEEDS = "model, first_token_seconds, tokens_per_second, prompt_per_second"
-_NEWEST = f"SELECT {_SPEEDS} FROM activity JOIN subjects ON subjects.id = subject ORDER BY activity.id DESC LIMIT ?"  # noqa: S608 - names of our own
+_NEWEST = f"SELECT {_SPEEDS} FROM {ROWS_WITH_SUBJECTS} ORDER BY activity.id DESC LIMIT ?"  # noqa: S608 - names of our own
 _NEWEST_OF_ONE = f"""
-SELECT {_SPEEDS} FROM activity JOIN subjects ON subjects.id = subject
-WHERE +subject IN (SELECT id FROM subjects WHERE model = ?) ORDER BY activity.id DESC LIMIT ?
+SELECT {_SPEEDS} FROM {ROWS_WITH_SUBJECTS}
+WHERE +subject IN (SELECT id FROM claracore_subjects WHERE model = ?) ORDER BY activity.id DESC LIMIT ?
 """  # noqa: S608 - as above
 
 
@@ -57,11 +59,7 @@ def stats_by_model(activity: Activity, model: str | None = None) -> dict[str, Mo
     """Return the totals of each model, or of one. Blocking. Raises StoreUnusable."""
     with activity.reading() as connection:
         totals = connection.execute(_TOTALS, (model, model)).fetchall()
-        newest = (
-            connection.execute(_NEWEST, (LOOKED_AT,))
-            if model is None
-            else connection.execute(_NEWEST_OF_ONE, (model, SAMPLES))
-        ).fetchall()
+        newest = _newest(connection, model)
     speeds: dict[str, list[tuple[float | None, ...]]] = {}
     for name, *its in newest:
         kept = speeds.setdefault(name, [])
@@ -81,6 +79,19 @@ def stats_by_model(activity: Activity, model: str | None = None) -> dict[str, Mo
             prompt_per_second=percentiles(reading),
         )
     return found
+
+
+def newest_speeds(activity: Activity, model: str | None = None) -> tuple[list[float], list[float]]:
+    """Return prompt and completion tokens per second of the newest rows, of all models or of one. Blocking."""
+    with activity.reading() as connection:
+        newest = _newest(connection, model)
+    return [row[3] for row in newest if row[3] is not None], [row[2] for row in newest if row[2] is not None]
+
+
+def _newest(connection: Connection, model: str | None) -> list[tuple[Any, ...]]:
+    if model is None:
+        return connection.execute(_NEWEST, (LOOKED_AT,)).fetchall()
+    return connection.execute(_NEWEST_OF_ONE, (model, SAMPLES)).fetchall()
 
 
 def percentiles(values: Sequence[float | None]) -> Percentiles | None:

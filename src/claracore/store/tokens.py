@@ -40,6 +40,7 @@ class _Usage(msgspec.Struct):
     output_tokens: Count | None = None
     cached_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
     prompt_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None
 
@@ -91,7 +92,7 @@ def _known(values: Mapping[str, Any], kind: type[_T]) -> _T:
 def _tokens(usage: _Usage | None, timings: _Timings | None) -> Tokens:
     found = Tokens()
     if usage is not None:
-        found.prompt = _first(usage.prompt_tokens, usage.input_tokens)
+        found.prompt = _first(usage.prompt_tokens, _whole_input(usage))
         found.completion = _first(usage.completion_tokens, usage.output_tokens)
         found.cached = _first(usage.cached_tokens, usage.cache_read_input_tokens)
         details = usage.prompt_tokens_details or usage.input_tokens_details
@@ -107,6 +108,13 @@ def _tokens(usage: _Usage | None, timings: _Timings | None) -> Tokens:
         found.draft = timings.draft_n
         found.accepted = timings.draft_n_accepted
     return found
+
+
+def _whole_input(usage: _Usage) -> int | None:
+    """Return all tokens of the input: Anthropic counts those of the cache apart, the Responses of OpenAI do not."""
+    if usage.input_tokens is None:
+        return None
+    return usage.input_tokens + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
 
 
 def _first(one: int | None, other: int | None) -> int | None:

@@ -94,6 +94,19 @@ class Subscription:
             self._arrived.clear()
             await self._arrived.wait()
 
+    async def bunches(self) -> AsyncIterator[list[str]]:
+        """Give all lines that have come since the last time, together."""
+        while True:
+            if self._lines:
+                bunch = list(self._lines)
+                self._lines.clear()
+                yield bunch
+            elif self._ended:
+                return
+            else:
+                self._arrived.clear()
+                await self._arrived.wait()
+
     def end(self) -> None:
         """Let the follower read what has come, and then stop."""
         self._ended = True

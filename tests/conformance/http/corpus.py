@@ -322,7 +322,7 @@ REFUSED = (
     Conversation("lone surrogate in the model", post(b'{"model":"\\ud800"}')),
     Conversation("multipart without boundary", post(b"x", b"Content-Type: multipart/form-data")),
     Conversation("multipart without model", post(b"--b--", b"Content-Type: multipart/form-data; boundary=b")),
-    Conversation("query without model", get(b"/props")),
+    Conversation("query without model", get(b"/v1/audio/voices")),
     Conversation("query with two models", get(b"/props?model=m&model=x")),
     Conversation("wrong method", get(b"/v1/chat/completions") + post(), (OK,)),
     Conversation("wrong method with a body", post(path=b"/props") + post(), (OK,)),
