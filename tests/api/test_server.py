@@ -234,11 +234,11 @@ def test_waiting_for_an_answer_under_way_is_draining(server: Instance) -> None:
         waited = until(stream, lambda type_, data: type_ == "request" and data["model"] == "org/two")[-1][1]
         assert waited["state"] == "waiting"
         release(port)
-        phases = until(stream, lambda type_, _: type_ == "swap")[-1][1]["phases"]
+        swap = until(stream, lambda type_, data: type_ == "swap" and data["model"] == "org/two")[-1][1]
         for each in asking:
             each.join(60)
-    assert phases["drain_seconds"] > 0
-    assert phases["queued_seconds"] == 0
+    assert swap["phases"]["drain_seconds"] > 0
+    assert swap["phases"]["queued_seconds"] == 0
 
 
 def test_a_head_without_a_body_is_no_answer_yet(server: Instance) -> None:

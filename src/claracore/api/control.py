@@ -14,7 +14,7 @@ from claracore.api.adopt import Adopter
 from claracore.api.context import Context
 from claracore.api.counts import Counts
 from claracore.api.create import create_app
-from claracore.api.downloads import DownloadView, download_view, gone_view
+from claracore.api.download_views import DownloadView, download_view, gone_view
 from claracore.api.findings import finding_views
 from claracore.api.guard import Guard
 from claracore.api.hub import Hub

@@ -144,8 +144,9 @@ class Journal:
         """See whether a first answer has begun: a long one is not waited for by whoever looks at swaps."""
         if self._unanswered:
             for record in in_flight:
-                if record.model in self._unanswered and record.first_byte_at is not None:
-                    self._first_answer(record.model, record.served_at, record.first_byte_at)
+                first = record.first_token_at if record.stream else record.first_byte_at
+                if record.model in self._unanswered and first is not None:
+                    self._first_answer(record.model, record.served_at, first)
 
     def _settle(self, record: Record) -> None:
         self.on_record(record)

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from claracore.api.context import Here
-from claracore.api.downloads import DownloadView, download_folder, download_view, folder_of
+from claracore.api.download_views import DownloadView, download_view
+from claracore.api.downloads import download_folder, folder_of
 from claracore.errors import BadRequest
 from claracore.library.download import DownloadStatus
 from claracore.library.tokens import Token

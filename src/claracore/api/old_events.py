@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from claracore.api.context import Context, Here, Holder
-from claracore.api.downloads import DownloadView
+from claracore.api.download_views import DownloadView
 from claracore.api.hub import Event, Follower
 from claracore.api.old import oldest_row
 from claracore.api.old_downloads import old_info

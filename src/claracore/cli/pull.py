@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from claracore.api.downloads import DEFAULT_FOLDER, download_view, plan_view, room_for
+from claracore.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
 from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, running_server, show_json
 from claracore.cli.pull_shown import Meter, meter, plan_lines
 from claracore.config.load import load
