@@ -198,6 +198,7 @@ class Activity:
             connection.execute("PRAGMA journal_mode = WAL")
             # In WAL mode NORMAL is safe against the death of a process; only a power cut may lose the last commits.
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA cache_size = -512")  # KiB; 2 MB for each connection otherwise
         else:
             connection.execute("PRAGMA read_uncommitted = 1")
         return connection
@@ -258,28 +259,30 @@ class _Writer:
             raise
 
     def _insert(self, rows: Sequence[Row]) -> None:
-        values: list[tuple[Any, ...]] = []
         sums: dict[int, list[int]] = {}
-        for row in rows:
-            its_values = astuple(row)
-            subject = its_values[FIRST_OF_SUBJECT:]
-            number = self._subjects.get(subject)
-            if number is None:
-                number = self._new_subject(subject)
-            values.append((*its_values[:FIRST_OF_SUBJECT], number))
-            its = sums.get(number)
-            if its is None:
-                its = sums[number] = [0] * len(_COUNTED)
-            its[0] += 1
-            its[1] += row.prompt_tokens or 0
-            its[2] += row.cached_tokens or 0
-            its[3] += row.completion_tokens or 0
-        whole = len(values) - len(values) % BLOCK_ROWS
-        for start in range(0, whole, BLOCK_ROWS):
-            block = values[start : start + BLOCK_ROWS]
-            self._connection.execute(_INSERT_BLOCK, list(chain.from_iterable(block)))
-        self._connection.executemany(_INSERT, values[whole:])
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = [self._values(row, sums) for row in rows[start : start + BLOCK_ROWS]]
+            if len(block) == BLOCK_ROWS:
+                self._connection.execute(_INSERT_BLOCK, list(chain.from_iterable(block)))
+            else:
+                self._connection.executemany(_INSERT, block)
         self._connection.executemany(_ADD, [(*its, number) for number, its in sums.items()])
+
+    def _values(self, row: Row, sums: dict[int, list[int]]) -> tuple[Any, ...]:
+        """Return what a row is in its table, and add it to the sums of its subject."""
+        its_values = astuple(row)
+        subject = its_values[FIRST_OF_SUBJECT:]
+        number = self._subjects.get(subject)
+        if number is None:
+            number = self._new_subject(subject)
+        its = sums.get(number)
+        if its is None:
+            its = sums[number] = [0] * len(_COUNTED)
+        its[0] += 1
+        its[1] += row.prompt_tokens or 0
+        its[2] += row.cached_tokens or 0
+        its[3] += row.completion_tokens or 0
+        return (*its_values[:FIRST_OF_SUBJECT], number)
 
     def _new_subject(self, subject: tuple[Any, ...]) -> int:
         number = self._connection.execute(_NEW_SUBJECT, subject).lastrowid
