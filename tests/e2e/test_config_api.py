@@ -149,6 +149,19 @@ def test_what_a_change_would_do_is_told_before_and_by_the_command_line_alike(ser
     ]
 
 
+def test_yaml_may_be_the_body_itself(served: Instance) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    told = served.ask("POST", "/api/config/check", TEXT.replace("ttl: 5m", "ttl: 6m").encode(), yaml)
+    assert told.json["changes"]["soft"] == ["a"]
+    new = TEXT.replace("ttl: 5m", "ttl: 7m")
+    written = served.ask("PUT", "/api/config", new.encode(), {**yaml, "If-Match": "*"})
+    assert written.status == 200, written.body
+    assert text(served) == new
+    assert served.ask("POST", "/api/config/check", b"\xff", yaml).status == 400
+    assert served.ask("POST", "/api/config/check", b'{"yml": ""}').status == 400
+    assert served.ask("POST", "/api/config/check", TEXT.encode(), {"Content-Type": "text/plain"}).status == 415
+
+
 def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
     assert served.chat("a").status == served.chat("b").status == 200  # b may still be loading: it is preloaded
     before = served.running()

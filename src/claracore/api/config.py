@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Depends, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 
 from claracore.api.context import Context, Here
 from claracore.api.findings import ChangesView, FindingView, changes_view, finding_views
+from claracore.api.guard import YAML_TYPES
 from claracore.config import edit
 from claracore.config.load import load_many
 from claracore.config.schema import json_schema
@@ -41,6 +43,30 @@ class Text(BaseModel):
     """A whole configuration."""
 
     yaml: str
+
+
+async def _text_in(request: Request) -> Text:
+    """Read a body that is YAML itself (`curl --data-binary @config.yaml`), or JSON with the YAML in it."""
+    body = await request.body()
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower().encode()
+    try:
+        return Text(yaml=body.decode()) if media in YAML_TYPES else Text.model_validate_json(body)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the YAML in the body is not UTF-8: byte {error.start}") from error
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+TextInBody = Annotated[Text, Depends(_text_in)]
+_TEXT_IN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Text"}},
+            "application/yaml": {"schema": {"type": "string"}},
+        },
+    }
+}
 
 
 class WrittenView(BaseModel):
@@ -95,16 +121,16 @@ async def config(here: Here, response: Response) -> ConfigView:
     )
 
 
-@router.put("")
-async def replace(here: Here, text: Text, if_match: IfMatch = None) -> WrittenView:
+@router.put("", openapi_extra=_TEXT_IN_BODY)
+async def replace(here: Here, text: TextInBody, if_match: IfMatch = None) -> WrittenView:
     """Write a new configuration and take it over; one that cannot be used is not written."""
     if if_match is None:
         raise BadRequest("say in If-Match which text you replace: the hash of GET /api/config, or *")
     return await write_config(here, text.yaml, if_match)
 
 
-@router.post("/check")
-async def check(here: Here, text: Text) -> CheckView:
+@router.post("/check", openapi_extra=_TEXT_IN_BODY)
+async def check(here: Here, text: TextInBody) -> CheckView:
     """Say what is wrong with a text, and what would change if it were the configuration."""
     sources = await asyncio.to_thread(_sources, here, text.yaml)
     configuration = here.configuration

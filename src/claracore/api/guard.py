@@ -32,6 +32,7 @@ CHANGED_BY_GET: Final = frozenset({"/unload"})
 
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
+YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/version")
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
@@ -137,10 +138,10 @@ def right_for(method: str, path: str) -> Right | None:
 
 
 def check_media(headers: dict[bytes, bytes]) -> None:
-    """Refuse bodies that are not JSON: a form of another site can send anything else. Raises UnsupportedMedia."""
+    """Refuse bodies that a form of another site can send: JSON and YAML it cannot. Raises UnsupportedMedia."""
     has_body = headers.get(b"content-length", b"0") not in (b"0", b"") or b"transfer-encoding" in headers
     media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if has_body and media != b"application/json" and not media.endswith(b"+json"):
+    if has_body and media != b"application/json" and not media.endswith(b"+json") and media not in YAML_TYPES:
         raise UnsupportedMedia("send the body as 'Content-Type: application/json'")
 
 
