@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
-from claracore.gateway.filters import edited, keys_of, with_value, without
+from claracore.gateway.filters import Members, edited, keys_of, with_value, without
 from claracore.gateway.targets import targets_of
 from gateway.stand import config
 from gateway.test_model import JSON
@@ -82,6 +82,29 @@ def test_setting_what_is_there_changes_nothing_else(body: dict[str, Any], key: s
     if key != "end":
         again = with_value(with_value(text, (key,), "changed"), (key,), 1)
         assert again == text
+
+
+SHORT = st.sampled_from(["a", "b", "c", "d"])
+
+
+@given(
+    st.dictionaries(SHORT, st.dictionaries(SHORT, st.integers(), max_size=2) | st.lists(st.integers(), max_size=2)),
+    st.lists(st.tuples(st.lists(SHORT, min_size=1, max_size=2), st.none() | st.integers())),
+    st.sampled_from([None, 2]),
+)
+def test_many_edits_at_once_are_the_same_as_one_after_another(
+    body: dict[str, Any], edits: list[tuple[list[str], int | None]], indent: int | None
+) -> None:
+    text = json.dumps(body, indent=indent).encode()
+    at_once = Members(text)
+    for keys, value in edits:
+        if value is None:
+            at_once.drop(tuple(keys))
+            text = without(text, tuple(keys))
+        else:
+            at_once.put(tuple(keys), value)
+            text = with_value(text, tuple(keys), value)
+        assert at_once.text() == text
 
 
 def test_a_key_given_twice_is_not_guessed_at() -> None:

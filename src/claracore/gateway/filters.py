@@ -9,13 +9,15 @@ stay.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
 
 from claracore.gateway.multipart import boundary_of, parts_of
-from claracore.gateway.spans import Span, outermost, spans_of
+from claracore.gateway.spans import outermost, spans_of
 
 
 class Edits(Protocol):
@@ -41,15 +43,17 @@ def edited(body: bytes, content_type: bytes, edits: Edits) -> bytes:
         return _with_model_part(body, content_type, edits.use_model_name) if edits.use_model_name else body
     if body.lstrip()[:1] != b"{":
         return body
+    members = Members(body)
     if edits.use_model_name:
-        body = with_value(body, ("model",), edits.use_model_name)
+        members.put(("model",), edits.use_model_name)
     for path in edits.strip_params:
-        body = without(body, keys_of(path))
+        members.drop(keys_of(path))
     for path, value in edits.set_params.items():
-        body = with_value(body, keys_of(path), value)
-    return body
+        members.put(keys_of(path), value)
+    return members.text()
 
 
+@lru_cache(maxsize=1024)
 def keys_of(path: str) -> tuple[str, ...]:
     """Split a dotted path into keys."""
     return tuple(re.sub(r"\\(.)", r"\1", key) for key in re.findall(r"((?:[^.\\]|\\.)+)", path)) or (path,)
@@ -57,63 +61,94 @@ def keys_of(path: str) -> tuple[str, ...]:
 
 def with_value(body: bytes, keys: tuple[str, ...], value: object) -> bytes:
     """Return `body` with the value at a path replaced or, with the objects that lead to it, added."""
-    start, end = outermost(body)
-    for depth, key in enumerate(keys):
-        spans = spans_of(body, start, end)
-        span = spans.get(key)
-        if span is None:
-            return _with_new(body, (start, end), spans, keys[depth:], value)
-        if depth == len(keys) - 1 or body[span.start : span.start + 1] not in (b"{", b"["):
-            return body[: span.start] + _nested(keys[depth + 1 :], value) + body[span.end :]
-        start, end = span.start, span.end
-    return body
+    members = Members(body)
+    members.put(keys, value)
+    return members.text()
 
 
 def without(body: bytes, keys: tuple[str, ...]) -> bytes:
     """Return `body` without the member at a path, and without the comma that separated it."""
-    start, end = outermost(body)
-    for depth, key in enumerate(keys):
+    members = Members(body)
+    members.drop(keys)
+    return members.text()
+
+
+class Members:
+    """The members of a JSON object, or the items of an array, each with its own bytes. Raises `BadRequest`."""
+
+    def __init__(self, body: bytes) -> None:
+        start, end = outermost(body)
         spans = spans_of(body, start, end)
-        span = spans.get(key)
-        if span is None:
-            return body
-        if depth == len(keys) - 1:
-            return _cut(body, list(spans.values()), span)
-        if body[span.start : span.start + 1] not in (b"{", b"["):
-            return body
-        start, end = span.start, span.end
-    return body
+        self._is_array = body[start : start + 1] == b"["
+        self._open, self._lead, self._tail, self._close = body[: start + 1], b"", b"", body[end - 1 :]
+        self._its: dict[str, _Member] = {}
+        previous: _Member | None = None
+        behind = start + 1
+        for key, span in spans.items():
+            gap = body[behind : span.key_start]
+            if previous is None:
+                self._lead = gap
+            else:
+                previous.behind = gap
+            previous = self._its[key] = _Member(body[span.key_start : span.start], body[span.start : span.end])
+            behind = span.end
+        self._tail = body[behind : end - 1]
+
+    def text(self) -> bytes:
+        """Return the whole text."""
+        parts = [self._open, self._lead]
+        for its in self._its.values():
+            parts += (its.name, its.value, its.behind)
+        return b"".join((*parts, self._tail, self._close))
+
+    def put(self, keys: tuple[str, ...], value: object) -> None:
+        """Replace the value at a path or, with the objects that lead to it, add it."""
+        key, *rest = keys
+        its = self._its.get(key)
+        if its is None:
+            self._add(key, _nested(rest, value))
+        elif rest and its.value[:1] in (b"{", b"["):
+            its.value = with_value(its.value, tuple(rest), value)
+        else:
+            its.value = _nested(rest, value)
+
+    def drop(self, keys: tuple[str, ...]) -> None:
+        """Remove the member at a path, and the comma that separated it."""
+        key, *rest = keys
+        its = self._its.get(key)
+        if its is None:
+            return
+        if not rest:
+            last = next(reversed(self._its)) == key
+            del self._its[key]
+            if last and self._its:
+                self._its[next(reversed(self._its))].behind = b""
+        elif its.value[:1] in (b"{", b"["):
+            its.value = without(its.value, tuple(rest))
+
+    def _add(self, key: str, value: bytes) -> None:
+        if self._is_array and key not in ("-1", str(len(self._its))):
+            return  # An index beyond the end, or not an index, names nothing.
+        if self._its:
+            self._its[next(reversed(self._its))].behind = b","
+        else:
+            self._lead = self._tail = b""
+        self._its[key] = _Member(b"" if self._is_array else msgspec.json.encode(key) + b":", value)
 
 
-def _with_new(
-    body: bytes, outer: tuple[int, int], spans: dict[str, Span], keys: tuple[str, ...], value: object
-) -> bytes:
-    start, end = outer
-    if body[start : start + 1] == b"[":
-        if keys[0] != "-1" and keys[0] != str(len(spans)):
-            return body  # An index beyond the end, or not an index, names nothing.
-        text = _nested(keys[1:], value)
-    else:
-        text = msgspec.json.encode(keys[0]) + b":" + _nested(keys[1:], value)
-    if spans:
-        last = max(span.end for span in spans.values())
-        return body[:last] + b"," + text + body[last:]
-    return body[: start + 1] + text + body[end - 1 :]
+@dataclass(slots=True)
+class _Member:
+    """One member: its key with the colon, its value, and what separates it from the next one."""
+
+    name: bytes
+    value: bytes
+    behind: bytes = b""
 
 
-def _nested(keys: tuple[str, ...], value: object) -> bytes:
-    for key in reversed(keys):
+def _nested(keys: Iterable[str], value: object) -> bytes:
+    for key in reversed(list(keys)):
         value = {key: value}
     return msgspec.json.encode(value)
-
-
-def _cut(body: bytes, spans: list[Span], span: Span) -> bytes:
-    place = spans.index(span)
-    if place + 1 < len(spans):
-        return body[: span.key_start] + body[spans[place + 1].key_start :]
-    if place > 0:
-        return body[: spans[place - 1].end] + body[span.end :]
-    return body[: span.key_start] + body[span.end :]
 
 
 def _with_model_part(body: bytes, content_type: bytes, name: str) -> bytes:
