@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 SMOLLM2 := .models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 GEMMA := .models/gemma/gemma-3-270m-q4_k_m.gguf
 
+# Some machines forbid compiled modules to be kept: every start of ClaraCore would then take a second longer.
+export PYTHONDONTWRITEBYTECODE :=
+
 MODELS ?=
 LISTEN ?=
 CONFIG ?=
