@@ -20,6 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Final
@@ -60,13 +61,13 @@ class Naming:
 def naming_of(path: PurePath, facts: ModelFacts) -> Naming:
     """Return the names of the model in the (first) file at `path`, before ids are made unique."""
     stem = stem_of(path)
-    quantization = refined(facts.quantization, names_in(stem))
+    claims = names_in(stem)
+    quantization = refined(facts.quantization, claims)
     readable = _with_size(_readable_base(stem, path, facts), facts)
     base = slug(readable) or "model"
     model_id = base if quantization == "unknown" else f"{base}-{quantization.lower()}"
-    words = re.sub(r"[-_ ]+", " ", readable).strip() or "Model"
+    words = _SEPARATORS.sub(" ", readable).strip() or "Model"
     name = words if quantization == "unknown" else f"{words} ({quantization})"
-    claims = names_in(stem)
     full = f"{slug(stem)}-{quantization.lower()}" if claims and quantization not in claims else ""
     return Naming(model_id, base, name, describe(facts, quantization), quantization, full)
 
@@ -77,11 +78,17 @@ def stem_of(path: PurePath) -> str:
     return SHARD.sub("", name)
 
 
+_SEPARATORS = re.compile(r"[-_ ]+")
+_NOT_IN_IDS = re.compile(r"[^a-z0-9.]+")
+_LONELY_DOT = re.compile(r"(?<!\d)\.|\.(?!\d)")
+_DASHES = re.compile(r"-+")
+
+
+@lru_cache(maxsize=4096)
 def slug(text: str) -> str:
     """Return `text` as the part of an id before the quantization: `[a-z0-9.-]`, dots only between digits."""
-    text = re.sub(r"[^a-z0-9.]+", "-", text.lower())
-    text = re.sub(r"(?<!\d)\.|\.(?!\d)", "-", text)
-    return re.sub(r"-+", "-", text).strip("-")
+    text = _NOT_IN_IDS.sub("-", text.lower())
+    return _DASHES.sub("-", _LONELY_DOT.sub("-", text)).strip("-")
 
 
 def _readable_base(stem: str, path: PurePath, facts: ModelFacts) -> str:

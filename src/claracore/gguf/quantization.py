@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from claracore.gguf.header import Tensor
@@ -87,6 +88,7 @@ def _size_of_mix(main: str, others: set[str]) -> str:
     return "M" if "Q6_K" in others else "S"
 
 
+@lru_cache(maxsize=4096)
 def names_in(text: str) -> tuple[str, ...]:
     """Return the quantizations that a file name claims, in the usual spelling (`UD-Q4_K_XL`)."""
     return tuple(_spelled(match) for match in NAME.finditer(text))
