@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import select
-import signal
 import socket
 import threading
 import time
@@ -113,9 +112,6 @@ def has_left(connection: socket.socket) -> bool:
 
 
 def die(options: argparse.Namespace, code: int | None = None) -> None:
-    if code is None and options.exit_signal:
-        signal.signal(options.exit_signal, signal.SIG_DFL) if options.exit_signal != signal.SIGKILL else None
-        os.kill(os.getpid(), options.exit_signal)
     os._exit(options.exit_code if code is None else code)
 
 

@@ -20,7 +20,7 @@ Getting ready
   --hang WHERE             "accept": accepts nothing; "health": /health never answers; "answer": nothing else does
 Dying
   --crash WHEN             "start": before listening; "loading": at the first /health; "answer": amid the first answer
-  --exit-code N            the exit code of crashes (default 3); --exit-signal N: by that signal instead
+  --exit-code N            the exit code of crashes (default 3)
   --bind-error             prints llama-server's words for a busy port and exits 1 (so does a really busy port)
   --ignore-sigterm         SIGTERM does nothing
   --sigterm-waits          SIGTERM ends it only when no connection is open (as llama-server with a stuck client)
@@ -84,8 +84,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--escaped-grandchild",
     ):
         parser.add_argument(flag)
-    for flag in ("--health-status", "--exit-signal"):
-        parser.add_argument(flag, type=int)
+    parser.add_argument("--health-status", type=int)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--steal-port", type=int, action="append", default=[])
@@ -164,6 +163,12 @@ def on_sigterm(state: State, listeners: list[socket.socket]) -> None:
         os._exit(0)
 
 
+def wait_for_sigterm(state: State, listeners: list[socket.socket]) -> None:
+    while True:
+        signal.sigwait({signal.SIGTERM})
+        on_sigterm(state, listeners)
+
+
 def stdin_watch() -> None:
     while (said := os.read(0, 4096)) and said != b"cmd_router_to_child:exit\n":
         pass
@@ -174,15 +179,17 @@ def main() -> None:
     options = parse(sys.argv[1:])
     state = State(options)
     listeners: list[socket.socket] = []
-    signal.signal(signal.SIGTERM, lambda *_: on_sigterm(state, listeners))
-    for line in options.lines:
-        say(line)
-    for number in range(options.flood):
-        say(f"{number:06d} ".ljust(99, "f"))
+    # Not signal.signal and pause(): a signal just before the call of pause() would wait for the next one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     if options.grandchild:
         relative(options.grandchild, escapes=False)
     if options.escaped_grandchild:
         relative(options.escaped_grandchild, escapes=True)
+    threading.Thread(target=wait_for_sigterm, args=(state, listeners), daemon=True).start()
+    for line in options.lines:
+        say(line)
+    for number in range(options.flood):
+        say(f"{number:06d} ".ljust(99, "f"))
     if options.crash == "start":
         die(options)
     while options.listen_file and not Path(options.listen_file).exists():

@@ -34,6 +34,14 @@ STUBBORN = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); p
 PATIENT = "import signal; print('up'); signal.pause()"
 
 
+def exits_at(number: signal.Signals, code: int) -> str:
+    """A program that exits with `code` at a signal, also at one that comes just before it waits."""
+    return (
+        f"import signal,sys; mask={{{int(number)}}}; signal.pthread_sigmask(signal.SIG_BLOCK, mask); print('up');"
+        f"signal.sigwait(mask); sys.exit({code})"
+    )
+
+
 async def gone(pid: int) -> None:
     """Wait until a process that is not our child has ended."""
     ended = asyncio.Event()
@@ -170,10 +178,8 @@ def test_a_missing_working_folder_and_a_nul_byte_are_clear_errors(run: Run) -> N
 
 
 def test_stop_asks_politely_first(run: Run) -> None:
-    code = "import signal,sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5)); print('up'); signal.pause()"
-
     async def story() -> None:
-        async with running(*python(code)) as (child, output):
+        async with running(*python(exits_at(signal.SIGTERM, 5))) as (child, output):
             await line_with(output, "up")
             assert await child.stop(30) == Exit(5, None)
             assert await child.stop(30) == Exit(5, None)
@@ -261,10 +267,8 @@ def test_no_zombie_stays(run: Run) -> None:
 
 
 def test_cmd_stop_replaces_the_signal(run: Run) -> None:
-    code = "import signal,sys; signal.signal(signal.SIGUSR1, lambda *_: sys.exit(9)); print('up'); signal.pause()"
-
     async def story() -> None:
-        async with running(*python(code)) as (child, output):
+        async with running(*python(exits_at(signal.SIGUSR1, 9))) as (child, output):
             await line_with(output, "up")
             stop = ["sh", "-c", f'echo "stopping $WHO"; kill -USR1 {child.pid}']
             assert await child.stop(30, stop_argv=stop, env={**os.environ, "WHO": "qwen"}) == Exit(9, None)
