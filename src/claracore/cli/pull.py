@@ -18,6 +18,7 @@ import typer
 
 from claracore.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
 from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, running_server, show_json
+from claracore.cli.loop import run
 from claracore.cli.pull_shown import Meter, meter, plan_lines
 from claracore.config.load import load
 from claracore.library.download import Book
@@ -50,7 +51,7 @@ def pull(
     folder = Path(os.path.abspath(to.expanduser())) if to is not None else None  # noqa: PTH100 - links stay
     if dry_run:
         wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
-        plan = _asked(server, wish) if server else asyncio.run(_planned(ref, folder or usual_folder(), projector))
+        plan = _asked(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
         show_json(plan) if as_json else typer.echo("\n".join(plan_lines(plan)))
         return
     watch: AbstractContextManager[Meter] = nullcontext(lambda _view: None) if as_json else meter()
@@ -60,7 +61,7 @@ def pull(
                 wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
                 view = _by_server(server, wish, show)
             else:
-                view = asyncio.run(_here(ref, folder or usual_folder(), projector, show))
+                view = run(_here(ref, folder or usual_folder(), projector, show))
     except KeyboardInterrupt:
         goes_on = (
             "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"

@@ -237,8 +237,9 @@ def run(settings: list[Setting], *, ends_with_stdin: bool) -> int:
     except RuntimeError:
         say(f"error: {start_problem(params)}")
         return 1
+    ended = end_of(stdin)
     say(f"main: server is listening on {server.listening_address}", sys.stdout)
-    wait_for_the_end(stdin)
+    os.read(ended, 1)
     # Not a return: the server's destructor waits for its clients, and may wait forever.
     os._exit(0)
 
@@ -268,8 +269,8 @@ def take_stdin() -> int:
     return taken
 
 
-def wait_for_the_end(stdin: int | None) -> None:
-    """Wait for SIGTERM, SIGINT or, if there is a stdin to mind, its end or the line to exit.
+def end_of(stdin: int | None) -> int:
+    """Return what becomes readable at SIGTERM or SIGINT; if there is a stdin to mind, exit with it or at its line.
 
     A pipe, because a signal may be delivered to one of the server's threads and would then not wake this one.
     """
@@ -282,7 +283,7 @@ def wait_for_the_end(stdin: int | None) -> None:
         import threading  # noqa: PLC0415 - only children of ours pay for it
 
         threading.Thread(target=exit_with_stdin, args=(stdin,), daemon=True).start()
-    os.read(ended, 1)
+    return ended
 
 
 def exit_with_stdin(stdin: int) -> None:
