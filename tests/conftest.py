@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# A suite that a shell has put into its background ignores Ctrl-C, and all of its children would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MODELS = Path(__file__).resolve().parents[1] / ".models"
 

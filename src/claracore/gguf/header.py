@@ -19,7 +19,8 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
+from operator import attrgetter
 from typing import BinaryIO, Final, Literal, NamedTuple
 
 from claracore.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
@@ -146,6 +147,8 @@ class _HeaderReader(Window):
         self.byte_order: Literal["little", "big"] = "little"
         self.walked = 0
         self.kept = 0
+        self.data_end = 0
+        """Where the data of the tensors that were read ends, from `Header.data_offset`."""
         self.structs = _structs("<")
         self.u32 = self.structs[ValueType.UINT32].unpack_from
         self.u64 = self.structs[ValueType.UINT64].unpack_from
@@ -163,8 +166,7 @@ class _HeaderReader(Window):
         alignment = _alignment(metadata)
         tensors = self._tensors(tensor_count, alignment)
         data_offset = -(-self.position // alignment) * alignment
-        end = max((tensor.offset + tensor.size for tensor in tensors), default=0)
-        missing = max(0, data_offset + end - self.size) if tensors else 0
+        missing = max(0, data_offset + self.data_end - self.size) if tensors else 0
         return Header(version, self.byte_order, metadata, tensors, data_offset, self.size, missing)
 
     def _preamble(self) -> int:
@@ -323,19 +325,22 @@ class _HeaderReader(Window):
             while len(tensors) < count:
                 self.refill(MAX_TENSOR_ROW)
                 self._tensors_in_window(tensors, count, alignment)
-        except struct.error as error:
+        except (struct.error, IndexError) as error:
             raise HeaderTruncated(f"the file ends at byte {self.size}, inside its table of tensors") from error
-        if len({tensor.name for tensor in tensors}) != len(tensors):
+        if len(set(map(_NAME, tensors))) != len(tensors):
             raise GGUFError("a tensor name is there twice")
         return tuple(tensors)
 
     def _tensors_in_window(self, tensors: list[Tensor], count: int, alignment: int) -> None:
         """Read rows of the table until less than the largest row is left in the window (but one at least).
 
-        The other hot loop: a library has more tensors than anything else. `struct.error`: the file ends in a row.
+        The other hot loop: a library has more tensors than anything else.
+
+        Raises `struct.error` or `IndexError` when the file ends in a row.
         """
-        rows = _rows("<" if self.byte_order == "little" else ">")
-        u32, u64, buffer, at = self.u32, self.u64, self.buffer, self.at
+        layout, low = _LAYOUTS[self.byte_order]
+        new_tensor = tuple.__new__  # what the class itself calls, with one call less
+        u64, buffer, at, end = self.u64, self.buffer, self.at, self.data_end
         last = max(at, len(buffer) - MAX_TENSOR_ROW)
         while at <= last and len(tensors) < count:
             length = u64(buffer, at)[0]
@@ -343,19 +348,22 @@ class _HeaderReader(Window):
                 raise GGUFError(f"a tensor name of {length} bytes at byte {self.start + at} is over the limit")
             begin, at = at + 8, at + 8 + length
             name = buffer[begin:at].decode()
-            dimensions = u32(buffer, at)[0]
-            if dimensions > MAX_DIMENSIONS:
-                raise GGUFError(f"tensor {name!r} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit")
-            row = rows[dimensions]
-            fields = row.unpack_from(buffer, at + 4)
-            at += 4 + row.size
-            shape, kind, offset = fields[:-2], fields[-2], fields[-1]
+            begin, at = at, at + 8 + 8 * buffer[at + low]
+            try:
+                shape, kind, elements, size = layout(buffer[begin:at])
+            except GGUFError as error:
+                raise GGUFError(f"tensor {name!r} {error}") from error
+            offset = u64(buffer, at)[0]
+            at += 8
             if offset % alignment or offset > MAX_ELEMENTS:
                 raise GGUFError(f"tensor {name!r} starts at {offset}, which is not aligned to {alignment}")
-            tensors.append(Tensor(name, shape, kind, offset, *_extent(shape, kind)))
-        self.at = at
+            if offset + size > end:  # noqa: PLR1730 - a call would take longer
+                end = offset + size
+            tensors.append(new_tensor(Tensor, (name, shape, kind, offset, elements, size)))
+        self.at, self.data_end = at, end
 
 
+_NAME: Final = attrgetter("name")
 KEY: Final = re.compile(rb"[A-Za-z0-9_.\-/]+")
 
 
@@ -364,24 +372,31 @@ def _structs(mark: str) -> dict[int, struct.Struct]:
     return {kind: struct.Struct(mark + letter) for kind, letter in SCALAR_FORMATS.items()}
 
 
-@cache
-def _rows(mark: str) -> tuple[struct.Struct, ...]:
-    """By number of dimensions: shape, type and offset of a row of the tensor table."""
-    return tuple(struct.Struct(f"{mark}{'Q' * dimensions}IQ") for dimensions in range(MAX_DIMENSIONS + 1))
+def _layout(row: bytes, mark: str) -> tuple[tuple[int, ...], int, int, int]:
+    """Return shape, type, elements and bytes of a tensor; `row` is what stands between its name and its offset.
 
-
-@lru_cache(maxsize=4096)
-def _extent(shape: tuple[int, ...], kind: int) -> tuple[int, int]:
-    """Elements and bytes of a tensor. Cached: the same few shapes occur in every layer."""
+    Raises `GGUFError`; `struct.error` when the row is too short.
+    """
+    dimensions: int = struct.unpack_from(f"{mark}I", row)[0]
+    if dimensions > MAX_DIMENSIONS:
+        raise GGUFError(f"has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit")
+    *shape, kind = struct.unpack_from(f"{mark}4x{'Q' * dimensions}I", row)
     tensor_type = TENSOR_TYPES.get(kind)
     if tensor_type is None:
-        raise GGUFError(f"tensor type {kind} is not known")
+        raise GGUFError(f"is of type {kind}, which is not known")
     elements = math.prod(shape)
     if elements > MAX_ELEMENTS:
-        raise GGUFError(f"a tensor of shape {shape} is too large to be true")
+        raise GGUFError(f"has the shape {tuple(shape)}, which is too large to be true")
     if shape and shape[0] % tensor_type.block_elements:
-        raise GGUFError(f"rows of {shape[0]} elements cannot be stored as {tensor_type.name}")
-    return elements, elements // tensor_type.block_elements * tensor_type.block_bytes
+        raise GGUFError(f"has rows of {shape[0]} elements, which cannot be stored as {tensor_type.name}")
+    return tuple(shape), kind, elements, elements // tensor_type.block_elements * tensor_type.block_bytes
+
+
+# Cached: the same few shapes occur in every layer. With each, where the low byte of the number of dimensions stands.
+_LAYOUTS: Final = {
+    "little": (lru_cache(maxsize=4096)(partial(_layout, mark="<")), 0),
+    "big": (lru_cache(maxsize=4096)(partial(_layout, mark=">")), 3),
+}
 
 
 def _alignment(metadata: Mapping[str, Value]) -> int:
