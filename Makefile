@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILED := .compiled
+TESTS_OF_COMPILED := tests/conformance tests/gateway tests/scheduler tests/supervisor tests/api tests/e2e
 READY := $(VENV)/.ready
 SMOLLM2 := .models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 GEMMA := .models/gemma/gemma-3-270m-q4_k_m.gguf
@@ -14,7 +16,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long clean
+.PHONY: serve test compiled test-compiled test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -46,6 +48,15 @@ $(SMOLLM2): | $(READY)
 
 $(GEMMA): | $(READY)
 	$(BIN)/python tools/fetch_models.py gemma
+
+# A second environment whose ClaraCore has machine code where every request passes through (tools/compile.py).
+compiled: $(READY) ui
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(COMPILED)
+	$(BIN)/uv pip sync --quiet --python $(COMPILED)/bin/python --require-hashes requirements.lock
+	CLARACORE_COMPILE=1 $(BIN)/uv pip install --quiet --no-cache --python $(COMPILED)/bin/python --no-deps .
+
+test-compiled: compiled models
+	$(COMPILED)/bin/pytest $(TESTS_OF_COMPILED)
 
 # The versions in requirements.lock are exact and hashed; `make lock` renews them.
 $(READY): requirements.lock pyproject.toml
@@ -96,4 +107,4 @@ bench-scan: $(READY)
 	$(BIN)/python bench/scan.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

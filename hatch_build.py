@@ -1,29 +1,56 @@
-"""How does the web interface get into the wheel?
+"""How do the web interface and, if it is wished for, machine code get into the wheel?
 
-It is built before the wheel is made (`tools/build_ui.py`, which brings its own Node.js where there is none). Where that
-fails, offline say, the wheel is made without it: everything else works, and the page at `/` says what to run.
+The interface is built before the wheel is made (`tools/build_ui.py`, which brings its own Node.js where there is none).
+Where that fails, offline say, the wheel is made without it: everything else works, and the page at `/` says what to
+run. With CLARACORE_COMPILE=1 in the environment the busiest modules are compiled (`tools/compile.py`).
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUILDER = Path(__file__).with_name("tools") / "build_ui.py"
+TOOLS = Path(__file__).with_name("tools")
+COMPILE = bool(os.environ.get("CLARACORE_COMPILE"))
 
 
-class BuildInterface(BuildHookInterface):
-    """Builds `src/claracore/web/static` for a wheel; an editable install uses what `make ui` has built."""
+class BuildParts(BuildHookInterface):
+    """Adds to a wheel what is not in git; an editable install uses what `make ui` has built, and no machine code."""
+
+    _compiled: tempfile.TemporaryDirectory[str] | None = None
+
+    def dependencies(self) -> list[str]:
+        """Return what compiling needs: the compiler looks through the types of what the modules import."""
+        return ["mypy>=2", "setuptools", *self.metadata.core.dependencies] if COMPILE else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Run the build unless it is fresh."""
-        del build_data
+        """Build both unless they are there."""
         if self.target_name != "wheel" or version == "editable":
             return
-        done = subprocess.run([sys.executable, str(BUILDER), "--if-needed"], check=False)
+        done = subprocess.run([sys.executable, str(TOOLS / "build_ui.py"), "--if-needed"], check=False)
         if done.returncode:
             self.app.display_warning("the web interface could not be built; the wheel is made without it")
+        if COMPILE:
+            self._compile(build_data)
+
+    def _compile(self, build_data: dict[str, Any]) -> None:
+        self._compiled = tempfile.TemporaryDirectory()
+        command = [sys.executable, str(TOOLS / "compile.py"), self._compiled.name]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        folder = Path(self._compiled.name)
+        files = {str(path): str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        build_data["force_include"].update(files)
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Throw away what is in the wheel now."""
+        del version, build_data, artifact_path
+        if self._compiled is not None:
+            self._compiled.cleanup()

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from claracore import __version__
+from claracore.build import version_text
 from claracore.cli.bench import bench
 from claracore.cli.chat import chat
 from claracore.cli.config import config_app
@@ -100,7 +100,7 @@ def serve_command(
 ) -> None:
     """Serve; see --help."""
     if version:
-        print(f"claracore {__version__}")
+        print(f"claracore {version_text()}")
         raise typer.Exit
     if context.invoked_subcommand is not None:
         return

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from claracore.gateway.forward import Peer
     from claracore.gateway.head import RequestHead
     from claracore.gateway.model import Asked
+    from claracore.gateway.pool import Line
     from claracore.gateway.routes import Route
     from claracore.gateway.targets import Target
-    from claracore.gateway.upstream import Line
     from claracore.store.keyring import Grant
 
 MOST_REMEMBERED = 512

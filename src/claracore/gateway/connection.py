@@ -196,8 +196,7 @@ class Connection(asyncio.Protocol):
         if self._departure is not None:
             self._departure.close()
             self._departure = None
-        if self._framing is not None:
-            self._wait_for(self.gateway.settings.body_timeout_seconds)
+        self._wait_for_body()
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
@@ -300,8 +299,7 @@ class Connection(asyncio.Protocol):
             self._read_body(body)
         elif b"expect" in head.noted and head.minor:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self._framing is not None:
-            self._wait_for(self.gateway.settings.body_timeout_seconds)
+        self._wait_for_body()
 
     def _read_body(self, data: bytes) -> None:
         framing, handler = self._framing, self.handler
@@ -345,6 +343,10 @@ class Connection(asyncio.Protocol):
 
     def _discard(self, data: bytes) -> None:
         """Read and forget."""
+
+    def _wait_for_body(self) -> None:
+        if self._framing is not None:
+            self._wait_for(self.gateway.settings.body_timeout_seconds)
 
     def _wait_for(self, seconds: float) -> None:
         """Give up on the client after so long."""

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from claracore.gateway.connection import Connection
     from claracore.gateway.head import ResponseHead
     from claracore.gateway.model import Asked
+    from claracore.gateway.pool import Line
     from claracore.gateway.targets import Target, Targets
-    from claracore.gateway.upstream import Line, Upstream
+    from claracore.gateway.upstream import Upstream
     from claracore.types import Endpoint
 
 NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)

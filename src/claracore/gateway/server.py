@@ -22,10 +22,10 @@ from claracore.gateway.contract import Nobody, Settings
 from claracore.gateway.exchange import Exchange
 from claracore.gateway.local import Local, preflight, redirect
 from claracore.gateway.origins import Origins, Rules
+from claracore.gateway.pool import Pool
 from claracore.gateway.refusals import MethodNotAllowed
 from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, PROPS, ROUTES, UPSTREAM, names_model, split_upstream
 from claracore.gateway.targets import names_for, targets_of
-from claracore.gateway.upstream import Pool
 from claracore.store.captures import Captures
 from claracore.store.keyring import KeyRing
 from claracore.types import Endpoint, ModelState
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from claracore.gateway.connection import Handler
     from claracore.gateway.contract import AsgiApp, Observer, Supervisor
     from claracore.gateway.head import RequestHead
+    from claracore.gateway.pool import Line
     from claracore.gateway.targets import Target, Targets
-    from claracore.gateway.upstream import Line
     from claracore.store.keyring import Grant
 
 TLS_HANDSHAKE_SECONDS = 10.0

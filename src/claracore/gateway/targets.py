@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from claracore.config.model import Config, ModelConfig
 
 if TYPE_CHECKING:
-    from claracore.gateway.upstream import Line
+    from claracore.gateway.pool import Line
     from claracore.store.keyring import Grant
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from claracore import __version__
+from claracore.build import version_text
 from claracore.engines.find import EngineMissing, find_engine
 from claracore.errors import ClaraCoreError
 from claracore.hardware.probe import probe
@@ -67,7 +67,7 @@ def _versions() -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             yield Check("versions", ok=False, message=f"{name} is not installed", way_out="reinstall claracore")
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Check("versions", ok=True, message=f"claracore {__version__}, Python {version}, {', '.join(found)}")
+    yield Check("versions", ok=True, message=f"claracore {version_text()}, Python {version}, {', '.join(found)}")
 
 
 def _engine(configured: str | None) -> Iterator[Check]:

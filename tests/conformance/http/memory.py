@@ -14,8 +14,9 @@ from claracore.config.model import Config
 from claracore.gateway.alarm import NEVER, Alarm
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Message, Record, Scope, Settings
+from claracore.gateway.pool import Line, Pool
 from claracore.gateway.server import Gateway
-from claracore.gateway.upstream import Line, Pool, Upstream
+from claracore.gateway.upstream import Upstream
 from claracore.types import Endpoint, ModelState
 
 if TYPE_CHECKING:
