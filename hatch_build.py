@@ -27,7 +27,11 @@ class BuildParts(BuildHookInterface):
 
     def dependencies(self) -> list[str]:
         """Return what compiling needs: the compiler looks through the types of what the modules import."""
-        return ["mypy>=2", "setuptools", *self.metadata.core.dependencies] if COMPILE else []
+        return (
+            ["mypy>=2", "types-psutil", "types-pyyaml", "setuptools", *self.metadata.core.dependencies]
+            if COMPILE
+            else []
+        )
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build both unless they are there."""

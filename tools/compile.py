@@ -25,8 +25,11 @@ GATEWAY = (
 )
 SCHEDULER = "core slot"
 MODULES = [
+    "src/claracore/api/counts.py",
+    "src/claracore/api/journal.py",
     *(f"src/claracore/gateway/{name}.py" for name in GATEWAY.split()),
     *(f"src/claracore/scheduler/{name}.py" for name in SCHEDULER.split()),
+    "src/claracore/store/measures.py",
 ]
 
 

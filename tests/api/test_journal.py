@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from claracore.api.counts import Counts
-from claracore.api.journal import SETTLE_RECORDS, Journal, Swap
+from claracore.api.journal import SETTLE_RECORDS, Journal
+from claracore.api.swaps import Swap
 from claracore.gateway.contract import Record
 from claracore.gateway.watch import Watch
 from claracore.scheduler.events import StopReason
@@ -19,6 +20,7 @@ from claracore.scheduler.policy import ModelPolicy
 from claracore.scheduler.slot import Slot
 from claracore.store.activity import Activity
 from claracore.store.captures import Captures
+from claracore.store.measures import Counter, Histogram
 from claracore.store.rows import Row
 from claracore.types import ModelState
 
@@ -242,3 +244,9 @@ def test_what_is_over_is_looked_at_in_batches_and_soon() -> None:
         assert looked_at.is_set(), "a full batch does not wait"
 
     play(conversation)
+
+
+def test_everything_that_is_counted_is_told() -> None:
+    counts = Counts()
+    counted = [its for name in dir(counts) if isinstance(its := getattr(counts, name), Counter | Histogram)]
+    assert {its.name for its in counts.families} == {its.name for its in counted}

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, create_model
 
 from claracore.api.context import Context, Here
-from claracore.api.journal import Swap
+from claracore.api.swaps import Swap
 from claracore.errors import BadRequest
 from claracore.store.rows import COLUMNS, Row, Wanted
 from claracore.store.stats import ModelStats, Percentiles, stats_by_model

@@ -18,8 +18,9 @@ from claracore.api.download_views import DownloadView, download_view, gone_view
 from claracore.api.findings import finding_views
 from claracore.api.guard import Guard
 from claracore.api.hub import Hub
-from claracore.api.journal import Journal, Swap
+from claracore.api.journal import Journal
 from claracore.api.pulse import Pulse
+from claracore.api.swaps import Swap
 from claracore.config.changes import Changes
 from claracore.config.model import Config
 from claracore.gateway.origins import Origins, Rules, is_loopback

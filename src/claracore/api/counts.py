@@ -53,8 +53,20 @@ class Counts:
             (*model, "reason"),
         )
         self.failures = Counter("claracore_failures_total", "Model servers that ended unasked.", (*model, "while"))
-        self.families: tuple[Family, ...] = tuple(
-            its for its in vars(self).values() if isinstance(its, Counter | Histogram)
+        self.families: tuple[Family, ...] = (
+            self.requests,
+            self.refusals,
+            self.tokens,
+            self.first_token,
+            self.between_tokens,
+            self.duration,
+            self.waiting,
+            self.loads,
+            self.swaps,
+            self.load_seconds,
+            self.stops,
+            self.restarts,
+            self.failures,
         )
 
     def refused(self, record: Record) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from claracore.api.counts import Counts, RestartReason
+from claracore.api.swaps import Swap, SwapPhases
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
 from claracore.store.activity import Activity
@@ -29,37 +30,6 @@ SETTLE_RECORDS = 64
 """Records are looked at in batches: one by one, between two requests, each takes three times as long, because nothing
 of this code is in the processor's caches then. A batch of so many holds the loop for a quarter of a millisecond. Those
 with a capture do not wait: only the captures' own store bounds how much memory they take."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwapPhases:
-    """How long each part of a swap took, in seconds; together they are all of it, None is "not reached".
-
-    queued: until its turn came, other loads first; drain: answers of models in its way ended; stop: those models
-    ended; spawn: until the process ran; load: until it was ready; first_token: until its first answer began.
-    """
-
-    queued_seconds: float
-    drain_seconds: float
-    stop_seconds: float
-    spawn_seconds: float | None
-    load_seconds: float | None
-    first_token_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """One load of a model, from the first request that asked for it."""
-
-    model: str
-    at: float
-    reason: str
-    evicted: tuple[str, ...]
-    phases: SwapPhases
-    total_seconds: float
-    error: str | None = None
-    ended_at: float | None = None
-    """When the server that was loaded had ended; None while it runs."""
 
 
 @dataclass(slots=True)
