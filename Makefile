@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILED := .compiled
+COMPILED_PYTHON ?= $(BIN)/python
 TESTS_OF_COMPILED := tests/conformance tests/gateway tests/scheduler tests/supervisor tests/api tests/e2e
 READY := $(VENV)/.ready
 SMOLLM2 := .models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -51,7 +52,7 @@ $(GEMMA): | $(READY)
 
 # A second environment whose ClaraCore has machine code where every request passes through (tools/compile.py).
 compiled: $(READY) ui
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(COMPILED)
+	$(BIN)/uv venv --quiet --clear --python $(COMPILED_PYTHON) $(COMPILED)
 	$(BIN)/uv pip sync --quiet --python $(COMPILED)/bin/python --require-hashes requirements.lock
 	CLARACORE_COMPILE=1 $(BIN)/uv pip install --quiet --no-cache --python $(COMPILED)/bin/python --no-deps .
 
@@ -77,8 +78,8 @@ ports-long: $(READY)
 bench-ports: $(READY)
 	$(BIN)/python bench/ports.py
 
-# Needs nginx and wrk (Debian packages).
-bench-gateway: $(READY)
+# Needs nginx and wrk (Debian packages). COMPILED_PYTHON=/usr/bin/python3 shows what another Python makes of it.
+bench-gateway: $(READY) compiled
 	$(BIN)/python bench/gateway.py
 
 # Each target for FUZZ_SECONDS; atheris has no wheels for every platform, so it is not in the lock.

@@ -3,7 +3,8 @@
 `make bench-gateway`, or `python bench/gateway.py [--rounds 5] [--seconds 2] [--only requests streams]`: needs `nginx`
 and `wrk` (Debian packages). Model server and load on CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are
 printed, CPU is that of the whole proxy process, all threads, from schedstat. ClaraCore is the product as people start
-it: command line, supervisor, API keys, activity in SQLite, metrics. The last table leaves parts out.
+it: command line, supervisor, API keys, activity in SQLite, metrics; `compiled` is what `make compiled` made, if that is
+there. The last table leaves parts out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).with_name("gateway")
+COMPILED = Path(__file__).parents[1] / ".compiled" / "bin" / "python"
 LOAD_CPU, PROXY_CPU = "0", "1"
 WHAT = ("latency", "requests", "streams", "large", "idle")
 KEYS = "apiKeys: [secret]\n"
@@ -70,12 +72,12 @@ def running(cpu: str, *command: str, **environment: str) -> Iterator[int]:
 
 
 @contextmanager
-def product(port: int, upstream: int, configuration: str) -> Iterator[int]:
+def product(port: int, upstream: int, configuration: str, python: str = sys.executable) -> Iterator[int]:
     """`claracore` with an external model server, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(configuration.replace("UPSTREAM", str(upstream)))
-        command = [sys.executable, "-m", "claracore", "--config", str(path), "--listen", f"127.0.0.1:{port}"]
+        command = [python, "-m", "claracore", "--config", str(path), "--listen", f"127.0.0.1:{port}"]
         with running(PROXY_CPU, *command, "--log-level", "error", XDG_STATE_HOME=folder, XDG_RUNTIME_DIR=folder) as pid:
             wait_for(port)
             yield pid
@@ -216,18 +218,17 @@ def main() -> None:
 
 
 def compare(folder: str, upstream: int, given: argparse.Namespace) -> None:
-    nginx_port, our_port = free_port(), free_port()
+    nginx_port = free_port()
     configuration = nginx_configuration(folder, nginx_port, upstream)
-    with (
-        running(PROXY_CPU, "nginx", "-c", configuration) as nginx,
-        product(our_port, upstream, FEATURES["product"]) as ours,
-    ):
+    with ExitStack() as stack:
+        nginx = stack.enter_context(running(PROXY_CPU, "nginx", "-c", configuration))
         wait_for(nginx_port)
-        subjects = [
-            Subject("direct", upstream, None),
-            Subject("nginx", nginx_port, nginx),
-            Subject("ClaraCore", our_port, ours),
-        ]
+        subjects = [Subject("direct", upstream, None), Subject("nginx", nginx_port, nginx)]
+        for name, python in (("ClaraCore", Path(sys.executable)), ("compiled", COMPILED)):
+            if python.exists():
+                port = free_port()
+                ours = stack.enter_context(product(port, upstream, FEATURES["product"], str(python)))
+                subjects.append(Subject(name, port, ours))
         for _ in range(given.rounds):
             for subject in subjects:
                 measure(subject, given)

@@ -128,3 +128,39 @@ def test_what_an_error_says(pieces: list[bytes], error: str) -> None:
     for piece in pieces[1:]:
         watch.see(piece)
     assert watch.error() == error
+
+
+TOO_DEEP = b"[" * 5000 + b"]" * 5000
+OBJECTS = [
+    (b'{PAD"a":1,"a":2,"x":"\xff","model":"m"}', Asked("m", stream=False)),
+    (b'{PAD"a":1,"a":2,"x":' + b"9" * 5000 + b',"model":"m"}', Asked("m", stream=False)),
+    (b'{PAD"a":1,"a":2,"x":' + TOO_DEEP + b',"model":"m"}', "the JSON body is nested too deeply"),
+    (b'{PAD"model":"a","mod\\u0065l":"b"}', "'model' is given more than once"),
+    (b'{PAD"a":1,"a":2,"model":"a","model":"b"}', "'model' is given more than once"),
+    (b'{PAD"mod\\u0065l":"b","stream":true} \n', Asked("b", stream=True)),
+    (b' \n{PAD"model" : "b" , "stream" : true }', Asked("b", stream=True)),
+    (b'{PAD"model":"x","n":{"model":"y"}}', Asked("x", stream=False)),
+    (b'{PAD"model":"x","n":"\\"model\\""}', Asked("x", stream=False)),
+    (b'{PAD"model":5}', Asked("5", stream=False)),
+    (b'{PAD"model":[1]}', "'model' must be a string"),
+    (b'{PAD"model":"\xff"}', "'model' is not valid UTF-8"),
+    (b'{PAD"messages":[]}', "the request names no model: 'model' is required"),
+    (b'{PAD"model":""}', "the request names no model: 'model' is required"),
+    (b'[{PAD"model":"m"}]', "the body must be a JSON object: Expected `object`, got `array`"),
+    (b'{PAD"model":"x"', "the body is not valid JSON: input data was truncated"),
+]
+
+
+@pytest.mark.parametrize("padding", [b"", b'"pad":"' + b"x" * 70_000 + b'",'], ids=["short", "long"])
+@pytest.mark.parametrize("kind", [bytes, memoryview])
+@pytest.mark.parametrize(("text", "expected"), OBJECTS, ids=range(len(OBJECTS)))
+def test_short_and_long_bodies_say_the_same(
+    text: bytes, expected: Asked | str, kind: type[bytes | memoryview], padding: bytes
+) -> None:
+    body = kind(text.replace(b"PAD", padding))
+    if isinstance(expected, Asked):
+        assert reader_of(b"application/json")(body) == expected
+    else:
+        with pytest.raises(BadRequest) as told:
+            reader_of(b"application/json")(body)
+        assert told.value.message.startswith(expected)

@@ -7,6 +7,8 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from claracore.errors import ModelFailed
 from claracore.gateway.contract import Settings
 from claracore.store.tokens import Tokens
@@ -463,5 +465,29 @@ def test_the_first_token_is_not_the_first_byte() -> None:
             [record] = here.notebook.records
             assert record.first_token_at is not None
             writer.close()
+
+    play(conversation)
+
+
+FAR = b'{"image":"' + bytes(range(48, 91)) * 100_000 + b'","seed":7,"model":"%b"}'
+
+
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [(b"smol", FAR % b"smol"), (b"other", (FAR % b"real").replace(b'"seed":7,', b""))],
+    ids=["as it is", "edited"],
+)
+def test_a_large_body_that_names_its_model_last(model: bytes, sent: bytes) -> None:
+    edits = {"useModelName": "real", "filters": {"stripParams": "seed"}}
+
+    async def conversation() -> None:
+        async with (
+            model_server(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as server,
+            stage(config(smol={}, other=edits), StandIn(smol=server.endpoint, other=server.endpoint)) as here,
+        ):
+            for _ in range(2):
+                answer = await here.say(post("/v1/chat/completions", FAR % model))
+                assert answer.endswith(b"\r\n\r\nok")
+                assert server.seen[-1].partition(b"\r\n\r\n")[2] == sent
 
     play(conversation)

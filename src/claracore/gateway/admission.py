@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from claracore.gateway.head import RequestHead
     from claracore.gateway.model import Asked
     from claracore.gateway.pool import Line
+    from claracore.gateway.room import Body
     from claracore.gateway.routes import Route
     from claracore.gateway.targets import Target
     from claracore.store.keyring import Grant
@@ -58,7 +59,7 @@ class Admission:
         self.unlimited = grant is not None and grant.unlimited
         self.loads = route is None or _NO_LOAD.search(head.query) is None
         """Whether a model that is not there may be loaded for it; llama.cpp's web interface says when it may not."""
-        self.asked: Callable[[bytes], Asked] = reader_of(head.noted.get(b"content-type", b""))
+        self.asked: Callable[[Body], Asked] = reader_of(head.noted.get(b"content-type", b""))
         self.method = head.method.decode()
         self.said_path = head.path.decode("latin-1")
         self._onward: tuple[Target, Line, Peer, bool] | None = None

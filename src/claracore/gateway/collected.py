@@ -6,32 +6,43 @@ stands near its beginning.
 
 from __future__ import annotations
 
+import contextlib
+
 from claracore.errors import PayloadTooLarge
 from claracore.gateway.model import Asked, asked_early
+from claracore.gateway.room import Body, room_for
 
 # When to look for the model in a body that is still coming. Shorter bodies are simply collected.
 _LOOK_AT_BYTES = (65_536, 262_144)
+_LARGE_BYTES = 1 << 20
 
 
 class Collected:
     """The pieces of one body."""
 
-    __slots__ = ("_looked", "complete", "pieces", "size")
+    __slots__ = ("_length", "_looked", "_room", "complete", "pieces", "size")
 
-    def __init__(self, first: bytes, *, last: bool) -> None:
-        self.pieces = [first] if first else []
+    def __init__(self, first: bytes, *, last: bool, length: int | None = None) -> None:
+        self.pieces: list[Body] = [first] if first else []
         self.size = len(first)
         self.complete = last
+        self._length = length
         self._looked = 0
+        self._room: memoryview | None = None
 
     def add(self, data: bytes, *, last: bool) -> None:
         """Take a piece."""
         self.complete = last
-        if data:
+        if not data:
+            return
+        if self._room is None:
             self.pieces.append(data)
-            self.size += len(data)
+        else:
+            self._room[self.size : self.size + len(data)] = data
+            self.pieces = [self._room[: self.size + len(data)]]
+        self.size += len(data)
 
-    def joined(self) -> bytes:
+    def joined(self) -> Body:
         """Return everything that has come."""
         if len(self.pieces) > 1:
             self.pieces = [b"".join(self.pieces)]
@@ -48,8 +59,18 @@ class Collected:
             raise PayloadTooLarge(f"'model' must come within the first {max_bytes} bytes of the body")
         if self._looked < len(_LOOK_AT_BYTES) and self.size >= _LOOK_AT_BYTES[self._looked]:
             self._looked += 1
-            return asked_early(self.joined(), content_type)
+            asked = asked_early(bytes(self.joined()), content_type)
+            if asked is None and self._looked == len(_LOOK_AT_BYTES):
+                self._expect_all()
+            return asked
         return None
+
+    def _expect_all(self) -> None:
+        """Put a large body into one place from here on: all of it will be needed."""
+        if self._length is not None and self._length >= _LARGE_BYTES:
+            with contextlib.suppress(OSError, MemoryError):  # in pieces, then, as far as that goes
+                self._room = room_for(self._length)
+                self._room[: self.size] = self.joined()
 
 
 NOTHING = Collected(b"", last=False)

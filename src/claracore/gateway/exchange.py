@@ -74,7 +74,7 @@ class Exchange(Answering):
             self._send_piece(data, last=last)
             return
         if self._body is NOTHING:
-            self._body = Collected(data, last=last)
+            self._body = Collected(data, last=last, length=self.length)
         else:
             self._body.add(data, last=last)
         if self.phase is not COLLECTING:
@@ -108,7 +108,7 @@ class Exchange(Answering):
         self.target = target
         if body.complete and (self.head.chunked or self.length is not None):
             if target.edits:
-                body.replace(edited(body.joined(), self.head.noted.get(b"content-type", b""), target))
+                body.replace(edited(bytes(body.joined()), self.head.noted.get(b"content-type", b""), target))
             self.length = body.size
         self._arrive(target)
 
@@ -199,7 +199,7 @@ class Exchange(Answering):
         body = self._body
         self.request_sent = body.complete
         if self.head.chunked and self.length is None:
-            pieces = [chunk(piece) for piece in body.pieces]
+            pieces = [chunk(bytes(piece)) for piece in body.pieces]
             upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if body.complete else [])])
         elif body.size < _JOINED_BYTES:
             upstream.transport.write(head + body.joined())

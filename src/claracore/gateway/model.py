@@ -18,7 +18,8 @@ import msgspec
 
 from claracore.errors import BadRequest
 from claracore.gateway.multipart import Part, boundary_of, parts_of
-from claracore.gateway.spans import DuplicateKey, outermost, spans_of
+from claracore.gateway.room import Body
+from claracore.gateway.spans import DuplicateKey, Span, outermost, spans_of
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -37,9 +38,10 @@ _decode = msgspec.json.Decoder(_Members).decode
 _POSITION = re.compile(r" \(byte (\d+)\)$")
 _MAX_FORM_FIELDS = 1000
 _LONG_BYTES = 65_536
+_BEGINNING_BYTES = 256
 
 
-def reader_of(content_type: bytes) -> Callable[[bytes], Asked]:
+def reader_of(content_type: bytes) -> Callable[[Body], Asked]:
     """Return what finds out what a complete body of this type asks for.
 
     It raises `BadRequest`: invalid JSON, no model, wrong type.
@@ -52,7 +54,8 @@ def reader_of(content_type: bytes) -> Callable[[bytes], Asked]:
     return _asked_in_json
 
 
-def _asked_in_form(body: bytes) -> Asked:
+def _asked_in_form(collected: Body) -> Asked:
+    body = bytes(collected)
     return _asked_in_json(body) if body.lstrip()[:1] == b"{" else asked_in_query(body)
 
 
@@ -133,11 +136,17 @@ def _plain(token: bytes) -> str:
         return ""
 
 
-def _asked_in_json(body: bytes) -> Asked:
+def _asked_in_json(body: Body) -> Asked:
     if not body:
         raise BadRequest("the body is empty: it must be JSON with a model", param="model")
     try:
-        members = _decode(body)
+        if len(body) > _LONG_BYTES:
+            members = _members_of_long(body)
+        else:
+            members = _decode(body)
+            # Letters of a second key may be escaped.
+            if (short := bytes(body)).count(b'"model"') > 1 or b"\\u006" in short:
+                _refuse_duplicates(short)
     except msgspec.ValidationError as error:
         text = str(error)
         if "$.model" in text:
@@ -149,38 +158,53 @@ def _asked_in_json(body: bytes) -> Asked:
         raise BadRequest("'model' is not valid UTF-8", param="model") from error
     except RecursionError as error:
         raise BadRequest("the JSON body is nested too deeply") from error
-    # Letters of a second key may be escaped. In a long body the search would cost more than looking at every key.
-    if len(body) > _LONG_BYTES or body.count(b'"model"') > 1 or b"\\u006" in body:
-        _refuse_duplicates(body)
     model = members.model
     return Asked(_missing() if model is None or model == "" else str(model), bytes(members.stream) == b"true")
 
 
-def _invalid_json(body: bytes, text: str) -> BadRequest:
+def _members_of_long(body: Body) -> _Members:
+    """Read the members of a long body in one walk: searching it for a second key would cost more than to see every key.
+
+    Raises what `_decode` raises, and `BadRequest` for a second `model`.
+    """
+    spans = _refuse_duplicates(body)
+    if spans is None or bytes(body[:_BEGINNING_BYTES]).lstrip()[:1] != b"{":
+        return _decode(body)
+    found = [bytes(body[its.key_start : its.end]) for key in _Members.__struct_fields__ if (its := spans.get(key))]
+    return _decode(b"{%b}" % b",".join(found))
+
+
+def _invalid_json(body: Body, text: str) -> BadRequest:
     found = _POSITION.search(text)
     where = int(found[1]) if found else len(body)
-    before = body[:where]
+    before = bytes(body[:where])
     line, column = before.count(b"\n") + 1, where - (before.rfind(b"\n") + 1) + 1
     what = _POSITION.sub("", text.removeprefix("JSON is malformed: ")).lower()
     return BadRequest(f"the body is not valid JSON: {what} at byte {where} (line {line}, column {column})")
 
 
-def _refuse_duplicates(body: bytes) -> None:
-    """Raise if `model` is a key of the outermost object twice; it may well be a key or a text further inside."""
+def _refuse_duplicates(body: Body) -> dict[str, Span] | None:
+    """Return where each member of the outermost object lies; None when a key that is not `model` is there twice.
+
+    Raises `BadRequest` when `model` is; it may well be a key or a text further inside.
+    """
     try:
-        spans_of(body, *outermost(body))
+        return spans_of(body, *outermost(body))
     except DuplicateKey:
         outer: list[tuple[str, object]] = []
 
         def note(pairs: list[tuple[str, object]]) -> None:
             outer[:] = pairs  # called for the outermost object last
 
-        json.loads(body, object_pairs_hook=note)
+        # Only keys matter: bytes that are no UTF-8, and numbers of any length, are for the model server to judge.
+        json.loads(str(body, "utf-8", "replace"), object_pairs_hook=note, parse_int=str, parse_float=str)
         if [key for key, _ in outer].count("model") > 1:
             raise _twice() from None
+        return None
 
 
-def _asked_in_multipart(body: bytes, content_type: bytes) -> Asked:
+def _asked_in_multipart(collected: Body, content_type: bytes) -> Asked:
+    body = bytes(collected)
     boundary = boundary_of(content_type)
     if not boundary:
         raise BadRequest("the multipart body has no boundary in its Content-Type")

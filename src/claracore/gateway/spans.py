@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from claracore.errors import BadRequest
+from claracore.gateway.room import Body
 
 
 class DuplicateKey(BadRequest):
@@ -28,16 +29,20 @@ class Span(NamedTuple):
     end: int
 
 
+_SPACES = b" \t\r\n"
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
-def outermost(body: bytes) -> tuple[int, int]:
+def outermost(body: Body) -> tuple[int, int]:
     """Return where the value of a whole JSON text begins and ends."""
-    return len(body) - len(body.lstrip()), len(body.rstrip())
+    end = len(body)
+    while end and body[end - 1] in _SPACES:
+        end -= 1
+    return _after_space(body, 0), end
 
 
-def spans_of(body: bytes, start: int, end: int) -> dict[str, Span]:
+def spans_of(body: Body, start: int, end: int) -> dict[str, Span]:
     """Return where each member of the object (or item of the array) at `body[start:end]` lies, in order.
 
     msgspec walks over the values and tells their lengths; only keys, colons and spaces are read here, so the cost grows
@@ -74,6 +79,6 @@ def spans_of(body: bytes, start: int, end: int) -> dict[str, Span]:
     return spans
 
 
-def _after_space(body: bytes, position: int) -> int:
+def _after_space(body: Body, position: int) -> int:
     found = _SPACE.match(body, position)
     return found.end() if found else position
