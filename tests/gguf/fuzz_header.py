@@ -17,7 +17,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 def one_input(data: bytes) -> None:
     from claracore.gguf.errors import GGUFError
     from claracore.gguf.facts import facts_of
-    from claracore.gguf.header import SeenArrays, read_header
+    from claracore.gguf.header import read_header
+    from claracore.gguf.seen import SeenArrays
 
     seen = SeenArrays()
     for _ in range(2):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from claracore.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
 from claracore.gguf.facts import facts_of
-from claracore.gguf.header import TEXTS_KEPT, VALUES_KEPT, Array, Header, SeenArrays, read_header
+from claracore.gguf.header import TEXTS_KEPT, VALUES_KEPT, Array, Header, read_header
+from claracore.gguf.seen import SeenArrays
 from claracore.gguf.types import ValueType
 from zoo.hostile import GOOD, HOSTILE, TOLERATED
 from zoo.synthetic import ByteOrder, Raw, TensorSpec, Typed, big_vocabulary, build
@@ -99,6 +100,27 @@ def test_long_arrays_are_remembered_by_position() -> None:
     assert image.header[first.offset :].startswith(b"\x05\0\0\0\0\0\0\0word0")
     assert image.header[: first.offset + first.size].endswith(b"word64")
     assert header.metadata["after"] == 7
+
+
+@given(
+    st.lists(st.integers(0, 66), min_size=1, max_size=20),
+    st.dictionaries(st.integers(0, 699), st.sampled_from([255, 256, 4_000, 70_000]), max_size=3),
+    st.integers(TEXTS_KEPT + 1, 700),
+    st.sampled_from(("little", "big")),
+    st.data(),
+)
+def test_strings_of_any_lengths_are_stepped_over(
+    lengths: list[int], longer: dict[int, int], count: int, byte_order: ByteOrder, data: st.DataObject
+) -> None:
+    words = ["x" * longer.get(index, lengths[index % len(lengths)]) for index in range(count)]
+    image = build({"words": words, "after": 7}, byte_order=byte_order)
+    header = parse(image.header)
+    assert header.metadata["after"] == 7
+    found = header.metadata["words"]
+    assert isinstance(found, Array)
+    assert (found.count, found.size) == (count, sum(8 + len(word) for word in words))
+    with pytest.raises(HeaderTruncated):
+        parse(image.header[: data.draw(st.integers(24, found.offset + found.size))])
 
 
 def test_a_very_long_string_is_not_kept() -> None:

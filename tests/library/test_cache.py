@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.gguf.header import SeenArrays
+from claracore.gguf.seen import SeenArrays
 from claracore.library import read as reading
 from claracore.library import scan as scanning
 from claracore.library.cache import ReadingCache

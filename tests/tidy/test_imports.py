@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "src" / "claracore"
 
-SHARED = {"errors", "types", "__init__"}
+SHARED = {"build", "errors", "types", "__init__"}
 CORE = {"config", "gguf", "fit", "ports", "pull", "scheduler"}
 WORLD = {"sockets", "hardware", "library", "engines", "supervisor", "store"}
 HTTP = {"gateway", "api", "web"}

@@ -320,12 +320,11 @@ def _weigh(tensors: Iterable[Tensor], layers: int, prediction_layers: int) -> _W
     sums = {"input": 0, "output": 0, "other": 0, "prediction": 0}
     elements = expert_elements = embedding = 0
     tied = True
-    for tensor in tensors:
-        name, size = tensor.name, tensor.size
+    for name, _shape, _type, _offset, count, size in tensors:
         group, layer = _placement(name)
-        elements += tensor.elements
+        elements += count
         if group == "expert":
-            expert_elements += tensor.elements
+            expert_elements += count
         if 0 <= layer < layers:
             (per_expert_layer if group == "expert" else per_layer)[layer] += size
         elif layer >= layers:

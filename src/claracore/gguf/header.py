@@ -24,6 +24,7 @@ from operator import attrgetter
 from typing import BinaryIO, Final, Literal, NamedTuple
 
 from claracore.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
+from claracore.gguf.seen import Seen, SeenArrays
 from claracore.gguf.types import SCALAR_FORMATS, TENSOR_TYPES, ValueType
 from claracore.gguf.window import Window
 
@@ -47,7 +48,8 @@ VALUES_KEPT: Final = 1024
 """Arrays of at most so many numbers (per-layer settings) or `TEXTS_KEPT` strings (tags, labels) are decoded."""
 TEXTS_KEPT: Final = 64
 SAMPLE: Final = 256
-MAX_SEEN: Final = 512
+BATCH: Final = 128
+"""Strings skipped in one step, where all of them are short: words of a vocabulary are."""
 DEFAULT_ALIGNMENT: Final = 32
 
 
@@ -95,38 +97,6 @@ class Header:
     file_size: int
     missing_bytes: int
     """Tensor data that the table promises beyond the end of the file: more than 0 means a truncated file."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What an array looked like in an earlier file."""
-
-    size: int
-    tail: bytes
-
-
-class SeenArrays:
-    """The long string arrays of files read before: most vocabularies in a library occur many times.
-
-    Walking 150,000 strings takes 10 ms. An array with the same key, count, first and last bytes, and with a well-formed
-    key at its end, has the length of the one seen before, so that one seek replaces the walk. A wrong guess is
-    impossible by accident; on purpose, a file can only misrepresent itself.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, int, bytes], list[_Seen]] = {}
-
-    def candidates(self, key: str, count: int, head: bytes) -> tuple[_Seen, ...]:
-        """Return what arrays with this key, count and first bytes looked like, latest first."""
-        return tuple(reversed(self._seen.get((key, count, head), ())))
-
-    def remember(self, key: str, count: int, head: bytes, seen: _Seen) -> None:
-        """Remember an array that was walked; the oldest are forgotten."""
-        if len(self._seen) >= MAX_SEEN:
-            self._seen.pop(next(iter(self._seen)))
-        entries = self._seen.setdefault((key, count, head), [])
-        entries.append(seen)
-        del entries[:-8]
 
 
 def read_header(stream: BinaryIO, *, size: int, seen: SeenArrays | None = None) -> Header:
@@ -286,7 +256,7 @@ class _HeaderReader(Window):
         self._skip_strings(count)
         end = self.position
         self.jump(max(offset, end - SAMPLE))
-        self.seen.remember(key, count, head, _Seen(end - offset, self.take(end - self.position)))
+        self.seen.remember(key, count, head, Seen(end - offset, self.take(end - self.position)))
 
     def _ends_with(self, end: int, tail: bytes) -> bool:
         """Whether the array can end at `end`: the same last bytes, then a key and a value type. If so, go there."""
@@ -304,20 +274,28 @@ class _HeaderReader(Window):
 
     def _skip_strings(self, count: int) -> None:
         """Skip strings one by one: the hot loop of a first scan, 40 ns each."""
-        unpack = self.u64
+        short = _short_strings() if count >= BATCH and self.byte_order == "little" else None
         left = count
         while left:
             self.need(8)
-            buffer, at, done = self.buffer, self.at, 0
-            try:
-                for done in range(left):  # noqa: B007 - how many were done when the window ended
-                    at += 8 + unpack(buffer, at)[0]
-                done = left
-            except (struct.error, OverflowError):
-                # The next length lies beyond the window; `skip` notices when it lies beyond the file.
-                pass
-            left -= done
-            self.skip(at - self.at)
+            if short is not None and left >= BATCH and (found := short.match(self.buffer, self.at)):
+                left -= BATCH
+                self.at = found.end()
+            else:
+                left -= self._skip_some_strings(min(left, BATCH))
+
+    def _skip_some_strings(self, count: int) -> int:
+        """Skip up to `count` strings of any length; return how many, one at least."""
+        unpack, buffer, at, done = self.u64, self.buffer, self.at, 0
+        try:
+            for done in range(count):  # noqa: B007 - how many were done when the window ended
+                at += 8 + unpack(buffer, at)[0]
+            done = count
+        except (struct.error, OverflowError):
+            # The next length lies beyond the window; `skip` notices when it lies beyond the file.
+            pass
+        self.skip(at - self.at)
+        return done
 
     def _tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
         tensors: list[Tensor] = []
@@ -365,6 +343,14 @@ class _HeaderReader(Window):
 
 _NAME: Final = attrgetter("name")
 KEY: Final = re.compile(rb"[A-Za-z0-9_.\-/]+")
+
+
+@cache
+def _short_strings() -> re.Pattern[bytes]:
+    """Match `BATCH` strings of at most 64 bytes, each with its length before it: the same loop, in C."""
+    usual_first = sorted(range(65), key=lambda length: abs(length - 6))
+    strings = b"|".join(b"\\x%02x\\0{7}.{%d}" % (length, length) for length in usual_first)
+    return re.compile(b"(?:%b){%d}" % (strings, BATCH), re.DOTALL)
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -45,16 +45,16 @@ NAME: Final = re.compile(
 """A quantization in a file name; the separators around it may be `-`, `_` or `.`."""
 
 
-def quantization_of(file_type: object, tensors: Iterable[Tensor]) -> str:
+def quantization_of(file_type: object, tensors: Sequence[Tensor]) -> str:
     """Return the name, e.g. `Q4_K_M`, `IQ3_XXS`, `BF16`, `MXFP4`; `unknown` for a file without tensors."""
-    weights = [tensor for tensor in tensors if len(tensor.shape) > 1]
     by_number: defaultdict[int, int] = defaultdict(int)
-    for tensor in weights:
-        by_number[tensor.type] += tensor.elements
+    for _name, shape, number, _offset, count, _size in tensors:
+        if len(shape) > 1:
+            by_number[number] += count
     elements = {TENSOR_TYPES[number].name: count for number, count in by_number.items()}
     claimed = FILE_TYPES.get(file_type & ~GUESSED) if isinstance(file_type, int) else None
     if claimed is None or not _consistent(claimed, elements):
-        return _from_tensors(elements, weights) or claimed or "unknown"
+        return _from_tensors(elements, tensors) or claimed or "unknown"
     return claimed
 
 
@@ -71,12 +71,13 @@ def _consistent(claimed: str, elements: Mapping[str, int]) -> bool:
     return base in elements or bool(FALLBACKS.get(base, frozenset()) & elements.keys())
 
 
-def _from_tensors(elements: Mapping[str, int], weights: Iterable[Tensor]) -> str | None:
+def _from_tensors(elements: Mapping[str, int], tensors: Iterable[Tensor]) -> str | None:
     if not elements:
         return None
     main = max(elements, key=lambda name: elements[name])
     if main in {"Q3_K", "Q4_K", "Q5_K"}:
-        others = {TENSOR_TYPES[tensor.type].name for tensor in weights if tensor.name.startswith("blk.")} - {main}
+        layers = (tensor for tensor in tensors if len(tensor.shape) > 1 and tensor.name.startswith("blk."))
+        others = {TENSOR_TYPES[tensor.type].name for tensor in layers} - {main}
         return f"{main}_{_size_of_mix(main, others)}"
     return main
 

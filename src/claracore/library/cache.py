@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 import claracore
-from claracore.gguf import abilities, architectures, facts, header, model, quantization, types
+from claracore.gguf import abilities, architectures, facts, header, model, names, quantization, types
 from claracore.library import read
 from claracore.library.walk import Candidate
 
@@ -41,7 +41,7 @@ class _File(msgspec.Struct, array_like=True):
 @functools.cache
 def _version() -> str:
     """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
-    rules = (abilities, architectures, facts, header, model, quantization, read, types)
+    rules = (abilities, architectures, facts, header, model, names, quantization, read, types)
     try:
         sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)
     except OSError:  # not installed as files

@@ -6,13 +6,15 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from claracore.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
 from claracore.gguf.facts import facts_of
-from claracore.gguf.header import Header, SeenArrays, read_header
+from claracore.gguf.header import Header, read_header
 from claracore.gguf.model import Kind, ModelFacts
+from claracore.gguf.names import Naming, naming_of
+from claracore.gguf.seen import SeenArrays
 from claracore.library.walk import Candidate, Stamp
 
 NOT_SERVED: Final[dict[Kind, str]] = {
@@ -36,6 +38,8 @@ class Reading:
     problem: str | None
     passing: bool = False
     """The disk refused: not to be remembered, since size and mtime do not change when it is mended."""
+    naming: Naming | None = None
+    """Of a model with facts. Here, because it follows from path and facts and takes as long as all else of a rescan."""
 
 
 def read(candidate: Candidate, seen: SeenArrays) -> Reading:
@@ -56,7 +60,8 @@ def read(candidate: Candidate, seen: SeenArrays) -> Reading:
     if problems:
         return Reading(None, "; ".join(problems), passing)
     facts = facts_of(headers[0], *headers[1:])
-    return Reading(facts, _shards_disagree(candidate, headers) or NOT_SERVED.get(facts.kind))
+    unusable = _shards_disagree(candidate, headers) or NOT_SERVED.get(facts.kind)
+    return Reading(facts, unusable, naming=naming_of(PurePath(candidate.paths[0]), facts))
 
 
 class UnusableFile(Exception):

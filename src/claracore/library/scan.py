@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from claracore.gguf.abilities import RERANKER_WORDS, kind_by_name
-from claracore.gguf.header import SeenArrays
 from claracore.gguf.model import Kind, ModelFacts
-from claracore.gguf.names import Naming, aliases_of, naming_of, unique_ids
+from claracore.gguf.names import Naming, aliases_of, unique_ids
+from claracore.gguf.seen import SeenArrays
 from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel, Projector
 from claracore.library.projectors import Speaker, pair
@@ -59,24 +59,20 @@ def scan(
     models: list[_Known] = []
     projectors: list[Projector] = []
     first_path = _first_paths(found)
-    for candidate, (facts, problem) in zip(found.candidates, readings, strict=True):
-        path = candidate.paths[0]
+    for candidate, reading in zip(found.candidates, readings, strict=True):
+        path, facts, naming = candidate.paths[0], reading.facts, reading.naming
         identity = candidate.stamps[0].identity
-        if facts is None or problem is not None:
-            left_out.append(LeftOut(Path(path), problem or "cannot be read"))
+        if facts is None or naming is None or reading.problem is not None:
+            left_out.append(LeftOut(Path(path), reading.problem or "cannot be read"))
         elif first_path[identity] != path:
             left_out.append(LeftOut(Path(path), f"the same file as {first_path[identity]}"))
         elif facts.kind is Kind.MMPROJ:
             projectors.append(Projector(Path(path), facts))
+        elif _cannot_rank(facts, naming):
+            without_head = "a reranker without its classifier head: llama-server cannot rank with it"
+            left_out.append(LeftOut(Path(path), without_head))
         else:
-            first = Path(path)
-            naming = naming_of(first, facts)
-            if _cannot_rank(facts, naming):
-                left_out.append(
-                    LeftOut(first, "a reranker without its classifier head: llama-server cannot rank with it")
-                )
-            else:
-                models.append(_Known(path, first, candidate, facts, naming))
+            models.append(_Known(path, Path(path), candidate, facts, naming))
     library = _assemble(models, projectors, left_out, cache)
     tops = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH100, PTH111 - as walk does
     cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
@@ -98,11 +94,9 @@ def _first_paths(found: Found) -> dict[tuple[int, int], str]:
     return paths
 
 
-def _read_all(
-    candidates: Sequence[Candidate], cache: ReadingCache, on_progress: Progress | None
-) -> list[tuple[ModelFacts | None, str | None]]:
+def _read_all(candidates: Sequence[Candidate], cache: ReadingCache, on_progress: Progress | None) -> list[Reading]:
     seen = SeenArrays()
-    results: list[tuple[ModelFacts | None, str | None]] = []
+    results: list[Reading] = []
     for number, candidate in enumerate(candidates, start=1):
         reading = cache.get(candidate)
         if reading is None:
@@ -111,7 +105,7 @@ def _read_all(
                 reading = Reading(None, BEING_WRITTEN, passing=True)
             if not reading.passing:
                 cache.put(candidate, reading)
-        results.append((reading.facts, reading.problem))
+        results.append(reading)
         if on_progress is not None:
             on_progress(number, len(candidates), Path(candidate.paths[0]))
     return results
