@@ -318,7 +318,7 @@ def _speed(tokens: Tokens, record: Record, ended: float) -> float | None:
     begun = _first_token_at(record) if record.stream else record.served_at
     if tokens.completion is None or begun is None or ended - begun < 1e-3:
         return None
-    return round(tokens.completion / (ended - begun), 3)
+    return int(tokens.completion / (ended - begun) * 1e3 + 0.5) / 1e3  # round() takes three times as long
 
 
 def _first_token_at(record: Record) -> float | None:
