@@ -161,6 +161,7 @@ class App:
                 ring=ring,
                 rules=options.rules,
                 captures=control.context.captures,
+                profile=control.context.profile,
             )
             control.attach(self.gateway)
             self.configuration.tell = _tell

@@ -67,11 +67,11 @@ def test_unknown_keys_are_errors_when_strict() -> None:
 
 def test_what_nothing_acts_on_yet_is_told_once() -> None:
     text = (
-        "models: {x: {cmd: 'x ${PORT}'}}\nselectors: {s: {strategy: pin, targets: [x]}}\n"
-        "profiles: {a: {pins: {x: null}}, b: {pins: {x: null}}}\n"
+        "models: {x: {cmd: 'x ${PORT}', timeouts: {keepalive: 9}}, y: {cmd: 'x ${PORT}', timeouts: {keepalive: 9}}}\n"
+        "peers: {far: {proxy: 'http://far', models: [m], timeouts: {idleConn: 9}}}\n"
     )
     notes = [finding for finding in load(text, env={}).findings if finding.severity == "note"]
-    assert [note.path for note in notes] == ["selectors", "profiles"]
+    assert [note.path for note in notes] == ["models.x.timeouts.keepalive", "peers.far.timeouts.idleConn"]
     assert all("not supported yet" in note.message for note in notes)
 
 

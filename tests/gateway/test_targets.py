@@ -1,40 +1,54 @@
-"""Which names does the gateway know, and what does it say about those that nothing answers to yet?"""
+"""Which names does the gateway know, and what does it say about those that mean nothing at the moment?"""
 
 from __future__ import annotations
 
-import pytest
-
 from claracore.config.load import load
-from claracore.errors import ModelNotFound
-from claracore.gateway.targets import targets_of
+from claracore.config.peers import with_peers
+from claracore.gateway.targets import Targets, targets_of
 
 TEXT = """
 models:
   small: {cmd: "llama-server --port ${PORT}", aliases: [s]}
   big: {cmd: "llama-server --port ${PORT}"}
 profiles:
-  coding: {pins: {gpt-4: big, small: big}}
+  coding: {pins: {gpt-4: big, small: big, s: null}}
 selectors:
   auto: {strategy: warm, targets: [small, big]}
 peers:
-  far: {proxy: "https://far.example", models: [org/large]}
+  far:
+    proxy: "https://far.example:8443/base"
+    models: [org/large, big, twice]
+    apiKey: secret
+    filters: {stripParams: seed, setParams: {temperature: 0}, setParamsByID: {org/large: {top_k: 1}}}
+  near: {proxy: "http://127.0.0.1:9000", models: [twice]}
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("auto", "it is a selector"),
-        ("far/org/large", "it is a model of peer 'far'"),
-        ("org/large", "it is a model of peer 'far'"),
-        ("gpt-4", "it is a pin of profile 'coding'"),
-    ],
-)
-def test_what_is_configured_and_not_supported_is_told_as_that(name: str, reason: str) -> None:
+def targets() -> Targets:
     config = load(TEXT, env={}).config
     assert config is not None
-    targets = targets_of(config)
-    assert set(targets.by_name) == {"small", "s", "big"}
-    error = ModelNotFound(name, targets.by_name, targets.not_yet[name])
-    assert error.message.startswith(f"model {name!r} cannot be used: {reason}")
-    assert error.message.endswith("not supported yet")
+    return targets_of(with_peers(config))
+
+
+def test_the_names_of_models_and_of_those_of_peers() -> None:
+    ours, theirs = {"small", "s", "big"}, {"far/org/large", "org/large", "far/big", "far/twice", "near/twice"}
+    assert set(targets().by_name) == ours | theirs  # `big` is ours, and `twice` could be either
+
+
+def test_a_peer_is_asked_under_its_own_name_with_its_own_key() -> None:
+    far, near = targets().by_name["org/large"], targets().by_name["near/twice"]
+    assert (far.model_id, far.use_model_name) == ("far/org/large", "org/large")
+    assert (far.base_path, far.host, far.tls_host) == (b"/base", b"far.example:8443", "far.example")
+    assert far.own_lines == (b"Authorization: Bearer secret", b"x-api-key: secret")
+    assert (far.strip_params, far.set_params) == (("seed",), {"temperature": 0, "top_k": 1})
+    assert targets().by_name["far/org/large"].set_params == {"temperature": 0}
+    assert far.response_head_timeout_seconds == 60
+    assert (near.tls_host, near.own_lines) == ("", ())
+    assert targets().by_name["small"].own_lines is None
+
+
+def test_why_a_pin_is_not_known() -> None:
+    assert targets().why_not("gpt-4") == "it is a pin of profile 'coding', which is not active"
+    assert targets().why_not("other") == ""
+    assert targets().pins == {"coding": {"gpt-4": "big", "small": "big", "s": None}}
+    assert [target.model_id for target in targets().choices["auto"].targets] == ["small", "big"]

@@ -19,6 +19,7 @@ from claracore.config.model import Config
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.gateway.exchange import Exchange
 from claracore.gateway.origins import Origins
+from claracore.gateway.selection import ActiveProfile
 from claracore.library.downloads import Downloads
 from claracore.ports.listen import Listen
 from claracore.sockets.ports import PortKeeper
@@ -65,6 +66,7 @@ class Context:
     followed: tuple[Path, ...] = ()
     """Folders whose models are served as soon as they are there."""
     performance: Performance = field(default_factory=Performance)
+    profile: ActiveProfile = field(default_factory=ActiveProfile)
     in_flight: Callable[[], Mapping[int, Exchange]] = dict
     """The requests that are with the supervisor or a model, by id."""
     cancel: Callable[[int], bool] = lambda _: False

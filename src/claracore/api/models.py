@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from claracore.api.context import Context, Here, Holder
 from claracore.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.config.command import in_place
-from claracore.config.model import ModelConfig
+from claracore.config.model import PEERS_GROUP, ModelConfig
 from claracore.errors import ModelNotFound
 from claracore.store.keyring import Grant
 from claracore.types import ModelState
@@ -74,9 +74,12 @@ async def list_models(here: Here, holder: Holder, request: Request) -> JSONRespo
 async def one_model(here: Here, holder: Holder, name: str) -> dict[str, Any]:
     """Show one of them, as OpenAI does."""
     model_id = here.config.resolve(name)
-    if model_id is None or (holder is not None and not holder.knows(model_id)):
+    if model_id is not None and _any_known(holder, [model_id]):
+        return _row(here, here.config.models[model_id], name, int(time.time()))
+    stand_in = next((row for row in _stand_ins(here, holder, int(time.time())) if row["id"] == name), None)
+    if stand_in is None:
         raise ModelNotFound(name, [row["id"] for row in listed(here, holder)])
-    return _row(here, here.config.models[model_id], name, int(time.time()))
+    return stand_in
 
 
 def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
@@ -89,13 +92,35 @@ def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
         rows.append(_row(here, model, model.id, created))
         if here.config.include_aliases_in_list:
             rows += [_row(here, model, alias, created) for alias in model.aliases]
+    rows += _stand_ins(here, holder, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    loaded = here.supervisor.state(model.id) is not ModelState.STOPPED
-    meta = {**_metadata(here, model), "type": "model" if name == model.id else "alias"}
-    row: dict[str, Any] = {
+def _stand_ins(here: Context, holder: Grant | None, created: int) -> list[dict[str, Any]]:
+    """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
+    rows: list[dict[str, Any]] = []
+    config = here.config
+    for name, selector in config.selectors.items():
+        ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
+        if not selector.unlisted and _any_known(holder, ids):
+            row = _stand_in(here, name, ids, created, {**selector.metadata, "type": "selector"})
+            rows.append(row | _said(selector.name, selector.description))
+    profile = config.profiles.get(here.profile.name) if here.profile.name is not None else None
+    for pin, target in profile.pins.items() if profile is not None else ():
+        model_id = config.resolve(target) if target else None
+        named_already = pin in config.selectors or config.resolve(pin) is not None
+        if model_id is not None and not named_already and _any_known(holder, [model_id]):
+            rows.append(_stand_in(here, pin, [model_id], created, {"type": "profile"}))
+    return rows
+
+
+def _any_known(holder: Grant | None, ids: list[str]) -> bool:
+    return holder is None or any(holder.knows(model_id) for model_id in ids)
+
+
+def _stand_in(here: Context, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:
+    loaded = any(here.supervisor.state(model_id) is not ModelState.STOPPED for model_id in ids)
+    return {
         "id": name,
         "object": "model",
         "created": created,
@@ -103,11 +128,18 @@ def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str
         "meta": {"llamaswap": meta},
         "status": {"value": "loaded" if loaded else "unloaded"},
     }
-    if model.name:
-        row["name"] = model.name
-    if model.description:
-        row["description"] = model.description
-    return row | _abilities(model)
+
+
+def _said(name: str, description: str) -> dict[str, str]:
+    """Return what there is to show to people."""
+    return {key: text for key, text in (("name", name), ("description", description)) if text}
+
+
+def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
+    is_peers = here.config.group_of(model.id) == PEERS_GROUP
+    kind = "peer" if is_peers else "model" if name == model.id else "alias"
+    row = _stand_in(here, name, [] if is_peers else [model.id], created, {**_metadata(here, model), "type": kind})
+    return row | _said(model.name, model.description) | _abilities(model)
 
 
 def _metadata(here: Context, model: ModelConfig) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from claracore.api.old import oldest_row
 from claracore.api.old_downloads import old_info
 from claracore.api.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.api.views import request_views
+from claracore.config.model import PEERS_GROUP
 from claracore.store.keyring import Grant
 from claracore.store.rows import Row
 
@@ -79,6 +80,8 @@ def _translated(event: Event) -> bytes | None:
         case "request", {"id": id_, "state": state}:
             operation = "remove" if state == "finished" else "upsert"
             return message("inflight", {"operation": operation, "id": id_, "request": event.data})
+        case "profile", {"active": active}:
+            return message("profileChanged", {"active": active})
         case "download", {"id": id_}:
             info = old_info(DownloadView.model_validate(event.data))
             return message("downloadProgress", {"downloadId": id_, "info": info})
@@ -100,6 +103,7 @@ def _beginning(here: Context) -> bytes:
             message("logData", {"source": "upstream", "data": upstream}),
             message("modelStatus", model_status(here)),
             message("uiConfig", {"activity": {"session_id": list(here.config.ui.activity.session_id)}}),
+            message("profileChanged", {"active": here.profile.name}),
             message("inflight", {"operation": "snapshot", "requests": in_flight}),
         )
     )
@@ -111,6 +115,7 @@ def model_status(here: Context) -> list[dict[str, Any]]:
     for model_id, model in sorted(here.config.models.items()):
         life = here.supervisor.life(model_id)
         endpoint = life.endpoint if life else None
+        group = here.config.group_of(model_id)
         rows.append(
             {
                 "id": model_id,
@@ -119,7 +124,7 @@ def model_status(here: Context) -> list[dict[str, Any]]:
                 "state": here.supervisor.state(model_id).value,
                 "unlisted": model.unlisted,
                 "aliases": list(model.aliases),
-                "peerID": "",
+                "peerID": model_id.removesuffix(f"/{model.use_model_name}") if group == PEERS_GROUP else "",
                 "proxyUrl": f"http://{endpoint}" if endpoint else "",
             }
         )

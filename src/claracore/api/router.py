@@ -45,7 +45,10 @@ async def models(here: Here, holder: Holder, request: Request) -> JSONResponse:
     """List the models with what is known about their state, as llama.cpp's router does."""
     rows = listed(here, holder)
     for row in rows:
-        model_id = here.resolve(row["id"])
+        model_id = here.config.resolve(row["id"])
+        if model_id is None:  # a selector
+            row["aliases"] = []
+            continue
         failure = here.supervisor.failure(model_id)
         row["aliases"] = list(here.config.models[model_id].aliases)
         row["status"] = {"value": STATUS[here.supervisor.state(model_id)]}

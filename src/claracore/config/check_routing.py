@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from claracore.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 from claracore.config.model import Config
+from claracore.config.peers import bare_names
 from claracore.config.report import Path, nearest
 from claracore.config.routing import GroupConfig, Matrix
 
@@ -54,9 +54,9 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
 
 def peer_names(config: Config) -> set[str]:
     """Return the names under which models of peers can be called: `peer/model`, and `model` if only one has it."""
-    bare = Counter(model for peer in config.peers.values() for model in set(peer.models))
-    full = {f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models}
-    return full | {model for model, count in bare.items() if count == 1}
+    return {f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models} | {
+        *bare_names(config)
+    }
 
 
 def check_profiles(config: Config, names: Mapping[str, str], error: Say) -> None:

@@ -16,6 +16,8 @@ from claracore.config.fields import Names, Seconds, SecondsOrInherit, Section, o
 from claracore.config.routing import GroupConfig, Matrix, PeerConfig, Profile, Routing, Selector
 
 DEFAULT_GROUP = "(default)"
+PEERS_GROUP = "(peers)"
+"""Where models of peers are: they take nothing of this machine, so nobody has to go for them."""
 DEFAULT_PROXY = "http://localhost:${PORT}"
 DEFAULT_START_PORT = 8100
 TIME_FORMATS = (
@@ -260,18 +262,20 @@ class Config(Section):
     routing: Routing = option(
         Routing, "How requests are ordered and models chosen; `groups` and `matrix` may stand here too."
     )
-    profiles: dict[str, Profile] = option(dict, "Named sets of pins from a model to another.", later=True)
-    selectors: dict[str, Selector] = option(dict, "Names that choose among several models.", later=True)
-    peers: dict[str, PeerConfig] = option(dict, "Other servers whose models are offered here.", later=True)
+    profiles: dict[str, Profile] = option(dict, "Named sets of pins from a name to a model; an API call activates one.")
+    selectors: dict[str, Selector] = option(dict, "Names that choose among several models.")
+    peers: dict[str, PeerConfig] = option(dict, "Other servers whose models are offered here.")
 
     _names: dict[str, str] = PrivateAttr(default_factory=dict)
     _groups: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, _context: object) -> None:
         """Index names and groups, so that `resolve` and `group_of` are look-ups."""
-        self._names.update({alias: model.id for model in self.models.values() for alias in model.aliases})
-        self._names.update({name: name for name in self.models})
-        self._groups.update({member: group.name for group in self.groups.values() for member in group.members})
+        aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
+        self._names = {**aliases, **{name: name for name in self.models}}
+        peers = {f"{peer_id}/{model}": PEERS_GROUP for peer_id, peer in self.peers.items() for model in peer.models}
+        grouped = {member: group.name for group in self.groups.values() for member in group.members}
+        self._groups = {**peers, **grouped}
 
     @property
     def preload(self) -> tuple[str, ...]:

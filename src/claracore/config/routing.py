@@ -1,6 +1,6 @@
 """Which models may run together, and which model answers a name that stands for several?
 
-Groups and the matrix, and what loads today but is acted on later: profiles, selectors and peers.
+Groups and the matrix; profiles, selectors and peers.
 """
 
 from __future__ import annotations
@@ -122,11 +122,11 @@ class PeerTimeouts(Section):
     """How long the connection to a peer may take; 0 means no limit."""
 
     connect_seconds: Seconds = option(30.0, "Opening the connection.", key="connect")
-    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive")
+    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive", later=True)
     response_header_seconds: Seconds = option(60.0, "Waiting for the response head.", key="responseHeader")
-    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake")
-    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue")
-    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn")
+    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake", later=True)
+    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue", later=True)
+    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
 
 
 class PeerConfig(Section):

@@ -77,7 +77,8 @@ class Admission:
             or onward[3] is not sized
         ):
             path = target.base_path + self.path if target.base_path else self.path
-            self._parts = request_parts(self.head, Onward(path, target.host or line.host, peer, self.dropped, sized))
+            onward_to = Onward(path, target.host or line.host, peer, self.dropped, target.own_lines, sized)
+            self._parts = request_parts(self.head, onward_to)
             self._onward = (target, line, peer, sized)
         before, after = self._parts
         return before if length is None else b"%b%d%b" % (before, length, after)

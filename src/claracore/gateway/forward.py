@@ -14,6 +14,7 @@ from claracore.gateway.head import RequestHead, ResponseHead, hop_by_hop, keep
 from claracore.gateway.origins import lines_for
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 _LENGTH = b"content-length"
 _HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
@@ -55,6 +56,8 @@ class Onward(NamedTuple):
     peer: Peer
     dropped: frozenset[bytes]
     """Names of headers that carried our own key."""
+    own_lines: tuple[bytes, ...] | None
+    """Instead of whatever says who asked: for a peer."""
     sized: bool
     """Whether the body has a known length; otherwise it is chunked, or there is none."""
 
@@ -64,7 +67,9 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
 
     The number is that of the body as it is sent: it may have been collected or edited.
     """
-    path, host, peer, dropped, sized = onward
+    path, host, peer, dropped, own_lines, sized = onward
+    if own_lines is not None:
+        dropped |= _CREDENTIALS if own_lines else frozenset()
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
     lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
     if sized and not head.sized:
@@ -73,7 +78,7 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
         lines.append(b"Transfer-Encoding: chunked")
     if head.upgrade == b"websocket":
         lines += (b"Upgrade: websocket", b"Connection: Upgrade")
-    lines += _forwarded(head, peer)
+    lines += _forwarded(head, peer) if own_lines is None else own_lines
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
     return before, after
 

@@ -25,6 +25,7 @@ from claracore.gateway.origins import Origins, Rules
 from claracore.gateway.pool import Pool
 from claracore.gateway.refusals import MethodNotAllowed
 from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, PROPS, ROUTES, UPSTREAM, names_model, split_upstream
+from claracore.gateway.selection import ActiveProfile
 from claracore.gateway.targets import names_for, targets_of
 from claracore.store.captures import Captures
 from claracore.store.keyring import KeyRing
@@ -62,6 +63,7 @@ class Gateway:
         ring: KeyRing | None = None,
         rules: Rules | None = None,
         captures: Captures | None = None,
+        profile: ActiveProfile | None = None,
     ) -> None:
         self.supervisor = supervisor
         self.app = app
@@ -72,6 +74,8 @@ class Gateway:
         self.origins = Origins(rules or Rules())
         self.captures = Captures() if captures is None else captures
         self.targets: Targets = targets_of(config)
+        self.profile = ActiveProfile() if profile is None else profile
+        self._turn = 0
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.stopping = False
@@ -99,6 +103,8 @@ class Gateway:
         """Use another configuration for every request that comes from now on."""
         self.ring.use_plain(config.api_keys)
         self.targets = targets_of(config)
+        if self.profile.name not in self.targets.pins:
+            self.profile.name = None
 
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """Close all connections to an endpoint now: its server is about to be stopped."""
@@ -194,7 +200,8 @@ class Gateway:
         targets = self.targets
         is_comfyui = head.path.startswith(COMFYUI)
         path = UPSTREAM + COMFYUI_MODEL.encode() + head.path[len(COMFYUI) - 1 :] if is_comfyui else head.path
-        split = split_upstream(path, targets.by_name)
+        pins = targets.pins.get(self.profile.name or "", {})
+        split = split_upstream(path, targets.by_name.keys() | pins.keys() if pins else targets.by_name)
         if split is None:
             name = COMFYUI_MODEL if is_comfyui else path[len(UPSTREAM) :].decode("latin-1")
             raise ModelNotFound(name, names_for(grant, targets))
@@ -202,7 +209,11 @@ class Gateway:
         if not split.rest:
             status = 301 if head.method in (b"GET", b"HEAD") else 308
             return Local(connection, redirect(status, head.path + b"/" + query))
-        target = targets.by_name[split.name]
+        target = targets.by_name.get(self._meant(targets, split.name))
+        if target is None:
+            raise ModelNotFound(
+                split.name, names_for(grant, targets), "it is a selector, which has no server of its own"
+            )
         ready = self.supervisor.state(target.model_id) is ModelState.READY
         rest = split.rest.decode("latin-1")
         starts = rest == "/" if is_comfyui else not any(its.search(rest) for its in targets.ignored_upstream_paths)
@@ -218,10 +229,29 @@ class Gateway:
 
     def target(self, targets: Targets, name: str, grant: Grant | None) -> Target:
         """Return the target that a request names. Raises `ModelNotFound`."""
-        found = targets.by_name.get(name)
-        if found is None:
-            raise ModelNotFound(name, names_for(grant, targets), targets.not_yet.get(name, ""))
-        return found
+        meant = name if self.profile.name is None else self._meant(targets, name)
+        found = targets.by_name.get(meant)
+        if found is not None:
+            return found
+        choice = targets.choices.get(meant)
+        if choice is None:
+            raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
+        self._turn += 1
+        return choice.choose(self.supervisor.state, self._busy, self._turn)
+
+    def _meant(self, targets: Targets, name: str) -> str:
+        """Return what a name stands for under the active profile. Raises `ModelNotFound` for a name that it hides."""
+        pins = targets.pins.get(self.profile.name) if self.profile.name is not None else None
+        if pins is None or name not in pins:
+            return name
+        meant = pins[name]
+        if meant is None:
+            raise ModelNotFound(name, (), f"the active profile {self.profile.name!r} hides it")
+        return meant
+
+    def _busy(self, model_id: str) -> int:
+        """Return how many requests a model has, waiting ones too."""
+        return sum(exchange.record.model == model_id for exchange in self.in_flight.values())
 
     def connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
         """Open a connection for an exchange, in a task."""

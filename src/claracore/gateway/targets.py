@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.config.model import Config, ModelConfig
+from claracore.config.peers import peer_of
+from claracore.gateway.selection import Choice
 
 if TYPE_CHECKING:
+    from claracore.config.routing import PeerConfig
     from claracore.gateway.pool import Line
     from claracore.store.keyring import Grant
 
@@ -39,6 +42,8 @@ class Target:
     response_head_timeout_seconds: float
     unlisted: bool
     """Not to be mentioned."""
+    own_lines: tuple[bytes, ...] | None
+    """Of a peer: header lines with its key. A peer is told nothing of who asked here, neither key nor address."""
     edits: bool = field(init=False)
     """Whether request bodies are changed on their way."""
     line: Line | None = None
@@ -54,8 +59,15 @@ class Targets:
 
     by_name: Mapping[str, Target]
     ignored_upstream_paths: tuple[re.Pattern[str], ...]
-    not_yet: Mapping[str, str]
-    """Names that the configuration declares and that nothing answers to yet, with the reason."""
+    choices: Mapping[str, Choice]
+    """The selectors, by name."""
+    pins: Mapping[str, Mapping[str, str | None]]
+    """Of each profile: which name stands for which other, or (None) for nothing."""
+
+    def why_not(self, name: str) -> str:
+        """Return why a name that the configuration mentions is not known; empty for others."""
+        profiles = [repr(profile) for profile, pins in self.pins.items() if name in pins]
+        return f"it is a pin of profile {' and '.join(profiles)}, which is not active" if profiles else ""
 
 
 def names_for(grant: Grant | None, targets: Targets) -> list[str]:
@@ -71,26 +83,30 @@ def targets_of(config: Config) -> Targets:
     """Work out the targets of a configuration: every model under its id and each of its aliases."""
     by_name: dict[str, Target] = {}
     for model in config.models.values():
+        own_lines = _own_lines(peer_of(config, model.id))
         for name in (model.id, *model.aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
-                by_name[name] = _target(model, name)
+                by_name[name] = _target(model, name, own_lines)
     ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
-    return Targets(by_name, ignored, _not_yet(config))
+    choices = {}
+    for name, selector in config.selectors.items():
+        targets = tuple(by_name[target] for target in selector.targets if target in by_name)
+        if targets and name not in by_name:
+            choices[name] = Choice(selector, targets)
+    pins = {name: {pin: to or None for pin, to in profile.pins.items()} for name, profile in config.profiles.items()}
+    return Targets(by_name, ignored, choices, pins)
 
 
-def _not_yet(config: Config) -> dict[str, str]:
-    names = dict.fromkeys(config.selectors, "it is a selector, and selectors are not supported yet")
-    for peer_id, peer in config.peers.items():
-        for model in peer.models:
-            reason = f"it is a model of peer {peer_id!r}, and peers are not supported yet"
-            names |= {f"{peer_id}/{model}": reason, model: reason}
-    for profile_id, profile in config.profiles.items():
-        for name in profile.pins:
-            names.setdefault(name, f"it is a pin of profile {profile_id!r}, and profiles are not supported yet")
-    return names
+def _own_lines(peer: PeerConfig | None) -> tuple[bytes, ...] | None:
+    if peer is None:
+        return None
+    if not peer.api_key:
+        return ()
+    key = peer.api_key.encode()
+    return (b"Authorization: Bearer " + key, b"x-api-key: " + key)
 
 
-def _target(model: ModelConfig, name: str) -> Target:
+def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) -> Target:
     # A `proxy` still holding ${PORT} is our own child; its port is not known yet and does not matter here.
     external = "${" not in model.proxy
     url = urlsplit(model.proxy.replace("${PORT}", "1").replace("${SOCKET}", ""))
@@ -109,4 +125,5 @@ def _target(model: ModelConfig, name: str) -> Target:
         connect_timeout_seconds=model.timeouts.connect_seconds,
         response_head_timeout_seconds=model.timeouts.response_header_seconds,
         unlisted=model.unlisted,
+        own_lines=own_lines,
     )

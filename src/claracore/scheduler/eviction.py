@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from claracore.scheduler.policy import EvictionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,15 @@ class Groups:
         # A model that the configuration no longer names is draining; until it is gone it still occupies the machine.
         stays = theirs is not None and self.groups[theirs].persistent
         return self.groups[mine].exclusive and not stays
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Another rule, with models that take nothing of this machine: nobody goes for them, they go for nobody."""
+
+    rule: EvictionRule
+    elsewhere: frozenset[str]
+
+    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
+        """Return what the other rule says of those that are here."""
+        return frozenset() if target in self.elsewhere else self.rule.evictees(target, running - self.elsewhere)

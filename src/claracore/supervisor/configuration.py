@@ -16,6 +16,7 @@ from pathlib import Path
 from claracore.config.changes import Changes, compare
 from claracore.config.load import Loaded, load_many
 from claracore.config.model import Config
+from claracore.config.peers import with_peers
 from claracore.errors import ConfigError
 from claracore.ports.listen import Listen
 from claracore.ports.ranges import PortPlan
@@ -67,12 +68,13 @@ def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepa
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error."""
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history)
+    config = with_peers(loaded.config)
+    plan = plan_here(config, listen, places=loaded.places, history=history)
     findings = (*loaded.findings, *plan.findings)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise ConfigError(errors)
-    return Prepared(loaded.config, plan, findings)
+    return Prepared(config, plan, findings)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:

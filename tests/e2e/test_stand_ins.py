@@ -1,0 +1,127 @@
+"""Names that stand for others: selectors, profiles, and the models of a peer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.instance import Instance, configured, fake, instance
+
+TEXT = f"""\
+startPort: 24840
+groups:
+  together: {{swap: false, members: [a, b]}}
+models:
+  a: {{cmd: '{fake()}'}}
+  b: {{cmd: '{fake()}', aliases: [bee]}}
+  alone: {{cmd: '{fake()}'}}
+selectors:
+  auto: {{strategy: warm, targets: [a, b], name: Auto, metadata: {{team: x}}}}
+  hidden: {{targets: [a], unlisted: true}}
+profiles:
+  coding: {{description: For work, pins: {{gpt-4: b, alone: auto, a: null}}}}
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Instance]:
+    with instance(tmp_path, "--config", str(configured(tmp_path, TEXT))) as running:
+        yield running
+
+
+def rows(served: Instance) -> dict[str, dict[str, object]]:
+    return {row["id"]: row for row in served.ask("GET", "/v1/models").json["data"]}
+
+
+def test_a_selector_prefers_what_is_loaded(served: Instance) -> None:
+    listed = rows(served)
+    assert set(listed) == {"a", "b", "alone", "auto"}
+    assert listed["auto"]["meta"] == {"llamaswap": {"type": "selector", "team": "x"}}
+    assert (listed["auto"]["name"], listed["auto"]["status"]) == ("Auto", {"value": "unloaded"})
+    assert served.chat("bee").status == 200
+    assert served.chat("auto").status == 200
+    assert set(served.running()) == {"b"}
+    assert rows(served)["auto"]["status"] == {"value": "loaded"}
+    assert served.ask("GET", "/v1/models/auto").json["id"] == "auto"
+    assert {row["id"] for row in served.ask("GET", "/models").json["data"]} == set(listed)
+    activity = served.ask("GET", "/api/activity").json["data"][0]
+    assert (activity["model"], activity["requested"]) == ("b", "auto")
+    below = served.ask("GET", "/upstream/auto/health")
+    assert below.status == 404
+
+
+def test_a_profile_holds_while_it_is_active(served: Instance) -> None:
+    refused = served.chat("gpt-4")
+    assert (refused.status, refused.message) == (
+        404,
+        "model 'gpt-4' cannot be used: it is a pin of profile 'coding', which is not active",
+    )
+    profiles = served.ask("GET", "/api/profiles").json
+    pins = {"gpt-4": "b", "alone": "auto", "a": None}
+    assert profiles == {"active": None, "profiles": [{"name": "coding", "description": "For work", "pins": pins}]}
+    assert served.ask("PUT", "/api/profiles/active", {"name": "codign"}).status == 404
+    assert served.ask("PUT", "/api/profiles/active", {}).status == 400
+    assert served.ask("PUT", "/api/profiles/active", {"name": "coding"}).json["active"] == "coding"
+    assert served.chat("gpt-4").status == 200
+    assert served.chat("alone").status == 200
+    assert set(served.running()) == {"b"}
+    assert rows(served)["gpt-4"]["meta"] == {"llamaswap": {"type": "profile"}}
+    hidden = served.chat("a")
+    assert (hidden.status, hidden.message) == (404, "model 'a' cannot be used: the active profile 'coding' hides it")
+    assert served.ask("GET", "/upstream/gpt-4/health").status == 200
+    assert served.ask("GET", "/upstream/a/health").status == 404
+    configured(served.folder, TEXT + "logLevel: info\n")
+    assert served.ask("POST", "/api/config/reload").status == 200
+    assert served.ask("GET", "/api/profiles").json["active"] == "coding"
+    configured(served.folder, TEXT.partition("profiles:")[0])
+    assert served.ask("POST", "/api/config/reload").status == 200
+    assert served.ask("GET", "/api/profiles").json == {"active": None, "profiles": []}
+    assert served.chat("a").status == 200
+
+
+PEER = f"""\
+startPort: 24860
+apiKeys: [theirs]
+models:
+  large: {{cmd: '{fake()}'}}
+"""
+
+
+def test_models_of_a_peer(tmp_path: Path) -> None:
+    for name in ("far", "here"):
+        (tmp_path / name).mkdir()
+    with instance(tmp_path / "far", "--config", str(configured(tmp_path / "far", PEER))) as far:
+        text = f"""\
+startPort: 24870
+apiKeys: [ours]
+models:
+  mine: {{cmd: '{fake()}'}}
+peers:
+  box: {{proxy: {far.url}, models: [large], apiKey: theirs, filters: {{setParams: {{seed: 7}}}}}}
+"""
+        with instance(tmp_path / "here", "--config", str(configured(tmp_path / "here", text))) as here:
+            ours = {"Authorization": "Bearer ours"}
+            row = next(
+                row for row in here.ask("GET", "/v1/models", None, ours).json["data"] if row["id"] == "box/large"
+            )
+            assert (row["name"], row["meta"]["llamaswap"]["type"]) == ("box: large", "peer")
+            mine = {"model": "mine", "messages": []}
+            assert here.ask("POST", "/v1/chat/completions", mine, ours).status == 200
+            for name in ("large", "box/large"):
+                wish = {"model": name, "messages": [], "seed": 1}
+                answer = here.ask("POST", "/v1/chat/completions", wish, {**ours, "X-Mine": "1"})
+                assert answer.status == 200, answer.body
+                seen = dict(answer.json["echo"]["headers"])
+                sent = json.dumps({"model": "large", "messages": [], "seed": 7}).encode()
+                assert answer.json["echo"]["body_bytes"] == len(sent)
+                assert seen["X-Mine"] == "1"
+                assert "ours" not in str(seen)
+                # What the peer adds for its own model server speaks of us, as its client.
+                assert seen["X-Forwarded-For"] == "127.0.0.1"
+            running = {row["model"] for row in here.ask("GET", "/running", None, ours).json["running"]}
+            assert running == {"mine", "box/large"}  # neither has to go for the other
+            activity = here.ask("GET", "/api/activity", None, ours).json["data"][0]
+            assert (activity["model"], activity["requested"], activity["status"]) == ("box/large", "box/large", 200)
