@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from ui.stand import Server
+from ui.stand import FAKE, Server, config, free_ports, serving
 
 
 def row(page: Page, model: str) -> Locator:
@@ -18,7 +19,7 @@ def state(page: Page, model: str) -> Locator:
 
 
 def load(page: Page, model: str) -> None:
-    row(page, model).get_by_role("button", name="Load").click()
+    row(page, model).get_by_role("button", name=re.compile("^Load")).click()
     expect(state(page, model)).to_have_attribute("data-state", "ready", timeout=60_000)
 
 
@@ -37,12 +38,29 @@ def test_loading_one_model_unloads_the_other_of_its_group(page: Page, server: Se
 def test_a_pinned_model_says_so(page: Page, server: Server) -> None:
     page.goto(server.url)
     load(page, "smollm2")
-    row(page, "smollm2").get_by_role("button", name="Pin").click()
+    row(page, "smollm2").get_by_role("button", name=re.compile("^Pin")).click()
     expect(row(page, "smollm2")).to_contain_text("pinned")
     row(page, "smollm2").get_by_role("button", name="Unpin").click()
     expect(row(page, "smollm2")).not_to_contain_text("pinned")
     page.get_by_role("button", name="Unload all").click()
     expect(state(page, "smollm2")).to_have_attribute("data-state", "stopped")
+
+
+def test_a_profile_is_chosen_where_there_are_some(page: Page, tmp_path: Path) -> None:
+    profiles = "profiles: {work: {description: Names for work, pins: {gpt-4: gemma}}}\n"
+    peers = "peers: {box: {proxy: 'http://box', models: [big]}}\n"
+    text = config(start_port=free_ports(8), engine=FAKE, more=profiles + peers)
+    with serving(tmp_path, text) as server:
+        page.goto(server.url)
+        expect(page.get_by_label("Group (peers)")).to_contain_text("Models of other servers")
+        expect(row(page, "box/big")).to_contain_text("box: big")
+        choice = page.get_by_label("Profile")
+        choice.select_option("work")
+        expect(choice).to_have_value("work")
+        page.reload()
+        expect(choice).to_have_value("work")
+        choice.select_option("No profile")
+        expect(choice).to_have_value("")
 
 
 def test_the_page_of_a_model_shows_its_command_and_its_log(page: Page, server: Server) -> None:

@@ -137,12 +137,16 @@ class Hub:
         return any(follower.wants(topic) for follower in self.followers)
 
     def publish(self, type_: str, data: object, *, topic: str | None = None, key: object = None) -> None:
-        """Tell an event. Of several with one `key` in one tick only the newest is sent, in the place of the first."""
+        """Tell an event. Of several with one `key` in one tick only the newest is sent.
+
+        In its own place, after every event that came before it: an older one without a key may be about the same thing.
+        """
         if not self.followers and self._loop.time() - self._left_at > KEPT_SECONDS:
             self.last_id += 1  # a gap, so that nobody resumes across it
             self._kept.clear()
             return
         slot = (type_, key) if key is not None else object()
+        self._fresh.pop(slot, None)
         self._fresh[slot] = (topic or type_, type_, data)
         self._schedule(TICK_SECONDS)
 

@@ -33,7 +33,7 @@ def with_peers(config: Config) -> Config:
         for peer_id, peer in config.peers.items()
         for model in peer.models
     }
-    found = config.model_copy(update={"models": {**made, **config.models}})
+    found = config.model_copy(update={"models": {**config.models, **made, **config.models}})
     found.model_post_init(None)
     return found
 

@@ -2,6 +2,11 @@
 import type { Group as Rules, Model } from './api/types';
 import type { Group } from './live';
 
+/** What people call a group. */
+export function groupTitle(name: string): string {
+  return { '(default)': 'Models without a group', '(peers)': 'Models of other servers' }[name] ?? name;
+}
+
 /** The group's rules, and what loading one of its models would unload if that is the same for all of them. */
 export function groupNote({ models }: Group, rules?: Rules): string {
   const notes = rules ? ruleNotes(rules) : [];

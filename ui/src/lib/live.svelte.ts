@@ -6,7 +6,7 @@ import { byId, withFlight, withModel, withVictims } from './live';
 
 type Listener = (data: never) => void;
 const HIDDEN_SECONDS = 60;
-const TOPICS = 'model,models,request,swap,ports,config,activity,performance,download,setup';
+const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup';
 
 class Live {
   models: Model[] = $state.raw([]);
@@ -74,12 +74,13 @@ class Live {
 
   async refresh(): Promise<void> {
     try {
-      const [models, requests] = await Promise.all([
+      // All at once: while one is waited for, events would make the others old.
+      const [models, requests, ports] = await Promise.all([
         json<{ models: Model[]; groups: Record<string, Group> }>('/api/models'),
         json<{ requests: Flight[] }>('/api/requests'),
+        json<PortReport>('/api/ports'),
       ]);
       for (const model of models.models) this.heardAt[model.id] = Date.now();
-      const ports = await json<PortReport>('/api/ports');
       this.ports = Object.fromEntries(ports.ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
       this.groups = models.groups;
       this.models = models.models.sort(byId);

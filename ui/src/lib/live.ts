@@ -33,7 +33,7 @@ export interface Group {
   models: Model[];
 }
 
-/** Groups by name, the generated "(default)" last; `wanted` filters by id, name, alias, kind or state. */
+/** Groups by name, then what is in none, then what others serve; `wanted` filters by id, name, alias, kind or state. */
 export function grouped(models: readonly Model[], wanted = ''): Group[] {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   const groups = new Map<string, Model[]>();
@@ -46,7 +46,7 @@ export function grouped(models: readonly Model[], wanted = ''): Group[] {
     if (members) members.push(model);
     else groups.set(model.group, [model]);
   }
-  const rank = (name: string) => (name === '(default)' ? 1 : 0);
+  const rank = (name: string) => ['(default)', '(peers)'].indexOf(name);
   return [...groups]
     .map(([name, members]) => ({ name, models: members }))
     .sort((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));

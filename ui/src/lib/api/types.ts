@@ -35,6 +35,8 @@ export type ConfigDocument = Omit<schema.ConfigView, 'findings' | 'rejected'> & 
 export type ConfigCheck = Omit<schema.CheckView, 'findings'> & { findings: Finding[] };
 export type Backup = schema.BackupView;
 
+export type Profiles = schema.ProfilesView;
+
 export type ActivityRow = schema.Row;
 export type ActivityPage = schema.ActivityPage;
 export type ModelStats = schema.ModelStatsView;
