@@ -17,7 +17,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TOOLS = Path(__file__).with_name("tools")
-COMPILE = bool(os.environ.get("CLARACORE_COMPILE"))
+COMPILE = os.environ.get("CLARACORE_COMPILE", "0") not in {"", "0"}
 
 
 class BuildParts(BuildHookInterface):

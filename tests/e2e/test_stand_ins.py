@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,11 +83,12 @@ def test_a_profile_holds_while_it_is_active(served: Instance) -> None:
     assert served.chat("a").status == 200
 
 
+JSON = {"Content-Type": "application/json"}
 PEER = f"""\
 startPort: 24860
 apiKeys: [theirs]
 models:
-  large: {{cmd: '{fake()}'}}
+  large: {{cmd: '{fake()}', aliases: [other]}}
 """
 
 
@@ -100,7 +102,8 @@ apiKeys: [ours]
 models:
   mine: {{cmd: '{fake()}'}}
 peers:
-  box: {{proxy: {far.url}, models: [large], apiKey: theirs, filters: {{setParams: {{seed: 7}}}}}}
+  box: {{proxy: {far.url}, models: [large, other], apiKey: theirs, filters: {{setParams: {{seed: 7}}}}}}
+hooks: {{on_startup: {{preload: [box/large]}}}}
 """
         with instance(tmp_path / "here", "--config", str(configured(tmp_path / "here", text))) as here:
             ours = {"Authorization": "Bearer ours"}
@@ -125,3 +128,27 @@ peers:
             assert running == {"mine", "box/large"}  # neither has to go for the other
             activity = here.ask("GET", "/api/activity", None, ours).json["data"][0]
             assert (activity["model"], activity["requested"], activity["status"]) == ("box/large", "box/large", 200)
+            voices = here.ask("GET", "/v1/audio/voices?x=1&model=box%2Flarge", None, ours)
+            assert (voices.status, voices.json["path"]) == (200, "/v1/audio/voices?x=1&model=large")
+            stream = here.connect()
+            with contextlib.closing(stream):
+                orders = {"model": "other", "stream": True, "fake": {"chunks": 3, "hold_after": 1}}
+                stream.request("POST", "/v1/chat/completions", json.dumps(orders), {**ours, **JSON})
+                answer = stream.getresponse()
+                assert answer.readline().startswith(b"data:")
+                # The same server serves both, and nothing is stopped there.
+                assert here.ask("POST", "/api/models/unload/box/large", None, ours).status == 200
+                far.ask("POST", "/upstream/large/control/release", None, {"Authorization": "Bearer theirs"})
+                assert b"[DONE]" in answer.read()
+
+
+def test_a_key_for_one_target_of_a_selector_gets_that_one(served: Instance) -> None:
+    first = served.ask("POST", "/api/keys", {"name": "me", "scopes": ["admin", "inference"]})
+    mine = {"Authorization": f"Bearer {first.json['key']}"}
+    made = served.ask("POST", "/api/keys", {"name": "small", "scopes": ["inference"], "models": ["a"]}, mine)
+    assert made.status == 200, made.body
+    key = {"Authorization": f"Bearer {made.json['key']}"}
+    wish = {"model": "auto", "messages": []}
+    assert served.ask("POST", "/v1/chat/completions", {"model": "b", "messages": []}, mine).status == 200
+    assert served.ask("POST", "/v1/chat/completions", {"model": "b", "messages": []}, key).status == 403
+    assert served.ask("POST", "/v1/chat/completions", wish, key).status == 200

@@ -52,12 +52,14 @@ def test_strategies(strategy: str, states: str, busy: tuple[int, int, int], chos
     names = "abc"
     choice = targets(strategy, spillover=2).choices["auto"]
     found = choice.choose(
-        lambda model: STATES[states[names.index(model)]], lambda model: busy[names.index(model)], turn=0
+        choice.targets, lambda model: STATES[states[names.index(model)]], lambda model: busy[names.index(model)], turn=0
     )
     assert found.model_id == chosen
 
 
 def test_equals_take_turns() -> None:
     choice = targets("spillover").choices["auto"]
-    chosen = [choice.choose(lambda _: ModelState.READY, lambda _: 0, turn).model_id for turn in range(6)]
+    chosen = [
+        choice.choose(choice.targets, lambda _: ModelState.READY, lambda _: 0, turn).model_id for turn in range(6)
+    ]
     assert Counter(chosen) == {"a": 2, "b": 2, "c": 2}

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from claracore.api.context import Context, Here, Holder
 from claracore.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.config.command import in_place
-from claracore.config.model import PEERS_GROUP, ModelConfig
+from claracore.config.model import ModelConfig
 from claracore.errors import ModelNotFound
 from claracore.store.keyring import Grant
 from claracore.types import ModelState
@@ -76,7 +76,8 @@ async def one_model(here: Here, holder: Holder, name: str) -> dict[str, Any]:
     model_id = here.config.resolve(name)
     if model_id is not None and _any_known(holder, [model_id]):
         return _row(here, here.config.models[model_id], name, int(time.time()))
-    stand_in = next((row for row in _stand_ins(here, holder, int(time.time())) if row["id"] == name), None)
+    stand_ins = _stand_ins(here, holder, int(time.time()), unlisted=True)
+    stand_in = next((row for row in stand_ins if row["id"] == name), None)
     if stand_in is None:
         raise ModelNotFound(name, [row["id"] for row in listed(here, holder)])
     return stand_in
@@ -96,13 +97,13 @@ def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def _stand_ins(here: Context, holder: Grant | None, created: int) -> list[dict[str, Any]]:
+def _stand_ins(here: Context, holder: Grant | None, created: int, *, unlisted: bool = False) -> list[dict[str, Any]]:
     """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
     rows: list[dict[str, Any]] = []
     config = here.config
     for name, selector in config.selectors.items():
         ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
-        if not selector.unlisted and _any_known(holder, ids):
+        if (unlisted or not selector.unlisted) and _any_known(holder, ids):
             row = _stand_in(here, name, ids, created, {**selector.metadata, "type": "selector"})
             rows.append(row | _said(selector.name, selector.description))
     profile = config.profiles.get(here.profile.name) if here.profile.name is not None else None
@@ -136,7 +137,7 @@ def _said(name: str, description: str) -> dict[str, str]:
 
 
 def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    is_peers = here.config.group_of(model.id) == PEERS_GROUP
+    is_peers = here.config.is_peers(model.id)
     kind = "peer" if is_peers else "model" if name == model.id else "alias"
     row = _stand_in(here, name, [] if is_peers else [model.id], created, {**_metadata(here, model), "type": kind})
     return row | _said(model.name, model.description) | _abilities(model)

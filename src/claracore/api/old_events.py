@@ -21,7 +21,6 @@ from claracore.api.old import oldest_row
 from claracore.api.old_downloads import old_info
 from claracore.api.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.api.views import request_views
-from claracore.config.model import PEERS_GROUP
 from claracore.store.keyring import Grant
 from claracore.store.rows import Row
 
@@ -115,7 +114,6 @@ def model_status(here: Context) -> list[dict[str, Any]]:
     for model_id, model in sorted(here.config.models.items()):
         life = here.supervisor.life(model_id)
         endpoint = life.endpoint if life else None
-        group = here.config.group_of(model_id)
         rows.append(
             {
                 "id": model_id,
@@ -124,7 +122,7 @@ def model_status(here: Context) -> list[dict[str, Any]]:
                 "state": here.supervisor.state(model_id).value,
                 "unlisted": model.unlisted,
                 "aliases": list(model.aliases),
-                "peerID": model_id.removesuffix(f"/{model.use_model_name}") if group == PEERS_GROUP else "",
+                "peerID": model_id.removesuffix(f"/{model.use_model_name}") if here.config.is_peers(model_id) else "",
                 "proxyUrl": f"http://{endpoint}" if endpoint else "",
             }
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from claracore.config.check_routing import Say
+from claracore.config.check_routing import Say, check_address
 from claracore.config.command import LATE, split
 from claracore.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.config.report import Path
@@ -25,7 +24,7 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
     else:
         _check_port(model, path, error)
     if model.proxy != DEFAULT_PROXY:
-        _check_address(model.proxy, (*path, "proxy"), warn)
+        check_address(model.proxy, (*path, "proxy"), warn)
     for index, entry in enumerate(model.env):
         name, equals, _value = entry.partition("=")
         if not equals or not name or "\0" in entry:
@@ -64,13 +63,3 @@ def _check_socket(model: ModelConfig, path: Path, error: Say) -> None:
         error((*path, "transport"), "the transport is unix, but cmd has no ${SOCKET}", "add `--host ${SOCKET}` to cmd")
     if "${PORT}" in model.cmd:
         error((*path, "cmd"), "cmd uses ${PORT}, but the transport is unix", "remove ${PORT}, or set `transport: tcp`")
-
-
-def _check_address(proxy: str, path: Path, warn: Say) -> None:
-    try:
-        parts = urlsplit(LATE.sub("1", proxy))
-        fits = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fits = False
-    if not fits:
-        warn(path, f"found {proxy[:60]!r}", "expected a URL such as http://127.0.0.1:9000")

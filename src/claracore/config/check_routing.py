@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
+from claracore.config.command import LATE
 from claracore.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 from claracore.config.model import Config
 from claracore.config.peers import bare_names
@@ -12,6 +14,8 @@ from claracore.config.report import Path, nearest
 from claracore.config.routing import GroupConfig, Matrix
 
 Say = Callable[[Path, str, str], None]
+NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
 NAME_IT = "use the id of a model"
 
@@ -39,17 +43,37 @@ def check_matrix(matrix: Matrix, path: Path, names: Mapping[str, str], config: C
             error((*path, "sets", name), str(result), "write e.g. `a & (b | c)`")
 
 
+def check_address(proxy: str, path: Path, say: Say) -> None:
+    """Say so when `proxy` is no URL of a server."""
+    try:
+        parts = urlsplit(LATE.sub("1", proxy))
+        fits = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+        fits = fits and NOT_IN_URLS.search(proxy) is None
+    except ValueError:
+        fits = False
+    if not fits:
+        say(path, f"found {proxy[:60]!r}", "expected a URL such as http://127.0.0.1:9000")
+
+
 def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
     """Report peers without address or models, and names that are taken."""
+    owners: dict[str, str] = {}
     for peer_id, peer in config.peers.items():
         path: Path = ("peers", peer_id)
-        if not peer.proxy:
+        if peer.api_key and UNPRINTABLE.search(peer.api_key.strip()):
+            error((*path, "apiKey"), "the key has a line break or a control character in it", "write it on one line")
+        if peer.proxy:
+            check_address(peer.proxy, (*path, "proxy"), error)
+        else:
             error((*path, "proxy"), "found nothing", "expected the base URL of the peer, e.g. http://10.0.0.2:5800")
         if not peer.models:
             error((*path, "models"), "found no models", "expected at least one")
         for index, model in enumerate(peer.models):
-            if f"{peer_id}/{model}" in names:
-                error((*path, "models", index), f"{peer_id}/{model} already names a model here", "rename the peer")
+            full = f"{peer_id}/{model}"
+            if full in names:
+                error((*path, "models", index), f"{full} already names a model here", "rename the peer")
+            elif owners.setdefault(full, peer_id) != peer_id:
+                error((*path, "models", index), f"{full} is also a model of peer {owners[full]!r}", "rename a peer")
 
 
 def peer_names(config: Config) -> set[str]:

@@ -105,6 +105,8 @@ class Checker:
         for name, priority in self.config.priorities.items():
             if name in self.names:
                 result[self.names[name]] = priority
+            elif self.config.is_peers(name):
+                result[name] = priority
             else:
                 here = ("routing", "scheduler", "settings", "fifo", "priority", name)
                 self._error(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")
@@ -113,7 +115,7 @@ class Checker:
     def _hooks(self) -> Hooks:
         preload: list[str] = []
         for index, name in enumerate(self.config.preload):
-            model_id = self.names.get(name)
+            model_id = name if self.config.is_peers(name) else self.names.get(name)
             if model_id is None:
                 here = ("hooks", "on_startup", "preload", index)
                 self._warn(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")

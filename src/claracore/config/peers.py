@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from claracore.config.model import PEERS_GROUP, Config, Filters, ModelConfig, Timeouts
+from claracore.config.model import Config, Filters, ModelConfig, Timeouts
 from claracore.config.routing import PeerConfig
 
 
@@ -40,11 +40,11 @@ def with_peers(config: Config) -> Config:
 
 def peer_of(config: Config, model_id: str) -> PeerConfig | None:
     """Return the peer that a model is from; None for our own."""
-    if config.group_of(model_id) != PEERS_GROUP:
+    if not config.is_peers(model_id):
         return None
-    # Names of peers have no slash as a rule; where they have, the longest that fits is the one.
-    fitting = [peer_id for peer_id in config.peers if model_id.startswith(f"{peer_id}/")]
-    return config.peers[max(fitting, key=len)] if fitting else None
+    return next(
+        peer for peer_id, peer in config.peers.items() if any(model_id == f"{peer_id}/{model}" for model in peer.models)
+    )
 
 
 def _model(peer_id: str, peer: PeerConfig, model: str, bare: str | None) -> ModelConfig:

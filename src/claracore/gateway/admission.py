@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from claracore.gateway.forward import Onward, request_parts
-from claracore.gateway.model import reader_of
+from claracore.gateway.model import reader_of, with_model_in_query
 
 if TYPE_CHECKING:
     from claracore.gateway.forward import Peer
@@ -77,6 +77,8 @@ class Admission:
             or onward[3] is not sized
         ):
             path = target.base_path + self.path if target.base_path else self.path
+            if target.use_model_name and self.route is not None:
+                path = with_model_in_query(path, target.use_model_name)
             onward_to = Onward(path, target.host or line.host, peer, self.dropped, target.own_lines, sized)
             self._parts = request_parts(self.head, onward_to)
             self._onward = (target, line, peer, sized)

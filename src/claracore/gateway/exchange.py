@@ -149,7 +149,12 @@ class Exchange(Answering):
         """Go on: the model is ready."""
         if self.phase is not WAITING or self.target is None:
             return
-        target, gateway = self.target, self.gateway
+        gateway = self.gateway
+        target = self.target
+        if self.targets is not gateway.targets:
+            # The configuration changed while it waited: where to and with whose key is as it is now.
+            self.targets = gateway.targets
+            target = self.target = gateway.targets.by_name.get(target.model_id, target)
         self.record.served_at = now = gateway.now()
         if seconds := target.response_head_timeout_seconds:
             self.deadline = now + seconds

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from claracore.gateway.model import with_model_in_query
 from claracore.gateway.multipart import boundary_of, parts_of
 from claracore.gateway.spans import outermost, spans_of
 
@@ -42,7 +43,8 @@ def edited(body: bytes, content_type: bytes, edits: Edits) -> bytes:
     if kind.startswith(b"multipart/form-data"):
         return _with_model_part(body, content_type, edits.use_model_name) if edits.use_model_name else body
     if body.lstrip()[:1] != b"{":
-        return body
+        is_form = kind.startswith(b"application/x-www-form-urlencoded") and bool(edits.use_model_name)
+        return with_model_in_query(b"?" + body, edits.use_model_name)[1:] if is_form else body
     members = Members(body)
     if edits.use_model_name:
         members.put(("model",), edits.use_model_name)

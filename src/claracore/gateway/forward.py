@@ -15,6 +15,7 @@ from claracore.gateway.origins import lines_for
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
+_ASKER = frozenset((b"forwarded", b"x-real-ip"))
 _LENGTH = b"content-length"
 _HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
@@ -69,7 +70,7 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
     """
     path, host, peer, dropped, own_lines, sized = onward
     if own_lines is not None:
-        dropped |= _CREDENTIALS if own_lines else frozenset()
+        dropped |= (_CREDENTIALS | _ASKER) if own_lines else _ASKER
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
     lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
     if sized and not head.sized:

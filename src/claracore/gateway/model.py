@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -36,6 +36,7 @@ class _Members(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Members).decode
 _POSITION = re.compile(r" \(byte (\d+)\)$")
+_MODEL_IN_QUERY = re.compile(rb"(?<=[?&])model=[^&]*")
 _MAX_FORM_FIELDS = 1000
 _LONG_BYTES = 65_536
 _BEGINNING_BYTES = 256
@@ -69,6 +70,11 @@ def asked_in_query(query: bytes) -> Asked:
     if len(names) > 1:
         raise _twice()
     return Asked(names[0] if names else _missing(), fields.get("stream", [""])[0] == "true")
+
+
+def with_model_in_query(path: bytes, name: str) -> bytes:
+    """Return a path with query (or a form after a `?`) whose `model` is another; other bytes stay."""
+    return _MODEL_IN_QUERY.sub(b"model=" + quote(name, safe="").encode(), path)
 
 
 def asked_early(prefix: bytes, content_type: bytes) -> Asked | None:

@@ -8,7 +8,7 @@ the least busy of all. Whose server is stopping is chosen last: its requests wai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,18 @@ class Choice:
     selector: Selector
     targets: tuple[Target, ...]
 
-    def choose(self, state: Callable[[str], ModelState], busy: Callable[[str], int], turn: int) -> Target:
-        """Return the target to use now; `turn` counts up, so that equally good ones take turns."""
-        first = self.targets[0]
+    def choose(
+        self,
+        targets: Sequence[Target],
+        state: Callable[[str], ModelState],
+        busy: Callable[[str], int],
+        turn: int,
+    ) -> Target:
+        """Return the one of `targets` to use now; `turn` counts up, so that equally good ones take turns."""
+        first = targets[0]
         if self.selector.strategy == "pin":
             return first
-        states = [(target, state(target.model_id)) for target in self.targets]
+        states = [(target, state(target.model_id)) for target in targets]
         if self.selector.strategy == "warm":
             for wanted in (ModelState.READY, ModelState.STARTING):
                 found = next((target for target, its in states if its is wanted), None)
@@ -50,7 +56,7 @@ class Choice:
         if free:
             return _least_busy(free, busy, turn)
         cold = next((target for target, its in states if its is ModelState.STOPPED), None)
-        return cold or _least_busy(running or list(self.targets), busy, turn)
+        return cold or _least_busy(running or list(targets), busy, turn)
 
 
 def _least_busy(targets: list[Target], busy: Callable[[str], int], turn: int) -> Target:

@@ -237,7 +237,8 @@ class Gateway:
         if choice is None:
             raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
         self._turn += 1
-        return choice.choose(self.supervisor.state, self._busy, self._turn)
+        allowed = [each for each in choice.targets if grant is None or grant.knows(each.model_id)]
+        return choice.choose(allowed or choice.targets, self.supervisor.state, self._busy, self._turn)
 
     def _meant(self, targets: Targets, name: str) -> str:
         """Return what a name stands for under the active profile. Raises `ModelNotFound` for a name that it hides."""

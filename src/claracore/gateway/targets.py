@@ -100,9 +100,9 @@ def targets_of(config: Config) -> Targets:
 def _own_lines(peer: PeerConfig | None) -> tuple[bytes, ...] | None:
     if peer is None:
         return None
-    if not peer.api_key:
+    key = (peer.api_key or "").strip().encode()
+    if not key:
         return ()
-    key = peer.api_key.encode()
     return (b"Authorization: Bearer " + key, b"x-api-key: " + key)
 
 

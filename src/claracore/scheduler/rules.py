@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claracore.config.matrix import BadExpression, read_sets
-from claracore.config.model import PEERS_GROUP, Config, ModelConfig
+from claracore.config.model import Config, ModelConfig
 from claracore.config.routing import Matrix as MatrixConfig
 from claracore.scheduler.eviction import Beside, Group, Groups
 from claracore.scheduler.matrix import Matrix
@@ -14,7 +14,7 @@ def policy_of(config: Config) -> Policy:
     """Take from a configuration what the scheduler must know of it."""
     priorities = config.priorities
     models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
-    elsewhere = frozenset(model_id for model_id in config.models if config.group_of(model_id) == PEERS_GROUP)
+    elsewhere = frozenset(model_id for model_id in config.models if config.is_peers(model_id))
     rule = _rule(config)
     return Policy(Beside(rule, elsewhere) if elsewhere else rule, models)
 

@@ -68,13 +68,12 @@ def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepa
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error."""
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    config = with_peers(loaded.config)
-    plan = plan_here(config, listen, places=loaded.places, history=history)
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history)
     findings = (*loaded.findings, *plan.findings)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise ConfigError(errors)
-    return Prepared(config, plan, findings)
+    return Prepared(with_peers(loaded.config), plan, findings)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:

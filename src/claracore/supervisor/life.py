@@ -155,8 +155,8 @@ class Life:
         """Serve from a process that somebody else runs, as the configuration's `proxy` names it."""
         self.endpoint = self._endpoint(bind(self.model))
         self._tell_ready()
+        # Connections stay open: nothing is stopped there, and models that share the server may be using them.
         await self._stop.wait()
-        self.on_closing(self.endpoint)
 
     def _lease(self, avoid: frozenset[int]) -> Lease | None:
         keeper, model_id = self.around.keeper, self.model.id
