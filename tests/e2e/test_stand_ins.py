@@ -134,12 +134,12 @@ hooks: {{on_startup: {{preload: [box/large]}}}}
             with contextlib.closing(stream):
                 orders = {"model": "other", "stream": True, "fake": {"chunks": 3, "hold_after": 1}}
                 stream.request("POST", "/v1/chat/completions", json.dumps(orders), {**ours, **JSON})
-                answer = stream.getresponse()
-                assert answer.readline().startswith(b"data:")
+                held = stream.getresponse()
+                assert held.readline().startswith(b"data:")
                 # The same server serves both, and nothing is stopped there.
                 assert here.ask("POST", "/api/models/unload/box/large", None, ours).status == 200
                 far.ask("POST", "/upstream/large/control/release", None, {"Authorization": "Bearer theirs"})
-                assert b"[DONE]" in answer.read()
+                assert b"[DONE]" in held.read()
 
 
 def test_a_key_for_one_target_of_a_selector_gets_that_one(served: Instance) -> None:
