@@ -137,7 +137,7 @@ def _said(name: str, description: str) -> dict[str, str]:
 
 
 def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    is_peers = here.config.is_peers(model.id)
+    is_peers = here.config.peer_of(model.id) is not None
     kind = "peer" if is_peers else "model" if name == model.id else "alias"
     row = _stand_in(here, name, [] if is_peers else [model.id], created, {**_metadata(here, model), "type": kind})
     return row | _said(model.name, model.description) | _abilities(model)

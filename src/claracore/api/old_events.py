@@ -122,7 +122,7 @@ def model_status(here: Context) -> list[dict[str, Any]]:
                 "state": here.supervisor.state(model_id).value,
                 "unlisted": model.unlisted,
                 "aliases": list(model.aliases),
-                "peerID": model_id.removesuffix(f"/{model.use_model_name}") if here.config.is_peers(model_id) else "",
+                "peerID": here.config.peer_of(model_id) or "",
                 "proxyUrl": f"http://{endpoint}" if endpoint else "",
             }
         )

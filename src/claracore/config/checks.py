@@ -105,7 +105,7 @@ class Checker:
         for name, priority in self.config.priorities.items():
             if name in self.names:
                 result[self.names[name]] = priority
-            elif self.config.is_peers(name):
+            elif self.config.peer_of(name) is not None:
                 result[name] = priority
             else:
                 here = ("routing", "scheduler", "settings", "fifo", "priority", name)
@@ -115,7 +115,7 @@ class Checker:
     def _hooks(self) -> Hooks:
         preload: list[str] = []
         for index, name in enumerate(self.config.preload):
-            model_id = name if self.config.is_peers(name) else self.names.get(name)
+            model_id = name if self.config.peer_of(name) is not None else self.names.get(name)
             if model_id is None:
                 here = ("hooks", "on_startup", "preload", index)
                 self._warn(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")

@@ -268,14 +268,14 @@ class Config(Section):
 
     _names: dict[str, str] = PrivateAttr(default_factory=dict)
     _groups: dict[str, str] = PrivateAttr(default_factory=dict)
-    _of_peers: frozenset[str] = PrivateAttr(default_factory=frozenset)
+    _of_peers: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, _context: object) -> None:
         """Index names and groups, so that `resolve` and `group_of` are look-ups."""
         aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
         self._names = {**aliases, **{name: name for name in self.models}}
         self._groups = {member: group.name for group in self.groups.values() for member in group.members}
-        self._of_peers = frozenset(f"{id_}/{model}" for id_, peer in self.peers.items() for model in peer.models)
+        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in peer.models}
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -300,6 +300,6 @@ class Config(Section):
         """Return the name of the group in which the model is."""
         return self._groups.get(model_id, PEERS_GROUP if model_id in self._of_peers else DEFAULT_GROUP)
 
-    def is_peers(self, model_id: str) -> bool:
-        """Whether a model is served by a peer; such models are among `models` once `with_peers` has put them there."""
-        return model_id in self._of_peers
+    def peer_of(self, model_id: str) -> str | None:
+        """Return the id of the peer that serves a model, None for our own; `with_peers` puts such among `models`."""
+        return self._of_peers.get(model_id)

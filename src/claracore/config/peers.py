@@ -33,18 +33,9 @@ def with_peers(config: Config) -> Config:
         for peer_id, peer in config.peers.items()
         for model in peer.models
     }
-    found = config.model_copy(update={"models": {**config.models, **made, **config.models}})
+    found = config.model_copy(update={"models": {**config.models, **made}})
     found.model_post_init(None)
     return found
-
-
-def peer_of(config: Config, model_id: str) -> PeerConfig | None:
-    """Return the peer that a model is from; None for our own."""
-    if not config.is_peers(model_id):
-        return None
-    return next(
-        peer for peer_id, peer in config.peers.items() if any(model_id == f"{peer_id}/{model}" for model in peer.models)
-    )
 
 
 def _model(peer_id: str, peer: PeerConfig, model: str, bare: str | None) -> ModelConfig:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.config.model import Config, ModelConfig
-from claracore.config.peers import peer_of
 from claracore.gateway.selection import Choice
 
 if TYPE_CHECKING:
@@ -83,7 +82,8 @@ def targets_of(config: Config) -> Targets:
     """Work out the targets of a configuration: every model under its id and each of its aliases."""
     by_name: dict[str, Target] = {}
     for model in config.models.values():
-        own_lines = _own_lines(peer_of(config, model.id))
+        peer_id = config.peer_of(model.id)
+        own_lines = None if peer_id is None else _own_lines(config.peers[peer_id])
         for name in (model.id, *model.aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name, own_lines)
@@ -97,9 +97,7 @@ def targets_of(config: Config) -> Targets:
     return Targets(by_name, ignored, choices, pins)
 
 
-def _own_lines(peer: PeerConfig | None) -> tuple[bytes, ...] | None:
-    if peer is None:
-        return None
+def _own_lines(peer: PeerConfig) -> tuple[bytes, ...]:
     key = (peer.api_key or "").strip().encode()
     if not key:
         return ()

@@ -14,7 +14,7 @@ def policy_of(config: Config) -> Policy:
     """Take from a configuration what the scheduler must know of it."""
     priorities = config.priorities
     models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
-    elsewhere = frozenset(model_id for model_id in config.models if config.is_peers(model_id))
+    elsewhere = frozenset(model_id for model_id in config.models if config.peer_of(model_id) is not None)
     rule = _rule(config)
     return Policy(Beside(rule, elsewhere) if elsewhere else rule, models)
 
