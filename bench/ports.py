@@ -23,7 +23,7 @@ from claracore.ports.history import remember
 from claracore.ports.listen import Listen
 from claracore.ports.plan import plan
 from claracore.sockets.hold import hold
-from claracore.sockets.owner import belongs_to, owner_of, verify
+from claracore.sockets.owner import belongs_to, binds_with, owner_of, verify
 from claracore.sockets.ports import PortKeeper
 
 CHILD = """
@@ -75,6 +75,7 @@ def verifying() -> None:
         measure("belongs_to: our child, 500 sockets on the machine", 500, lambda: belongs_to(port, child.pid))
         measure("verify: our child", 500, lambda: verify(port, child.pid))
         measure("belongs_to: not ours", 500, lambda: belongs_to(port, 1))
+        measure("binds_with: once for each model", 200, lambda: binds_with(port, child.pid))
         measure("owner_of (diagnostics)", 20, lambda: owner_of(port))
         child.communicate("")
     for sock in crowd:
@@ -92,7 +93,7 @@ def leasing() -> None:
 
         def start(*, shared: bool) -> None:
             lease = keeper.lease("m0007", can_share=shared)
-            keeper.release_hold(lease)
+            keeper.hand_over(lease)
             keeper.ledger.record_child(os.getpid(), "m0007")
             keeper.seal(lease)
             keeper.ledger.forget_child(os.getpid())

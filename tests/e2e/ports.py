@@ -33,7 +33,9 @@ while True:
         sock.close()
     if len(kept) > kept_at_most:
         kept.pop(chance.randrange(len(kept))).close()
-    for listener in select.select(kept, [], [], pause)[0]:
+    # A socket that is bound and does not listen is always readable: waiting for it would be no pause at all.
+    listeners = [sock for sock in kept if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+    for listener in select.select(listeners, [], [], pause)[0]:
         try:
             connection, _ = listener.accept()
         except OSError:

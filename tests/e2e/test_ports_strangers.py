@@ -125,6 +125,27 @@ def test_who_slips_into_the_gap_gets_no_request_and_the_model_the_next_port(
         assert [finding for finding in findings if f'model "a" was given {ports[1]} instead' in finding["message"]]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how another process's socket was bound")
+def test_there_is_no_gap_any_more_when_a_server_was_seen_to_bind(tmp_path: Path) -> None:
+    """A server without --reuse-port that sets SO_REUSEADDR, as nearly all do, joins the hold at its second start."""
+    port = free_port()
+    go = tmp_path / "go"
+    config = configured(tmp_path, f"startPort: {port}\nmodels:\n  a: {{cmd: '{fake('--listen-file', str(go))}'}}\n")
+    with instance(tmp_path, "--config", str(config)) as running, ThreadPoolExecutor(1) as pool:
+        go.touch()
+        assert ours(running, "a", running.chat("a")) == port
+        assert running.ask("POST", "/api/models/unload/a").status == 200
+        go.unlink()
+        answer = pool.submit(running.chat, "a")
+        while not running.children():
+            pass  # each turn asks the kernel: it ends when the child is there
+        for options in (), (socket.SO_REUSEPORT,):
+            with pytest.raises(OSError, match="in use"):
+                listening(port, "127.0.0.1", *options)
+        go.touch()
+        assert ours(running, "a", answer.result()) == port
+
+
 def test_a_process_of_the_same_user_that_joins_a_shared_port_gets_no_request(tmp_path: Path) -> None:
     ports = free_run(4)
     go = tmp_path / "go"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from claracore.sockets.hold import hold, seal, share
+from claracore.sockets.bound import Reuse
+from claracore.sockets.hold import admit, hold, seal
 from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")
@@ -20,7 +21,13 @@ IN_USE = str(errno.EADDRINUSE)
 
 def shared_hold(port: int) -> socket.socket:
     holder = hold(port)
-    share(holder)
+    admit(holder, Reuse.PORT)
+    return holder
+
+
+def lent_hold(port: int) -> socket.socket:
+    holder = hold(port)
+    admit(holder, Reuse.ADDRESS)
     return holder
 
 
@@ -87,6 +94,51 @@ def test_time_wait_refuses_a_plain_bind_and_not_the_hold() -> None:
         with stranger(port, "reuseport") as child:
             assert child.answer == IN_USE
         with stranger(port, "reuseport", "reuseaddr") as child:
+            assert child.answer == "ok"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_child_with_reuse_address_joins_a_hold_that_has_it_too_and_then_shuts_everybody_out(host: str) -> None:
+    port = free_port()
+    with lent_hold(port), stranger(port, "reuseaddr", "answer", host=host) as child:
+        assert child.answer == "ok"
+        for options in (), ("reuseaddr",), ("reuseport",), ("reuseaddr", "reuseport"), ("reuseaddr", "silent"):
+            with stranger(port, *options) as other:
+                assert other.answer == IN_USE
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            assert connection.recv(5) == b"child"
+
+
+@pytest.mark.parametrize("options", [(), ("reuseport",)])
+def test_a_stranger_without_reuse_address_is_refused_while_a_port_waits_for_such_a_child(
+    options: tuple[str, ...],
+) -> None:
+    port = free_port()
+    with lent_hold(port), stranger(port, *options) as other:
+        assert other.answer == IN_USE
+
+
+def test_a_silent_stranger_with_reuse_address_cannot_keep_such_a_child_from_listening() -> None:
+    port = free_port()
+    with lent_hold(port), stranger(port, "reuseaddr", "silent"), stranger(port, "reuseaddr") as child:
+        assert child.answer == "ok"
+
+
+def test_a_hold_that_admits_nobody_any_more_is_exclusive_again() -> None:
+    port = free_port()
+    with lent_hold(port) as holder:
+        with stranger(port, "reuseaddr") as child:
+            assert child.answer == "ok"
+        admit(holder, Reuse.NONE)
+        with stranger(port, "reuseaddr") as other:
+            assert other.answer == IN_USE
+
+
+def test_a_child_that_left_connections_behind_comes_back_at_once_through_the_hold() -> None:
+    port = free_port()
+    with lent_hold(port):
+        leave_in_time_wait(port)
+        with stranger(port, "reuseaddr") as child:
             assert child.answer == "ok"
 
 
@@ -172,7 +224,7 @@ def test_a_sealed_port_keeps_everybody_out_and_serves_on() -> None:
                 with socket.create_connection(("127.0.0.1", port)) as connection:
                     assert connection.recv(5) == b"child"
             plain.close()
-            share(holder)
+            admit(holder, Reuse.PORT)
 
 
 def test_a_child_on_both_families_cannot_be_sealed_and_serves_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import socket
 import tempfile
@@ -25,6 +26,8 @@ NAMES = [f"m{number}" for number in range(6)]
 PORTS = free_run(9)
 WEB = PORTS[8]
 MODELS = st.sampled_from(NAMES)
+BINDS_WITH = ((), (socket.SO_REUSEADDR,), (socket.SO_REUSEPORT,))
+"""Each model's server always binds with the same options."""
 
 
 class LifeOfPorts(RuleBasedStateMachine):
@@ -67,9 +70,11 @@ class LifeOfPorts(RuleBasedStateMachine):
         except PortTaken:
             assert self.room() <= int(fails)
             return
-        self.keeper.release_hold(lease)
-        child = listening(lease.port, "127.0.0.1", *((socket.SO_REUSEPORT,) if lease.shared else ()))
+        self.keeper.hand_over(lease)
+        options = (socket.SO_REUSEPORT,) if lease.shared else BINDS_WITH[NAMES.index(model) % len(BINDS_WITH)]
+        child = listening(lease.port, "127.0.0.1", *options)
         self.keeper.seal(lease)
+        self.keeper.learn(lease, os.getpid(), host="127.0.0.1")
         self.children[model] = lease, child
 
     def room(self) -> int:

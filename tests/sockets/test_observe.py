@@ -47,7 +47,7 @@ def test_why_knows_other_instances(tmp_path: Path) -> None:
             f"port {ports[0]} is taken by ClaraCore (pid {os.getpid()}, http://127.0.0.1:5800), "
             'which holds it for its model "a"'
         )
-        ours.lease("a", can_share=True)
+        ours.hand_over(ours.lease("a", can_share=True))
         with stranger(ports[0], "reuseport") as child:
             seen, sentence = why(ports[0], living_instances(tmp_path / "ledger"))
             assert seen.pid == child.pid
@@ -79,7 +79,7 @@ def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
     ports = free_run(8)
     with listening(ports[1]), keeper(plan_for(ports, "a", "b", "c", "d"), tmp_path) as ours:
         ours.hold_all()
-        ours.lease("a", can_share=True)
+        ours.hand_over(ours.lease("a", can_share=True))
         ours.lease("c", can_share=True)
         seen = observe_running(ours, {"a": 77})
         assert (seen[ports[0]].state, seen[ports[0]].pid) == (PortState.SERVING, 77)

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from claracore.sockets import kernel_linux, owner
-from claracore.sockets.bound import BoundSocket, Stage
+from claracore.sockets.bound import BoundSocket, Reuse, Stage
 from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
-from claracore.sockets.owner import Verdict, belongs_to, owner_of, verify
+from claracore.sockets.owner import Verdict, belongs_to, binds_with, owner_of, verify
 from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
@@ -31,6 +31,25 @@ def test_a_grandchild_counts() -> None:
     assert belongs_to(port, shell.pid)
     assert not kernel_linux.owned_by(shell.pid, sockets_on(port))
     shell.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize(
+    ("options", "reuse"),
+    [
+        ((), Reuse.NONE),
+        (("reuseaddr",), Reuse.ADDRESS),
+        (("reuseport",), Reuse.PORT),
+        (("reuseaddr", "reuseport"), Reuse.ADDRESS | Reuse.PORT),
+    ],
+)
+def test_how_a_process_bound_its_port_is_seen(options: tuple[str, ...], reuse: Reuse) -> None:
+    port = free_port()
+    with stranger(port, *options) as child:
+        assert binds_with(port, child.pid) == reuse
+        assert binds_with(port, os.getpid()) == reuse  # the child is our descendant
+        assert binds_with(port, child.pid, host="::1") is None
+    assert binds_with(port, os.getpid()) is None
 
 
 @pytest.mark.parametrize("quiet", [True, False])

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_a_shared_lease_lets_the_child_in_and_stays_held(tmp_path: Path) -> None
         ours.hold_all()
         lease = ours.lease("a", can_share=True)
         assert lease == Lease("a", ports[0], shared=True)
-        ours.release_hold(lease)  # does nothing for an engine that shares
+        with stranger(lease.port, "reuseport") as other:
+            assert other.answer == str(errno.EADDRINUSE), "nobody is let in before the child is started"
+        ours.hand_over(lease)
         assert ours.held == {ports[0]}
         with stranger(lease.port, "reuseport") as child:
             assert child.answer == "ok"
@@ -71,6 +74,7 @@ def test_a_sealed_lease_shuts_everybody_out_until_it_is_leased_again(tmp_path: P
         ours.hold_all()
         for _ in range(2):
             lease = ours.lease("a", can_share=True)
+            ours.hand_over(lease)
             with stranger(lease.port, "reuseport") as child:
                 assert child.answer == "ok"
                 if not ours.seal(lease):
@@ -96,7 +100,7 @@ def test_an_engine_that_cannot_share_gets_the_port_when_the_hold_is_released(tmp
         lease = ours.lease("a", can_share=False)
         with stranger(lease.port) as child:
             assert child.answer == str(errno.EADDRINUSE)
-        ours.release_hold(lease)
+        ours.hand_over(lease)
         with stranger(lease.port) as child:
             assert child.answer == "ok"
         ours.give_back(lease)
@@ -107,8 +111,108 @@ def test_an_engine_found_to_share_only_when_it_is_started_is_let_in(tmp_path: Pa
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
         ours.hold_all()
-        with stranger(ours.lease("a", can_share=True).port, "reuseport") as child:
+        lease = ours.lease("a", can_share=True)
+        ours.hand_over(lease)
+        with stranger(lease.port, "reuseport") as child:
             assert child.answer == "ok"
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how another process's socket was bound")
+
+
+@contextmanager
+def served(ours: PortKeeper, *options: str, avoid: frozenset[int] = frozenset()) -> Iterator[Lease]:
+    """Start a server of model `a` that binds with these options, and stop it."""
+    lease = ours.lease("a", can_share=False, avoid=avoid)
+    ours.hand_over(lease)
+    with stranger(lease.port, *options) as child:
+        assert child.answer == "ok"
+        ours.learn(lease, child.pid, host="127.0.0.1")
+        yield lease
+    ours.give_back(lease)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("options", "kept_out"),
+    [
+        (("reuseaddr",), ((), ("reuseport",))),
+        (("reuseaddr", "reuseport"), ((), ("reuseport",))),
+        (("reuseport",), ((), ("reuseaddr",))),
+    ],
+)
+def test_how_a_server_binds_is_seen_at_its_first_start_and_its_port_is_not_let_go_at_the_next(
+    tmp_path: Path, options: tuple[str, ...], kept_out: tuple[tuple[str, ...], ...]
+) -> None:
+    with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
+        ours.hold_all()
+        with served(ours, *options):
+            assert ours.held == frozenset()
+        for _ in range(2):
+            lease = ours.lease("a", can_share=False)
+            ours.hand_over(lease)
+            for others in kept_out:
+                with stranger(lease.port, *others) as other:
+                    assert other.answer == str(errno.EADDRINUSE)
+            ours.give_back(lease)
+            with served(ours, *options):
+                assert ours.held == {lease.port}
+            with stranger(lease.port, *options) as other:
+                assert other.answer == str(errno.EADDRINUSE), "nobody joins while the server is down"
+
+
+@linux
+def test_the_port_of_a_server_that_must_be_alone_is_let_go_at_each_start(tmp_path: Path) -> None:
+    with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
+        ours.hold_all()
+        for _ in range(2):
+            with served(ours):
+                assert ours.held == frozenset()
+
+
+@linux
+def test_a_server_that_binds_in_another_way_than_it_used_to_is_looked_at_again(tmp_path: Path) -> None:
+    ports = free_run(3)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        with served(ours, "reuseaddr"):
+            pass
+        lease = ours.lease("a", can_share=False)
+        ours.hand_over(lease)
+        with stranger(lease.port) as child:
+            assert child.answer == str(errno.EADDRINUSE)
+        ours.note_conflict("a", lease)
+        ours.give_back(lease)
+        with served(ours, avoid=frozenset({lease.port})) as second:
+            assert second.port == ports[1]
+
+
+@linux
+def test_who_was_quicker_than_the_server_is_seen_at_the_next_start(tmp_path: Path) -> None:
+    ports = free_run(3)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        with served(ours, "reuseaddr"):
+            pass
+        lease = ours.lease("a", can_share=False)
+        ours.hand_over(lease)
+        with stranger(lease.port, "reuseaddr") as other:
+            assert other.answer == "ok"
+            ours.note_conflict("a", lease)
+            ours.give_back(lease)
+            with served(ours, "reuseaddr") as second:
+                assert second.port == ports[1]
+                assert f"pid {other.pid}" in second.note
+                assert ours.held == {ports[1]}, "how the server binds was not forgotten"
+
+
+@linux
+def test_after_a_new_configuration_it_is_looked_at_again(tmp_path: Path) -> None:
+    plan = plan_for(free_run(2), "a")
+    with keeper(plan, tmp_path) as ours:
+        with served(ours, "reuseaddr"):
+            pass
+        ours.replan(plan)
+        with served(ours):
+            assert ours.held == frozenset()
 
 
 def test_a_stranger_is_skipped_and_named(tmp_path: Path) -> None:
@@ -186,7 +290,7 @@ def test_the_ledger_protects_a_port_that_is_let_go_for_a_child(tmp_path: Path) -
     plan = plan_for(ports, "a")
     with keeper(plan, tmp_path) as ours, keeper(plan, tmp_path) as theirs:
         lease = ours.lease("a", can_share=False)
-        ours.release_hold(lease)
+        ours.hand_over(lease)
         assert theirs.lease("a", can_share=False).port == ports[1]
 
 
@@ -243,7 +347,7 @@ def test_a_fixed_port_is_checked_and_kept_until_the_child_starts(tmp_path: Path)
         lease = ours.lease("f", can_share=True)
         assert (lease.port, lease.shared) == (port, False)
         assert not is_free(port)
-        ours.release_hold(lease)
+        ours.hand_over(lease)
         assert is_free(port)
         ours.give_back(lease)
         assert ours.ledger.leases == {}
@@ -262,7 +366,7 @@ def test_a_taken_fixed_port_is_an_error_that_names_the_holder(tmp_path: Path) ->
 def test_a_fixed_port_of_another_instance_is_an_error(tmp_path: Path) -> None:
     port = free_port()
     with keeper(fixed_plan(port), tmp_path) as ours, keeper(fixed_plan(port), tmp_path) as theirs:
-        ours.release_hold(ours.lease("f", can_share=True))
+        ours.hand_over(ours.lease("f", can_share=True))
         with pytest.raises(PortTaken, match="another ClaraCore"):
             theirs.lease("f", can_share=True)
 

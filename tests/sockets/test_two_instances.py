@@ -59,7 +59,7 @@ def one(name, can_share):
     avoid = frozenset()
     for attempt in range(5):
         lease = keeper.lease(name, can_share=can_share, avoid=avoid)
-        keeper.release_hold(lease)
+        keeper.hand_over(lease)
         child = serve(lease.port, lease.shared)
         if child is not None:
             keeper.seal(lease)

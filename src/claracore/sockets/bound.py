@@ -1,12 +1,12 @@
 """What is a socket that occupies a port?
 
-The value that both platform modules return.
+The values that both platform modules return.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, Flag
 
 from claracore.ports.listen import bracketed
 
@@ -17,6 +17,14 @@ class Stage(Enum):
     LISTENING = "listening"
     BOUND = "bound"
     TIME_WAIT = "TIME_WAIT"
+
+
+class Reuse(Flag):
+    """With which options a server bound its address; with none it must be the only one there."""
+
+    NONE = 0
+    ADDRESS = 1  # SO_REUSEADDR
+    PORT = 2  # SO_REUSEPORT
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,10 @@ A bound socket that never listens receives no connection but keeps everybody els
 *after* the exclusive bind, only a socket that asks for SO_REUSEPORT too, under the same user, may join: our child
 (`llama-server --reuse-port`). A stranger's plain or SO_REUSEADDR bind still fails. (PORTS.md, kernel facts 2 and 3.)
 
+The same with SO_REUSEADDR: nearly every server sets it, and it lets several sockets bind as long as none listens. A
+child that is known to set it may join then, and is alone as soon as it listens. Between its start and that moment only
+a stranger that sets it too can be quicker; for programs that set neither the hold has to be given up (fact 4).
+
 The hold is on all IPv4 addresses: 127.0.0.1 and 0.0.0.0 conflict both ways (fact 5), so it covers whatever address
 the child chooses and notices a stranger on any of them.
 """
@@ -14,6 +18,7 @@ import errno
 import socket
 import sys
 
+from claracore.sockets.bound import Reuse
 from claracore.sockets.kernel import sockets_on
 
 if sys.platform != "win32":
@@ -23,7 +28,7 @@ ANY = "0.0.0.0"  # noqa: S104 - bound to keep others out; it never listens
 
 
 def hold(port: int) -> socket.socket:
-    """Bind the port exclusively; `share` then lets a child of ours that sets SO_REUSEPORT join.
+    """Bind the port exclusively; `admit` then lets a child of ours join.
 
     Call it under the ledger's lock: the TIME_WAIT variant has a gap in which two claimants could both succeed.
     Raises OSError, EADDRINUSE when somebody has the port.
@@ -42,9 +47,10 @@ def system_can_share() -> bool:
     return sys.platform == "linux"
 
 
-def share(holder: socket.socket) -> None:
-    """Let a child of ours that sets SO_REUSEPORT join a held port."""
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+def admit(holder: socket.socket, reuse: Reuse) -> None:
+    """Let a child of ours that binds with one of these options join a held port; with NONE, nobody any more."""
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, Reuse.ADDRESS in reuse)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, Reuse.PORT in reuse)
 
 
 def seal(holder: socket.socket, port: int) -> socket.socket | None:
@@ -53,10 +59,10 @@ def seal(holder: socket.socket, port: int) -> socket.socket | None:
     Taking SO_REUSEPORT from the holder is not enough: the kernel lets a socket of the same user and address in without
     looking at the others as long as the last one to bind had SO_REUSEPORT (fastreuseport in inet_csk_get_port). A bind
     without it, on an address of the other family that disturbs nobody, makes it look again. Returns that socket, to be
-    closed before the next `share`; None where there is no IPv6 or the child has the port there too (strangers can then
+    closed before the next `admit`; None where there is no IPv6 or the child has the port there too (strangers can then
     still join on the child's own address).
     """
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    admit(holder, Reuse.NONE)
     try:
         plain = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
     except OSError:

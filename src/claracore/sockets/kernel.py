@@ -16,6 +16,7 @@ if sys.platform == "linux":
         owned_by,
         process_start,
         process_token,
+        reuse_of,
         sockets_on,
         user_name,
     )
@@ -27,6 +28,7 @@ else:
         owned_by,
         process_start,
         process_token,
+        reuse_of,
         sockets_on,
         user_name,
     )
@@ -38,6 +40,7 @@ __all__ = [
     "owned_by",
     "process_start",
     "process_token",
+    "reuse_of",
     "sockets_on",
     "user_name",
 ]

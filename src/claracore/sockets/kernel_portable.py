@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import psutil
 
-from claracore.sockets.bound import BoundSocket, Stage
+from claracore.sockets.bound import BoundSocket, Reuse, Stage
 
 STAGES = {psutil.CONN_LISTEN: Stage.LISTENING, psutil.CONN_TIME_WAIT: Stage.TIME_WAIT, psutil.CONN_NONE: Stage.BOUND}
 
@@ -58,6 +58,11 @@ def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:
 def holder_pid(entry: BoundSocket) -> int | None:
     """Return a process that has the socket open; None when we may not know."""
     return entry.pid
+
+
+def reuse_of(pid: int, entry: BoundSocket) -> Reuse | None:  # noqa: ARG001 - the other platform module can tell
+    """Return None: there is no way to ask for the options of another process's socket."""
+    return None
 
 
 def process_start(pid: int) -> float | None:

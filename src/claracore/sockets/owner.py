@@ -17,8 +17,8 @@ import psutil
 
 from claracore.ports.containers import is_runtime
 from claracore.ports.holder import Owner, program_name
-from claracore.sockets.bound import BoundSocket, Stage
-from claracore.sockets.kernel import family, holder_pid, owned_by, sockets_on, user_name
+from claracore.sockets.bound import BoundSocket, Reuse, Stage
+from claracore.sockets.kernel import family, holder_pid, owned_by, reuse_of, sockets_on, user_name
 
 QUIET = sys.platform == "linux"
 """Whether the kernel tells who listens without much ado (kernel_linux.py)."""
@@ -38,6 +38,13 @@ def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
         if not open_sockets:
             return True
     return False
+
+
+def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
+    """Return with which options the process or a descendant of it bound host:port; None where that cannot be seen."""
+    entries = [entry for entry in sockets_on(port) if entry.reached_by(host)]
+    seen = (reuse_of(member, entry) for entry in entries for member in family(pid))
+    return next((reuse for reuse in seen if reuse is not None), None)
 
 
 def is_listening(port: int, *, host: str = "127.0.0.1") -> bool:

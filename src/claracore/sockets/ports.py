@@ -21,9 +21,11 @@ from claracore.errors import PortTaken
 from claracore.ports import messages
 from claracore.ports.leases import Leases
 from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.hold import ANY, hold, hold_budget, seal, share, system_can_share
+from claracore.sockets.bound import Reuse
+from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, system_can_share
+from claracore.sockets.kernel import sockets_on
 from claracore.sockets.ledger import Ledger, default_folder
-from claracore.sockets.owner import owner_of
+from claracore.sockets.owner import binds_with, owner_of
 from claracore.types import Finding
 
 
@@ -53,9 +55,11 @@ class PortKeeper:
         self._planned: dict[str, int | None] = {}
         """What the plan said when a model's port was claimed: when it says something else, the claim is stale."""
         self._running: set[str] = set()
+        self._binds: dict[str, Reuse] = {}
+        """With which option each model's server was seen to bind, where it was not told to (`learn`)."""
         self._moves: dict[str, Finding] = {}
         self.conflicts: Counter[str] = Counter()
-        """How often each model could not have the port that it was to have; whoever sees it adds it."""
+        """How often each model could not have the port that it was to have (`note_conflict` counts what others see)."""
 
     @property
     def plan(self) -> PortPlan:
@@ -110,16 +114,36 @@ class PortKeeper:
                 self.ledger.write()
             note = "\n".join(map(messages.explain, findings))
             port = self.leases.given[model_id]
-        if shared:
-            self._close_seal(port)
-            share(self._held[port])
         self._running.add(model_id)
         return Lease(model_id, port, shared, note)
 
-    def release_hold(self, lease: Lease) -> None:
-        """Let go of the port right before exec, for an engine that cannot share it; the ledger still has it."""
-        if not lease.shared:
+    def hand_over(self, lease: Lease) -> None:
+        """Let the child have the port, right before exec.
+
+        A child that can join the hold does: one told to share, one that was seen to bind in a way that allows it. For
+        others the hold is let go, and the ledger alone has the port.
+        """
+        reuse = Reuse.PORT if lease.shared else self._binds.get(lease.model_id, Reuse.NONE)
+        holder = self._held.get(lease.port)
+        if reuse is Reuse.NONE or holder is None:
             self._let_go(lease.port)
+        else:
+            self._close_seal(lease.port)
+            admit(holder, reuse)
+
+    def learn(self, lease: Lease, pid: int, *, host: str) -> None:
+        """See how the child, which listens now, bound its port: the hold of its next start depends on it."""
+        if lease.shared or not (self._holding and system_can_share()) or lease.model_id in self._binds:
+            return
+        reuse = binds_with(lease.port, pid, host=host) or Reuse.NONE
+        # Of two options the one that fewer strangers are let in by: a stranger may set both, too.
+        self._binds[lease.model_id] = Reuse.ADDRESS if Reuse.ADDRESS in reuse else reuse
+
+    def note_conflict(self, model_id: str, lease: Lease | None) -> None:
+        """Count that the child could not bind; where nobody is in its way, the reason may be our own hold."""
+        self.conflicts[model_id] += 1
+        if lease is not None and not sockets_on(lease.port):
+            self._binds.pop(model_id, None)
 
     def seal(self, lease: Lease) -> bool:
         """Let nobody join a shared port any more; call it when the child has bound, before its owner is verified.
@@ -129,13 +153,7 @@ class PortKeeper:
         shut; False where the kernel gives no way to (see `hold.seal`) and for a port that is not shared, which needs
         none.
         """
-        holder = self._held.get(lease.port)
-        if not lease.shared or holder is None or lease.port in self._seals:
-            return lease.port in self._seals
-        plain = seal(holder, lease.port)
-        if plain is not None:
-            self._seals[lease.port] = plain
-        return plain is not None
+        return lease.shared and lease.port in self._held and self._seal(lease.port)
 
     def give_back(self, lease: Lease) -> None:
         """Take the port back after the child has ended, and hold it again."""
@@ -147,7 +165,7 @@ class PortKeeper:
             with self.ledger.locked():
                 self.ledger.write()
         elif lease.port in self._held:
-            self.seal(lease)  # a child that ended early was not sealed, one on `::` could not be
+            self._shut_again(lease.port)
         else:
             # Where somebody was quicker, the next lease finds out who.
             with self.ledger.locked(), suppress(OSError):
@@ -159,6 +177,7 @@ class PortKeeper:
         Call `hold_all` afterwards to take what is new.
         """
         self.leases.replan(plan)
+        self._binds.clear()  # a model's command may be another
         for model_id in [name for name in self.leases.given if name not in self._running and self._is_stale(name)]:
             self._drop(model_id)
         with self.ledger.locked():
@@ -171,6 +190,21 @@ class PortKeeper:
         self._seals.clear()
         self._held.clear()
         self.ledger.close()
+
+    def _shut_again(self, port: int) -> None:
+        """Let nobody join a held port any more; its child is gone."""
+        if sockets_on(port):
+            self._let_go(port)  # somebody was quicker than the child; the next lease finds out who
+        else:
+            self._seal(port)
+
+    def _seal(self, port: int) -> bool:
+        if port not in self._seals:
+            plain = seal(self._held[port], port)
+            if plain is None:
+                return False
+            self._seals[port] = plain
+        return True
 
     def _is_stale(self, model_id: str) -> bool:
         planned = self.plan.assignment.get(model_id)

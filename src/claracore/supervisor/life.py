@@ -138,7 +138,7 @@ class Life:
             try:
                 await self._start_and_stop(lease)
             except _BindFailed as error:
-                keeper.conflicts[self.model.id] += 1
+                keeper.note_conflict(self.model.id, lease)
                 if lease is None or not uses_port(self.model) or len(avoid) + 1 >= BIND_TRIES:
                     raise ModelFailed(self.model.id, f"no port could be bound: {error}") from error
                 if self.stopping:
@@ -189,7 +189,7 @@ class Life:
                 self._note_state(state)
 
         if lease is not None:
-            self.around.keeper.release_hold(lease)
+            self.around.keeper.hand_over(lease)
         child = self.child = await Child.spawn(
             self.around.commands.argv(bound.argv, share=lease is not None and lease.shared),
             env=env,
@@ -201,6 +201,8 @@ class Life:
             self.around.keeper.ledger.record_child(child.pid, self.model.id)
             if await self._becomes_ready(bound, child, lease, said):
                 self._tell_ready()
+                if lease is not None:
+                    self.around.keeper.learn(lease, child.pid, host=self._reached().host)
                 await self._until_end(child, said)
         finally:
             await self._end(child, bound, env)
