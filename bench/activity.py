@@ -11,8 +11,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from msgspec.structs import astuple
+
 from claracore.store.activity import Activity
-from claracore.store.rows import Row, Wanted
+from claracore.store.rows import FIRST_OF_SUBJECT, Measures, Row, Subject, Wanted
 from claracore.store.stats import stats_by_model
 
 MODELS = [f"model-{number}" for number in range(20)]
@@ -48,6 +50,11 @@ def row(number: int, rng: random.Random) -> Row:
     )
 
 
+def parts(its: Row) -> tuple[Measures, Subject]:
+    values = astuple(its)
+    return values[:FIRST_OF_SUBJECT], values[FIRST_OF_SUBJECT:]
+
+
 def milliseconds(what: Callable[[], object]) -> str:
     times = []
     for _ in range(15):
@@ -60,11 +67,11 @@ def milliseconds(what: Callable[[], object]) -> str:
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 100_000
     rng = random.Random(1)  # noqa: S311 - rows, not secrets
-    rows = [row(number, rng) for number in range(1, count + 1)]
+    rows = [parts(row(number, rng)) for number in range(1, count + 1)]
     with tempfile.TemporaryDirectory() as folder, closing(Activity(Path(folder) / "a.sqlite")) as activity:
         begun = time.process_time()
         for each in rows:
-            activity.add(each)
+            activity.add(*each)
         added = time.process_time() - begun
         activity.flush()
         on_disk = time.process_time() - begun

@@ -20,8 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 GATEWAY = (
-    "access admission alarm answering collected connection exchange forward framing head routes server spans targets "
-    "upstream waiting watch"
+    "access admission alarm answering collected connection contract exchange forward framing head pool routes server "
+    "spans targets upstream waiting watch"
 )
 SCHEDULER = "core slot"
 MODULES = [
@@ -29,7 +29,9 @@ MODULES = [
     "src/claracore/api/journal.py",
     *(f"src/claracore/gateway/{name}.py" for name in GATEWAY.split()),
     *(f"src/claracore/scheduler/{name}.py" for name in SCHEDULER.split()),
+    "src/claracore/store/activity.py",
     "src/claracore/store/measures.py",
+    "src/claracore/supervisor/loop.py",
 ]
 
 

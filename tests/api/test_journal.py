@@ -45,7 +45,7 @@ class Stage:
     def __init__(self, activity: Activity) -> None:
         self.models = Models({name: Slot(name, ModelPolicy()) for name in ("a", "b")})
         self.counts = Counts()
-        self.journal = Journal(self.models, activity, self.counts, Captures())  # type: ignore[arg-type] # looks like one
+        self.journal = Journal(self.models, activity, self.counts, Captures())
         self.rows: list[Row] = []
         self.swaps: list[Swap] = []
         self.journal.on_row = self.rows.append
@@ -54,7 +54,10 @@ class Stage:
         self.journal._now = lambda: self.time
 
     def record(self, model: str, **more: Any) -> Record:
-        return Record(model, model, "POST", "/v1/chat/completions", "127.0.0.1", **{"arrived_at": self.time, **more})
+        record = Record("POST", "/v1/chat/completions", "127.0.0.1", self.time)
+        for name, value in {"model": model, "requested": model, **more}.items():
+            setattr(record, name, value)
+        return record
 
 
 def play(conversation: Callable[[Stage], Awaitable[None]]) -> None:

@@ -18,7 +18,7 @@ from claracore.gateway.server import Gateway
 from claracore.gateway.upstream import Upstream
 from claracore.types import Endpoint, ModelState
 from conformance.http.corpus import OK, SSE, TINY, chunks, post
-from conformance.http.memory import CONFIG, SETTINGS, MemoryPool, MemoryTransport, Notes, application
+from conformance.http.memory import CONFIG, SETTINGS, MemoryTransport, Notes, ServersInMemory, application
 from gateway.stand import StandIn
 
 HERE = Endpoint("127.0.0.1", 9999)
@@ -53,7 +53,7 @@ class Play:
         self.gateway = Gateway(
             CONFIG, supervisor=self.supervisor, app=application, observer=self.notes, settings=SETTINGS
         )
-        self.pool = self.gateway.pool = MemoryPool([], bytewise=False)
+        self.pool = self.gateway.pool = ServersInMemory([], bytewise=False).pool
         self.connection = Connection(self.gateway)
         self.transport = MemoryTransport()
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
-from claracore.store.rows import Row
+from claracore.store.activity import Activity
+from claracore.store.rows import FIRST_OF_SUBJECT, Row
 
 PLAIN = Row(
     id=1,
@@ -37,3 +38,8 @@ PLAIN = Row(
 
 def row(**different: Any) -> Row:
     return replace(PLAIN, **different)
+
+
+def add(activity: Activity, its: Row) -> None:
+    values = astuple(its)
+    activity.add(values[:FIRST_OF_SUBJECT], values[FIRST_OF_SUBJECT:])

@@ -93,6 +93,7 @@ class ControlPlane:
         self.context.key_file.changed()
         supervisor.listener = self.journal
         configuration.on_reload = self._reloaded
+        self.journal.attended = self.context.hub.attended
         self.journal.on_record = self.pulse.request_over
         self.journal.on_model = self.pulse.model_changed
         self.journal.on_told = self.pulse.model_told

@@ -10,7 +10,7 @@ from typing import Literal
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
 from claracore.store.measures import Counter, Family, Histogram
-from claracore.store.rows import Row
+from claracore.store.rows import Measures
 
 RestartReason = Literal["died", "changed"]
 """Of the server that was there before: it ended unasked, or it was stopped because its configuration changed."""
@@ -73,27 +73,27 @@ class Counts:
         """Count a request whose model was never known."""
         self.refusals.add(str(record.status))
 
-    def request(self, row: Row, first_token_at: float | None, finished_at: float) -> None:
-        """Count a request that is over."""
-        its = self._often.get((row.model, row.status))
+    def request(self, model: str, status: int, measures: Measures, ended_at: float) -> None:
+        """Count a request that is over; `ended_at` is of the event loop's clock."""
+        its = self._often.get((model, status))
         if its is None:
-            its = self._often[row.model, row.status] = _Often(self, row.model, row.status)
-        self.last_answer[row.model] = finished_at
+            its = self._often[model, status] = _Often(self, model, status)
+        self.last_answer[model] = ended_at
+        _, _, queued, _, first_token, total, prompt, cached, completion, _, speed, _, _, _ = measures
         its.requests.value += 1
-        its.duration.observe(row.total_seconds)
-        if row.queue_seconds is not None:
-            its.waiting.observe(row.queue_seconds)
-        if row.first_token_seconds is not None:
-            self.first_token.observe(row.first_token_seconds, row.model)
-        if row.prompt_tokens:
-            its.prompt.value += row.prompt_tokens
-        if row.completion_tokens:
-            its.completion.value += row.completion_tokens
-        if row.cached_tokens:
-            self.tokens.add(row.model, "cached", by=row.cached_tokens)
-        between = _between_tokens(row, first_token_at, finished_at)
-        if between is not None:
-            self.between_tokens.observe(between, row.model)
+        its.duration.observe(total or 0.0)
+        if queued is not None:
+            its.waiting.observe(queued)
+        if first_token is not None:
+            its.first_token.observe(first_token)
+        if prompt:
+            its.prompt.value += prompt
+        if completion:
+            its.completion.value += completion
+        if cached:
+            its.cached.value += cached
+        if speed:
+            its.between_tokens.observe(1 / speed)
 
     def loaded(self, model: str, seconds: float, swapped: bool) -> None:  # noqa: FBT001 - a fact, not a switch
         """Count a load that succeeded."""
@@ -118,21 +118,14 @@ class Counts:
 class _Often:
     """What every answer of a model with some status adds to: looked up by its labels once."""
 
-    __slots__ = ("completion", "duration", "prompt", "requests", "waiting")
+    __slots__ = ("between_tokens", "cached", "completion", "duration", "first_token", "prompt", "requests", "waiting")
 
     def __init__(self, counts: Counts, model: str, status: int) -> None:
         self.requests = counts.requests.of(model, str(status))
         self.duration = counts.duration.of(model)
         self.waiting = counts.waiting.of(model)
+        self.first_token = counts.first_token.of(model)
+        self.between_tokens = counts.between_tokens.of(model)
         self.prompt = counts.tokens.of(model, "prompt")
+        self.cached = counts.tokens.of(model, "cached")
         self.completion = counts.tokens.of(model, "completion")
-
-
-def _between_tokens(row: Row, first_token_at: float | None, finished_at: float) -> float | None:
-    if row.tokens_per_second:
-        return 1 / row.tokens_per_second
-    if not row.stream or not row.completion_tokens or row.completion_tokens < 2:
-        return None
-    if first_token_at is None:
-        return None
-    return (finished_at - first_token_at) / (row.completion_tokens - 1)

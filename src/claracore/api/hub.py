@@ -136,14 +136,20 @@ class Hub:
         """Whether anybody listens to a topic now."""
         return any(follower.wants(topic) for follower in self.followers)
 
+    def attended(self) -> bool:
+        """Whether an event of now may reach anybody: who listens, or was here a moment ago and may come back."""
+        if self.followers or self._loop.time() - self._left_at <= KEPT_SECONDS:
+            return True
+        self.last_id += 1  # a gap, so that nobody resumes across it
+        self._kept.clear()
+        return False
+
     def publish(self, type_: str, data: object, *, topic: str | None = None, key: object = None) -> None:
         """Tell an event. Of several with one `key` in one tick only the newest is sent.
 
         In its own place, after every event that came before it: an older one without a key may be about the same thing.
         """
-        if not self.followers and self._loop.time() - self._left_at > KEPT_SECONDS:
-            self.last_id += 1  # a gap, so that nobody resumes across it
-            self._kept.clear()
+        if not self.attended():
             return
         slot = (type_, key) if key is not None else object()
         self._fresh.pop(slot, None)

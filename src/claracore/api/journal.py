@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from claracore.api.counts import Counts, RestartReason
 from claracore.api.swaps import Swap, SwapPhases
+from claracore.errors import ClaraCoreError
 from claracore.gateway.contract import Record
 from claracore.scheduler.events import StopReason
+from claracore.scheduler.slot import Slot
 from claracore.store.activity import Activity
 from claracore.store.captures import Captures
-from claracore.store.rows import Row
+from claracore.store.rows import Measures, Row, Subject, row_of
 from claracore.store.tokens import Tokens
-from claracore.supervisor.loop import Supervisor
+from claracore.supervisor.life import Life
 from claracore.types import ModelState
 
 KEPT_SWAPS = 200
@@ -30,6 +33,20 @@ SETTLE_RECORDS = 64
 """Records are looked at in batches: one by one, between two requests, each takes three times as long, because nothing
 of this code is in the processor's caches then. A batch of so many holds the loop for a quarter of a millisecond. Those
 with a capture do not wait: only the captures' own store bounds how much memory they take."""
+
+
+class Models(Protocol):
+    """What is asked of the supervisor."""
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """State and requests of each model."""
+
+    def life(self, model_id: str) -> Life | None:
+        """Return the present run of a model's server."""
+
+    def failure(self, model_id: str) -> ClaraCoreError | None:
+        """Return why its last run failed."""
 
 
 @dataclass(slots=True)
@@ -62,13 +79,15 @@ class Last:
 class Journal:
     """Hears of requests and models, and writes down what people will ask about."""
 
-    def __init__(self, supervisor: Supervisor, activity: Activity, counts: Counts, captures: Captures) -> None:
+    def __init__(self, supervisor: Models, activity: Activity, counts: Counts, captures: Captures) -> None:
         self.swaps: deque[Swap] = deque(maxlen=KEPT_SWAPS)
         self.last: dict[str, Last] = {}
         self.on_model: Callable[[str], None] = lambda _: None
         """Hears the id of each model whose state has changed."""
         self.on_told: Callable[[str], None] = lambda _: None
         """Hears the id of each model that has loaded further, or fallen asleep."""
+        self.attended: Callable[[], bool] = lambda: True
+        """Says whether anybody listens: `on_row` and `on_record` are only called then."""
         self.on_row: Callable[[Row], None] = lambda _: None
         self.on_swap: Callable[[Swap], None] = lambda _: None
         self.on_record: Callable[[Record], None] = lambda _: None
@@ -87,6 +106,8 @@ class Journal:
         """The swap of each model whose first answer has not begun."""
         self._over: list[Record] = []
         """Requests that are over and were not looked at yet."""
+        self._epoch = 0.0
+        """Unix time at 0 of the event loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
 
     # --- requests -----------------------------------------------------------------------------------------------
@@ -107,8 +128,17 @@ class Journal:
     def settle(self) -> None:
         """Look at what is over: from here on rows, counts and swaps tell of it."""
         over, self._over = self._over, []
+        if not over:
+            return
+        attended = self.attended()
+        self._epoch = time.time() - self._now()
         for record in over:
-            self._settle(record)
+            if attended:
+                self.on_record(record)
+            if not record.model:
+                self._counts.refused(record)
+            elif record.method == "POST":  # others are below /upstream: a page, a picture, a health check
+                self._settle(record, attended=attended)
 
     def look_at(self, in_flight: Iterable[Record]) -> None:
         """See whether a first answer has begun: a long one is not waited for by whoever looks at swaps."""
@@ -118,59 +148,50 @@ class Journal:
                 if record.model in self._unanswered and first is not None:
                     self._first_answer(record.model, record.served_at, first)
 
-    def _settle(self, record: Record) -> None:
-        self.on_record(record)
-        if not record.model:
-            self._counts.refused(record)
-            return
-        if record.method != "POST":
-            return  # below /upstream: a page, a picture, a health check
+    def _settle(self, record: Record, *, attended: bool) -> None:
+        model, status, first = record.model, record.status, _first_token_at(record)
         ended = self._now() if record.finished_at is None else record.finished_at
-        row = self._row(record, ended)
-        self._activity.add(row)
-        self._counts.request(row, _first_token_at(record), ended)
-        if row.tokens_per_second is not None:
-            self._remembered(row.model).tokens_per_second = row.tokens_per_second
-        if (first := _first_token_at(record)) is not None and self._unanswered:
-            self._first_answer(row.model, record.served_at, first)
-        self.on_row(row)
+        # A Row is only made for somebody to see it: the writer and the counts take its values as they are.
+        measures, subject = self._measures(record, first, ended), _subject(record)
+        self._activity.add(measures, subject)
+        self._counts.request(model, status, measures, ended)
+        if first is not None and self._unanswered:
+            self._first_answer(model, record.served_at, first)
+        if attended:
+            self.on_row(row_of((*measures, *subject)))
 
-    def _row(self, record: Record, ended: float) -> Row:
+    def _measures(self, record: Record, first: float | None, ended: float) -> Measures:
+        arrived, served, tokens = record.arrived_at, record.served_at, record.tokens()
+        speed = _speed(tokens, record, ended) if tokens.per_second is None else tokens.per_second
+        if speed is not None:
+            self._remembered(record.model).tokens_per_second = speed
+        queued = load = None
+        if served is not None:
+            waited = served - arrived
+            load = self._load_part(record.model, waited) if record.waited_for_load else 0.0
+            queued = max(0.0, waited - (load or 0.0))
         id_ = self._activity.next_id()
-        arrived, served, first = record.arrived_at, record.served_at, _first_token_at(record)
-        tokens = record.tokens()
-        waited = None if served is None else served - arrived
-        load = self._load_part(record.model, waited) if record.waited_for_load else 0.0
-        return Row(
+        return (
             id_,
-            time.time() - (self._now() - arrived),
-            None if waited is None else max(0.0, waited - (load or 0.0)),
-            None if waited is None else load,
+            self._epoch + arrived,
+            queued,
+            load,
             first - arrived if first is not None and record.stream else None,
             ended - arrived,
             tokens.prompt,
             tokens.cached,
             tokens.completion,
             tokens.prompt_per_second,
-            _speed(tokens, record, ended) if tokens.per_second is None else tokens.per_second,
+            speed,
             tokens.draft,
             tokens.accepted,
             record.capture is not None and self._captures.keep(id_, record.capture),
-            record.model,
-            record.requested,
-            record.path,
-            record.status,
-            record.stream,
-            record.key or None,
-            record.client,
-            _error(record),
-            record.content_type,
         )
 
-    def _load_part(self, model: str, waited: float | None) -> float | None:
+    def _load_part(self, model: str, waited: float) -> float | None:
         """Return how much of the waiting was the loading of the model itself."""
         took = self._remembered(model).load_seconds
-        return None if waited is None or took is None else min(waited, took)
+        return None if took is None else min(waited, took)
 
     def _remembered(self, model: str) -> Last:
         return self.last.setdefault(model, Last())
@@ -304,6 +325,20 @@ class Journal:
             if kept is swap:
                 self.swaps[position] = complete
         self.on_swap(complete)
+
+
+def _subject(record: Record) -> Subject:
+    return (
+        record.model,
+        record.requested,
+        record.path,
+        record.status,
+        record.stream,
+        record.key or None,
+        record.client,
+        _error(record),
+        record.content_type,
+    )
 
 
 def _error(record: Record) -> str | None:

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
-
 from claracore.errors import ClaraCoreError
 from claracore.gateway.watch import Watch
 from claracore.store.captures import Capture
@@ -51,20 +49,13 @@ class Supervisor(Protocol):
         """Return the state of a model's process."""
 
 
-class Record(msgspec.Struct):
+class Record:
     """What happened to one inference request; times in seconds of the event loop's clock, None when never reached.
 
     Filled while the request runs (the in-flight list shows it), handed to the observer when it is over.
     """
 
-    model: str
-    """Model id; empty when the request was refused before its model was known."""
-    requested: str
-    """The name in the request, which may be an alias."""
-    method: str
-    path: str
-    client: str
-    arrived_at: float
+    # What most requests never change stands here, not in the constructor.
     request_id: int | None = None
     key: str = ""
     """The name of the key that the client presented; empty when none is needed."""
@@ -89,6 +80,16 @@ class Record(msgspec.Struct):
     """The two ends of the answer, as far as it has come."""
     capture: Capture | None = None
     """Both bodies, when they are kept."""
+
+    def __init__(self, method: str, path: str, client: str, arrived_at: float) -> None:
+        self.model = ""
+        """Model id; empty when the request was refused before its model was known."""
+        self.requested = ""
+        """The name in the request, which may be an alias."""
+        self.method = method
+        self.path = path
+        self.client = client
+        self.arrived_at = arrived_at
 
     def tokens(self) -> Tokens:
         """Read what the answer says of its tokens (2 us, more for a stream): not while a client waits."""

@@ -60,8 +60,7 @@ class Exchange(Answering):
         self.targets = targets
         self.length = connection.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
-        # One is made with every request: positional arguments take a quarter of the time.
-        self.record = Record("", "", admission.method, admission.said_path, connection.peer.said, gateway.now())
+        self.record = Record(admission.method, admission.said_path, connection.peer.said, gateway.now())
 
     # The client's request.
 

@@ -6,6 +6,7 @@ Idle connections are kept per endpoint, newest first; one synchronous method han
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from claracore.gateway.alarm import NEVER, Alarm
@@ -29,16 +30,23 @@ class Line:
         """The most recently used one last."""
 
 
+Dial = Callable[[Line, Callable[[], Upstream]], Awaitable[Upstream]]
+"""Opens a connection for a protocol that the second makes. Raises `OSError`."""
+
+
 class Pool:
     """All connections to model servers."""
 
-    def __init__(self, *, max_idle_per_endpoint: int, idle_seconds: float, alarm: Alarm) -> None:
+    def __init__(
+        self, *, max_idle_per_endpoint: int, idle_seconds: float, alarm: Alarm, dial: Dial | None = None
+    ) -> None:
         self.all: set[Upstream] = set()
         self._lines: dict[tuple[Endpoint, str], Line] = {}
         self._max_idle = max_idle_per_endpoint
         self._idle_seconds = idle_seconds
         self._alarm = alarm
         self._now = asyncio.get_running_loop().time
+        self._dial: Dial = dial or _dial
 
     def __repr__(self) -> str:
         idle = sum(len(line.idle) for line in self._lines.values())
@@ -63,22 +71,8 @@ class Pool:
 
     async def connect(self, line: Line, timeout_seconds: float) -> Upstream:
         """Open a connection. Raises `OSError` or `TimeoutError`."""
-        loop = asyncio.get_running_loop()
-        endpoint = line.endpoint
-
-        def protocol() -> Upstream:
-            return Upstream(self, line)
-
         async with asyncio.timeout(timeout_seconds or None):
-            if endpoint.unix_path is not None:
-                _, connection = await loop.create_unix_connection(protocol, endpoint.unix_path)
-            elif line.tls_host:
-                _, connection = await loop.create_connection(
-                    protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=line.tls_host
-                )
-            else:
-                _, connection = await loop.create_connection(protocol, endpoint.host, endpoint.port)
-        return connection
+            return await self._dial(line, lambda: Upstream(self, line))
 
     def put_back(self, connection: Upstream) -> None:
         """Keep a connection for the next request, or close it when there are enough."""
@@ -119,3 +113,13 @@ class Pool:
         """Close every connection."""
         for connection in list(self.all):
             connection.close()
+
+
+async def _dial(line: Line, protocol: Callable[[], Upstream]) -> Upstream:
+    loop, endpoint = asyncio.get_running_loop(), line.endpoint
+    if endpoint.unix_path is not None:
+        return (await loop.create_unix_connection(protocol, endpoint.unix_path))[1]
+    if line.tls_host:
+        host = line.tls_host
+        return (await loop.create_connection(protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=host))[1]
+    return (await loop.create_connection(protocol, endpoint.host, endpoint.port))[1]

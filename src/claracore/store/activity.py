@@ -20,17 +20,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec.structs import astuple
-
 from claracore.errors import ClaraCoreError
 from claracore.sockets.locks import FileLock
 from claracore.store.rows import (
-    FIRST_OF_SUBJECT,
     MEASURES,
     SUBJECT,
     SUMMED,
     Condition,
+    Measures,
     Row,
+    Subject,
     Wanted,
     row_of,
     sql_type,
@@ -45,8 +44,6 @@ sqlite3.register_adapter(bool, int)
 
 BATCH_SECONDS = 0.25
 PRUNE_EVERY_ROWS = 1_000
-MANY_ROWS = 2_000
-"""From so many on it is quicker to look at all rows in their order than to fetch the wanted ones one by one."""
 BUSY_SECONDS = 5.0
 READER_WAITS_SECONDS = 0.5
 """For what was added before it asked to be written; a disk that takes longer is no reason not to show the rest."""
@@ -59,6 +56,7 @@ class StoreUnusable(ClaraCoreError):
 
 
 _COUNTED: Final = ("requests", *SUMMED)
+# Rows have no index of subjects: it would double the time that writing one takes, and reading 100,000 takes 10 ms.
 # `store.path` may well name the file of a llama-swap, which has a table `activity` of its own: each keeps its own.
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS claracore_subjects (id INTEGER PRIMARY KEY,
@@ -66,7 +64,7 @@ CREATE TABLE IF NOT EXISTS claracore_subjects (id INTEGER PRIMARY KEY,
     {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTED)});
 CREATE TABLE IF NOT EXISTS claracore_activity (id INTEGER PRIMARY KEY,
     {", ".join(f"{name} {sql_type(name)}" for name in MEASURES[1:])}, subject INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS claracore_activity_subject ON claracore_activity (subject);
+DROP INDEX IF EXISTS claracore_activity_subject;
 """
 _NEW_SUBJECT: Final = f"INSERT INTO claracore_subjects ({', '.join(SUBJECT)}) VALUES ({', '.join('?' * len(SUBJECT))})"  # noqa: S608 - names of our own fields
 _ADD: Final = f"UPDATE claracore_subjects SET {', '.join(f'{name} = {name} + ?' for name in _COUNTED)} WHERE id = ?"  # noqa: S608 - as above
@@ -107,7 +105,7 @@ class Activity:
         self.path = path
         self.bounds = bounds or Bounds()
         self._name = str(path) if path is not None else f"file:activity-{id(self)}?mode=memory&cache=shared"
-        self._rows: deque[Row] = deque()
+        self._rows: deque[tuple[Measures, Subject]] = deque()
         self._waiting: deque[threading.Event] = deque()
         """Set when the rows that were there before are written."""
         self._something = threading.Event()
@@ -134,9 +132,9 @@ class Activity:
         self._next_id += 1
         return self._next_id - 1
 
-    def add(self, row: Row) -> None:
+    def add(self, measures: Measures, subject: Subject) -> None:
         """Keep a row, some time in the next quarter of a second."""
-        self._rows.append(row)
+        self._rows.append((measures, subject))
         if not self._something.is_set():
             self._something.set()
 
@@ -167,8 +165,7 @@ class Activity:
         """Return the wanted rows of one page, and how many there are in all. Blocking. Raises StoreUnusable."""
         with self.reading() as connection:
             total = _count(connection, wanted)
-            # With the + SQLite does not use the index of subjects, and keeps to the order of the ids.
-            where, values = _where(wanted, "+subject" if total > MANY_ROWS else "subject")
+            where, values = _where(wanted)
             # Only ids are sorted: carrying whole rows through a sort of 100,000 takes ten times as long.
             tables = ROWS_WITH_SUBJECTS if wanted.sort in SUBJECT else ROWS
             chosen = f"SELECT activity.id FROM {tables}{where}{wanted.order()} LIMIT ? OFFSET ?"  # noqa: S608 - names of our own fields, values are bound
@@ -236,7 +233,7 @@ class _Writer:
         self._subjects: dict[tuple[Any, ...], int] = {}
         self._knows_subjects = False
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[tuple[Measures, Subject]]) -> None:
         """Write rows in one transaction, all or none."""
         connection = self._connection
         if not rows:
@@ -258,20 +255,18 @@ class _Writer:
                 connection.execute("ROLLBACK")
             raise
 
-    def _insert(self, rows: Sequence[Row]) -> None:
-        sums: dict[int, list[int]] = {}
+    def _insert(self, rows: Sequence[tuple[Measures, Subject]]) -> None:
+        sums: dict[int, list[Any]] = {}
         for start in range(0, len(rows), BLOCK_ROWS):
-            block = [self._values(row, sums) for row in rows[start : start + BLOCK_ROWS]]
+            block = [self._values(*row, sums) for row in rows[start : start + BLOCK_ROWS]]
             if len(block) == BLOCK_ROWS:
                 self._connection.execute(_INSERT_BLOCK, list(chain.from_iterable(block)))
             else:
                 self._connection.executemany(_INSERT, block)
         self._connection.executemany(_ADD, [(*its, number) for number, its in sums.items()])
 
-    def _values(self, row: Row, sums: dict[int, list[int]]) -> tuple[Any, ...]:
+    def _values(self, measures: Measures, subject: Subject, sums: dict[int, list[Any]]) -> tuple[Any, ...]:
         """Return what a row is in its table, and add it to the sums of its subject."""
-        its_values = astuple(row)
-        subject = its_values[FIRST_OF_SUBJECT:]
         number = self._subjects.get(subject)
         if number is None:
             number = self._new_subject(subject)
@@ -279,10 +274,11 @@ class _Writer:
         if its is None:
             its = sums[number] = [0] * len(_COUNTED)
         its[0] += 1
-        its[1] += row.prompt_tokens or 0
-        its[2] += row.cached_tokens or 0
-        its[3] += row.completion_tokens or 0
-        return (*its_values[:FIRST_OF_SUBJECT], number)
+        _, _, _, _, _, _, prompt, cached, completion, _, _, _, _, _ = measures
+        its[1] += prompt or 0
+        its[2] += cached or 0
+        its[3] += completion or 0
+        return (*measures, number)
 
     def _new_subject(self, subject: tuple[Any, ...]) -> int:
         number = self._connection.execute(_NEW_SUBJECT, subject).lastrowid
@@ -329,11 +325,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
                 connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
-def _where(wanted: Wanted, subject: str) -> tuple[str, list[object]]:
+def _where(wanted: Wanted) -> tuple[str, list[object]]:
     its, rows = wanted.subjects(), wanted.rows()
     chosen = Condition("")
     if its.sql:
-        query = f"{subject} IN (SELECT id FROM claracore_subjects WHERE {its.sql})"  # noqa: S608 - values are bound
+        query = f"subject IN (SELECT id FROM claracore_subjects WHERE {its.sql})"  # noqa: S608 - values are bound
         chosen = Condition(query, its.values)
     parts = [part for part in (chosen, rows) if part.sql]
     where = " WHERE " + " AND ".join(part.sql for part in parts) if parts else ""
@@ -342,7 +338,7 @@ def _where(wanted: Wanted, subject: str) -> tuple[str, list[object]]:
 
 def _count(connection: sqlite3.Connection, wanted: Wanted) -> int:
     if wanted.rows().sql:
-        where, values = _where(wanted, "subject")
+        where, values = _where(wanted)
         query = f"SELECT count(*) FROM {ROWS}{where}"  # noqa: S608 - values are bound
     else:
         subjects = wanted.subjects()

@@ -13,11 +13,16 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+Measures = tuple[float | None, ...]
+"""The fields of a `Row` before `model`, in their order."""
+
+Subject = tuple[str | int | None, ...]
+"""Its other fields."""
+
 
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One inference request that is over. `at` is when it came, in unix seconds; None is "not known"."""
 
-    # A Struct, because one is made with every request: 0.4 us with positional arguments, a dataclass takes 2.5.
     id: int
     at: float
     queue_seconds: float | None

@@ -98,21 +98,18 @@ class AlwaysReady:
         return ModelState.STOPPED if model_id == "cold" else ModelState.READY
 
 
-class MemoryPool(Pool):
-    """Hands out connections to a model server in memory, which answers each request with the next scripted answer."""
+class ServersInMemory:
+    """A pool of connections to a model server in memory, which answers each request with the next scripted answer."""
 
     def __init__(self, answers: list[bytes], *, bytewise: bool) -> None:
-        loop = asyncio.get_running_loop()
-        super().__init__(max_idle_per_endpoint=8, idle_seconds=60, alarm=Alarm(loop, lambda _: NEVER))
+        alarm = Alarm(asyncio.get_running_loop(), lambda _: NEVER)
+        self.pool = Pool(max_idle_per_endpoint=8, idle_seconds=60, alarm=alarm, dial=self.dial)
         self.answers = list(answers)
         self.bytewise = bytewise
         self.sent: list[MemoryTransport] = []
 
-    def take(self, line: Line) -> Upstream | None:
-        idle = super().take(line)
-        if idle is not None:
-            return idle
-        connection = Upstream(self, line)
+    async def dial(self, _line: Line, protocol: Callable[[], Upstream]) -> Upstream:
+        connection = protocol()
         transport = MemoryTransport()
         connection.connection_made(transport)  # type: ignore[arg-type]
         self.sent.append(transport)
@@ -121,7 +118,7 @@ class MemoryPool(Pool):
     def give_answers(self) -> bool:
         """Let every model server that was asked, and has heard the whole request, answer."""
         gave = False
-        for connection in list(self.all):
+        for connection in list(self.pool.all):
             if connection.owner is None or not connection.owner.request_sent or not self.answers:
                 continue
             answer = self.answers.pop(0)
@@ -200,7 +197,8 @@ async def converse(
     gateway = Gateway(
         LOCKED if locked else CONFIG, supervisor=supervisor, app=application, observer=Notes(), settings=SETTINGS
     )
-    pool = gateway.pool = MemoryPool(answers, bytewise=bytewise)
+    servers = ServersInMemory(answers, bytewise=bytewise)
+    gateway.pool = servers.pool
     connection = Connection(gateway)
     transport = MemoryTransport()
     connection.connection_made(transport)  # type: ignore[arg-type]
@@ -208,20 +206,20 @@ async def converse(
         if transport.closed:
             break
         connection.data_received(piece)
-        await _settle(gateway, pool)
+        await _settle(gateway, servers)
     outcome = Outcome(
-        bytes(transport.written), [bytes(each.written) for each in pool.sent], transport.closed or transport.eof
+        bytes(transport.written), [bytes(each.written) for each in servers.sent], transport.closed or transport.eof
     )
     connection.connection_lost(None)
-    await _settle(gateway, pool)
+    await _settle(gateway, servers)
     assert not supervisor.serving, "a request was never finished"
     await gateway.drain(0)
     return outcome
 
 
-async def _settle(gateway: Gateway, pool: MemoryPool) -> None:
+async def _settle(gateway: Gateway, servers: ServersInMemory) -> None:
     """Take turns of the loop until nothing has happened for a few: five are enough for the application to answer."""
     quiet = 0
     while quiet < (5 if gateway._tasks or gateway.connections else 1):
-        quiet = 0 if pool.give_answers() else quiet + 1
+        quiet = 0 if servers.give_answers() else quiet + 1
         await asyncio.sleep(0)
