@@ -2,9 +2,9 @@
 
 `make bench-gateway`, or `python bench/gateway.py [--rounds 5] [--seconds 2] [--only requests streams]`: needs `nginx`
 and `wrk` (Debian packages). Model server and load on CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are
-printed, CPU is that of the whole proxy process, all threads, from schedstat. ClaraCore is the product as people start
-it: command line, supervisor, API keys, activity in SQLite, metrics; `compiled` is what `make compiled` made, if that is
-there. The last table leaves parts out.
+printed, CPU is that of the whole proxy process, all threads, from schedstat. ClaraCore is the product as people install
+and start it: compiled (`make compiled`), command line, supervisor, API keys, activity in SQLite, metrics; `not compiled`
+is the same from the checkout. The last table leaves parts out.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def running(cpu: str, *command: str, **environment: str) -> Iterator[int]:
 
 
 @contextmanager
-def product(port: int, upstream: int, configuration: str, python: str = sys.executable) -> Iterator[int]:
+def product(port: int, upstream: int, configuration: str, python: str = str(COMPILED)) -> Iterator[int]:
     """`claracore` with an external model server, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
@@ -206,6 +206,8 @@ def main() -> None:
     for needed in ("nginx", "wrk"):
         if shutil.which(needed) is None:
             raise SystemExit(f"{needed} is missing: apt-get install nginx wrk")
+    if not COMPILED.exists():
+        raise SystemExit("ClaraCore is measured as it is installed: make compiled")
     upstream = free_port()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -224,11 +226,10 @@ def compare(folder: str, upstream: int, given: argparse.Namespace) -> None:
         nginx = stack.enter_context(running(PROXY_CPU, "nginx", "-c", configuration))
         wait_for(nginx_port)
         subjects = [Subject("direct", upstream, None), Subject("nginx", nginx_port, nginx)]
-        for name, python in (("ClaraCore", Path(sys.executable)), ("compiled", COMPILED)):
-            if python.exists():
-                port = free_port()
-                ours = stack.enter_context(product(port, upstream, FEATURES["product"], str(python)))
-                subjects.append(Subject(name, port, ours))
+        for name, python in (("ClaraCore", COMPILED), ("not compiled", Path(sys.executable))):
+            port = free_port()
+            ours = stack.enter_context(product(port, upstream, FEATURES["product"], str(python)))
+            subjects.append(Subject(name, port, ours))
         for _ in range(given.rounds):
             for subject in subjects:
                 measure(subject, given)
@@ -255,7 +256,7 @@ def measure(subject: Subject, given: argparse.Namespace) -> None:
 def features(upstream: int, given: argparse.Namespace) -> None:
     print("\nWhat each part costs")
     alone_port = free_port()
-    alone = [sys.executable, str(HERE / "product.py"), "--port", str(alone_port), "--upstream", str(upstream)]
+    alone = [str(COMPILED), str(HERE / "product.py"), "--port", str(alone_port), "--upstream", str(upstream)]
     with ExitStack() as stack:
         subjects = [Subject("gateway alone", alone_port, stack.enter_context(running(PROXY_CPU, *alone)))]
         wait_for(alone_port)

@@ -43,6 +43,8 @@ sqlite3.register_adapter(type(None), lambda none: none)
 sqlite3.register_adapter(bool, int)
 
 BATCH_SECONDS = 0.25
+MOST_WAITING = 2_000
+"""Rows that wait no longer for others: in a flood they would take megabytes."""
 PRUNE_EVERY_ROWS = 1_000
 BUSY_SECONDS = 5.0
 READER_WAITS_SECONDS = 0.5
@@ -137,6 +139,8 @@ class Activity:
         self._rows.append((measures, subject))
         if not self._something.is_set():
             self._something.set()
+        elif len(self._rows) == MOST_WAITING:
+            self._hurry.set()
 
     def flush(self, patience_seconds: float = BUSY_SECONDS) -> None:
         """Return when every row that was added before is in the file, or patience is at its end; blocking."""
