@@ -2,9 +2,9 @@
 
 `make bench-gateway`, or `python bench/gateway.py [--rounds 5] [--seconds 2] [--only requests streams]`: needs `nginx`
 and `wrk` (Debian packages). Model server and load on CPU 0, proxy alone on CPU 1; rounds are interleaved, medians are
-printed, CPU is that of the whole proxy process, all threads, from schedstat. ClaraCore is the product as people install
-and start it: compiled (`make compiled`), command line, supervisor, API keys, activity in SQLite, metrics; `not compiled`
-is the same from the checkout. The last table leaves parts out.
+printed, CPU is that of the whole proxy process, all threads, from schedstat. ClaraCore is the product as it is
+installed and started: compiled (`make compiled`), command line, supervisor, API keys, activity in SQLite, metrics.
+`not compiled` is the same from the checkout. The last table leaves parts out.
 """
 
 from __future__ import annotations

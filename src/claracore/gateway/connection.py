@@ -8,7 +8,7 @@ call of the ASGI application), which gets the body as it comes and says when its
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from claracore.errors import ClaraCoreError, PayloadTooLarge
 from claracore.gateway.departure import Departure
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _HIGH_WATER_BYTES = 65_536
 _MAX_WAITING_BYTES = 65_536
 _LINGER_SECONDS = 2.0
+
+# What the next bytes are taken for. Numbers, not the methods themselves: a connection that refers to a method of its
+# own is a cycle, and stays in memory until a garbage collection, which may be hours away.
+_HEAD: Final = 0
+_BODY: Final = 1
+_LATER: Final = 2
+_NOTHING: Final = 3
+_TUNNELLED: Final = 4
 
 
 class Handler(Protocol):
@@ -60,7 +68,7 @@ class Connection(asyncio.Protocol):
         """Content-Length of the present request."""
         self.deadline: float | None = None
         """When to give up on the client (event loop time); looked at when the gateway's alarm rings."""
-        self._receive = self._read_head
+        self._awaits = _HEAD
         self._buffer = b""
         self._scanned = 0
         self._framing: Sized | Chunked | None = None
@@ -82,13 +90,21 @@ class Connection(asyncio.Protocol):
         if not self.gateway.entered(self):
             limit = self.gateway.settings.max_connections_per_client
             refusal = TooManyConnections(f"more than {limit} connections at once from one client")
-            self._receive = self._discard
+            self._awaits = _NOTHING
             self.transport.write(error_answer(refusal, connection=b"close"))
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on, in whichever state the connection is."""
-        self._receive(data)
+        awaits = self._awaits
+        if awaits == _HEAD:
+            self._read_head(data)
+        elif awaits == _BODY:
+            self._read_body(data)
+        elif awaits == _LATER:
+            self._hold(data)
+        elif awaits == _TUNNELLED and self.handler is not None:
+            self.handler.tunnelled(data)
 
     def eof_received(self) -> bool:
         """Hear that the client sends no more.
@@ -124,7 +140,7 @@ class Connection(asyncio.Protocol):
         self.deadline = None
         if self.handler is not None:
             self.handler.writable(True)
-        elif self._receive == self._hold:
+        elif self._awaits == _LATER:
             self._await_head()
 
     # The handler's side.
@@ -149,12 +165,12 @@ class Connection(asyncio.Protocol):
         elif self.closing:
             self.transport.close()
         elif self._reader_is_slow:
-            self._receive = self._hold  # An answer to a further request would pile up behind this one.
+            self._awaits = _LATER  # An answer to a further request would pile up behind this one.
         else:
             self._await_head()
 
     def _await_head(self) -> None:
-        self._receive = self._read_head
+        self._awaits = _HEAD
         self._wait_for(self.gateway.settings.idle_timeout_seconds)
         if self._paused:
             self.resume_body()
@@ -207,7 +223,7 @@ class Connection(asyncio.Protocol):
 
     def tunnel(self, handler: Handler) -> None:
         """Give every byte from now on to the handler: the protocol was switched."""
-        self._receive = handler.tunnelled
+        self._awaits = _TUNNELLED
         self.resume_body()
         if self._buffer:
             data, self._buffer = self._buffer, b""
@@ -217,7 +233,7 @@ class Connection(asyncio.Protocol):
         """Give up on the client: called after the deadline."""
         self.deadline = None
         handler = self.handler
-        if handler is None and self._receive == self._read_head and self._buffer:
+        if handler is None and self._awaits == _HEAD and self._buffer:
             self._refuse_and_close(RequestTimeout("the request's head did not come to its end in time"))
         elif handler is None and not self._reader_is_slow and not self.transport.is_closing():
             self.transport.close()
@@ -228,7 +244,7 @@ class Connection(asyncio.Protocol):
 
     def _read_waiting(self) -> None:
         if self._buffer and self.handler is None and not self.transport.is_closing():
-            self._receive(b"")
+            self.data_received(b"")
 
     def _read_head(self, data: bytes) -> None:
         if self._buffer:
@@ -287,13 +303,13 @@ class Connection(asyncio.Protocol):
             self.refuse(error)
             return
         if self._framing is None:
-            self._receive = self._hold
+            self._awaits = _LATER
             body = b""
             if length:
                 body, self._buffer = self._buffer, b""
             handler.body(body, last=True)
             return
-        self._receive = self._read_body
+        self._awaits = _BODY
         if self._buffer:
             body, self._buffer = self._buffer, b""
             self._read_body(body)
@@ -323,7 +339,7 @@ class Connection(asyncio.Protocol):
             return
         self._buffer = data[end:] if len(data) > end else b""
         self._framing = None
-        self._receive = self._hold
+        self._awaits = _LATER
         self.deadline = None
         handler.body(body, last=True)
 
@@ -340,9 +356,6 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         if len(self._buffer) > _MAX_WAITING_BYTES:
             self.hold_body()
-
-    def _discard(self, data: bytes) -> None:
-        """Read and forget."""
 
     def _wait_for_body(self) -> None:
         if self._framing is not None:
@@ -372,7 +385,7 @@ class Connection(asyncio.Protocol):
         self.handler = None
         self._buffer = b""
         self._framing = None
-        self._receive = self._discard
+        self._awaits = _NOTHING
         self.resume_body()
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
