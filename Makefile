@@ -53,9 +53,9 @@ $(GEMMA): | $(READY)
 # A second environment whose ClaraCore has machine code where every request passes through (tools/compile.py).
 compiled: $(READY) ui
 	$(BIN)/uv venv --quiet --clear --python $(COMPILED_PYTHON) $(COMPILED)
-	$(BIN)/uv pip sync --quiet --python $(COMPILED)/bin/python --require-hashes requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(COMPILED)/bin/python --require-hashes requirements.lock
 	CLARACORE_COMPILE=1 $(BIN)/uv build --quiet --wheel --python $(COMPILED)/bin/python --out-dir $(COMPILED)/wheel
-	$(BIN)/uv pip install --quiet --python $(COMPILED)/bin/python --no-deps $(COMPILED)/wheel/*.whl
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(COMPILED)/bin/python --no-deps $(COMPILED)/wheel/*.whl
 
 test-compiled: compiled models
 	$(COMPILED)/bin/pytest $(TESTS_OF_COMPILED)

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-from rich.logging import RichHandler
-
 from claracore.config.model import Config
 from claracore.errors import BadRequest
 from claracore.store.logs import JsonFormatter, TextFormatter, file_handler
@@ -87,6 +84,10 @@ class Terminal:
 
     def _own_handler(self) -> logging.Handler:
         if self._wishes.format == "text" and sys.stderr.isatty():
+            # Here and in the other commands: 3 MB, which a server without a terminal would carry along.
+            from rich.console import Console  # noqa: PLC0415
+            from rich.logging import RichHandler  # noqa: PLC0415
+
             return RichHandler(console=Console(stderr=True), show_path=False, markup=False)
         handler = logging.StreamHandler()
         handler.setFormatter(self._formatter())

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from claracore.cli.ports import table
 
@@ -65,6 +63,9 @@ def meter() -> Iterator[Meter]:
 
         yield line
         return
+    from rich.console import Console  # noqa: PLC0415 - see console.py
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -9,21 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
 
-from claracore.cli.setup_tables import (
-    fit_verdict,
-    hardware_table,
-    left_out_table,
-    model_rows,
-    models_table,
-    working_table,
-)
 from claracore.engines.find import Engine, EngineMissing, find_engine
 from claracore.errors import BadRequest
 from claracore.fit.budget import budget_of
@@ -37,6 +26,9 @@ from claracore.library.scan import scan
 from claracore.ports.listen import parse_listen
 from claracore.sockets.history import default_state_dir
 from claracore.store.setup import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH = 140
 """Columns of a table that no terminal limits."""
@@ -103,6 +95,10 @@ def fit(
     if as_json:
         print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
     else:
+        from rich.text import Text  # noqa: PLC0415 - see console.py
+
+        from claracore.cli.setup_tables import fit_verdict, working_table  # noqa: PLC0415 - as above
+
         screen = console()
         screen.print(Text(model.name, style="bold"), Text(model.description))
         screen.print(working_table(placement))
@@ -120,11 +116,15 @@ def hardware(
         usable = {"ram_bytes": room.ram, "gpu_bytes": list(room.gpus), "threads": found.processor.threads}
         print(json.dumps({**asdict(found), "usable": usable}, indent=2))
     else:
+        from claracore.cli.setup_tables import hardware_table  # noqa: PLC0415 - see console.py
+
         console().print(hardware_table(found))
 
 
 def console() -> Console:
     """Return where tables go: as wide as the terminal, and wide enough where there is none (a file, a pipe)."""
+    from rich.console import Console  # noqa: PLC0415 - see console.py
+
     screen = Console()
     return screen if screen.is_terminal or "COLUMNS" in os.environ else Console(width=WIDTH)
 
@@ -136,6 +136,13 @@ def library_cache() -> ReadingCache:
 
 def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:
     """Print what was, or would be, configured; what was left out; and what changed in an existing file."""
+    from claracore.cli.setup_tables import (  # noqa: PLC0415 - see console.py
+        hardware_table,
+        left_out_table,
+        model_rows,
+        models_table,
+    )
+
     console.print(hardware_table(report.hardware))
     if report.catalog.chosen:
         console.print(models_table(model_rows(report, parse_listen(listen))))
@@ -211,6 +218,8 @@ def placement_json(placement: Placement) -> dict[str, Any]:
 def report_json(report: SetupReport, listen: str) -> dict[str, Any]:
     """Return a report as plain data."""
     merged = report.merged
+    from claracore.cli.setup_tables import model_rows  # noqa: PLC0415 - see console.py
+
     return {
         "path": str(report.path),
         "written": report.written,
@@ -251,6 +260,9 @@ def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
+    from rich.console import Console  # noqa: PLC0415 - see console.py
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
     columns = (TextColumn("reading models"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[name]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("scan", total=None, name="")
