@@ -152,7 +152,7 @@ def _asked_in_json(body: Body) -> Asked:
             members = _decode(body)
             # Letters of a second key may be escaped.
             if (short := bytes(body)).count(b'"model"') > 1 or b"\\u006" in short:
-                _refuse_duplicates(short)
+                _outer_members(short)
     except msgspec.ValidationError as error:
         text = str(error)
         if "$.model" in text:
@@ -173,7 +173,7 @@ def _members_of_long(body: Body) -> _Members:
 
     Raises what `_decode` raises, and `BadRequest` for a second `model`.
     """
-    spans = _refuse_duplicates(body)
+    spans = _outer_members(body)
     if spans is None or bytes(body[:_BEGINNING_BYTES]).lstrip()[:1] != b"{":
         return _decode(body)
     found = [bytes(body[its.key_start : its.end]) for key in _Members.__struct_fields__ if (its := spans.get(key))]
@@ -189,7 +189,7 @@ def _invalid_json(body: Body, text: str) -> BadRequest:
     return BadRequest(f"the body is not valid JSON: {what} at byte {where} (line {line}, column {column})")
 
 
-def _refuse_duplicates(body: Body) -> dict[str, Span] | None:
+def _outer_members(body: Body) -> dict[str, Span] | None:
     """Return where each member of the outermost object lies; None when a key that is not `model` is there twice.
 
     Raises `BadRequest` when `model` is; it may well be a key or a text further inside.
