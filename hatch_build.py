@@ -4,7 +4,8 @@ The interface is built before the wheel is made (`tools/build_ui.py`, which brin
 Where that fails, offline say, the wheel is made without it: everything else works, and the page at `/` says what to
 run. The busiest modules are compiled (`tools/compile.py`) on Linux with a C compiler and Python's headers; elsewhere,
 and where that fails, the wheel is made without machine code and works the same. CLARACORE_COMPILE=1 in the environment
-makes a failure an error, CLARACORE_COMPILE=0 leaves it out.
+makes a failure an error, CLARACORE_COMPILE=0 leaves it out: for a wheel that runs everywhere, and where nothing can be
+fetched (what compiling needs is a requirement of the build).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def to_be_compiled() -> bool:
         return ASKED != "0"
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     headers = Path(sysconfig.get_path("include"), "Python.h")
-    return sys.platform == "linux" and shutil.which(compiler) is not None and headers.is_file()
+    usual = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    return usual and sys.platform == "linux" and shutil.which(compiler) is not None and headers.is_file()
 
 
 class BuildParts(BuildHookInterface):
@@ -40,11 +42,9 @@ class BuildParts(BuildHookInterface):
 
     def dependencies(self) -> list[str]:
         """Return what compiling needs: the compiler looks through the types of what the modules import."""
-        return (
-            ["mypy>=2", "types-psutil", "types-pyyaml", "setuptools", *self.metadata.core.dependencies]
-            if to_be_compiled()
-            else []
-        )
+        if self.target_name != "wheel" or not to_be_compiled():
+            return []
+        return ["mypy>=2,<3", "types-psutil", "types-pyyaml", "setuptools", *self.metadata.core.dependencies]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build both unless they are there."""

@@ -52,6 +52,22 @@ def test_how_a_process_bound_its_port_is_seen(options: tuple[str, ...], reuse: R
     assert binds_with(port, os.getpid()) is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_where_it_cannot_be_seen_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    with stranger(port, "reuseaddr") as child:
+        monkeypatch.delattr(os, "pidfd_open")  # as in some builds of Python
+        assert not binds_with(port, child.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root can start a process of another user")
+@pytest.mark.parametrize("options", [("reuseport",), ("reuseport", "reuseaddr")])
+def test_what_another_user_shares_is_not_shared_with_us(options: tuple[str, ...]) -> None:
+    port = free_port()
+    with stranger(port, *options, "nobody") as child:
+        assert binds_with(port, child.pid) == (Reuse.ADDRESS if "reuseaddr" in options else Reuse.NONE)
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_whether_anybody_listens(monkeypatch: pytest.MonkeyPatch, *, quiet: bool) -> None:
     monkeypatch.setattr(owner, "QUIET", quiet)

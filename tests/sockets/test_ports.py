@@ -180,10 +180,56 @@ def test_a_server_that_binds_in_another_way_than_it_used_to_is_looked_at_again(t
         ours.hand_over(lease)
         with stranger(lease.port) as child:
             assert child.answer == str(errno.EADDRINUSE)
-        ours.note_conflict("a", lease)
+        assert ours.doubt(lease), "nobody else is there"
         ours.give_back(lease)
-        with served(ours, avoid=frozenset({lease.port})) as second:
-            assert second.port == ports[1]
+        with served(ours) as second:
+            assert second.port == lease.port
+            assert ours.held == frozenset()
+
+
+@linux
+@pytest.mark.parametrize(("hung", "failures"), [(False, 2), (True, 1)])
+def test_a_server_that_cannot_live_with_the_hold_is_spared_it_in_the_end(
+    tmp_path: Path, *, hung: bool, failures: int
+) -> None:
+    with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
+        for _ in range(failures):
+            with served(ours, "reuseaddr"):
+                pass
+            lease = ours.lease("a", can_share=False)
+            ours.hand_over(lease)
+            assert ours.held == {lease.port}
+            assert ours.doubt(lease, hung=hung)
+            ours.give_back(lease)
+        for _ in range(2):
+            with served(ours, "reuseaddr"):
+                assert ours.held == frozenset()
+        assert not ours.doubt(ours.lease("a", can_share=False)), "the hold was not in its way"
+
+
+@linux
+def test_a_doubt_is_forgotten_when_the_server_has_joined_the_hold(tmp_path: Path) -> None:
+    with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
+        for _ in range(4):
+            for _ in range(2):
+                with served(ours, "reuseaddr"):
+                    pass
+            lease = ours.lease("a", can_share=False)
+            ours.hand_over(lease)
+            assert ours.held == {lease.port}
+            assert ours.doubt(lease), "a stranger was there and has left, for example"
+            ours.give_back(lease)
+
+
+@linux
+def test_a_listener_on_ipv6_alone_does_not_cost_the_hold(tmp_path: Path) -> None:
+    with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
+        lease = ours.lease("a", can_share=True)
+        ours.hand_over(lease)
+        with stranger(lease.port, host="::1") as other:
+            assert other.answer == "ok"
+            ours.give_back(lease)
+            assert ours.held == {lease.port}
 
 
 @linux
@@ -196,7 +242,7 @@ def test_who_was_quicker_than_the_server_is_seen_at_the_next_start(tmp_path: Pat
         ours.hand_over(lease)
         with stranger(lease.port, "reuseaddr") as other:
             assert other.answer == "ok"
-            ours.note_conflict("a", lease)
+            assert not ours.doubt(lease)
             ours.give_back(lease)
             with served(ours, "reuseaddr") as second:
                 assert second.port == ports[1]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -345,3 +346,55 @@ async def test_a_full_disk_under_the_ledger_stops_no_model(tmp_path: Path) -> No
         await supervisor.load("a")
         await supervisor.unload(["a"])
         assert supervisor.state("a") is ModelState.STOPPED
+
+
+PROBING = """
+import socket, sys, threading
+port = int(sys.argv[1])
+probe = socket.socket()
+try:
+    probe.bind(("127.0.0.1", port))
+except OSError:
+    if "waits" in sys.argv:
+        threading.Event().wait()
+    sys.exit("somebody else is there, it seems")
+probe.close()
+server = socket.create_server(("127.0.0.1", port))
+threading.Event().wait()
+"""
+"""A server that looks whether it would have its port to itself before it binds it in the usual way."""
+
+
+def probing(tmp_path: Path, more: str, *words: str) -> Config:
+    script = tmp_path / "probing.py"
+    script.write_text(PROBING)
+    cmd = " ".join(f'"{word}"' for word in (sys.executable, "-I", "-S", str(script), "${PORT}", *words))
+    text = f"startPort: 24730\nmodels:\n  a: {{cmd: '{cmd}', checkEndpoint: none, unloadTimeout: 1{more}}}\n"
+    loaded = load(text, env={})
+    assert loaded.config is not None, loaded.findings
+    return loaded.config
+
+
+async def start_and_stop(supervisor: Supervisor) -> tuple[Request, int]:
+    """Return the request and the conflicts that were counted."""
+    number, request = await served(supervisor, "a")
+    if request.error is None:
+        supervisor.finish(number)
+    await supervisor.unload(["a"])
+    return request, supervisor._around.keeper.conflicts["a"]
+
+
+@run
+async def test_a_server_that_looks_before_it_binds_starts_every_time_on_its_port(tmp_path: Path) -> None:
+    async with supervising(probing(tmp_path, ""), tmp_path) as supervisor:
+        for _ in range(5):
+            request, conflicts = await start_and_stop(supervisor)
+            assert request.endpoint is not None, request.error
+            assert (request.endpoint.port, conflicts) == (24730, 0)
+
+
+@run
+async def test_a_server_that_waits_for_its_port_fails_once_at_the_most(tmp_path: Path) -> None:
+    async with supervising(probing(tmp_path, ", healthCheckTimeout: 1", "waits"), tmp_path) as supervisor:
+        outcomes = [(await start_and_stop(supervisor))[0].error is None for _ in range(4)]
+        assert outcomes == [True, False, True, True]

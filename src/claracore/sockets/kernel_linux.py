@@ -176,7 +176,8 @@ def reuse_of(pid: int, entry: BoundSocket) -> Reuse | None:
     trace: with Yama, a descendant.
     """
     for number, _ in _open_in(pid, [entry]):
-        with suppress(OSError), _duplicate(pid, number) as sock:
+        # Some builds of Python have no os.pidfd_open.
+        with suppress(OSError, AttributeError), _duplicate(pid, number) as sock:
             address, port = (
                 sock.getsockopt(socket.SOL_SOCKET, its) for its in (socket.SO_REUSEADDR, socket.SO_REUSEPORT)
             )

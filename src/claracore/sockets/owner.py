@@ -7,6 +7,7 @@ our child: well under a millisecond. `owner_of` is asked when something is wrong
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 import time
@@ -41,10 +42,19 @@ def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
 
 
 def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
-    """Return with which options the process or a descendant of it bound host:port; None where that cannot be seen."""
-    entries = [entry for entry in sockets_on(port) if entry.reached_by(host)]
-    seen = (reuse_of(member, entry) for entry in entries for member in family(pid))
-    return next((reuse for reuse in seen if reuse is not None), None)
+    """Return with which options the process or a descendant of it binds host:port; None where that cannot be seen.
+
+    Of several sockets, those that all have. SO_REUSEPORT of another user does not count: the kernel lets nobody join us
+    by it.
+    """
+    members, found = list(family(pid)), None
+    for entry in (entry for entry in sockets_on(port) if entry.reached_by(host)):
+        seen = (reuse_of(member, entry) for member in members)
+        its = next((reuse for reuse in seen if reuse is not None), Reuse.NONE)
+        if entry.uid != os.geteuid():
+            its &= ~Reuse.PORT
+        found = its if found is None else found & its
+    return found
 
 
 def is_listening(port: int, *, host: str = "127.0.0.1") -> bool:

@@ -28,6 +28,9 @@ from claracore.sockets.ledger import Ledger, default_folder
 from claracore.sockets.owner import binds_with, owner_of
 from claracore.types import Finding
 
+MOST_DOUBTS = 2
+"""Failures in a row that end the attempts to have a server join the hold. One may be a stranger that has left again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -57,9 +60,13 @@ class PortKeeper:
         self._running: set[str] = set()
         self._binds: dict[str, Reuse] = {}
         """With which option each model's server was seen to bind, where it was not told to (`learn`)."""
+        self._admitted: set[str] = set()
+        """Models whose present server was to join the hold because of that."""
+        self._doubts: Counter[str] = Counter()
+        """How often in a row that has failed, although nobody else was there."""
         self._moves: dict[str, Finding] = {}
         self.conflicts: Counter[str] = Counter()
-        """How often each model could not have the port that it was to have (`note_conflict` counts what others see)."""
+        """How often each model could not have the port that it was to have; whoever sees it adds it."""
 
     @property
     def plan(self) -> PortPlan:
@@ -130,20 +137,33 @@ class PortKeeper:
         else:
             self._close_seal(lease.port)
             admit(holder, reuse)
+            if not lease.shared:
+                self._admitted.add(lease.model_id)
 
     def learn(self, lease: Lease, pid: int, *, host: str) -> None:
         """See how the child, which listens now, bound its port: the hold of its next start depends on it."""
-        if lease.shared or not (self._holding and system_can_share()) or lease.model_id in self._binds:
+        model_id = lease.model_id
+        if model_id in self._admitted:
+            self._doubts.pop(model_id, None)
+        if lease.shared or not (self._holding and system_can_share()) or model_id in self._binds:
+            return
+        if self._doubts[model_id] >= MOST_DOUBTS:
             return
         reuse = binds_with(lease.port, pid, host=host) or Reuse.NONE
         # Of two options the one that fewer strangers are let in by: a stranger may set both, too.
-        self._binds[lease.model_id] = Reuse.ADDRESS if Reuse.ADDRESS in reuse else reuse
+        self._binds[model_id] = Reuse.ADDRESS if Reuse.ADDRESS in reuse else reuse
 
-    def note_conflict(self, model_id: str, lease: Lease | None) -> None:
-        """Count that the child could not bind; where nobody is in its way, the reason may be our own hold."""
-        self.conflicts[model_id] += 1
-        if lease is not None and not sockets_on(lease.port):
-            self._binds.pop(model_id, None)
+    def doubt(self, lease: Lease, *, hung: bool = False) -> bool:
+        """Say that the child failed before it was ready; return whether our own hold may have been in its way.
+
+        Then the next start has the port to itself: the server may look whether it is free before it binds it, or bind
+        in another way than it used to. One that hung until its time was up is not tried again in this way.
+        """
+        if lease.model_id not in self._admitted or _somebody_listens(lease.port):
+            return False
+        self._doubts[lease.model_id] += MOST_DOUBTS if hung else 1
+        self._binds.pop(lease.model_id, None)
+        return True
 
     def seal(self, lease: Lease) -> bool:
         """Let nobody join a shared port any more; call it when the child has bound, before its owner is verified.
@@ -158,6 +178,7 @@ class PortKeeper:
     def give_back(self, lease: Lease) -> None:
         """Take the port back after the child has ended, and hold it again."""
         self._running.discard(lease.model_id)
+        self._admitted.discard(lease.model_id)
         if self.leases.given.get(lease.model_id) != lease.port:
             return
         if not self._holding or self._is_stale(lease.model_id):
@@ -178,6 +199,7 @@ class PortKeeper:
         """
         self.leases.replan(plan)
         self._binds.clear()  # a model's command may be another
+        self._doubts.clear()
         for model_id in [name for name in self.leases.given if name not in self._running and self._is_stale(name)]:
             self._drop(model_id)
         with self.ledger.locked():
@@ -193,7 +215,7 @@ class PortKeeper:
 
     def _shut_again(self, port: int) -> None:
         """Let nobody join a held port any more; its child is gone."""
-        if sockets_on(port):
+        if _somebody_listens(port):
             self._let_go(port)  # somebody was quicker than the child; the next lease finds out who
         else:
             self._seal(port)
@@ -309,6 +331,10 @@ class PortKeeper:
     def _close_seal(self, port: int) -> None:
         if (plain := self._seals.pop(port, None)) is not None:
             plain.close()
+
+
+def _somebody_listens(port: int) -> bool:
+    return any(entry.in_the_way_of(ANY) for entry in sockets_on(port))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.engines import states
-from claracore.errors import ClaraCoreError, ModelFailed
+from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import is_this_host
 from claracore.sockets.host import own_hosts
@@ -71,6 +71,10 @@ class Surroundings:
 
 class _BindFailed(Exception):
     """The server could not have its port; `args` says what it printed."""
+
+
+class _HeldFromIt(Exception):
+    """The server ended before it was ready, perhaps because we held its port."""
 
 
 @dataclass(slots=True)
@@ -138,13 +142,17 @@ class Life:
             try:
                 await self._start_and_stop(lease)
             except _BindFailed as error:
-                keeper.note_conflict(self.model.id, lease)
+                keeper.conflicts[self.model.id] += 1
                 if lease is None or not uses_port(self.model) or len(avoid) + 1 >= BIND_TRIES:
                     raise ModelFailed(self.model.id, f"no port could be bound: {error}") from error
                 if self.stopping:
                     return
                 avoid |= {lease.port}
                 logger.warning("model %s could not bind port %d, trying the next: %s", self.model.id, lease.port, error)
+            except _HeldFromIt:
+                if self.stopping:
+                    return
+                logger.info("model %s: its server ended; once more, with its port let go before", self.model.id)
             else:
                 return
             finally:
@@ -238,9 +246,16 @@ class Life:
             if not waiting.done():
                 return False
             waiting.result()
+        except NotReadyInTime:
+            if lease is not None:
+                self.around.keeper.doubt(lease, hung=True)
+            raise
         except ModelFailed as error:
             port = lease.port if lease else None
-            if lease is not None and child.exited.done() and is_bind_failure(said, port=port):
+            exited = lease is not None and child.exited.done()
+            if lease is not None and exited and self.around.keeper.doubt(lease):
+                raise _HeldFromIt from error
+            if exited and is_bind_failure(said, port=port):
                 raise _BindFailed(next((line for line in said if is_bind_failure([line])), "")) from error
             raise ModelFailed(self.model.id, error.reason, tuple(said)) from error
         else:
