@@ -1,6 +1,6 @@
 """How does what every request and every chunk passes through become machine code?
 
-    CLARACORE_COMPILE=1 pip install .        python tools/compile.py FOLDER
+    pip install .        python tools/compile.py FOLDER
 
 mypyc compiles the modules as they are: nothing is written twice, and without a compiler everything works the same. What
 it brings is in docs/performance.md. Needs mypy, setuptools, a C compiler and Python's headers; 40 s on one core.

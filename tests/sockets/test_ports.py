@@ -132,6 +132,15 @@ def served(ours: PortKeeper, *options: str, avoid: frozenset[int] = frozenset())
     ours.give_back(lease)
 
 
+def started_again(ours: PortKeeper) -> Lease:
+    """Have `a` served by one that sets SO_REUSEADDR, and hand over its port for the next start."""
+    with served(ours, "reuseaddr"):
+        pass
+    lease = ours.lease("a", can_share=False)
+    ours.hand_over(lease)
+    return lease
+
+
 @linux
 @pytest.mark.parametrize(
     ("options", "kept_out"),
@@ -174,10 +183,7 @@ def test_the_port_of_a_server_that_must_be_alone_is_let_go_at_each_start(tmp_pat
 def test_a_server_that_binds_in_another_way_than_it_used_to_is_looked_at_again(tmp_path: Path) -> None:
     ports = free_run(3)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        with served(ours, "reuseaddr"):
-            pass
-        lease = ours.lease("a", can_share=False)
-        ours.hand_over(lease)
+        lease = started_again(ours)
         with stranger(lease.port) as child:
             assert child.answer == str(errno.EADDRINUSE)
         assert ours.doubt(lease), "nobody else is there"
@@ -194,28 +200,25 @@ def test_a_server_that_cannot_live_with_the_hold_is_spared_it_in_the_end(
 ) -> None:
     with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
         for _ in range(failures):
-            with served(ours, "reuseaddr"):
-                pass
-            lease = ours.lease("a", can_share=False)
-            ours.hand_over(lease)
+            lease = started_again(ours)
             assert ours.held == {lease.port}
             assert ours.doubt(lease, hung=hung)
             ours.give_back(lease)
         for _ in range(2):
             with served(ours, "reuseaddr"):
                 assert ours.held == frozenset()
-        assert not ours.doubt(ours.lease("a", can_share=False)), "the hold was not in its way"
+        lease = ours.lease("a", can_share=False)
+        ours.hand_over(lease)
+        assert not ours.doubt(lease), "the hold was not in its way"
 
 
 @linux
 def test_a_doubt_is_forgotten_when_the_server_has_joined_the_hold(tmp_path: Path) -> None:
     with keeper(plan_for(free_run(2), "a"), tmp_path) as ours:
         for _ in range(4):
-            for _ in range(2):
-                with served(ours, "reuseaddr"):
-                    pass
-            lease = ours.lease("a", can_share=False)
-            ours.hand_over(lease)
+            with served(ours, "reuseaddr"):
+                pass
+            lease = started_again(ours)
             assert ours.held == {lease.port}
             assert ours.doubt(lease), "a stranger was there and has left, for example"
             ours.give_back(lease)
@@ -236,10 +239,7 @@ def test_a_listener_on_ipv6_alone_does_not_cost_the_hold(tmp_path: Path) -> None
 def test_who_was_quicker_than_the_server_is_seen_at_the_next_start(tmp_path: Path) -> None:
     ports = free_run(3)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        with served(ours, "reuseaddr"):
-            pass
-        lease = ours.lease("a", can_share=False)
-        ours.hand_over(lease)
+        lease = started_again(ours)
         with stranger(lease.port, "reuseaddr") as other:
             assert other.answer == "ok"
             assert not ours.doubt(lease)

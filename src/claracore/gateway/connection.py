@@ -91,7 +91,8 @@ class Connection(asyncio.Protocol):
             limit = self.gateway.settings.max_connections_per_client
             refusal = TooManyConnections(f"more than {limit} connections at once from one client")
             self._awaits = _NOTHING
-            self.transport.write(error_answer(refusal, connection=b"close"))
+            self._close_after_answer = True
+            self._write_error(refusal)
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -179,15 +180,8 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, error: ClaraCoreError, origin: bytes = b"") -> None:
         """Answer with an error, for pages of `origin` to read; the connection goes on if the request was read."""
-        with_body = self.head is None or self.head.method != b"HEAD"
-        self.transport.write(
-            error_answer(error, connection=self.connection_header(), with_body=with_body, origin=origin)
-        )
+        self._write_error(error, origin)
         self.answered()
-
-    def close_idle(self) -> None:
-        """Close between two requests: nothing is under way."""
-        self.transport.close()
 
     def abort(self) -> None:
         """Break off: the client must not take what it got for a complete answer."""
@@ -372,9 +366,13 @@ class Connection(asyncio.Protocol):
 
     def _refuse_and_close(self, error: ClaraCoreError) -> None:
         self._close_after_answer = True
-        with_body = self.head is None or self.head.method != b"HEAD"
-        self.transport.write(error_answer(error, connection=b"close", with_body=with_body))
+        self._write_error(error)
         self._linger()
+
+    def _write_error(self, error: ClaraCoreError, origin: bytes = b"") -> None:
+        with_body = self.head is None or self.head.method != b"HEAD"
+        how = self.connection_header()
+        self.transport.write(error_answer(error, connection=how, with_body=with_body, origin=origin))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer first.

@@ -123,7 +123,7 @@ class Gateway:
         self.stopping = True
         for connection in list(self.connections):
             if connection.handler is None:
-                connection.close_idle()
+                connection.transport.close()  # it is between two requests
         try:
             async with asyncio.timeout(seconds):
                 while self.connections:

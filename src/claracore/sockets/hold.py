@@ -90,7 +90,7 @@ def _bind_alone(holder: socket.socket, port: int) -> None:
     try:
         holder.bind((ANY, port))
     except OSError as error:
-        if error.errno != errno.EADDRINUSE or sys.platform == "win32" or _somebody_there(port):
+        if error.errno != errno.EADDRINUSE or sys.platform == "win32" or somebody_on(port, silent=True):
             raise
         # Only remains of finished connections are left: fact 3.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,5 +98,6 @@ def _bind_alone(holder: socket.socket, port: int) -> None:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
 
-def _somebody_there(port: int) -> bool:
-    return any(entry.in_the_way_of(ANY) for entry in sockets_on(port, silent=True))
+def somebody_on(port: int, *, silent: bool = False) -> bool:
+    """Whether somebody listens where a hold is or would be; with `silent`, or has only bound (our own hold, too)."""
+    return any(entry.in_the_way_of(ANY) for entry in sockets_on(port, silent=silent))

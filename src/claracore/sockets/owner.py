@@ -42,10 +42,10 @@ def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
 
 
 def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
-    """Return with which options the process or a descendant of it binds host:port; None where that cannot be seen.
+    """Return with which options the process or a descendant of it binds host:port; None when nobody listens there.
 
-    Of several sockets, those that all have. SO_REUSEPORT of another user does not count: the kernel lets nobody join us
-    by it.
+    NONE where it cannot be seen. Of several sockets, those options that all have. SO_REUSEPORT of another user does not
+    count: the kernel lets nobody join us by it.
     """
     members, found = list(family(pid)), None
     for entry in (entry for entry in sockets_on(port) if entry.reached_by(host)):

@@ -22,8 +22,7 @@ from claracore.ports import messages
 from claracore.ports.leases import Leases
 from claracore.ports.ranges import PortPlan, Range
 from claracore.sockets.bound import Reuse
-from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, system_can_share
-from claracore.sockets.kernel import sockets_on
+from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
 from claracore.sockets.ledger import Ledger, default_folder
 from claracore.sockets.owner import binds_with, owner_of
 from claracore.types import Finding
@@ -60,8 +59,6 @@ class PortKeeper:
         self._running: set[str] = set()
         self._binds: dict[str, Reuse] = {}
         """With which option each model's server was seen to bind, where it was not told to (`learn`)."""
-        self._admitted: set[str] = set()
-        """Models whose present server was to join the hold because of that."""
         self._doubts: Counter[str] = Counter()
         """How often in a row that has failed, although nobody else was there."""
         self._moves: dict[str, Finding] = {}
@@ -137,13 +134,11 @@ class PortKeeper:
         else:
             self._close_seal(lease.port)
             admit(holder, reuse)
-            if not lease.shared:
-                self._admitted.add(lease.model_id)
 
     def learn(self, lease: Lease, pid: int, *, host: str) -> None:
         """See how the child, which listens now, bound its port: the hold of its next start depends on it."""
         model_id = lease.model_id
-        if model_id in self._admitted:
+        if self._joins(lease):
             self._doubts.pop(model_id, None)
         if lease.shared or not (self._holding and system_can_share()) or model_id in self._binds:
             return
@@ -159,7 +154,7 @@ class PortKeeper:
         Then the next start has the port to itself: the server may look whether it is free before it binds it, or bind
         in another way than it used to. One that hung until its time was up is not tried again in this way.
         """
-        if lease.model_id not in self._admitted or _somebody_listens(lease.port):
+        if not self._joins(lease) or somebody_on(lease.port):
             return False
         self._doubts[lease.model_id] += MOST_DOUBTS if hung else 1
         self._binds.pop(lease.model_id, None)
@@ -178,7 +173,6 @@ class PortKeeper:
     def give_back(self, lease: Lease) -> None:
         """Take the port back after the child has ended, and hold it again."""
         self._running.discard(lease.model_id)
-        self._admitted.discard(lease.model_id)
         if self.leases.given.get(lease.model_id) != lease.port:
             return
         if not self._holding or self._is_stale(lease.model_id):
@@ -213,9 +207,13 @@ class PortKeeper:
         self._held.clear()
         self.ledger.close()
 
+    def _joins(self, lease: Lease) -> bool:
+        """Whether the child was to join the hold, after `hand_over`, because of what was learned; else it is let go."""
+        return not lease.shared and lease.port in self._held
+
     def _shut_again(self, port: int) -> None:
         """Let nobody join a held port any more; its child is gone."""
-        if _somebody_listens(port):
+        if somebody_on(port):
             self._let_go(port)  # somebody was quicker than the child; the next lease finds out who
         else:
             self._seal(port)
@@ -331,10 +329,6 @@ class PortKeeper:
     def _close_seal(self, port: int) -> None:
         if (plain := self._seals.pop(port, None)) is not None:
             plain.close()
-
-
-def _somebody_listens(port: int) -> bool:
-    return any(entry.in_the_way_of(ANY) for entry in sockets_on(port))
 
 
 @contextmanager

@@ -251,12 +251,11 @@ class Life:
                 self.around.keeper.doubt(lease, hung=True)
             raise
         except ModelFailed as error:
-            port = lease.port if lease else None
-            exited = lease is not None and child.exited.done()
-            if lease is not None and exited and self.around.keeper.doubt(lease):
-                raise _HeldFromIt from error
-            if exited and is_bind_failure(said, port=port):
-                raise _BindFailed(next((line for line in said if is_bind_failure([line])), "")) from error
+            if lease is not None and child.exited.done():
+                if self.around.keeper.doubt(lease):
+                    raise _HeldFromIt from error
+                if is_bind_failure(said, port=lease.port):
+                    raise _BindFailed(next((line for line in said if is_bind_failure([line])), "")) from error
             raise ModelFailed(self.model.id, error.reason, tuple(said)) from error
         else:
             return True
