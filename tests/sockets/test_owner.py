@@ -215,7 +215,7 @@ def test_many_sockets_do_not_confuse() -> None:
 def test_our_child_is_verified_on_the_address_where_it_is_reached() -> None:
     port = free_port()
     with stranger(port, host="::1") as child:
-        assert verify(port, child.pid, host="::1") == Verdict(ours=True)
+        assert verify(port, child.pid, host="::1") == Verdict(ours=True, listeners=frozenset(sockets_on(port)))
         assert verify(port, child.pid) == Verdict(ours=False)
 
 
@@ -231,6 +231,7 @@ def test_who_joined_beside_our_child_is_the_one_who_is_named() -> None:
     with stranger(port, "reuseport") as child, stranger(port, "reuseport") as other:
         verdict = verify(port, child.pid)
         assert not verdict.ours
+        assert not verdict.listeners
         assert verdict.owner is not None
         assert verdict.owner.pid == other.pid
         assert verdict.note.startswith(f"port {port} is answered by python")

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -31,14 +32,22 @@ def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
     Every one, because SO_REUSEPORT lets a stranger of the same user join and get a share of the connections. False
     when nobody listens and when we may not see whose socket it is.
     """
-    open_sockets = {entry for entry in sockets_on(port) if entry.reached_by(host)}
-    if not open_sockets:
-        return False
-    for member in family(pid):
-        open_sockets -= owned_by(member, open_sockets)
-        if not open_sockets:
-            return True
-    return False
+    entries = listeners_on(port, host)
+    return bool(entries) and not _left_by(family(pid), entries)
+
+
+def listeners_on(port: int, host: str) -> frozenset[BoundSocket]:
+    """Return the listening sockets at which a connection to host:port may arrive."""
+    return frozenset(entry for entry in sockets_on(port) if entry.reached_by(host))
+
+
+def _left_by(members: Iterable[int], entries: frozenset[BoundSocket]) -> frozenset[BoundSocket]:
+    """Return those of the sockets that none of the processes has open."""
+    for member in members:
+        if not entries:
+            break
+        entries -= owned_by(member, entries)
+    return entries
 
 
 def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
@@ -66,14 +75,8 @@ def is_listening(port: int, *, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) != errno.ECONNREFUSED
 
 
-def stranger_on(port: int, pid: int, *, host: str = "127.0.0.1") -> Owner | None:
-    """Return who may answer on host:port beside or instead of the process and its descendants; None when nobody may.
-
-    Silent sockets do not count: nothing can be sent to them.
-    """
-    entries = {entry for entry in sockets_on(port) if entry.reached_by(host)}
-    for member in family(pid) if entries else ():
-        entries -= owned_by(member, entries)
+def _one_of(entries: frozenset[BoundSocket]) -> Owner | None:
+    """Return who has one of the sockets, always the same one; None when there are none."""
     first = min(entries, key=str, default=None)
     return _describe(holder_pid(first), first, sorted(entries, key=str)) if first is not None else None
 
@@ -125,33 +128,41 @@ def _not_ours(port: int, owner: Owner) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether requests may be sent to a port: `ours`, and what to tell people about it."""
+    """Whether requests may be sent to a port: `ours`, and what to tell people about it.
+
+    `listeners` are the sockets that were judged and accepted, all those at which a connection may arrive; empty when
+    the port is not ours and for a container whose runtime forwards packets without a listener.
+    """
 
     ours: bool
     owner: Owner | None = None
     note: str = ""
+    listeners: frozenset[BoundSocket] = frozenset()
 
 
 def verify(port: int, pid: int, *, host: str = "127.0.0.1", container: bool = False) -> Verdict:
     """Decide whether the server on host:port is the one that we started (P8), naming the stranger if it is not.
 
+    May be asked at any time, also long after the start: it looks at what is there now and remembers nothing.
     For a container the listener is a process of its runtime (kernel fact 11): docker-proxy and its like are accepted by
     name. Where the listener is hidden, or the runtime forwards packets without one, the check is relaxed and the note
     says so.
     """
-    if belongs_to(port, pid, host=host):
-        return Verdict(ours=True)
-    owner = stranger_on(port, pid, host=host)
+    entries = listeners_on(port, host)
+    strangers = _left_by(family(pid), entries)
+    if entries and not strangers:
+        return Verdict(ours=True, listeners=entries)
+    owner = _one_of(strangers)
     if not container:
         return Verdict(False, owner, _not_ours(port, owner) if owner else "")
     if owner is None:
-        return Verdict(
-            True, None, f"port {port} is forwarded to a container without a listener; its owner is unchecked"
-        )
+        note = f"port {port} is forwarded to a container without a listener; its owner is unchecked"
+        return Verdict(True, None, note)
+    told = f"port {port} is answered by {describe_owner(owner)}"
     if owner.name is None:
-        return Verdict(
-            True, owner, f"port {port} is answered by {describe_owner(owner)}; taken for the container runtime"
-        )
+        return Verdict(True, owner, f"{told}; taken for the container runtime", entries)
     if is_runtime(owner.name):
-        return Verdict(True, owner, f"port {port} is answered by the container runtime, {describe_owner(owner)}")
-    return Verdict(False, owner, f"port {port} is answered by {describe_owner(owner)}, which is no container runtime")
+        return Verdict(
+            True, owner, f"port {port} is answered by the container runtime, {describe_owner(owner)}", entries
+        )
+    return Verdict(False, owner, f"{told}, which is no container runtime")

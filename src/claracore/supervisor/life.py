@@ -25,7 +25,7 @@ from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import is_this_host
 from claracore.sockets.host import own_hosts
-from claracore.sockets.owner import is_listening, verify
+from claracore.sockets.owner import Verdict, is_listening, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
 from claracore.supervisor.child import Child
@@ -274,13 +274,11 @@ class Life:
             return lambda: unix_belongs_to(path, child.pid)
         if not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
             return None  # the server is on another machine, and the command only a way to it
-        keeper = self.around.keeper
-        container = self.model.id in keeper.plan.containers
 
         def is_ours() -> bool:
             if lease is not None:
-                keeper.seal(lease)
-            verdict = verify(endpoint.port, child.pid, host=endpoint.host, container=container)
+                self.around.keeper.seal(lease)
+            verdict = self._verdict(child)
             if verdict.note:
                 logger.warning("model %s: %s", self.model.id, verdict.note)
             if not verdict.ours and verdict.owner is not None:
@@ -288,6 +286,12 @@ class Life:
             return verdict.ours
 
         return is_ours
+
+    def _verdict(self, child: Child) -> Verdict:
+        """Return who answers at the model's endpoint now, and whether that is our child (P8)."""
+        where = self._reached()
+        container = self.model.id in self.around.keeper.plan.containers
+        return verify(where.port, child.pid, host=where.host, container=container)
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
