@@ -18,6 +18,7 @@ from claracore.ports.history import remember
 from claracore.ports.listen import Listen
 from claracore.ports.plan import plan
 from claracore.ports.ranges import PortPlan
+from claracore.sockets.owner import listeners_on
 from claracore.sockets.ports import Lease, PortKeeper
 from ports.configs import config, group
 from sockets.helpers import free_run, listening
@@ -73,8 +74,8 @@ class LifeOfPorts(RuleBasedStateMachine):
         self.keeper.hand_over(lease)
         options = (socket.SO_REUSEPORT,) if lease.shared else BINDS_WITH[NAMES.index(model) % len(BINDS_WITH)]
         child = listening(lease.port, "127.0.0.1", *options)
-        self.keeper.seal(lease)
         self.keeper.learn(lease, os.getpid(), host="127.0.0.1")
+        self.keeper.seal(lease, os.getpid(), listeners_on(lease.port, "127.0.0.1"))
         self.children[model] = lease, child
 
     def room(self) -> int:

@@ -16,6 +16,7 @@ from claracore.ports.listen import Listen
 from claracore.ports.messages import explain
 from claracore.ports.ranges import UNGROUPED, PortPlan, Range
 from claracore.sockets.hold import hold_budget
+from claracore.sockets.owner import listeners_on
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.types import Place
 from sockets.helpers import free_port, free_run, is_free, listening, stranger
@@ -77,9 +78,9 @@ def test_a_sealed_lease_shuts_everybody_out_until_it_is_leased_again(tmp_path: P
             ours.hand_over(lease)
             with stranger(lease.port, "reuseport") as child:
                 assert child.answer == "ok"
-                if not ours.seal(lease):
-                    pytest.skip("no IPv6 here")
-                assert ours.seal(lease)
+                listeners = listeners_on(lease.port, "127.0.0.1")
+                assert ours.seal(lease, child.pid, listeners)
+                assert ours.seal(lease, child.pid, listeners)
                 with stranger(lease.port, "reuseport") as other:
                     assert other.answer == str(errno.EADDRINUSE)
             ours.give_back(lease)
@@ -87,10 +88,28 @@ def test_a_sealed_lease_shuts_everybody_out_until_it_is_leased_again(tmp_path: P
                 assert other.answer == str(errno.EADDRINUSE)
 
 
-def test_what_is_not_shared_needs_no_seal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+@pytest.mark.parametrize("option", ["reuseport", "reuseport reuseaddr"])
+def test_a_server_that_shares_its_port_by_itself_can_be_joined_by_nobody_once_it_is_sealed(
+    tmp_path: Path, host: str, option: str
+) -> None:
+    """Whether its port was let go for it, as at its first start, or it has joined the hold, as at later ones."""
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
-        assert not ours.seal(ours.lease("a", can_share=False))
+        ours.hold_all()
+        for held in (False, True):
+            lease = ours.lease("a", can_share=False)
+            ours.hand_over(lease)
+            assert (lease.port in ours.held) == held
+            with stranger(lease.port, *option.split(), host=host) as child:
+                assert child.answer == "ok"
+                ours.learn(lease, child.pid, host=host)
+                assert ours.seal(lease, child.pid, listeners_on(lease.port, host))
+                for options in ("reuseport",), ("reuseaddr",), ("reuseport", "reuseaddr"):
+                    with stranger(lease.port, *options, host=host) as other:
+                        assert other.answer == str(errno.EADDRINUSE)
+            ours.give_back(lease)
+            assert ours.held == {ports[0]}
 
 
 def test_an_engine_that_cannot_share_gets_the_port_when_the_hold_is_released(tmp_path: Path) -> None:

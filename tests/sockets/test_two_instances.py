@@ -25,7 +25,7 @@ import json, os, random, socket, sys
 from pathlib import Path
 from claracore.ports.listen import Listen
 from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.owner import belongs_to
+from claracore.sockets.owner import belongs_to, listeners_on
 from claracore.sockets.ports import PortKeeper
 
 folder, first, last, models, starts, seed, hold = sys.argv[1:]
@@ -62,7 +62,7 @@ def one(name, can_share):
         keeper.hand_over(lease)
         child = serve(lease.port, lease.shared)
         if child is not None:
-            keeper.seal(lease)
+            keeper.seal(lease, os.getpid(), listeners_on(lease.port, "127.0.0.1"))
             if belongs_to(lease.port, os.getpid()):
                 return lease, child
             child.close()

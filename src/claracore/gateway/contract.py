@@ -5,6 +5,7 @@ Protocols and values only. The supervisor is `claracore.supervisor`; the observe
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -41,6 +42,15 @@ class Supervisor(Protocol):
 
     def finish(self, request_id: int) -> None:
         """Hear that a request that was not refused is over. Exactly once."""
+
+    def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+        """Whether a connection just opened can only have reached the server that was verified at the endpoint."""
+
+    async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
+        """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
+
+    def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
+        """Let a request that was served wait again, instead of `finish()`; False when it has nothing to wait for."""
 
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place in the queue; None when it does not wait in one."""

@@ -36,6 +36,7 @@ NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
 _JOINED_BYTES = 65_536
 _READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
+_MOST_RETURNS = 3
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
 
@@ -51,6 +52,8 @@ class Exchange(Answering):
     _replayable = True
     _retried = False
     _was_refused = False
+    _returns = 0
+    """How often its model's server was not there when it was to be sent."""
 
     def __init__(self, connection: Connection, admission: Admission, targets: Targets) -> None:
         self.connection = connection
@@ -190,6 +193,24 @@ class Exchange(Answering):
         """Hear that no connection could be opened."""
         if self.phase is CONNECTING:
             self._failed(f"could not be reached: {reason}")
+
+    def turned_away(self, endpoint: Endpoint, reason: str) -> None:
+        """Hear that nobody, or nobody verified, is there to be sent to: wait for the model's server once more."""
+        request_id = self.record.request_id
+        if self.phase is not CONNECTING or request_id is None:
+            return
+        self.phase, self.deadline = WAITING, NEVER
+        self._returns += 1
+        supervisor, model = self.gateway.supervisor, self.record.model
+        if self._returns > _MOST_RETURNS or not supervisor.take_back(request_id, model, endpoint, self):
+            self._failed(f"could not be reached: {reason}")
+            return
+        self.record.waited_for_load = True
+        if self._is_waiting():
+            self.waiting = Waiting.begin(self)
+
+    def _is_waiting(self) -> bool:
+        return self.phase is WAITING
 
     def _send(self, upstream: Upstream) -> None:
         target, line = self.target, self._line

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from claracore.store.keyring import Grant
 
 TLS_HANDSHAKE_SECONDS = 10.0
+CONNECT_TRIES = 3
+"""Connections for one request, while a look in between says that all is well."""
 LISTS = frozenset((b"/v1/models", b"/models"))
 """Answered by the application, for the pages that may use the models."""
 
@@ -259,14 +261,32 @@ class Gateway:
         self.run(self._connect(exchange, line, timeout_seconds), name=f"connect {line.endpoint}")
 
     async def _connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
-        try:
-            upstream = await self.pool.connect(line, timeout_seconds)
-        except TimeoutError:
-            exchange.unreachable(f"no connection to {line.endpoint} within {timeout_seconds:g} s")
-        except OSError as error:
-            exchange.unreachable(f"{line.endpoint}: {error.strerror or error}")
-        else:
-            exchange.connected(upstream)
+        """Give the exchange a connection to its model's verified server; where there is none, let it wait again.
+
+        A connection is looked at when it is open and before a byte is sent: who listened when the model became ready
+        may be gone, and somebody else in its place.
+        """
+        model, endpoint, reason = exchange.record.model, line.endpoint, ""
+        for _ in range(CONNECT_TRIES):
+            try:
+                upstream = await self.pool.connect(line, timeout_seconds)
+            except TimeoutError:
+                exchange.unreachable(f"no connection to {endpoint} within {timeout_seconds:g} s")
+                return
+            except (ConnectionRefusedError, FileNotFoundError) as error:  # the second one for a Unix socket
+                reason = f"{endpoint}: {error.strerror or error}"
+            except OSError as error:
+                exchange.unreachable(f"{endpoint}: {error.strerror or error}")
+                return
+            else:
+                if self.supervisor.reaches(model, endpoint, upstream.socket):
+                    exchange.connected(upstream)
+                    return
+                upstream.close()
+                reason = f"{endpoint}: it is not its server that listens there"
+            if not await self.supervisor.confirm(model, endpoint):
+                break
+        exchange.turned_away(endpoint, reason)
 
     def run(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> None:
         """Own a task until it ends."""

@@ -12,6 +12,8 @@ from claracore.gateway.framing import MORE, Chunked, Framing, MalformedBody, Siz
 from claracore.gateway.head import ResponseHead, response_head
 
 if TYPE_CHECKING:
+    from socket import socket as Socket  # noqa: N812 - a property has its name
+
     from claracore.gateway.pool import Line, Pool
 
 MAX_RESPONSE_HEAD_BYTES = 262_144
@@ -174,6 +176,11 @@ class Upstream(asyncio.Protocol):
         self.close()
         if owner is not None:
             owner.upstream_lost(reason)
+
+    @property
+    def socket(self) -> Socket:
+        """Its socket, for looking at."""
+        return cast("Socket", self.transport.get_extra_info("socket"))
 
     @property
     def between_chunks(self) -> bool:

@@ -26,11 +26,13 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Lost,
     Pinned,
     Ready,
     Reconfigured,
     Refuse,
     RefuseReason,
+    Returned,
     Serve,
     ShutdownAsked,
     Start,
@@ -138,7 +140,7 @@ class Scheduler:
 
     # --- what each fact changes; True when others may be concerned --------------------------------------------------
 
-    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:
+    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:  # noqa: PLR0912 - a table
         match event:
             case Arrived(request, model):
                 return self._arrived(request, model, now, effects)
@@ -149,6 +151,10 @@ class Scheduler:
                 self._slots[model].idle_since = now
             case Ended(model):
                 self._ended(self._slots[model], effects)
+            case Lost(model):
+                self._lost(self._slots[model], now)
+            case Returned(request, model):
+                self._returned(request, model, now, effects)
             case UnloadAsked(models):
                 self._unload((self._slots[model] for model in models if model in self._slots), now, effects)
             case Pinned(model, pinned):
@@ -213,6 +219,27 @@ class Scheduler:
             self._refuse_waiting(slot, RefuseReason.FAILED, effects)
         if slot.removed:
             del self._slots[slot.model]
+
+    def _lost(self, slot: Slot, now: float) -> None:
+        """Serve nobody from it any more; what is being answered may end first."""
+        if slot.state is ModelState.READY and slot.leaving is None:
+            slot.leaving = Leaving(StopReason.LOST, now + slot.policy.drain_seconds)
+
+    def _returned(self, request: int, model: str, now: float, effects: list[Effect]) -> None:
+        """Let a request wait again, ahead of all others for its model; its server may be gone already."""
+        self._model_of.pop(request, None)
+        slot = self._slots.get(model)
+        if slot is not None:
+            slot.serving.discard(request)
+            self._note_idle(slot, now)
+        if self._shutdown_deadline is not None:
+            effects.append(Refuse(request, RefuseReason.SHUTDOWN))
+        elif slot is None or slot.removed:
+            effects.append(Refuse(request, RefuseReason.REMOVED))
+        else:
+            self._model_of[request] = model
+            slot.waiting = {request: min(now, *slot.waiting.values()) if slot.waiting else now, **slot.waiting}
+            self._queued += 1
 
     def _unload(self, slots: Iterable[Slot], now: float, effects: list[Effect]) -> None:
         for slot in slots:

@@ -5,7 +5,7 @@ by value, so that a test is a transcript and a log of them is a replay.
 
 Promises that the shell gives:
 
-* every `Serve` is followed by exactly one `Finished`, whatever happens to client, child or network;
+* every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
 * every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not.
 """
 
@@ -49,6 +49,21 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody, or somebody else, listens where the model's server was verified, although its process still runs."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A served request found nobody, or nobody verified, to be sent to: no byte of it has left, and it waits again."""
+
+    request: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnloadAsked:
     """A person asked for these models to be unloaded."""
 
@@ -83,7 +98,19 @@ class TimePassed:
     """A deadline that the scheduler named has come."""
 
 
-Event = Arrived | Finished | Ready | Ended | UnloadAsked | Pinned | Reconfigured | ShutdownAsked | TimePassed
+Event = (
+    Arrived
+    | Finished
+    | Ready
+    | Ended
+    | Lost
+    | Returned
+    | UnloadAsked
+    | Pinned
+    | Reconfigured
+    | ShutdownAsked
+    | TimePassed
+)
 
 # --- orders --------------------------------------------------------------------------------------------------------
 
@@ -96,6 +123,7 @@ class StopReason(StrEnum):
     TTL = "idle for its ttl"
     UNLOADED = "unloaded by request"
     CHANGED = "its configuration changed"
+    LOST = "its server no longer listens"
     REMOVED = "removed from the configuration"
     SHUTDOWN = "shutdown"
 

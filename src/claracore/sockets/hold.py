@@ -25,6 +25,8 @@ if sys.platform != "win32":
     import resource
 
 ANY = "0.0.0.0"  # noqa: S104 - bound to keep others out; it never listens
+ASIDE = "127.255.255.254"
+"""An address of this machine on which nobody serves."""
 
 
 def hold(port: int) -> socket.socket:
@@ -53,23 +55,36 @@ def admit(holder: socket.socket, reuse: Reuse) -> None:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, Reuse.PORT in reuse)
 
 
-def seal(holder: socket.socket, port: int) -> socket.socket | None:
-    """Let nobody join any more, not even under the same user; for when the child has bound.
+def seal(holder: socket.socket | None, port: int) -> socket.socket | None:
+    """Let nobody join any more, not even under the same user; for when the child has bound, held or not.
 
-    Taking SO_REUSEPORT from the holder is not enough: the kernel lets a socket of the same user and address in without
-    looking at the others as long as the last one to bind had SO_REUSEPORT (fastreuseport in inet_csk_get_port). A bind
-    without it, on an address of the other family that disturbs nobody, makes it look again. Returns that socket, to be
-    closed before the next `admit`; None where there is no IPv6 or the child has the port there too (strangers can then
-    still join on the child's own address).
+    Taking SO_REUSEPORT from all sockets there is not enough: the kernel lets a socket of the same user and address in
+    without looking at the others as long as the last one to bind had SO_REUSEPORT (fastreuseport in inet_csk_get_port).
+    A bind without it, on an address that disturbs nobody, makes it look again. Returns that socket, to be closed before
+    the next `admit`; None where there is no such address: the child listens on all addresses of both families.
     """
-    admit(holder, Reuse.NONE)
+    if holder is not None:
+        admit(holder, Reuse.ADDRESS)
     try:
-        plain = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        plain = _bind_aside(socket.AF_INET6, "::1", port) or _bind_aside(socket.AF_INET, ASIDE, port)
+    finally:
+        if holder is not None:
+            admit(holder, Reuse.NONE)
+    if plain is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return plain
+
+
+def _bind_aside(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
+    try:
+        plain = socket.socket(family)
     except OSError:
         return None
     try:
-        plain.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        plain.bind(("::1", port))
+        if family is socket.AF_INET6:
+            plain.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside the hold, which listens as little
+        plain.bind((host, port))
     except OSError:
         plain.close()
         return None

@@ -18,6 +18,7 @@ if sys.platform == "linux":
         process_token,
         reuse_of,
         sockets_on,
+        stop_sharing,
         user_name,
     )
 else:
@@ -30,6 +31,7 @@ else:
         process_token,
         reuse_of,
         sockets_on,
+        stop_sharing,
         user_name,
     )
 
@@ -42,5 +44,6 @@ __all__ = [
     "process_token",
     "reuse_of",
     "sockets_on",
+    "stop_sharing",
     "user_name",
 ]

@@ -60,6 +60,12 @@ def holder_pid(entry: BoundSocket) -> int | None:
     return entry.pid
 
 
+def stop_sharing(pid: int, entry: BoundSocket) -> bool:
+    """Take SO_REUSEPORT from a socket of another process: not possible here."""
+    del pid, entry
+    return False
+
+
 def reuse_of(pid: int, entry: BoundSocket) -> Reuse | None:  # noqa: ARG001 - the other platform module can tell
     """Return None: there is no way to ask for the options of another process's socket."""
     return None

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ from claracore.errors import PortTaken
 from claracore.ports import messages
 from claracore.ports.leases import Leases
 from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.bound import Reuse
+from claracore.sockets.bound import BoundSocket, Reuse
 from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
+from claracore.sockets.kernel import family, stop_sharing
 from claracore.sockets.ledger import Ledger, default_folder
 from claracore.sockets.owner import binds_with, owner_of
 from claracore.types import Finding
@@ -160,19 +161,24 @@ class PortKeeper:
         self._binds.pop(lease.model_id, None)
         return True
 
-    def seal(self, lease: Lease) -> bool:
-        """Let nobody join a shared port any more; call it when the child has bound, before its owner is verified.
+    def seal(self, lease: Lease, pid: int, listeners: Collection[BoundSocket]) -> bool:
+        """Let nobody join the port any more; call it when the child listens, and look at its owner again afterwards.
 
-        Without it a process of the same user that says SO_REUSEPORT could join later and get a share of the
-        connections. The port stays shut until it is leased again. Returns whether the port is
-        shut; False where the kernel gives no way to (see `hold.seal`) and for a port that is not shared, which needs
-        none.
+        Without it a process of the same user that says SO_REUSEPORT could join a server that says so, too, whether we
+        told it to or not, and get a share of the connections. The port stays shut until it is handed over again.
+        Returns whether the port is shut; False where the kernel gives no way to (see `hold.seal`).
         """
-        return lease.shared and lease.port in self._held and self._seal(lease.port)
+        if not system_can_share():
+            return False
+        members = list(family(pid))
+        shared = [entry for entry in listeners if any(stop_sharing(member, entry) for member in members)]
+        return self._seal(lease.port) if shared or lease.port in self._held else True
 
     def give_back(self, lease: Lease) -> None:
         """Take the port back after the child has ended, and hold it again."""
         self._running.discard(lease.model_id)
+        if lease.port not in self._held:
+            self._close_seal(lease.port)
         if self.leases.given.get(lease.model_id) != lease.port:
             return
         if not self._holding or self._is_stale(lease.model_id):
@@ -220,7 +226,7 @@ class PortKeeper:
 
     def _seal(self, port: int) -> bool:
         if port not in self._seals:
-            plain = seal(self._held[port], port)
+            plain = seal(self._held.get(port), port)
             if plain is None:
                 return False
             self._seals[port] = plain

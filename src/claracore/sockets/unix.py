@@ -72,13 +72,18 @@ def listener_pid(path: Path) -> int | None:
             pass  # its backlog is full: somebody is there
         except OSError:
             return None
-        pid = 0
-        with suppress(OSError):
-            if sys.platform == "linux":
-                pid = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-            elif sys.platform == "darwin":
-                pid = probe.getsockopt(SOL_LOCAL, LOCAL_PEERPID)
-        return pid
+        return peer_pid(probe)
+
+
+def peer_pid(connection: socket.socket) -> int:
+    """Return the process that called listen() on the socket that this one is connected to; 0 where it is not told."""
+    pid = 0
+    with suppress(OSError):
+        if sys.platform == "linux":
+            pid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        elif sys.platform == "darwin":
+            pid = connection.getsockopt(SOL_LOCAL, LOCAL_PEERPID)
+    return pid
 
 
 def _readable(model_id: str) -> str:

@@ -89,6 +89,17 @@ async def wait_until_ready(
         await asyncio.wait({task})
 
 
+async def is_healthy(endpoint: Endpoint, path: str) -> bool:
+    """Whether GET `path` answers 200 now; true for the path "none", which asks nothing."""
+    if path == NO_CHECK:
+        return True
+    try:
+        async with asyncio.timeout(POLL_SECONDS):
+            return (await get(endpoint, path)).status == 200
+    except (OSError, EOFError, ValueError):
+        return False
+
+
 class _Polls:
     """The polls for one start, and what the last one saw."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,15 +25,17 @@ from claracore.engines import states
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import is_this_host
+from claracore.sockets.bound import BoundSocket
 from claracore.sockets.host import own_hosts
-from claracore.sockets.owner import Verdict, is_listening, verify
+from claracore.sockets.owner import Verdict, verify
 from claracore.sockets.ports import Lease, PortKeeper
-from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
+from claracore.sockets.unix import clear_path, socket_path
 from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
-from claracore.supervisor.health import Loading, wait_until_ready
+from claracore.supervisor.health import Loading, is_healthy, wait_until_ready
 from claracore.supervisor.output import OutputRing
 from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.verified import OwnerCheck, Stranger
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
@@ -88,6 +91,8 @@ class Life:
     on_closing: Callable[[Endpoint], None]
     on_told: Callable[[], None] = lambda: None
     """Called when `progress` or `asleep` is another."""
+    on_lost: Callable[[], None] = lambda: None
+    """Called once, when nobody or somebody else answers at the endpoint although the process runs: see `failure`."""
     phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
     endpoint: Endpoint | None = None
     child: Child | None = None
@@ -98,6 +103,12 @@ class Life:
     _tells_state: bool = False
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
+    _check: OwnerCheck | None = None
+    """Who answers at the endpoint; None where that is not for us to see to."""
+    _check_path: str = ""
+    _confirming: asyncio.Future[bool] | None = None
+    lost: bool = False
+    """Whether it was ready, and nobody or somebody else answers at the endpoint now."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _grace_seconds: float | None = None
     """Instead of the model's own."""
@@ -209,9 +220,7 @@ class Life:
             self.around.keeper.ledger.record_child(child.pid, self.model.id)
             if await self._becomes_ready(bound, child, lease, said):
                 self._tell_ready()
-                if lease is not None:
-                    self.around.keeper.learn(lease, child.pid, host=self._reached().host)
-                await self._until_end(child, said)
+                await self._until_end(child)
         finally:
             await self._end(child, bound, env)
         if not self.stopping:
@@ -228,6 +237,7 @@ class Life:
 
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
+        self._check, self._check_path = self._owner_check(child, lease), bound.check_endpoint
         waiting = asyncio.ensure_future(
             wait_until_ready(
                 self._reached(),
@@ -237,7 +247,7 @@ class Life:
                 model=self.model.id,
                 output=self.output,
                 on_progress=None if self._tells_state else self._note_progress,
-                verify=self._verifier(child, lease),
+                verify=self._check.verify if self._check is not None else None,
                 hint=self._told_ready if self._tells_state else None,
             )
         )
@@ -246,6 +256,8 @@ class Life:
             if not waiting.done():
                 return False
             waiting.result()
+        except Stranger as error:
+            raise _BindFailed(str(error)) from error
         except NotReadyInTime:
             if lease is not None:
                 self.around.keeper.doubt(lease, hung=True)
@@ -263,29 +275,18 @@ class Life:
             waiting.cancel()
             await asyncio.wait({waiting})
 
-    def _verifier(self, child: Child, lease: Lease | None) -> Callable[[], bool] | None:
-        """Return the check that whoever answers is our child, where that is for us to check (P8).
-
-        It raises _BindFailed for a stranger: our child did not get the port and never will.
-        """
-        endpoint = self._reached()
-        if endpoint.unix_path is not None:
-            path = Path(endpoint.unix_path)
-            return lambda: unix_belongs_to(path, child.pid)
-        if not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
+    def _owner_check(self, child: Child, lease: Lease | None) -> OwnerCheck | None:
+        """Return the check that whoever answers is our child, where that is for us to check (P8)."""
+        endpoint, keeper = self._reached(), self.around.keeper
+        if endpoint.unix_path is None and not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
             return None  # the server is on another machine, and the command only a way to it
 
-        def is_ours() -> bool:
+        def seal(listeners: frozenset[BoundSocket]) -> None:
             if lease is not None:
-                self.around.keeper.seal(lease)
-            verdict = self._verdict(child)
-            if verdict.note:
-                logger.warning("model %s: %s", self.model.id, verdict.note)
-            if not verdict.ours and verdict.owner is not None:
-                raise _BindFailed(verdict.note)
-            return verdict.ours
+                keeper.learn(lease, child.pid, host=endpoint.host)  # before sealing changes what it learns
+                keeper.seal(lease, child.pid, listeners)
 
-        return is_ours
+        return OwnerCheck(self.model.id, endpoint, child.pid, look=lambda: self._verdict(child), seal=seal)
 
     def _verdict(self, child: Child) -> Verdict:
         """Return who answers at the model's endpoint now, and whether that is our child (P8)."""
@@ -314,22 +315,53 @@ class Life:
             )
             self.around.keeper.ledger.forget_child(child.pid)
 
-    async def _until_end(self, child: Child, said: deque[str]) -> None:
+    async def _until_end(self, child: Child) -> None:
         """Wait until the process ends or is to end.
 
-        A llama-server that reports its state and gets SIGTERM from somebody else (a person, an out-of-memory daemon)
-        closes its socket and then waits for our word, so that we must look.
+        Once a second it is seen to that the verified server still listens, also when nobody asks: its leader may be a
+        script, and a llama-server that reports its state and gets SIGTERM from somebody else (a person, an
+        out-of-memory daemon) closes its socket and then waits for our word.
         """
         while not (child.exited.done() or self.stopping):
-            await self._first_of(child.exited, LOOK_SECONDS if self._tells_state else None)
-            if self._tells_state and not child.exited.done() and not self._listens(child):
-                raise ModelFailed(self.model.id, "its server no longer listens; somebody told it to end", tuple(said))
+            await self._first_of(child.exited, LOOK_SECONDS if self._check is not None and not self.lost else None)
+            if not (child.exited.done() or self.stopping or self.lost or self._check is None):
+                await self.confirm()
 
-    def _listens(self, child: Child) -> bool:
-        where = self._reached()
-        if where.unix_path is not None:
-            return unix_belongs_to(Path(where.unix_path), child.pid)
-        return not is_this_host(where.host) or is_listening(where.port, host=where.host)
+    @property
+    def checked(self) -> bool:
+        """Whether connections are to be checked: not those to a server that somebody else runs, or elsewhere."""
+        return self._check is not None
+
+    def reaches(self, connection: socket.socket) -> bool:
+        """Whether a connection opened just now can have reached nobody but the verified server (~30 us)."""
+        return self._check is None or self._check.reaches(connection)
+
+    async def confirm(self) -> bool:
+        """Look anew at who answers: True when it is the verified server, or ours again and ready.
+
+        Otherwise the model is lost: `on_lost` is called, `failure` names the stranger, and it is never true again.
+        """
+        if self._check is None or self.lost or self.stopping:
+            return False
+        if self._check.unchanged():
+            return True
+        if self._confirming is None:
+            self._confirming = asyncio.ensure_future(self._look_anew(self._check))
+        return await asyncio.shield(self._confirming)
+
+    async def _look_anew(self, check: OwnerCheck) -> bool:
+        try:
+            ours = check.verify() and await is_healthy(self._reached(), self._check_path) and check.unchanged()
+            why = "" if ours else f"its server no longer listens on {self._reached()}"
+        except Stranger as error:
+            ours, why = False, str(error)
+        finally:
+            self._confirming = None
+        if not (ours or self.stopping or self.child is None or self.child.exited.done()):
+            self.lost = True
+            self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
+            self.on_lost()
+        return ours
 
     async def _first_of(self, future: asyncio.Future[Any], timeout_seconds: float | None = None) -> None:
         """Wait for the future or for the order to stop."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,11 +26,13 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Lost,
     Pinned,
     Ready,
     Reconfigured,
     Refuse,
     RefuseReason,
+    Returned,
     Serve,
     ShutdownAsked,
     Start,
@@ -131,6 +134,37 @@ class Supervisor:
             return
         self._waiting.pop(request_id, None)
         self._post(Finished(request_id))
+
+    def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+        """Whether a connection just opened to the endpoint can only have reached the server that was verified there.
+
+        True as well where that is not checked: the server is somebody else's, or on another machine.
+        """
+        life = self._at(model_id, endpoint)
+        return life is not None and life.reaches(connection)
+
+    async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
+        """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
+        life = self._at(model_id, endpoint)
+        return life is not None and await life.confirm()
+
+    def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
+        """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.
+
+        Instead of `finish`; `waiter` is told again, perhaps before this returns. False, and nothing is changed, where
+        the server is not ours to start again.
+        """
+        life = self._at(model_id, endpoint)
+        if life is not None and not life.checked:
+            return False
+        self._waiting[request_id] = _Waiting(waiter, model_id, self._loop.time())
+        self._post(Returned(request_id, model_id))
+        return True
+
+    def _at(self, model_id: str, endpoint: Endpoint) -> Life | None:
+        """Return the run of the model's server that has the endpoint; None when that is over."""
+        life = self._lives.get(model_id)
+        return life if life is not None and life.endpoint is endpoint else None
 
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place of a request in its model's queue; None when it does not wait."""
@@ -307,6 +341,7 @@ class Supervisor:
             on_ready=lambda: self._ready(model),
             on_closing=self.on_closing,
             on_told=lambda: self._tell(lambda listener: listener.told(model)),
+            on_lost=lambda: self._lost(model),
         )
         self._failures.pop(model, None)
         self._lives[model] = life
@@ -320,6 +355,10 @@ class Supervisor:
         logger.info("model %s: ready after %.1f s, at %s", model, its.phases.load_seconds, its.endpoint)
         self._post(Ready(model))
 
+    def _lost(self, model: str) -> None:
+        logger.warning("%s; it is stopped, and started again when it is asked for", self._lives[model].failure)
+        self._post(Lost(model))
+
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
         self._lives[model].stop()
@@ -328,7 +367,10 @@ class Supervisor:
     def _ended(self, model: str) -> None:
         life = self._lives.pop(model)
         del self._tasks[model]
-        if life.failure is not None and not life.stopping:
+        if life.failure is not None and life.lost:
+            self._failures[model] = life.failure
+            logger.info("model %s: stopped, since it was lost", model)
+        elif life.failure is not None and not life.stopping:
             self._failures[model] = life.failure
             logger.error("%s", life.failure)
         else:

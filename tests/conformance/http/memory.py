@@ -18,6 +18,7 @@ from claracore.gateway.pool import Line, Pool
 from claracore.gateway.server import Gateway
 from claracore.gateway.upstream import Upstream
 from claracore.types import Endpoint, ModelState
+from gateway.stand import Trusting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -72,7 +73,7 @@ class MemoryTransport:
     abort = close
 
 
-class AlwaysReady:
+class AlwaysReady(Trusting):
     """Every model is ready at the same place."""
 
     def __init__(self) -> None:

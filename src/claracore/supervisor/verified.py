@@ -1,0 +1,83 @@
+"""Is who answers at a model's endpoint the server that we started, and still the very one that was verified?
+
+`OwnerCheck.verify` is asked when a server is first ready and whenever something has changed: who has the listening
+sockets, by process (`sockets.owner`, ~0.5 ms). `reaches` is asked of every new connection, once it is open and before a
+byte is sent: are the same sockets listening as when they were verified (~30 us)? A socket is known by its inode, which
+it keeps while it listens and which no other gets. So a connection that is open while the verified socket listens, and
+no other, was accepted by that one: the kernel lets nobody else listen beside it, unless both set SO_REUSEPORT, and that
+is taken away from both when the port is sealed.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from claracore.sockets.bound import BoundSocket
+from claracore.sockets.owner import Verdict, listeners_on
+from claracore.sockets.unix import listener_pid, peer_pid, unix_belongs_to
+from claracore.types import Endpoint
+
+logger = logging.getLogger("claracore.supervisor")
+
+
+Seal = Callable[[frozenset[BoundSocket]], None]
+"""Keeps others from joining these sockets."""
+
+
+class Stranger(Exception):
+    """Somebody else answers at the endpoint; `args` says who."""
+
+
+class OwnerCheck:
+    """Who answers at one endpoint, for one run of a model's server."""
+
+    def __init__(self, model_id: str, endpoint: Endpoint, pid: int, *, look: Callable[[], Verdict], seal: Seal) -> None:
+        self._model_id = model_id
+        self._endpoint = endpoint
+        self._pid = pid
+        self._look = look
+        self._seal = seal
+        self._listeners: frozenset[BoundSocket] | None = None
+        self._unix_listener = 0
+        self._told = ""
+
+    def verify(self) -> bool:
+        """Look who has the listening sockets, keep others from joining, and remember the sockets.
+
+        False when nobody answers, or nobody yet. Raises Stranger for somebody else.
+        """
+        if self._endpoint.unix_path is not None:
+            path = Path(self._endpoint.unix_path)
+            self._unix_listener = (listener_pid(path) or 0) if unix_belongs_to(path, self._pid) else 0
+            return bool(self._unix_listener)
+        verdict = self._judge()
+        if verdict.ours:
+            # Whoever joined before the port was sealed is seen by looking once more.
+            self._seal(verdict.listeners)
+            verdict = self._judge()
+        self._listeners = verdict.listeners if verdict.ours else None
+        return verdict.ours
+
+    def _judge(self) -> Verdict:
+        verdict = self._look()
+        if not verdict.ours and verdict.owner is not None:
+            raise Stranger(verdict.note)
+        if verdict.note and verdict.note != self._told:
+            self._told = verdict.note
+            logger.warning("model %s: %s", self._model_id, verdict.note)
+        return verdict
+
+    def unchanged(self) -> bool:
+        """Whether the sockets that were verified, and no others, are listening now."""
+        if self._endpoint.unix_path is not None:
+            return bool(self._unix_listener) and listener_pid(Path(self._endpoint.unix_path)) == self._unix_listener
+        return listeners_on(self._endpoint.port, self._endpoint.host) == self._listeners
+
+    def reaches(self, connection: socket.socket) -> bool:
+        """Whether a connection that was opened since `verify` can have reached nobody but the verified server."""
+        if self._endpoint.unix_path is not None:
+            return bool(self._unix_listener) and peer_pid(connection) == self._unix_listener
+        return self.unchanged()
