@@ -50,7 +50,8 @@ class Exchange(Answering):
     """When to give up on a model server that has not begun to answer (event loop time)."""
     _line: Line | None = None
     _replayable = True
-    _retried = False
+    _sent_again = 0
+    """How often it was sent to a server that had not begun to work on it when it went."""
     _was_refused = False
     _returns = 0
     """How often its model's server was not there when it was to be sent."""
@@ -256,10 +257,8 @@ class Exchange(Answering):
     def upstream_lost(self, reason: str) -> None:
         """Try again on a fresh connection if nothing is lost by it; otherwise tell the client."""
         upstream, self.upstream = self.upstream, None
-        safe = self.admission.route is not None or self.head.method in _SAFE_METHODS
-        stale = upstream is not None and upstream.reused and not upstream.answered
-        if stale and safe and self._replayable and not self._retried and self.target and self._line:
-            self._retried = True
+        if self._may_be_sent_again(upstream) and self.target and self._line:
+            self._sent_again += 1
             self.phase = CONNECTING
             self.gateway.connect(self, self._line, self.target.connect_timeout_seconds)
             return
@@ -270,6 +269,18 @@ class Exchange(Answering):
             self._broke_off(reason, at_boundary=upstream is not None and upstream.between_chunks)
         else:
             self._failed(f"broke off its answer: {reason}" if self.answering else f"did not answer: {reason}")
+
+    def _may_be_sent_again(self, upstream: Upstream | None) -> bool:
+        """Whether the server has not begun to answer and, as far as can be known, not begun to work.
+
+        It closed a connection on which it had answered before, or left the request unread: it has died meanwhile.
+        """
+        if upstream is None or upstream.answered or not self._replayable:
+            return False
+        safe = self.admission.route is not None or self.head.method in _SAFE_METHODS
+        if upstream.reset:
+            return safe and self._sent_again < _MOST_RETURNS
+        return safe and upstream.reused and not self._sent_again
 
     def _failed(self, what: str) -> None:
         self._refused(UpstreamFailed(self._sentence(what)))

@@ -57,6 +57,7 @@ class Pool:
         found = self._lines.get((endpoint, tls_host))
         if found is None:
             found = self._lines[endpoint, tls_host] = Line(endpoint, tls_host)
+        found.endpoint = endpoint  # equal, but the very one that is asked for: who asks often compares identities
         return found
 
     def take(self, line: Line) -> Upstream | None:

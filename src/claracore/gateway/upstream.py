@@ -62,6 +62,8 @@ class Upstream(asyncio.Protocol):
         self.idle_since = 0.0
         self.answered = False
         """Whether a byte of the present answer has arrived."""
+        self.reset = False
+        """Whether the server's end was closed with unread bytes: it has not read the request as a whole."""
         self._buffer = b""
         self._framing: Framing | None = None
         self._reusable = True
@@ -203,6 +205,7 @@ class Upstream(asyncio.Protocol):
         owner, self.owner = self.owner, None
         if owner is None:
             return
+        self.reset = isinstance(exc, ConnectionResetError | BrokenPipeError)
         if isinstance(self._framing, UntilClose) and exc is None:
             owner.response_body(b"", last=True)
         else:

@@ -43,6 +43,8 @@ logger = logging.getLogger("claracore.supervisor")
 BIND_TRIES = 5
 LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
+DYING_SECONDS = 0.1
+"""Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
 LAST_LINES = 12
 HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
@@ -91,8 +93,8 @@ class Life:
     on_closing: Callable[[Endpoint], None]
     on_told: Callable[[], None] = lambda: None
     """Called when `progress` or `asleep` is another."""
-    on_lost: Callable[[], None] = lambda: None
-    """Called once, when nobody or somebody else answers at the endpoint although the process runs: see `failure`."""
+    on_lost: Callable[[str], None] = lambda _: None
+    """Called once, with the reason, when nobody or somebody else answers at the endpoint although the process runs."""
     phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
     endpoint: Endpoint | None = None
     child: Child | None = None
@@ -355,13 +357,18 @@ class Life:
             why = "" if ours else f"its server no longer listens on {self._reached()}"
         except Stranger as error:
             ours, why = False, str(error)
-        finally:
-            self._confirming = None
-        if not (ours or self.stopping or self.child is None or self.child.exited.done()):
+        if not ours and not await self._is_ending():
             self.lost = True
             self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
-            self.on_lost()
+            self.on_lost(why)
+        self._confirming = None
         return ours
+
+    async def _is_ending(self) -> bool:
+        """Whether the process was told to end, or has just died: of that we hear a moment after its sockets close."""
+        if self.child is not None:
+            await asyncio.wait({self.child.exited}, timeout=DYING_SECONDS)
+        return self.stopping or self.child is None or self.child.exited.done()
 
     async def _first_of(self, future: asyncio.Future[Any], timeout_seconds: float | None = None) -> None:
         """Wait for the future or for the order to stop."""

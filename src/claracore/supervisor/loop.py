@@ -164,7 +164,7 @@ class Supervisor:
     def _at(self, model_id: str, endpoint: Endpoint) -> Life | None:
         """Return the run of the model's server that has the endpoint; None when that is over."""
         life = self._lives.get(model_id)
-        return life if life is not None and life.endpoint is endpoint else None
+        return life if life is not None and life.endpoint == endpoint else None
 
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place of a request in its model's queue; None when it does not wait."""
@@ -341,7 +341,7 @@ class Supervisor:
             on_ready=lambda: self._ready(model),
             on_closing=self.on_closing,
             on_told=lambda: self._tell(lambda listener: listener.told(model)),
-            on_lost=lambda: self._lost(model),
+            on_lost=lambda why: self._lost(model, why),
         )
         self._failures.pop(model, None)
         self._lives[model] = life
@@ -355,8 +355,8 @@ class Supervisor:
         logger.info("model %s: ready after %.1f s, at %s", model, its.phases.load_seconds, its.endpoint)
         self._post(Ready(model))
 
-    def _lost(self, model: str) -> None:
-        logger.warning("%s; it is stopped, and started again when it is asked for", self._lives[model].failure)
+    def _lost(self, model: str, why: str) -> None:
+        logger.warning("model %s: %s; it is stopped, and started again when it is asked for", model, why)
         self._post(Lost(model))
 
     def _stop(self, model: str, reason: StopReason) -> None:
