@@ -208,6 +208,20 @@ def test_a_server_that_shares_its_port_by_itself_is_joined_by_nobody(tmp_path: P
             assert running.ask("POST", "/api/models/unload/a").status == 200
 
 
+def test_a_server_that_can_be_joined_sends_no_prompt_to_who_joins_it(tmp_path: Path) -> None:
+    """On all addresses of both families nobody can be kept out: it is looked who has accepted each connection."""
+    cmd = fake("--reuse-port", "--host", "::")
+    with serving(tmp_path, cmd) as running, ThreadPoolExecutor(REQUESTS) as pool:
+        for _ in range(ROUNDS):
+            by_ours(running, chat(running))
+            port = int(running.running()["a"]["port"])
+            with thief(port) as taker:
+                taker.wait_for(f"got {port}", 3)
+                for answer in pool.map(lambda _: chat(running), range(48)):
+                    by_ours(running, answer)
+                assert taker.prompts == 0
+
+
 def test_a_worker_that_takes_the_place_of_another_is_looked_at_and_served(tmp_path: Path) -> None:
     """Another listener of our own, that is ready: nothing is started again."""
     with serving(tmp_path, script(tmp_path, "while :; do SERVER $1; done\n")) as running:

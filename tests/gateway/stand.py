@@ -33,7 +33,7 @@ def play(conversation: Callable[[], Awaitable[None]], *, seconds: float = 20) ->
 class Trusting:
     """The part of a supervisor that checks who is reached: whoever it is."""
 
-    def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+    async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
         del model_id, endpoint, connection
         return True
 

@@ -14,11 +14,13 @@ from claracore.scheduler.events import (
     Ended,
     Event,
     Finished,
+    Lost,
     Pinned,
     Ready,
     Reconfigured,
     Refuse,
     RefuseReason,
+    Returned,
     Serve,
     ShutdownAsked,
     Start,
@@ -424,3 +426,80 @@ def test_an_unknown_model_is_refused_not_a_crash() -> None:
 def test_an_impossible_transition_is_a_bug_and_says_so(event: Event) -> None:
     with pytest.raises(ValueError, match="stopped"):
         Scheduler(one_at_a_time("qwen")).handle(event, 0.0)
+
+
+LOST = StopReason.LOST
+
+
+def test_a_model_that_lost_its_listener_is_stopped_and_started_for_those_who_come() -> None:
+    Play(one_at_a_time("qwen"))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Finished(1), []),
+        (Lost("qwen"), [Stop("qwen", LOST)]),
+        (Arrived(2, "qwen"), []),
+        (Ended("qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(2)]),
+    )
+
+
+def test_a_model_that_lost_its_listener_is_not_started_again_for_nobody() -> None:
+    Play(one_at_a_time("qwen"))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Finished(1), []),
+        (Lost("qwen"), [Stop("qwen", LOST)]),
+        (Ended("qwen"), []),
+    )
+
+
+def test_a_request_that_found_nobody_goes_ahead_of_those_who_came_later() -> None:
+    Play(one_at_a_time("qwen", concurrency=1))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Arrived(2, "qwen"), []),
+        (Lost("qwen"), []),
+        (Returned(1, "qwen"), [Stop("qwen", LOST)]),
+        (Ended("qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Finished(1), [Serve(2)]),
+    )
+
+
+def test_answers_under_way_may_end_when_a_listener_is_lost_until_their_time_is_up() -> None:
+    play = Play(one_at_a_time("qwen", drain_seconds=10.0))
+    play(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Lost("qwen"), []),
+        (Arrived(2, "qwen"), []),
+    )
+    play.after(10.0)(
+        (TimePassed(), [Stop("qwen", LOST)]), (Ended("qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(2)])
+    )
+
+
+def test_a_request_may_come_back_when_its_server_is_gone_already() -> None:
+    Play(one_at_a_time("qwen"))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Ended("qwen"), []),
+        (Returned(1, "qwen"), [Start("qwen")]),
+        (Lost("qwen"), []),
+        (Ready("qwen"), [Serve(1)]),
+    )
+
+
+def test_a_request_that_comes_back_to_a_model_that_is_no_more_is_refused() -> None:
+    play = Play(one_at_a_time("qwen", "phi"))
+    play(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Reconfigured(one_at_a_time("phi")), []),
+        (Returned(1, "qwen"), [Refuse(1, RefuseReason.REMOVED), Stop("qwen", StopReason.REMOVED)]),
+        (Arrived(2, "phi"), []),
+        (Ended("qwen"), [Start("phi")]),
+        (Ready("phi"), [Serve(2)]),
+        (ShutdownAsked(5.0), []),
+        (Returned(2, "phi"), [Refuse(2, RefuseReason.SHUTDOWN), Stop("phi", StopReason.SHUTDOWN)]),
+    )

@@ -12,6 +12,7 @@ import pytest
 
 from claracore.sockets.bound import Reuse
 from claracore.sockets.hold import admit, hold, seal
+from claracore.sockets.kernel import other_end
 from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")
@@ -231,3 +232,16 @@ def test_a_child_on_both_families_cannot_be_sealed_and_serves_on() -> None:
     with shared_hold(port) as holder, stranger(port, "reuseport", "dual", host="::"):
         assert seal(holder, port) is None
         socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_the_kernel_tells_who_has_accepted_a_connection() -> None:
+    for host, reached in (("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1"), ("::", "::1")):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with (
+            socket.create_server((host, 0), family=family, dualstack_ipv6=host == "::") as listener,
+            socket.create_connection((reached, listener.getsockname()[1])) as connection,
+        ):
+            assert other_end(connection) == 0, "nobody has accepted it"
+            accepted, _ = listener.accept()
+            with accepted:
+                assert other_end(connection) == os.fstat(accepted.fileno()).st_ino

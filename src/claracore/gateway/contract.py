@@ -43,7 +43,7 @@ class Supervisor(Protocol):
     def finish(self, request_id: int) -> None:
         """Hear that a request that was not refused is over. Exactly once."""
 
-    def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+    async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
         """Whether a connection just opened can only have reached the server that was verified at the endpoint."""
 
     async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:

@@ -8,6 +8,7 @@ alarm; while nothing is due, nothing runs.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from claracore.gateway.pool import Line
     from claracore.gateway.targets import Target, Targets
     from claracore.store.keyring import Grant
+
+logger = logging.getLogger("claracore.gateway")
 
 TLS_HANDSHAKE_SECONDS = 10.0
 CONNECT_TRIES = 3
@@ -261,6 +264,14 @@ class Gateway:
         self.run(self._connect(exchange, line, timeout_seconds), name=f"connect {line.endpoint}")
 
     async def _connect(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
+        try:
+            await self._find_server(exchange, line, timeout_seconds)
+        except Exception as error:
+            # A bug of ours must not leave a client without an answer.
+            logger.exception("no connection to %s", line.endpoint)
+            exchange.unreachable(f"{line.endpoint}: unexpected {type(error).__name__}")
+
+    async def _find_server(self, exchange: Exchange, line: Line, timeout_seconds: float) -> None:
         """Give the exchange a connection to its model's verified server; where there is none, let it wait again.
 
         A connection is looked at when it is open and before a byte is sent: who listened when the model became ready
@@ -279,7 +290,7 @@ class Gateway:
                 exchange.unreachable(f"{endpoint}: {error.strerror or error}")
                 return
             else:
-                if self.supervisor.reaches(model, endpoint, upstream.socket):
+                if await self.supervisor.reaches(model, endpoint, upstream.socket):
                     exchange.connected(upstream)
                     return
                 upstream.close()

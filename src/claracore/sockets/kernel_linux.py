@@ -21,7 +21,7 @@ from claracore.sockets.bound import BoundSocket, Reuse, Stage
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
-NLM_F_REQUEST_DUMP = 0x301
+NLM_F_REQUEST, NLM_F_REQUEST_DUMP = 0x001, 0x301
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 INET_DIAG_SKV6ONLY = 11
@@ -57,6 +57,23 @@ def _ask_netlink(port: int, states: int) -> list[BoundSocket]:
                 if entry is not None and entry.port == port:
                     found.append(entry)
     return found
+
+
+def other_end(connection: socket.socket) -> int:
+    """Return the inode of the other end of a TCP connection within this machine; 0 while nobody has accepted it.
+
+    One look-up in the kernel's table of connections (~5 us). Raises OSError when the connection is over, and where
+    netlink is refused.
+    """
+    (here, port), (there, their_port) = connection.getsockname()[:2], connection.getpeername()[:2]
+    kind = connection.family
+    addresses = (socket.inet_pton(kind, address).ljust(16, b"\0") for address in (there, here))
+    sock_id = struct.pack("!HH", their_port, port) + b"".join(addresses) + struct.pack("=I", 0) + b"\xff" * 8
+    body = struct.pack("=BBBxI", kind, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + sock_id
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        netlink.send(HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body)
+        reply = next(_replies(netlink))
+    return int(MESSAGE.unpack_from(reply)[-1])
 
 
 def _request(family_number: int, port: int, states: int) -> bytes:

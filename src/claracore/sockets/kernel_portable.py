@@ -6,6 +6,7 @@ processes of other users; an unknown holder is reported as unknown, never guesse
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
@@ -41,6 +42,11 @@ def _connections() -> Iterator[tuple[tuple[str, int], str, int | None]]:
     for entry in everything:
         if entry.laddr:
             yield (entry.laddr.ip, entry.laddr.port), entry.status, entry.pid
+
+
+def other_end(connection: socket.socket) -> int:
+    """Raise OSError: there is no way to ask for the inode of a connection's other end."""
+    raise OSError(f"who accepted {connection} cannot be asked here")
 
 
 def family(pid: int) -> Iterator[int]:

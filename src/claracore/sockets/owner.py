@@ -41,6 +41,12 @@ def listeners_on(port: int, host: str) -> frozenset[BoundSocket]:
     return frozenset(entry for entry in sockets_on(port) if entry.reached_by(host))
 
 
+def is_open_in(pid: int, inode: int) -> bool:
+    """Whether the process or a descendant of it has the socket with this inode open."""
+    wanted = {BoundSocket("", 0, Stage.BOUND, inode)}
+    return any(owned_by(member, wanted) for member in family(pid))
+
+
 def _left_by(members: Iterable[int], entries: frozenset[BoundSocket]) -> frozenset[BoundSocket]:
     """Return those of the sockets that none of the processes has open."""
     for member in members:

@@ -283,10 +283,11 @@ class Life:
         if endpoint.unix_path is None and not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
             return None  # the server is on another machine, and the command only a way to it
 
-        def seal(listeners: frozenset[BoundSocket]) -> None:
-            if lease is not None:
-                keeper.learn(lease, child.pid, host=endpoint.host)  # before sealing changes what it learns
-                keeper.seal(lease, child.pid, listeners)
+        def seal(listeners: frozenset[BoundSocket]) -> bool:
+            if lease is None:
+                return True
+            keeper.learn(lease, child.pid, host=endpoint.host)  # before sealing changes what it learns
+            return keeper.seal(lease, child.pid, listeners)
 
         return OwnerCheck(self.model.id, endpoint, child.pid, look=lambda: self._verdict(child), seal=seal)
 
@@ -334,9 +335,9 @@ class Life:
         """Whether connections are to be checked: not those to a server that somebody else runs, or elsewhere."""
         return self._check is not None
 
-    def reaches(self, connection: socket.socket) -> bool:
+    async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server (~30 us)."""
-        return self._check is None or self._check.reaches(connection)
+        return self._check is None or await self._check.reaches(connection)
 
     async def confirm(self) -> bool:
         """Look anew at who answers: True when it is the verified server, or ours again and ready.

@@ -135,13 +135,13 @@ class Supervisor:
         self._waiting.pop(request_id, None)
         self._post(Finished(request_id))
 
-    def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+    async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
         """Whether a connection just opened to the endpoint can only have reached the server that was verified there.
 
         True as well where that is not checked: the server is somebody else's, or on another machine.
         """
         life = self._at(model_id, endpoint)
-        return life is not None and life.reaches(connection)
+        return life is not None and await life.reaches(connection)
 
     async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""

@@ -5,26 +5,32 @@ sockets, by process (`sockets.owner`, ~0.5 ms). `reaches` is asked of every new 
 byte is sent: are the same sockets listening as when they were verified (~30 us)? A socket is known by its inode, which
 it keeps while it listens and which no other gets. So a connection that is open while the verified socket listens, and
 no other, was accepted by that one: the kernel lets nobody else listen beside it, unless both set SO_REUSEPORT, and that
-is taken away from both when the port is sealed.
+is taken away from both when the port is sealed. A server that sets it and listens on all addresses of both families
+cannot be sealed; there it is waited for who has accepted the connection.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from claracore.sockets.bound import BoundSocket
-from claracore.sockets.owner import Verdict, listeners_on
+from claracore.sockets.kernel import other_end
+from claracore.sockets.owner import Verdict, is_open_in, listeners_on
 from claracore.sockets.unix import listener_pid, peer_pid, unix_belongs_to
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
 
 
-Seal = Callable[[frozenset[BoundSocket]], None]
-"""Keeps others from joining these sockets."""
+Seal = Callable[[frozenset[BoundSocket]], bool]
+"""Keeps others from joining these sockets; whether it could."""
+
+ACCEPT_LOOKS, PAUSE_SECONDS = 1_000, 0.001
+"""How often it is looked whether a connection is accepted, where only that tells by whom."""
 
 
 class Stranger(Exception):
@@ -42,6 +48,7 @@ class OwnerCheck:
         self._seal = seal
         self._listeners: frozenset[BoundSocket] | None = None
         self._unix_listener = 0
+        self._sealed = True
         self._told = ""
 
     def verify(self) -> bool:
@@ -56,7 +63,7 @@ class OwnerCheck:
         verdict = self._judge()
         if verdict.ours:
             # Whoever joined before the port was sealed is seen by looking once more.
-            self._seal(verdict.listeners)
+            self._sealed = self._seal(verdict.listeners)
             verdict = self._judge()
         self._listeners = verdict.listeners if verdict.ours else None
         return verdict.ours
@@ -76,8 +83,19 @@ class OwnerCheck:
             return bool(self._unix_listener) and listener_pid(Path(self._endpoint.unix_path)) == self._unix_listener
         return listeners_on(self._endpoint.port, self._endpoint.host) == self._listeners
 
-    def reaches(self, connection: socket.socket) -> bool:
+    async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection that was opened since `verify` can have reached nobody but the verified server."""
-        if self._endpoint.unix_path is not None:
-            return bool(self._unix_listener) and peer_pid(connection) == self._unix_listener
-        return self.unchanged()
+        try:
+            if self._endpoint.unix_path is not None:
+                return bool(self._unix_listener) and peer_pid(connection) == self._unix_listener
+            return self.unchanged() and (self._sealed or await self._has_accepted(connection))
+        except (OSError, ValueError):  # it is over already; uvloop's stand-in for a socket says ValueError then
+            return False
+
+    async def _has_accepted(self, connection: socket.socket) -> bool:
+        """Wait until the connection is accepted; whether it was by the server's processes."""
+        for _ in range(ACCEPT_LOOKS):
+            if inode := other_end(connection):
+                return is_open_in(self._pid, inode)
+            await asyncio.sleep(PAUSE_SECONDS)
+        return False
