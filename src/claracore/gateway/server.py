@@ -284,7 +284,7 @@ class Gateway:
             except TimeoutError:
                 exchange.unreachable(f"no connection to {endpoint} within {timeout_seconds:g} s")
                 return
-            except (ConnectionRefusedError, FileNotFoundError) as error:  # the second one for a Unix socket
+            except (ConnectionError, FileNotFoundError) as error:  # the second one for a Unix socket
                 reason = f"{endpoint}: {error.strerror or error}"
             except OSError as error:
                 exchange.unreachable(f"{endpoint}: {error.strerror or error}")
