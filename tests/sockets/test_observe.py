@@ -101,17 +101,6 @@ def test_the_child_is_verified_and_a_stranger_named() -> None:
         assert verdict.owner is not None
         assert verdict.owner.pid == child.pid
         assert f"pid {child.pid}" in verdict.note
-        container = verify(port, other.pid, container=True)
-        assert not container.ours
-        assert "no container runtime" in container.note
-
-
-def test_a_container_without_a_listener_is_let_pass_with_a_note() -> None:
-    port = free_port()
-    assert not verify(port, os.getpid()).ours
-    verdict = verify(port, os.getpid(), container=True)
-    assert verdict.ours
-    assert "unchecked" in verdict.note
 
 
 def test_history_is_kept_for_each_configuration(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from claracore.sockets import kernel_linux, owner
 from claracore.sockets.bound import BoundSocket, Reuse, Stage
 from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
-from claracore.sockets.owner import Verdict, belongs_to, binds_with, owner_of, verify
+from claracore.sockets.owner import Grounds, Verdict, belongs_to, binds_with, owner_of, verify
 from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
@@ -215,7 +215,9 @@ def test_many_sockets_do_not_confuse() -> None:
 def test_our_child_is_verified_on_the_address_where_it_is_reached() -> None:
     port = free_port()
     with stranger(port, host="::1") as child:
-        assert verify(port, child.pid, host="::1") == Verdict(ours=True, listeners=frozenset(sockets_on(port)))
+        assert verify(port, child.pid, host="::1") == Verdict(
+            ours=True, listeners=frozenset(sockets_on(port)), grounds=Grounds.CHILD
+        )
         assert verify(port, child.pid) == Verdict(ours=False)
 
 
@@ -237,11 +239,9 @@ def test_who_joined_beside_our_child_is_the_one_who_is_named() -> None:
         assert verdict.note.startswith(f"port {port} is answered by python")
 
 
-def test_a_container_may_be_forwarded_without_a_listener_but_not_to_a_stranger() -> None:
+def test_who_is_no_container_runtime_does_not_answer_for_a_container() -> None:
     port = free_port()
-    forwarded = verify(port, os.getpid(), container=True)
-    assert (forwarded.ours, "unchecked" in forwarded.note) == (True, True)
     with stranger(port), stranger(free_port()) as client:
-        verdict = verify(port, client.pid, container=True)
+        verdict = verify(port, client.pid, whose="runtime")
         assert not verdict.ours
         assert "no container runtime" in verdict.note

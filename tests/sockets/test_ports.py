@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import PortTaken
+from claracore.ports.containers import Container
 from claracore.ports.listen import Listen
 from claracore.ports.messages import explain
 from claracore.ports.ranges import UNGROUPED, PortPlan, Range
@@ -383,7 +384,7 @@ def test_a_removed_model_that_still_runs_keeps_its_port_from_others(tmp_path: Pa
 
 
 def fixed_plan(port: int, *, container: bool = False) -> PortPlan:
-    containers = frozenset({"f"}) if container else frozenset()
+    containers = {"f": Container("docker")} if container else {}
     return PortPlan(Listen(), fixed={"f": port}, reserved=frozenset({port}), containers=containers)
 
 

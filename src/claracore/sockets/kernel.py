@@ -11,7 +11,9 @@ import sys
 if sys.platform == "linux":
     from claracore.sockets.kernel_linux import (
         family,
+        hides,
         holder_pid,
+        led_by,
         network_namespace,
         owned_by,
         process_start,
@@ -19,11 +21,14 @@ if sys.platform == "linux":
         reuse_of,
         sockets_on,
         user_name,
+        user_of,
     )
 else:
     from claracore.sockets.kernel_portable import (
         family,
+        hides,
         holder_pid,
+        led_by,
         network_namespace,
         owned_by,
         process_start,
@@ -31,11 +36,14 @@ else:
         reuse_of,
         sockets_on,
         user_name,
+        user_of,
     )
 
 __all__ = [
     "family",
+    "hides",
     "holder_pid",
+    "led_by",
     "network_namespace",
     "owned_by",
     "process_start",
@@ -43,4 +51,5 @@ __all__ = [
     "reuse_of",
     "sockets_on",
     "user_name",
+    "user_of",
 ]

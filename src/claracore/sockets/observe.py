@@ -34,7 +34,7 @@ def observe(plan: PortPlan, folder: Path) -> dict[int, Observation]:
     ports = {*plan.assignment.values(), *plan.fixed.values()}
     seen = {port: observe_port(port, instances) for port in ports}
     seen[plan.web.port] = observe_web(plan.web)
-    for model_id in plan.external:
+    for model_id in (*plan.external, *plan.detached):
         port = plan.fixed.get(model_id)
         if port is not None and seen[port].state is PortState.STRANGER:
             seen[port] = Observation(PortState.EXTERNAL, None, seen[port].pid, seen[port].holder)

@@ -16,16 +16,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.engines import states
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
+from claracore.ports import messages
 from claracore.ports.bindfail import is_bind_failure
-from claracore.ports.fixed import is_this_host
+from claracore.ports.containers import Container
+from claracore.ports.fixed import endpoint_of, is_this_host
+from claracore.sockets.bound import BoundSocket
 from claracore.sockets.host import own_hosts
-from claracore.sockets.owner import Verdict, is_listening, verify
+from claracore.sockets.owner import Grounds, Verdict, is_listening, listeners_on, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
 from claracore.supervisor.child import Child
@@ -41,7 +43,6 @@ BIND_TRIES = 5
 LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
 LAST_LINES = 12
-HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
 @dataclass(slots=True)
@@ -67,6 +68,8 @@ class Surroundings:
     environ: Mapping[str, str]
     socket_dir: Path
     """Where the Unix sockets of models with `transport: unix` are."""
+    told: set[tuple[str, Grounds | None]] = field(default_factory=set)
+    """Of which models people were told on which grounds somebody else than a child is accepted."""
 
 
 class _BindFailed(Exception):
@@ -99,6 +102,8 @@ class Life:
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _accepted: Verdict | None = None
+    """Who answers since it is ready, where that was for us to check."""
     _grace_seconds: float | None = None
     """Instead of the model's own."""
 
@@ -161,7 +166,8 @@ class Life:
 
     async def _use_external(self) -> None:
         """Serve from a process that somebody else runs, as the configuration's `proxy` names it."""
-        self.endpoint = self._endpoint(bind(self.model))
+        self.around.keeper.refuse_unusable(self.model.id)
+        self.endpoint = endpoint_of(bind(self.model).proxy)
         self._tell_ready()
         # Connections stay open: nothing is stopped there, and models that share the server may be using them.
         await self._stop.wait()
@@ -178,7 +184,7 @@ class Life:
     async def _start_and_stop(self, lease: Lease | None) -> None:
         socket = self._clear_socket() if self.model.transport == "unix" else None
         bound = bind(self.model, port=lease.port if lease else None, socket=socket)
-        self.endpoint = Endpoint(unix_path=socket) if socket else self._endpoint(bound)
+        self.endpoint = Endpoint(unix_path=socket) if socket else endpoint_of(bound.proxy)
         self._tells_state = self.around.commands.tells_state(self.model)
         self._told_ready.clear()
         states_env = states.ENVIRONMENT if self._tells_state else {}
@@ -214,6 +220,7 @@ class Life:
                 await self._until_end(child, said)
         finally:
             await self._end(child, bound, env)
+            self._note_leftover()
         if not self.stopping:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(said))
 
@@ -278,20 +285,43 @@ class Life:
         def is_ours() -> bool:
             if lease is not None:
                 self.around.keeper.seal(lease)
-            verdict = self._verdict(child)
-            if verdict.note:
-                logger.warning("model %s: %s", self.model.id, verdict.note)
+            verdict = self._verdict(child, lease)
             if not verdict.ours and verdict.owner is not None:
-                raise _BindFailed(verdict.note)
+                late = self.model.id in self.around.keeper.plan.detached
+                raise _BindFailed(verdict.note + messages.came_later() * late)
+            if verdict.ours:
+                self._accept(verdict)
             return verdict.ours
 
         return is_ours
 
-    def _verdict(self, child: Child) -> Verdict:
-        """Return who answers at the model's endpoint now, and whether that is our child (P8)."""
-        where = self._reached()
-        container = self.model.id in self.around.keeper.plan.containers
-        return verify(where.port, child.pid, host=where.host, container=container)
+    def _verdict(self, child: Child, lease: Lease | None) -> Verdict:
+        """Return who answers at the model's endpoint now, and whether that is who is meant (P8)."""
+        where, whose = self._reached(), self.model.owner
+        if whose == "child" and self.model.id in self.around.keeper.plan.containers:
+            whose = "runtime"
+        external = lease.external if lease else frozenset[BoundSocket]()
+        return verify(where.port, child.pid, host=where.host, whose=whose, external=external)
+
+    def _accept(self, verdict: Verdict) -> None:
+        """Keep who was accepted, and tell people once what is special about it."""
+        self._accepted = verdict
+        if verdict.note and (self.model.id, verdict.grounds) not in self.around.told:
+            self.around.told.add((self.model.id, verdict.grounds))
+            level = logging.WARNING if verdict.grounds is Grounds.ANY else logging.INFO
+            logger.log(level, "model %s: %s", self.model.id, verdict.note)
+
+    def _note_leftover(self) -> None:
+        """Say how to end a container that has outlived its client."""
+        verdict, where = self._accepted, self._reached()
+        if verdict is None or verdict.grounds is not Grounds.RUNTIME:
+            return
+        if verdict.listeners & listeners_on(where.port, where.host):
+            container = (
+                self.around.keeper.plan.containers.get(self.model.id) or verdict.container or Container("docker")
+            )
+            told = messages.container_left(where.port, container, has_stop=bool(self.model.cmd_stop))
+            logger.warning("model %s: %s", self.model.id, told)
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
@@ -359,10 +389,3 @@ class Life:
     def _reached(self) -> Endpoint:
         assert self.endpoint is not None, "set before anything asks"  # noqa: S101 - a promise of this class
         return self.endpoint
-
-    def _endpoint(self, bound: Bound) -> Endpoint:
-        """Return where the `proxy` URL leads; this host is always its literal loopback address (kernel fact 7)."""
-        url = urlsplit(bound.proxy)
-        host = url.hostname or "localhost"
-        literal = "::1" if host == "::1" else "127.0.0.1" if host in HERE else host
-        return Endpoint(literal, url.port or (443 if url.scheme == "https" else 80))
