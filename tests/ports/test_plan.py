@@ -175,7 +175,7 @@ def test_two_models_with_one_fixed_port_that_may_run_together_are_an_error_that_
 
 def clashing(*groups: GroupConfig, **routing: Any) -> set[str]:
     """Return which of a, b, c and d, which all name one port, cannot be served; x names none."""
-    models = [*(model(name, fixed(name)) for name in "abcd"), "x"]
+    models = [*(model(name, fixed(name)) for name in "abcd"), model("x")]
     return set(plan(config(*models, groups=groups, **routing), WEB, places={}).unusable)
 
 
