@@ -20,7 +20,7 @@ import psutil
 
 from fakes import command
 
-WAIT_SECONDS = 15
+WAIT_SECONDS = 120
 
 
 @dataclass(frozen=True)

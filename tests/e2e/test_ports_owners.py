@@ -155,7 +155,7 @@ def test_a_server_of_another_user_is_ours_when_it_descends_from_our_command(publ
 def test_a_server_of_another_user_that_nothing_of_ours_has_started_is_none(public: Path) -> None:
     port = free_port()
     late = public / "listen"
-    cmd = script(public / "run.sh", f"touch {late}\nsleep 1000")
+    cmd = script(public / "run.sh", f"touch {late}\nexec sleep 1000")
     config = configured(public, f"models:\n  a: {{cmd: {cmd}, proxy: 'http://127.0.0.1:{port}'}}\n")
     with serving(port, "--listen-file", str(late), user=OTHER), as_user(public, "--config", str(config)) as running:
         answer = running.chat("a")
@@ -223,7 +223,9 @@ def test_a_hidden_listener_of_roots_is_the_runtimes_only_for_a_containers_client
 ) -> None:
     port = free_port()
     late = public / "listen"
-    cmd = script(public / "run.sh", f"exec {script(public / client, f'touch {late}; sleep 1000')} start own")
+    cmd = script(
+        public / "run.sh", f"exec {script(public / client, f'touch {late}; while :; do sleep 0.1; done')} start own"
+    )
     config = configured(public, f"models:\n  a: {{cmd: {cmd}, proxy: 'http://127.0.0.1:{port}'}}\n")
     with serving(port, "--listen-file", str(late)), as_user(public, "--config", str(config)) as running:
         answer = running.chat("a")
@@ -235,7 +237,7 @@ def test_a_runtime_nobody_asked_for_is_refused_unless_the_model_says_so(tmp_path
     port = free_port()
     late = tmp_path / "listen"
     (tmp_path / "docker-proxy").symlink_to(sys.executable)
-    cmd = script(tmp_path / "run.sh", f"touch {late}; sleep 1000")
+    cmd = script(tmp_path / "run.sh", f"touch {late}; exec sleep 1000")
     row = f"cmd: {cmd}, proxy: 'http://127.0.0.1:{port}'"
     config = configured(tmp_path, f"models:\n  a: {{{row}}}\n  b: {{{row}, owner: runtime}}\n")
     proxy = str(tmp_path / "docker-proxy")
@@ -268,12 +270,13 @@ def test_a_descendant_on_a_port_that_the_command_does_not_name_is_ours(tmp_path:
     with instance(tmp_path, "--config", str(config)) as running:
         assert psutil.Process(pid_of(running.chat("a"))) in running.children()
         assert "external" not in "\n".join(running.lines)
+        assert running.end() == 0
 
 
 def test_a_server_that_comes_after_the_command_is_a_stranger(tmp_path: Path) -> None:
     port = free_port()
     late = tmp_path / "listen"
-    cmd = script(tmp_path / "run.sh", f"touch {late}; sleep 1000")
+    cmd = script(tmp_path / "run.sh", f"touch {late}; exec sleep 1000")
     config = configured(tmp_path, f"models:\n  a: {{cmd: {cmd}, proxy: 'http://127.0.0.1:{port}'}}\n")
     with serving(port, "--listen-file", str(late)) as other, instance(tmp_path, "--config", str(config)) as running:
         answer = running.chat("a")
@@ -297,18 +300,6 @@ def test_a_server_of_another_user_is_served_only_when_the_model_says_so(tmp_path
             assert running.ask("POST", "/api/models/unload/b").status == 200
         assert len(said(running, "WARNING")) == 1
         assert "because of `owner: any`" in said(running, "WARNING")[0]
-
-
-def test_a_server_of_another_model_of_ours_is_no_external_one(tmp_path: Path) -> None:
-    port = free_port()
-    cmd = script(tmp_path / "run.sh", server(port))
-    rows = f"  a: {{cmd: {cmd}, proxy: 'http://127.0.0.1:{port}'}}\n  b: {{cmd: sleep 1000, proxy: 'http://[::1]:1'}}\n"
-    groups = "groups:\n  g: {swap: false, members: [a, b]}\n"
-    config = configured(tmp_path, f"models:\n{rows}{groups}")
-    with instance(tmp_path, "--config", str(config)) as running:
-        pid = pid_of(running.chat("a"))
-        config.write_text(f"models:\n{rows.replace('  a:', '  c:').replace('[::1]:1', f'127.0.0.1:{port}')}{groups}")
-        assert psutil.pid_exists(pid)
 
 
 def test_two_models_with_one_port_are_one_models_problem(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from claracore.sockets import kernel_linux, owner
 from claracore.sockets.bound import BoundSocket, Reuse, Stage
-from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
-from claracore.sockets.owner import Grounds, Verdict, belongs_to, binds_with, owner_of, verify
+from claracore.sockets.kernel import holder_pid, process_start, process_token, sockets_on, user_name
+from claracore.sockets.kinship import left_by
+from claracore.sockets.owner import Grounds, Verdict, belongs_to, binds_with, listeners_on, owner_of, verify
 from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
@@ -31,6 +33,37 @@ def test_a_grandchild_counts() -> None:
     assert belongs_to(port, shell.pid)
     assert not kernel_linux.owned_by(shell.pid, sockets_on(port))
     shell.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_a_daemon_that_stays_in_the_group_counts_and_one_that_leaves_it_does_not() -> None:
+    for leave, ours in (("", True), ("setsid", False)):
+        port = free_port()
+        listener = f"{leave} '{sys.executable}' -I -S -c '{LISTENER}' 127.0.0.1 {port} <&3"
+        shell = start(["sh", "-c", f"({listener} & echo $! >&2) 3<&0; cat"], group=True)
+        assert readline(shell) == "ok"
+        (daemon,) = listeners_on(port, "127.0.0.1")
+        assert not left_by([holder_pid(daemon) or 0], frozenset({daemon}))
+        assert not kernel_linux.owned_by(shell.pid, [daemon])
+        assert holder_pid(daemon) not in set(kernel_linux.family(shell.pid))
+        assert verify(port, shell.pid).ours == ours
+        shell.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root can be somebody else for a while")
+def test_a_hidden_listener_is_ours_only_if_a_hidden_process_of_ours_has_its_user() -> None:
+    port = free_port()
+    with stranger(port, "nobody") as child, stranger(free_port()) as other:
+        os.setegid(61234)
+        os.seteuid(61234)  # from here on nobody's files are hidden, and root's
+        try:
+            assert verify(port, other.pid).ours is False
+            verdict = verify(port, child.pid)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+        assert (verdict.grounds, verdict.listeners) == (Grounds.USER, listeners_on(port, "127.0.0.1"))
+        assert "as whose user a process of the command runs" in verdict.note
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
@@ -245,3 +278,32 @@ def test_who_is_no_container_runtime_does_not_answer_for_a_container() -> None:
         verdict = verify(port, client.pid, whose="runtime")
         assert not verdict.ours
         assert "no container runtime" in verdict.note
+
+
+def test_connections_may_be_forwarded_to_a_container_without_a_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    assert not verify(port, os.getpid(), whose="runtime").ours
+    monkeypatch.setattr(owner, "sockets_on", lambda _: [])  # as where the kernel rewrites addresses
+    with listening(port):
+        verdict = verify(port, os.getpid(), whose="runtime")
+        assert (verdict.ours, verdict.grounds, verdict.listeners) == (True, Grounds.FORWARDED, frozenset())
+        assert "unchecked" in verdict.note
+        assert not verify(port, os.getpid()).ours
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no conmon")
+@pytest.mark.parametrize(("parent", "ours"), [("conmon", True), ("nginx", False)])
+def test_who_listens_inside_a_container_with_the_hosts_network_is_the_runtimes(
+    tmp_path: Path, parent: str, *, ours: bool
+) -> None:
+    port = free_port()
+    program = tmp_path / parent
+    program.write_text(f"#!/bin/sh\n'{sys.executable}' -I -S -c '{LISTENER}' 127.0.0.1 {port}; true\n")
+    program.chmod(0o755)
+    container = start([str(program)])
+    assert readline(container) == "ok"
+    with stranger(free_port()) as client:
+        verdict = verify(port, client.pid, whose="runtime")
+        assert (verdict.grounds is Grounds.RUNTIME) == verdict.ours == ours
+        assert not verify(port, client.pid).ours
+    container.communicate()

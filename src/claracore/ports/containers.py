@@ -109,11 +109,12 @@ def client_of(name: str, argv: Sequence[str]) -> Container | None:
 
     A client that is a script runs under the name of its interpreter when it was started through it.
     """
-    script = PurePath(argv[1]).name if len(argv) > 1 and INTERPRETER.match(PurePath(argv[0]).name) else ""
+    words = argv[1:] if argv and INTERPRETER.fullmatch(PurePath(argv[0]).name) else argv
+    script = PurePath(words[0]).name if words else ""
     client = next((its for its in (name.removesuffix(".exe"), script) if its in CLIENTS), None)
     if client is None:
         return None
-    return container_of(argv) or Container(BACKENDS.get(client, client))
+    return container_of(words) or Container(BACKENDS.get(client, client))
 
 
 def is_runtime(name: str) -> bool:

@@ -80,6 +80,11 @@ def still_running(model_id: str) -> str:
     return f'model "{model_id}", which still runs from before the change'
 
 
+def own_server(model_id: str) -> str:
+    """Return the words for a port on which a model of ours runs."""
+    return f'the server of model "{model_id}"'
+
+
 def may_not_bind(port: int) -> str:
     """Return the words for a port that the operating system does not let us bind."""
     return f"the operating system (this user may not bind port {port}, or it is in an excluded range)"

@@ -319,7 +319,8 @@ class PortKeeper:
         if not there:
             return there
         with self.ledger.locked():
-            ours = self._others().get(where.port) or self._earlier_tenant(where.port)
+            tenant = self.ledger.leases.get(where.port)
+            ours = messages.own_server(tenant) if tenant is not None else self._others().get(where.port)
         if ours is None and all(user_behind(entry) == os.geteuid() for entry in there):
             return there
         self.conflicts[model_id] += 1

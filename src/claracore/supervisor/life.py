@@ -23,13 +23,13 @@ from claracore.engines import states
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
 from claracore.ports import messages
 from claracore.ports.bindfail import is_bind_failure
-from claracore.ports.containers import Container
 from claracore.ports.fixed import endpoint_of, is_this_host
 from claracore.sockets.bound import BoundSocket
 from claracore.sockets.host import own_hosts
-from claracore.sockets.owner import Grounds, Verdict, is_listening, listeners_on, verify
+from claracore.sockets.owner import Verdict, is_listening, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path, unix_belongs_to
+from claracore.supervisor.accepted import Accepted, Told
 from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, wait_until_ready
@@ -68,8 +68,7 @@ class Surroundings:
     environ: Mapping[str, str]
     socket_dir: Path
     """Where the Unix sockets of models with `transport: unix` are."""
-    told: set[tuple[str, Grounds | None]] = field(default_factory=set)
-    """Of which models people were told on which grounds somebody else than a child is accepted."""
+    told: Told = field(default_factory=set)
 
 
 class _BindFailed(Exception):
@@ -102,10 +101,12 @@ class Life:
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
-    _accepted: Verdict | None = None
-    """Who answers since it is ready, where that was for us to check."""
+    _accepted: Accepted = field(init=False)
     _grace_seconds: float | None = None
     """Instead of the model's own."""
+
+    def __post_init__(self) -> None:
+        self._accepted = Accepted(self.model, self.around.keeper, self.around.told)
 
     def kill(self) -> None:
         """Order the end, without any grace."""
@@ -220,7 +221,8 @@ class Life:
                 await self._until_end(child, said)
         finally:
             await self._end(child, bound, env)
-            self._note_leftover()
+            if child.exited.done():
+                self._accepted.after(child.exited.result(), self._reached())
         if not self.stopping:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(said))
 
@@ -290,7 +292,7 @@ class Life:
                 late = self.model.id in self.around.keeper.plan.detached
                 raise _BindFailed(verdict.note + messages.came_later() * late)
             if verdict.ours:
-                self._accept(verdict)
+                self._accepted.take(verdict)
             return verdict.ours
 
         return is_ours
@@ -302,26 +304,6 @@ class Life:
             whose = "runtime"
         external = lease.external if lease else frozenset[BoundSocket]()
         return verify(where.port, child.pid, host=where.host, whose=whose, external=external)
-
-    def _accept(self, verdict: Verdict) -> None:
-        """Keep who was accepted, and tell people once what is special about it."""
-        self._accepted = verdict
-        if verdict.note and (self.model.id, verdict.grounds) not in self.around.told:
-            self.around.told.add((self.model.id, verdict.grounds))
-            level = logging.WARNING if verdict.grounds is Grounds.ANY else logging.INFO
-            logger.log(level, "model %s: %s", self.model.id, verdict.note)
-
-    def _note_leftover(self) -> None:
-        """Say how to end a container that has outlived its client."""
-        verdict, where = self._accepted, self._reached()
-        if verdict is None or verdict.grounds is not Grounds.RUNTIME:
-            return
-        if verdict.listeners & listeners_on(where.port, where.host):
-            container = (
-                self.around.keeper.plan.containers.get(self.model.id) or verdict.container or Container("docker")
-            )
-            told = messages.container_left(where.port, container, has_stop=bool(self.model.cmd_stop))
-            logger.warning("model %s: %s", self.model.id, told)
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
