@@ -5,6 +5,7 @@ import pytest
 from claracore.config.command import split
 from claracore.ports.containers import Container, client_of, container_of, is_runtime
 from claracore.ports.fixed import claim_of, is_this_host
+from claracore.ports.messages import container_left
 from claracore.types import Endpoint
 from ports.configs import model
 
@@ -137,6 +138,7 @@ def test_runtimes_by_the_name_of_their_process() -> None:
         ("docker", "docker run --name own x", Container("docker", name="own")),
         ("docker", "/bin/sh /usr/bin/docker run --name own x", Container("docker", name="own")),
         ("podman", "podman start -a own", Container("podman")),
+        ("exe", "podman run --name own x", Container("podman", name="own")),
         ("docker-compose", "docker-compose up", Container("docker")),
         ("python3", "python3 /usr/bin/podman-compose up", Container("podman")),
         ("distrobox-enter", "/bin/sh /usr/bin/distrobox-enter box -- srv", Container("podman")),
@@ -155,6 +157,13 @@ def test_clients_of_containers_by_their_process(name: str, argv: str, container:
 def test_what_ends_a_container() -> None:
     assert Container("podman", name="own").stop_command == "podman stop own"
     assert Container("docker").stop_command == "docker stop NAME"
+
+
+def test_what_to_do_about_a_container_that_goes_on() -> None:
+    own, unnamed = Container("podman", name="own"), Container("docker")
+    assert container_left(9000, own, has_stop=False).endswith("write `cmdStop: podman stop own`")
+    assert "`cmdStop: docker stop NAME`, with `--name NAME`" in container_left(9000, unnamed, has_stop=False)
+    assert container_left(9000, own, has_stop=True).endswith("cmdStop did not end it")
 
 
 def test_hosts_that_are_this_machine() -> None:

@@ -292,7 +292,7 @@ def test_connections_may_be_forwarded_to_a_container_without_a_listener(monkeypa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no conmon")
-@pytest.mark.parametrize(("parent", "ours"), [("conmon", True), ("nginx", False)])
+@pytest.mark.parametrize(("parent", "ours"), [("conmon", True), ("nginx", False), ("exe", False)])
 def test_who_listens_inside_a_container_with_the_hosts_network_is_the_runtimes(
     tmp_path: Path, parent: str, *, ours: bool
 ) -> None:
@@ -307,3 +307,16 @@ def test_who_listens_inside_a_container_with_the_hosts_network_is_the_runtimes(
         assert (verdict.grounds is Grounds.RUNTIME) == verdict.ours == ours
         assert not verify(port, client.pid).ours
     container.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/self/exe")
+def test_a_runtime_that_has_started_itself_once_more_is_known_by_its_words(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "exe").symlink_to(sys.executable)
+    command = [str(tmp_path / "exe"), "-I", "-S", "-c", LISTENER, "127.0.0.1", str(port)]
+    script = f"import os; os.execv({command[0]!r}, ['rootlessport', *{command[1:]!r}])"
+    runtime = start([sys.executable, "-I", "-S", "-c", script])
+    assert readline(runtime) == "ok"
+    with stranger(free_port()) as client:
+        assert verify(port, client.pid, whose="runtime").grounds is Grounds.RUNTIME
+    runtime.communicate()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import PurePath
 
 import psutil
 
@@ -73,8 +74,15 @@ def of_a_runtime(entry: BoundSocket) -> bool:
         return entry.uid == ROOT
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        return any(is_runtime(its.name()) for its in (process, *process.parents()))
+        return any(is_runtime(_called(its)) for its in (process, *process.parents()))
     return False
+
+
+def _called(process: psutil.Process) -> str:
+    """Return the name of a process; one that has started itself once more, by /proc/self/exe, says it in its words."""
+    name = process.name()
+    words = process.cmdline() if name == "exe" else []
+    return PurePath(words[0]).name if words else name
 
 
 def user_behind(entry: BoundSocket) -> int | None:
