@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,20 +54,60 @@ def test_a_daemon_that_stays_in_the_group_counts_and_one_that_leaves_it_does_not
         shell.communicate()
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root can be somebody else for a while")
-def test_a_hidden_listener_is_ours_only_if_a_hidden_process_of_ours_has_its_user() -> None:
+@contextmanager
+def acting_as(user: int) -> Iterator[None]:
+    """Be another user for a block: what root may see of others is hidden then."""
+    os.setegid(user)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+as_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.getuid() != 0, reason="only root can be somebody else for a while"
+)
+
+
+@as_root
+@pytest.mark.parametrize("we", [61234, NOBODY])  # a process that has changed its user is hidden from that one, too
+def test_a_hidden_listener_is_ours_only_if_a_hidden_process_of_ours_has_its_user(we: int) -> None:
     port = free_port()
     with stranger(port, "nobody") as child, stranger(free_port()) as other:
-        os.setegid(61234)
-        os.seteuid(61234)  # from here on nobody's files are hidden, and root's
-        try:
-            assert verify(port, other.pid).ours is False
-            verdict = verify(port, child.pid)
-        finally:
-            os.seteuid(0)
-            os.setegid(0)
+        with acting_as(we):
+            refused, verdict = verify(port, other.pid), verify(port, child.pid)
+        assert not refused.ours
+        assert "write `owner: any`" in refused.note
         assert (verdict.grounds, verdict.listeners) == (Grounds.USER, listeners_on(port, "127.0.0.1"))
         assert "as whose user a process of the command runs" in verdict.note
+
+
+@as_root
+def test_a_listener_that_somebody_is_seen_to_have_is_no_hidden_processs() -> None:
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin")
+    if python is None:
+        pytest.skip("there is no Python that other users may run")
+    port = free_port()
+    with stranger(free_port(), "nobody") as child:
+        other = subprocess.Popen(
+            [python, "-I", "-S", "-c", LISTENER, "127.0.0.1", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+        )
+        assert readline(other) == "ok"
+        with acting_as(NOBODY):
+            assert kernel_linux.hides(child.pid)
+            verdict = verify(port, child.pid)
+        assert not verdict.ours
+        assert verdict.owner is not None
+        assert verdict.owner.pid == other.pid
+        other.communicate()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
