@@ -29,6 +29,7 @@ AT_HOME = {
 WORTH_SPLITTING = re.compile(r"--port[=\s\\]+[\"']?\d|docker|podman|nerdctl|finch")
 """Most commands say `--port ${PORT}` and run no container; splitting a thousand of them would take 100 ms."""
 AT_HOME_ON = {port: {name for name, its in AT_HOME.items() if its == port} for port in AT_HOME.values()}
+NUMBER = re.compile(r"[0-9]+")
 HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -69,9 +70,8 @@ def claim_of(model: ModelConfig, own_hosts: Collection[str] = ()) -> Claim:
 
 def _is_named(port: int, model: ModelConfig) -> bool:
     """Whether the command says this number anywhere, or its program listens there without being told."""
-    number = re.compile(rf"(?<!\d){port}(?!\d)")
-    texts = (without_comments(model.cmd), *model.env)
-    if any(number.search(text) for text in texts):
+    number, texts = str(port), (without_comments(model.cmd), *model.env)
+    if any(number in text and number in NUMBER.findall(text) for text in texts):
         return True
     return any(PurePath(word).name.removesuffix(".exe") in AT_HOME_ON.get(port, ()) for word in texts[0].split())
 
