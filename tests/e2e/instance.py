@@ -41,17 +41,27 @@ class Answer:
 class Instance:
     """One `claracore` process in a folder of its own; `url` is where it serves."""
 
-    def __init__(self, folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *argv: str,
+        env: Mapping[str, str] | None = None,
+        user: int | None = None,
+        python: str = sys.executable,
+    ) -> None:
         self.folder = folder
         state = folder / "state"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
+            [python, "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
             cwd=folder,
             env={**os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
         self.lines: list[str] = []
         self._news = threading.Condition()
@@ -114,9 +124,18 @@ class Instance:
 
 
 @contextlib.contextmanager
-def instance(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> Iterator[Instance]:
-    """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards."""
-    running = Instance(folder, *argv, env=env)
+def instance(
+    folder: Path,
+    *argv: str,
+    env: Mapping[str, str] | None = None,
+    user: int | None = None,
+    python: str = sys.executable,
+) -> Iterator[Instance]:
+    """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards.
+
+    Root may have it run as another `user`, by a `python` that this one may run.
+    """
+    running = Instance(folder, *argv, env=env, user=user, python=python)
     try:
         yield running.ready()
     finally:

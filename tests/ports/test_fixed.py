@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from claracore.config.command import split
-from claracore.ports.containers import Container, container_of, is_runtime
+from claracore.ports.containers import Container, client_of, container_of, is_runtime
 from claracore.ports.fixed import claim_of, is_this_host
+from claracore.ports.messages import container_left
+from claracore.types import Endpoint
 from ports.configs import model
 
 OTHER = "http://192.168.7.7:1"
@@ -69,6 +71,35 @@ def test_the_port_that_requests_go_to_comes_first() -> None:
     assert claim_of(model("m", "srv --port 9000", proxy="http://localhost:9000")).ports == (9000,)
 
 
+@pytest.mark.parametrize(
+    ("cmd", "proxy", "detached"),
+    [
+        ("sleep 1000", "http://localhost:6180", Endpoint("127.0.0.1", 6180)),
+        ("sleep 1000", "http://[::1]:6180/v1", Endpoint("::1", 6180)),
+        ("run.sh --port ${PORT}", "http://127.0.0.1:6180", Endpoint("127.0.0.1", 6180)),
+        ("# at 6180\nrun.sh", "http://127.0.0.1:6180", Endpoint("127.0.0.1", 6180)),
+        ("run.sh 16180", "http://127.0.0.1:6180", Endpoint("127.0.0.1", 6180)),
+        ("srv --port 6180", "http://127.0.0.1:6180", None),
+        ("ssh -N -L 6180:gpu:80 gpu", "http://127.0.0.1:6180", None),
+        ("sh -c 'srv --listen=127.0.0.1:6180'", "http://127.0.0.1:6180", None),
+        ("env SRV=6180 srv", "http://127.0.0.1:6180", None),
+        ("/usr/bin/ollama serve", "http://127.0.0.1:11434", None),
+        ("llama-server -m x.gguf", "http://127.0.0.1:8080", None),
+        ("llama-server -m x.gguf", "http://127.0.0.1:6180", Endpoint("127.0.0.1", 6180)),
+        ("docker start -a own", "http://127.0.0.1:6180", None),
+        ("", "http://127.0.0.1:6180", None),
+        ("sleep 1000", "http://192.168.7.7:6180", None),
+        ("srv ${PORT}", "http://localhost:${PORT}", None),
+    ],
+)
+def test_a_port_that_only_the_proxy_names(cmd: str, proxy: str, detached: Endpoint | None) -> None:
+    assert claim_of(model("m", cmd, proxy=proxy)).detached == detached
+
+
+def test_a_variable_of_the_environment_names_a_port() -> None:
+    assert claim_of(model("m", "srv", proxy="http://localhost:6180", env=("AT=:6180",))).detached is None
+
+
 def test_a_model_without_a_command_starts_nothing() -> None:
     assert not claim_of(model("m", " ", proxy="http://localhost:9000")).starts
     assert claim_of(model("m", "srv", proxy="http://localhost:9000")).starts
@@ -80,6 +111,8 @@ def test_a_model_without_a_command_starts_nothing() -> None:
         ("docker run -p 9000:1 x", Container("docker", (9000,))),
         ("/usr/bin/podman run --network=host x", Container("podman", (), host_network=True)),
         ("docker compose up", Container("docker")),
+        ("docker run --name own x", Container("docker", name="own")),
+        ("podman run --name=own-${PORT} -p 9000:1 x", Container("podman", (9000,), name="own-${PORT}")),
         ("docker.exe run x", Container("docker")),
         ("llama-server --alias docker", None),
         ("llama-server docker", None),
@@ -95,7 +128,42 @@ def test_containers_are_recognised(cmd: str, container: Container | None) -> Non
 def test_runtimes_by_the_name_of_their_process() -> None:
     assert is_runtime("docker-proxy")
     assert is_runtime("containerd-shim-runc-v2")
+    assert is_runtime("wslrelay.exe")
     assert not is_runtime("python3")
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "container"),
+    [
+        ("docker", "docker run --name own x", Container("docker", name="own")),
+        ("docker", "/bin/sh /usr/bin/docker run --name own x", Container("docker", name="own")),
+        ("podman", "podman start -a own", Container("podman")),
+        ("exe", "podman run --name own x", Container("podman", name="own")),
+        ("docker-compose", "docker-compose up", Container("docker")),
+        ("python3", "python3 /usr/bin/podman-compose up", Container("podman")),
+        ("distrobox-enter", "/bin/sh /usr/bin/distrobox-enter box -- srv", Container("podman")),
+        ("sh", "sh /usr/bin/toolbox run srv", Container("podman")),
+        ("docker.exe", "docker.exe run x", Container("docker")),
+        ("docker-proxy", "docker-proxy -host-port 9000", None),
+        ("sh", "sh -c docker", None),
+        ("vi", "vi docker", None),
+        ("kworker", "", None),
+    ],
+)
+def test_clients_of_containers_by_their_process(name: str, argv: str, container: Container | None) -> None:
+    assert client_of(name, split(argv)) == container
+
+
+def test_what_ends_a_container() -> None:
+    assert Container("podman", name="own").stop_command == "podman stop own"
+    assert Container("docker").stop_command == "docker stop NAME"
+
+
+def test_what_to_do_about_a_container_that_goes_on() -> None:
+    own, unnamed = Container("podman", name="own"), Container("docker")
+    assert container_left(9000, own, has_stop=False).endswith("write `cmdStop: podman stop own`")
+    assert "`cmdStop: docker stop NAME`, with `--name NAME`" in container_left(9000, unnamed, has_stop=False)
+    assert container_left(9000, own, has_stop=True).endswith("cmdStop did not end it")
 
 
 def test_hosts_that_are_this_machine() -> None:

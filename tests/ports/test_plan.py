@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from claracore.config.routing import GroupConfig, Matrix
 from claracore.ports.listen import Listen, parse_listen
 from claracore.ports.plan import plan
 from claracore.ports.ranges import PortPlan
@@ -155,27 +160,60 @@ def fixed(model_id: str, port: int = 9001) -> str:
     return f"srv-{model_id} --port {port}"
 
 
-def test_two_models_with_one_fixed_port_are_an_error_that_names_both() -> None:
+def test_two_models_with_one_fixed_port_that_may_run_together_are_an_error_that_names_both() -> None:
     one = model("a", fixed("a"), proxy="http://localhost:9001")
     two = model("b", fixed("b"), proxy="http://localhost:9001")
-    made = plan(config(one, two, groups=(group("g", "a"), group("h", "b"))), WEB, places=places(models__b__cmd=12))
+    groups = (group("g", "a", "b", swap=False),)
+    made = plan(config(one, two, groups=groups), WEB, places=places(models__b__cmd=12))
     assert only(made) == (
-        'config.yaml:12:1: error: models.b.cmd: port 9001 is also used by model "a" '
-        "(write ${PORT} in cmd instead of the number, or put the models into one group with swap: true)"
+        'config.yaml:12:1: error: models.b.cmd: port 9001 is also used by model "a", and both may run together '
+        "(write ${PORT} in cmd instead of the number, or let them take turns: "
+        "in one group with swap: true, or as `a | b` in the matrix)"
     )
+    assert made.unusable == {"b": made.findings[0]}
 
 
-def test_models_of_one_swap_group_may_share_a_fixed_port() -> None:
-    one, two = model("a", fixed("a")), model("b", fixed("b"))
-    assert plan(config(one, two, groups=(group("g", "a", "b"),)), WEB, places={}).findings == ()
-    apart = plan(config(one, two, groups=(group("g", "a", "b", swap=False),)), WEB, places={})
-    assert severities(apart) == ["error"]
+def clashing(*groups: GroupConfig, **routing: Any) -> set[str]:
+    """Return which of a, b, c and d, which all name one port, cannot be served; x names none."""
+    models = [*(model(name, fixed(name)) for name in "abcd"), model("x")]
+    return set(plan(config(*models, groups=groups, **routing), WEB, places={}).unusable)
 
 
-def test_under_a_matrix_no_two_models_may_share_a_fixed_port() -> None:
-    one, two = model("a", fixed("a")), model("b", fixed("b"))
-    made = plan(config(one, two, routing={"router": {"use": "matrix"}}), WEB, places={})
-    assert severities(made) == ["error"]
+@pytest.mark.parametrize(
+    ("groups", "unusable"),
+    [
+        ((), set()),
+        ((group("g", "a", "b"), group("h", "c", "d")), set()),
+        ((group("g", "a", "b", swap=False), group("h", "c", "d")), {"b"}),
+        ((group("g", "a", "b", exclusive=False), group("h", "c", "d")), {"c", "d"}),
+        ((group("g", "a", "b"), group("h", "c", "d", exclusive=False)), {"c", "d"}),
+        ((group("g", "a", "b", persistent=True), group("h", "c", "d")), {"c", "d"}),
+        ((group("g", "a", "b", "c", "d", swap=False),), {"b", "c", "d"}),
+    ],
+)
+def test_one_fixed_port_is_a_clash_where_groups_let_two_run_together(
+    groups: tuple[GroupConfig, ...], unusable: set[str]
+) -> None:
+    assert clashing(*groups) == unusable
+
+
+@pytest.mark.parametrize(
+    ("sets", "unusable"),
+    [
+        ({"s": "a | b | c | d"}, set()),
+        ({"s": "(a | b) & (c | d)"}, {"c", "d"}),
+        ({"s": "a & x", "t": "b & x", "u": "c & d"}, {"d"}),
+        ({"s": "a & x", "t": "+s | b"}, set()),
+    ],
+)
+def test_one_fixed_port_is_a_clash_where_one_set_of_a_matrix_has_two(sets: dict[str, str], unusable: set[str]) -> None:
+    matrix = Matrix(sets=sets)
+    assert clashing(matrix=matrix, routing={"router": {"use": "matrix"}}) == unusable
+
+
+def test_three_thousand_models_that_take_turns_on_one_port() -> None:
+    made = plan(config(*(model(f"m{number}", fixed("x")) for number in range(3000))), WEB, places={})
+    assert made.findings == ()
 
 
 def test_several_names_for_one_server_that_somebody_else_runs_are_fine() -> None:
@@ -193,6 +231,7 @@ def test_a_fixed_port_that_is_the_web_port_is_an_error() -> None:
     made = plan(config(model("a", fixed("a", 5800))), WEB, places=places(models__a__cmd=4))
     assert "ClaraCore itself listens" in only(made)
     assert severities(made) == ["error"]
+    assert set(made.unusable) == {"a"}
 
 
 def test_privileged_ports_are_errors_for_those_without_the_right() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from claracore.sockets import kernel_portable
+from claracore.sockets import kernel_linux, kernel_portable
 from claracore.sockets.bound import Stage
 from sockets.helpers import free_port, listening, stranger
 
@@ -18,6 +18,19 @@ def test_a_listener_and_its_process_are_found() -> None:
         assert kernel_portable.owned_by(child.pid, [entry]) == {entry}
         assert kernel_portable.owned_by(os.getpid(), [entry]) == set()
         assert child.pid in set(kernel_portable.family(os.getpid()))
+
+
+def test_who_leads_a_group_and_as_whom_a_process_acts() -> None:
+    with stranger(free_port(), group=True) as leader:
+        assert kernel_portable.led_by(leader.pid) == kernel_linux.led_by(leader.pid) == []
+        assert leader.pid in kernel_portable.led_by(os.getsid(0))
+        assert set(kernel_portable.led_by(os.getsid(0))) == set(kernel_linux.led_by(os.getsid(0)))
+        assert kernel_portable.user_of(leader.pid) == kernel_linux.user_of(leader.pid) == os.geteuid()
+        assert not kernel_portable.hides(leader.pid)
+        assert not kernel_linux.hides(leader.pid)
+    assert kernel_portable.user_of(leader.pid) is kernel_linux.user_of(leader.pid) is None
+    assert not kernel_portable.hides(leader.pid)
+    assert not kernel_linux.hides(leader.pid)
 
 
 def test_both_families_are_found() -> None:

@@ -14,6 +14,7 @@ from claracore.sockets.host import ephemeral_range, own_hosts, privileged_below,
 from claracore.sockets.ledger import Ledger, living_instances
 from claracore.sockets.observe import observe, observe_running, running_report, why
 from claracore.sockets.owner import verify
+from claracore.types import Endpoint
 from ports.configs import config
 from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
 from sockets.test_ports import keeper, plan_for
@@ -92,6 +93,19 @@ def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
         assert [finding["message"].split(" is taken")[0] for finding in found["findings"]] == [f"port {ports[1]}"]
 
 
+def test_an_external_server_is_named_before_and_while_it_serves_a_model(tmp_path: Path) -> None:
+    port = free_port()
+    plan = PortPlan(
+        Listen(), fixed={"f": port}, reserved=frozenset({port}), detached={"f": Endpoint("127.0.0.1", port)}
+    )
+    with stranger(port) as other, keeper(plan, tmp_path) as ours:
+        before = observe(plan, tmp_path)[port]
+        ours.lease("f", can_share=True)
+        after = observe_running(ours, {"f": 77})[port]
+        assert (before.state, before.pid) == (after.state, after.pid) == (PortState.EXTERNAL, other.pid)
+        assert after.model == "f"
+
+
 def test_the_child_is_verified_and_a_stranger_named() -> None:
     port = free_port()
     with stranger(port) as child, stranger(free_port()) as other:
@@ -101,17 +115,6 @@ def test_the_child_is_verified_and_a_stranger_named() -> None:
         assert verdict.owner is not None
         assert verdict.owner.pid == child.pid
         assert f"pid {child.pid}" in verdict.note
-        container = verify(port, other.pid, container=True)
-        assert not container.ours
-        assert "no container runtime" in container.note
-
-
-def test_a_container_without_a_listener_is_let_pass_with_a_note() -> None:
-    port = free_port()
-    assert not verify(port, os.getpid()).ours
-    verdict = verify(port, os.getpid(), container=True)
-    assert verdict.ours
-    assert "unchecked" in verdict.note
 
 
 def test_history_is_kept_for_each_configuration(tmp_path: Path) -> None:

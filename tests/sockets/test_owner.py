@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from claracore.sockets import kernel_linux, owner
 from claracore.sockets.bound import BoundSocket, Reuse, Stage
-from claracore.sockets.kernel import process_start, process_token, sockets_on, user_name
-from claracore.sockets.owner import Verdict, belongs_to, binds_with, owner_of, verify
+from claracore.sockets.kernel import holder_pid, process_start, process_token, sockets_on, user_name
+from claracore.sockets.kinship import left_by
+from claracore.sockets.owner import Grounds, Verdict, belongs_to, binds_with, listeners_on, owner_of, verify
 from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
@@ -31,6 +37,77 @@ def test_a_grandchild_counts() -> None:
     assert belongs_to(port, shell.pid)
     assert not kernel_linux.owned_by(shell.pid, sockets_on(port))
     shell.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_a_daemon_that_stays_in_the_group_counts_and_one_that_leaves_it_does_not() -> None:
+    for leave, ours in (("", True), ("setsid", False)):
+        port = free_port()
+        listener = f"{leave} '{sys.executable}' -I -S -c '{LISTENER}' 127.0.0.1 {port} <&3"
+        shell = start(["sh", "-c", f"({listener} & echo $! >&2) 3<&0; cat"], group=True)
+        assert readline(shell) == "ok"
+        (daemon,) = listeners_on(port, "127.0.0.1")
+        assert not left_by([holder_pid(daemon) or 0], frozenset({daemon}))
+        assert not kernel_linux.owned_by(shell.pid, [daemon])
+        assert holder_pid(daemon) not in set(kernel_linux.family(shell.pid))
+        assert verify(port, shell.pid).ours == ours
+        shell.communicate()
+
+
+@contextmanager
+def acting_as(user: int) -> Iterator[None]:
+    """Be another user for a block: what root may see of others is hidden then."""
+    os.setegid(user)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+as_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.getuid() != 0, reason="only root can be somebody else for a while"
+)
+
+
+@as_root
+@pytest.mark.parametrize("we", [61234, NOBODY])  # a process that has changed its user is hidden from that one, too
+def test_a_hidden_listener_is_ours_only_if_a_hidden_process_of_ours_has_its_user(we: int) -> None:
+    port = free_port()
+    with stranger(port, "nobody") as child, stranger(free_port()) as other:
+        with acting_as(we):
+            refused, verdict = verify(port, other.pid), verify(port, child.pid)
+        assert not refused.ours
+        assert "write `owner: any`" in refused.note
+        assert (verdict.grounds, verdict.listeners) == (Grounds.USER, listeners_on(port, "127.0.0.1"))
+        assert "as whose user a process of the command runs" in verdict.note
+
+
+@as_root
+def test_a_listener_that_somebody_is_seen_to_have_is_no_hidden_processs() -> None:
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin")
+    if python is None:
+        pytest.skip("there is no Python that other users may run")
+    port = free_port()
+    with stranger(free_port(), "nobody") as child:
+        other = subprocess.Popen(
+            [python, "-I", "-S", "-c", LISTENER, "127.0.0.1", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+        )
+        assert readline(other) == "ok"
+        with acting_as(NOBODY):
+            assert kernel_linux.hides(child.pid)
+            verdict = verify(port, child.pid)
+        assert not verdict.ours
+        assert verdict.owner is not None
+        assert verdict.owner.pid == other.pid
+        other.communicate()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
@@ -215,7 +292,9 @@ def test_many_sockets_do_not_confuse() -> None:
 def test_our_child_is_verified_on_the_address_where_it_is_reached() -> None:
     port = free_port()
     with stranger(port, host="::1") as child:
-        assert verify(port, child.pid, host="::1") == Verdict(ours=True, listeners=frozenset(sockets_on(port)))
+        assert verify(port, child.pid, host="::1") == Verdict(
+            ours=True, listeners=frozenset(sockets_on(port)), grounds=Grounds.CHILD
+        )
         assert verify(port, child.pid) == Verdict(ours=False)
 
 
@@ -237,11 +316,51 @@ def test_who_joined_beside_our_child_is_the_one_who_is_named() -> None:
         assert verdict.note.startswith(f"port {port} is answered by python")
 
 
-def test_a_container_may_be_forwarded_without_a_listener_but_not_to_a_stranger() -> None:
+def test_who_is_no_container_runtime_does_not_answer_for_a_container() -> None:
     port = free_port()
-    forwarded = verify(port, os.getpid(), container=True)
-    assert (forwarded.ours, "unchecked" in forwarded.note) == (True, True)
     with stranger(port), stranger(free_port()) as client:
-        verdict = verify(port, client.pid, container=True)
+        verdict = verify(port, client.pid, whose="runtime")
         assert not verdict.ours
         assert "no container runtime" in verdict.note
+
+
+def test_connections_may_be_forwarded_to_a_container_without_a_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    assert not verify(port, os.getpid(), whose="runtime").ours
+    monkeypatch.setattr(owner, "sockets_on", lambda _: [])  # as where the kernel rewrites addresses
+    with listening(port):
+        verdict = verify(port, os.getpid(), whose="runtime")
+        assert (verdict.ours, verdict.grounds, verdict.listeners) == (True, Grounds.FORWARDED, frozenset())
+        assert "unchecked" in verdict.note
+        assert not verify(port, os.getpid()).ours
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no conmon")
+@pytest.mark.parametrize(("parent", "ours"), [("conmon", True), ("nginx", False), ("exe", False)])
+def test_who_listens_inside_a_container_with_the_hosts_network_is_the_runtimes(
+    tmp_path: Path, parent: str, *, ours: bool
+) -> None:
+    port = free_port()
+    program = tmp_path / parent
+    program.write_text(f"#!/bin/sh\n'{sys.executable}' -I -S -c '{LISTENER}' 127.0.0.1 {port}; true\n")
+    program.chmod(0o755)
+    container = start([str(program)])
+    assert readline(container) == "ok"
+    with stranger(free_port()) as client:
+        verdict = verify(port, client.pid, whose="runtime")
+        assert (verdict.grounds is Grounds.RUNTIME) == verdict.ours == ours
+        assert not verify(port, client.pid).ours
+    container.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/self/exe")
+def test_a_runtime_that_has_started_itself_once_more_is_known_by_its_words(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "exe").symlink_to(sys.executable)
+    command = [str(tmp_path / "exe"), "-I", "-S", "-c", LISTENER, "127.0.0.1", str(port)]
+    script = f"import os; os.execv({command[0]!r}, ['rootlessport', *{command[1:]!r}])"
+    runtime = start([sys.executable, "-I", "-S", "-c", script])
+    assert readline(runtime) == "ok"
+    with stranger(free_port()) as client:
+        assert verify(port, client.pid, whose="runtime").grounds is Grounds.RUNTIME
+    runtime.communicate()

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import PortTaken
+from claracore.ports.containers import Container
 from claracore.ports.listen import Listen
 from claracore.ports.messages import explain
 from claracore.ports.ranges import UNGROUPED, PortPlan, Range
 from claracore.sockets.hold import hold_budget
-from claracore.sockets.owner import listeners_on
+from claracore.sockets.owner import Grounds, listeners_on, verify
 from claracore.sockets.ports import Lease, PortKeeper
-from claracore.types import Place
+from claracore.types import Endpoint, Finding, Place
 from sockets.helpers import free_port, free_run, is_free, listening, stranger
 
 
@@ -402,7 +403,7 @@ def test_a_removed_model_that_still_runs_keeps_its_port_from_others(tmp_path: Pa
 
 
 def fixed_plan(port: int, *, container: bool = False) -> PortPlan:
-    containers = frozenset({"f"}) if container else frozenset()
+    containers = {"f": Container("docker")} if container else {}
     return PortPlan(Listen(), fixed={"f": port}, reserved=frozenset({port}), containers=containers)
 
 
@@ -442,6 +443,75 @@ def test_a_container_whose_port_is_bound_already_is_let_pass_with_a_note(tmp_pat
         lease = ours.lease("f", can_share=False)
         assert lease.port == port
         assert "runs a container" in lease.note
+        assert "`cmdStop: docker stop NAME`" in lease.note
+
+
+def detached_plan(port: int, *models: str, host: str = "127.0.0.1", unchecked: str = "") -> PortPlan:
+    return PortPlan(
+        Listen(),
+        fixed=dict.fromkeys(models, port),
+        reserved=frozenset({port}),
+        detached=dict.fromkeys(models, Endpoint(host, port)),
+        unchecked=frozenset({unchecked}),
+    )
+
+
+def test_who_is_at_the_proxy_already_is_an_external_server_and_only_that_one(tmp_path: Path) -> None:
+    port = free_port()
+    with keeper(detached_plan(port, "f", "g"), tmp_path) as ours, stranger(free_port()) as child:
+        with stranger(port):
+            lease, other = ours.lease("f", can_share=True), ours.lease("g", can_share=True)
+            assert lease.external == other.external == listeners_on(port, "127.0.0.1")
+            assert ours.ledger.leases == {}
+            verdict = verify(port, child.pid, external=lease.external)
+            assert (verdict.grounds, verdict.listeners) == (Grounds.EXTERNAL, lease.external)
+        with stranger(port):
+            assert not verify(port, child.pid, external=lease.external).ours
+            ours.give_back(lease)
+            ours.give_back(other)
+            assert ours.lease("f", can_share=True).external == listeners_on(port, "127.0.0.1")
+
+
+def test_a_proxy_is_looked_at_where_it_leads(tmp_path: Path) -> None:
+    port = free_port()
+    with stranger(port, host="::1"), keeper(detached_plan(port, "f"), tmp_path) as ours:
+        assert ours.lease("f", can_share=True).external == frozenset()
+    with stranger(port, host="::1"), keeper(detached_plan(port, "f", host="::1"), tmp_path) as ours:
+        assert ours.lease("f", can_share=True).external == listeners_on(port, "::1")
+
+
+def test_the_server_of_another_model_or_instance_is_no_external_one(tmp_path: Path) -> None:
+    port = free_port()
+    with keeper(detached_plan(port, "f", "g"), tmp_path) as ours, keeper(detached_plan(port, "h"), tmp_path) as theirs:
+        ours.hand_over(ours.lease("f", can_share=True))
+        with stranger(port):
+            with pytest.raises(
+                PortTaken, match='to which the proxy of model "g" leads, is taken by the server of model "f"'
+            ):
+                ours.lease("g", can_share=True)
+            with pytest.raises(PortTaken, match="another ClaraCore"):
+                theirs.lease("h", can_share=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
+def test_a_server_of_another_user_at_the_proxy_must_be_asked_for(tmp_path: Path) -> None:
+    port = free_port()
+    with stranger(port, "nobody") as other, keeper(detached_plan(port, "f", "g", unchecked="g"), tmp_path) as ours:
+        with pytest.raises(PortTaken, match=rf"pid {other.pid}, user nobody, (.|\n)*`owner: any`"):
+            ours.lease("f", can_share=True)
+        assert ours.lease("g", can_share=True).external == frozenset()
+        with stranger(free_port()) as child:
+            assert verify(port, child.pid, whose="any").grounds is Grounds.ANY
+
+
+def test_a_model_that_cannot_have_its_port_is_refused(tmp_path: Path) -> None:
+    clash = Finding("error", "it is also used", way_out="write ${PORT}")
+    plan = PortPlan(Listen(), fixed={"f": free_port()}, unusable={"f": clash})
+    with (
+        keeper(plan, tmp_path) as ours,
+        pytest.raises(PortTaken, match=r'model "f" cannot be served: it is also used\n  write \$\{PORT\}'),
+    ):
+        ours.lease("f", can_share=True)
 
 
 def test_more_models_than_files_may_be_open(tmp_path: Path) -> None:

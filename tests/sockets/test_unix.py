@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from claracore.errors import PortTaken
+from claracore.sockets.kernel import family
 from claracore.sockets.unix import LONGEST_PATH_BYTES, clear_path, listener_pid, socket_path, unix_belongs_to
+from sockets.helpers import readline, start
 
 
 def serve(path: Path) -> socket.socket:
@@ -82,3 +85,17 @@ def test_who_listens(tmp_path: Path) -> None:
         assert unix_belongs_to(path, os.getppid())
         assert not unix_belongs_to(path, 2**22)
     assert not unix_belongs_to(path, os.getpid())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_a_daemon_that_stays_in_the_group_of_its_command_is_ours(tmp_path: Path) -> None:
+    path = tmp_path / "d.sock"
+    code = (
+        f"import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind('{path}'); s.listen(); print('ok', flush=True)"
+    )
+    listener = f"'{sys.executable}' -I -S -c \"{code}; sys.stdin.read()\" <&3"
+    shell = start(["sh", "-c", f"({listener} &) 3<&0; cat"], group=True)
+    assert readline(shell) == "ok"
+    assert listener_pid(path) not in set(family(shell.pid))
+    assert unix_belongs_to(path, shell.pid)
+    shell.communicate()

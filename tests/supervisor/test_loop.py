@@ -17,7 +17,15 @@ import pytest
 from claracore.config.load import load
 from claracore.config.model import Config
 from claracore.engines.abilities import Abilities
-from claracore.errors import ClaraCoreError, Conflict, ModelFailed, ModelNotFound, ModelUnloaded, ShuttingDown
+from claracore.errors import (
+    ClaraCoreError,
+    Conflict,
+    ModelFailed,
+    ModelNotFound,
+    ModelUnloaded,
+    PortTaken,
+    ShuttingDown,
+)
 from claracore.ports.listen import Listen
 from claracore.scheduler.events import StopReason
 from claracore.sockets.host import plan_here
@@ -280,6 +288,15 @@ async def test_an_external_server_is_served_without_a_process(tmp_path: Path) ->
         life = supervisor.life("far")
         assert life is not None
         assert life.child is None
+
+
+@run
+async def test_a_model_that_leads_to_ourselves_is_refused(tmp_path: Path) -> None:
+    config = config_of({}, f"  loop: {{cmd: '', proxy: 'http://127.0.0.1:{Listen().port}'}}\n")
+    async with supervising(config, tmp_path) as supervisor:
+        _, request = await served(supervisor, "loop")
+        assert isinstance(request.error, PortTaken)
+        assert "ClaraCore itself listens" in request.error.message
 
 
 @run

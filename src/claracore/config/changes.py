@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from claracore.config.model import Config, ModelConfig
 from claracore.config.routing import GroupConfig
 
-NEEDS_RESTART = ("cmd", "env", "proxy", "transport", "check_endpoint")
+NEEDS_RESTART = ("cmd", "env", "proxy", "transport", "check_endpoint", "owner")
 FIXED_AT_START = ("log_to_stdout", "store")
 
 

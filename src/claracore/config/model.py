@@ -141,6 +141,11 @@ class ModelConfig(Section):
     transport: Literal["tcp", "unix"] = option(
         "tcp", "How the model server is reached: a TCP port (${PORT}) or a Unix socket (${SOCKET})."
     )
+    owner: Literal["child", "runtime", "any"] = option(
+        "child",
+        "Whose process may answer on the model's port: child (what descends from cmd; a container runtime, if cmd runs "
+        "a container's client), runtime (a container runtime in any case), any (whoever is there, unchecked).",
+    )
     queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from claracore.config.model import Config
 from claracore.ports.assign import Assignment
-from claracore.ports.fixed import Claim
 from claracore.ports.listen import Listen
 from claracore.ports.messages import in_file
 from claracore.ports.ranges import UNGROUPED, PortPlan, Range
@@ -66,58 +64,7 @@ def _overflowed(stretch: Range, moved: list[str], assignment: Assignment, ranges
     )
 
 
-def conflicts(
-    config: Config, claims: Mapping[str, Claim], listen: Listen, places: Mapping[str, Place]
-) -> Iterator[Finding]:
-    """Find fixed ports that two models want, or that the web interface has (P5)."""
-    wanted: dict[int, list[str]] = {}
-    for model_id, claim in claims.items():
-        for port in claim.ports:
-            wanted.setdefault(port, []).append(model_id)
-    for port, models in sorted(wanted.items()):
-        if port == listen.port:
-            for model_id in models:
-                yield _web_port(model_id, port, places)
-        starters = [model_id for model_id in models if claims[model_id].starts]
-        if len(starters) > 1 and not _take_turns(config, starters):
-            yield _same_port(port, starters, places)
-        elif len(models) > len(starters) > 0:
-            yield _borrowed(port, starters[0], [name for name in models if name not in starters], places)
-
-
-def _take_turns(config: Config, models: Sequence[str]) -> bool:
-    """Whether the models are in one group of which only one member runs at a time; a matrix promises no such thing."""
-    if config.routing.router.use == "matrix":
-        return False
-    names = {config.group_of(model_id) for model_id in models}
-    group = config.groups.get(next(iter(names)))
-    return len(names) == 1 and group is not None and group.swap
-
-
-def _web_port(model_id: str, port: int, places: Mapping[str, Place]) -> Finding:
-    path = _culprit(model_id, places)
-    message = f"port {port} is the one on which ClaraCore itself listens"
-    return Finding("error", message, path, places.get(path), "write ${PORT} instead of the number, or use --listen")
-
-
-def _same_port(port: int, models: Sequence[str], places: Mapping[str, Place]) -> Finding:
-    path = _culprit(models[1], places)
-    message = f'port {port} is also used by model "{models[0]}"' + (
-        f" and {len(models) - 2} more" if len(models) > 2 else ""
-    )
-    out = "write ${PORT} in cmd instead of the number, or put the models into one group with swap: true"
-    return Finding("error", message, path, places.get(path), out)
-
-
-def _borrowed(port: int, starter: str, guests: Sequence[str], places: Mapping[str, Place]) -> Finding:
-    path = _culprit(guests[0], places)
-    message = (
-        f'proxy leads to port {port}, which model "{starter}" serves when it runs; nothing starts it for this model'
-    )
-    return Finding("warning", message, path, places.get(path), f'make it an alias of "{starter}" if that is meant')
-
-
-def _culprit(model_id: str, places: Mapping[str, Place]) -> str:
+def culprit(model_id: str, places: Mapping[str, Place]) -> str:
     """Return the path of the option that most likely names the port."""
     path = f"models.{model_id}.cmd"
     return path if path in places or f"models.{model_id}.proxy" not in places else f"models.{model_id}.proxy"
@@ -147,8 +94,8 @@ def privileged(plan: PortPlan, below: int, places: Mapping[str, Place]) -> Itera
             message = f"ports below {below} need rights that this user does not have"
             yield Finding("error", message, stretch.path, stretch.place, f"set {stretch.path} to {below} or more")
     for model_id, port in plan.fixed.items():
-        if port < below and model_id not in plan.containers | plan.external:
-            path = _culprit(model_id, places)
+        if port < below and not (model_id in plan.containers or model_id in plan.external):
+            path = culprit(model_id, places)
             message = f"port {port} is below {below}; the model's server needs rights of its own to bind it"
             yield Finding("warning", message, path, places.get(path), "write ${PORT} instead of the number")
 

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Literal
 
 INTERPRETERS = ("python", "node", "java", "ruby", "perl", "deno", "bun", "dotnet", "php", "bash", "sh")
 """Programs whose own name says little: what they run is named too."""
 
 GENERIC = frozenset({"main", "app", "server", "run", "launch", "start", "serve", "index", "cli", "manage", "__main__"})
 """Script names that say little: their folder is named instead."""
+
+
+Whose = Literal["child", "runtime", "any"]
+"""Who may answer on a model's port: what descends from its command, a container runtime too, or whoever is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Each message says what happened, what was done about it, and what they can do (P
 
 from __future__ import annotations
 
+from claracore.ports.containers import Container
 from claracore.ports.ranges import LAST_PORT, Range
 from claracore.types import Finding, Place
 
@@ -39,9 +40,49 @@ def fixed_taken(model_id: str, port: int, holder: str) -> str:
     )
 
 
+def proxy_taken(model_id: str, port: int, holder: str) -> str:
+    """Return the words for a model whose proxy leads to a port that is taken, and whose command does not name it."""
+    return f'port {port}, to which the proxy of model "{model_id}" leads, is taken by {holder}\n  stop that process'
+
+
+def foreign_server(model_id: str, port: int, holder: str) -> str:
+    """Return the words for a proxy that leads to a server of another user, which nobody has said is meant."""
+    return (
+        f"{proxy_taken(model_id, port, holder)}, or write `owner: any` if it is the server that is meant: "
+        "as it is another user's, prompts are not sent to it unasked"
+    )
+
+
+def came_later() -> str:
+    """Return what to do about a server that is no child's and was not there before the command that names no port."""
+    return "; if that is the server that is meant, start it before the model, or write `owner: any`"
+
+
+def unusable(model_id: str, clash: Finding) -> str:
+    """Return the words for a model that is refused because of its fixed port."""
+    out = f"\n  {clash.way_out}" if clash.way_out else ""
+    return f'model "{model_id}" cannot be served: {clash.message}{out}'
+
+
+def container_left(port: int, container: Container, *, has_stop: bool) -> str:
+    """Return the words for a container that goes on when its client has ended."""
+    if has_stop:
+        return f"its container still listens on port {port}: cmdStop did not end it"
+    unnamed = "" if container.name else ", with `--name NAME` in the command"
+    return (
+        f"its container still listens on port {port}, although its client has ended; "
+        f"write `cmdStop: {container.stop_command}`{unnamed}"
+    )
+
+
 def still_running(model_id: str) -> str:
     """Return the words for a port that a model of ours has from before the configuration changed."""
     return f'model "{model_id}", which still runs from before the change'
+
+
+def own_server(model_id: str) -> str:
+    """Return the words for a port on which a model of ours runs."""
+    return f'the server of model "{model_id}"'
 
 
 def may_not_bind(port: int) -> str:
@@ -59,9 +100,12 @@ def could_not_bind() -> str:
     return "something that kept the model's server from binding it"
 
 
-def container_already_there(port: int, holder: str) -> str:
+def container_already_there(port: int, holder: str, container: Container) -> str:
     """Return the note for a container whose port is bound already: nobody can tell whether it is this one (fact 11)."""
-    return f"port {port} is already bound by {holder}; the command runs a container, so this is taken for it unchecked"
+    return (
+        f"port {port} is already bound by {holder}; the command runs a container, so this is taken for it unchecked"
+        f" (if it is left from an earlier start, write `cmdStop: {container.stop_command}`)"
+    )
 
 
 def too_many_to_hold(count: int) -> Finding:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from claracore.config.model import Config
-from claracore.ports import findings
+from claracore.ports import clashes, findings
 from claracore.ports.assign import Assignment
 from claracore.ports.declare import declared_ranges
 from claracore.ports.fixed import claim_of
@@ -51,11 +51,15 @@ def plan(
         fixed={model_id: claim.ports[0] for model_id, claim in claims.items() if claim.ports},
         reserved=reserved,
         external=frozenset(model_id for model_id, claim in claims.items() if not claim.starts),
-        containers=frozenset(model_id for model_id, claim in claims.items() if claim.container is not None),
+        containers={model_id: claim.container for model_id, claim in claims.items() if claim.container is not None},
+        detached={model_id: claim.detached for model_id, claim in claims.items() if claim.detached is not None},
+        unchecked=frozenset(model_id for model_id in claims if config.models[model_id].owner == "any"),
+        unusable=clashes.clashes(config, claims, listen, places),
     )
     found: list[Finding] = [
         *problems,
-        *findings.conflicts(config, claims, listen, places),
+        *made.unusable.values(),
+        *clashes.borrowed(claims, places),
         *findings.exhausted(assignment, ranges, places),
         *findings.old_start_port(listen, ranges),
         *findings.privileged(made, privileged_below, places),

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from claracore.ports.containers import Container
 from claracore.ports.listen import Listen
-from claracore.types import Finding, Place
+from claracore.types import Endpoint, Finding, Place
 
 LAST_PORT = 65535
 UNGROUPED = "(default)"
@@ -58,8 +59,14 @@ class PortPlan:
     reserved: frozenset[int] = frozenset()
     external: frozenset[str] = frozenset()
     """Models that only point at a server which somebody else runs: we start nothing and verify nobody."""
-    containers: frozenset[str] = frozenset()
+    containers: Mapping[str, Container] = field(default_factory=dict)
     """Models whose command runs a container: a runtime binds their port, not our child (kernel fact 11)."""
+    detached: Mapping[str, Endpoint] = field(default_factory=dict)
+    """Models whose command does not name the port of their proxy: an external server may be there, of our own user."""
+    unchecked: frozenset[str] = frozenset()
+    """Models with `owner: any`: whoever is on their port already is theirs."""
+    unusable: Mapping[str, Finding] = field(default_factory=dict)
+    """Models that cannot be served because of their fixed port, and why; the others can."""
     findings: tuple[Finding, ...] = ()
 
     @property

@@ -11,7 +11,9 @@ import sys
 if sys.platform == "linux":
     from claracore.sockets.kernel_linux import (
         family,
+        hides,
         holder_pid,
+        led_by,
         network_namespace,
         other_end,
         owned_by,
@@ -21,11 +23,14 @@ if sys.platform == "linux":
         sockets_on,
         stop_sharing,
         user_name,
+        user_of,
     )
 else:
     from claracore.sockets.kernel_portable import (
         family,
+        hides,
         holder_pid,
+        led_by,
         network_namespace,
         other_end,
         owned_by,
@@ -35,11 +40,14 @@ else:
         sockets_on,
         stop_sharing,
         user_name,
+        user_of,
     )
 
 __all__ = [
     "family",
+    "hides",
     "holder_pid",
+    "led_by",
     "network_namespace",
     "other_end",
     "owned_by",
@@ -49,4 +57,5 @@ __all__ = [
     "sockets_on",
     "stop_sharing",
     "user_name",
+    "user_of",
 ]

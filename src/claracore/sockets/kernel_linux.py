@@ -165,6 +165,45 @@ def _children(pid: int) -> list[int]:
     return children
 
 
+def led_by(pid: int) -> list[int]:
+    """Return the processes in the group or the session that the process leads, also when it has ended (~10 ms).
+
+    One that forked twice to be a daemon is no descendant any more, but stays there unless it said setsid.
+    """
+    found: list[int] = []
+    for name in os.listdir("/proc"):  # noqa: PTH208 - hundreds of processes
+        fields = _stat(int(name)) if name.isdigit() else []
+        if fields and pid in {int(fields[2]), int(fields[3])} and int(name) != pid:
+            found.append(int(name))
+    return found
+
+
+def user_of(pid: int) -> int | None:
+    """Return the user id under which the process makes files and sockets; None when there is no such process.
+
+    Readable for everybody's processes.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("Uid:"):  # real, effective, saved, file system
+                return int(line.split()[4])
+    return None
+
+
+def hides(pid: int) -> bool:
+    """Whether we may not see which sockets the process has: it is another user's, or has rights that we have not.
+
+    What it runs is hidden by the same rule as its file descriptors (ptrace(2), PTRACE_MODE_READ).
+    """
+    try:
+        os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - as above
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:
     """Return those of the sockets that the process has open; empty where we may not look."""
     found: set[BoundSocket] = set()
@@ -240,12 +279,18 @@ def process_start(pid: int) -> float | None:
 
     Together with the pid this identifies a process for as long as the machine runs. A zombie is no process any more.
     """
+    fields = _stat(pid)
+    return float(fields[19]) if fields else None
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat from the third on; none of a zombie, and when there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return None
+        return []
     fields = stat.rpartition(b")")[2].split()
-    return None if fields[0] in {b"Z", b"X"} else float(fields[19])
+    return [] if fields[0] in {b"Z", b"X"} else fields
 
 
 def process_token(pid: int) -> str | None:

@@ -6,7 +6,9 @@ processes of other users; an unknown holder is reported as unknown, never guesse
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
@@ -54,6 +56,38 @@ def family(pid: int) -> Iterator[int]:
     yield pid
     with suppress(psutil.Error):
         yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
+
+
+def led_by(pid: int) -> list[int]:
+    """Return the processes in the group or the session that the process leads; none where there is no such thing."""
+    if sys.platform == "win32":
+        return []
+    found: list[int] = []
+    for other in psutil.pids():
+        with suppress(OSError):
+            if other != pid and pid in {os.getpgid(other), os.getsid(other)}:
+                found.append(other)
+    return found
+
+
+def user_of(pid: int) -> int | None:
+    """Return the user id under which the process acts; None where that cannot be seen."""
+    if sys.platform == "win32":
+        return None
+    with suppress(psutil.Error):
+        return int(psutil.Process(pid).uids().effective)
+    return None
+
+
+def hides(pid: int) -> bool:
+    """Whether we may not see which sockets the process has."""
+    try:
+        psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
+    return False
 
 
 def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:

@@ -34,7 +34,7 @@ def observe(plan: PortPlan, folder: Path) -> dict[int, Observation]:
     ports = {*plan.assignment.values(), *plan.fixed.values()}
     seen = {port: observe_port(port, instances) for port in ports}
     seen[plan.web.port] = observe_web(plan.web)
-    for model_id in plan.external:
+    for model_id in (*plan.external, *plan.detached):
         port = plan.fixed.get(model_id)
         if port is not None and seen[port].state is PortState.STRANGER:
             seen[port] = Observation(PortState.EXTERNAL, None, seen[port].pid, seen[port].holder)
@@ -76,7 +76,7 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
         seen[port] = Observation(PortState.INSTANCE if port in lent else PortState.STRANGER, holder=holder)
     for model_id, port in keeper.leases.given.items():
         if model_id in serving:
-            seen[port] = Observation(PortState.SERVING, model_id, serving[model_id], f'model "{model_id}"')
+            seen[port] = _serving(keeper, model_id, port, serving[model_id])
         elif keeper.is_leased(model_id):
             seen[port] = Observation(PortState.LEASED, model_id, None, f'model "{model_id}", which is starting')
         elif port in keeper.held:
@@ -88,6 +88,15 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
         seen.setdefault(port, Observation(PortState.FREE))
     seen[plan.web.port] = Observation(PortState.SERVING, None, os.getpid(), f"ClaraCore (pid {os.getpid()})")
     return seen
+
+
+def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observation:
+    """Return who serves a model that is ready: our child, or an external server that was there before."""
+    if keeper.ledger.leases.get(port) == model_id:
+        return Observation(PortState.SERVING, model_id, pid, f'model "{model_id}"')
+    owner = owner_of(port)
+    holder = owner.describe(time.time()) if owner is not None else ""
+    return Observation(PortState.EXTERNAL, model_id, owner.pid if owner is not None else None, holder)
 
 
 def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportJson:

@@ -11,29 +11,32 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 
 import psutil
 
-from claracore.ports.containers import is_runtime
-from claracore.ports.holder import Owner, program_name
+from claracore.ports.containers import Container, is_runtime
+from claracore.ports.holder import Owner, Whose, program_name
 from claracore.sockets.bound import BoundSocket, Reuse, Stage
 from claracore.sockets.kernel import family, holder_pid, owned_by, reuse_of, sockets_on, user_name
+from claracore.sockets.kinship import client_among, hidden_in, kin, left_by, of_a_runtime
 
+FORWARDED_SECONDS = 0.2
 QUIET = sys.platform == "linux"
 """Whether the kernel tells who listens without much ado (kernel_linux.py)."""
 
 
 def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
-    """Whether every socket that may answer on host:port belongs to the process or a descendant of it (P8).
+    """Whether every socket that may answer on host:port belongs to the process or one of its `kin` (P8).
 
     Every one, because SO_REUSEPORT lets a stranger of the same user join and get a share of the connections. False
     when nobody listens and when we may not see whose socket it is.
     """
     entries = listeners_on(port, host)
-    return bool(entries) and not _left_by(family(pid), entries)
+    return bool(entries) and not left_by(kin(pid), entries)
 
 
 def listeners_on(port: int, host: str) -> frozenset[BoundSocket]:
@@ -42,18 +45,8 @@ def listeners_on(port: int, host: str) -> frozenset[BoundSocket]:
 
 
 def is_open_in(pid: int, inode: int) -> bool:
-    """Whether the process or a descendant of it has the socket with this inode open."""
-    wanted = {BoundSocket("", 0, Stage.BOUND, inode)}
-    return any(owned_by(member, wanted) for member in family(pid))
-
-
-def _left_by(members: Iterable[int], entries: frozenset[BoundSocket]) -> frozenset[BoundSocket]:
-    """Return those of the sockets that none of the processes has open."""
-    for member in members:
-        if not entries:
-            break
-        entries -= owned_by(member, entries)
-    return entries
+    """Whether the process or one of its `kin` has the socket with this inode open."""
+    return not left_by(kin(pid), frozenset({BoundSocket("", 0, Stage.BOUND, inode)}))
 
 
 def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
@@ -125,50 +118,119 @@ def describe_owner(owner: Owner) -> str:
     return owner.describe(time.time())
 
 
-def _not_ours(port: int, owner: Owner) -> str:
-    told = f"port {port} is answered by {describe_owner(owner)}"
-    if owner.name is not None and not is_runtime(owner.name):
-        return told
-    return f"{told}; a script that starts a container cannot be followed: write `docker run` in cmd itself"
+class Grounds(Enum):
+    """Why a listener is accepted."""
+
+    CHILD = "it is our child or one of its kin"
+    USER = "its user is the one as whom a process of the command runs, which hides its sockets"
+    EXTERNAL = "it was there before the command, which does not name the port"
+    RUNTIME = "it is a container runtime's, and the command runs a container"
+    FORWARDED = "nobody listens, but connections are forwarded to a container"
+    ANY = "the configuration accepts whoever is there"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether requests may be sent to a port: `ours`, and what to tell people about it.
+    """Whether requests may be sent to a port: `ours`, on which grounds, and what to tell people about it.
 
     `listeners` are the sockets that were judged and accepted, all those at which a connection may arrive; empty when
-    the port is not ours and for a container whose runtime forwards packets without a listener.
+    the port is not ours and for a container to which the kernel forwards packets without a listener. `container` is
+    what is known of the container that answers, if one does.
     """
 
     ours: bool
     owner: Owner | None = None
     note: str = ""
     listeners: frozenset[BoundSocket] = frozenset()
+    grounds: Grounds | None = None
+    container: Container | None = None
 
 
-def verify(port: int, pid: int, *, host: str = "127.0.0.1", container: bool = False) -> Verdict:
+def verify(
+    port: int,
+    pid: int,
+    *,
+    host: str = "127.0.0.1",
+    whose: Whose = "child",
+    external: frozenset[BoundSocket] = frozenset(),
+) -> Verdict:
     """Decide whether the server on host:port is the one that we started (P8), naming the stranger if it is not.
 
-    May be asked at any time, also long after the start: it looks at what is there now and remembers nothing.
-    For a container the listener is a process of its runtime (kernel fact 11): docker-proxy and its like are accepted by
-    name. Where the listener is hidden, or the runtime forwards packets without one, the check is relaxed and the note
-    says so.
+    May be asked at any time, also long after the start: it looks at what is there now and remembers nothing. `external`
+    are the listeners that were there before, of a server that somebody else runs and that is meant. With `whose`
+    "child" a container runtime is accepted when a descendant is a container's client (kernel fact 11), with "runtime"
+    in any case. Every listener must be accepted, for a connection may arrive at each.
     """
     entries = listeners_on(port, host)
-    strangers = _left_by(family(pid), entries)
+    strangers = left_by(family(pid), entries)
     if entries and not strangers:
-        return Verdict(ours=True, listeners=entries)
+        return Verdict(True, listeners=entries, grounds=Grounds.CHILD)
+    client = client_among(family(pid))
+    runs_container = whose == "runtime" or client is not None
+    if not entries:
+        if (runs_container or whose == "any") and _is_forwarded(port, host):
+            note = f"port {port} is forwarded to a container without a listener; its owner is unchecked"
+            return Verdict(True, None, note, grounds=Grounds.FORWARDED, container=client)
+        return Verdict(ours=False)
+    grounds, strangers = _judge(strangers, pid, external, whose, runs_container=runs_container)
+    if not strangers:
+        owner = _one_of(entries)
+        note = f"port {port} is answered by {_told(owner)}{WORDS[grounds]}" if owner and grounds in WORDS else ""
+        its = client if grounds is Grounds.RUNTIME else None
+        return Verdict(True, owner, note, entries, grounds, its)
     owner = _one_of(strangers)
-    if not container:
-        return Verdict(False, owner, _not_ours(port, owner) if owner else "")
-    if owner is None:
-        note = f"port {port} is forwarded to a container without a listener; its owner is unchecked"
-        return Verdict(True, None, note)
-    told = f"port {port} is answered by {describe_owner(owner)}"
+    return Verdict(False, owner, _not_ours(port, owner, whose) if owner else "")
+
+
+WORDS = {
+    Grounds.USER: ", as whose user a process of the command runs",
+    Grounds.EXTERNAL: ", which was there before the command was started: an external server",
+    Grounds.RUNTIME: ", for the container that the command runs",
+    Grounds.ANY: "; accepted unchecked, because of `owner: any`",
+}
+
+
+def _judge(
+    strangers: frozenset[BoundSocket],
+    pid: int,
+    external: frozenset[BoundSocket],
+    whose: Whose,
+    *,
+    runs_container: bool,
+) -> tuple[Grounds, frozenset[BoundSocket]]:
+    """Return who of those that are no descendants' is not accepted either, and the weakest grounds for the others."""
+    members = list(kin(pid))
+    tests: dict[Grounds, Callable[[frozenset[BoundSocket]], frozenset[BoundSocket]]] = {
+        Grounds.EXTERNAL: external.intersection,
+        Grounds.USER: lambda left: hidden_in(members, left),
+    }
+    if runs_container:
+        tests[Grounds.RUNTIME] = lambda left: frozenset(filter(of_a_runtime, left))
+    if whose == "any":
+        tests[Grounds.ANY] = lambda left: left
+    grounds, left = Grounds.CHILD, left_by(members, strangers)
+    for name, accepted_of in tests.items():
+        if left and (accepted := accepted_of(left)):
+            grounds, left = name, left - accepted
+    return grounds, left
+
+
+def _is_forwarded(port: int, host: str) -> bool:
+    """Whether a connection is taken although nobody listens; that to a port of our own is not (TCP connects itself)."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.settimeout(FORWARDED_SECONDS)
+        return probe.connect_ex((host, port)) == 0 and probe.getsockname() != probe.getpeername()
+
+
+def _told(owner: Owner) -> str:
+    runtime = owner.name is not None and is_runtime(owner.name)
+    return f"the container runtime, {describe_owner(owner)}" if runtime else describe_owner(owner)
+
+
+def _not_ours(port: int, owner: Owner, whose: Whose) -> str:
+    told = f"port {port} is answered by {_told(owner)}"
     if owner.name is None:
-        return Verdict(True, owner, f"{told}; taken for the container runtime", entries)
-    if is_runtime(owner.name):
-        return Verdict(
-            True, owner, f"port {port} is answered by the container runtime, {describe_owner(owner)}", entries
-        )
-    return Verdict(False, owner, f"{told}, which is no container runtime")
+        return f"{told}; if that is the model's server, write `owner: any`"
+    if is_runtime(owner.name) and whose == "child":
+        return f"{told}, and no process of the command is a container's client; if it is meant, write `owner: runtime`"
+    return f"{told}, which is no container runtime" if whose == "runtime" else told

@@ -24,8 +24,9 @@ from claracore.ports.ranges import PortPlan, Range
 from claracore.sockets.bound import BoundSocket, Reuse
 from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
 from claracore.sockets.kernel import family, stop_sharing
+from claracore.sockets.kinship import user_behind
 from claracore.sockets.ledger import Ledger, default_folder
-from claracore.sockets.owner import binds_with, owner_of
+from claracore.sockets.owner import binds_with, listeners_on, owner_of
 from claracore.types import Finding
 
 MOST_DOUBTS = 2
@@ -34,12 +35,16 @@ MOST_DOUBTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A model's port: `shared` when the engine is to be started with `--reuse-port`; `note` is for people."""
+    """A model's port: `shared` when the engine is to be started with `--reuse-port`; `note` is for people.
+
+    `external` are the listeners that were at the model's proxy already, of a server that its command does not start.
+    """
 
     model_id: str
     port: int
     shared: bool
     note: str = ""
+    external: frozenset[BoundSocket] = frozenset()
 
 
 class PortKeeper:
@@ -103,14 +108,22 @@ class PortKeeper:
             self.ledger.write()
         return tuple(findings)
 
+    def refuse_unusable(self, model_id: str) -> None:
+        """Raise PortTaken for a model that cannot be served because of the port that it names."""
+        clash = self.plan.unusable.get(model_id)
+        if clash is not None:
+            raise PortTaken(messages.unusable(model_id, clash))
+
     def lease(self, model_id: str, *, can_share: bool, avoid: frozenset[int] = frozenset()) -> Lease:
         """Give the model a port for a start; `avoid` has those on which it could not bind just now (P9).
 
         Raises PortTaken, naming the holder, when its fixed port or its whole range is taken.
         """
+        self.refuse_unusable(model_id)
+        external = self._external(model_id)
         shared = can_share and self._holding and system_can_share()
         if model_id not in self.plan.assignment and model_id in self.plan.fixed:
-            return self._lease_fixed(model_id, self.plan.fixed[model_id])
+            return self._lease_fixed(model_id, self.plan.fixed[model_id], external)
         port = self.leases.given.get(model_id)
         note = ""
         if port is None or port not in self._held or port in avoid:
@@ -120,7 +133,7 @@ class PortKeeper:
             note = "\n".join(map(messages.explain, findings))
             port = self.leases.given[model_id]
         self._running.add(model_id)
-        return Lease(model_id, port, shared, note)
+        return Lease(model_id, port, shared, note, external)
 
     def hand_over(self, lease: Lease) -> None:
         """Let the child have the port, right before exec.
@@ -300,22 +313,48 @@ class PortKeeper:
     def _earlier_tenant(self, port: int) -> str | None:
         return next((messages.still_running(name) for name, its in self.leases.given.items() if its == port), None)
 
-    def _lease_fixed(self, model_id: str, port: int) -> Lease:
-        """Look after a port that stands in the model's own command: it cannot be moved, only checked."""
+    def _external(self, model_id: str) -> frozenset[BoundSocket]:
+        """Return who listens at the model's proxy before its command is started, where that may be meant.
+
+        Raises PortTaken for a server of another user, which may be anybody's, and for one of our own.
+        """
+        where = self.plan.detached.get(model_id)
+        if where is None or model_id in self.plan.unchecked:
+            return frozenset()
+        there = listeners_on(where.port, where.host)
+        if not there:
+            return there
+        with self.ledger.locked():
+            tenant = self.ledger.leases.get(where.port)
+            ours = messages.own_server(tenant) if tenant is not None else self._others().get(where.port)
+        if ours is None and all(user_behind(entry) == os.geteuid() for entry in there):
+            return there
+        self.conflicts[model_id] += 1
+        if ours is not None:
+            raise PortTaken(messages.proxy_taken(model_id, where.port, ours))
+        raise PortTaken(messages.foreign_server(model_id, where.port, self._who_else(where.port)))
+
+    def _lease_fixed(self, model_id: str, port: int, external: frozenset[BoundSocket]) -> Lease:
+        """Look after a port that stands in the model's own command: it cannot be moved, only checked.
+
+        One at which an external server listens is none of ours, and others may use it too.
+        """
         note = ""
         with self.ledger.locked():
-            why = self._others().get(port) or self._take(port)
-            if why is not None and model_id not in self.plan.containers:
+            why = None if external else self._others().get(port) or self._take(port)
+            if why is not None and model_id in self.plan.containers:
+                note = messages.container_already_there(port, why, self.plan.containers[model_id])
+            elif why is not None and model_id not in self.plan.unchecked:
                 self.conflicts[model_id] += 1
-                raise PortTaken(messages.fixed_taken(model_id, port, why))
-            if why is not None:
-                note = messages.container_already_there(port, why)
+                words = messages.proxy_taken if model_id in self.plan.detached else messages.fixed_taken
+                raise PortTaken(words(model_id, port, why))
+            if not external:
+                self.ledger.leases[port] = model_id
             self.leases.give(model_id, port)
             self._planned[model_id] = None
-            self.ledger.leases[port] = model_id
             self.ledger.write()
         self._running.add(model_id)
-        return Lease(model_id, port, shared=False, note=note)
+        return Lease(model_id, port, shared=False, note=note, external=external)
 
     def _drop(self, model_id: str, *, keep: int | None = None) -> None:
         """Let go of the port that the model has, unless it is `keep`."""

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from claracore.errors import PortTaken
-from claracore.sockets.kernel import family
+from claracore.sockets.kinship import kin
 
 LONGEST_PATH_BYTES = 107 if sys.platform == "linux" else 103
 SOL_LOCAL, LOCAL_PEERPID = 0, 2
@@ -54,9 +54,12 @@ def clear_path(path: Path) -> None:
 
 
 def unix_belongs_to(path: Path, pid: int) -> bool:
-    """Whether the server at the path is the process or a descendant of it (P8 for Unix sockets)."""
+    """Whether the server at the path is the process or one of its `kin` (P8 for Unix sockets).
+
+    The kernel names who listens whatever its user is, so that nothing is hidden here.
+    """
     listener = listener_pid(path)
-    return listener is not None and listener in family(pid)
+    return listener is not None and listener in kin(pid)
 
 
 def listener_pid(path: Path) -> int | None:

@@ -65,12 +65,16 @@ class Prepared:
 
 
 def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepared:
-    """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error."""
+    """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
+
+    A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
+    """
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
     plan = plan_here(loaded.config, listen, places=loaded.places, history=history)
     findings = (*loaded.findings, *plan.findings)
-    errors = [finding for finding in findings if finding.severity == "error"]
+    tolerated = [*plan.unusable.values()]
+    errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
     if errors:
         raise ConfigError(errors)
     return Prepared(with_peers(loaded.config), plan, findings)

@@ -17,19 +17,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.engines import states
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
+from claracore.ports import messages
 from claracore.ports.bindfail import is_bind_failure
-from claracore.ports.fixed import is_this_host
+from claracore.ports.fixed import endpoint_of, is_this_host
 from claracore.sockets.bound import BoundSocket
 from claracore.sockets.host import own_hosts
 from claracore.sockets.owner import Verdict, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path
+from claracore.supervisor.accepted import Accepted, Told
 from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, is_healthy, wait_until_ready
@@ -46,7 +47,6 @@ LOOK_SECONDS = 1.0
 DYING_SECONDS = 0.1
 """Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
 LAST_LINES = 12
-HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
 @dataclass(slots=True)
@@ -72,6 +72,7 @@ class Surroundings:
     environ: Mapping[str, str]
     socket_dir: Path
     """Where the Unix sockets of models with `transport: unix` are."""
+    told: Told = field(default_factory=set)
 
 
 class _BindFailed(Exception):
@@ -112,8 +113,12 @@ class Life:
     lost: bool = False
     """Whether it was ready, and nobody or somebody else answers at the endpoint now."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _accepted: Accepted = field(init=False)
     _grace_seconds: float | None = None
     """Instead of the model's own."""
+
+    def __post_init__(self) -> None:
+        self._accepted = Accepted(self.model, self.around.keeper, self.around.told)
 
     def kill(self) -> None:
         """Order the end, without any grace."""
@@ -174,7 +179,8 @@ class Life:
 
     async def _use_external(self) -> None:
         """Serve from a process that somebody else runs, as the configuration's `proxy` names it."""
-        self.endpoint = self._endpoint(bind(self.model))
+        self.around.keeper.refuse_unusable(self.model.id)
+        self.endpoint = endpoint_of(bind(self.model).proxy)
         self._tell_ready()
         # Connections stay open: nothing is stopped there, and models that share the server may be using them.
         await self._stop.wait()
@@ -191,7 +197,7 @@ class Life:
     async def _start_and_stop(self, lease: Lease | None) -> None:
         socket = self._clear_socket() if self.model.transport == "unix" else None
         bound = bind(self.model, port=lease.port if lease else None, socket=socket)
-        self.endpoint = Endpoint(unix_path=socket) if socket else self._endpoint(bound)
+        self.endpoint = Endpoint(unix_path=socket) if socket else endpoint_of(bound.proxy)
         self._tells_state = self.around.commands.tells_state(self.model)
         self._told_ready.clear()
         states_env = states.ENVIRONMENT if self._tells_state else {}
@@ -225,6 +231,8 @@ class Life:
                 await self._until_end(child)
         finally:
             await self._end(child, bound, env)
+            if child.exited.done():
+                self._accepted.after(child.exited.result(), self._reached())
         if not self.stopping:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(said))
 
@@ -289,13 +297,22 @@ class Life:
             keeper.learn(lease, child.pid, host=endpoint.host)  # before sealing changes what it learns
             return keeper.seal(lease, child.pid, listeners)
 
-        return OwnerCheck(self.model.id, endpoint, child.pid, look=lambda: self._verdict(child), seal=seal)
+        return OwnerCheck(
+            endpoint,
+            child.pid,
+            look=lambda: self._verdict(child, lease),
+            seal=seal,
+            take=self._accepted.take,
+            hint=messages.came_later() if self.model.id in keeper.plan.detached else "",
+        )
 
-    def _verdict(self, child: Child) -> Verdict:
-        """Return who answers at the model's endpoint now, and whether that is our child (P8)."""
-        where = self._reached()
-        container = self.model.id in self.around.keeper.plan.containers
-        return verify(where.port, child.pid, host=where.host, container=container)
+    def _verdict(self, child: Child, lease: Lease | None) -> Verdict:
+        """Return who answers at the model's endpoint now, and whether that is who is meant (P8)."""
+        where, whose = self._reached(), self.model.owner
+        if whose == "child" and self.model.id in self.around.keeper.plan.containers:
+            whose = "runtime"
+        external = lease.external if lease else frozenset[BoundSocket]()
+        return verify(where.port, child.pid, host=where.host, whose=whose, external=external)
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
@@ -399,10 +416,3 @@ class Life:
     def _reached(self) -> Endpoint:
         assert self.endpoint is not None, "set before anything asks"  # noqa: S101 - a promise of this class
         return self.endpoint
-
-    def _endpoint(self, bound: Bound) -> Endpoint:
-        """Return where the `proxy` URL leads; this host is always its literal loopback address (kernel fact 7)."""
-        url = urlsplit(bound.proxy)
-        host = url.hostname or "localhost"
-        literal = "::1" if host == "::1" else "127.0.0.1" if host in HERE else host
-        return Endpoint(literal, url.port or (443 if url.scheme == "https" else 80))

@@ -12,7 +12,6 @@ cannot be sealed; there it is waited for who has accepted the connection.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +21,6 @@ from claracore.sockets.kernel import other_end
 from claracore.sockets.owner import Verdict, is_open_in, listeners_on
 from claracore.sockets.unix import listener_pid, peer_pid, unix_belongs_to
 from claracore.types import Endpoint
-
-logger = logging.getLogger("claracore.supervisor")
-
 
 Seal = Callable[[frozenset[BoundSocket]], bool]
 """Keeps others from joining these sockets; whether it could."""
@@ -40,16 +36,29 @@ class Stranger(Exception):
 class OwnerCheck:
     """Who answers at one endpoint, for one run of a model's server."""
 
-    def __init__(self, model_id: str, endpoint: Endpoint, pid: int, *, look: Callable[[], Verdict], seal: Seal) -> None:
-        self._model_id = model_id
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        pid: int,
+        *,
+        look: Callable[[], Verdict],
+        seal: Seal,
+        take: Callable[[Verdict], None],
+        hint: str = "",
+    ) -> None:
+        """Check `endpoint`, where the process `pid` or who belongs to it is to answer.
+
+        `look` says who does; `take` hears the verdict that is accepted; `hint` is added to what is said of a stranger.
+        """
         self._endpoint = endpoint
         self._pid = pid
         self._look = look
         self._seal = seal
+        self._take = take
+        self._hint = hint
         self._listeners: frozenset[BoundSocket] | None = None
         self._unix_listener = 0
         self._sealed = True
-        self._told = ""
 
     def verify(self) -> bool:
         """Look who has the listening sockets, keep others from joining, and remember the sockets.
@@ -66,15 +75,14 @@ class OwnerCheck:
             self._sealed = self._seal(verdict.listeners)
             verdict = self._judge()
         self._listeners = verdict.listeners if verdict.ours else None
+        if verdict.ours:
+            self._take(verdict)
         return verdict.ours
 
     def _judge(self) -> Verdict:
         verdict = self._look()
         if not verdict.ours and verdict.owner is not None:
-            raise Stranger(verdict.note)
-        if verdict.note and verdict.note != self._told:
-            self._told = verdict.note
-            logger.warning("model %s: %s", self._model_id, verdict.note)
+            raise Stranger(verdict.note + self._hint)
         return verdict
 
     def unchanged(self) -> bool:
