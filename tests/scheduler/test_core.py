@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from claracore.config.matrix import BadExpression, read_sets
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
@@ -28,6 +29,7 @@ from claracore.scheduler.events import (
     UnloadAsked,
 )
 from claracore.scheduler.eviction import Group, Groups
+from claracore.scheduler.matrix import Matrix
 from claracore.scheduler.policy import ModelPolicy, Policy
 from claracore.types import ModelState
 
@@ -43,6 +45,13 @@ def policy(
 
 def one_at_a_time(*models: str, **each: Any) -> Policy:
     return policy(dict.fromkeys(models, "default"), **each)
+
+
+def matrix(models: str, **sets: str) -> Policy:
+    """A matrix of models with names of one letter."""
+    read = read_sets(sets, {}, models)
+    parts = tuple(found for found in read.values() if not isinstance(found, BadExpression))
+    return Policy(Matrix(parts), {model: ModelPolicy() for model in models})
 
 
 class Play:
@@ -296,6 +305,26 @@ def test_a_younger_model_may_not_take_the_place_that_an_older_one_is_getting() -
         (Finished(2), [Stop("b", EVICTED)]),
         (Ended("b"), [Start("c")]),
     )
+
+
+def test_a_younger_model_may_not_start_where_two_ahead_of_it_leave_no_place_for_it() -> None:
+    """Each two of a, b and c get along, all three do not: that is seen only when everybody ahead is thought of."""
+    its = matrix("abcx", ab="a & b", bc="b & c", ac="a & c", xc="x & c")
+    play = Play(its)
+    play((Arrived(1, "x"), [Start("x")]), (Ready("x"), [Serve(1)]), (Arrived(2, "a"), []), (Arrived(3, "b"), []))
+    play.after(6)((TimePassed(), []), (Arrived(4, "c"), []))
+    play((Finished(1), [Stop("x", EVICTED)]), (Ended("x"), [Start("a"), Start("b")]))
+    play((Ready("a"), [Serve(2)]), (Ready("b"), [Serve(3)]), (Finished(2), [Stop("a", EVICTED)]))
+    play((Ended("a"), [Start("c")]))
+
+
+def test_a_younger_model_may_not_start_where_one_that_comes_back_would_stop_it_again() -> None:
+    """It gets along with a model that is ending, which does not get along with it once it is there again."""
+    groups = {"alone": Group(), "beside": Group(exclusive=False)}
+    play = Play(policy({"a": "alone", "b": "beside"}, groups))
+    play((Arrived(1, "a"), [Start("a")]), (Ready("a"), [Serve(1)]), (Finished(1), []))
+    play((UnloadAsked(("a",)), [Stop("a", StopReason.UNLOADED)]), (Arrived(2, "a"), []), (Arrived(3, "b"), []))
+    play((Ended("a"), [Start("a"), Start("b")]))
 
 
 def test_priority_goes_first_until_age_does() -> None:

@@ -51,7 +51,7 @@ def random_policy(dice: random.Random) -> Policy:
     }
     models = dice.sample(MODELS, dice.randint(2, len(MODELS)))
     rule = (
-        random_matrix(dice) if dice.random() < 0.3 else Groups(groups, {model: dice.choice(names) for model in models})
+        random_matrix(dice) if dice.random() < 0.5 else Groups(groups, {model: dice.choice(names) for model in models})
     )
     return Policy(
         rule,
@@ -75,7 +75,14 @@ def random_matrix(dice: random.Random) -> Matrix:
     def either() -> Expression:
         return Either(tuple(map(One, dice.sample(MODELS, dice.randint(1, 3)))))
 
-    sets = tuple(Together(tuple(either() for _ in range(dice.randint(1, 3)))) for _ in range(dice.randint(1, 3)))
+    def pair() -> Expression:
+        return Together(tuple(map(One, dice.sample(MODELS, 2))))
+
+    sets = (
+        tuple(pair() for _ in range(dice.randint(3, 8)))  # three of which each two get along, and all three do not
+        if dice.random() < 0.5
+        else tuple(Together(tuple(either() for _ in range(dice.randint(1, 3)))) for _ in range(dice.randint(1, 3)))
+    )
     return Matrix(sets, {model: dice.randint(1, 3) for model in MODELS})
 
 
@@ -161,23 +168,33 @@ class World:
         assert model in self.policy.models, "a removed model is never started"
         evictees = self.policy.rule.evictees(model, frozenset(self.running))
         assert not evictees, f"{model} started beside {sorted(evictees)}"
-        assert not self.overtaken_by(model), f"{model} started before {self.overtaken_by(model)}"
+        assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
         self.running[model] = "starting"
         generation = self.generation[model] = self.generation.get(model, 0) + 1
         outcome = self.loaded if self.dice.random() < 0.85 else self.gone
         self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
 
-    def overtaken_by(self, model: str) -> list[str]:
-        """Return the stopped models that somebody has waited for so long that this one may not start in their way."""
-        oldest = min((since for its, since in self.waiting.values() if its == model), default=self.now)
-        return [
-            other
-            for other, since in self.waiting.values()
-            if other not in self.running
-            and since < oldest
-            and self.now >= since + self.policy.aging_seconds
-            and self.policy.rule.evictees(other, frozenset({model}))
-        ]
+    def in_the_way_of(self, model: str) -> list[str]:
+        """Return who is ahead, insists on its turn, and would have to have more stopped if this one ran, too.
+
+        Each of those ahead has its turn in thought, one after another: once without this model and once beside it.
+        """
+        turns = [slot.model for slot in self.scheduler.in_turn(self.now)]
+        without, beside, hindered = frozenset(self.running), frozenset({*self.running, model}), []
+        for other in turns[: turns.index(model)] if model in turns else []:
+            if self.running.get(other, "stopping") != "stopping" or not self.insists(other):
+                continue
+            must_go = self.policy.rule.evictees(other, without - {other})
+            more = self.policy.rule.evictees(other, beside - {other})
+            hindered += [other] if more - must_go else []
+            without, beside = (without - must_go) | {other}, (beside - more) | {other}
+        return hindered
+
+    def insists(self, model: str) -> bool:
+        """Whether the oldest request that waits for it has had the patience that it must have."""
+        return any(
+            self.now >= since + self.policy.patience_seconds for its, since in self.waiting.values() if its == model
+        )
 
     def stop(self, model: str, reason: StopReason) -> None:
         assert self.running[model] in {"starting", "ready"}, "a stop is ordered once"

@@ -41,6 +41,7 @@ from claracore.scheduler.events import (
 )
 from claracore.scheduler.lifecycle import Cause
 from claracore.scheduler.obstacle import Obstacle, obstacle
+from claracore.scheduler.outlook import Outlook
 from claracore.scheduler.policy import Policy
 from claracore.scheduler.slot import Leaving, Slot
 from claracore.types import ModelState
@@ -91,16 +92,15 @@ class Scheduler:
         slot = self._slots.get(model)
         if slot is None or slot.oldest_wait is None:
             return None
-        turns = self.in_turn(now)
-        if slot.state is ModelState.STOPPED:  # a ready one, by contrast, is held back by whoever insists on its place
-            turns = turns[: turns.index(slot)]
-        it = frozenset({model})
-        rivals = [
-            other
-            for other in turns
-            if other.state is ModelState.STOPPED and self._policy.rule.evictees(other.model, it)
-        ]
-        return obstacle(slot, self._evictees(slot), rivals)
+        outlook = self._outlook()
+        for other in self.in_turn(now):
+            if other is slot and slot.state is not ModelState.READY:
+                break  # a ready one, by contrast, is held back by whoever insists on its place
+            if self._claims(other, outlook, now):
+                outlook.claim(other.model)
+        ready = slot.state is ModelState.READY
+        rivals = outlook.displacing(model) if ready else outlook.hindered_by(model)
+        return obstacle(slot, self._evictees(slot), [self._slots[rival] for rival in rivals])
 
     def pinned_against(self, model: str) -> list[str]:
         """Return the pinned models that would have to go for this one."""
@@ -284,17 +284,19 @@ class Scheduler:
     def _serve_and_make_room(self, now: float, effects: list[Effect]) -> None:
         """Go through the models that somebody waits for, in turn, and give each what it can have.
 
-        `claimants` are those further ahead that are sure to get their place, or have waited long enough to insist:
-        a later one must not start what they would have to stop again.
+        A later one must not start what those further ahead would have to stop again, if these are sure to get their
+        place or have waited long enough to insist.
         """
         self._held_back = frozenset()
-        claimants: list[Slot] = []
+        outlook = self._outlook()
         for slot in self.in_turn(now):
             if slot.state is ModelState.READY:
                 while slot.waiting and self._admits(slot):
                     self._serve(slot, next(iter(slot.waiting)), effects)
-            elif slot.state is ModelState.STOPPED and not self._stands_in_the_way(slot, claimants):
-                self._make_room(slot, claimants, now, effects)
+            elif slot.state is ModelState.STOPPED and not outlook.hinders(slot.model):
+                self._make_room(slot, outlook, now, effects)
+            if self._claims(slot, outlook, now):
+                outlook.claim(slot.model)
 
     def in_turn(self, now: float) -> list[Slot]:
         """Return the models that somebody waits for, in the order in which they are looked after."""
@@ -306,15 +308,22 @@ class Scheduler:
 
         return sorted((slot for slot in self._slots.values() if slot.oldest_wait is not None), key=key)
 
-    def _stands_in_the_way(self, slot: Slot, claimants: list[Slot]) -> bool:
-        it = frozenset({slot.model})
-        return any(self._policy.rule.evictees(claimant.model, it) for claimant in claimants)
+    def _claims(self, slot: Slot, outlook: Outlook, now: float) -> bool:
+        """Whether it is to be started and is sure to get its place, or has waited long enough to insist on it."""
+        if not slot.waiting or (slot.leaving is None and slot.state in {ModelState.STARTING, ModelState.READY}):
+            return False
+        if now >= self._insists_at(slot):
+            return True
+        if slot.state is ModelState.READY or outlook.hinders(slot.model):
+            return False
+        return all(self._slots[evictee].can_go for evictee in outlook.evictees(slot.model))
 
-    def _make_room(self, target: Slot, claimants: list[Slot], now: float, effects: list[Effect]) -> None:
-        evictees = self._evictees(target)
+    def _make_room(self, target: Slot, outlook: Outlook, now: float, effects: list[Effect]) -> None:
+        evictees = [self._slots[model] for model in sorted(outlook.evictees(target.model))]
         if not evictees:
             target.wanted_since = None
             target.move(Cause.START_ORDERED)
+            outlook.started(target.model)
             effects.append(Start(target.model))
         elif any(slot.pinned for slot in evictees):
             target.wanted_since = None
@@ -323,18 +332,19 @@ class Scheduler:
             # Wanted again after a change of its configuration, but its place is taken: that is no reason to evict.
             target.wanted_since = None
         elif all(slot.can_go for slot in evictees):
-            claimants.append(target)
             for slot in evictees:
                 if slot.state is not ModelState.STOPPING:
                     unwanted = slot.state is ModelState.STARTING
                     self._stop(slot, StopReason.UNWANTED if unwanted else StopReason.EVICTED, effects)
         elif now >= self._insists_at(target):
-            claimants.append(target)
             self._held_back |= {slot.model for slot in evictees}
 
+    def _outlook(self) -> Outlook:
+        running = (model for model, slot in self._slots.items() if slot.state is not ModelState.STOPPED)
+        return Outlook(self._policy.rule, frozenset(running))
+
     def _evictees(self, target: Slot) -> list[Slot]:
-        running = frozenset(model for model, slot in self._slots.items() if slot.state is not ModelState.STOPPED)
-        return [self._slots[model] for model in sorted(self._policy.rule.evictees(target.model, running))]
+        return [self._slots[model] for model in sorted(self._outlook().evictees(target.model))]
 
     def _compute_deadline(self, now: float) -> float:
         deadlines = [FOREVER]

@@ -52,7 +52,9 @@ class Slot:
 
     @property
     def can_go(self) -> bool:
-        """Whether stopping it now would disturb nobody: no answer in progress, and no load that somebody waits for."""
+        """Whether that it stops disturbs nobody: it is ending, or neither answers nor loads for somebody who waits."""
+        if self.state is ModelState.STOPPING:
+            return True
         if self.state is ModelState.STARTING:
             return not self.waiting and self.wanted_since is None
         return not self.serving
