@@ -17,6 +17,7 @@ from claracore.scheduler.events import (
     Effect,
     Ended,
     Event,
+    FilesChanged,
     Finished,
     Pinned,
     Ready,
@@ -107,6 +108,9 @@ class World:
         self.idle_since: dict[str, float] = {}
         self.unloaded_at: dict[str, float] = {}
         self.drain: dict[str, float] = {}
+        self.failures: dict[str, tuple[int, float]] = {}  # failed starts in a row, and until when nobody tries again
+        self.loading_since: dict[str, float] = {}
+        self.excused: dict[int, float] = {}  # how long its model was being loaded while a request waited
         self.ending_at: float | None = None
         self.later(0.0, self.client)
         self.later(self.dice.uniform(5, 20), self.mishap)
@@ -161,7 +165,7 @@ class World:
             case Refuse(request, reason):
                 model, since = self.waiting.pop(request)
                 self.refused += 1
-                self.check_refusal(reason, model, since)
+                self.check_refusal(request, reason, model, since)
 
     def start(self, model: str) -> None:
         assert model not in self.running, "a process may only be started when the one before is gone"
@@ -169,7 +173,9 @@ class World:
         evictees = self.policy.rule.evictees(model, frozenset(self.running))
         assert not evictees, f"{model} started beside {sorted(evictees)}"
         assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
+        assert self.now >= self.failures.get(model, (0, 0.0))[1], f"{model} is started again too soon"
         self.running[model] = "starting"
+        self.loading_since[model] = self.now
         generation = self.generation[model] = self.generation.get(model, 0) + 1
         outcome = self.loaded if self.dice.random() < 0.85 else self.gone
         self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
@@ -207,6 +213,7 @@ class World:
             assert self.now - self.unloaded_at[model] >= self.drain[model] - 1e-6, f"{model} had time to drain"
         if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN}:
             assert model not in self.serving.values(), f"an answer of {model} would be cut: {reason}"
+        self.loaded_no_more(model)
         self.running[model] = "stopping"
         for request in [request for request, its in self.serving.items() if its == model]:
             self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
@@ -217,16 +224,28 @@ class World:
 
     def loaded(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and self.running.get(model) == "starting":
+            self.loaded_no_more(model)
+            self.failures.pop(model, None)
             self.running[model] = "ready"
             self.idle_since[model] = self.now
             self.tell(Ready(model))
 
     def gone(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and model in self.running:
-            del self.running[model]
+            if self.running.pop(model) == "starting":
+                times = self.failures.get(model, (0, 0.0))[0] + 1
+                self.failures[model] = (times, self.now + min(5.0 * 2 ** (times - 1), 60.0))
             for request in [request for request, its in self.serving.items() if its == model]:
                 self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
             self.tell(Ended(model))
+
+    def loaded_no_more(self, model: str) -> None:
+        """Write down how long those who wait for it have waited for its load, if it is loading."""
+        if self.running[model] == "starting":
+            for request, (its, since) in self.waiting.items():
+                if its == model:
+                    loading = self.now - max(since, self.loading_since[model])
+                    self.excused[request] = self.excused.get(request, 0.0) + loading
 
     def finish(self, request: int) -> None:
         model = self.serving.pop(request, None)
@@ -239,7 +258,10 @@ class World:
         request, model = next(self.ticket), self.dice.choice(MODELS)
         self.waiting[request] = (model, self.now)
         ahead = [its for its, _ in self.waiting.values()].count(model) - 1
-        self.tell(Arrived(request, model))
+        by_hand = self.dice.random() < 0.05
+        if by_hand and model in self.failures:
+            self.failures[model] = (self.failures[model][0], self.now)
+        self.tell(Arrived(request, model, by_hand))
         assert request not in self.waiting or ahead < self.policy.models[model].queue_limit, f"{model}: queue too long"
         if self.dice.random() < 0.1:
             self.later(self.dice.expovariate(0.3), lambda: self.leave(request))
@@ -253,10 +275,16 @@ class World:
             self.finish(request)
 
     def mishap(self) -> None:
-        kind = self.dice.choice(["crash", "crash", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"])
+        kind = self.dice.choice(
+            ["crash", "crash", "file", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"]
+        )
         if kind == "crash" and self.running:
             model = self.dice.choice(sorted(self.running))
             self.gone(model, self.generation[model])
+        elif kind == "file":
+            model = self.dice.choice(MODELS)
+            self.failures.pop(model, None)
+            self.tell(FilesChanged(model))
         elif kind in {"pin", "unpin"}:
             model = self.dice.choice(MODELS)
             if model in self.scheduler.slots:
@@ -268,9 +296,11 @@ class World:
             self.unload(*MODELS)
         elif kind == "reconfigure":
             self.policy = random_policy(self.dice)
+            self.failures.clear()
             changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
             self.tell(Reconfigured(self.policy, changed))
         elif kind == "touch":
+            self.failures.clear()
             self.tell(Reconfigured(self.policy))
         if not self.quiet:
             self.later(self.dice.uniform(3, 25), self.mishap)
@@ -286,7 +316,7 @@ class World:
         self.ending_at = self.now + GRACE
         self.tell(ShutdownAsked(GRACE))
 
-    def check_refusal(self, reason: RefuseReason, model: str, since: float) -> None:
+    def check_refusal(self, request: int, reason: RefuseReason, model: str, since: float) -> None:
         """Whether the world's own books justify it."""
         policy = self.policy.models.get(model)
         match reason:
@@ -300,12 +330,15 @@ class World:
             case RefuseReason.TIMED_OUT:
                 assert policy is not None
                 assert policy.queue_timeout_seconds
-                assert self.now - since >= policy.queue_timeout_seconds - 1e-6
+                assert self.running.get(model) != "starting", "what it waits for is no turn"
+                waited = self.now - since - self.excused.get(request, 0.0)
+                assert waited >= policy.queue_timeout_seconds - 1e-6
             case RefuseReason.PINNED:
                 evictees = self.policy.rule.evictees(model, frozenset(self.running))
                 assert evictees & self.pinned
             case RefuseReason.FAILED:
                 assert model not in self.running
+                assert self.now < self.failures[model][1], "it could be tried again"
             case RefuseReason.UNLOADED:
                 assert self.unloaded_at[model] == self.now
 

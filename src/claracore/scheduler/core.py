@@ -12,12 +12,14 @@ The rules, oldest waiting request first:
 * a busy model in the way goes on taking requests for `patience_seconds` of the waiting one (so A B A B A B becomes
   A A A B B B), then takes none until the waiting one had its turn;
 * a load that nobody waits for any more gives way; one that somebody waits for does not;
-* a pinned model gives way to nobody: who would need its place is refused.
+* a pinned model gives way to nobody: who would need its place is refused;
+* a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from claracore.scheduler.events import (
@@ -25,6 +27,7 @@ from claracore.scheduler.events import (
     Effect,
     Ended,
     Event,
+    FilesChanged,
     Finished,
     Pinned,
     Ready,
@@ -43,10 +46,8 @@ from claracore.scheduler.lifecycle import Cause
 from claracore.scheduler.obstacle import Obstacle, obstacle
 from claracore.scheduler.outlook import Outlook
 from claracore.scheduler.policy import Policy
-from claracore.scheduler.slot import Leaving, Slot
+from claracore.scheduler.slot import FOREVER, Failing, Leaving, Slot
 from claracore.types import ModelState
-
-FOREVER = float("inf")
 
 
 class Scheduler:
@@ -107,6 +108,13 @@ class Scheduler:
         slot = self._slots.get(model)
         return [evictee.model for evictee in self._evictees(slot) if evictee.pinned] if slot else []
 
+    def failing(self, model: str, now: float) -> Failing | None:
+        """Return the failure for which requests for a model are refused without another try; None when they are not."""
+        slot = self._slots.get(model)
+        if slot is None or slot.failing is None or slot.state is not ModelState.STOPPED:
+            return None
+        return slot.failing if now < slot.failing.retry_at else None
+
     def admit(self, request: int, model: str) -> bool:
         """Serve a request that has just come, if that concerns nobody else; otherwise nothing has changed.
 
@@ -138,17 +146,19 @@ class Scheduler:
 
     # --- what each fact changes; True when others may be concerned --------------------------------------------------
 
-    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:
+    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:  # noqa: PLR0912 - one branch an event
         match event:
-            case Arrived(request, model):
-                return self._arrived(request, model, now, effects)
+            case Arrived(request, model, by_hand):
+                return self._arrived(request, model, now, effects, by_hand=by_hand)
             case Finished(request):
                 return self._finished(request, now)
             case Ready(model):
-                self._slots[model].move(Cause.BECAME_READY)
-                self._slots[model].idle_since = now
+                self._became_ready(self._slots[model], now)
             case Ended(model):
-                self._ended(self._slots[model], effects)
+                self._ended(self._slots[model], now, effects)
+            case FilesChanged(model):
+                if model in self._slots:
+                    self._slots[model].failing = None
             case UnloadAsked(models):
                 self._unload((self._slots[model] for model in models if model in self._slots), now, effects)
             case Pinned(model, pinned):
@@ -164,7 +174,7 @@ class Scheduler:
                 assert_never(event)
         return True
 
-    def _arrived(self, request: int, model: str, now: float, effects: list[Effect]) -> bool:
+    def _arrived(self, request: int, model: str, now: float, effects: list[Effect], *, by_hand: bool) -> bool:
         slot = self._slots.get(model)
         if self._shutdown_deadline is not None:
             effects.append(Refuse(request, RefuseReason.SHUTDOWN))
@@ -174,7 +184,11 @@ class Scheduler:
             effects.append(Serve(request))
         elif len(slot.waiting) >= slot.policy.queue_limit:
             effects.append(Refuse(request, RefuseReason.QUEUE_FULL))
+        elif self.failing(model, now) is not None and not by_hand:
+            effects.append(Refuse(request, RefuseReason.FAILED))
         else:
+            if slot.failing is not None:
+                slot.failing = replace(slot.failing, retry_at=slot.failing.at)
             self._model_of[request] = model
             slot.waiting[request] = now
             self._queued += 1
@@ -201,7 +215,15 @@ class Scheduler:
             if slot.policy.ttl_seconds:
                 self._soonest = min(self._soonest, slot.expires_at or FOREVER)
 
-    def _ended(self, slot: Slot, effects: list[Effect]) -> None:
+    def _became_ready(self, slot: Slot, now: float) -> None:
+        loaded = slot.state is ModelState.STARTING  # and not already told to stop
+        slot.move(Cause.BECAME_READY)
+        slot.idle_since = now
+        slot.failing = None
+        if loaded:
+            slot.count_loading(now)
+
+    def _ended(self, slot: Slot, now: float, effects: list[Effect]) -> None:
         failed_to_start = slot.state is ModelState.STARTING
         slot.move(Cause.ENDED)
         for request in slot.serving:
@@ -209,6 +231,8 @@ class Scheduler:
         slot.serving.clear()
         slot.leaving = None
         if failed_to_start:
+            times = slot.failing.times + 1 if slot.failing is not None else 1
+            slot.failing = Failing(times, now, now + self._policy.retry_after(times))
             slot.wanted_since = None
             self._refuse_waiting(slot, RefuseReason.FAILED, effects)
         if slot.removed:
@@ -226,6 +250,7 @@ class Scheduler:
         for model, its in policy.models.items():
             slot = self._slots.setdefault(model, Slot(model, its))
             slot.policy = its
+            slot.failing = None
             came_back, slot.removed = slot.removed, False
             stays = slot.state in {ModelState.STARTING, ModelState.READY} and self._may_restart(
                 slot, came_back=came_back
@@ -262,15 +287,15 @@ class Scheduler:
     # --- the one decision procedure --------------------------------------------------------------------------------
 
     def _settle(self, now: float, effects: list[Effect]) -> None:
-        self._refuse_overdue(now, effects)
         for slot in list(self._slots.values()):
+            self._refuse_overdue(slot, now, effects)
             self._stop_what_leaves(slot, now, effects)
         self._serve_and_make_room(now, effects)
         self._soonest = self._compute_deadline(now)
 
-    def _refuse_overdue(self, now: float, effects: list[Effect]) -> None:
-        for slot in self._slots.values():
-            overdue = [request for request, since in slot.waiting.items() if now >= self._gives_up_at(slot, since)]
+    def _refuse_overdue(self, slot: Slot, now: float, effects: list[Effect]) -> None:
+        if slot.waiting:
+            overdue = [request for request in slot.waiting if now >= slot.gives_up_at(request)]
             self._refuse(slot, overdue, RefuseReason.TIMED_OUT, effects)
 
     def _stop_what_leaves(self, slot: Slot, now: float, effects: list[Effect]) -> None:
@@ -279,7 +304,10 @@ class Scheduler:
         elif (leaving := slot.leaving) is not None and slot.state in {ModelState.STARTING, ModelState.READY}:
             overdue = leaving.deadline is not None and now >= leaving.deadline
             if overdue or not slot.serving:
+                if slot.state is ModelState.STARTING:
+                    slot.count_loading(now)
                 self._stop(slot, leaving.reason, effects)
+                self._refuse_overdue(slot, now, effects)  # the time of who waited for its load runs again
 
     def _serve_and_make_room(self, now: float, effects: list[Effect]) -> None:
         """Go through the models that somebody waits for, in turn, and give each what it can have.
@@ -322,6 +350,7 @@ class Scheduler:
         evictees = [self._slots[model] for model in sorted(outlook.evictees(target.model))]
         if not evictees:
             target.wanted_since = None
+            target.loading_since = now
             target.move(Cause.START_ORDERED)
             outlook.started(target.model)
             effects.append(Start(target.model))
@@ -354,8 +383,8 @@ class Scheduler:
             if slot.leaving is not None and slot.leaving.deadline is not None and slot.state is not ModelState.STOPPING:
                 deadlines.append(slot.leaving.deadline)
             if slot.waiting:
-                since = next(iter(slot.waiting.values()))
-                deadlines.append(self._gives_up_at(slot, since))
+                request, since = next(iter(slot.waiting.items()))
+                deadlines.append(slot.gives_up_at(request))
                 turns = (self._insists_at(slot), since + self._policy.aging_seconds)
                 deadlines += [at for at in turns if at > now]
         return min(deadlines)
@@ -372,9 +401,6 @@ class Scheduler:
 
     def _insists_at(self, slot: Slot) -> float:
         return (slot.oldest_wait or 0.0) + self._policy.patience_seconds
-
-    def _gives_up_at(self, slot: Slot, since: float) -> float:
-        return since + slot.policy.queue_timeout_seconds if slot.policy.queue_timeout_seconds else FOREVER
 
     def _serve(self, slot: Slot, request: int, effects: list[Effect]) -> None:
         if slot.waiting.pop(request, None) is not None:
