@@ -42,6 +42,9 @@ class Supervisor(Protocol):
     def finish(self, request_id: int) -> None:
         """Hear that a request that was not refused is over. Exactly once."""
 
+    def beside(self, model_id: str) -> Endpoint | None:
+        """Return where a ready model is reached by what does not count as a request; None when it is to end."""
+
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place in the queue; None when it does not wait in one."""
 

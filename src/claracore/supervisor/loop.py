@@ -146,6 +146,16 @@ class Supervisor:
         self._waiting.pop(request_id, None)
         self._post(Finished(request_id))
 
+    def beside(self, model_id: str) -> Endpoint | None:
+        """Return where a model is reached by what neither waits nor counts: its server may be stopped all the same.
+
+        None when it is not ready, or is not to be much longer. Nobody calls `finish` for it.
+        """
+        slot = self._scheduler.slots.get(model_id)
+        if slot is None or slot.state is not ModelState.READY or slot.leaving is not None:
+            return None
+        return self._lives[model_id].endpoint
+
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place of a request in its model's queue; None when it does not wait."""
         return self._scheduler.position(request_id)
