@@ -56,6 +56,8 @@ class Scheduler:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._slots = {model: Slot(model, its) for model, its in policy.models.items()}
+        self._awake: dict[str, Slot] = {}
+        """The models that run or that somebody waits for; the others, which may be thousands, need no looking at."""
         self._model_of: dict[int, str] = {}
         self._queued = 0
         self._held_back: frozenset[str] = frozenset()
@@ -190,6 +192,7 @@ class Scheduler:
             if slot.failing is not None:
                 slot.failing = replace(slot.failing, retry_at=slot.failing.at)
             self._model_of[request] = model
+            self._awake[model] = slot
             slot.waiting[request] = now
             self._queued += 1
             return True
@@ -236,7 +239,7 @@ class Scheduler:
             slot.wanted_since = None
             self._refuse_waiting(slot, RefuseReason.FAILED, effects)
         if slot.removed:
-            del self._slots[slot.model]
+            del self._slots[slot.model], self._awake[slot.model]
 
     def _unload(self, slots: Iterable[Slot], now: float, effects: list[Effect]) -> None:
         for slot in slots:
@@ -287,10 +290,11 @@ class Scheduler:
     # --- the one decision procedure --------------------------------------------------------------------------------
 
     def _settle(self, now: float, effects: list[Effect]) -> None:
-        for slot in list(self._slots.values()):
+        for slot in self._awake.values():
             self._refuse_overdue(slot, now, effects)
             self._stop_what_leaves(slot, now, effects)
         self._serve_and_make_room(now, effects)
+        self._awake = {model: slot for model, slot in self._awake.items() if slot.awake}
         self._soonest = self._compute_deadline(now)
 
     def _refuse_overdue(self, slot: Slot, now: float, effects: list[Effect]) -> None:
@@ -334,7 +338,7 @@ class Scheduler:
             aged = now >= since + self._policy.aging_seconds  # the very sum of _compute_deadline: floats round
             return (not aged, 0 if aged else -slot.policy.priority, since, slot.model)
 
-        return sorted((slot for slot in self._slots.values() if slot.oldest_wait is not None), key=key)
+        return sorted((slot for slot in self._awake.values() if slot.oldest_wait is not None), key=key)
 
     def _claims(self, slot: Slot, outlook: Outlook, now: float) -> bool:
         """Whether it is to be started and is sure to get its place, or has waited long enough to insist on it."""
@@ -369,7 +373,7 @@ class Scheduler:
             self._held_back |= {slot.model for slot in evictees}
 
     def _outlook(self) -> Outlook:
-        running = (model for model, slot in self._slots.items() if slot.state is not ModelState.STOPPED)
+        running = (model for model, slot in self._awake.items() if slot.state is not ModelState.STOPPED)
         return Outlook(self._policy.rule, frozenset(running))
 
     def _evictees(self, target: Slot) -> list[Slot]:
@@ -377,7 +381,7 @@ class Scheduler:
 
     def _compute_deadline(self, now: float) -> float:
         deadlines = [FOREVER]
-        for slot in self._slots.values():
+        for slot in self._awake.values():
             if (expires_at := slot.expires_at) is not None:
                 deadlines.append(expires_at)
             if slot.leaving is not None and slot.leaving.deadline is not None and slot.state is not ModelState.STOPPING:

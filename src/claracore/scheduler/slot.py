@@ -79,6 +79,11 @@ class Slot:
         return next(iter(self.waiting.values()), self.wanted_since)
 
     @property
+    def awake(self) -> bool:
+        """Whether its server runs, or somebody waits for it."""
+        return self.state is not ModelState.STOPPED or self.oldest_wait is not None
+
+    @property
     def can_go(self) -> bool:
         """Whether that it stops disturbs nobody: it is ending, or neither answers nor loads for somebody who waits."""
         if self.state is ModelState.STOPPING:
