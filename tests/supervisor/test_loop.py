@@ -205,6 +205,17 @@ async def test_a_model_that_does_not_start_is_not_started_by_every_request(tmp_p
 
 
 @run
+async def test_a_load_may_take_longer_than_the_waiting_for_a_turn(tmp_path: Path) -> None:
+    config = config_of(
+        {}, f"  a: {{cmd: '{fake('--ready-after', '2')}', healthCheckTimeout: 1, queue: {{timeout: 1}}}}\n"
+    )
+    async with supervising(config, tmp_path) as supervisor:
+        number, request = await served(supervisor, "a")
+        assert request.endpoint is not None, request.error
+        supervisor.finish(number)
+
+
+@run
 async def test_a_model_whose_files_have_changed_is_tried_at_once(tmp_path: Path) -> None:
     """The program comes to life, then a shard of its model does; a log that every try writes is no reason."""
     program, shard, log = tmp_path / "server.sh", tmp_path / "m-00002-of-00002.gguf", tmp_path / "server.log"
