@@ -40,6 +40,10 @@ class AlwaysReady:
     def finish(self, request_id: int) -> None:
         self.serving.remove(request_id)
 
+    def beside(self, model_id: str) -> Endpoint | None:
+        assert model_id
+        return self.endpoint
+
     def position(self, request_id: int) -> int | None:
         assert request_id
         return None

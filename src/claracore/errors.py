@@ -3,13 +3,16 @@
 Every error that leaves ClaraCore is one of these. Each has a status, a sentence that names the culprit and the way out,
 and the OpenAI envelope `{"error": {"message", "type", "param", "code"}}`. Foreign exceptions stop at the border and are
 chained with `from`.
+
+The SDKs of OpenAI and Anthropic repeat a request after 408, 409, 429 and every 5xx, unless `x-should-retry: false` says
+that this is of no use: each repetition would start a model again that does not start.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, TypedDict
+from typing import ClassVar, Self, TypedDict
 
 from claracore.types import Finding
 
@@ -29,6 +32,8 @@ class ClaraCoreError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
+    should_retry: bool | None = None
+    """What SDKs are told about sending the same request again; None leaves it to them."""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
@@ -39,6 +44,26 @@ class ClaraCoreError(Exception):
     def envelope(self) -> dict[str, ErrorBody]:
         """Return the OpenAI error envelope, ready to be encoded as JSON."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    def headers(self) -> dict[str, str]:
+        """Return the header fields that go with this error."""
+        fields = {}
+        if self.retry_after_seconds is not None:
+            fields["Retry-After"] = str(self.retry_after_seconds)
+        if self.should_retry is not None:
+            fields["x-should-retry"] = str(self.should_retry).lower()
+        return fields
+
+    def told_again(self, note: str, *, retry_after_seconds: int) -> Self:
+        """Return this error as another request is told it: not to be repeated, `note` behind its first line."""
+        first, newline, rest = self.message.partition("\n")
+        again = type(self).__new__(type(self))
+        again.__dict__.update(self.__dict__)
+        again.message = f"{first} ({note}){newline}{rest}" if note else self.message
+        again.args = (again.message,)
+        again.retry_after_seconds = retry_after_seconds
+        again.should_retry = False
+        return again
 
 
 class BadRequest(ClaraCoreError):
@@ -117,6 +142,7 @@ class ModelFailed(ClaraCoreError):
 
     status = 502
     code = "model_failed"
+    should_retry = False
 
     def __init__(self, model: str, reason: str, last_lines: Sequence[str] = ()) -> None:
         tail = "".join(f"\n  | {line}" for line in last_lines)
@@ -159,6 +185,7 @@ class NotReadyInTime(ClaraCoreError):
 
     status = 504
     code = "gateway_timeout"
+    should_retry = False
 
 
 class PortTaken(ClaraCoreError):

@@ -78,6 +78,9 @@ class StandIn(Trusting):
         self.finished.append(request_id)
         self.left.set()
 
+    def beside(self, model_id: str) -> Endpoint | None:
+        return self.endpoints[model_id]
+
     def position(self, request_id: int) -> int | None:
         waiting = list(self.waiters)
         return waiting.index(request_id) + 1 if request_id in waiting else None

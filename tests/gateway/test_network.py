@@ -217,6 +217,41 @@ def test_a_websocket_both_ways() -> None:
     play(conversation)
 
 
+def test_a_websocket_that_does_not_count_is_no_request_and_goes_with_its_model() -> None:
+    async def script(_server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        while data := await reader.read(1000):
+            writer.write(data.upper())
+
+    ask = b"GET /upstream/smol/ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+    async def conversation() -> None:
+        async with model_server(script) as server:
+            supervisor = StandIn(smol=server.endpoint)
+            async with stage(config(smol={"compat": {"ignoreWebsockets": True}}), supervisor) as here:
+                reader, writer = await here.connect()
+                writer.write(ask)
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+                writer.write(b"one")
+                assert await reader.readexactly(3) == b"ONE"
+                assert (supervisor.arrived, supervisor.finished, here.gateway.in_flight) == (0, [], {})
+                assert len(here.gateway.beside) == 1
+                supervisor.on_closing(server.endpoint)  # somebody else is to have its place
+                assert await reader.read() == b""
+                assert (supervisor.finished, here.gateway.beside) == ([], set())
+                assert [record.status for record in here.notebook.records] == [101]
+                writer.close()
+                supervisor.endpoints["smol"] = None
+                reader, writer = await here.connect()
+                writer.write(ask)
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 409 ")
+                assert supervisor.arrived == 0
+                writer.close()
+
+    play(conversation)
+
+
 def test_the_loading_state_is_valid_and_ends_with_the_answer() -> None:
     async def script(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read_request(reader)

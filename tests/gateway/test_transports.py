@@ -226,6 +226,25 @@ def test_comfyui_is_loaded_by_its_first_page_only() -> None:
     play(conversation)
 
 
+@pytest.mark.parametrize("path", ["/api/prompt", "/prompt"])
+def test_comfyui_is_loaded_by_work_for_it(path: str) -> None:
+    async def conversation() -> None:
+        async with model_server(answers(OK)) as server:
+            supervisor = StandIn(comfyui_auto=None)
+            async with stage(config(comfyui_auto={}), supervisor) as here:
+                head = f"{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                assert (await here.say(f"GET /comfyui{head}\r\n".encode())).startswith(b"HTTP/1.1 409 ")
+                reader, writer = await here.connect()
+                writer.write(f"POST /comfyui{head}Content-Length: 2\r\n\r\n{{}}".encode())
+                await supervisor.came.wait()
+                supervisor.ready("comfyui_auto", server.endpoint)
+                assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+                assert server.seen[0].startswith(f"POST {path} HTTP/1.1".encode())
+                writer.close()
+
+    play(conversation)
+
+
 def test_comfyui_that_is_not_configured() -> None:
     async def conversation() -> None:
         async with stage(config(), StandIn()) as here:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from claracore.config.matrix import BadExpression, read_sets
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
     Effect,
     Ended,
     Event,
+    FilesChanged,
     Finished,
     Lost,
     Pinned,
@@ -30,6 +32,7 @@ from claracore.scheduler.events import (
     UnloadAsked,
 )
 from claracore.scheduler.eviction import Group, Groups
+from claracore.scheduler.matrix import Matrix
 from claracore.scheduler.policy import ModelPolicy, Policy
 from claracore.types import ModelState
 
@@ -45,6 +48,13 @@ def policy(
 
 def one_at_a_time(*models: str, **each: Any) -> Policy:
     return policy(dict.fromkeys(models, "default"), **each)
+
+
+def matrix(models: str, **sets: str) -> Policy:
+    """A matrix of models with names of one letter."""
+    read = read_sets(sets, {}, models)
+    parts = tuple(found for found in read.values() if not isinstance(found, BadExpression))
+    return Policy(Matrix(parts), {model: ModelPolicy() for model in models})
 
 
 class Play:
@@ -167,6 +177,47 @@ def test_a_failed_load_refuses_everybody_who_waited_and_lets_the_next_in_line_st
     )
 
 
+def test_a_model_whose_start_failed_is_not_started_again_by_requests_for_a_while() -> None:
+    play = Play(one_at_a_time("qwen"))
+    failed: list[Effect] = [Refuse(1, RefuseReason.FAILED)]
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ended("qwen"), failed))
+    for seconds in (5, 10, 20, 40, 60, 60):
+        play((Arrived(1, "qwen"), failed))
+        play.after(seconds - 2)((Arrived(1, "qwen"), failed))
+        play.after(1)((Arrived(1, "qwen"), [Start("qwen")]), (Ended("qwen"), failed))
+    play.after(60)((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Finished(1), []))
+    play((Ended("qwen"), []), (Arrived(1, "qwen"), [Start("qwen")]), (Ended("qwen"), failed))
+    play.after(5)((Arrived(1, "qwen"), [Start("qwen")]))
+
+
+def test_a_failed_start_is_no_reason_to_refuse_who_waits_for_another_model() -> None:
+    play = Play(one_at_a_time("qwen", "phi"))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ended("qwen"), [Refuse(1, RefuseReason.FAILED)]))
+    play((Arrived(2, "phi"), [Start("phi")]), (Arrived(3, "qwen"), [Refuse(3, RefuseReason.FAILED)]))
+
+
+def test_a_person_a_changed_configuration_and_a_changed_file_try_at_once() -> None:
+    its = one_at_a_time("qwen")
+    play = Play(its)
+    failed: tuple[Event, list[Effect]] = (Ended("qwen"), [Refuse(1, RefuseReason.FAILED)])
+    refused: tuple[Event, list[Effect]] = (Arrived(1, "qwen"), [Refuse(1, RefuseReason.FAILED)])
+    play((Arrived(1, "qwen"), [Start("qwen")]), failed, refused)
+    play((Arrived(1, "qwen", by_hand=True), [Start("qwen")]), failed, refused)
+    failing = play.scheduler.failing("qwen", play.now)
+    assert failing is not None
+    assert (failing.times, failing.retry_at - failing.at) == (2, 10.0), "a person's try counts like any other"
+    play((Reconfigured(its), []), (Arrived(1, "qwen"), [Start("qwen")]), failed, refused)
+    play((FilesChanged("qwen"), []), (Arrived(1, "qwen"), [Start("qwen")]), failed, refused)
+
+
+def test_requests_wait_with_a_person_for_another_try() -> None:
+    play = Play(one_at_a_time("qwen", "phi"))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ended("qwen"), [Refuse(1, RefuseReason.FAILED)]))
+    play((Arrived(2, "phi"), [Start("phi")]), (Arrived(3, "qwen", by_hand=True), []), (Arrived(4, "qwen"), []))
+    play((Ready("phi"), [Serve(2)]), (Finished(2), [Stop("phi", EVICTED)]), (Ended("phi"), [Start("qwen")]))
+    play((Ready("qwen"), [Serve(3), Serve(4)]))
+
+
 def test_a_crashed_model_is_started_again_by_the_next_request() -> None:
     Play(one_at_a_time("qwen"))(
         (Arrived(1, "qwen"), [Start("qwen")]),
@@ -206,11 +257,29 @@ def test_the_queue_is_bounded() -> None:
     )
 
 
-def test_a_request_that_waits_too_long_is_refused() -> None:
-    play = Play(one_at_a_time("qwen", queue_timeout_seconds=3.0))
+def test_a_request_that_waits_too_long_for_its_turn_is_refused() -> None:
+    play = Play(one_at_a_time("qwen", "phi", queue_timeout_seconds=3.0))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Arrived(2, "phi"), []))
+    assert play.scheduler.next_deadline() == 106.0
+    play.after(3)((TimePassed(), [Refuse(2, RefuseReason.TIMED_OUT)]))
+
+
+def test_the_time_in_which_its_model_is_loaded_is_no_waiting_for_a_turn() -> None:
+    play = Play(one_at_a_time("qwen", "phi", queue_timeout_seconds=8.0, concurrency=1))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Arrived(2, "phi"), []))
+    play.after(4)((Finished(1), [Stop("qwen", EVICTED)]), (Arrived(3, "phi"), []), (Ended("qwen"), [Start("phi")]))
+    play.after(3600)((TimePassed(), []), (Arrived(4, "phi"), []), (Ready("phi"), [Serve(2)]))
+    assert play.scheduler.next_deadline() == play.now + 7, "request 3 had waited for a second before the load"
+    play.after(7)((TimePassed(), [Refuse(3, RefuseReason.TIMED_OUT)]))
+    play((TimePassed(), [Refuse(4, RefuseReason.TIMED_OUT)]))
+
+
+def test_a_load_that_a_change_interrupts_is_no_waiting_for_a_turn() -> None:
+    its = one_at_a_time("qwen", queue_timeout_seconds=5.0)
+    play = Play(its)
     play((Arrived(1, "qwen"), [Start("qwen")]))
-    assert play.scheduler.next_deadline() == 104.0
-    play.after(3)((TimePassed(), [Refuse(1, RefuseReason.TIMED_OUT)]))
+    play.after(60)((Reconfigured(its, frozenset({"qwen"})), [Stop("qwen", StopReason.CHANGED)]), (Ready("qwen"), []))
+    play.after(2)((TimePassed(), []), (Ended("qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]))
 
 
 def test_an_idle_model_is_stopped_after_its_ttl_counted_from_the_end_of_the_last_answer() -> None:
@@ -298,6 +367,26 @@ def test_a_younger_model_may_not_take_the_place_that_an_older_one_is_getting() -
         (Finished(2), [Stop("b", EVICTED)]),
         (Ended("b"), [Start("c")]),
     )
+
+
+def test_a_younger_model_may_not_start_where_two_ahead_of_it_leave_no_place_for_it() -> None:
+    """Each two of a, b and c get along, all three do not: that is seen only when everybody ahead is thought of."""
+    its = matrix("abcx", ab="a & b", bc="b & c", ac="a & c", xc="x & c")
+    play = Play(its)
+    play((Arrived(1, "x"), [Start("x")]), (Ready("x"), [Serve(1)]), (Arrived(2, "a"), []), (Arrived(3, "b"), []))
+    play.after(6)((TimePassed(), []), (Arrived(4, "c"), []))
+    play((Finished(1), [Stop("x", EVICTED)]), (Ended("x"), [Start("a"), Start("b")]))
+    play((Ready("a"), [Serve(2)]), (Ready("b"), [Serve(3)]), (Finished(2), [Stop("a", EVICTED)]))
+    play((Ended("a"), [Start("c")]))
+
+
+def test_a_younger_model_may_not_start_where_one_that_comes_back_would_stop_it_again() -> None:
+    """It gets along with a model that is ending, which does not get along with it once it is there again."""
+    groups = {"alone": Group(), "beside": Group(exclusive=False)}
+    play = Play(policy({"a": "alone", "b": "beside"}, groups))
+    play((Arrived(1, "a"), [Start("a")]), (Ready("a"), [Serve(1)]), (Finished(1), []))
+    play((UnloadAsked(("a",)), [Stop("a", StopReason.UNLOADED)]), (Arrived(2, "a"), []), (Arrived(3, "b"), []))
+    play((Ended("a"), [Start("a"), Start("b")]))
 
 
 def test_priority_goes_first_until_age_does() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from claracore.config.matrix import BadExpression, read_sets
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import Arrived, Ended, Event, Finished, Ready, Reconfigured, TimePassed
 from claracore.scheduler.eviction import Group, Groups
+from claracore.scheduler.matrix import Matrix
 from claracore.scheduler.obstacle import Cause, Obstacle
 from claracore.scheduler.policy import ModelPolicy, Policy
 
@@ -47,6 +49,15 @@ def test_others_are_ahead() -> None:
         Cause.UNLOADING, ("a",)
     )
     assert c.after(Ended("a")) == Obstacle(Cause.LOADS, ("b",))
+
+
+def test_two_ahead_that_leave_no_place_for_a_third() -> None:
+    """Pair by pair they all get along."""
+    read = read_sets({"ab": "a & b", "bc": "b & c", "ac": "a & c", "xc": "x & c"}, {}, "abcx")
+    parts = tuple(found for found in read.values() if not isinstance(found, BadExpression))
+    c = Told(Policy(Matrix(parts), {model: ModelPolicy() for model in "abcx"}, patience_seconds=5.0), "c")
+    c.after(Arrived(1, "x"), Ready("x"), Arrived(2, "a"), Arrived(3, "b"))
+    assert c.after(TimePassed(), Arrived(4, "c"), seconds=6.0) == Obstacle(Cause.TURN, ("b",))
 
 
 def test_a_full_model_and_one_that_is_held_back() -> None:

@@ -17,12 +17,15 @@ from claracore.scheduler.events import (
     Effect,
     Ended,
     Event,
+    FilesChanged,
     Finished,
+    Lost,
     Pinned,
     Ready,
     Reconfigured,
     Refuse,
     RefuseReason,
+    Returned,
     Serve,
     ShutdownAsked,
     Start,
@@ -51,7 +54,7 @@ def random_policy(dice: random.Random) -> Policy:
     }
     models = dice.sample(MODELS, dice.randint(2, len(MODELS)))
     rule = (
-        random_matrix(dice) if dice.random() < 0.3 else Groups(groups, {model: dice.choice(names) for model in models})
+        random_matrix(dice) if dice.random() < 0.5 else Groups(groups, {model: dice.choice(names) for model in models})
     )
     return Policy(
         rule,
@@ -75,7 +78,14 @@ def random_matrix(dice: random.Random) -> Matrix:
     def either() -> Expression:
         return Either(tuple(map(One, dice.sample(MODELS, dice.randint(1, 3)))))
 
-    sets = tuple(Together(tuple(either() for _ in range(dice.randint(1, 3)))) for _ in range(dice.randint(1, 3)))
+    def pair() -> Expression:
+        return Together(tuple(map(One, dice.sample(MODELS, 2))))
+
+    sets = (
+        tuple(pair() for _ in range(dice.randint(3, 8)))  # three of which each two get along, and all three do not
+        if dice.random() < 0.5
+        else tuple(Together(tuple(either() for _ in range(dice.randint(1, 3)))) for _ in range(dice.randint(1, 3)))
+    )
     return Matrix(sets, {model: dice.randint(1, 3) for model in MODELS})
 
 
@@ -100,6 +110,10 @@ class World:
         self.idle_since: dict[str, float] = {}
         self.unloaded_at: dict[str, float] = {}
         self.drain: dict[str, float] = {}
+        self.lost_until: dict[str, float] = {}  # until when the answers of a model without a listener may take
+        self.failures: dict[str, tuple[int, float]] = {}  # failed starts in a row, and until when nobody tries again
+        self.loading_since: dict[str, float] = {}
+        self.excused: dict[int, float] = {}  # how long its model was being loaded while a request waited
         self.ending_at: float | None = None
         self.later(0.0, self.client)
         self.later(self.dice.uniform(5, 20), self.mishap)
@@ -154,42 +168,57 @@ class World:
             case Refuse(request, reason):
                 model, since = self.waiting.pop(request)
                 self.refused += 1
-                self.check_refusal(reason, model, since)
+                self.check_refusal(request, reason, model, since)
 
     def start(self, model: str) -> None:
         assert model not in self.running, "a process may only be started when the one before is gone"
         assert model in self.policy.models, "a removed model is never started"
         evictees = self.policy.rule.evictees(model, frozenset(self.running))
         assert not evictees, f"{model} started beside {sorted(evictees)}"
-        assert not self.overtaken_by(model), f"{model} started before {self.overtaken_by(model)}"
+        assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
+        assert self.now >= self.failures.get(model, (0, 0.0))[1], f"{model} is started again too soon"
         self.running[model] = "starting"
+        self.loading_since[model] = self.now
         generation = self.generation[model] = self.generation.get(model, 0) + 1
         outcome = self.loaded if self.dice.random() < 0.85 else self.gone
         self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
 
-    def overtaken_by(self, model: str) -> list[str]:
-        """Return the stopped models that somebody has waited for so long that this one may not start in their way."""
-        oldest = min((since for its, since in self.waiting.values() if its == model), default=self.now)
-        return [
-            other
-            for other, since in self.waiting.values()
-            if other not in self.running
-            and since < oldest
-            and self.now >= since + self.policy.aging_seconds
-            and self.policy.rule.evictees(other, frozenset({model}))
-        ]
+    def in_the_way_of(self, model: str) -> list[str]:
+        """Return who is ahead, insists on its turn, and would have to have more stopped if this one ran, too.
+
+        Each of those ahead has its turn in thought, one after another: once without this model and once beside it.
+        """
+        turns = [slot.model for slot in self.scheduler.in_turn(self.now)]
+        without, beside, hindered = frozenset(self.running), frozenset({*self.running, model}), []
+        for other in turns[: turns.index(model)] if model in turns else []:
+            if self.running.get(other, "stopping") != "stopping" or not self.insists(other):
+                continue
+            must_go = self.policy.rule.evictees(other, without - {other})
+            more = self.policy.rule.evictees(other, beside - {other})
+            hindered += [other] if more - must_go else []
+            without, beside = (without - must_go) | {other}, (beside - more) | {other}
+        return hindered
+
+    def insists(self, model: str) -> bool:
+        """Whether the oldest request that waits for it has had the patience that it must have."""
+        return any(
+            self.now >= since + self.policy.patience_seconds for its, since in self.waiting.values() if its == model
+        )
 
     def stop(self, model: str, reason: StopReason) -> None:
         assert self.running[model] in {"starting", "ready"}, "a stop is ordered once"
-        asked = {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.CHANGED, StopReason.REMOVED}
+        asked = {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.CHANGED, StopReason.REMOVED, StopReason.LOST}
         assert model not in self.pinned or reason in asked, f"{model} is pinned and stopped: {reason}"
         if reason is StopReason.TTL:
             idle = self.now - self.idle_since.get(model, 0.0)
             assert idle >= self.policy.models[model].ttl_seconds - 1e-6, f"{model} was idle for {idle} s only"
         if reason is StopReason.UNLOADED and model in self.serving.values():
             assert self.now - self.unloaded_at[model] >= self.drain[model] - 1e-6, f"{model} had time to drain"
-        if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN}:
+        if reason is StopReason.LOST and model in self.serving.values():
+            assert self.now >= self.lost_until[model] - 1e-6, f"{model} had time to drain"
+        if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.LOST}:
             assert model not in self.serving.values(), f"an answer of {model} would be cut: {reason}"
+        self.loaded_no_more(model)
         self.running[model] = "stopping"
         for request in [request for request, its in self.serving.items() if its == model]:
             self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
@@ -200,16 +229,30 @@ class World:
 
     def loaded(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and self.running.get(model) == "starting":
+            self.loaded_no_more(model)
+            self.failures.pop(model, None)
             self.running[model] = "ready"
             self.idle_since[model] = self.now
             self.tell(Ready(model))
 
     def gone(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and model in self.running:
-            del self.running[model]
+            if self.running.pop(model) == "starting":
+                times = self.failures.get(model, (0, 0.0))[0] + 1
+                self.failures[model] = (times, self.now + min(5.0 * 2 ** (times - 1), 60.0))
             for request in [request for request, its in self.serving.items() if its == model]:
-                self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
+                # One that had not been sent yet finds nobody there.
+                ends = self.take_back if self.dice.random() < 0.3 else self.finish
+                self.later(0.0, lambda request=request, ends=ends: ends(request))  # type: ignore[misc]
             self.tell(Ended(model))
+
+    def loaded_no_more(self, model: str) -> None:
+        """Write down how long those who wait for it have waited for its load, if it is loading."""
+        if self.running[model] == "starting":
+            for request, (its, since) in self.waiting.items():
+                if its == model:
+                    loading = self.now - max(since, self.loading_since[model])
+                    self.excused[request] = self.excused.get(request, 0.0) + loading
 
     def finish(self, request: int) -> None:
         model = self.serving.pop(request, None)
@@ -218,11 +261,35 @@ class World:
             self.idle_since[model] = self.now
             self.tell(Finished(request))
 
+    def take_back(self, request: int) -> None:
+        model = self.serving.pop(request, None)
+        if model is not None:
+            later = [since for other, (its, since) in self.waiting.items() if its == model and other > request]
+            self.waiting[request] = (model, min([self.now, *later]))
+            self.excused.pop(request, None)
+            self.idle_since[model] = self.now
+            self.tell(Returned(request, model))
+
+    def lose_listener(self) -> None:
+        """A model that is ready does not listen any more; some of its requests had not been sent yet."""
+        ready = sorted(model for model, state in self.running.items() if state == "ready")
+        if ready:
+            model = self.dice.choice(ready)
+            if self.scheduler.slots[model].leaving is None:
+                self.lost_until[model] = self.now + self.scheduler.slots[model].policy.drain_seconds
+            self.tell(Lost(model))
+            for request in [request for request, its in self.serving.items() if its == model]:
+                if self.dice.random() < 0.5:
+                    self.take_back(request)
+
     def client(self) -> None:
         request, model = next(self.ticket), self.dice.choice(MODELS)
         self.waiting[request] = (model, self.now)
         ahead = [its for its, _ in self.waiting.values()].count(model) - 1
-        self.tell(Arrived(request, model))
+        by_hand = self.dice.random() < 0.05
+        if by_hand and model in self.failures:
+            self.failures[model] = (self.failures[model][0], self.now)
+        self.tell(Arrived(request, model, by_hand))
         assert request not in self.waiting or ahead < self.policy.models[model].queue_limit, f"{model}: queue too long"
         if self.dice.random() < 0.1:
             self.later(self.dice.expovariate(0.3), lambda: self.leave(request))
@@ -236,10 +303,18 @@ class World:
             self.finish(request)
 
     def mishap(self) -> None:
-        kind = self.dice.choice(["crash", "crash", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"])
+        kind = self.dice.choice(
+            ["crash", "crash", "lost", "file", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"]
+        )
         if kind == "crash" and self.running:
             model = self.dice.choice(sorted(self.running))
             self.gone(model, self.generation[model])
+        elif kind == "lost":
+            self.lose_listener()
+        elif kind == "file":
+            model = self.dice.choice(MODELS)
+            self.failures.pop(model, None)
+            self.tell(FilesChanged(model))
         elif kind in {"pin", "unpin"}:
             model = self.dice.choice(MODELS)
             if model in self.scheduler.slots:
@@ -251,9 +326,11 @@ class World:
             self.unload(*MODELS)
         elif kind == "reconfigure":
             self.policy = random_policy(self.dice)
+            self.failures.clear()
             changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
             self.tell(Reconfigured(self.policy, changed))
         elif kind == "touch":
+            self.failures.clear()
             self.tell(Reconfigured(self.policy))
         if not self.quiet:
             self.later(self.dice.uniform(3, 25), self.mishap)
@@ -269,7 +346,7 @@ class World:
         self.ending_at = self.now + GRACE
         self.tell(ShutdownAsked(GRACE))
 
-    def check_refusal(self, reason: RefuseReason, model: str, since: float) -> None:
+    def check_refusal(self, request: int, reason: RefuseReason, model: str, since: float) -> None:
         """Whether the world's own books justify it."""
         policy = self.policy.models.get(model)
         match reason:
@@ -283,12 +360,15 @@ class World:
             case RefuseReason.TIMED_OUT:
                 assert policy is not None
                 assert policy.queue_timeout_seconds
-                assert self.now - since >= policy.queue_timeout_seconds - 1e-6
+                assert self.running.get(model) != "starting", "what it waits for is no turn"
+                waited = self.now - since - self.excused.get(request, 0.0)
+                assert waited >= policy.queue_timeout_seconds - 1e-6
             case RefuseReason.PINNED:
                 evictees = self.policy.rule.evictees(model, frozenset(self.running))
                 assert evictees & self.pinned
             case RefuseReason.FAILED:
                 assert model not in self.running
+                assert self.now < self.failures[model][1], "it could be tried again"
             case RefuseReason.UNLOADED:
                 assert self.unloaded_at[model] == self.now
 

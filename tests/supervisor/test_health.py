@@ -10,7 +10,7 @@ import pytest
 
 from claracore.errors import ModelFailed, NotReadyInTime
 from claracore.supervisor import health
-from claracore.supervisor.health import Loading, loading, wait_until_ready
+from claracore.supervisor.health import Loading, Patience, loading, wait_until_ready
 from claracore.types import Endpoint
 from fakes import command
 from fakes.running import LOOPS, control, fake, line_with, running
@@ -41,7 +41,7 @@ async def wait(
         endpoint,
         path,
         child=child,
-        timeout_seconds=timeout_seconds,
+        patience=Patience(timeout_seconds),
         model="qwen",
         output=output,
         on_progress=on_progress,
@@ -147,6 +147,58 @@ def test_a_poll_never_hangs(run: Run, hang: str, monkeypatch: pytest.MonkeyPatch
         async with fake("--hang", hang) as (child, output, endpoint):
             with pytest.raises(
                 NotReadyInTime, match=r"not ready within 0.5 s: GET /health .* accepted but not answered"
+            ):
+                await wait(endpoint, child, output, timeout_seconds=0.5)
+
+    run(story())
+
+
+@loops
+def test_a_server_that_gets_further_has_its_time_again_from_then(run: Run) -> None:
+    async def story() -> None:
+        async with fake("--ready-after", "2") as (child, output, endpoint):
+            await wait(endpoint, child, output, timeout_seconds=1.0)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ((), 4.0),
+        ((Loading("model", 0.1),), 10.0),
+        ((Loading("model", 0.1), None, Loading("model", 0.1)), 9.0),
+        ((Loading("model", 0.5), None, Loading("model", 0.4)), 9.0),
+        ((Loading("model", 0.5), None, Loading("projector", 0.0)), 10.0),
+        ((Loading("still loading"), Loading("still loading, after 2 s")), 4.0),
+        (
+            (
+                *(Loading(f"block {number}", 0.0) for number in range(health.MOST_STAGES)),
+                None,
+                Loading("one more", 0.9),
+            ),
+            9.0,
+        ),
+    ],
+)
+def test_what_counts_as_getting_further(said: tuple[Loading | None, ...], left: float) -> None:
+    now = 100.0
+    patience = Patience(10.0, clock=lambda: now)
+    now += 6
+    for news in said:
+        if news is None:
+            now += 1
+        else:
+            patience.hear(news)
+    assert patience.left_seconds == left
+
+
+@loops
+def test_a_server_that_gets_no_further_is_told_with_what_it_was_at(run: Run) -> None:
+    async def story() -> None:
+        async with fake("--loading") as (child, output, endpoint):
+            with pytest.raises(
+                NotReadyInTime, match=r"got no further within 0.5 s \(Loading model: 50%\): GET /health"
             ):
                 await wait(endpoint, child, output, timeout_seconds=0.5)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -27,7 +29,9 @@ from claracore.errors import (
     ShuttingDown,
 )
 from claracore.ports.listen import Listen
-from claracore.scheduler.events import StopReason
+from claracore.scheduler.core import Scheduler
+from claracore.scheduler.events import Arrived, Effect, Event, Finished, StopReason
+from claracore.scheduler.rules import policy_of
 from claracore.sockets.host import plan_here
 from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
@@ -178,6 +182,102 @@ async def test_load_says_why_it_failed_and_remembers(tmp_path: Path) -> None:
         assert "no memory" in "\n".join(supervisor.output("a").tail(9))
         with pytest.raises(ModelNotFound, match="'a'"):
             await supervisor.load("aa")
+
+
+def starts(supervisor: Supervisor) -> Told:
+    told = supervisor.listener = Told(supervisor)
+    return told
+
+
+@run
+async def test_a_model_that_does_not_start_is_not_started_by_every_request(tmp_path: Path) -> None:
+    config = config_of({"a": fake("--crash", "start", "--print", "no memory")})
+    async with supervising(config, tmp_path) as supervisor:
+        told = starts(supervisor)
+        _, first = await served(supervisor, "a")
+        others = [(await served(supervisor, "a"))[1] for _ in range(5)]
+        for request in (first, *others):
+            assert isinstance(request.error, ModelFailed)
+            assert request.error.headers()["x-should-retry"] == "false"
+            assert 1 <= int(request.error.headers()["Retry-After"]) <= 5
+            assert ("last tried" in request.error.message) == (request is not first)
+            assert "no memory" in request.error.message
+        assert told.all.count("a starting: starting") == 1
+        assert 0 < (supervisor.retry_seconds("a") or 0) <= 5
+        with pytest.raises(ModelFailed) as failure:
+            await supervisor.load("a")
+        assert "last tried" not in failure.value.message
+        assert told.all.count("a starting: starting") == 2
+        supervisor.reconfigure(config, frozenset())
+        assert supervisor.retry_seconds("a") is None
+
+
+@run
+async def test_a_load_may_take_longer_than_the_waiting_for_a_turn(tmp_path: Path) -> None:
+    config = config_of(
+        {}, f"  a: {{cmd: '{fake('--ready-after', '2')}', healthCheckTimeout: 1, queue: {{timeout: 1}}}}\n"
+    )
+    async with supervising(config, tmp_path) as supervisor:
+        number, request = await served(supervisor, "a")
+        assert request.endpoint is not None, request.error
+        supervisor.finish(number)
+
+
+@run
+async def test_a_model_whose_files_have_changed_is_tried_at_once(tmp_path: Path) -> None:
+    """The program comes to life, then a shard of its model does; a log that every try writes is no reason."""
+    program, shard, log = tmp_path / "server.sh", tmp_path / "m-00002-of-00002.gguf", tmp_path / "server.log"
+    model = tmp_path / "m-00001-of-00002.gguf"
+    model.touch()
+    program.write_text(f"#!/bin/sh\necho tried >>{log}\nexit 1\n")
+    program.chmod(0o755)
+    config = config_of({"a": f"{program} ${{PORT}} --log-file {log} --model={model}"})
+    async with supervising(config, tmp_path) as supervisor:
+        told = starts(supervisor)
+        await served(supervisor, "a")
+        log.write_text("something else")
+        await served(supervisor, "a")
+        assert told.all.count("a starting: starting") == 1
+        program.write_text(f"#!/bin/sh\ntest -f {shard} && exec {' '.join(command('--port', '$1'))}\n")
+        assert (await served(supervisor, "a"))[1].error is not None
+        await served(supervisor, "a")
+        assert told.all.count("a starting: starting") == 2
+        shard.touch()
+        number, request = await served(supervisor, "a")
+        assert request.endpoint is not None, request.error
+        supervisor.finish(number)
+
+
+def test_the_record_at_debug_level_replays_what_happened_and_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_of({"a": fake(), "b": fake()})
+
+    async def ask(supervisor: Supervisor, model: str, among_events: list[bool]) -> int:
+        request = Request(then=lambda: among_events.append(supervisor._handling))
+        number = supervisor.arrive(model, request)
+        await request.told.wait()
+        return number
+
+    async def story() -> list[bool]:
+        among_events: list[bool] = []
+        async with supervising(config, tmp_path) as supervisor:
+            numbers = [await ask(supervisor, "a", among_events) for _ in range(2)]
+            for number in numbers:
+                supervisor.finish(number)
+            supervisor.finish(await ask(supervisor, "b", among_events))
+        return among_events
+
+    for level in (logging.INFO, logging.DEBUG):
+        caplog.set_level(level, logger="claracore.supervisor")
+        assert asyncio.run(story()) == [True, False, True], "a request for a ready model is no event"
+    replayed, seen = Scheduler(policy_of(config)), 0
+    for record in caplog.records:
+        if record.msg == "%r %s -> %s":
+            now, event, effects = cast("tuple[float, Event, list[Effect]]", record.args)
+            assert replayed.handle(event, now) == effects, event
+            seen += isinstance(event, (Arrived, Finished))
+    assert seen == 6
 
 
 @run
@@ -394,7 +494,9 @@ def probing(tmp_path: Path, more: str, *words: str) -> Config:
 
 async def start_and_stop(supervisor: Supervisor) -> tuple[Request, int]:
     """Return the request and the conflicts that were counted."""
-    number, request = await served(supervisor, "a")
+    request = Request()
+    number = supervisor.arrive("a", request, by_hand=True)
+    await request.told.wait()
     if request.error is None:
         supervisor.finish(number)
     await supervisor.unload(["a"])

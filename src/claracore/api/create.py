@@ -81,11 +81,10 @@ def create_app(context: Context) -> FastAPI:
 
 def answer(error: ClaraCoreError) -> JSONResponse:
     """Return the response for an error."""
-    headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
     body: dict[str, Any] = dict(error.envelope())
     if isinstance(error, ConfigError):
         body["error"] |= {"findings": [view.model_dump() for view in finding_views(error.findings)]}
-    return JSONResponse(body, error.status, headers)
+    return JSONResponse(body, error.status, error.headers())
 
 
 async def _known(_request: Request, error: Exception) -> JSONResponse:

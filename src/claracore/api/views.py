@@ -64,6 +64,8 @@ class ModelView(BaseModel):
     waits_for: WaitView | None
     pinned: bool
     error: str | None
+    retry_seconds: float | None
+    """For how long requests are refused with `error` without another try; a load that a person asks for is one."""
     cmd: str
     endpoint: str | None
     would_unload: list[str]
@@ -140,6 +142,7 @@ class Views:
             waits_for=_wait(here, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
+            retry_seconds=_rounded(here.supervisor.retry_seconds(model_id)),
             cmd=shown_command(model, endpoint),
             endpoint=str(endpoint) if endpoint else None,
             would_unload=sorted(evictees),

@@ -69,7 +69,10 @@ class Compat(Section):
     """Behaviour for clients with special habits."""
 
     ignore_websockets: bool = option(
-        False, "WebSockets do not start the model: they are answered with 409 until it runs.", key="ignoreWebsockets"
+        False,
+        "WebSockets do not start the model (they are answered with 409 until it runs), and neither count for its limit "
+        "nor keep it loaded.",
+        key="ignoreWebsockets",
     )
 
 
@@ -78,7 +81,9 @@ class Queue(Section):
 
     limit: int = option(256, "Requests that may wait; one more is answered with 503.", ge=0)
     timeout_seconds: Seconds = option(
-        600.0, "How long a request may wait before it is answered with 504.", key="timeout"
+        600.0,
+        "How long a request may wait for its turn before it is answered with 504; the model's loading does not count.",
+        key="timeout",
     )
 
 
@@ -111,7 +116,7 @@ class ModelConfig(Section):
     )
     health_check_timeout_seconds: Seconds = option(
         120.0,
-        "How long the model may take to become ready.",
+        "How long the model may take to become ready; from the last progress of loading that its server reports.",
         key="healthCheckTimeout",
         default_text="the global healthCheckTimeout",
     )
@@ -210,7 +215,9 @@ class Config(Section):
         DEFAULT_START_PORT, "First port that is given to a model as ${PORT}.", key="startPort", ge=1, le=65535
     )
     health_check_timeout: Seconds = option(
-        120.0, "How long a model may take to become ready; at least 15s.", key="healthCheckTimeout"
+        120.0,
+        "How long a model may take to become ready, or to report progress of loading; at least 15s.",
+        key="healthCheckTimeout",
     )
     global_ttl: Seconds = option(0.0, "Unload a model after this long without use; 0 means never.", key="globalTTL")
     unload_timeout: Seconds = option(

@@ -52,6 +52,9 @@ class Supervisor(Protocol):
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request that was served wait again, instead of `finish()`; False when it has nothing to wait for."""
 
+    def beside(self, model_id: str) -> Endpoint | None:
+        """Return where a ready model is reached by what does not count as a request; None when it is to end."""
+
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place in the queue; None when it does not wait in one."""
 

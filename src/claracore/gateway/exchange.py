@@ -3,13 +3,14 @@
 A request is collected (until its model is known), waits for the model, is sent, and is answered; `phase` says where it
 is. When the model is ready all of this happens in one call from the event loop, without a task. The promise to the
 supervisor: one `finish()` for every `arrive()` that was not refused, whatever client, model server or network do.
+A WebSocket that its model ignores goes beside all that: the supervisor does not know of it and may stop the model.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from claracore.errors import BadRequest, ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, Conflict, NotReadyInTime, UpstreamFailed
 from claracore.gateway.access import check_model
 from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
@@ -38,6 +39,11 @@ _READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
 _MOST_RETURNS = 3
 _SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+
+
+def not_loaded(target: Target) -> Conflict:
+    """Return the error for a WebSocket that does not load its model."""
+    return Conflict(f"model {target.model_id!r} is not loaded, and its WebSockets do not load it")
 
 
 class Exchange(Answering):
@@ -122,6 +128,9 @@ class Exchange(Answering):
         if not self.admission.loads and self.gateway.supervisor.state(target.model_id) in NOT_THERE:
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         self.record.model = target.model_id
+        if target.ignore_websockets and self.head.upgrade == b"websocket":
+            self._go_beside(target)
+            return
         self.phase = WAITING
         request_id = self.gateway.supervisor.arrive(target.model_id, self)
         self.record.request_id = request_id
@@ -136,6 +145,15 @@ class Exchange(Answering):
             self.waiting = Waiting.begin(self)
         if phase is WAITING or phase is CONNECTING:
             self._read_no_further()
+
+    def _go_beside(self, target: Target) -> None:
+        """Go to the model server if it is there, without having it started or kept."""
+        endpoint = self.gateway.supervisor.beside(target.model_id)
+        if endpoint is None:
+            raise not_loaded(target)
+        self.gateway.beside.add(self)
+        self.phase = WAITING
+        self.serve(endpoint)
 
     def _read_no_further(self) -> None:
         """Leave the rest of a long upload to the kernel until the model server takes it.
@@ -380,6 +398,8 @@ class Exchange(Answering):
         record.finished_at = self.gateway.now()
         if record.request_id is not None:
             self.gateway.in_flight.pop(record.request_id, None)
+        else:
+            self.gateway.beside.discard(self)
         # First: what the supervisor may do now (stop the model, which waited for this) is explained by it.
         self.gateway.observer.finished(record)
         if record.request_id is not None and not self._was_refused:

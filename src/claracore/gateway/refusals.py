@@ -91,9 +91,7 @@ def envelope(error: ClaraCoreError) -> bytes:
 
 def headers_of(error: ClaraCoreError) -> list[bytes]:
     """Return the header lines that belong to this error, without line ends."""
-    lines = []
-    if error.retry_after_seconds is not None:
-        lines.append(b"Retry-After: %d" % error.retry_after_seconds)
+    lines = [f"{name}: {value}".encode() for name, value in error.headers().items()]
     match error:
         case Unauthorized():
             lines.append(b'WWW-Authenticate: Basic realm="claracore"')

@@ -98,7 +98,9 @@ def names_model(query: bytes) -> bool:
 UPSTREAM = b"/upstream/"
 COMFYUI = b"/comfyui/"
 COMFYUI_MODEL = "comfyui_auto"
-"""Its pages ask for many things in the background; only opening the first one may load it (COMPAT 2.4)."""
+"""Its pages ask for many things in the background: only opening the first one, or giving it work, loads it."""
+COMFYUI_PROMPTS = ("/api/prompt", "/prompt")
+"""Where it takes work, with POST; it serves each path of its API with and without the prefix."""
 _DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
 
 

@@ -20,12 +20,21 @@ from claracore.gateway.alarm import Alarm
 from claracore.gateway.bridge import BridgedCall
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Nobody, Settings
-from claracore.gateway.exchange import Exchange
+from claracore.gateway.exchange import Exchange, not_loaded
 from claracore.gateway.local import Local, preflight, redirect
 from claracore.gateway.origins import Origins, Rules
 from claracore.gateway.pool import Pool
 from claracore.gateway.refusals import MethodNotAllowed
-from claracore.gateway.routes import COMFYUI, COMFYUI_MODEL, PROPS, ROUTES, UPSTREAM, names_model, split_upstream
+from claracore.gateway.routes import (
+    COMFYUI,
+    COMFYUI_MODEL,
+    COMFYUI_PROMPTS,
+    PROPS,
+    ROUTES,
+    UPSTREAM,
+    names_model,
+    split_upstream,
+)
 from claracore.gateway.selection import ActiveProfile
 from claracore.gateway.targets import names_for, targets_of
 from claracore.store.captures import Captures
@@ -86,6 +95,8 @@ class Gateway:
         self.stopping = False
         self.in_flight: dict[int, Exchange] = {}
         """Requests with the supervisor, by request id; `record` of each says how far it is."""
+        self.beside: set[Exchange] = set()
+        """WebSockets that do not count: the supervisor does not know of them."""
         self._of_client: Counter[bytes] = Counter()
         """Open connections of each address that is not this machine's own."""
         self.connections: set[Connection] = set()
@@ -221,11 +232,14 @@ class Gateway:
             )
         ready = self.supervisor.state(target.model_id) is ModelState.READY
         rest = split.rest.decode("latin-1")
-        starts = rest == "/" if is_comfyui else not any(its.search(rest) for its in targets.ignored_upstream_paths)
+        if is_comfyui:
+            starts = rest == "/" or (head.method == b"POST" and rest in COMFYUI_PROMPTS)
+        else:
+            starts = not any(its.search(rest) for its in targets.ignored_upstream_paths)
         if not ready and not starts:
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
-        if not ready and target.ignore_websockets and head.upgrade == b"websocket":
-            raise Conflict(f"model {target.model_id!r} is not loaded, and its WebSockets do not load it")
+        if target.ignore_websockets and head.upgrade == b"websocket" and not self.supervisor.beside(target.model_id):
+            raise not_loaded(target)
         admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin)
         exchange = self._exchange(connection, admission)
         exchange.target = target
@@ -333,13 +347,13 @@ class Gateway:
         for connection in list(self.connections):
             if connection.deadline is not None and connection.deadline <= now:
                 connection.expire()
-        for exchange in list(self.in_flight.values()):
+        for exchange in [*self.in_flight.values(), *self.beside]:
             exchange.check(now)
         soonest = self.pool.look(now)
         for connection in self.connections:
             if connection.deadline is not None:
                 soonest = min(soonest, connection.deadline)
-        for exchange in self.in_flight.values():
+        for exchange in [*self.in_flight.values(), *self.beside]:
             soonest = min(soonest, exchange.deadline)
         return soonest
 

@@ -12,12 +12,14 @@ The rules, oldest waiting request first:
 * a busy model in the way goes on taking requests for `patience_seconds` of the waiting one (so A B A B A B becomes
   A A A B B B), then takes none until the waiting one had its turn;
 * a load that nobody waits for any more gives way; one that somebody waits for does not;
-* a pinned model gives way to nobody: who would need its place is refused.
+* a pinned model gives way to nobody: who would need its place is refused;
+* a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from claracore.scheduler.events import (
@@ -25,6 +27,7 @@ from claracore.scheduler.events import (
     Effect,
     Ended,
     Event,
+    FilesChanged,
     Finished,
     Lost,
     Pinned,
@@ -43,11 +46,10 @@ from claracore.scheduler.events import (
 )
 from claracore.scheduler.lifecycle import Cause
 from claracore.scheduler.obstacle import Obstacle, obstacle
+from claracore.scheduler.outlook import Outlook
 from claracore.scheduler.policy import Policy
-from claracore.scheduler.slot import Leaving, Slot
+from claracore.scheduler.slot import FOREVER, Failing, Leaving, Slot
 from claracore.types import ModelState
-
-FOREVER = float("inf")
 
 
 class Scheduler:
@@ -56,6 +58,8 @@ class Scheduler:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._slots = {model: Slot(model, its) for model, its in policy.models.items()}
+        self._awake: dict[str, Slot] = {}
+        """The models that run or that somebody waits for; the others, which may be thousands, need no looking at."""
         self._model_of: dict[int, str] = {}
         self._queued = 0
         self._held_back: frozenset[str] = frozenset()
@@ -93,21 +97,27 @@ class Scheduler:
         slot = self._slots.get(model)
         if slot is None or slot.oldest_wait is None:
             return None
-        turns = self.in_turn(now)
-        if slot.state is ModelState.STOPPED:  # a ready one, by contrast, is held back by whoever insists on its place
-            turns = turns[: turns.index(slot)]
-        it = frozenset({model})
-        rivals = [
-            other
-            for other in turns
-            if other.state is ModelState.STOPPED and self._policy.rule.evictees(other.model, it)
-        ]
-        return obstacle(slot, self._evictees(slot), rivals)
+        outlook = self._outlook()
+        for other in self.in_turn(now):
+            if other is slot and slot.state is not ModelState.READY:
+                break  # a ready one, by contrast, is held back by whoever insists on its place
+            if self._claims(other, outlook, now):
+                outlook.claim(other.model)
+        ready = slot.state is ModelState.READY
+        rivals = outlook.displacing(model) if ready else outlook.hindered_by(model)
+        return obstacle(slot, self._evictees(slot), [self._slots[rival] for rival in rivals])
 
     def pinned_against(self, model: str) -> list[str]:
         """Return the pinned models that would have to go for this one."""
         slot = self._slots.get(model)
         return [evictee.model for evictee in self._evictees(slot) if evictee.pinned] if slot else []
+
+    def failing(self, model: str, now: float) -> Failing | None:
+        """Return the failure for which requests for a model are refused without another try; None when they are not."""
+        slot = self._slots.get(model)
+        if slot is None or slot.failing is None or slot.state is not ModelState.STOPPED:
+            return None
+        return slot.failing if now < slot.failing.retry_at else None
 
     def admit(self, request: int, model: str) -> bool:
         """Serve a request that has just come, if that concerns nobody else; otherwise nothing has changed.
@@ -140,21 +150,23 @@ class Scheduler:
 
     # --- what each fact changes; True when others may be concerned --------------------------------------------------
 
-    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:  # noqa: PLR0912 - a table
+    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:  # noqa: PLR0912 - one branch an event
         match event:
-            case Arrived(request, model):
-                return self._arrived(request, model, now, effects)
+            case Arrived(request, model, by_hand):
+                return self._arrived(request, model, now, effects, by_hand=by_hand)
             case Finished(request):
                 return self._finished(request, now)
             case Ready(model):
-                self._slots[model].move(Cause.BECAME_READY)
-                self._slots[model].idle_since = now
+                self._became_ready(self._slots[model], now)
             case Ended(model):
-                self._ended(self._slots[model], effects)
+                self._ended(self._slots[model], now, effects)
             case Lost(model):
                 self._lost(self._slots[model], now)
             case Returned(request, model):
                 self._returned(request, model, now, effects)
+            case FilesChanged(model):
+                if model in self._slots:
+                    self._slots[model].failing = None
             case UnloadAsked(models):
                 self._unload((self._slots[model] for model in models if model in self._slots), now, effects)
             case Pinned(model, pinned):
@@ -170,7 +182,7 @@ class Scheduler:
                 assert_never(event)
         return True
 
-    def _arrived(self, request: int, model: str, now: float, effects: list[Effect]) -> bool:
+    def _arrived(self, request: int, model: str, now: float, effects: list[Effect], *, by_hand: bool) -> bool:
         slot = self._slots.get(model)
         if self._shutdown_deadline is not None:
             effects.append(Refuse(request, RefuseReason.SHUTDOWN))
@@ -180,8 +192,13 @@ class Scheduler:
             effects.append(Serve(request))
         elif len(slot.waiting) >= slot.policy.queue_limit:
             effects.append(Refuse(request, RefuseReason.QUEUE_FULL))
+        elif self.failing(model, now) is not None and not by_hand:
+            effects.append(Refuse(request, RefuseReason.FAILED))
         else:
+            if slot.failing is not None:
+                slot.failing = replace(slot.failing, retry_at=slot.failing.at)
             self._model_of[request] = model
+            self._awake[model] = slot
             slot.waiting[request] = now
             self._queued += 1
             return True
@@ -207,7 +224,15 @@ class Scheduler:
             if slot.policy.ttl_seconds:
                 self._soonest = min(self._soonest, slot.expires_at or FOREVER)
 
-    def _ended(self, slot: Slot, effects: list[Effect]) -> None:
+    def _became_ready(self, slot: Slot, now: float) -> None:
+        loaded = slot.state is ModelState.STARTING  # and not already told to stop
+        slot.move(Cause.BECAME_READY)
+        slot.idle_since = now
+        slot.failing = None
+        if loaded:
+            slot.count_loading(now)
+
+    def _ended(self, slot: Slot, now: float, effects: list[Effect]) -> None:
         failed_to_start = slot.state is ModelState.STARTING
         slot.move(Cause.ENDED)
         for request in slot.serving:
@@ -215,10 +240,12 @@ class Scheduler:
         slot.serving.clear()
         slot.leaving = None
         if failed_to_start:
+            times = slot.failing.times + 1 if slot.failing is not None else 1
+            slot.failing = Failing(times, now, now + self._policy.retry_after(times))
             slot.wanted_since = None
             self._refuse_waiting(slot, RefuseReason.FAILED, effects)
         if slot.removed:
-            del self._slots[slot.model]
+            del self._slots[slot.model], self._awake[slot.model]
 
     def _lost(self, slot: Slot, now: float) -> None:
         """Serve nobody from it any more; what is being answered may end first."""
@@ -226,7 +253,7 @@ class Scheduler:
             slot.leaving = Leaving(StopReason.LOST, now + slot.policy.drain_seconds)
 
     def _returned(self, request: int, model: str, now: float, effects: list[Effect]) -> None:
-        """Let a request wait again, ahead of all others for its model; its server may be gone already."""
+        """Let a request wait again, ahead of all that came later for its model; its server may be gone already."""
         self._model_of.pop(request, None)
         slot = self._slots.get(model)
         if slot is not None:
@@ -238,7 +265,9 @@ class Scheduler:
             effects.append(Refuse(request, RefuseReason.REMOVED))
         else:
             self._model_of[request] = model
-            slot.waiting = {request: min(now, *slot.waiting.values()) if slot.waiting else now, **slot.waiting}
+            since = min([now, *(later for its, later in slot.waiting.items() if its > request)])
+            slot.waiting = dict(sorted({**slot.waiting, request: since}.items()))
+            self._awake[model] = slot
             self._queued += 1
 
     def _unload(self, slots: Iterable[Slot], now: float, effects: list[Effect]) -> None:
@@ -253,6 +282,7 @@ class Scheduler:
         for model, its in policy.models.items():
             slot = self._slots.setdefault(model, Slot(model, its))
             slot.policy = its
+            slot.failing = None
             came_back, slot.removed = slot.removed, False
             stays = slot.state in {ModelState.STARTING, ModelState.READY} and self._may_restart(
                 slot, came_back=came_back
@@ -289,15 +319,16 @@ class Scheduler:
     # --- the one decision procedure --------------------------------------------------------------------------------
 
     def _settle(self, now: float, effects: list[Effect]) -> None:
-        self._refuse_overdue(now, effects)
-        for slot in list(self._slots.values()):
+        for slot in self._awake.values():
+            self._refuse_overdue(slot, now, effects)
             self._stop_what_leaves(slot, now, effects)
         self._serve_and_make_room(now, effects)
+        self._awake = {model: slot for model, slot in self._awake.items() if slot.awake}
         self._soonest = self._compute_deadline(now)
 
-    def _refuse_overdue(self, now: float, effects: list[Effect]) -> None:
-        for slot in self._slots.values():
-            overdue = [request for request, since in slot.waiting.items() if now >= self._gives_up_at(slot, since)]
+    def _refuse_overdue(self, slot: Slot, now: float, effects: list[Effect]) -> None:
+        if slot.waiting:
+            overdue = [request for request in slot.waiting if now >= slot.gives_up_at(request)]
             self._refuse(slot, overdue, RefuseReason.TIMED_OUT, effects)
 
     def _stop_what_leaves(self, slot: Slot, now: float, effects: list[Effect]) -> None:
@@ -306,22 +337,27 @@ class Scheduler:
         elif (leaving := slot.leaving) is not None and slot.state in {ModelState.STARTING, ModelState.READY}:
             overdue = leaving.deadline is not None and now >= leaving.deadline
             if overdue or not slot.serving:
+                if slot.state is ModelState.STARTING:
+                    slot.count_loading(now)
                 self._stop(slot, leaving.reason, effects)
+                self._refuse_overdue(slot, now, effects)  # the time of who waited for its load runs again
 
     def _serve_and_make_room(self, now: float, effects: list[Effect]) -> None:
         """Go through the models that somebody waits for, in turn, and give each what it can have.
 
-        `claimants` are those further ahead that are sure to get their place, or have waited long enough to insist:
-        a later one must not start what they would have to stop again.
+        A later one must not start what those further ahead would have to stop again, if these are sure to get their
+        place or have waited long enough to insist.
         """
         self._held_back = frozenset()
-        claimants: list[Slot] = []
+        outlook = self._outlook()
         for slot in self.in_turn(now):
             if slot.state is ModelState.READY:
                 while slot.waiting and self._admits(slot):
                     self._serve(slot, next(iter(slot.waiting)), effects)
-            elif slot.state is ModelState.STOPPED and not self._stands_in_the_way(slot, claimants):
-                self._make_room(slot, claimants, now, effects)
+            elif slot.state is ModelState.STOPPED and not outlook.hinders(slot.model):
+                self._make_room(slot, outlook, now, effects)
+            if self._claims(slot, outlook, now):
+                outlook.claim(slot.model)
 
     def in_turn(self, now: float) -> list[Slot]:
         """Return the models that somebody waits for, in the order in which they are looked after."""
@@ -331,17 +367,25 @@ class Scheduler:
             aged = now >= since + self._policy.aging_seconds  # the very sum of _compute_deadline: floats round
             return (not aged, 0 if aged else -slot.policy.priority, since, slot.model)
 
-        return sorted((slot for slot in self._slots.values() if slot.oldest_wait is not None), key=key)
+        return sorted((slot for slot in self._awake.values() if slot.oldest_wait is not None), key=key)
 
-    def _stands_in_the_way(self, slot: Slot, claimants: list[Slot]) -> bool:
-        it = frozenset({slot.model})
-        return any(self._policy.rule.evictees(claimant.model, it) for claimant in claimants)
+    def _claims(self, slot: Slot, outlook: Outlook, now: float) -> bool:
+        """Whether it is to be started and is sure to get its place, or has waited long enough to insist on it."""
+        if not slot.waiting or (slot.leaving is None and slot.state in {ModelState.STARTING, ModelState.READY}):
+            return False
+        if now >= self._insists_at(slot):
+            return True
+        if slot.state is ModelState.READY or outlook.hinders(slot.model):
+            return False
+        return all(self._slots[evictee].can_go for evictee in outlook.evictees(slot.model))
 
-    def _make_room(self, target: Slot, claimants: list[Slot], now: float, effects: list[Effect]) -> None:
-        evictees = self._evictees(target)
+    def _make_room(self, target: Slot, outlook: Outlook, now: float, effects: list[Effect]) -> None:
+        evictees = [self._slots[model] for model in sorted(outlook.evictees(target.model))]
         if not evictees:
             target.wanted_since = None
+            target.loading_since = now
             target.move(Cause.START_ORDERED)
+            outlook.started(target.model)
             effects.append(Start(target.model))
         elif any(slot.pinned for slot in evictees):
             target.wanted_since = None
@@ -350,29 +394,30 @@ class Scheduler:
             # Wanted again after a change of its configuration, but its place is taken: that is no reason to evict.
             target.wanted_since = None
         elif all(slot.can_go for slot in evictees):
-            claimants.append(target)
             for slot in evictees:
                 if slot.state is not ModelState.STOPPING:
                     unwanted = slot.state is ModelState.STARTING
                     self._stop(slot, StopReason.UNWANTED if unwanted else StopReason.EVICTED, effects)
         elif now >= self._insists_at(target):
-            claimants.append(target)
             self._held_back |= {slot.model for slot in evictees}
 
+    def _outlook(self) -> Outlook:
+        running = (model for model, slot in self._awake.items() if slot.state is not ModelState.STOPPED)
+        return Outlook(self._policy.rule, frozenset(running))
+
     def _evictees(self, target: Slot) -> list[Slot]:
-        running = frozenset(model for model, slot in self._slots.items() if slot.state is not ModelState.STOPPED)
-        return [self._slots[model] for model in sorted(self._policy.rule.evictees(target.model, running))]
+        return [self._slots[model] for model in sorted(self._outlook().evictees(target.model))]
 
     def _compute_deadline(self, now: float) -> float:
         deadlines = [FOREVER]
-        for slot in self._slots.values():
+        for slot in self._awake.values():
             if (expires_at := slot.expires_at) is not None:
                 deadlines.append(expires_at)
             if slot.leaving is not None and slot.leaving.deadline is not None and slot.state is not ModelState.STOPPING:
                 deadlines.append(slot.leaving.deadline)
             if slot.waiting:
-                since = next(iter(slot.waiting.values()))
-                deadlines.append(self._gives_up_at(slot, since))
+                request, since = next(iter(slot.waiting.items()))
+                deadlines.append(slot.gives_up_at(request))
                 turns = (self._insists_at(slot), since + self._policy.aging_seconds)
                 deadlines += [at for at in turns if at > now]
         return min(deadlines)
@@ -389,9 +434,6 @@ class Scheduler:
 
     def _insists_at(self, slot: Slot) -> float:
         return (slot.oldest_wait or 0.0) + self._policy.patience_seconds
-
-    def _gives_up_at(self, slot: Slot, since: float) -> float:
-        return since + slot.policy.queue_timeout_seconds if slot.policy.queue_timeout_seconds else FOREVER
 
     def _serve(self, slot: Slot, request: int, effects: list[Effect]) -> None:
         if slot.waiting.pop(request, None) is not None:

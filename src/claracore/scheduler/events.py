@@ -25,6 +25,8 @@ class Arrived:
 
     request: int
     model: str
+    by_hand: bool = False
+    """A person asks for it: it is started even if its start has just failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The model's server is gone: it was stopped, could not be started, or died."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """A file that the model's command names is not the one with which its start failed."""
 
     model: str
 
@@ -103,6 +112,7 @@ Event = (
     | Finished
     | Ready
     | Ended
+    | FilesChanged
     | Lost
     | Returned
     | UnloadAsked

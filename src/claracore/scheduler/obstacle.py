@@ -57,7 +57,7 @@ def obstacle(slot: Slot, evictees: Sequence[Slot], ahead: Sequence[Slot]) -> Obs
 
 def _room(evictees: Sequence[Slot]) -> Obstacle | None:
     """All of them go together or none does, so one that is busy is what the others wait for, too."""
-    busy = [slot for slot in evictees if slot.state is not ModelState.STOPPING and not slot.can_go]
+    busy = [slot for slot in evictees if not slot.can_go]
     return (
         _about(Cause.ANSWERS, [slot for slot in busy if slot.state is ModelState.READY])
         or _about(Cause.LOADS, busy)

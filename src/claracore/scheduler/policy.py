@@ -19,6 +19,7 @@ class ModelPolicy:
     priority: int = 0
     queue_limit: int = 256
     queue_timeout_seconds: float = 600.0
+    """How long a request may wait for its turn; the time in which its model is being started does not count."""
     drain_seconds: float = 10.0
     """How long answers in progress may go on after somebody asked for the model to be unloaded."""
 
@@ -41,3 +42,10 @@ class Policy:
     """How long a waiting request lets a busy model in its way take new requests: batches them, without starving."""
     aging_seconds: float = 30.0
     """A request that has waited this long goes before every younger one, whatever their priorities."""
+    retry_seconds: float = 5.0
+    """After a start that failed, requests start the model again when this has passed; twice as long after the next."""
+    longest_retry_seconds: float = 60.0
+
+    def retry_after(self, failures: int) -> float:
+        """Return how long requests start a model no more after so many failed starts in a row."""
+        return min(self.retry_seconds * 2.0 ** min(failures - 1, 32), self.longest_retry_seconds)

@@ -10,6 +10,8 @@ from claracore.scheduler.lifecycle import Cause
 from claracore.scheduler.policy import ModelPolicy
 from claracore.types import ModelState
 
+FOREVER = float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
@@ -17,6 +19,15 @@ class Leaving:
 
     reason: StopReason
     deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """The last start failed: how many did in a row, when it was, and from when on requests may start it again."""
+
+    times: int
+    at: float
+    retry_at: float
 
 
 @dataclass(slots=True)
@@ -35,10 +46,27 @@ class Slot:
     removed: bool = False
     pinned: bool = False
     """Neither its ttl nor another model stops it."""
+    failing: Failing | None = None
+    loading_since: float = 0.0
+    loading_seconds: dict[int, float] = field(default_factory=dict)
+    """For how long the model was loaded for a waiting request, which is no time of waiting for its turn."""
 
     def move(self, cause: Cause) -> None:
         """Take one step in the table of `lifecycle`."""
         self.state = lifecycle.after(self.state, cause)
+
+    def count_loading(self, now: float) -> None:
+        """Remember, when it is loading no more, how long those who wait have waited for that."""
+        self.loading_seconds = {
+            request: self.loading_seconds.get(request, 0.0) + now - max(since, self.loading_since)
+            for request, since in self.waiting.items()
+        }
+
+    def gives_up_at(self, request: int) -> float:
+        """When a waiting request has waited too long for its turn; never, while that time does not run."""
+        if not self.policy.queue_timeout_seconds or self.state is ModelState.STARTING:
+            return FOREVER
+        return self.waiting[request] + self.loading_seconds.get(request, 0.0) + self.policy.queue_timeout_seconds
 
     @property
     def has_room(self) -> bool:
@@ -51,8 +79,15 @@ class Slot:
         return next(iter(self.waiting.values()), self.wanted_since)
 
     @property
+    def awake(self) -> bool:
+        """Whether its server runs, or somebody waits for it."""
+        return self.state is not ModelState.STOPPED or self.oldest_wait is not None
+
+    @property
     def can_go(self) -> bool:
-        """Whether stopping it now would disturb nobody: no answer in progress, and no load that somebody waits for."""
+        """Whether that it stops disturbs nobody: it is ending, or neither answers nor loads for somebody who waits."""
+        if self.state is ModelState.STOPPING:
+            return True
         if self.state is ModelState.STARTING:
             return not self.waiting and self.wanted_since is None
         return not self.serving

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from claracore.errors import ModelFailed, NotReadyInTime
@@ -33,6 +34,9 @@ HINTED_SECONDS = 0.1
 POLL_SECONDS = 2.0
 """A server that accepts and stays silent is asked again after this time."""
 
+MOST_STAGES = 64
+"""What a server is at while it loads changes a few times. One that has ever new names for it is not waited for."""
+
 BODY_LIMIT_BYTES = 65_536
 LAST_LINES = 12
 
@@ -43,6 +47,44 @@ class Loading:
 
     message: str
     progress: float | None = None
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a server may still take: so many seconds from its start, or from when it last got further.
+
+    It got further when it tells a larger fraction of what it is at, or of something new; a sentence alone is none.
+    """
+
+    seconds: float
+    clock: Callable[[], float] = time.monotonic
+    since: float = field(init=False)
+    reached: dict[str, float] = field(default_factory=dict)
+    """The largest fraction by what the server was at."""
+
+    def __post_init__(self) -> None:
+        self.since = self.clock()
+
+    def hear(self, news: Loading) -> None:
+        """Take in what the server says of its loading."""
+        before = self.reached.get(news.message)
+        if news.progress is None or (before is not None and news.progress <= before):
+            return
+        if before is None and len(self.reached) >= MOST_STAGES:
+            return
+        self.reached[news.message] = news.progress
+        self.since = self.clock()
+
+    @property
+    def left_seconds(self) -> float:
+        """How long it may take until it is ready or gets further; not positive when its time is over."""
+        return self.since + self.seconds - self.clock()
+
+    def __str__(self) -> str:
+        if not self.reached:
+            return f"was not ready within {self.seconds:g} s"
+        stage, fraction = list(self.reached.items())[-1]
+        return f"got no further within {self.seconds:g} s ({stage}: {fraction:.0%})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +100,7 @@ async def wait_until_ready(
     path: str,
     *,
     child: Child,
-    timeout_seconds: float,
+    patience: Patience,
     model: str,
     output: OutputRing,
     on_progress: Callable[[Loading], None] | None = None,
@@ -70,19 +112,27 @@ async def wait_until_ready(
     The path "none" asks nothing and leaves it to `verify`. Refused connections, silence, 503 and every other status
     mean "not yet". `on_progress` hears each change of what a 503 says. When `hint` is set the next poll comes at once:
     the server itself has said that it is ready, which is no proof. Raises ModelFailed when the child ends
-    first (how, and its last lines), NotReadyInTime with what was seen last.
+    first (how, and its last lines), NotReadyInTime with what was seen last when the `patience` is over; what a 503 says
+    prolongs it.
     """
-    polls = _Polls(endpoint, path, on_progress, verify, hint)
+
+    def hear(news: Loading) -> None:
+        patience.hear(news)
+        if on_progress is not None:
+            on_progress(news)
+
+    polls = _Polls(endpoint, path, hear, verify, hint)
     task = asyncio.create_task(polls.run(), name=f"health of {model}")
     try:
         racers: set[asyncio.Future[None] | asyncio.Future[Exit]] = {task, child.exited}
-        await asyncio.wait(racers, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        while not (task.done() or child.exited.done()) and (left := patience.left_seconds) > 0:
+            await asyncio.wait(racers, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if child.exited.done():
             reason = f"its server ended before it was ready: {child.exited.result()}"
             raise ModelFailed(model, reason, output.tail(LAST_LINES))
         if not task.done():
             tail = "".join(f"\n  | {line}" for line in output.tail(LAST_LINES))
-            raise NotReadyInTime(f"model {model!r} was not ready within {timeout_seconds:g} s: {polls.last_seen}{tail}")
+            raise NotReadyInTime(f"model {model!r} {patience}: {polls.last_seen}{tail}")
         task.result()
     finally:
         task.cancel()
@@ -107,7 +157,7 @@ class _Polls:
         self,
         endpoint: Endpoint,
         path: str,
-        on_progress: Callable[[Loading], None] | None,
+        on_progress: Callable[[Loading], None],
         verify: Callable[[], bool] | None,
         hint: asyncio.Event | None,
     ) -> None:
@@ -162,7 +212,7 @@ class _Polls:
         return True
 
     def _tell(self, news: Loading | None) -> None:
-        if news is not None and news != self._told and self._on_progress is not None:
+        if news is not None and news != self._told:
             self._told = news
             self._on_progress(news)
 

@@ -33,7 +33,7 @@ from claracore.sockets.unix import clear_path, socket_path
 from claracore.supervisor.accepted import Accepted, Told
 from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
-from claracore.supervisor.health import Loading, is_healthy, wait_until_ready
+from claracore.supervisor.health import Loading, Patience, is_healthy, wait_until_ready
 from claracore.supervisor.output import OutputRing
 from claracore.supervisor.posix import SpawnFailed
 from claracore.supervisor.verified import OwnerCheck, Stranger
@@ -104,6 +104,8 @@ class Life:
     asleep: bool = False
     """Whether the server has freed its memory until the next request (`--sleep-idle-seconds`)."""
     _tells_state: bool = False
+    _patience: Patience | None = None
+    """While it is waited for to become ready."""
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
     _check: OwnerCheck | None = None
@@ -248,12 +250,13 @@ class Life:
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
         self._check, self._check_path = self._owner_check(child, lease), bound.check_endpoint
+        patience = self._patience = Patience(self.model.health_check_timeout_seconds)
         waiting = asyncio.ensure_future(
             wait_until_ready(
                 self._reached(),
                 bound.check_endpoint,
                 child=child,
-                timeout_seconds=self.model.health_check_timeout_seconds,
+                patience=patience,
                 model=self.model.id,
                 output=self.output,
                 on_progress=None if self._tells_state else self._note_progress,
@@ -407,7 +410,10 @@ class Life:
     def _note_state(self, state: states.State) -> None:
         self.asleep = state.name == "sleeping"
         if state.name == "loading":
-            self._note_progress(Loading(state.loading, state.progress))
+            loading = Loading(state.loading, state.progress)
+            if self._patience is not None:
+                self._patience.hear(loading)
+            self._note_progress(loading)
             return
         if state.name == "ready":
             self._told_ready.set()

@@ -2,8 +2,8 @@
 
 Requests, ends of processes, timers, reloads and API calls all come through `_post`. Each event is handled to its end
 before the next; what an order causes at once (a client that is already gone) queues behind. Whatever is slow is a task
-owned here (`Life`), which ends by handing in an event. Every event and its orders are logged once, at debug level; the
-record replays a bug.
+owned here (`Life`), which ends by handing in an event. Every event, its time and its orders are logged once, at debug
+level; the record replays a bug. It is written beside what happens and changes nothing of it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from claracore.scheduler.events import (
     Effect,
     Ended,
     Event,
+    FilesChanged,
     Finished,
     Lost,
     Pinned,
@@ -45,6 +46,7 @@ from claracore.scheduler.obstacle import Obstacle
 from claracore.scheduler.rules import policy_of
 from claracore.scheduler.slot import Slot
 from claracore.supervisor.life import Life, Surroundings
+from claracore.supervisor.named_files import Stamp, stamp_of
 from claracore.supervisor.output import OutputRing
 from claracore.supervisor.refusals import Circumstances, refusal
 from claracore.types import Endpoint, ModelState
@@ -107,6 +109,8 @@ class Supervisor:
         self._lives: dict[str, Life] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, ClaraCoreError] = {}
+        self._stamps: dict[str, Stamp] = {}
+        """What the files that a model's command names looked like when it failed."""
         self._outputs: dict[str, OutputRing] = {}
         self._events: deque[Event] = deque()
         self._handling = False
@@ -114,22 +118,32 @@ class Supervisor:
 
     # --- what requests call ---------------------------------------------------------------------------------------
 
-    def arrive(self, model_id: str, waiter: Waiter) -> int:
-        """Take a request in and return its id; `waiter` may be told before this returns."""
+    def arrive(self, model_id: str, waiter: Waiter, *, by_hand: bool = False) -> int:
+        """Take a request in and return its id; `waiter` may be told before this returns.
+
+        One that a person makes `by_hand` has a model tried again whose start has just failed.
+        """
         request = next(self._request_ids)
         # Without an event and its orders, which cost 5 us: the scheduler is asked the same in both cases. While events
-        # are handled it has to wait for its turn, and while they are logged there is to be one.
-        if not self._handling and not logger.isEnabledFor(logging.DEBUG) and self._scheduler.admit(request, model_id):
+        # are handled it has to wait for its turn.
+        if not self._handling and self._scheduler.admit(request, model_id):
+            if logger.isEnabledFor(logging.DEBUG):
+                self._record(Arrived(request, model_id, by_hand), [Serve(request)], self._loop.time())
             self._give(waiter, model_id, request)
             return request
-        self._waiting[request] = _Waiting(waiter, model_id, self._loop.time())
-        self._post(Arrived(request, model_id))
+        now = self._loop.time()
+        if model_id in self._stamps and self._scheduler.failing(model_id, now) and self._has_new_files(model_id):
+            self._post(FilesChanged(model_id))
+        self._waiting[request] = _Waiting(waiter, model_id, now)
+        self._post(Arrived(request, model_id, by_hand))
         return request
 
     def finish(self, request_id: int) -> None:
         """Hear that a request is over: answered, failed, or left while it waited."""
         now = self._loop.time()
-        if not self._handling and not logger.isEnabledFor(logging.DEBUG) and self._scheduler.release(request_id, now):
+        if not self._handling and self._scheduler.release(request_id, now):
+            if logger.isEnabledFor(logging.DEBUG):
+                self._record(Finished(request_id), [], now)
             self._set_timer()
             return
         self._waiting.pop(request_id, None)
@@ -166,6 +180,16 @@ class Supervisor:
         life = self._lives.get(model_id)
         return life if life is not None and life.endpoint == endpoint else None
 
+    def beside(self, model_id: str) -> Endpoint | None:
+        """Return where a model is reached by what neither waits nor counts: its server may be stopped all the same.
+
+        None when it is not ready, or is not to be much longer. Nobody calls `finish` for it.
+        """
+        slot = self._scheduler.slots.get(model_id)
+        if slot is None or slot.state is not ModelState.READY or slot.leaving is not None:
+            return None
+        return self._lives[model_id].endpoint
+
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place of a request in its model's queue; None when it does not wait."""
         return self._scheduler.position(request_id)
@@ -173,6 +197,12 @@ class Supervisor:
     def obstacle(self, model_id: str) -> Obstacle | None:
         """Return what the requests that wait for a model wait for; None when none waits."""
         return self._scheduler.obstacle(model_id, self._loop.time())
+
+    def retry_seconds(self, model_id: str) -> float | None:
+        """Return for how long requests are refused with `failure` without another try; None when they are not."""
+        now = self._loop.time()
+        failing = self._scheduler.failing(model_id, now)
+        return failing.retry_at - now if failing is not None else None
 
     def state(self, model_id: str) -> ModelState:
         """Return the state of a model; a model that is not known is stopped."""
@@ -206,7 +236,7 @@ class Supervisor:
         if slot.state is ModelState.READY and slot.leaving is None:
             return  # however busy it is
         ready = _Loaded(self._loop.create_future())
-        request = self.arrive(model_id, ready)
+        request = self.arrive(model_id, ready, by_hand=True)
         try:
             await ready.done
         finally:
@@ -267,9 +297,10 @@ class Supervisor:
             self._set_timer()
 
     def _handle(self, event: Event) -> None:
-        effects = self._scheduler.handle(event, self._loop.time())
+        now = self._loop.time()
+        effects = self._scheduler.handle(event, now)
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s -> %s", event, effects)
+            self._record(event, effects, now)
         if isinstance(event, Ended):
             self._tell(lambda listener: listener.ended(event.model))
         for effect in effects:
@@ -280,6 +311,13 @@ class Supervisor:
                 logger.exception("could not carry out %s", effect)
         if isinstance(event, Ready):
             self._tell(lambda listener: listener.ready(event.model))
+
+    def _record(self, event: Event, effects: list[Effect], now: float) -> None:
+        logger.debug("%r %s -> %s", now, event, effects)
+
+    def _has_new_files(self, model_id: str) -> bool:
+        model = self.config.models.get(model_id)
+        return model is not None and stamp_of(model, self._around.environ) != self._stamps.get(model_id)
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
         """Let the listener hear something; what goes wrong there is its own affair."""
@@ -344,6 +382,7 @@ class Supervisor:
             on_lost=lambda why: self._lost(model, why),
         )
         self._failures.pop(model, None)
+        self._stamps.pop(model, None)
         self._lives[model] = life
         logger.info("model %s: starting", model)
         task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
@@ -372,6 +411,7 @@ class Supervisor:
             logger.info("model %s: stopped, since it was lost", model)
         elif life.failure is not None and not life.stopping:
             self._failures[model] = life.failure
+            self._stamps[model] = stamp_of(life.model, self._around.environ)
             logger.error("%s", life.failure)
         else:
             logger.info("model %s: stopped", model)
@@ -380,6 +420,8 @@ class Supervisor:
     def _refusal(self, reason: RefuseReason, its: _Waiting) -> ClaraCoreError:
         slot = self._scheduler.slots.get(its.model)
         model = self.config.models.get(its.model)
+        now = self._loop.time()
+        failing = self._scheduler.failing(its.model, now)
         return refusal(
             reason,
             Circumstances(
@@ -387,9 +429,11 @@ class Supervisor:
                 known=frozenset(self.config.models),
                 waiting=len(slot.waiting) if slot else 0,
                 queue_limit=model.queue.limit if model else 0,
-                waited_seconds=self._loop.time() - its.since,
+                waited_seconds=now - its.since,
                 pinned=" and ".join(f"{name!r} (pinned)" for name in self._scheduler.pinned_against(its.model)),
                 failure=self._failures.get(its.model),
+                tried_seconds_ago=now - failing.at if failing and its.since >= failing.at else None,
+                retry_seconds=failing.retry_at - now if failing else 0.0,
             ),
         )
 

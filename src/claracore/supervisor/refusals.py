@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,10 @@ class Circumstances:
     """The pinned models, in words."""
     failure: ClaraCoreError | None
     """Why the model failed, if it did."""
+    tried_seconds_ago: float | None = None
+    """How long ago that was, for a request that came after it."""
+    retry_seconds: float = 0.0
+    """In how many seconds a request starts it again."""
 
 
 def _full(it: Circumstances) -> ClaraCoreError:
@@ -49,10 +54,17 @@ def _timed_out(it: Circumstances) -> ClaraCoreError:
     )
 
 
+def _failed(it: Circumstances) -> ClaraCoreError:
+    failure = it.failure or ModelFailed(it.model, "its server did not start")
+    ago = it.tried_seconds_ago
+    note = "" if ago is None else f"last tried {ago:.0f} s ago; `claracore load {it.model}` tries again at once"
+    return failure.told_again(note, retry_after_seconds=max(1, math.ceil(it.retry_seconds)))
+
+
 TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] = {
     RefuseReason.QUEUE_FULL: _full,
     RefuseReason.TIMED_OUT: _timed_out,
-    RefuseReason.FAILED: lambda it: it.failure or ModelFailed(it.model, "its server did not start"),
+    RefuseReason.FAILED: _failed,
     RefuseReason.UNLOADED: lambda it: ModelUnloaded(
         f"model {it.model!r} was unloaded while this request waited for it", retry_after_seconds=1
     ),

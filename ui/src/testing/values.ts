@@ -24,6 +24,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     serving: 0,
     waiting: 0,
     waits_for: null,
+    retry_seconds: null,
     pinned: false,
     error: null,
     cmd: '',

@@ -1,0 +1,63 @@
+"""A model that does not start, asked for as clients ask: with SDKs that repeat what failed, by hand, after a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from e2e.instance import Instance, configured, fake, instance
+
+CONFIG = f"""
+startPort: 24260
+models:
+  broken: {{cmd: '{fake("--print", "out of memory on device 0", "--crash", "start")}'}}
+  silent: {{cmd: '{fake("--hang", "health")}', healthCheckTimeout: 1}}
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Instance]:
+    with instance(tmp_path, "--config", str(configured(tmp_path, CONFIG))) as running:
+        yield running
+
+
+def starts(served: Instance, model: str) -> int:
+    return sum(f"model {model}: starting" in line for line in served.lines)
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code"), [("broken", 502, "model_failed"), ("silent", 504, "gateway_timeout")]
+)
+def test_one_call_of_an_sdk_starts_a_broken_model_once(served: Instance, model: str, status: int, code: str) -> None:
+    with (
+        openai.OpenAI(base_url=f"{served.url}/v1", api_key="none") as client,
+        pytest.raises(openai.APIStatusError) as failure,
+    ):
+        client.chat.completions.create(model=model, messages=[{"role": "user", "content": "hello"}])
+    first = failure.value.response
+    assert (first.status_code, first.json()["error"]["code"]) == (status, code)
+    assert first.headers["x-should-retry"] == "false"
+    assert "last tried" not in first.json()["error"]["message"]
+    again = [served.chat(model) for _ in range(3)] + [served.ask("GET", f"/upstream/{model}/")]
+    for answer in again:
+        assert (answer.status, answer.json["error"]["code"]) == (status, code)
+        assert answer.headers["x-should-retry"] == "false"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 5
+        assert "last tried" in answer.message.partition("\n")[0]
+    row = served.ask("GET", f"/api/models/{model}").json
+    assert 0 < row["retry_seconds"] <= 5
+    by_hand = served.ask("POST", f"/api/models/load/{model}")
+    assert (by_hand.status, by_hand.headers["X-Should-Retry"]) == (status, "false")
+    assert "last tried" not in by_hand.message
+    served.end()
+    assert starts(served, model) == 2
+
+
+def test_a_changed_configuration_is_tried_at_once(served: Instance) -> None:
+    assert served.chat("broken").status == 502
+    configured(served.folder, CONFIG.replace('--crash" "start', '--name" "fine'))
+    assert served.ask("POST", "/api/config/reload").status == 200
+    assert served.chat("broken").status == 200
