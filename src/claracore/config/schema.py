@@ -51,6 +51,12 @@ model's key. `${env.NAME}` is an environment variable. `${PORT}` (a port of the 
 `transport: unix`) and, in `cmdStop`, `${PID}` are known when the model starts and may stand in `cmd`, `cmdStop`,
 `proxy`, `env` and `checkEndpoint`.
 
+**Commands** (`cmd`, `cmdStop`) are split with the quotes and backslashes of POSIX and run without a shell. What only a
+shell understands gets a warning with the way out: `NAME=value server` (`env:`), `$HOME` and `~` (`${env.HOME}`, or the
+whole path), `&&`, `|` and `>` (the output is kept; see `claracore logs`). So does what leaves the server running and
+returns: `docker run -d`, `setsid`, `tmux new -d`, `systemctl start` and the like. The script of a `sh -c '...'` may
+say what it likes.
+
 Options marked *later* load and are checked, but nothing acts on them yet.
 """
 
