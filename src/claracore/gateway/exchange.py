@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from claracore.errors import BadRequest, ClaraCoreError, NotReadyInTime, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, UpstreamFailed
 from claracore.gateway.access import check_model
 from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
@@ -51,6 +51,8 @@ class Exchange(Answering):
     _replayable = True
     _retried = False
     _was_refused = False
+    heard_before = -1
+    """How much had come from the model server when its silence was last looked at."""
 
     def __init__(self, connection: Connection, admission: Admission, targets: Targets) -> None:
         self.connection = connection
@@ -155,9 +157,13 @@ class Exchange(Answering):
             self.targets = gateway.targets
             target = self.target = gateway.targets.by_name.get(target.model_id, target)
         self.record.served_at = now = gateway.now()
-        if seconds := target.response_head_timeout_seconds:
-            self.deadline = now + seconds
-            gateway.alarm.set(self.deadline)
+        seconds = target.response_head_timeout_seconds
+        if seconds is None:
+            seconds = gateway.settings.patience_seconds
+        if seconds:
+            self.deadline = deadline = now + seconds
+            if deadline < gateway.alarm.at:
+                gateway.alarm.set(deadline)
         if self.waiting is not None:
             self.waiting.stop()
         line = target.line
@@ -251,7 +257,7 @@ class Exchange(Answering):
             self._failed(f"broke off its answer: {reason}" if self.answering else f"did not answer: {reason}")
 
     def _failed(self, what: str) -> None:
-        self._refused(UpstreamFailed(self._sentence(what)))
+        self._refused(UpstreamFailed(self.sentence(what)))
 
     # WebSocket.
 
@@ -278,7 +284,7 @@ class Exchange(Answering):
 
     def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
         """Read the answer no faster than the client takes it."""
-        self._client_stalled = not writable
+        self.client_stalled = not writable
         if self.upstream is not None:
             if writable:
                 self.upstream.transport.resume_reading()
@@ -298,14 +304,10 @@ class Exchange(Answering):
         return False
 
     def check(self, now: float) -> None:
-        """Give up on a model server that has not begun to answer within the time that its configuration allows."""
-        if now < self.deadline:
-            return
-        self.deadline = NEVER
-        if self.phase is SENT and self.target is not None:
-            seconds = self.target.response_head_timeout_seconds
-            self._drop_upstream()
-            self._refused(NotReadyInTime(self._sentence(f"did not begin to answer within {seconds:g} s")))
+        """Hear the time: the model server may have been silent for too long."""
+        if now >= self.deadline:
+            self.deadline = NEVER
+            self.gateway.patience.look_at(self)
 
     def cancel(self, reason: ClaraCoreError) -> None:
         """End the request from outside."""
