@@ -79,6 +79,7 @@ def call(
 JSON = ("content-type", "application/json")
 FULL = ("content-length", "2")
 UNLOAD = ("POST", "/api/models/unload")
+CROSS = ("sec-fetch-site", "cross-site")
 LAN = "192.168.1.5"
 FIREFOX = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 POWERSHELL = ("user-agent", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.26100.1")
@@ -112,6 +113,9 @@ REFUSED = [
     ("... not even here", call("GET", "/unload", FIREFOX), 403),
     ("... which an empty line does not change", call("GET", "/unload", FIREFOX, ("referer", "")), 403),
     ("... nor asking for its head", call("HEAD", "/unload", FIREFOX), 403),
+    ("a strange page makes us work", call("GET", "/api/doctor", CROSS, ("sec-fetch-dest", "image")), 403),
+    ("... with an origin", call("GET", "/api/hardware", CROSS, ("origin", "http://evil.example")), 403),
+    ("... in a frame", call("GET", "/api/doctor", CROSS, ("sec-fetch-dest", "iframe")), 403),
     ("an address with a name behind it", call("GET", "/api/models", host="[::1].evil.example"), 403),
     ("... and a port", call("GET", "/api/models", host="127.0.0.1:1.evil.example"), 403),
     ("... and somebody", call("GET", "/api/models", host="127.0.0.1:1@evil.example"), 403),
@@ -142,6 +146,12 @@ ALLOWED = [
     ("an address", call("GET", "/api/models", host="192.168.1.5:5800")),
     ("an IPv6 address", call("GET", "/api/models", host="[fe80::1]:5800")),
     ("a name of the local network", call("GET", "/api/models", host="claracore:5800")),
+    ("a link on another site", call("GET", "/metrics", CROSS, ("sec-fetch-dest", "document"))),
+    (
+        "a page that may use the models lists them",
+        call("GET", "/v1/models", CROSS, ("origin", "http://localhost:3000")),
+    ),
+    ("files of the interface on another site", call("GET", "/ui/favicon.svg", CROSS)),
     ("a person types the old address", call("GET", "/unload", FIREFOX, ("sec-fetch-site", "none"))),
     ("a link on our own page", call("GET", "/unload", FIREFOX, ("referer", "http://localhost:5800/ui/"))),
     ("curl and the old address", call("GET", "/unload", ("user-agent", "curl/8.14.1"))),

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import shlex
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claracore.config.command import split
-from claracore.config.detaching import MENTIONED, detaching
+from claracore.config.detaching import JUDGES, MENTIONED, PREFIXES, detaching
 from claracore.config.load import load
+from claracore.config.shell import habits_in
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,20 @@ def test_what_leaves_its_server_behind_is_recognised(cmd: str, by: str, way_out:
 )
 def test_what_stays_is_left_alone(cmd: str) -> None:
     assert detaching(split(cmd)) is None
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        [*JUDGES, *PREFIXES, "sh", "-c", "-", "--", "-d", "--x", "A=b", "1", "", "start", "&", "'", "run -d x"]
+    )
+)
+
+
+@given(WORDS)
+def test_no_command_is_too_odd(words: list[str]) -> None:
+    found = detaching(words)
+    assert found is None or (found.by and found.way_out)
+    assert all(habit.way_out for habit in habits_in(shlex.join(words)))
 
 
 def test_it_is_a_warning_with_the_place_of_the_command() -> None:

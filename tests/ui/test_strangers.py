@@ -26,6 +26,8 @@ const ask = {
   fetch: (url, policy) => fetch(url, { mode: 'no-cors', referrerPolicy: policy }).catch(() => 0),
   cors: (url, policy) => fetch(url, { referrerPolicy: policy }).catch(() => 0),
   head: (url, policy) => fetch(url, { mode: 'no-cors', method: 'HEAD', referrerPolicy: policy }).catch(() => 0),
+  socket: url => new Promise(done => { new WebSocket(url.replace('http', 'ws')).onclose = done }),
+  events: url => new Promise(done => { const it = new EventSource(url); it.onerror = () => { it.close(); done() } }),
   post: (url, policy) => fetch(url, { mode: 'no-cors', method: 'POST', body: '{"model":"smollm2"}',
     referrerPolicy: policy }).catch(() => 0),
   sandbox: url => gone(document.createElement('iframe'), it => { it.sandbox = 'allow-scripts'

@@ -92,6 +92,8 @@ class Guard:
             if method in SAFE_METHODS:
                 check_whence(headers)
             check_media(headers)
+        elif not is_open(method, path):
+            check_reader(path, headers)
         if (changes or grant is None) and not is_open(method, path):
             check_host(self._rules, headers.get(b"host", b""))
         length = headers.get(b"content-length", b"0")
@@ -151,6 +153,16 @@ def check_whence(headers: dict[bytes, bytes]) -> None:
         raise Forbidden(
             "the browser does not say which page asks for this: use the web interface, or POST /api/models/unload"
         )
+
+
+def check_reader(path: str, headers: dict[bytes, bytes]) -> None:
+    """Refuse what a page of another site asks for and cannot read: some of it is work. Raises Forbidden.
+
+    A link that a person follows is served; so are the lists that invited pages may read.
+    """
+    cross_site = headers.get(b"sec-fetch-site") == b"cross-site" and headers.get(b"sec-fetch-dest") != b"document"
+    if cross_site and FOR_ANY_KEY.fullmatch(path) is None:
+        raise Forbidden("a page of another site may not read this")
 
 
 def check_media(headers: dict[bytes, bytes]) -> None:
