@@ -20,13 +20,16 @@ _LENGTH = b"content-length"
 _HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
 # What a model server says about its origin is not about ours, which it shares with the web interface and other models:
-# who may read, what to forget, where else to connect, how far a service worker reaches.
+# who may read, what to forget, where else to connect, whom to send reports, how far a service worker reaches.
 _OF_ITS_ORIGIN = frozenset(
     (
+        b"accept-ch",
         b"access-control-allow-credentials",
         b"access-control-allow-origin",
         b"alt-svc",
         b"clear-site-data",
+        b"nel",
+        b"report-to",
         b"service-worker-allowed",
         b"strict-transport-security",
     )

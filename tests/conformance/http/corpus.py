@@ -50,8 +50,11 @@ BOASTS = b"""
 Access-Control-Allow-Origin: *
 access-control-allow-credentials: true
 Access-Control-Expose-Headers: x-a
+Accept-CH: Device-Memory
 Alt-Svc: h3=":443"
 Clear-Site-Data: "*"
+NEL: {"report_to":"x","max_age":9}
+Report-To: {"group":"x"}
 Service-Worker-Allowed: /
 Strict-Transport-Security: max-age=9
 X-A: b"""
