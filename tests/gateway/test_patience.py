@@ -12,6 +12,7 @@ from typing import Any
 
 from claracore.gateway.contract import Settings
 from claracore.gateway.patience import Patience
+from claracore.gateway.upstream import Upstream
 from claracore.sockets.busy import processor_seconds
 from claracore.types import Endpoint
 from fakes.running import line_with, python, running
@@ -153,6 +154,21 @@ def test_zero_means_no_limit_and_no_look() -> None:
             others.set()
             assert (await answer).startswith(b"HTTP/1.1 200 OK")
             assert server.connections == 1
+
+    play(conversation)
+
+
+def test_a_limit_counts_while_a_connection_is_opened() -> None:
+    async def never(*_: object) -> Upstream:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def conversation() -> None:
+        async with asking(says_nothing, timeouts={"responseHeader": 0.01}) as (here, _server):
+            here.gateway.pool._dial = never
+            answer = await here.say(post("/v1/completions", CHAT))
+            assert answer.startswith(b"HTTP/1.1 504 ")
+            assert b"did not begin to answer within 0.01 s" in answer
 
     play(conversation)
 
