@@ -79,6 +79,10 @@ def call(
 JSON = ("content-type", "application/json")
 FULL = ("content-length", "2")
 UNLOAD = ("POST", "/api/models/unload")
+CROSS = ("sec-fetch-site", "cross-site")
+LAN = "192.168.1.5"
+FIREFOX = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+POWERSHELL = ("user-agent", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.26100.1")
 
 REFUSED = [
     ("a page of another site", call(*UNLOAD, ("origin", "http://evil.example")), 403),
@@ -101,6 +105,21 @@ REFUSED = [
     ("the old GET obeys the same rule", call("GET", "/unload", ("referer", "http://evil.example/a")), 403),
     ("... also as a picture", call("GET", "/unload", ("sec-fetch-site", "cross-site")), 403),
     ("... and under a pointed name", call("GET", "/unload", host="evil.example"), 403),
+    (
+        "... and for a browser that does not say where it is",
+        call("GET", "/unload", FIREFOX, client=LAN, server=LAN),
+        403,
+    ),
+    ("... not even here", call("GET", "/unload", FIREFOX), 403),
+    ("... which an empty line does not change", call("GET", "/unload", FIREFOX, ("referer", "")), 403),
+    ("... nor asking for its head", call("HEAD", "/unload", FIREFOX), 403),
+    ("a strange page makes us work", call("GET", "/api/doctor", CROSS, ("sec-fetch-dest", "image")), 403),
+    ("... with an origin", call("GET", "/api/hardware", CROSS, ("origin", "http://evil.example")), 403),
+    ("... in a frame", call("GET", "/api/doctor", CROSS, ("sec-fetch-dest", "iframe")), 403),
+    ("an address with a name behind it", call("GET", "/api/models", host="[::1].evil.example"), 403),
+    ("... and a port", call("GET", "/api/models", host="127.0.0.1:1.evil.example"), 403),
+    ("... and somebody", call("GET", "/api/models", host="127.0.0.1:1@evil.example"), 403),
+    ("a page of such a host", call(*UNLOAD, ("origin", "http://[::1].evil.example"), host="[::1].evil.example"), 403),
     ("another host administers", call(*UNLOAD, client=ELSEWHERE), 403),
     ("another host unloads by GET", call("GET", "/unload", client=ELSEWHERE), 403),
     ("another host reads secrets", call("GET", "/api/config", client=ELSEWHERE), 403),
@@ -127,6 +146,17 @@ ALLOWED = [
     ("an address", call("GET", "/api/models", host="192.168.1.5:5800")),
     ("an IPv6 address", call("GET", "/api/models", host="[fe80::1]:5800")),
     ("a name of the local network", call("GET", "/api/models", host="claracore:5800")),
+    ("a link on another site", call("GET", "/metrics", CROSS, ("sec-fetch-dest", "document"))),
+    (
+        "a page that may use the models lists them",
+        call("GET", "/v1/models", CROSS, ("origin", "http://localhost:3000")),
+    ),
+    ("files of the interface on another site", call("GET", "/ui/favicon.svg", CROSS)),
+    ("a person types the old address", call("GET", "/unload", FIREFOX, ("sec-fetch-site", "none"))),
+    ("a link on our own page", call("GET", "/unload", FIREFOX, ("referer", "http://localhost:5800/ui/"))),
+    ("curl and the old address", call("GET", "/unload", ("user-agent", "curl/8.14.1"))),
+    ("no browser, whatever it says", call("GET", "/unload", POWERSHELL)),
+    ("a browser that reads", call("GET", "/api/models", FIREFOX)),
     ("mDNS", call("GET", "/api/models", host="box.local")),
     ("docker", call("GET", "/api/models", host="host.docker.internal:5800")),
     ("HTTP/1.0", call("GET", "/api/models", host=None)),

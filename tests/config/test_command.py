@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
+import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from claracore.config.command import bind, in_place, split, uses_port
+from claracore.config.command import bind, in_place, split, uses_port, words_of
 from claracore.config.load import load
 from claracore.config.model import ModelConfig
 
@@ -22,6 +25,8 @@ from claracore.config.model import ModelConfig
         ("a '' \"\" ''b", ["a", "", "", "b"]),
         (r"a\ b 'c d' \"e", ["a b", "c d", '"e']),
         (r'"a \"b\" \n \\"', [r'a "b" \n ' + "\\"]),
+        (r'"\$X \`x\` \! \a" \$X', [r"$X `x` \! \a", "$X"]),
+        (r"'\$X \\'", [r"\$X \\"]),
         ("--x='{\"a\": 1}'", ['--x={"a": 1}']),
     ],
 )
@@ -54,7 +59,7 @@ def test_what_shlex_joins_is_split_again(words: list[str]) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(" ab'\"\\$#\t", max_size=20).filter(lambda text: not text.lstrip().startswith("#")))
+@given(st.text(" ab'\"\\#\t", max_size=20).filter(lambda text: not text.lstrip().startswith("#")))
 def test_splitting_agrees_with_shlex(text: str) -> None:
     try:
         expected = shlex.split(text)
@@ -63,6 +68,26 @@ def test_splitting_agrees_with_shlex(text: str) -> None:
             split(text)
     else:
         assert split(text) == expected
+        assert [word.text for word in words_of(text)] == expected
+
+
+EXPANDS = re.compile(r"\$['\"$]|`")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no sh")
+@settings(deadline=None, max_examples=60)
+@given(st.text(" .'\"\\$`", max_size=16).filter(lambda text: not EXPANDS.search(re.sub(r"\\.", "", text))))
+@example(r'"\$X" \$X "\`" "\a\"\\"')
+def test_splitting_agrees_with_a_shell(text: str) -> None:
+    """Where it puts nothing in place: shlex does not know that `$` and the backquote may be escaped in quotes."""
+    script = f"for word in {text}\ndo printf '%s\\0' \"$word\"\ndone"
+    said = subprocess.run(["sh", "-fc", script], capture_output=True, text=True, check=False)
+    try:
+        words = split(text)
+    except ValueError:
+        assert said.returncode != 0 or text.endswith("\\")
+    else:
+        assert said.stdout.split("\0")[:-1] == words
 
 
 MODEL = ModelConfig(

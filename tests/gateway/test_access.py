@@ -15,11 +15,11 @@ import pytest
 from claracore.errors import Forbidden
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Settings
-from claracore.gateway.origins import Origins, Rules
+from claracore.gateway.origins import Origins, Rules, name_in
 from claracore.gateway.server import Gateway, serve
 from claracore.store.keyring import KeyRing, NamedKey, Right, _digest
 from claracore.types import Endpoint
-from gateway.stand import Notebook, StandIn, answers, config, model_server, no_app, play, post
+from gateway.stand import Notebook, StandIn, answers, config, model_server, no_app, play, post, stage
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -135,6 +135,11 @@ def test_keys_are_for_inference_and_for_their_models_and_their_name_is_noted() -
         (b"null", b"localhost:5800", False),
         (b"", b"", False),
         (b"http://[", b"localhost", False),
+        (b"http://[::1].evil.example", b"localhost", False),
+        (b"http://127.0.0.1:1.evil.example", b"localhost", False),
+        (b"http://evil.example@localhost", b"localhost", False),
+        (b"http://localhost\\evil.example", b"localhost", False),
+        (b"http://[localhost]", b"localhost", False),
         (b"http://\xff", b"localhost", False),
     ],
 )
@@ -164,6 +169,115 @@ def test_a_name_that_suddenly_means_us_reads_no_models(
     origins = Origins(Rules(False, frozenset({"ai.example"})))
     with pytest.raises(Forbidden, match="--allowed-host evil") if refused else contextlib.nullcontext():
         assert origins.check(method, {b"host": host}, has_key=has_key) == b""
+
+
+@pytest.mark.parametrize(
+    ("authority", "name"),
+    [
+        ("Localhost:5800", "localhost"),
+        ("localhost.", "localhost"),
+        ("[::1]:5800", "::1"),
+        ("[FE80::1%25eth0]", "fe80::1%25eth0"),
+        ("127.0.0.1:", "127.0.0.1"),
+        ("[::1].evil.example", ""),
+        ("[::1]evil.example:80", ""),
+        ("127.0.0.1:1.evil.example", ""),
+        ("127.0.0.1:80:80", ""),
+        ("127.0.0.1:1@evil.example", ""),
+        ("localhost/evil.example", ""),
+        ("localhost\\.evil.example", ""),
+        ("::1", ""),
+        ("[localhost]", ""),
+        ("[::1", ""),
+        (":5800", ""),
+        ("", ""),
+    ],
+)
+def test_a_host_is_read_as_a_whole_or_not_at_all(authority: str, name: str) -> None:
+    assert name_in(authority) == name
+
+
+HERE = {b"host": b"localhost:5800"}
+LAN = {b"host": b"192.168.1.5:5800"}
+NAMED = {b"host": b"ai.example"}
+SAME, NEIGHBOUR, CROSS = ({b"sec-fetch-site": site} for site in (b"same-origin", b"same-site", b"cross-site"))
+
+
+def of(page: bytes) -> dict[bytes, bytes]:
+    return {b"referer": page}
+
+
+@pytest.mark.parametrize(
+    ("noted", "refused"),
+    [
+        (HERE, False),
+        (LAN, False),
+        (HERE | SAME, False),
+        (HERE | {b"sec-fetch-site": b"none"}, False),
+        (HERE | CROSS, True),
+        (HERE | CROSS | of(b"http://localhost:3000/"), True),
+        (LAN | of(b"http://evil.example/page"), True),
+        (LAN | of(b"http://evil.example"), True),
+        (LAN | of(b"http://192.168.1.6:5800/"), True),
+        (LAN | of(b"http://192.168.1.5:5800/ui/models?x#y"), False),
+        (LAN | of(b"http://192.168.1.5:5800.evil.example/"), True),
+        (LAN | of(b"http://localhost:3000/"), False),
+        (LAN | of(b"https://chat.example/c/1"), False),
+        (LAN | of(b"https://chat.example.evil/c/1"), True),
+        (LAN | of(b"http://[::1].evil.example/"), True),
+        (LAN | of(b"nonsense"), True),
+        (LAN | of(b"\xff://\xfe"), True),
+        (LAN | of(b""), False),
+        (HERE | NEIGHBOUR, False),
+        (HERE | NEIGHBOUR | of(b"http://localhost:3000/"), False),
+        (NAMED | NEIGHBOUR, True),
+        (NAMED | NEIGHBOUR | of(b"https://blog.example/"), True),
+        (NAMED | NEIGHBOUR | of(b"https://ai.example/ui/"), False),
+    ],
+)
+@pytest.mark.parametrize("has_key", [False, True], ids=["without key", "with key"])
+def test_a_get_of_another_page_reaches_no_model(noted: dict[bytes, bytes], *, refused: bool, has_key: bool) -> None:
+    """Keys do not matter: a browser that once asked for a password sends it along with every picture."""
+    origins = Origins(Rules(False, frozenset({"ai.example"}), frozenset({"https://chat.example"})))
+    for method in (b"GET", b"HEAD"):
+        with pytest.raises(Forbidden, match="may not use the models") if refused else contextlib.nullcontext():
+            assert origins.check(method, noted, has_key=has_key) == b""
+
+
+def test_programs_may_name_their_home_page() -> None:
+    """An SDK that sends a Referer for its statistics is no page: a page's POST has an Origin."""
+    assert Origins(Rules()).check(b"POST", HERE | of(b"https://app.example/"), has_key=False) == b""
+
+
+PICTURE = b"Referer: http://evil.example/\r\n"
+
+
+@pytest.mark.parametrize(
+    "path", ["/upstream/m/", "/upstream/m/picture", "/props?model=m", "/comfyui/", "/v1/audio/voices?model=m"]
+)
+def test_a_picture_on_a_strange_page_starts_nothing(path: str) -> None:
+    async def conversation() -> None:
+        async with model_server(answers(OK)) as server:
+            supervisor = StandIn(m=server.endpoint, comfyui_auto=server.endpoint)
+            async with stage(config(m={}, comfyui_auto={}), supervisor) as here:
+                head = f"GET {path} HTTP/1.1\r\nHost: 192.168.1.5\r\nConnection: close\r\n".encode()
+                assert (await here.say(head + PICTURE + b"\r\n")).startswith(b"HTTP/1.1 403 ")
+                assert supervisor.arrived == 0
+                assert (await here.say(head + b"\r\n")).startswith(b"HTTP/1.1 200 ")
+                again = await here.say(head + PICTURE + b"\r\n")
+                assert again.startswith(b"HTTP/1.1 403 "), "also after one that was allowed"
+                assert supervisor.arrived == 1
+
+    play(conversation)
+
+
+@pytest.mark.parametrize("host", [b"[::1].evil.example", b"127.0.0.1:1.evil.example", b"a:b", b"[", b"x:1:2"])
+def test_a_host_that_is_none_is_no_request(host: bytes) -> None:
+    async def conversation() -> None:
+        async with stage(config(m={}), StandIn(m=Endpoint())) as here:
+            assert (await here.say(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)).startswith(b"HTTP/1.1 400 ")
+
+    play(conversation)
 
 
 def test_what_is_remembered_about_pages_is_bounded() -> None:

@@ -93,9 +93,15 @@ def test_bad_query(query: bytes) -> None:
         asked_in_query(query)
 
 
-@pytest.mark.parametrize("body", [b'{"model":7}', b'{"model": 7 }'])
-def test_a_number_counts_as_its_digits(body: bytes) -> None:
-    assert reader_of(b"")(body) == Asked("7", stream=False)
+@pytest.mark.parametrize(
+    "value", [b"1", b" 7 ", b"-0", b"1.5", b"1e2", b"true", b"[]", b'["m"]', b"{}", b'{"model":"m"}']
+)
+@pytest.mark.parametrize("padding", [b"", b'"pad":"' + b"x" * 70_000 + b'",'], ids=["short", "long"])
+def test_a_model_that_is_no_text_is_refused(value: bytes, padding: bytes) -> None:
+    text = b"{" + padding + b'"model":' + value + b',"z":1}'
+    assert asked_early(text, b"application/json") is None, "the whole body says what is wrong"
+    with pytest.raises(BadRequest, match="'model' must be a string"):
+        reader_of(b"application/json")(text)
 
 
 def test_an_escaped_second_model_is_found() -> None:
@@ -141,7 +147,7 @@ OBJECTS = [
     (b' \n{PAD"model" : "b" , "stream" : true }', Asked("b", stream=True)),
     (b'{PAD"model":"x","n":{"model":"y"}}', Asked("x", stream=False)),
     (b'{PAD"model":"x","n":"\\"model\\""}', Asked("x", stream=False)),
-    (b'{PAD"model":5}', Asked("5", stream=False)),
+    (b'{PAD"model":5}', "'model' must be a string"),
     (b'{PAD"model":[1]}', "'model' must be a string"),
     (b'{PAD"model":"\xff"}', "'model' is not valid UTF-8"),
     (b'{PAD"messages":[]}', "the request names no model: 'model' is required"),

@@ -92,6 +92,7 @@ def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     [
         "with space.gguf",
         'it\'s "quoted" $HOME.gguf',
+        "$(x) `y` \\$z > ~ && *.gguf",
         "back\\slash.gguf",
         "ünïcödé 模型 🦙.gguf",
         "# hash.gguf",

@@ -45,6 +45,14 @@ def test_all_interfaces_mean_both_families() -> None:
         assert addresses(listeners) == [(host, port) for host in EVERYWHERE]
 
 
+@pytest.mark.parametrize("text", ["[::]:0", ":0"])
+def test_the_wildcard_of_ipv6_takes_ipv4_too(text: str) -> None:
+    with front(parse_listen(text)) as listeners:
+        port = listeners[0].getsockname()[1]
+        for host in LOOPBACK:
+            socket.create_connection((host, port)).close()
+
+
 def test_one_address_is_one_listener() -> None:
     port = free_port()
     with front(parse_listen(f"127.0.0.2:{port}")) as listeners:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,22 @@ def test_instances_in_two_namespaces_get_the_same_ports_from_one_ledger(namespac
         out, _ = inside.communicate("go\nbye\n")
         assert '"moved": 0' in out
         assert '"failed": 0' in out
+
+
+LINK_LOCAL = """
+import socket
+from claracore.ports.listen import parse_listen
+from claracore.sockets.front import open_listeners, opened
+
+wanted = parse_listen("[fe80::1%lo]:0")
+listeners = open_listeners(wanted, environ={})
+found = opened(wanted, listeners)
+socket.create_connection((found.host, found.port))
+print(found.host)
+"""
+
+
+def test_a_link_local_address_keeps_its_zone(namespace: str) -> None:
+    subprocess.run(["ip", "-n", namespace, "address", "add", "fe80::1/64", "dev", "lo"], check=True)
+    inside = ["ip", "netns", "exec", namespace, sys.executable, "-c", LINK_LOCAL]
+    assert subprocess.run(inside, check=True, capture_output=True, text=True).stdout == "fe80::1%lo\n"

@@ -34,6 +34,16 @@ def test_a_llama_server_of_another_machine_has_another_way_out() -> None:
     assert commands().way_out(ModelConfig(id="b", cmd="vllm serve --port ${PORT}")) == ""
 
 
+def test_what_a_command_does_not_do_is_told_when_it_fails() -> None:
+    container = ModelConfig(id="c", cmd="docker run -d -p ${PORT}:80 img")
+    assert "docker run --detach returns at once" in commands().hint(container, returned=True)
+    assert commands().hint(container, returned=False) == "", "it has failed for another reason"
+    redirected = ModelConfig(id="r", cmd="vllm serve --port ${PORT} > log")
+    assert "'>' reaches the program" in commands().hint(redirected, returned=False)
+    assert "'>' reaches the program" in commands().way_out(redirected)
+    assert commands().hint(ModelConfig(id="v", cmd="vllm serve --port ${PORT}"), returned=True) == ""
+
+
 def test_a_held_port_is_announced_once() -> None:
     assert commands().argv(("a", "b"), share=True) == ("a", "b", "--reuse-port")
     assert commands().argv(("a", "--reuse-port"), share=True) == ("a", "--reuse-port")

@@ -380,6 +380,18 @@ async def test_a_program_that_is_missing_is_told_with_the_model_and_the_way_out(
 
 
 @run
+async def test_a_command_that_is_written_for_a_shell_or_detaches_is_told_what_to_write(tmp_path: Path) -> None:
+    commands = {"a": "A=1 server --port ${PORT}", "b": "false ${PORT} > log", "c": 'sh -c "true ${PORT} &"'}
+    async with supervising(config_of(commands), tmp_path) as supervisor:
+        with pytest.raises(SpawnFailed, match=r"'A=1': not found .* write `env: \[\"A=\.\.\.\"\]`"):
+            await supervisor.load("a")
+        with pytest.raises(ModelFailed, match=r"'>' reaches the program as a word: remove it"):
+            await supervisor.load("b")
+        with pytest.raises(ModelFailed, match=r"exit code 0; & returns at once .*: remove it"):
+            await supervisor.load("c")
+
+
+@run
 async def test_an_external_server_is_served_without_a_process(tmp_path: Path) -> None:
     config = config_of({}, "  far: {cmd: '', proxy: 'http://192.0.2.1:8080/base'}\n")
     async with supervising(config, tmp_path) as supervisor:

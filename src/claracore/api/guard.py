@@ -39,6 +39,8 @@ SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?
 
 NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?")
 """Paths where HEAD is not what GET would say without its body: one changes something, the others never end."""
+BROWSER: Final = re.compile(rb"Mozilla/(?!.*PowerShell)")
+"""How every browser calls itself; a page cannot change it."""
 FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -87,7 +89,11 @@ class Guard:
         self._check_right(scope, headers, grant, right_for(method, path))
         if changes:
             self.check_site(headers)
+            if method in SAFE_METHODS:
+                check_whence(headers)
             check_media(headers)
+        elif not is_open(method, path):
+            check_reader(path, headers)
         if (changes or grant is None) and not is_open(method, path):
             check_host(self._rules, headers.get(b"host", b""))
         length = headers.get(b"content-length", b"0")
@@ -135,6 +141,28 @@ def right_for(method: str, path: str) -> Right | None:
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
     return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ
+
+
+def check_whence(headers: dict[bytes, bytes]) -> None:
+    """Refuse a GET that changes something from a browser that does not say whence it comes. Raises Forbidden.
+
+    Over plain http, to any address but this machine's, it sends no Sec-Fetch-Site, and a page may withhold its Referer.
+    """
+    told = (b"origin", b"referer", b"sec-fetch-site")
+    if BROWSER.match(headers.get(b"user-agent", b"")) and not any(headers.get(name) for name in told):
+        raise Forbidden(
+            "the browser does not say which page asks for this: use the web interface, or POST /api/models/unload"
+        )
+
+
+def check_reader(path: str, headers: dict[bytes, bytes]) -> None:
+    """Refuse what a page of another site asks for and cannot read: some of it is work. Raises Forbidden.
+
+    A link that a person follows is served; so are the lists that invited pages may read.
+    """
+    cross_site = headers.get(b"sec-fetch-site") == b"cross-site" and headers.get(b"sec-fetch-dest") != b"document"
+    if cross_site and FOR_ANY_KEY.fullmatch(path) is None:
+        raise Forbidden("a page of another site may not read this")
 
 
 def check_media(headers: dict[bytes, bytes]) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from claracore.config.check_routing import Say, check_address
 from claracore.config.command import LATE, split
+from claracore.config.detaching import MENTIONED, Detaching, detaching
 from claracore.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.config.report import Path
+from claracore.config.shell import habits_in
 
 NEVER_BOUND = ("name", "description", "use_model_name", "filters", "aliases")
 KEYS = {"use_model_name": "useModelName"}
@@ -17,8 +19,11 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
     """Report commands that cannot be split, ports and sockets that lead nowhere, odd addresses and environments."""
     path: Path = ("models", model.id)
     for key, text in (("cmd", model.cmd), ("cmdStop", model.cmd_stop)):
-        if text and ("'" in text or '"' in text or "\\" in text):
-            _check_split(text, (*path, key), error)
+        if text:
+            _check_command(text, (*path, key), error, warn)
+    if MENTIONED.search(model.cmd) is not None and (found := _detaching(model.cmd)) is not None:
+        message = f"{found.by} returns at once and leaves the server running, where it is not seen and not stopped"
+        warn((*path, "cmd"), message, found.way_out)
     if model.transport == "unix":
         _check_socket(model, path, error)
     else:
@@ -40,11 +45,21 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a field
     return value.model_dump() if hasattr(value, "model_dump") else value
 
 
-def _check_split(text: str, path: Path, error: Say) -> None:
+def _check_command(text: str, path: Path, error: Say, warn: Say) -> None:
     try:
-        split(text)
+        if "'" in text or '"' in text or "\\" in text:
+            split(text)
+        for found, way_out in habits_in(text):
+            warn(path, found, way_out)
     except ValueError as problem:
         error(path, str(problem), "close the quotation, or write \\' for a lone quote")
+
+
+def _detaching(cmd: str) -> Detaching | None:
+    try:
+        return detaching(split(cmd))
+    except ValueError:
+        return None  # said already
 
 
 def _check_port(model: ModelConfig, path: Path, error: Say) -> None:

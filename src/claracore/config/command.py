@@ -8,9 +8,9 @@ a space stays one argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from claracore.config.model import ModelConfig
@@ -20,7 +20,9 @@ COMMENT_LINE = re.compile(r"^[ \t]*#.*\n?", re.MULTILINE)
 LINE_JOIN = re.compile(r"\\[ \t]*\r?\n")
 POSIX_PIECE = re.compile(r"""[^\s'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.|\s+""", re.DOTALL)
 WINDOWS_PIECE = re.compile(r'[^\s"]+|"[^"]*"|\s+')
-IN_DOUBLE_QUOTES = re.compile(r'\\(["\\])')
+# POSIX, "Double-Quotes": before any other sign the backslash stays.
+IN_DOUBLE_QUOTES = re.compile(r'\\(["\\$`])')
+PROTECTED = re.compile(r"\\.", re.DOTALL)
 
 
 def without_comments(cmd: str) -> str:
@@ -28,17 +30,58 @@ def without_comments(cmd: str) -> str:
     return COMMENT_LINE.sub("", cmd) if "#" in cmd else cmd
 
 
+class Word(NamedTuple):
+    """One argument, and which of its signs a shell would have taken for its own."""
+
+    text: str
+    """What the program gets."""
+    bare: str
+    """The part outside of quotes, without what a backslash protects."""
+    live: str
+    """... and the part in double quotes, where a shell would still put variables in place."""
+
+
 def split(cmd: str, *, windows: bool = False) -> list[str]:
     """Split a command line into arguments.
 
     Lines that start with # are dropped, a backslash at the end of a line joins it with the next. Quotes and
-    backslashes are POSIX's (as in `shlex.split`); with `windows`, only double quotes group and a backslash is an
-    ordinary character. Raises ValueError for a quote that is not closed or a backslash at the very end.
+    backslashes are POSIX's; with `windows`, only double quotes group and a backslash is an ordinary character. Raises
+    ValueError for a quote that is not closed or a backslash at the very end.
     """
-    text = LINE_JOIN.sub(" ", without_comments(cmd))
-    piece = WINDOWS_PIECE if windows else POSIX_PIECE
     words: list[str] = []
     word: str | None = None
+    for part in _pieces(cmd, windows=windows):
+        if part[0].isspace():
+            if word is not None:
+                words.append(word)
+            word = None
+        else:
+            word = (word or "") + _unquoted(part, windows=windows)
+    return words if word is None else [*words, word]
+
+
+def words_of(cmd: str) -> list[Word]:
+    """Split a command line as `split` does, and tell what of each argument is quoted. Raises what `split` raises."""
+    words: list[Word] = []
+    within = False
+    for part in _pieces(cmd, windows=False):
+        if part[0].isspace():
+            within = False
+            continue
+        bare = "" if part[0] in "\"'\\" else part
+        piece = Word(_unquoted(part, windows=False), bare, PROTECTED.sub("", part[1:-1]) if part[0] == '"' else bare)
+        if within:
+            last = words.pop()
+            piece = Word(last.text + piece.text, last.bare + piece.bare, last.live + piece.live)
+        words.append(piece)
+        within = True
+    return words
+
+
+def _pieces(cmd: str, *, windows: bool) -> Iterator[str]:
+    """Give the spaces, quotations, escapes and plain texts of a command line, in their order."""
+    text = LINE_JOIN.sub(" ", without_comments(cmd))
+    piece = WINDOWS_PIECE if windows else POSIX_PIECE
     at = 0
     while at < len(text):
         match = piece.match(text, at)
@@ -49,15 +92,8 @@ def split(cmd: str, *, windows: bool = False) -> list[str]:
                 if found[0] in "'\""
                 else "a backslash at the end"
             )
-        part = match[0]
+        yield match[0]
         at = match.end()
-        if part[0].isspace():
-            if word is not None:
-                words.append(word)
-            word = None
-        else:
-            word = (word or "") + _unquoted(part, windows=windows)
-    return words if word is None else [*words, word]
 
 
 def _unquoted(part: str, *, windows: bool) -> str:

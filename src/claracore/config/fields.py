@@ -62,6 +62,9 @@ _NOT_NEGATIVE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "st
 _NAMES_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 Seconds = Annotated[float, Ge(0), BeforeValidator(parse_seconds), WithJsonSchema(_NOT_NEGATIVE_SCHEMA)]
+SecondsOrUnset = Annotated[
+    Annotated[float, Ge(0)] | None, BeforeValidator(parse_seconds), WithJsonSchema(_NOT_NEGATIVE_SCHEMA)
+]
 SecondsOrInherit = Annotated[float, BeforeValidator(parse_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of), WithJsonSchema(_NAMES_SCHEMA)]
 

@@ -51,6 +51,19 @@ model's key. `${env.NAME}` is an environment variable. `${PORT}` (a port of the 
 `transport: unix`) and, in `cmdStop`, `${PID}` are known when the model starts and may stand in `cmd`, `cmdStop`,
 `proxy`, `env` and `checkEndpoint`.
 
+**Commands** (`cmd`, `cmdStop`) are split with the quotes and backslashes of POSIX and run without a shell. What only a
+shell understands gets a warning with the way out: `NAME=value server` (`env:`), `$HOME` and `~` (`${env.HOME}`, or the
+whole path), `&&`, `|` and `>` (the output is kept; see `claracore logs`). So does what leaves the server running and
+returns: `docker run -d`, `setsid`, `tmux new -d`, `systemctl start` and the like. The script of a `sh -c '...'` may
+say what it likes.
+
+**A server that says nothing** may be at work: before the first byte of an answer that is not streamed, a long prompt
+on a slow machine takes an hour. So there is no limit by default, but a look. When a request has had no byte for 10
+minutes, the server is asked for its `checkEndpoint`, and the processor time of its processes is read, for 30 s. Any
+answer, or 1 % of one core, and the request waits on until the next look. Neither, and it ends with 504, so that a
+server that hangs does not keep other models from being loaded for ever. `timeouts.responseHeader` sets a limit for the
+head of the answer instead (`5m`), or none, without any look (`0`).
+
 Options marked *later* load and are checked, but nothing acts on them yet.
 """
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from claracore.fit.plan import Placement
     from claracore.gguf.model import ModelFacts
 
-SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./${}-]+")
+SAFE = re.compile(r"(?:[A-Za-z0-9_@%+=:,./{}-]|\$\{)+")
+ESCAPED = re.compile(r'["\\`]|\$(?!\{)')
+"""What POSIX wants behind a backslash in double quotes; `${...}` is a macro and no variable of a shell."""
 MACRO = "llama-server"
 
 
@@ -29,12 +31,12 @@ def quoted(word: str) -> str:
     """Quote one word so that POSIX splitting gives it back unchanged; `${...}` stays as it is."""
     if SAFE.fullmatch(word):
         return word
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted_path(word)
 
 
 def quoted_path(path: str) -> str:
     """Quote a path: always, because the next one a person writes here may have a space."""
-    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + ESCAPED.sub(r"\\\g<0>", path) + '"'
 
 
 def engine_command(argv: Sequence[str], abilities: Abilities) -> str:

@@ -56,7 +56,7 @@ class Answering(ABC):
     upstream: Upstream | None = None
     phase = COLLECTING
     capture: Capture | None = None
-    _client_stalled = False
+    client_stalled = False
     _error_body: list[bytes] | None = None
     _rechunks = False
     """Whether the stream's head was sent while the client waited, in chunks of our own."""
@@ -149,7 +149,7 @@ class Answering(ABC):
     def _answered(self) -> None:
         """Hear that the answer is complete; its connection is already free for others."""
         upstream, self.upstream = self.upstream, None
-        if upstream is not None and self._client_stalled:
+        if upstream is not None and self.client_stalled:
             upstream.transport.resume_reading()
         if self._error_body is not None:
             body = b"".join(self._error_body)[:_ERROR_BODY_BYTES]
@@ -162,7 +162,7 @@ class Answering(ABC):
     def _broke_off(self, reason: str, *, at_boundary: bool) -> None:
         """End an answer that cannot be completed: a stream by an error event, others by a broken connection."""
         self.record.error = f"the model server broke off its answer: {reason}"
-        error = UpstreamFailed(self._sentence(f"broke off its answer: {reason}"))
+        error = UpstreamFailed(self.sentence(f"broke off its answer: {reason}"))
         watch = self.record.watch
         event = error_event(error, separate=watch is not None and not watch.ends_with(b"\n\n"))
         if self.record.content_type.startswith("text/event-stream") and at_boundary:
@@ -190,6 +190,7 @@ class Answering(ABC):
     def _write_event(self, event: bytes) -> None:
         self.connection.transport.write(chunk(event) if self.head.minor else event)
 
-    def _sentence(self, what: str) -> str:
+    def sentence(self, what: str) -> str:
+        """Return what the model server did, with its name and where to look further."""
         model = self.record.model
         return f"the server of model {model!r} {what}; what it printed: claracore logs {model}"

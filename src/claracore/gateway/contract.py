@@ -148,6 +148,10 @@ class Settings:
     max_connections_per_client: int = 512
     """From one address that is not this machine's own; 0 means no limit."""
     upstream_idle_seconds: float = 60.0
+    patience_seconds: float = 600.0
+    """Without a byte from a model server before a look whether it lives, where no timeout is configured."""
+    sign_of_life_seconds: float = 30.0
+    """How long such a look takes at the most."""
     max_idle_per_endpoint: int = 128
     stream_keep_alive_seconds: float | None = 15.0
     """First comment, and time between comments, of a stream that waits for its model; None: no comments."""

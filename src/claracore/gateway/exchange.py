@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from claracore.errors import BadRequest, ClaraCoreError, Conflict, NotReadyInTime, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFailed
 from claracore.gateway.access import check_model
 from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
@@ -61,6 +61,8 @@ class Exchange(Answering):
     _was_refused = False
     _returns = 0
     """How often its model's server was not there when it was to be sent."""
+    heard_before = -1
+    """How much had come from the model server when its silence was last looked at."""
 
     def __init__(self, connection: Connection, admission: Admission, targets: Targets) -> None:
         self.connection = connection
@@ -177,9 +179,13 @@ class Exchange(Answering):
             self.targets = gateway.targets
             target = self.target = gateway.targets.by_name.get(target.model_id, target)
         self.record.served_at = now = gateway.now()
-        if seconds := target.response_head_timeout_seconds:
-            self.deadline = now + seconds
-            gateway.alarm.set(self.deadline)
+        seconds = target.response_head_timeout_seconds
+        if seconds is None:
+            seconds = gateway.settings.patience_seconds
+        if seconds:
+            self.deadline = deadline = now + seconds
+            if deadline < gateway.alarm.at:
+                gateway.alarm.set(deadline)
         if self.waiting is not None:
             self.waiting.stop()
         line = target.line
@@ -215,13 +221,16 @@ class Exchange(Answering):
 
     def turned_away(self, endpoint: Endpoint, reason: str) -> None:
         """Hear that nobody, or nobody verified, is there to be sent to: wait for the model's server once more."""
-        request_id = self.record.request_id
-        if self.phase is not CONNECTING or request_id is None:
+        if self.phase is not CONNECTING:
             return
         self.phase, self.deadline = WAITING, NEVER
         self._returns += 1
-        supervisor, model = self.gateway.supervisor, self.record.model
-        if self._returns > _MOST_RETURNS or not supervisor.take_back(request_id, model, endpoint, self):
+        request_id, supervisor, model = self.record.request_id, self.gateway.supervisor, self.record.model
+        # Without an id it goes beside the supervisor, and waits for nobody.
+        if request_id is None or self._returns > _MOST_RETURNS:
+            self._failed(f"could not be reached: {reason}")
+            return
+        if not supervisor.take_back(request_id, model, endpoint, self):
             self._failed(f"could not be reached: {reason}")
             return
         self.record.waited_for_load = True
@@ -301,7 +310,7 @@ class Exchange(Answering):
         return safe and upstream.reused and not self._sent_again
 
     def _failed(self, what: str) -> None:
-        self._refused(UpstreamFailed(self._sentence(what)))
+        self._refused(UpstreamFailed(self.sentence(what)))
 
     # WebSocket.
 
@@ -328,7 +337,7 @@ class Exchange(Answering):
 
     def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
         """Read the answer no faster than the client takes it."""
-        self._client_stalled = not writable
+        self.client_stalled = not writable
         if self.upstream is not None:
             if writable:
                 self.upstream.transport.resume_reading()
@@ -348,14 +357,10 @@ class Exchange(Answering):
         return False
 
     def check(self, now: float) -> None:
-        """Give up on a model server that has not begun to answer within the time that its configuration allows."""
-        if now < self.deadline:
-            return
-        self.deadline = NEVER
-        if self.phase is SENT and self.target is not None:
-            seconds = self.target.response_head_timeout_seconds
-            self._drop_upstream()
-            self._refused(NotReadyInTime(self._sentence(f"did not begin to answer within {seconds:g} s")))
+        """Hear the time: the model server may have been silent for too long."""
+        if now >= self.deadline:
+            self.deadline = NEVER
+            self.gateway.patience.look_at(self)
 
     def cancel(self, reason: ClaraCoreError) -> None:
         """End the request from outside."""

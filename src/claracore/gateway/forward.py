@@ -19,7 +19,21 @@ _ASKER = frozenset((b"forwarded", b"x-real-ip"))
 _LENGTH = b"content-length"
 _HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
-_CORS = frozenset((b"access-control-allow-origin", b"access-control-allow-credentials"))
+# What a model server says about its origin is not about ours, which it shares with the web interface and other models:
+# who may read, what to forget, where else to connect, whom to send reports, how far a service worker reaches.
+_OF_ITS_ORIGIN = frozenset(
+    (
+        b"accept-ch",
+        b"access-control-allow-credentials",
+        b"access-control-allow-origin",
+        b"alt-svc",
+        b"clear-site-data",
+        b"nel",
+        b"report-to",
+        b"service-worker-allowed",
+        b"strict-transport-security",
+    )
+)
 
 
 class Peer(NamedTuple):
@@ -116,7 +130,7 @@ def response_bytes(
     """Return the head to send to the client, with its empty line.
 
     `chunked`: the body goes out in the chunks in which it came. `connection`: value of the Connection line, none when
-    empty. `length`: its Content-Length. `origin`: of the page that may read it, instead of what the model server says.
+    empty. `length`: its Content-Length. `origin`: of the page that may read it; what the model server says is left out.
     """
     work_out = _remembered_response if head.small else _response_parts
     before, after = work_out(head, connection, chunked, origin)
@@ -129,11 +143,9 @@ def _response_parts(
     chunked: bool,  # noqa: FBT001 - see response_bytes
     origin: bytes,
 ) -> tuple[bytes, bytes]:
-    removed = hop_by_hop(head.noted)
+    removed = hop_by_hop(head.noted) | _OF_ITS_ORIGIN
     if chunked:
         removed -= _CODING
-    if origin:
-        removed |= _CORS
     lines = [b"HTTP/1.1" + head.status_line[8:]]
     lines += keep(head.names, _with_gap(head), removed)
     lines += lines_for(origin)
@@ -158,6 +170,7 @@ def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> by
 
 def switching_bytes(head: ResponseHead) -> bytes:
     """Return the 101 head for the client of a WebSocket."""
-    lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, hop_by_hop(head.noted) | {_LENGTH})]
+    removed = hop_by_hop(head.noted) | _OF_ITS_ORIGIN | {_LENGTH}
+    lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, removed)]
     lines += (b"Upgrade: " + head.noted.get(b"upgrade", b"websocket"), b"Connection: Upgrade")
     return b"\r\n".join(lines) + b"\r\n\r\n"

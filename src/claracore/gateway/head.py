@@ -22,7 +22,7 @@ _REQUEST = re.compile(_REQUEST_LINE + rb"((?:" + _FIELD + rb")*+)\r\n")
 _RESPONSE = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r\n")
 _BAD_REQUEST_LINE = re.compile(_REQUEST_LINE)
 _GOOD_FIELD = re.compile(_FIELD)
-_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]\-]*")
+_HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]+\]|[A-Za-z0-9._~%!$&'()*+,;=\-]*)(?::[0-9]*)?")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#@]+)([/?].*)?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -49,6 +49,7 @@ _REQUEST_NOTED = frozenset(
         b"expect",
         b"host",
         b"origin",
+        b"referer",
         b"sec-fetch-site",
         b"transfer-encoding",
         b"upgrade",

@@ -1,9 +1,9 @@
 """Which model does a request ask for, and does it want a stream?
 
 Pure: the body's bytes (or the query) -> `Asked`. JSON is decoded partially: a body of 20 MB is walked over, never
-turned into objects. On purpose: a `model` that is a whole number counts as its digits (model ids in YAML may look like
-that); any other type is an error; `model` given twice is an error, because client and model server could read it
-differently; escapes are decoded. JSON is recognised by its first byte, because `curl -d` labels it as a form.
+turned into objects. On purpose: a `model` that is no text is an error, a number too, which the model server could read
+in another way; `model` given twice is one for the same reason; escapes are decoded. JSON is recognised by its first
+byte, because `curl -d` labels it as a form.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class _Members(msgspec.Struct):
-    model: str | int | None = None
+    model: str | None = None
     stream: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -165,7 +165,7 @@ def _asked_in_json(body: Body) -> Asked:
     except RecursionError as error:
         raise BadRequest("the JSON body is nested too deeply") from error
     model = members.model
-    return Asked(_missing() if model is None or model == "" else str(model), bytes(members.stream) == b"true")
+    return Asked(model or _missing(), bytes(members.stream) == b"true")
 
 
 def _members_of_long(body: Body) -> _Members:

@@ -7,10 +7,10 @@ no Origin and is not concerned. Why each rule: docs/threat-model.md.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from claracore.errors import Forbidden
 
@@ -25,6 +25,10 @@ APP_SCHEMES = frozenset(
 """Origins of programs that a person has installed; no web site can have one."""
 MOST_REMEMBERED = 256
 _WITHOUT_ORIGIN = frozenset((b"GET", b"HEAD"))
+# RFC 3986, as a whole or not at all: readers that stop at the first bracket or colon take `[::1].evil.example` and
+# `127.0.0.1:1.evil.example` for this machine.
+_AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+(?:%[0-9a-z._~%-]+)?)\]|([^\s/?#@:\[\]\\]+))(?::[0-9]*)?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)")
 
 
 def own_names() -> frozenset[str]:
@@ -56,14 +60,11 @@ class Rules:
 
     def is_our_page(self, url: str, host: str) -> bool:
         """Whether a page is one of ours: of the host that was asked, or of a name under which a proxy offers us."""
-        try:
-            parts = urlsplit(url.lower())
-            name = parts.hostname
-        except ValueError:
+        found = _ORIGIN.match(url.lower())
+        name = name_in(found[2]) if found is not None else ""
+        if found is None or not name:
             return False
-        if not name:
-            return False
-        return name in self.allowed_hosts or (parts.netloc == host.lower() and self.knows_host(host))
+        return name in self.allowed_hosts or (found[2] == host.lower() and self.knows_host(host))
 
 
 def check_host(rules: Rules, host: bytes) -> None:
@@ -91,14 +92,32 @@ class Origins:
             # To its own site a page sends a GET without an Origin: when its name suddenly means us, only Host tells.
             if method in _WITHOUT_ORIGIN and not has_key:
                 check_host(self._rules, noted.get(b"host", b""))
-            # An <img>, a <script> or a form's GET of another site names no origin, but browsers say whence it comes.
             if noted.get(b"sec-fetch-site") == b"cross-site":
                 raise Forbidden("a page of another site may not use the models")
+            if method in _WITHOUT_ORIGIN:
+                self._check_referer(noted)
             return b""
         if not self.allows(origin, noted.get(b"host", b"")):
             said = origin.decode("latin-1")[:100]
             raise Forbidden(f"a page of {said!r} may not use the models here; allow it with --cors-origin {said}")
         return origin
+
+    def _check_referer(self, noted: dict[bytes, bytes]) -> None:
+        """Refuse an <img>, a <script>, a link or a form's GET of an uninvited page. Raises Forbidden.
+
+        They name no origin. Browsers say whence they come by Sec-Fetch-Site, but only to https and to this machine.
+        """
+        site = noted.get(b"sec-fetch-site", b"")
+        if site in (b"same-origin", b"none"):
+            return
+        host, referer = noted.get(b"host", b""), noted.get(b"referer", b"")
+        found = _ORIGIN.match(referer.decode("latin-1").lower())
+        if referer and (found is None or not self.allows(found[0].encode("latin-1"), host)):
+            said = found[0] if found is not None else referer.decode("latin-1")
+            raise Forbidden(f"a page of {said[:100]!r} may not use the models here; allow it with --cors-origin {said}")
+        # The neighbours of `ai.example.com` are other people's; those of `localhost` are this machine's.
+        if site and not referer and not is_this_machine(name_in(host.decode("latin-1"))):
+            raise Forbidden("a page of a neighbouring site that withholds its name may not use the models")
 
     def allows(self, origin: bytes, host: bytes) -> bool:
         """Whether pages of an origin may use the models."""
@@ -114,20 +133,22 @@ class Origins:
         rules = self._rules
         if origin in rules.cors_origins or "*" in rules.cors_origins or rules.is_our_page(origin, host):
             return True
-        try:
-            parts = urlsplit(origin)
-            name = parts.hostname or ""
-        except ValueError:
-            return False
-        return parts.scheme in APP_SCHEMES or name == "localhost" or name.endswith(".localhost") or is_loopback(name)
+        found = _ORIGIN.fullmatch(origin)
+        return found is not None and (found[1] in APP_SCHEMES or is_this_machine(name_in(found[2])))
 
 
 def name_in(authority: str) -> str:
     """Return the host of `host:port` in lower case, without brackets and a final dot; empty for nonsense."""
-    try:
-        return (urlsplit(f"//{authority}").hostname or "").removesuffix(".")
-    except ValueError:
+    found = _AUTHORITY.fullmatch(authority.lower())
+    if found is None:
         return ""
+    address, name = found.groups()
+    return str(name).removesuffix(".") if address is None else str(address) if is_address(address) else ""
+
+
+def is_this_machine(name: str) -> bool:
+    """Whether a name or literal address can only mean this machine."""
+    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
 
 
 def is_address(name: str) -> bool:

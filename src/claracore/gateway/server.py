@@ -23,6 +23,7 @@ from claracore.gateway.contract import Nobody, Settings
 from claracore.gateway.exchange import Exchange, not_loaded
 from claracore.gateway.local import Local, preflight, redirect
 from claracore.gateway.origins import Origins, Rules
+from claracore.gateway.patience import Patience
 from claracore.gateway.pool import Pool
 from claracore.gateway.refusals import MethodNotAllowed
 from claracore.gateway.routes import (
@@ -106,6 +107,7 @@ class Gateway:
             idle_seconds=self.settings.upstream_idle_seconds,
             alarm=self.alarm,
         )
+        self.patience = Patience(self.settings.sign_of_life_seconds)
         self._admissions: dict[RequestHead, Admission] = {}
         """What the heads that came lately decide, under the keys of `_ring_version`."""
         self._ring_version = self.ring.version

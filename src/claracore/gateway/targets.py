@@ -38,7 +38,10 @@ class Target:
     ignore_websockets: bool
     connect_timeout_seconds: float
     """0 means none; so below."""
-    response_head_timeout_seconds: float
+    response_head_timeout_seconds: float | None
+    """None: as long as it lives (`patience`)."""
+    health_path: bytes
+    """Where any answer is a sign of life."""
     unlisted: bool
     """Not to be mentioned."""
     own_lines: tuple[bytes, ...] | None
@@ -122,6 +125,7 @@ def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) 
         ignore_websockets=model.compat.ignore_websockets,
         connect_timeout_seconds=model.timeouts.connect_seconds,
         response_head_timeout_seconds=model.timeouts.response_header_seconds,
+        health_path=path if (path := model.check_endpoint.encode()).startswith(b"/") else b"/",
         unlisted=model.unlisted,
         own_lines=own_lines,
     )

@@ -53,7 +53,7 @@ def bracketed(host: str) -> str:
 
 
 def parse_listen(text: str) -> Listen:
-    """Read the text of `--listen`; a bare port means loopback, `:PORT` all interfaces (P1).
+    """Read the text of `--listen`; a bare port means loopback, `:PORT` and `[::]:PORT` all interfaces (P1).
 
     Raises BadRequest for anything that is no address, with the forms that are.
     """
@@ -93,7 +93,10 @@ def _hosts(host: str | None, text: str) -> tuple[str, ...]:
         raise BadRequest(f"--listen {text!r} is not an address; {FORMS}", param="listen")
     if ":" in host or text.startswith("["):
         try:
-            ipaddress.IPv6Address(host.partition("%")[0])
+            address = ipaddress.IPv6Address(host.partition("%")[0])
         except ValueError as error:
             raise BadRequest(f"--listen {text!r}: {host!r} is not an IPv6 address; {FORMS}", param="listen") from error
+        if address.is_unspecified:
+            return EVERYWHERE  # as people know it from other servers: a socket on :: takes IPv4 too, unless told not to
+        return (host,) if address.ipv4_mapped is None else (str(address.ipv4_mapped),)
     return (host,)

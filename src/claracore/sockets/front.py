@@ -84,8 +84,14 @@ def open_listeners(
 
 def opened(listen: Listen, listeners: Sequence[socket.socket]) -> Listen:
     """Return where the listeners really are: the port that was asked for may have been 0, auto or systemd's."""
-    hosts = tuple(listener.getsockname()[0] for listener in listeners)
+    hosts = tuple(_host_of(listener) for listener in listeners)
     return Listen(hosts, listeners[0].getsockname()[1]) if hosts else listen
+
+
+def _host_of(listener: socket.socket) -> str:
+    address = listener.getsockname()
+    zone = address[3] if listener.family == socket.AF_INET6 else 0
+    return f"{address[0]}%{socket.if_indextoname(zone)}" if zone and "%" not in address[0] else str(address[0])
 
 
 def _passed_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
@@ -118,7 +124,8 @@ def _resolve(hosts: Sequence[str]) -> list[tuple[socket.AddressFamily, str]]:
             message = f"--listen: {host!r} is not the name or address of an interface of this host ({error.strerror})"
             raise OSError(errno.EADDRNOTAVAIL, message) from error
         for family, _, _, _, address in answers:
-            found[family, str(address[0])] = None
+            zone = f"%{address[3]}" if len(address) == 4 and address[3] else ""  # of a link-local address
+            found[family, f"{str(address[0]).partition('%')[0]}{zone}"] = None
     return list(found)
 
 
@@ -158,7 +165,8 @@ def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.sock
         raise
     try:
         _prepare(listener, family)
-        listener.bind((host, port))
+        # Numbers only: nothing is asked of a name server. A pair would lose the zone of a link-local address.
+        listener.bind(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4])
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()

@@ -12,7 +12,9 @@ from pathlib import PurePath
 from typing import Protocol
 
 from claracore.config.command import split, uses_port
+from claracore.config.detaching import detaching
 from claracore.config.model import ModelConfig
+from claracore.config.shell import habits_in
 from claracore.engines.abilities import Abilities
 
 LLAMA_SERVER = "llama-server"
@@ -80,9 +82,21 @@ class Commands:
 
     def way_out(self, model: ModelConfig) -> str:
         """Return what else to do about a program that does not start: the llama-server of another machine's file."""
+        if hint := self.hint(model, returned=False):
+            return hint
         if self.engine is None or PurePath(self._program(model)).stem != LLAMA_SERVER:
             return ""
         return "; with `llama-server` alone, without its path, the one that was found here is used"
+
+    def hint(self, model: ModelConfig, *, returned: bool) -> str:
+        """Return what in the command does not do what its author may think; empty when nothing is known of it.
+
+        `returned`: it has ended as if all were well, so that it may have left its server behind.
+        """
+        for habit in habits_in(model.cmd):
+            return f"; {habit.found}: {habit.way_out}"
+        found = detaching(split(model.cmd)) if returned else None
+        return f"; {found.by} returns at once and leaves the server running: {found.way_out}" if found else ""
 
     def _program(self, model: ModelConfig) -> str:
         words = split(model.cmd)

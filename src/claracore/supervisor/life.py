@@ -281,7 +281,9 @@ class Life:
                     raise _HeldFromIt from error
                 if is_bind_failure(said, port=lease.port):
                     raise _BindFailed(next((line for line in said if is_bind_failure([line])), "")) from error
-            raise ModelFailed(self.model.id, error.reason, tuple(said)) from error
+            returned = child.exited.done() and child.exited.result().code == 0
+            hint = self.around.commands.hint(self.model, returned=returned)
+            raise ModelFailed(self.model.id, error.reason + hint, tuple(said)) from error
         else:
             return True
         finally:

@@ -46,6 +46,20 @@ def _answer(head: bytes, body: bytes) -> bytes:
     return head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body
 
 
+BOASTS = b"""
+Access-Control-Allow-Origin: *
+access-control-allow-credentials: true
+Access-Control-Expose-Headers: x-a
+Accept-CH: Device-Memory
+Alt-Svc: h3=":443"
+Clear-Site-Data: "*"
+NEL: {"report_to":"x","max_age":9}
+Report-To: {"group":"x"}
+Service-Worker-Allowed: /
+Strict-Transport-Security: max-age=9
+X-A: b"""
+"""What is about the origin of the model server, and two lines that are not."""
+
 GOOD = (
     Conversation("plain post", post(), (OK,)),
     Conversation("streamed answer", post(), (SSE,)),
@@ -192,6 +206,19 @@ GOOD = (
         "an invited page may read the answer, whatever the model server says about pages",
         post(TINY, b"Origin: http://127.0.0.1:3000"),
         (OK.replace(b"\r\n", b"\r\nAccess-Control-Allow-Origin: *\r\n", 1),),
+    ),
+    Conversation(
+        "what a model server says about its origin stays there",
+        post() + get(b"/upstream/m/x"),
+        (_answer(b"HTTP/1.1 200 OK\nContent-Length: 2" + BOASTS, b"{}"),) * 2,
+    ),
+    Conversation(
+        "... also when it switches to WebSocket",
+        get(b"/upstream/m/ws", b"Connection: Upgrade", b"Upgrade: websocket"),
+        (_answer(b"HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade" + BOASTS, b""),),
+    ),
+    Conversation(
+        "... and in a hint before the answer", post(), (_answer(b"HTTP/1.1 103 Early Hints" + BOASTS, b"") + OK,)
     ),
     Conversation("an invited page may read an error", post(b'{"model":"nope"}', b"Origin: http://127.0.0.1:3000")),
     Conversation("a page of the host itself", post(TINY, b"Origin: http://h"), (OK,)),
