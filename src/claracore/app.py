@@ -33,6 +33,7 @@ from claracore.ports.listen import Listen
 from claracore.sockets.front import open_listeners, opened
 from claracore.sockets.history import default_state_dir, load_history, save_history
 from claracore.sockets.ports import PortKeeper
+from claracore.store import files
 from claracore.store.keyring import KeyRing
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.commands import Commands
@@ -111,6 +112,8 @@ class App:
         """
         options = self.options
         sources, key = options.sources, options.sources.key
+        if sources.file is not None:
+            files.sweep(sources.file)
         loaded = sources.read(options.environ)
         prepared = prepare(loaded, options.listen, load_history(options.state_dir, key))
         listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
