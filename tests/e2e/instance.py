@@ -45,7 +45,7 @@ class Instance:
         self.folder = folder
         state = folder / "state"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
+            [*self.command(), "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
             cwd=folder,
             env={**os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -57,6 +57,10 @@ class Instance:
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def command(self) -> list[str]:
+        """Return the words that start Python."""
+        return [sys.executable]
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -114,9 +118,11 @@ class Instance:
 
 
 @contextlib.contextmanager
-def instance(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> Iterator[Instance]:
+def instance(
+    folder: Path, *argv: str, env: Mapping[str, str] | None = None, kind: type[Instance] = Instance
+) -> Iterator[Instance]:
     """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards."""
-    running = Instance(folder, *argv, env=env)
+    running = kind(folder, *argv, env=env)
     try:
         yield running.ready()
     finally:

@@ -26,8 +26,8 @@ from claracore.fit.plan import Placement
 from claracore.gguf.model import ModelFacts
 from claracore.library.cache import ReadingCache
 from claracore.library.scan import Progress
+from claracore.sockets.state import home_folder
 from claracore.store import files
-from claracore.store.settings import load_settings
 from claracore.store.setup import SetupOptions, SetupReport, Survey, survey
 
 router = APIRouter(prefix="/api/setup", tags=["setup"])
@@ -132,7 +132,7 @@ async def browse(
     here: Here, path: Annotated[str | None, Query(description="Empty: the home folder.")] = None
 ) -> BrowseView:
     """Look into a folder of this machine."""
-    return await asyncio.to_thread(_browse, path or "~", here.followed)
+    return await asyncio.to_thread(_browse, path or str(home_folder()), here.followed)
 
 
 @router.post("/scan")
@@ -181,7 +181,7 @@ async def survey_for(here: Context, folders: Sequence[Path], its: SetupWishes, t
     file = file_of(here)
 
     def look() -> Survey:
-        cache = ReadingCache(here.state_dir / "library.cache")
+        cache = ReadingCache.in_folder(here.state_dir)
         engine = find_engine(here.config.engine)
         return survey(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
 
@@ -190,7 +190,7 @@ async def survey_for(here: Context, folders: Sequence[Path], its: SetupWishes, t
 
 async def options_of(here: Context, its: SetupWishes) -> SetupOptions:
     """Return what to plan with: what is wished now, else what was saved."""
-    saved = await asyncio.to_thread(load_settings, here.state_dir)
+    saved = await asyncio.to_thread(here.settings.load)
     return SetupOptions(
         backend=its.backend or (saved.backend if saved and saved.backend != "auto" else None),
         vram_gb=its.vram_gb if its.vram_gb is not None else (saved.vram_gb or None if saved else None),
@@ -309,4 +309,4 @@ def _roots() -> list[str]:
     mounts = {
         part.mountpoint for part in psutil.disk_partitions() if not part.mountpoint.startswith(("/boot", "/snap"))
     }
-    return list(dict.fromkeys([str(Path.home()), *sorted(path for path in mounts if Path(path).is_dir())]))
+    return list(dict.fromkeys([str(home_folder()), *sorted(path for path in mounts if Path(path).is_dir())]))

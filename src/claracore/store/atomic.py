@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ NOT_RENAMED: Final = frozenset({errno.EBUSY, errno.EXDEV})
 """A file that is itself a mount point (docker run -v ./config.yaml:/config.yaml)."""
 NOT_EXCHANGED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 """The kernel, the C library, a sandbox or the file system knows no RENAME_EXCHANGE."""
+ABANDONED_SECONDS: Final = 3600.0
+_TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 _RENAME_NOREPLACE: Final = 1
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
@@ -64,15 +67,19 @@ def replace(target: Path, raw: bytes, old: bytes, backup: Path) -> None:
     _flush_folder(target.parent)
 
 
-def keep_private(path: Path, raw: bytes) -> None:
-    """Write a file of our own that only its user may read, and its folder if there is none. Raises OSError."""
+def keep_private(path: Path, raw: bytes, *, flush: bool = True) -> None:
+    """Write a file of our own that only its user may read, and its folder if there is none. Raises OSError.
+
+    Without `flush` a power cut may take what was written, and the caller does not wait for the disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = _beside(path)
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(raw)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -85,6 +92,14 @@ def sweep(target: Path) -> None:
     with contextlib.suppress(OSError):
         for path in target.parent.iterdir():
             if leftover.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove what `keep_private` has left in a folder where it was killed; nobody is at one such file for an hour."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
 
 

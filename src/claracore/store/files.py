@@ -157,7 +157,12 @@ def _escaped(name: str) -> str:
 def unwritable(path: Path, error: OSError) -> ClaraCoreError:
     """Return the error for a file that cannot be written: DiskFull where room is what is missing, else FileUnusable."""
     full = disk_full(path, error)
-    return full or FileUnusable(f"{path} cannot be written: {error.strerror or error}")
+    if full is not None:
+        return full
+    way_out = ""
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        way_out = f"; let this user write to {path.absolute().parent}, or choose another place"
+    return FileUnusable(f"{path} cannot be written: {error.strerror or error}{way_out}")
 
 
 def _put(target: Path, raw: bytes, old: bytes | None) -> Path | None:

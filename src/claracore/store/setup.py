@@ -36,6 +36,7 @@ from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel
 from claracore.library.scan import Progress, scan
 from claracore.library.vocabulary import Vocabularies
+from claracore.sockets.state import user_folder, why_unusable
 from claracore.store import files
 from claracore.types import Finding, Place
 
@@ -217,7 +218,7 @@ def survey(
     room = budget_of(hardware, live=options.realtime)
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, room, wishes, abilities, auto_draft=options.auto_draft)
-    schema = keep_schema(schema_dir or platformdirs.user_data_path("claracore"), dry_run=dry_run)
+    schema = keep_schema(schema_dir or user_folder(platformdirs.user_data_path), dry_run=dry_run)
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, abilities, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
     return Survey(config_path, setup, library, left_out, catalog, options.listen_port, gently)
@@ -323,12 +324,19 @@ def candidates_of(
     return found, left_out
 
 
-def keep_schema(folder: Path, *, dry_run: bool) -> str:
-    """Write the JSON schema of this version's configuration where editors find it, and return its path."""
+def keep_schema(folder: Path | None, *, dry_run: bool) -> str:
+    """Write the JSON schema of this version's configuration where editors find it.
+
+    Returns its path; empty when there is no place for it.
+    """
+    if folder is None:
+        return ""
     path = folder / "config.schema.json"
     text = json.dumps(json_schema(), indent=1) + "\n"
     with contextlib.suppress(OSError):
-        if not dry_run and (not path.exists() or path.read_text(encoding="utf-8") != text):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if dry_run or (path.exists() and path.read_text(encoding="utf-8") == text):
+            return str(path)
+        if why_unusable(folder) is None:
             path.write_text(text, encoding="utf-8")
-    return str(path)
+            return str(path)
+    return ""

@@ -112,7 +112,7 @@ class Configuration:
         environ: Mapping[str, str],
         commands: Commands,
         find_engine: Callable[[str | None], EngineLike | None],
-        state_dir: Path,
+        state_dir: Path | None,
     ) -> None:
         self.sources = sources
         self.now = prepared

@@ -65,8 +65,8 @@ class Surroundings:
     keeper: PortKeeper
     commands: Commands
     environ: Mapping[str, str]
-    socket_dir: Path
-    """Where the Unix sockets of models with `transport: unix` are."""
+    socket_dir: Path | None
+    """Where the Unix sockets of models with `transport: unix` are; None for the folder of this session."""
 
 
 class _BindFailed(Exception):
