@@ -32,7 +32,7 @@ from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, wait_until_ready
 from claracore.supervisor.output import OutputRing
-from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.program import SpawnFailed
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
