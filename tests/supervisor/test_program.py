@@ -29,7 +29,8 @@ async def main(folder):
     await fails("/bin/true", f"{folder}/open/tool")
 
 asyncio.run(main(sys.argv[1]))
-models = "".join(f"  {name}: {{cmd: '{sys.argv[1]}/{name} ${{PORT}}'}}\n" for name in ("closed/below/tool", "open/link"))
+names = ("closed/below/tool", "open/link")
+models = "".join(f"  {name}: {{cmd: '{sys.argv[1]}/{name} ${{PORT}}'}}\n" for name in names)
 config = load("models:\n" + models, file="c.yaml", env={}).config
 print(*(finding.message for finding in missing_things(config, {})), sep="\n")
 """

@@ -8,7 +8,6 @@ does not look right is left out.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from claracore.ports.history import remember
 from claracore.ports.ranges import LAST_PORT, PortPlan
 from claracore.sockets.locks import locked
+from claracore.store.atomic import keep_private
 
 FILE = "ports.json"
 REMEMBERED_CONFIGS = 50
@@ -41,9 +41,7 @@ def save_history(state_dir: Path | None, config_key: str, plan: PortPlan) -> Non
         configs = _read(path)
         history = remember(configs.pop(config_key, {}), plan)
         recent = dict([*configs.items(), (config_key, history)][-REMEMBERED_CONFIGS:])
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"configs": recent}, indent=1), encoding="utf-8")
-        fresh.replace(path)
+        keep_private(path, json.dumps({"configs": recent}, indent=1).encode(), flush=False)
 
 
 def _read(path: Path) -> dict[str, dict[str, int]]:

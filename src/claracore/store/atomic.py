@@ -24,7 +24,8 @@ NOT_RENAMED: Final = frozenset({errno.EBUSY, errno.EXDEV})
 NOT_EXCHANGED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 """The kernel, the C library, a sandbox or the file system knows no RENAME_EXCHANGE."""
 ABANDONED_SECONDS: Final = 3600.0
-_TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+_TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{12}\.tmp|ports\.\d+|[a-z-]+\.\d+\.tmp")
+"""What `keep_private` writes to first, and what older versions wrote to."""
 _RENAME_NOREPLACE: Final = 1
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
