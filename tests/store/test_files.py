@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -183,6 +185,7 @@ def test_of_two_writers_who_read_the_same_text_one_is_refused(tmp_path: Path) ->
 ADD = """
 import sys
 from pathlib import Path
+from typing import TextIO
 from claracore.store.files import change
 path, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(25):
@@ -264,6 +267,53 @@ def test_what_is_saved_in_the_very_moment_of_the_exchange_goes_back_to_its_place
         write(path, "new", expected=digest("old"))
     assert path.read_text() == "by hand"
     assert [backup.read_text() for backup in backups(path)] == ["once more"]
+
+
+def test_an_editor_that_writes_in_place_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("models: {a: {}, b: {}}\n")
+    waited = []
+
+    def wait(_seconds: float) -> None:
+        waited.append(path.read_text())
+        editor.write("models: {c: {}}\n")
+        editor.close()
+
+    monkeypatch.setattr(time, "sleep", wait)
+    with path.open("w") as editor:
+        written = change(path, lambda old: f"{old}# added\n")
+    assert waited == [""]
+    assert path.read_text() == "models: {c: {}}\n# added\n"
+    assert written.backup is not None
+    with path.open("a"):
+        monkeypatch.setattr(files, "WRITER_SECONDS", -1.0)
+        path.touch()
+        with pytest.raises(ChangedMeanwhile, match="just being written"):
+            write(path, "new")
+
+
+def test_an_editor_that_begins_at_the_moment_of_the_exchange_keeps_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("old")
+    editors: list[TextIO] = []
+
+    def exchange(one: Path, other: Path) -> None:
+        if not editors:
+            editors.append(path.open("r+"))
+            path.touch()
+        real(one, other)
+
+    def finish(_seconds: float) -> None:
+        editors[0].write("by hand")
+        editors[0].close()
+
+    real = atomic._exchange
+    monkeypatch.setattr(atomic, "_exchange", exchange)
+    monkeypatch.setattr(time, "sleep", finish)
+    assert change(path, lambda old: f"{old} and new").backup is not None
+    assert path.read_text() == "by hand and new"
 
 
 def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

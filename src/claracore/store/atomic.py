@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from claracore.library.writers import being_written
+
 NOT_RENAMED: Final = frozenset({errno.EBUSY, errno.EXDEV})
 """A file that is itself a mount point (docker run -v ./config.yaml:/config.yaml)."""
 NOT_EXCHANGED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
@@ -108,7 +110,7 @@ def _by_exchange(temporary: Path, target: Path, old: bytes, backup: Path) -> Non
     """Look at what was displaced: the old content becomes the backup, anybody else's goes back to its place."""
     new = _content(temporary)
     _exchange(temporary, target)
-    if _content(temporary) == old:
+    if _content(temporary) == old and not being_written(str(temporary), temporary.stat().st_mtime_ns):
         temporary.rename(backup)
         return
     _exchange(temporary, target)

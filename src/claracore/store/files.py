@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from claracore.errors import ClaraCoreError, Conflict, disk_full
+from claracore.library.writers import being_written
 from claracore.sockets.locks import locked
 from claracore.store import atomic
 from claracore.store.atomic import Displaced
@@ -26,6 +27,8 @@ from claracore.store.atomic import Displaced
 BACKUPS = 10
 TRIES = 10
 """How often an editor may save the file while it is being changed, before the change is given up."""
+WRITER_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.02
 PATIENCE_SECONDS = 30.0
 """The lock is held while a changed configuration is checked: a second for thousands of models."""
 SUFFIXES = frozenset({".yaml", ".yml"})
@@ -123,6 +126,7 @@ def change(path: Path, edit: Callable[[str | None], str], *, expected: str | Non
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(target.parent):
             for _ in range(TRIES):
+                _wait_for_writers(target)
                 old = _read_bytes(target)
                 before = _text_of(target, old) if old is not None else None
                 if expected is not None and expected != (digest(before) if before is not None else ""):
@@ -191,6 +195,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
                 "nothing was written, try again"
             )
         yield
+
+
+def _wait_for_writers(target: Path) -> None:
+    """Let an editor that writes in place, which empties the file first, come to its end. Raises ChangedMeanwhile."""
+    end = time.monotonic() + WRITER_SECONDS
+    while target.exists() and being_written(str(target), target.stat().st_mtime_ns):
+        if time.monotonic() > end:
+            raise ChangedMeanwhile(f"{target} is just being written by somebody else; repeat the change later")
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _resolved(path: Path) -> Path:
