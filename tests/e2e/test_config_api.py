@@ -125,6 +125,47 @@ def test_the_command_line_and_the_server_lose_nothing_of_each_other(served: Inst
     assert f"ttl: {changed}" in text(served)
 
 
+def test_what_a_killed_server_has_left_beside_the_file_is_swept_at_the_start(tmp_path: Path) -> None:
+    config = configured(tmp_path, TEXT)
+    left = [tmp_path / f".config.yaml{name}.0123456789ab.tmp" for name in ("", ".backup.20260101T000000.000000Z")]
+    for path in left:
+        path.write_text("half of a te")
+    with instance(tmp_path, "--config", str(config)):
+        assert not [path for path in left if path.exists()]
+
+
+def test_what_a_person_saves_while_the_server_changes_the_file_is_never_overwritten(served: Instance) -> None:
+    path = served.folder / "config.yaml"
+    ended = threading.Event()
+
+    def change() -> list[int]:
+        statuses: list[int] = []
+        while not ended.is_set():
+            statuses.append(patch(served, "a", {"ttl": len(statuses) + 1}).status)
+        return statuses
+
+    def save(number: int) -> None:
+        new = f"{text(served)}# by hand {number}\n"
+        if number % 2:
+            (served.folder / "editor~").write_text(new)
+            (served.folder / "editor~").rename(path)
+        else:
+            with path.open("w") as file:  # in place, in two writes
+                file.write(new[:40])
+                file.flush()
+                file.write(new[40:])
+        served.ask("POST", "/api/config/reload")
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        for number in range(20):
+            save(number)
+        ended.set()
+        assert set(changing.result()) <= {200, 412}
+    added = [line for line in text(served).splitlines() if line.startswith("# by hand")]
+    assert added == [f"# by hand {number}" for number in range(20)]
+
+
 def test_what_is_wrong_is_answered_with_every_place_and_changes_nothing(served: Instance) -> None:
     bad = TEXT.replace("ttl: 5m", "ttl: soon").replace("[bee]", "[a, bee, bee]").replace("24800", "99999")
     answer = put(served, bad, "*")

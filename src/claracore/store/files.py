@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -86,13 +85,21 @@ def read_sources(config: Path | None, config_dir: Path | None = None) -> list[tu
     return [(str(path), read(path)) for path in paths]
 
 
-def age_seconds(path: Path) -> float:
-    """Return how long ago the file was written to; infinity when it is gone, or its clock runs ahead of ours."""
+def rests(path: Path, quiet_seconds: float) -> bool:
+    """Whether nobody has written to the file for so long; true when it is gone, or its clock runs ahead of ours."""
     try:
         age = time.time() - path.stat().st_mtime
     except OSError:
-        return math.inf
-    return age if age >= 0 else math.inf
+        return True
+    return not 0 <= age < quiet_seconds and not is_being_written(path)
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether somebody has the file open for writing, and has written to it lately."""
+    try:
+        return being_written(str(path), path.stat().st_mtime_ns)
+    except OSError:
+        return False
 
 
 def yaml_files(folder: Path) -> list[Path]:
@@ -126,8 +133,7 @@ def change(path: Path, edit: Callable[[str | None], str], *, expected: str | Non
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(target.parent):
             for _ in range(TRIES):
-                _wait_for_writers(target)
-                old = _read_bytes(target)
+                old = _read_at_rest(target)
                 before = _text_of(target, old) if old is not None else None
                 if expected is not None and expected != (digest(before) if before is not None else ""):
                     break
@@ -197,13 +203,27 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _wait_for_writers(target: Path) -> None:
-    """Let an editor that writes in place, which empties the file first, come to its end. Raises ChangedMeanwhile."""
+def _read_at_rest(target: Path) -> bytes | None:
+    """Return the content when nobody is at writing it: an editor that writes in place empties the file first.
+
+    None where there is no file. Raises FileUnusable, ChangedMeanwhile.
+    """
     end = time.monotonic() + WRITER_SECONDS
-    while target.exists() and being_written(str(target), target.stat().st_mtime_ns):
+    while True:
+        before = _last_written(target)
+        raw = _read_bytes(target)
+        if not is_being_written(target) and _last_written(target) == before:
+            return raw
         if time.monotonic() > end:
             raise ChangedMeanwhile(f"{target} is just being written by somebody else; repeat the change later")
         time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _last_written(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _resolved(path: Path) -> Path:

@@ -198,10 +198,10 @@ class Configuration:
         """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""
         texts = files.read_sources(self.sources.file, self.sources.folder)
         for _ in range(MOST_READINGS):
-            if not any(files.age_seconds(Path(file)) < QUIET_SECONDS for file, _ in texts):
+            if all(files.rests(Path(file), QUIET_SECONDS) for file, _ in texts):
                 break
             await asyncio.sleep(QUIET_SECONDS)
             before, texts = texts, files.read_sources(self.sources.file, self.sources.folder)
-            if texts == before:
+            if texts == before and not any(files.is_being_written(Path(file)) for file, _ in texts):
                 break
         return texts
