@@ -31,8 +31,11 @@ from claracore.library.model import Library
 from claracore.library.watch import watch
 from claracore.ports.listen import Listen
 from claracore.sockets.front import open_listeners, opened
-from claracore.sockets.history import default_state_dir, load_history, save_history
+from claracore.sockets.history import load_history, save_history
 from claracore.sockets.ports import PortKeeper
+from claracore.sockets.state import default_state_dir, state_problem
+from claracore.store import files
+from claracore.store.atomic import sweep_abandoned
 from claracore.store.keyring import KeyRing
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.commands import Commands
@@ -77,7 +80,8 @@ class Options:
     watch_config: bool = True
     following: Following | None = None
     hold_ports: bool = True
-    state_dir: Path = field(default_factory=default_state_dir)
+    state_dir: Path | None = field(default_factory=default_state_dir)
+    """What is remembered between starts is there; None keeps it in memory."""
     environ: Mapping[str, str] = field(default_factory=_environ)
     """What models inherit and `${env.NAME}` sees."""
     rules: Rules = field(default_factory=Rules)
@@ -111,6 +115,7 @@ class App:
         """
         options = self.options
         sources, key = options.sources, options.sources.key
+        socket_dir = _look_after_state(options)
         loaded = sources.read(options.environ)
         prepared = prepare(loaded, options.listen, load_history(options.state_dir, key))
         listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
@@ -129,7 +134,7 @@ class App:
             keeper.ledger.set_url(self.url)
             for orphan in await asyncio.to_thread(keeper.ledger.sweep):
                 logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
-            around = Surroundings(keeper, commands, options.environ, options.state_dir / "sockets")
+            around = Surroundings(keeper, commands, options.environ, socket_dir)
             self.supervisor = Supervisor(prepared.config, around)
             self.configuration = Configuration(
                 sources,
@@ -280,6 +285,18 @@ class App:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s ended with an unexpected error", task.get_name(), exc_info=error)
+
+
+def _look_after_state(options: Options) -> Path | None:
+    """Sweep what a killed instance has left, or say that there is no place for anything; return where sockets go."""
+    if options.sources.file is not None:
+        files.sweep(options.sources.file)
+    if options.state_dir is None:
+        logger.warning("keys, activity, ports and caches are kept in memory, for this run only: %s", state_problem())
+        return None
+    for folder in (options.state_dir, options.state_dir / "downloads"):
+        sweep_abandoned(folder)
+    return options.state_dir / "sockets"
 
 
 def _tidy_memory() -> None:

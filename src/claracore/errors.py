@@ -11,6 +11,7 @@ that this is of no use: each repetition would start a model again that does not 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self, TypedDict
 
@@ -193,6 +194,31 @@ class PortTaken(ClaraCoreError):
 
     status = 502
     code = "port_taken"
+
+
+class DiskFull(ClaraCoreError):
+    """There is no room to keep what was asked for; 507, and nothing was changed."""
+
+    status = 507
+    code = "disk_full"
+
+
+class ReadOnlyDisk(DiskFull):
+    """What was asked for would have to be kept on a file system that is mounted read-only; 507."""
+
+    code = "read_only_disk"
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def disk_full(path: object, error: OSError) -> DiskFull | None:
+    """Return the error for a write that failed for want of room; None when it failed for another reason."""
+    if error.errno in FULL:
+        return DiskFull(f"{path} cannot be written: {error.strerror}; make room, then try again")
+    if error.errno == errno.EROFS:
+        return ReadOnlyDisk(f"{path} cannot be written: {error.strerror}; mount it read-write, or keep it elsewhere")
+    return None
 
 
 class ConfigError(ClaraCoreError):

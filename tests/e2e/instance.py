@@ -50,9 +50,10 @@ class Instance:
         python: str = sys.executable,
     ) -> None:
         self.folder = folder
+        self.python = python
         state = folder / "state"
         self.process = subprocess.Popen(
-            [python, "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
+            [*self.command(), "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
             cwd=folder,
             env={**os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -67,6 +68,10 @@ class Instance:
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def command(self) -> list[str]:
+        """Return the words that start Python."""
+        return [self.python]
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -130,12 +135,13 @@ def instance(
     env: Mapping[str, str] | None = None,
     user: int | None = None,
     python: str = sys.executable,
+    kind: type[Instance] | None = None,
 ) -> Iterator[Instance]:
     """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards.
 
     Root may have it run as another `user`, by a `python` that this one may run.
     """
-    running = Instance(folder, *argv, env=env, user=user, python=python)
+    running = (kind or Instance)(folder, *argv, env=env, user=user, python=python)
     try:
         yield running.ready()
     finally:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,95 @@ def test_a_change_of_an_older_text_is_refused(served: Instance) -> None:
     assert served.ask("PUT", "/api/config", {"yaml": TEXT}).status == 400
     assert put(served, TEXT, "*").status == 200
     assert text(served) == TEXT
+
+
+def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
+    start = threading.Barrier(len(calls))
+
+    def ask(call: Callable[[], Answer]) -> Answer:
+        start.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(ask, calls))
+
+
+def test_of_two_who_replace_the_same_text_at_once_one_is_refused(served: Instance) -> None:
+    for seconds in range(10):
+        seen = served.ask("GET", "/api/config").json["hash"]
+        texts = [TEXT.replace("ttl: 5m", f"ttl: {seconds}{unit}") for unit in "sh"]
+        answers = at_once(*(partial(put, served, yaml, seen) for yaml in texts))
+        assert sorted(answer.status for answer in answers) == [200, 412]
+        assert text(served) == texts[[answer.status for answer in answers].index(200)]
+
+
+def test_changes_of_different_models_at_once_are_all_kept(served: Instance) -> None:
+    names = [f"m{number}" for number in range(6)]
+    rows = "".join(f"  {name}: {{cmd: '{fake()}', ttl: 1}}\n" for name in names)
+    assert put(served, f"startPort: 24800\nmodels:\n{rows}", "*").status == 200
+    for seconds in range(2, 7):
+        answers = at_once(*(partial(patch, served, name, {"ttl": seconds}) for name in names))
+        assert [answer.status for answer in answers] == [200] * len(names)
+        assert [answer.json["changes"]["soft"] for answer in answers] == [[name] for name in names]
+        assert text(served) == f"startPort: 24800\nmodels:\n{rows}".replace("ttl: 1", f"ttl: {seconds}")
+
+
+def test_the_command_line_and_the_server_lose_nothing_of_each_other(served: Instance) -> None:
+    change = (
+        "import sys; from pathlib import Path; from claracore.store.files import change\n"
+        "for number in range(20): change(Path('config.yaml'), lambda old: old + f'# line {number}\\n')"
+    )
+    with subprocess.Popen([sys.executable, "-c", change], cwd=served.folder) as writer:
+        changed = 0
+        while writer.poll() is None or not changed:
+            changed += 1
+            assert patch(served, "a", {"ttl": changed}).status == 200
+    assert writer.returncode == 0
+    assert [line for line in text(served).splitlines() if line.startswith("# line")] == [
+        f"# line {n}" for n in range(20)
+    ]
+    assert f"ttl: {changed}" in text(served)
+
+
+def test_what_a_killed_server_has_left_beside_the_file_is_swept_at_the_start(tmp_path: Path) -> None:
+    config = configured(tmp_path, TEXT)
+    left = [tmp_path / f".config.yaml{name}.0123456789ab.tmp" for name in ("", ".backup.20260101T000000.000000Z")]
+    for path in left:
+        path.write_text("half of a te")
+    with instance(tmp_path, "--config", str(config)):
+        assert not [path for path in left if path.exists()]
+
+
+def test_what_a_person_saves_while_the_server_changes_the_file_is_never_overwritten(served: Instance) -> None:
+    path = served.folder / "config.yaml"
+    ended = threading.Event()
+
+    def change() -> list[int]:
+        statuses: list[int] = []
+        while not ended.is_set():
+            statuses.append(patch(served, "a", {"ttl": len(statuses) + 1}).status)
+        return statuses
+
+    def save(number: int) -> None:
+        new = f"{text(served)}# by hand {number}\n"
+        if number % 2:
+            (served.folder / "editor~").write_text(new)
+            (served.folder / "editor~").rename(path)
+        else:
+            with path.open("w") as file:  # in place, in two writes
+                file.write(new[:40])
+                file.flush()
+                file.write(new[40:])
+        served.ask("POST", "/api/config/reload")
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        for number in range(20):
+            save(number)
+        ended.set()
+        assert set(changing.result()) <= {200, 412}
+    added = [line for line in text(served).splitlines() if line.startswith("# by hand")]
+    assert added == [f"# by hand {number}" for number in range(20)]
 
 
 def test_what_is_wrong_is_answered_with_every_place_and_changes_nothing(served: Instance) -> None:

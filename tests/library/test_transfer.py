@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from claracore.errors import DiskFull
 from claracore.library import downloads as module
 from claracore.library.download import DownloadStatus
-from claracore.library.part import DiskFull, Part
+from claracore.library.part import Part
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import BODY, NAME, PLACE, REPO, Desk, at_desk
 

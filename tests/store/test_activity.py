@@ -41,6 +41,19 @@ def test_what_is_added_is_found_again_also_by_the_next_run(tmp_path: Path) -> No
         assert found(second) == kept[::-1]
 
 
+def test_only_its_user_may_read_it_also_when_it_was_there_before(tmp_path: Path) -> None:
+    for name in ("new.sqlite", "old.sqlite"):
+        path = tmp_path / name
+        if name == "old.sqlite":
+            sqlite3.connect(path).execute("CREATE TABLE somebody (else_ INTEGER)").connection.close()
+            path.chmod(0o644)
+        with closing(Activity(path)) as activity:
+            add(activity, row())
+            assert found(activity) == [row()]
+            modes = {its.name: its.stat().st_mode & 0o777 for its in tmp_path.glob(f"{name}*")}
+            assert modes == dict.fromkeys((name, f"{name}-wal", f"{name}-shm", f"{name}.lock"), 0o600)
+
+
 def test_memory_needs_no_file() -> None:
     with closing(Activity(None)) as activity, closing(Activity(None)) as other:
         add(activity, row())

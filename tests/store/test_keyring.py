@@ -116,3 +116,31 @@ def test_where_a_key_may_stand() -> None:
     assert keys(b"Digest k") == []
     assert keys(None, b"k") == [(b"x-api-key", b"k")]
     assert keys(b"Bearer a", b"b") == [(b"authorization", b"a"), (b"x-api-key", b"b")]
+
+
+def test_without_a_state_folder_keys_are_in_memory_beginning_with_those_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    _, ann = KeyFile(tmp_path / "claracore").add("ann", [Right.READ])
+    text = (tmp_path / "claracore" / "keys.json").read_text()
+    file = KeyFile(None)
+    assert file.load() == (ann,)
+    _, bob = file.add("bob", [Right.ADMIN])
+    with pytest.raises(Conflict):
+        file.add("bob", [Right.READ])
+    assert file.load() == (ann, bob)
+    file.remove("ann")
+    assert file.load() == (bob,)
+    assert (tmp_path / "claracore" / "keys.json").read_text() == text
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    assert KeyFile(None).load() == ()
+
+
+def test_a_file_that_cannot_be_read_opens_no_door_without_a_state_folder_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "claracore" / "keys.json").mkdir(parents=True)
+    with pytest.raises(FileUnusable, match="cannot be read"):
+        KeyFile(None).load()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 from claracore.supervisor import posix
 from claracore.supervisor.child import READ_BYTES, Child, Exit
-from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.program import SpawnFailed
 from fakes import command
 from fakes.running import LOOPS, fake, line_with, python, running
 
@@ -112,6 +113,11 @@ def test_signals_that_python_ignores_are_not_ignored_in_the_child(run: Run) -> N
         ("not-executable/below", "Not a directory"),
         (".", "it is a folder"),
         ("bad-interpreter", "No such file.*interpreter in its first line"),
+        ("dangling", r"No such file.*it is a link to nowhere, which does not exist"),
+        ("circle", "Too many levels of symbolic links.*circle"),
+        ("busy", "Text file busy.*somebody is writing to it"),
+        ("pipe", "Permission denied.*it is no file"),
+        ("x" * 300, "File name too long"),
     ],
 )
 def test_what_cannot_be_started_is_named_with_the_way_out(run: Run, tmp_path: Path, name: str, reason: str) -> None:
@@ -120,6 +126,10 @@ def test_what_cannot_be_started_is_named_with_the_way_out(run: Run, tmp_path: Pa
     (tmp_path / "bad-interpreter").write_text("#!/nowhere/sh\n")
     (tmp_path / "not-a-program").chmod(0o755)
     (tmp_path / "bad-interpreter").chmod(0o755)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe", 0o755)
+    shutil.copy(str(shutil.which("true")), tmp_path / "busy")
     path = f"{tmp_path}/{name}"
 
     async def story() -> None:
@@ -127,7 +137,8 @@ def test_what_cannot_be_started_is_named_with_the_way_out(run: Run, tmp_path: Pa
             await Child.spawn([path], env=dict(os.environ), on_line=print)
         assert path in caught.value.message
 
-    run(story())
+    with (tmp_path / "busy").open("ab"):
+        run(story())
     assert psutil.Process().children() == []
 
 

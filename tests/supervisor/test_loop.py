@@ -37,7 +37,7 @@ from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.life import Surroundings
 from claracore.supervisor.loop import Supervisor
-from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.program import SpawnFailed
 from claracore.types import Endpoint, ModelState
 from fakes import command
 

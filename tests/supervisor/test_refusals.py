@@ -4,7 +4,7 @@ import pytest
 
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
 from claracore.scheduler.events import RefuseReason
-from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.program import SpawnFailed
 from claracore.supervisor.refusals import Circumstances, refusal
 
 HERE = Circumstances("qwen", frozenset({"qwen", "phi"}), 7, 7, 12.3, "'phi' (pinned)", None)

@@ -12,18 +12,15 @@ import os
 from pathlib import Path
 from typing import Final
 
-from claracore.api.config import write_config
+from claracore.api.config import change_config
 from claracore.api.context import Context
-from claracore.api.setup import SetupWishes, report_on
+from claracore.api.setup import SetupWishes, survey_for
 from claracore.errors import ClaraCoreError
 from claracore.fit.merge import model_paths
 from claracore.library.download import Download
 from claracore.pull.choice import is_projector
-from claracore.store import files
-from claracore.store.files import ChangedMeanwhile
 
 WATCHER_SECONDS: Final = 60.0
-TRIES: Final = 3
 
 
 class Adopter:
@@ -32,7 +29,6 @@ class Adopter:
     def __init__(self, here: Context) -> None:
         self._here = here
         self._changed = asyncio.Event()
-        self._writing = asyncio.Lock()
 
     def config_changed(self) -> None:
         """Hear that another configuration is in force."""
@@ -66,24 +62,13 @@ class Adopter:
         # A projector alone is of use to the model beside it only.
         alone = is_projector(download.files[0].remote)
         look_at = [download.paths[0].parent] if alone else download.paths
-        async with self._writing:
-            for attempt in range(TRIES):
-                report = await report_on(self._here, look_at, SetupWishes())
-                if not report.catalog.chosen:
-                    reasons = [refused.placement.reason for refused in report.catalog.refused]
-                    reasons += [str(left) for left in report.left_out]
-                    download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
-                    return
-                if not report.changed:
-                    return
-                expected = files.digest(report.old_text) if report.old_text is not None else ""
-                try:
-                    await write_config(self._here, report.text, expected)
-                except ChangedMeanwhile:
-                    if attempt == TRIES - 1:
-                        raise
-                else:
-                    return
+        found = await survey_for(self._here, look_at, SetupWishes())
+        if not found.catalog.chosen:
+            reasons = [refused.placement.reason for refused in found.catalog.refused]
+            reasons += [str(left) for left in found.left_out]
+            download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
+            return
+        await change_config(self._here, lambda old: found.onto(old).text, "*")
 
     def _served(self, paths: list[Path]) -> list[str]:
         """Return the ids of the models whose file is among these."""

@@ -19,7 +19,7 @@ from claracore.config import edit
 from claracore.config.load import load_many
 from claracore.config.schema import json_schema
 from claracore.config.tree import Unreadable
-from claracore.errors import BadRequest, ConfigError, Conflict, ModelNotFound, NotFound
+from claracore.errors import BadRequest, ConfigError, ModelNotFound, NotFound
 from claracore.store import files
 from claracore.store.examine import examine
 
@@ -126,13 +126,13 @@ async def replace(here: Here, text: TextInBody, if_match: IfMatch = None) -> Wri
     """Write a new configuration and take it over; one that cannot be used is not written."""
     if if_match is None:
         raise BadRequest("say in If-Match which text you replace: the hash of GET /api/config, or *")
-    return await write_config(here, text.yaml, if_match)
+    return await change_config(here, lambda _: text.yaml, if_match)
 
 
 @router.post("/check", openapi_extra=_TEXT_IN_BODY)
 async def check(here: Here, text: TextInBody) -> CheckView:
     """Say what is wrong with a text, and what would change if it were the configuration."""
-    sources = await asyncio.to_thread(_sources, here, text.yaml)
+    sources = await asyncio.to_thread(here.configuration.sources.with_text, text.yaml)
     configuration = here.configuration
     examined = await asyncio.to_thread(
         examine, sources, env=configuration.environ, listen=here.listen, strict=configuration.sources.strict
@@ -209,10 +209,15 @@ def without_model(text: str, model_id: str) -> str:
 
 
 async def _edit(here: Context, change: Callable[[str], str], if_match: str | None) -> WrittenView:
-    text = await asyncio.to_thread(files.read, file_of(here))
-    changed = await asyncio.to_thread(_changed, change, text)
-    await asyncio.to_thread(_refuse_new_errors, here, text, changed)
-    return await write_config(here, changed, if_match if if_match is not None else files.digest(text))
+    """Change the text that the file has when this change's turn has come, or only the one that `if_match` names."""
+
+    def edit(old: str | None) -> str:
+        text = old if old is not None else files.read(file_of(here))
+        changed = _changed(change, text)
+        _refuse_new_errors(here, text, changed)
+        return changed
+
+    return await change_config(here, edit, "*" if if_match is None else if_match)
 
 
 def _refuse_new_errors(here: Context, text: str, changed: str) -> None:
@@ -220,8 +225,8 @@ def _refuse_new_errors(here: Context, text: str, changed: str) -> None:
 
     A file may have keys that we do not know, because another program does; whoever edits here means one of ours.
     """
-    env = here.configuration.environ
-    before, after = (load_many(_sources(here, its), env=env, strict=True).findings for its in (text, changed))
+    sources, env = here.configuration.sources, here.configuration.environ
+    before, after = (load_many(sources.with_text(its), env=env, strict=True).findings for its in (text, changed))
     known = {(finding.path, finding.message) for finding in before}
     new = [its for its in after if its.severity == "error" and (its.path, its.message) not in known]
     if new:
@@ -235,36 +240,20 @@ def _changed(change: Callable[[str], str], text: str) -> str:
         raise ConfigError([error.finding]) from error
 
 
-async def write_config(here: Context, text: str, if_match: str) -> WrittenView:
-    """Check a text, write it over the one named by `if_match` (or `*`), and take it over.
+async def change_config(here: Context, edit: Callable[[str | None], str], if_match: str) -> WrittenView:
+    """Write what `edit` makes of the text that `if_match` names (`*`: of any; empty: of none), and take it over.
 
-    Raises ConfigError, ChangedMeanwhile, FileUnusable; then nothing has changed.
+    Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull and what `edit` raises; then nothing has changed.
     """
     expected = if_match.removeprefix("W/").strip('"')
-    sources = await asyncio.to_thread(_sources, here, text)
-    await asyncio.to_thread(here.configuration.check, sources)
-    written = await asyncio.to_thread(
-        lambda: files.write(file_of(here), text, expected=None if expected == "*" else expected)
-    )
-    changes = await here.configuration.reload()
+    written, changes = await here.configuration.change(edit, expected=None if expected == "*" else expected)
     backup = written.backup.name if written.backup is not None else None
     return WrittenView(hash=written.digest, backup=backup, changes=changes_view(changes))
 
 
 def file_of(here: Context) -> Path:
-    """Return the one file that can be edited."""
-    file = here.configuration.sources.file
-    if file is None:
-        folder = here.configuration.sources.folder
-        raise Conflict(f"the configuration is the folder {folder}: edit its files; only --config FILE is edited here")
-    return file
-
-
-def _sources(here: Context, text: str) -> list[tuple[str, str]]:
-    """Return the sources as they would be with another text in the file."""
-    file, folder = file_of(here), here.configuration.sources.folder
-    inside = [(str(path), files.read(path)) for path in files.yaml_files(folder)] if folder is not None else []
-    return [(str(file), text), *inside]
+    """Return the one file that can be edited. Raises Conflict."""
+    return here.configuration.sources.one_file()
 
 
 def _backups(file: Path) -> list[BackupView]:

@@ -28,6 +28,7 @@ from claracore.store.captures import Captures
 from claracore.store.keyring import Grant, KeyFile, KeyRing, NamedKey
 from claracore.store.logs import ProxyLog
 from claracore.store.performance import Performance
+from claracore.store.settings import SettingsFile
 from claracore.supervisor.configuration import Configuration
 from claracore.supervisor.loop import Supervisor
 
@@ -52,7 +53,8 @@ class Context:
     listen: Listen
     url: str
     """Where people reach us from this machine."""
-    state_dir: Path
+    state_dir: Path | None
+    """Where what is remembered between starts is kept; None for nowhere."""
     hub: Hub
     journal: Journal
     counts: Counts
@@ -60,6 +62,7 @@ class Context:
     log: ProxyLog
     ring: KeyRing
     key_file: KeyFile
+    settings: SettingsFile
     origins: Origins
     captures: Captures
     downloads: Downloads

@@ -25,6 +25,7 @@ from claracore.config.changes import Changes
 from claracore.config.model import Config
 from claracore.gateway.origins import Origins, Rules, is_loopback
 from claracore.gateway.server import Gateway
+from claracore.library.download import Book
 from claracore.library.downloads import Downloads
 from claracore.library.tokens import Tokens
 from claracore.ports.listen import Listen
@@ -36,6 +37,7 @@ from claracore.store.files import FileUnusable
 from claracore.store.keyring import KeyFile, KeyRing
 from claracore.store.logs import ProxyLog
 from claracore.store.rows import Row
+from claracore.store.settings import SettingsFile
 from claracore.supervisor.configuration import Configuration, Prepared
 from claracore.supervisor.loop import Supervisor
 
@@ -53,7 +55,7 @@ class ControlPlane:
         *,
         listen: Listen,
         url: str,
-        state_dir: Path,
+        state_dir: Path | None,
         log: ProxyLog,
         ring: KeyRing,
         rules: Rules,
@@ -77,14 +79,15 @@ class ControlPlane:
             log=log,
             ring=ring,
             key_file=KeyFile(state_dir),
+            settings=SettingsFile(state_dir),
             origins=Origins(rules),
             captures=captures,
             downloads=Downloads(
                 configuration.environ,
                 Tokens(state_dir, configuration.environ),
-                BookOnDisk(state_dir, configuration.sources.key),
+                Book() if state_dir is None else BookOnDisk(state_dir, configuration.sources.key),
             ),
-            followed=tuple(Path(os.path.abspath(folder.expanduser())) for folder in followed),  # noqa: PTH100 - as the library does
+            followed=tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in followed),  # noqa: PTH100, PTH111 - as the library does
         )
         self.pulse = Pulse(self.context)
         self._rules = rules
@@ -212,7 +215,7 @@ def _capture_bytes(config: Config) -> int:
     return config.capture_buffer * 1024 * 1024
 
 
-def _open_activity(configuration: Configuration, state_dir: Path) -> Activity:
+def _open_activity(configuration: Configuration, state_dir: Path | None) -> Activity:
     """Open the file that the configuration names, or this configuration's own in the state directory."""
     path = activity_path(configuration.now.config, configuration.sources.key, state_dir)
     try:
@@ -222,8 +225,10 @@ def _open_activity(configuration: Configuration, state_dir: Path) -> Activity:
         return Activity(None)
 
 
-def activity_path(config: Config, key: str, state_dir: Path) -> Path:
-    """Return where activity is kept."""
+def activity_path(config: Config, key: str, state_dir: Path | None) -> Path | None:
+    """Return where activity is kept; None for in memory."""
     if config.store.path:
-        return Path(config.store.path).expanduser()
+        return Path(os.path.expanduser(config.store.path))  # noqa: PTH111 - Path's raises for a user without a home
+    if state_dir is None:
+        return None
     return state_dir / "activity" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"

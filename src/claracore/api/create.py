@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -36,8 +37,10 @@ from claracore.api import (
 )
 from claracore.api.context import Context
 from claracore.api.findings import finding_views
-from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound
+from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound, disk_full
 from claracore.web import interface
+
+logger = logging.getLogger("claracore.api")
 
 PARTS = (
     old_downloads,  # before models, whose paths may be anything below /api/models/
@@ -75,6 +78,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_exception_handler(ClaraCoreError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _unknown)
     return app
 
@@ -97,6 +101,16 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
     return answer(BadRequest(f"{where or 'the request'}: {first['msg']}", param=where or None))
+
+
+async def _system(request: Request, error: Exception) -> JSONResponse:
+    """Answer what a disk without room has refused to whoever did not expect it; all else is a bug."""
+    assert isinstance(error, OSError)  # noqa: S101 - registered for it
+    full = disk_full(error.filename or "something that has to be kept", error)
+    if full is None:
+        raise error
+    logger.warning("%s %s: %s", request.method, request.url.path, full.message)
+    return answer(full)
 
 
 async def _unknown(_request: Request, _error: Exception) -> JSONResponse:

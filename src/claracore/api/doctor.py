@@ -47,6 +47,6 @@ def _running(here: Context) -> Iterator[Check]:
         if failure is not None:
             way_out = f"its last lines: claracore logs {model_id}"
             yield Check("models", ok=False, message=failure.message.partition("\n")[0], way_out=way_out)
-    if here.activity.path is None:
+    if here.activity.path is None and here.state_dir is not None:
         message = "activity is kept in memory only: its file could not be opened, the log says why"
         yield Check("activity", ok=False, message=message, way_out="free the disk or correct store.path; start again")

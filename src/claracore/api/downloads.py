@@ -120,10 +120,7 @@ def folder_of(here: Context, to: str | None) -> Path:
     """Return where a download goes. Raises BadRequest for a folder that is not told in full."""
     if to is None or not to.strip():
         return download_folder(here)
-    try:
-        folder = Path(to.strip()).expanduser()
-    except RuntimeError as error:
-        raise BadRequest(f"{to}: {error}", param="to") from error
+    folder = _expanded(to.strip())
     if not folder.is_absolute() or "\0" in to:
         raise BadRequest(f"{to!r}: write the whole path of the folder", param="to")
     return Path(os.path.normpath(folder))
@@ -134,5 +131,12 @@ def download_folder(here: Context) -> Path:
     sources = here.configuration.sources
     beside = Path(os.path.abspath(sources.file.parent if sources.file else sources.folder or Path()))  # noqa: PTH100 - links stay
     if here.config.download_dir:
-        return Path(os.path.normpath(beside / Path(here.config.download_dir).expanduser()))
+        return Path(os.path.normpath(beside / _expanded(here.config.download_dir)))
     return here.followed[0] if here.followed else beside / DEFAULT_FOLDER
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise BadRequest(f"{text}: {error}; write the whole path of the folder", param="to") from error

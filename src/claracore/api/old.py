@@ -21,7 +21,7 @@ from claracore.api.context import Here
 from claracore.errors import BadRequest
 from claracore.hardware.probe import probe
 from claracore.store.rows import Row, Wanted
-from claracore.store.settings import SystemSettings, load_settings, save_settings
+from claracore.store.settings import SystemSettings
 from claracore.store.stats import newest_speeds, percentiles, stats_by_model
 from claracore.types import ModelState
 
@@ -189,7 +189,7 @@ async def info(here: Here) -> dict[str, Any]:
 async def specs(here: Here) -> dict[str, Any]:
     """Show memory, processors and disk, in bytes."""
     machine = await asyncio.to_thread(probe)
-    disk = await asyncio.to_thread(shutil.disk_usage, _existing(here.state_dir))
+    disk = await asyncio.to_thread(shutil.disk_usage, _existing(here.state_dir or Path.cwd()))
     return {
         "totalRAM": machine.memory.total_bytes,
         "availableRAM": machine.memory.available_bytes,
@@ -245,12 +245,12 @@ def _existing(path: Path) -> Path:
 @router.get("/api/settings/system")
 async def settings(here: Here) -> dict[str, Any]:
     """Show what a person has set for the setup; null when nothing was."""
-    saved = await asyncio.to_thread(load_settings, here.state_dir)
+    saved = await asyncio.to_thread(here.settings.load)
     return {"settings": saved.model_dump(by_alias=True) if saved is not None else None}
 
 
 @router.post("/api/settings/system")
 async def save(here: Here, wished: SystemSettings) -> dict[str, str]:
     """Keep what a person wants the setup to plan with."""
-    await asyncio.to_thread(save_settings, here.state_dir, wished)
+    await asyncio.to_thread(here.settings.save, wished)
     return {"status": "saved"}

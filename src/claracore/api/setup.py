@@ -14,7 +14,7 @@ import psutil
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from claracore.api.config import WrittenView, file_of, without_model, write_config
+from claracore.api.config import WrittenView, change_config, file_of, without_model
 from claracore.api.context import Context, Here
 from claracore.api.hardware import HardwareView, hardware_view
 from claracore.config import edit
@@ -26,9 +26,9 @@ from claracore.fit.plan import Placement
 from claracore.gguf.model import ModelFacts
 from claracore.library.cache import ReadingCache
 from claracore.library.scan import Progress
+from claracore.sockets.state import home_folder
 from claracore.store import files
-from claracore.store.settings import load_settings
-from claracore.store.setup import SetupOptions, SetupReport, write_setup
+from claracore.store.setup import SetupOptions, SetupReport, Survey, survey
 
 router = APIRouter(prefix="/api/setup", tags=["setup"])
 
@@ -132,13 +132,14 @@ async def browse(
     here: Here, path: Annotated[str | None, Query(description="Empty: the home folder.")] = None
 ) -> BrowseView:
     """Look into a folder of this machine."""
-    return await asyncio.to_thread(_browse, path or "~", here.followed)
+    return await asyncio.to_thread(_browse, path or str(home_folder()), here.followed)
 
 
 @router.post("/scan")
 async def scan(here: Here, wish: ScanWish) -> ScanView:
     """Look at model files and this machine, and say what would be written; nothing is."""
-    report = await _report(here, wish)
+    found = await _survey(here, wish)
+    report = await asyncio.to_thread(found.onto_file)
     text = await asyncio.to_thread(_text, report, wish)
     models = [
         *(_found(here, report, chosen) for chosen in report.catalog.chosen),
@@ -162,35 +163,34 @@ async def scan(here: Here, wish: ScanWish) -> ScanView:
 
 @router.post("/apply")
 async def apply(here: Here, wish: ApplyWish) -> WrittenView:
-    """Write the configuration that a scan has shown, with all or some of its models, and take it over."""
-    report = await _report(here, wish)
-    text = await asyncio.to_thread(_text, report, wish)
-    based_on = files.digest(report.old_text) if report.old_text is not None else "*"
-    return await write_config(here, text, wish.hash or based_on)
+    """Write the configuration that a scan has shown, with all or some of its models, and take it over.
+
+    Without a `hash` the models go into the file as it is when they have been looked at.
+    """
+    found = await _survey(here, wish)
+    return await change_config(here, lambda old: _text(found.onto(old), wish), wish.hash or "*")
 
 
-async def _report(here: Context, wish: ScanWish) -> SetupReport:
-    return await report_on(here, [_expanded(folder) for folder in wish.folders], wish.options, _teller(here))
+async def _survey(here: Context, wish: ScanWish) -> Survey:
+    return await survey_for(here, [_expanded(folder) for folder in wish.folders], wish.options, _teller(here))
 
 
-async def report_on(
-    here: Context, folders: Sequence[Path], its: SetupWishes, tell: Progress | None = None
-) -> SetupReport:
-    """Say how the models in folders (or files) go into the configuration; nothing is written."""
+async def survey_for(here: Context, folders: Sequence[Path], its: SetupWishes, tell: Progress | None = None) -> Survey:
+    """Look at the models in folders (or files), for the configuration file; nothing is written."""
     options = await options_of(here, its)
     file = file_of(here)
 
-    def look() -> SetupReport:
-        cache = ReadingCache(here.state_dir / "library.cache")
+    def look() -> Survey:
+        cache = ReadingCache.in_folder(here.state_dir)
         engine = find_engine(here.config.engine)
-        return write_setup(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
+        return survey(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
 
     return await asyncio.to_thread(look)
 
 
 async def options_of(here: Context, its: SetupWishes) -> SetupOptions:
     """Return what to plan with: what is wished now, else what was saved."""
-    saved = await asyncio.to_thread(load_settings, here.state_dir)
+    saved = await asyncio.to_thread(here.settings.load)
     return SetupOptions(
         backend=its.backend or (saved.backend if saved and saved.backend != "auto" else None),
         vram_gb=its.vram_gb if its.vram_gb is not None else (saved.vram_gb or None if saved else None),
@@ -309,4 +309,4 @@ def _roots() -> list[str]:
     mounts = {
         part.mountpoint for part in psutil.disk_partitions() if not part.mountpoint.startswith(("/boot", "/snap"))
     }
-    return list(dict.fromkeys([str(Path.home()), *sorted(path for path in mounts if Path(path).is_dir())]))
+    return list(dict.fromkeys([str(home_folder()), *sorted(path for path in mounts if Path(path).is_dir())]))

@@ -19,7 +19,7 @@ from claracore.config.show import as_json, as_yaml, rows
 from claracore.errors import ClaraCoreError
 from claracore.ports.listen import Listen, parse_listen
 from claracore.store.examine import examine
-from claracore.store.files import digest, read, read_sources, write
+from claracore.store.files import change, read, read_sources
 from claracore.types import Finding
 
 DEFAULT_FILE = Path("config.yaml")
@@ -85,24 +85,39 @@ def migrate_file(
 ) -> None:
     """Adapt an old file: a startPort that is our own listen port moves. Comments stay, a backup is kept."""
     file = config or file
+    port = _address(listen).port
     try:
         text = read(file)
-        migrated = migrate(text, listen_port=_address(listen).port)
-        if not migrated.changes:
-            typer.echo(f"{file}: nothing to change")
-            return
-        for sentence in migrated.changes:
-            typer.echo(sentence)
         if dry_run:
-            lines = difflib.unified_diff(
-                text.splitlines(keepends=True), migrated.text.splitlines(keepends=True), str(file), f"{file} (new)"
-            )
-            typer.echo("".join(lines).rstrip("\n"))
+            _show_migration(file, text, port)
             return
-        written = write(file, migrated.text, expected=digest(text))
+        sentences: tuple[str, ...] = ()
+
+        def edit(old: str | None) -> str:
+            nonlocal sentences
+            migrated = migrate(old if old is not None else text, listen_port=port)
+            sentences = migrated.changes
+            return migrated.text
+
+        written = change(file, edit)
     except ClaraCoreError as error:
         _fail(error)
-    typer.echo(f"{file} written; the old text is in {written.backup}")
+    for sentence in sentences or (f"{file}: nothing to change",):
+        typer.echo(sentence)
+    if written.backup is not None:
+        typer.echo(f"{file} written; the old text is in {written.backup}")
+
+
+def _show_migration(file: Path, text: str, listen_port: int) -> None:
+    """Say what would change, as sentences and as a unified diff."""
+    migrated = migrate(text, listen_port=listen_port)
+    if not migrated.changes:
+        typer.echo(f"{file}: nothing to change")
+        return
+    for sentence in migrated.changes:
+        typer.echo(sentence)
+    before, after = text.splitlines(keepends=True), migrated.text.splitlines(keepends=True)
+    typer.echo("".join(difflib.unified_diff(before, after, str(file), f"{file} (new)")).rstrip("\n"))
 
 
 @config_app.command()

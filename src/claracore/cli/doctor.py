@@ -17,7 +17,7 @@ from claracore.config.load import load
 from claracore.errors import ClaraCoreError
 from claracore.ports.listen import parse_listen
 from claracore.sockets.front import identify
-from claracore.sockets.history import default_state_dir
+from claracore.sockets.state import default_state_dir
 from claracore.store.doctor import Check, Subject, diagnose
 
 

@@ -16,7 +16,7 @@ from claracore.cli.client import JsonOption, show_json
 from claracore.cli.ports import table
 from claracore.config.fields import parse_seconds
 from claracore.errors import BadRequest
-from claracore.sockets.history import default_state_dir
+from claracore.sockets.state import default_state_dir, needed_state_dir
 from claracore.store.keyring import KeyFile, NamedKey, Right
 
 keys_app = typer.Typer(no_args_is_help=True, help="Keys with scopes: inference, read, admin.")
@@ -31,7 +31,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it, once. From the first key on, every call needs one."""
-    file = KeyFile(default_state_dir())
+    file = KeyFile(needed_state_dir())
     first = not file.load()
     rights = scope or [Right.INFERENCE]
     text, key = file.add(name, rights, models=model, expires_at=moment(expires) if expires else None)
@@ -59,7 +59,7 @@ def list_keys(as_json: JsonOption = False) -> None:
 @keys_app.command("remove")
 def remove(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
     """Take a key away."""
-    KeyFile(default_state_dir()).remove(name)
+    KeyFile(needed_state_dir()).remove(name)
     typer.echo(f"{name} is removed; a running server refuses it within two seconds")
 
 

@@ -24,10 +24,11 @@ from claracore.ports.listen import Listen, parse_listen
 from claracore.ports.ranges import PortPlan
 from claracore.ports.report import PortState, ReportJson, report
 from claracore.sockets.front import identify
-from claracore.sockets.history import default_state_dir, load_history
+from claracore.sockets.history import load_history
 from claracore.sockets.host import plan_here
 from claracore.sockets.ledger import default_folder, living_instances
 from claracore.sockets.observe import observe, reasons, why
+from claracore.sockets.state import default_state_dir
 from claracore.supervisor.configuration import Sources
 
 ANSWER_SECONDS = 5.0

@@ -24,7 +24,7 @@ from claracore.config.load import load
 from claracore.library.download import Book
 from claracore.library.downloads import Downloads
 from claracore.library.tokens import Tokens
-from claracore.sockets.history import default_state_dir
+from claracore.sockets.state import default_state_dir
 from claracore.store import files
 from claracore.store.setup import SetupOptions
 
@@ -48,7 +48,7 @@ def pull(
 ) -> None:
     """Get a model from the hub: choose the file, fetch, check, and serve it."""
     server = running_server(url)
-    folder = Path(os.path.abspath(to.expanduser())) if to is not None else None  # noqa: PTH100 - links stay
+    folder = Path(os.path.abspath(os.path.expanduser(to))) if to is not None else None  # noqa: PTH100, PTH111 - links stay
     if dry_run:
         wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
         plan = _asked(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
@@ -78,7 +78,7 @@ def usual_folder() -> Path:
     if CONFIG.exists():
         config = load(files.read(CONFIG), file=str(CONFIG), env=os.environ).config
         told = config.download_dir if config is not None else ""
-    return Path(os.path.normpath(Path.cwd() / Path(told or DEFAULT_FOLDER).expanduser()))
+    return Path(os.path.normpath(Path.cwd() / os.path.expanduser(told or DEFAULT_FOLDER)))  # noqa: PTH111 - Path's raises for a user without a home
 
 
 def _asked(server: Server, wish: View) -> View:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -136,9 +136,16 @@ def run(argv: Sequence[str]) -> None:
     """Run the command line; an error that a user can understand is a message and exit code 1, never a traceback."""
     try:
         app(args=[_long(word) for word in argv], prog_name="claracore")
-    except (ClaraCoreError, OSError) as error:
-        print(f"claracore: {error}", file=sys.stderr)
-        sys.exit(1)
+    except ClaraCoreError as error:
+        _end(error.message)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        _end(f"{what}{error.strerror or error}")
+
+
+def _end(message: str) -> NoReturn:
+    print(f"claracore: {message}", file=sys.stderr)
+    sys.exit(1)
 
 
 GO_FLAGS = {"-config", "-config-dir", "-listen", "-watch-config", "-models-folder", "-version", "-help"}

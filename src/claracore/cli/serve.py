@@ -6,6 +6,7 @@ which every other verb, and the shell that completes one, would have its answer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import ssl
@@ -67,7 +68,8 @@ def serve(wishes: ServeWishes) -> None:
     look_for_a_free_port(listen)
     following = _set_up(wishes, listen.port) if wishes.folders else None
     if not wishes.config.exists() and wishes.may_begin_empty:
-        files.write(wishes.config, EMPTY_CONFIG)
+        with contextlib.suppress(files.ChangedMeanwhile):  # somebody has just written one
+            files.write(wishes.config, EMPTY_CONFIG, expected="")
     if wishes.config_dir is None and not wishes.config.exists():
         raise BadRequest(
             f"there is no {wishes.config}: point me at your models with --models-folder DIR, "

@@ -24,7 +24,7 @@ from claracore.library.model import LibraryModel
 from claracore.library.scan import Progress as OnProgress
 from claracore.library.scan import scan
 from claracore.ports.listen import parse_listen
-from claracore.sockets.history import default_state_dir
+from claracore.sockets.state import default_state_dir
 from claracore.store.setup import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def console() -> Console:
 
 def library_cache() -> ReadingCache:
     """Return what is remembered of model files on this machine."""
-    return ReadingCache(default_state_dir() / "library.cache")
+    return ReadingCache.in_folder(default_state_dir())
 
 
 def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:

@@ -130,9 +130,9 @@ def tells_state(binary: str) -> bool:
     It is started as a router's child with a model that does not exist, in a folder of its own and with a socket there
     instead of a port: it says that it begins to load, fails, and ends (in the time of a --version).
     """
-    with tempfile.TemporaryDirectory(prefix="claracore-") as folder:
-        command = [binary, "--host", f"{folder}/probe.sock", "-m", f"{folder}/none.gguf"]
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="claracore-") as folder:
+            command = [binary, "--host", f"{folder}/probe.sock", "-m", f"{folder}/none.gguf"]
             done = subprocess.run(
                 command,
                 cwd=folder,
@@ -143,8 +143,8 @@ def tells_state(binary: str) -> bool:
                 timeout=ASK_SECONDS,
                 check=False,
             )
-        except (subprocess.TimeoutExpired, OSError):
-            return False
+    except (subprocess.TimeoutExpired, OSError):  # it does not start, or there is no place for the folder
+        return False
     return abilities.tells_state(done.stdout.decode("utf-8", "replace"))
 
 

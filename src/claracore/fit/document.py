@@ -44,7 +44,7 @@ class Setup:
     engine_name: str
     abilities: Abilities
     schema: str
-    """Where the JSON schema of the configuration is: a path or URL for editors."""
+    """Where the JSON schema of the configuration is: a path or URL for editors; empty for nowhere."""
     jinja: bool = True
     macro: str = MACRO
     """Name of the macro that starts the engine."""
@@ -52,7 +52,7 @@ class Setup:
 
 def document(setup: Setup) -> str:
     """Return the text of a whole configuration."""
-    lines = [f"# yaml-language-server: $schema={setup.schema}"]
+    lines = [f"# yaml-language-server: $schema={setup.schema}"] if setup.schema else []
     lines += comment(
         "Written by `claracore setup`. Change what you like: a later run keeps what you changed and refreshes only "
         "what still is as it wrote it; it tells by the marks in the lines `# setup:`.",

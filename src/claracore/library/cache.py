@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -22,6 +22,7 @@ from claracore.library import read
 from claracore.library.walk import Candidate
 
 FORMAT: Final = 1
+FILE: Final = "library.cache"
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -57,6 +58,11 @@ class ReadingCache:
         self._version = _version()
         self._entries = self._load()
         self._changed = False
+
+    @classmethod
+    def in_folder(cls, state_dir: Path | None) -> Self:
+        """Return the one that is kept in the state folder; without one, for as long as the object lives."""
+        return cls(state_dir / FILE if state_dir is not None else None)
 
     def get(self, candidate: Candidate) -> read.Reading | None:
         """Return what was read before, if the files are the same as then."""
@@ -101,7 +107,7 @@ class ReadingCache:
         if self.path is None or not self._changed:
             return
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
             try:
                 with os.fdopen(handle, "wb") as stream:

@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from claracore.errors import ClaraCoreError, Conflict
+from claracore.errors import ClaraCoreError, Conflict, DiskFull
 from claracore.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
 from claracore.library.hub_errors import Passing
-from claracore.library.part import DiskFull, device_of, free_bytes, size_of
+from claracore.library.part import device_of, free_bytes, size_of
 from claracore.library.tokens import Token, Tokens
 from claracore.pull.choice import NoSuchFile, is_projector
 from claracore.pull.listing import RemoteFile

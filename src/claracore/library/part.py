@@ -7,7 +7,6 @@ each call is short, so that whoever waits for the lock (to close it) does not wa
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -15,20 +14,12 @@ import threading
 from pathlib import Path
 from typing import Final, Protocol
 
-from claracore.errors import ClaraCoreError, Conflict
+from claracore.errors import FULL, ClaraCoreError, Conflict, DiskFull, disk_full
 from claracore.pull.listing import RemoteFile
 from claracore.pull.plan import part_of
 from claracore.sockets.locks import FileLock
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class DiskFull(ClaraCoreError):
-    """There is no room for the file; 507 with how much is missing."""
-
-    status = 507
-    code = "disk_full"
 
 
 class FolderUnusable(ClaraCoreError):
@@ -77,7 +68,7 @@ class Part:
             self.part.touch()  # so that it has the permissions of any new file; a lock's are for its owner only
             self._lock = FileLock(self.part)
         except OSError as error:
-            raise FolderUnusable(f"{path.parent} cannot be written to: {error.strerror or error}") from error
+            raise _refused(self.part, error) from error
         if not self._lock.try_acquire():
             self._lock.close()
             raise Conflict(f"{self.part} is being downloaded by another ClaraCore")
@@ -159,7 +150,7 @@ class Part:
 def _refused(path: Path, error: OSError) -> ClaraCoreError:
     if error.errno in FULL:
         return DiskFull(f"no space is left for {path.name} in {path.parent}; make room, then resume the download")
-    return FolderUnusable(f"{path} cannot be written: {error.strerror or error}")
+    return disk_full(path, error) or FolderUnusable(f"{path.parent} cannot be written to: {error.strerror or error}")
 
 
 def slices_equal(path: Path, remote: RemoteFile, keep_going: threading.Event) -> bool:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from claracore.errors import BadRequest, ClaraCoreError
+from claracore.errors import BadRequest, ClaraCoreError, disk_full
+from claracore.store.atomic import keep_private
 
 FILE: Final = "hub-token"
 VARIABLES: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 LONGEST: Final = 1_000
+STORED: Final = "the one stored in ClaraCore"
 
 
 class TokenUnusable(ClaraCoreError):
@@ -38,6 +40,8 @@ class Tokens:
 
     def __init__(self, state_dir: Path | None, environ: Mapping[str, str]) -> None:
         self._path = state_dir / FILE if state_dir is not None else None
+        self._kept = ""
+        """The one that was given, where there is no folder to keep it in."""
         self._environ = environ
 
     def find(self) -> Token | None:
@@ -45,38 +49,38 @@ class Tokens:
         for name in VARIABLES:
             if value := _clean(self._environ.get(name, "")):
                 return Token(value, name)
-        for path, source in ((self._path, "the one stored in ClaraCore"), (self._login_file(), "of `hf auth login`")):
+        if self._kept:
+            return Token(self._kept, STORED)
+        for path, source in ((self._path, STORED), (self._login_file(), "of `hf auth login`")):
             if path is not None and (value := _read(path)):
                 return Token(value, source)
         return None
 
     def keep(self, value: str) -> None:
-        """Store a token; an empty one forgets what was stored. Raises BadRequest, TokenUnusable."""
-        if self._path is None:
-            raise TokenUnusable("there is no place for a token without a state directory")
+        """Store a token; an empty one forgets what was stored. Raises BadRequest, TokenUnusable, DiskFull."""
         value = value.strip()
         if value and not _clean(value):
             raise BadRequest("a token is one word of printable characters", param="apiKey")
+        if self._path is None:
+            self._kept = value
+            return
         try:
             if not value:
                 self._path.unlink(missing_ok=True)
                 return
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(value)
-            temporary.replace(self._path)
+            keep_private(self._path, value.encode("ascii"))
         except OSError as error:
-            raise TokenUnusable(f"{self._path} cannot be written: {error.strerror or error}") from error
+            raise disk_full(self._path, error) or TokenUnusable(
+                f"{self._path} cannot be written: {error.strerror or error}"
+            ) from error
 
     def _login_file(self) -> Path | None:
         """Return where huggingface_hub keeps the token, by its own rules."""
         environ = self._environ
         if given := environ.get("HF_TOKEN_PATH"):
-            return Path(given).expanduser()
+            return Path(os.path.expanduser(given))  # noqa: PTH111 - Path's raises for a user without a home
         if home := environ.get("HF_HOME"):
-            return Path(home).expanduser() / "token"
+            return Path(os.path.expanduser(home)) / "token"  # noqa: PTH111 - as above
         try:
             cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         except RuntimeError:  # a user without a home

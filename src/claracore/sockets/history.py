@@ -8,47 +8,40 @@ does not look right is left out.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import platformdirs
-
 from claracore.ports.history import remember
 from claracore.ports.ranges import LAST_PORT, PortPlan
 from claracore.sockets.locks import locked
+from claracore.store.atomic import keep_private
 
 FILE = "ports.json"
 REMEMBERED_CONFIGS = 50
 PATIENCE_SECONDS = 1.0
 
 
-def default_state_dir() -> Path:
-    """Return the folder of this user for what ClaraCore remembers between starts."""
-    return platformdirs.user_state_path("claracore")
-
-
-def load_history(state_dir: Path, config_key: str) -> dict[str, int]:
+def load_history(state_dir: Path | None, config_key: str) -> dict[str, int]:
     """Return the ports that the models of a configuration had, departed models first; empty when nothing is known.
 
     `config_key` tells configurations apart: the absolute path of the file or folder.
     """
-    return _read(state_dir / FILE).get(config_key, {})
+    return _read(state_dir / FILE).get(config_key, {}) if state_dir is not None else {}
 
 
-def save_history(state_dir: Path, config_key: str, plan: PortPlan) -> None:
-    """Remember the ports of a plan that is being followed."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+def save_history(state_dir: Path | None, config_key: str, plan: PortPlan) -> None:
+    """Remember the ports of a plan that is being followed, where there is a place to. Raises OSError."""
+    if state_dir is None:
+        return
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = state_dir / FILE
     # Without the lock (its owner is frozen) another instance's change may be lost, which is no harm: see above.
     with locked(state_dir / "ports.lock", patience_seconds=PATIENCE_SECONDS):
         configs = _read(path)
         history = remember(configs.pop(config_key, {}), plan)
         recent = dict([*configs.items(), (config_key, history)][-REMEMBERED_CONFIGS:])
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({"configs": recent}, indent=1), encoding="utf-8")
-        fresh.replace(path)
+        keep_private(path, json.dumps({"configs": recent}, indent=1).encode(), flush=False)
 
 
 def _read(path: Path) -> dict[str, dict[str, int]]:

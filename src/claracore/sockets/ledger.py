@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from claracore.sockets.history import default_state_dir
 from claracore.sockets.kernel import network_namespace, process_start
 from claracore.sockets.locks import FileLock, locked
 from claracore.sockets.orphans import Orphan, end_orphans
+from claracore.sockets.state import default_state_dir, make_private, runtime_folder, why_unusable
 
 logger = logging.getLogger("claracore.ports")
 
@@ -50,14 +50,19 @@ class Instance:
         return f"ClaraCore (pid {self.pid}{f', {self.url}' if self.url else ''})"
 
 
-def default_folder(state_dir: Path) -> Path:
-    """Return the folder that all instances of this user share; inside `state_dir` where there is no writable home."""
-    common = default_state_dir() / "ports"
+def default_folder(state_dir: Path | None) -> Path | None:
+    """Return the folder that all instances of this user share; None when there is no place for one.
+
+    It is in the user's state folder, else in `state_dir`, else where the things of this session are.
+    """
+    for folder in (default_state_dir(), state_dir):
+        if folder is not None and why_unusable(folder / "ports") is None:
+            return folder / "ports"
     with suppress(OSError):
-        common.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.access(common, os.W_OK):
-            return common
-    return state_dir / "ports"
+        folder = runtime_folder()
+        make_private(folder)
+        return folder / "ports"
+    return None
 
 
 class Ledger:
@@ -72,7 +77,11 @@ class Ledger:
         self._root = folder
         self._folder = folder / network_namespace()
         self._patience_seconds = PATIENCE_SECONDS
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._join()
+
+    def _join(self) -> None:
+        """Appear among the others."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.locked():
             self._folder.mkdir(exist_ok=True, mode=0o700)
             self._life = FileLock(self._folder / f"{self.token}.lock")
@@ -166,12 +175,13 @@ class Ledger:
         former.unlink(missing_ok=True)
 
 
-def living_instances(folder: Path) -> list[Instance]:
-    """Return all living instances in this port space, for a reader that is none itself."""
-    if not (folder / "mutex").exists():
-        return []
-    with locked(folder / "mutex", patience_seconds=PATIENCE_SECONDS):
-        return _living(folder / network_namespace())
+def living_instances(folder: Path | None) -> list[Instance]:
+    """Return all living instances in this port space, for a reader that is none itself; none where it may not look."""
+    with suppress(OSError):
+        if folder is not None and (folder / "mutex").exists():
+            with locked(folder / "mutex", patience_seconds=PATIENCE_SECONDS):
+                return _living(folder / network_namespace())
+    return []
 
 
 def _living(folder: Path, *, except_token: str = "") -> list[Instance]:

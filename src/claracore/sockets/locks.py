@@ -24,12 +24,17 @@ ASK_AGAIN_SECONDS = 0.001
 
 
 class FileLock:
-    """An exclusive lock on a file, held until `close`."""
+    """An exclusive lock on a file, which is made if there is none, or on a folder; held until `close`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         # Not inherited by children: os.open says O_CLOEXEC.
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if not path.is_dir():
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        elif sys.platform == "win32":  # which opens no folders
+            self._descriptor = os.open(path / ".claracore.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        else:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def acquire(self, patience_seconds: float | None = None) -> bool:
         """Wait for the lock, for ever or as long as the patience lasts; return whether we have it."""
@@ -72,7 +77,7 @@ class FileLock:
 
 @contextlib.contextmanager
 def locked(path: Path, *, patience_seconds: float | None = None) -> Iterator[bool]:
-    """Hold the lock on a file for the length of a block; the block is told whether it has it.
+    """Hold the lock on a file or a folder for the length of a block; the block is told whether it has it.
 
     It always has, unless there is an end to the patience.
     """

@@ -25,7 +25,7 @@ from claracore.sockets.owner import owner_of
 from claracore.sockets.ports import PortKeeper
 
 
-def observe(plan: PortPlan, folder: Path) -> dict[int, Observation]:
+def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
     """Return what this host says about every port of a plan, for a person without a running server.
 
     `folder` is the ledger's (`ledger.default_folder`).

@@ -25,7 +25,8 @@ from claracore.sockets.bound import BoundSocket, Reuse
 from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
 from claracore.sockets.kernel import family, stop_sharing
 from claracore.sockets.kinship import user_behind
-from claracore.sockets.ledger import Ledger, default_folder
+from claracore.sockets.ledger import default_folder
+from claracore.sockets.ledger_in_memory import ledger_in
 from claracore.sockets.owner import binds_with, listeners_on, owner_of
 from claracore.types import Finding
 
@@ -54,9 +55,11 @@ class PortKeeper:
     have to do.
     """
 
-    def __init__(self, plan: PortPlan, *, state_dir: Path, hold: bool = True, ledger_dir: Path | None = None) -> None:
+    def __init__(
+        self, plan: PortPlan, *, state_dir: Path | None, hold: bool = True, ledger_dir: Path | None = None
+    ) -> None:
         self.leases = Leases(plan)
-        self.ledger = Ledger(ledger_dir or default_folder(state_dir))
+        self.ledger = ledger_in(ledger_dir or default_folder(state_dir))
         self._holding = hold
         self._held: dict[int, socket.socket] = {}
         self._seals: dict[int, socket.socket] = {}

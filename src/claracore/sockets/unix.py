@@ -14,29 +14,30 @@ import socket
 import stat
 import struct
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from claracore.errors import PortTaken
 from claracore.sockets.kinship import kin
+from claracore.sockets.state import make_private, runtime_folder
 
 LONGEST_PATH_BYTES = 107 if sys.platform == "linux" else 103
 SOL_LOCAL, LOCAL_PEERPID = 0, 2
 """From macOS's sys/un.h."""
 
 
-def socket_path(folder: Path, model_id: str) -> Path:
+def socket_path(folder: Path | None, model_id: str) -> Path:
     """Return a path for the model's socket that ends in `.sock`, fits the kernel's limit and is its own.
 
-    Creates the folder, private to this user. Raises OSError when no folder is short enough or safe.
+    Creates the folder, private to this user; without a `folder`, or when that is too long, it is the one for things of
+    this session. Raises OSError when no folder is short enough or safe.
     """
     name = f"{_readable(model_id)}-{hashlib.sha256(model_id.encode()).hexdigest()[:8]}.sock"
-    for home in (folder, _short_folder()):
-        path = home / name
-        if len(os.fsencode(path)) <= LONGEST_PATH_BYTES:
-            _make_private(home)
-            return path
+    if folder is None or _too_long(folder / name):
+        folder = runtime_folder()
+    if not _too_long(folder / name):
+        make_private(folder)
+        return folder / name
     raise OSError(f"no folder for Unix sockets is short enough: {folder}")
 
 
@@ -89,18 +90,9 @@ def peer_pid(connection: socket.socket) -> int:
     return pid
 
 
+def _too_long(path: Path) -> bool:
+    return len(os.fsencode(path)) > LONGEST_PATH_BYTES
+
+
 def _readable(model_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", model_id)[:24]
-
-
-def _short_folder() -> Path:
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(base) / "claracore" if base else Path(tempfile.gettempdir()) / f"claracore-{os.getuid()}"
-
-
-def _make_private(folder: Path) -> None:
-    """Create the folder for this user only; one that somebody else prepared in /tmp is refused."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    its = folder.lstat()
-    if not stat.S_ISDIR(its.st_mode) or its.st_uid != os.getuid() or its.st_mode & 0o022:
-        raise OSError(f"{folder} is not a folder that only this user may write to")

@@ -18,6 +18,7 @@ from claracore.engines.find import EngineMissing, find_engine
 from claracore.errors import ClaraCoreError
 from claracore.hardware.probe import probe
 from claracore.ports.listen import Listen
+from claracore.sockets.state import state_problem
 from claracore.store import files
 from claracore.store.examine import examine
 
@@ -43,7 +44,7 @@ class Subject:
     config: Path | None
     config_dir: Path | None
     listen: Listen
-    state_dir: Path
+    state_dir: Path | None
     environ: Mapping[str, str]
     engine: str | None = None
 
@@ -114,11 +115,15 @@ def _config(subject: Subject) -> Iterator[Check]:
 
 
 def _disk(subject: Subject) -> Iterator[Check]:
-    folder = next(path for path in (subject.state_dir, *subject.state_dir.resolve().parents) if path.exists())
+    if subject.state_dir is None:
+        message = "nothing is remembered between starts: keys, activity, ports and caches are kept in memory only"
+        yield Check("state", ok=False, message=message, way_out=state_problem())
+        return
     try:
+        folder = next(path for path in (subject.state_dir, *subject.state_dir.resolve().parents) if path.exists())
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        yield Check("disk", ok=False, message=f"{folder}: {error.strerror}", way_out="look at the disk")
+        yield Check("disk", ok=False, message=f"{subject.state_dir}: {error.strerror}", way_out="look at the disk")
         return
     enough = free >= LOW_DISK_BYTES
     message = f"{free / GIB:.1f} GiB are free where ClaraCore keeps its state ({subject.state_dir})"

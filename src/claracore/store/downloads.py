@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from claracore.library.download import OPEN, Book, Download
+from claracore.store.atomic import keep_private
 
 MOST_ENDED: Final = 50
 _log = logging.getLogger("claracore.downloads")
@@ -51,11 +51,8 @@ class BookOnDisk(Book):
         ended = [download for download in every if download.status not in OPEN and download.ended_at is not None]
         dropped = {download.id for download in ended[:-MOST_ENDED]}
         kept = Kept([replace(download, samples=[]) for download in every if download.id not in dropped])
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(kept, enc_hook=_plain))
-            temporary.replace(self.path)
+            keep_private(self.path, msgspec.json.encode(kept, enc_hook=_plain), flush=False)
         except OSError as error:
             _log.warning("the list of downloads cannot be kept: %s", error)
 

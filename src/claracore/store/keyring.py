@@ -14,8 +14,10 @@ import json
 import os
 import re
 import secrets
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +25,9 @@ from typing import Any, Final
 
 from claracore.errors import BadRequest, Conflict, NotFound
 from claracore.sockets.locks import locked
-from claracore.store.files import FileUnusable
+from claracore.sockets.state import state_path
+from claracore.store.atomic import keep_private
+from claracore.store.files import FileUnusable, unwritable
 
 FILE = "keys.json"
 PREFIX = "cc-"
@@ -184,10 +188,17 @@ def _digest(key: bytes) -> bytes:
 
 
 class KeyFile:
-    """The named keys on the disk; only their owner may read the file."""
+    """The named keys on the disk; only their owner may read the file.
 
-    def __init__(self, state_dir: Path) -> None:
-        self.path = state_dir / FILE
+    Without a state folder they are in memory, for this run only: those of a folder that can be read but not written, to
+    begin with.
+    """
+
+    def __init__(self, state_dir: Path | None) -> None:
+        self._in_memory = state_dir is None
+        self._kept: tuple[NamedKey, ...] | None = None
+        self._alone = threading.Lock()
+        self.path = (state_dir or state_path() or Path(os.devnull)) / FILE
         self._seen: tuple[int, int] | None = None
 
     def changed(self) -> bool:
@@ -202,6 +213,11 @@ class KeyFile:
 
     def load(self) -> tuple[NamedKey, ...]:
         """Return the keys, by name; none when there is no file. Raises FileUnusable: a broken file opens no door."""
+        return self._read() if self._kept is None else self._kept
+
+    def _read(self) -> tuple[NamedKey, ...]:
+        if self._in_memory and not os.path.exists(self.path):  # noqa: PTH110 - a folder of somebody else has none of ours
+            return ()
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -225,7 +241,7 @@ class KeyFile:
     ) -> tuple[str, NamedKey]:
         """Make a key and return it: this is the only time that it can be seen.
 
-        Raises BadRequest for a name that cannot be used, Conflict for one that is taken, FileUnusable.
+        Raises BadRequest for a name that cannot be used, Conflict for one that is taken, FileUnusable, DiskFull.
         """
         if _NAME.fullmatch(name) is None:
             raise BadRequest(
@@ -251,7 +267,7 @@ class KeyFile:
         return text, key
 
     def remove(self, name: str) -> None:
-        """Forget a key. Raises NotFound, FileUnusable."""
+        """Forget a key. Raises NotFound, FileUnusable, DiskFull."""
         with self._locked():
             keys = self.load()
             left = tuple(key for key in keys if key.name != name)
@@ -259,22 +275,25 @@ class KeyFile:
                 raise NotFound(f"there is no key {name!r}")
             self._save(left)
 
-    def _locked(self) -> Any:  # noqa: ANN401 - a context manager
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return locked(self.path.with_suffix(".lock"))
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Exclude whoever else would change the keys. Raises FileUnusable, DiskFull."""
+        if self._in_memory:
+            with self._alone:
+                yield
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with locked(self.path.with_suffix(".lock")):
+                yield
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def _save(self, keys: Iterable[NamedKey]) -> None:
-        text = json.dumps({"keys": [_plain(key) for key in keys]}, indent=2)
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except OSError as error:
-            raise FileUnusable(f"{self.path} cannot be written: {error.strerror or error}") from error
+        if self._in_memory:
+            self._kept = tuple(sorted(keys, key=lambda key: key.name))
+        else:
+            keep_private(self.path, json.dumps({"keys": [_plain(key) for key in keys]}, indent=2).encode())
 
 
 def _plain(key: NamedKey) -> dict[str, Any]:

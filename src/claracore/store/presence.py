@@ -14,6 +14,7 @@ from claracore.config.command import LATE, split
 from claracore.config.model import Config, ModelConfig
 from claracore.config.report import nearest
 from claracore.ports.containers import container_of
+from claracore.supervisor.program import closed_folder
 from claracore.types import Finding, Place
 
 OURS = frozenset({"llama-server", "claracore"})
@@ -55,14 +56,18 @@ def _is_file(file: str) -> bool:
 
 
 def _no_program(program: str) -> tuple[str, str]:
-    path = Path(program)
     if os.sep not in program:
         return f"the program {program!r} is not on PATH", "install it, or write its whole path"
-    if path.is_dir():
+    if os.path.isdir(program):  # noqa: PTH112 - never raises, Path's does
         return f"{program} is a folder", "name the program in it"
-    if path.exists():
+    closed = closed_folder(program)
+    if closed is not None:
+        return f"{program} may not be executed: this user may not enter {closed}", f"chmod o+x {closed}"
+    if os.path.exists(program):  # noqa: PTH110 - as above
         return f"{program} may not be executed", f"chmod +x {program}"
-    return f"the program {program} does not exist", _near_file(path)
+    if os.path.islink(program):  # noqa: PTH114 - as above
+        return f"{program} is a link to a file that does not exist", "install what it should lead to, or correct it"
+    return f"the program {program} does not exist", _near_file(Path(program))
 
 
 def _near_file(path: Path) -> str:

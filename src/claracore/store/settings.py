@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from claracore.store.files import FileUnusable
+from claracore.store.atomic import keep_private
+from claracore.store.files import unwritable
 
 FILE = "settings.json"
 
@@ -28,21 +28,28 @@ class SystemSettings(BaseModel):
     enable_jinja: bool = True
 
 
-def load_settings(state_dir: Path) -> SystemSettings | None:
-    """Return what was saved; None when nothing was, or nothing that can be read."""
-    try:
-        return SystemSettings.model_validate_json((state_dir / FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
+class SettingsFile:
+    """Where the settings are kept; without a state folder in memory, for this run only."""
 
+    def __init__(self, state_dir: Path | None) -> None:
+        self._path = state_dir / FILE if state_dir is not None else None
+        self._kept: SystemSettings | None = None
 
-def save_settings(state_dir: Path, settings: SystemSettings) -> None:
-    """Replace what was saved. Raises FileUnusable."""
-    path = state_dir / FILE
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(settings.model_dump_json(by_alias=True, indent=2), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise FileUnusable(f"{path} cannot be written: {error.strerror or error}") from error
+    def load(self) -> SystemSettings | None:
+        """Return what was saved; None when nothing was, or nothing that can be read."""
+        if self._path is None:
+            return self._kept
+        try:
+            return SystemSettings.model_validate_json(self._path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def save(self, settings: SystemSettings) -> None:
+        """Replace what was saved. Raises FileUnusable, DiskFull."""
+        if self._path is None:
+            self._kept = settings
+            return
+        try:
+            keep_private(self._path, settings.model_dump_json(by_alias=True, indent=2).encode())
+        except OSError as error:
+            raise unwritable(self._path, error) from error

@@ -1,7 +1,8 @@
 """How does a folder of model files become a configuration file?
 
-Looks at the files (`library`) and the machine (`hardware`), lets `fit` decide, and writes the text (`files`:
-atomically, with a backup of what was there). Blocking; run it in a thread from async code.
+Looks at the files (`library`) and the machine (`hardware`), lets `fit` decide (a `Survey`), and merges that into the
+text of the file (`files`: under its lock, atomically, with a backup of what was there). Blocking; run it in a thread
+from async code.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from claracore.library.cache import ReadingCache
 from claracore.library.model import LeftOut, Library, LibraryModel
 from claracore.library.scan import Progress, scan
 from claracore.library.vocabulary import Vocabularies
+from claracore.sockets.state import user_folder, why_unusable
 from claracore.store import files
 from claracore.types import Finding, Place
 
@@ -112,6 +114,55 @@ class SetupReport:
         return "".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)"))
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in the folders and on the machine: everything but the file that it is to be written into."""
+
+    path: Path
+    setup: Setup
+    library: Library
+    left_out: tuple[LeftOut, ...]
+    catalog: Catalog
+    listen_port: int
+    gently: bool = False
+
+    def onto(self, old: str | None) -> SetupReport:
+        """Return what the file would say that says `old` now (None: there is none). Raises ConfigError."""
+        merged = None
+        if old is not None and old.strip():
+            merged = merged_with(old, self.setup, self.path, self.listen_port, gently=self.gently)
+        return SetupReport(
+            path=self.path,
+            text=merged.text if merged is not None else document(self.setup),
+            old_text=old,
+            merged=merged,
+            ids=merged.ids if merged is not None else {},
+            catalog=self.catalog,
+            library=self.library,
+            left_out=self.left_out,
+            hardware=self.setup.hardware,
+            engine_name=self.setup.engine_name,
+            written=False,
+        )
+
+    def onto_file(self) -> SetupReport:
+        """Return what the file would say, going by what it says at this moment. Raises FileUnusable, ConfigError."""
+        return self.onto(files.read(self.path) if self.path.exists() else None)
+
+    def write(self) -> SetupReport:
+        """Merge into the file as it is when its turn has come, however long looking has taken; see `files.change`."""
+        report: SetupReport | None = None
+
+        def edit(old: str | None) -> str:
+            nonlocal report
+            report = self.onto(old)
+            return report.text
+
+        done = files.change(self.path, edit)
+        assert report is not None, "a change edits"  # noqa: S101 - the promise of `files.change`
+        return replace(report, written=report.changed, backup=done.backup)
+
+
 def write_setup(
     folders: Sequence[Path],
     config_path: Path,
@@ -129,8 +180,35 @@ def write_setup(
     The JSON schema for editors goes to `schema_dir`, by default the user's data folder; a dry run writes nothing. With
     `gently` no model that runs is made to start anew (see `merge`).
 
-    Raises FolderMissing, BadRequest (unknown backend, no folder), FileUnusable (the file cannot be read or written).
+    Raises as `survey`, and FileUnusable or DiskFull (the file cannot be read or written).
     """
+    found = survey(
+        folders,
+        config_path,
+        options,
+        engine=engine,
+        cache=cache,
+        schema_dir=schema_dir,
+        dry_run=dry_run,
+        gently=gently,
+        on_progress=on_progress,
+    )
+    return found.onto_file() if dry_run else found.write()
+
+
+def survey(
+    folders: Sequence[Path],
+    config_path: Path,
+    options: SetupOptions,
+    *,
+    engine: EngineLike,
+    cache: ReadingCache | None = None,
+    schema_dir: Path | None = None,
+    dry_run: bool = False,
+    gently: bool = False,
+    on_progress: Progress | None = None,
+) -> Survey:
+    """Look at the folders and the machine. Raises FolderMissing, BadRequest (unknown backend, no folder)."""
     if not folders:
         raise BadRequest("no folder to look for models in: name at least one")
     hardware = machine_for(engine, options)
@@ -140,25 +218,10 @@ def write_setup(
     room = budget_of(hardware, live=options.realtime)
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, room, wishes, abilities, auto_draft=options.auto_draft)
-    schema = keep_schema(schema_dir or platformdirs.user_data_path("claracore"), dry_run=dry_run)
+    schema = keep_schema(schema_dir or user_folder(platformdirs.user_data_path), dry_run=dry_run)
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, abilities, schema, options.jinja)
-    old = files.read(config_path) if config_path.exists() else None
-    filled = old is not None and bool(old.strip())
-    merged = merged_with(str(old), setup, config_path, options.listen_port, gently=gently) if filled else None
-    report = SetupReport(
-        path=config_path,
-        text=merged.text if merged is not None else document(setup),
-        old_text=old,
-        merged=merged,
-        ids=merged.ids if merged is not None else {},
-        catalog=catalog,
-        library=library,
-        left_out=(*library.left_out, *unnameable),
-        hardware=hardware,
-        engine_name=engine.name,
-        written=False,
-    )
-    return report if dry_run else written(report)
+    left_out = (*library.left_out, *unnameable)
+    return Survey(config_path, setup, library, left_out, catalog, options.listen_port, gently)
 
 
 def configured_engine(config_path: Path) -> str | None:
@@ -261,21 +324,19 @@ def candidates_of(
     return found, left_out
 
 
-def written(report: SetupReport) -> SetupReport:
-    """Write the report's text, keeping what was there as a backup; a file that would not change is not touched."""
-    if not report.changed:
-        return report
-    expected = files.digest(report.old_text) if report.old_text is not None else ""
-    done = files.write(report.path, report.text, expected=expected)
-    return replace(report, written=True, backup=done.backup)
+def keep_schema(folder: Path | None, *, dry_run: bool) -> str:
+    """Write the JSON schema of this version's configuration where editors find it.
 
-
-def keep_schema(folder: Path, *, dry_run: bool) -> str:
-    """Write the JSON schema of this version's configuration where editors find it, and return its path."""
+    Returns its path; empty when there is no place for it.
+    """
+    if folder is None:
+        return ""
     path = folder / "config.schema.json"
     text = json.dumps(json_schema(), indent=1) + "\n"
     with contextlib.suppress(OSError):
-        if not dry_run and (not path.exists() or path.read_text(encoding="utf-8") != text):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if dry_run or (path.exists() and path.read_text(encoding="utf-8") == text):
+            return str(path)
+        if why_unusable(folder) is None:
             path.write_text(text, encoding="utf-8")
-    return str(path)
+            return str(path)
+    return ""

@@ -20,7 +20,7 @@ import psutil
 
 from claracore.supervisor import posix
 from claracore.supervisor.output import LineSplitter
-from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.program import SpawnFailed, spawn_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -115,7 +115,7 @@ class Child:
                 raise
             if number is not None:
                 await child.exited
-                raise posix.spawn_failed(argv[0], number)
+                raise spawn_failed(argv[0], number, cwd)
         return child
 
     def send(self, number: signal.Signals) -> None:

@@ -17,7 +17,7 @@ from claracore.config.changes import Changes, compare
 from claracore.config.load import Loaded, load_many
 from claracore.config.model import Config
 from claracore.config.peers import with_peers
-from claracore.errors import ConfigError
+from claracore.errors import ConfigError, Conflict
 from claracore.ports.listen import Listen
 from claracore.ports.ranges import PortPlan
 from claracore.sockets.history import load_history
@@ -49,6 +49,19 @@ class Sources:
     def watched(self) -> tuple[Path, ...]:
         """The paths whose change means another configuration."""
         return tuple(path for path in (self.file, self.folder) if path is not None)
+
+    def one_file(self) -> Path:
+        """Return the one file that ClaraCore may write. Raises Conflict when there is only a folder."""
+        if self.file is None:
+            raise Conflict(
+                f"the configuration is the folder {self.folder}: edit its files; only --config FILE is edited here"
+            )
+        return self.file
+
+    def with_text(self, text: str) -> list[tuple[str, str]]:
+        """Return (file, text) of the sources as they would be with this text in the one file. Raises FileUnusable."""
+        inside = files.yaml_files(self.folder) if self.folder is not None else []
+        return [(str(self.one_file()), text), *((str(path), files.read(path)) for path in inside)]
 
     def read(self, environ: Mapping[str, str]) -> Loaded:
         """Read and check the files. Raises FileUnusable."""
@@ -103,7 +116,7 @@ class Configuration:
         environ: Mapping[str, str],
         commands: Commands,
         find_engine: Callable[[str | None], EngineLike | None],
-        state_dir: Path,
+        state_dir: Path | None,
     ) -> None:
         self.sources = sources
         self.now = prepared
@@ -122,12 +135,34 @@ class Configuration:
         self._find_engine = find_engine
         self._state_dir = state_dir
         self._changing = asyncio.Lock()
+        self._writing = asyncio.Lock()
 
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
         prepared = prepare(loaded, self._listen, load_history(self._state_dir, self.sources.key))
         return prepared, compare(self.now.config, prepared.config)
+
+    async def change(
+        self, edit: Callable[[str | None], str], *, expected: str | None = None
+    ) -> tuple[files.Written, Changes]:
+        """Write what `edit` makes of the file's text, and take it over; a text that cannot be used is not written.
+
+        `files.change` says what a concurrent change means, and what `expected` is. Changes of this process queue here,
+        so that each is told what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
+        what `edit` raises; then nothing has changed.
+        """
+        file = self.sources.one_file()
+
+        def checked(old: str | None) -> str:
+            text = edit(old)
+            self.check(self.sources.with_text(text))
+            return text
+
+        async with self._writing:
+            # In a thread: it waits for other processes, and for the disk.
+            written = await asyncio.to_thread(files.change, file, checked, expected=expected)
+            return written, await self.reload()
 
     async def reload(self) -> Changes:
         """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed.
@@ -167,10 +202,10 @@ class Configuration:
         """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""
         texts = files.read_sources(self.sources.file, self.sources.folder)
         for _ in range(MOST_READINGS):
-            if not any(files.age_seconds(Path(file)) < QUIET_SECONDS for file, _ in texts):
+            if all(files.rests(Path(file), QUIET_SECONDS) for file, _ in texts):
                 break
             await asyncio.sleep(QUIET_SECONDS)
             before, texts = texts, files.read_sources(self.sources.file, self.sources.folder)
-            if texts == before:
+            if texts == before and not any(files.is_being_written(Path(file)) for file, _ in texts):
                 break
         return texts

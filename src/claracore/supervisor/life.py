@@ -35,7 +35,7 @@ from claracore.supervisor.child import Child
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, Patience, is_healthy, wait_until_ready
 from claracore.supervisor.output import OutputRing
-from claracore.supervisor.posix import SpawnFailed
+from claracore.supervisor.program import SpawnFailed
 from claracore.supervisor.verified import OwnerCheck, Stranger
 from claracore.types import Endpoint
 
@@ -70,8 +70,8 @@ class Surroundings:
     keeper: PortKeeper
     commands: Commands
     environ: Mapping[str, str]
-    socket_dir: Path
-    """Where the Unix sockets of models with `transport: unix` are."""
+    socket_dir: Path | None
+    """Where the Unix sockets of models with `transport: unix` are; None for the folder of this session."""
     told: Told = field(default_factory=set)
 
 

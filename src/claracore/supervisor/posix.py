@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import select
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,31 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from claracore.errors import ClaraCoreError
+from claracore.supervisor.program import SpawnFailed, find_program, folder_failed, spawn_failed
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping, Sequence
 
 LAUNCHER = Path(__file__).with_name("launch.py")
-
-
-class SpawnFailed(ClaraCoreError):
-    """A command could not be started at all; 502, with the command's name and the way out."""
-
-    status = 502
-    code = "spawn_failed"
-
-
-WAYS_OUT = {
-    errno.ENOENT: "no such file, or the interpreter in its first line does not exist; check the path",
-    errno.EACCES: "not executable for this user; chmod +x it, check the rights of its folders and noexec mounts",
-    errno.ENOEXEC: "it is not a program for this system; a script needs a first line such as #!/bin/sh",
-    errno.ENOTDIR: "a part of its path is not a folder; check the path",
-    errno.E2BIG: "its arguments and environment are too large together",
-    errno.EAGAIN: "this user has too many processes; raise the limit (ulimit -u)",
-    errno.EMFILE: "ClaraCore has too many open files; raise the limit (ulimit -n)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +37,6 @@ class Started:
     error_fd: int | None
 
 
-def spawn_failed(command: str, number: int) -> SpawnFailed:
-    """Say which command failed, why, and what to do."""
-    way_out = WAYS_OUT.get(number, "")
-    return SpawnFailed(f"cannot start {command!r}: {os.strerror(number)}{f' ({way_out})' if way_out else ''}")
-
-
-def find_program(command: str, env: Mapping[str, str], cwd: str | None) -> str:
-    """Return the absolute path that `command` stands for in the child's PATH and folder; raise SpawnFailed."""
-    if cwd is not None and not Path(cwd).is_dir():
-        raise SpawnFailed(f"cannot start {command!r}: its working folder {cwd!r} does not exist")
-    if os.sep in command:
-        program = Path(cwd or ".").absolute() / command
-        if program.is_dir():
-            raise SpawnFailed(f"cannot start {command!r}: it is a folder, not a program; name the program inside it")
-        return str(program)
-    found = shutil.which(command, path=env.get("PATH", os.defpath))
-    if found is None:
-        raise SpawnFailed(f"cannot start {command!r}: not found on PATH (install it, or write its full path in cmd)")
-    return str(Path(found).absolute())  # not resolve(): programs look at the name they were started by
-
-
 def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None, stdout_apart: bool = False) -> Started:
     """Start `argv` as the leader of a new session, with pipes for stdin and for stdout plus stderr; raise SpawnFailed.
 
@@ -85,16 +45,19 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None, stdou
     On Linux it must be called in a thread that lives as long as this process: PR_SET_PDEATHSIG fires at the death of
     the *thread* that started the child (prctl(2)).
     """
-    program = find_program(argv[0], env, cwd)
     launched = sys.platform == "linux" and bool(sys.executable)
     try:
+        program = find_program(argv[0], env, cwd)
         if launched:
             return _launch(argv, program, env, cwd, stdout_apart=stdout_apart)
         return _start(argv, program, env, cwd, stdout_apart=stdout_apart)
     except ValueError as error:  # a NUL byte
         raise SpawnFailed(f"cannot start {argv[0]!r}: {error}") from error
     except OSError as error:
-        raise spawn_failed(argv[0], error.errno or errno.EIO) from error
+        number = error.errno or errno.EIO
+        if cwd is not None and error.filename == cwd:
+            raise folder_failed(argv[0], number, cwd) from error
+        raise spawn_failed(argv[0], number, cwd) from error
 
 
 def _launch(
