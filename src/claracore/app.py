@@ -24,6 +24,7 @@ from claracore.config.changes import Changes
 from claracore.engines.abilities import Abilities
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
+from claracore.gateway.contract import Settings
 from claracore.gateway.origins import Rules
 from claracore.gateway.server import Gateway, serve
 from claracore.library.cache import ReadingCache
@@ -82,6 +83,8 @@ class Options:
     """What models inherit and `${env.NAME}` sees."""
     rules: Rules = field(default_factory=Rules)
     """Who may administer, and under which names."""
+    body_buffer: int | None = None
+    """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None
     """Certificate and key, when we speak TLS ourselves."""
 
@@ -158,6 +161,7 @@ class App:
                 supervisor=self.supervisor,
                 app=control.app,
                 observer=control.journal,
+                settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
                 ring=ring,
                 rules=options.rules,
                 captures=control.context.captures,
