@@ -118,7 +118,8 @@ class App:
         prepared = prepare(loaded, options.listen, load_history(options.state_dir, key))
         listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
         self.listen = opened(options.listen, listeners)
-        prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
+        if self.listen != options.listen:
+            prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
         _tell(prepared.findings)
         engine = await asyncio.to_thread(_engine, prepared.config.engine)
         commands = Commands(engine, _abilities)

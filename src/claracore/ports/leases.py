@@ -16,6 +16,8 @@ class Leases:
 
     def __init__(self, plan: PortPlan) -> None:
         self.given: dict[str, int] = {}
+        self._having: dict[int, set[str]] = {}
+        """The models of each port that is given; more than one have a port that stands in their commands."""
         self.blocked: dict[int, str] = {}
         """Ports that a stranger or another instance had when we last asked, and who it was."""
         self.replan(plan)
@@ -33,13 +35,19 @@ class Leases:
         The planned one, the one it has, the rest of its range, and behind an implied end the ports after the last
         range (P4). Never a reserved port, another model's, or one to avoid.
         """
-        others = {port for name, port in self.given.items() if name != model_id}
         tried = set()
         for port in self._in_order(model_id):
             ours = self._planned_for.get(port, model_id) == model_id
-            if ours and not (port in tried or port in others or port in avoid or port in self.plan.reserved):
+            if ours and not (
+                port in tried or self._is_others(port, model_id) or port in avoid or port in self.plan.reserved
+            ):
                 tried.add(port)
                 yield port
+
+    def _is_others(self, port: int, model_id: str) -> bool:
+        """Whether the port is given to another model."""
+        having = self._having.get(port)
+        return having is not None and having != {model_id}
 
     def _in_order(self, model_id: str) -> Iterator[int]:
         planned = self.plan.assignment.get(model_id)
@@ -54,12 +62,19 @@ class Leases:
 
     def give(self, model_id: str, port: int) -> None:
         """Note that the model has the port now; it loses the one it had."""
+        self.release(model_id)
         self.given[model_id] = port
+        self._having.setdefault(port, set()).add(model_id)
         self.blocked.pop(port, None)
 
     def release(self, model_id: str) -> None:
         """Note that the model has no port any more."""
-        self.given.pop(model_id, None)
+        port = self.given.pop(model_id, None)
+        if port is not None:
+            having = self._having[port]
+            having.discard(model_id)
+            if not having:
+                del self._having[port]
 
     def block(self, port: int, why: str) -> None:
         """Note who else has the port."""
