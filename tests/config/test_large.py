@@ -167,3 +167,26 @@ def test_files_that_are_missing_in_a_full_folder(tmp_path: Path) -> None:
         return lambda: list(missing_things(config, its.places))
 
     in_proportion(look)
+
+
+def test_ports_that_somebody_else_has_all_of() -> None:
+    def take(count: int) -> Callable[[], object]:
+        its = loaded(models(count))
+        assert its.config is not None
+        planned = plan(its.config, LISTEN, places=its.places)
+
+        def work() -> None:
+            leases = Leases(planned)
+            passed = leases.passed()
+            for model_id, port in planned.assignment.items():
+                tried = leases.candidates(model_id, passed=passed)
+                assert next(tried) == port
+                passed.add(port)
+                found = next(tried)
+                passed.add(found)
+                leases.give(model_id, found)
+            assert leases.given == {model_id: port + count for model_id, port in planned.assignment.items()}
+
+        return work
+
+    in_proportion(take)
