@@ -112,6 +112,13 @@ class App:
 
         Raises ConfigError, FileUnusable, PortTaken or AlreadyRunning before anything was started.
         """
+        gc.disable()  # until `_tidy_memory`: all that start-up makes stays
+        try:
+            await self._run(ready)
+        finally:
+            gc.enable()
+
+    async def _run(self, ready: Callable[[App], None]) -> None:
         options = self.options
         sources, key = options.sources, options.sources.key
         loaded = sources.read(options.environ)
@@ -296,6 +303,7 @@ def _tidy_memory() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 5, 5)
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library
