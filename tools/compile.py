@@ -20,8 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 GATEWAY = (
-    "access admission alarm answering collected connection contract exchange forward framing head pool routes server "
-    "spans targets upstream waiting watch"
+    "access admission alarm answering budget collected connection contract exchange forward framing head pool routes "
+    "server spans targets upstream waiting watch"
 )
 SCHEDULER = "core slot"
 MODULES = [

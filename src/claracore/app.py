@@ -24,6 +24,7 @@ from claracore.config.changes import Changes
 from claracore.engines.abilities import Abilities
 from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
 from claracore.errors import ClaraCoreError
+from claracore.gateway.contract import Settings
 from claracore.gateway.origins import Rules
 from claracore.gateway.server import Gateway, serve
 from claracore.library.cache import ReadingCache
@@ -86,6 +87,8 @@ class Options:
     """What models inherit and `${env.NAME}` sees."""
     rules: Rules = field(default_factory=Rules)
     """Who may administer, and under which names."""
+    body_buffer: int | None = None
+    """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None
     """Certificate and key, when we speak TLS ourselves."""
 
@@ -113,6 +116,13 @@ class App:
 
         Raises ConfigError, FileUnusable, PortTaken or AlreadyRunning before anything was started.
         """
+        gc.disable()  # until `_tidy_memory`: all that start-up makes stays
+        try:
+            await self._run(ready)
+        finally:
+            gc.enable()
+
+    async def _run(self, ready: Callable[[App], None]) -> None:
         options = self.options
         sources, key = options.sources, options.sources.key
         socket_dir = _look_after_state(options)
@@ -120,7 +130,8 @@ class App:
         prepared = prepare(loaded, options.listen, load_history(options.state_dir, key))
         listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
         self.listen = opened(options.listen, listeners)
-        prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
+        if self.listen != options.listen:
+            prepared = prepare(loaded, self.listen, load_history(options.state_dir, key))
         _tell(prepared.findings)
         engine = await asyncio.to_thread(_engine, prepared.config.engine)
         commands = Commands(engine, _abilities)
@@ -163,6 +174,7 @@ class App:
                 supervisor=self.supervisor,
                 app=control.app,
                 observer=control.journal,
+                settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
                 ring=ring,
                 rules=options.rules,
                 captures=control.context.captures,
@@ -308,6 +320,7 @@ def _tidy_memory() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 5, 5)
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from claracore.errors import ModelFailed
 from claracore.gateway.connection import Connection
 from claracore.gateway.server import Gateway
 from claracore.gateway.upstream import Upstream
+from claracore.store.captures import Captures
 from claracore.types import Endpoint, ModelState
 from conformance.http.corpus import OK, SSE, TINY, chunks, post
 from conformance.http.memory import CONFIG, SETTINGS, MemoryTransport, Notes, ServersInMemory, application
@@ -23,7 +25,15 @@ from gateway.stand import StandIn
 
 HERE = Endpoint("127.0.0.1", 9999)
 UPLOAD = post(b'{"model":"m","image":"' + b"A" * 3000 + b'"}')
-CLIENTS = (post(), post() * 2, post(TINY, version=b"HTTP/1.0"), chunks(b"d\r\n" + TINY + b"\r\n0\r\n\r\n"), UPLOAD)
+TO_APPLICATION = post(b"A" * 3000, path=b"/api/echo")
+CLIENTS: tuple[bytes, ...] = (
+    post(),
+    post() * 2,
+    post(TINY, version=b"HTTP/1.0"),
+    chunks(b"d\r\n" + TINY + b"\r\n0\r\n\r\n"),
+    UPLOAD,
+)
+CLIENTS += (TO_APPLICATION, chunks(b"3\r\n" + TINY[:3] + b"\r\na\r\n" + TINY[3:] + b"\r\n0\r\n\r\n"))
 BROKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
 ANSWERS = (OK, SSE, BROKEN, b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"nonsense\r\n\r\n")
 STEPS: tuple[str, ...] = (
@@ -47,11 +57,16 @@ class Tail(StandIn):
 class Play:
     """One conversation that goes wrong."""
 
-    def __init__(self, client: bytes, answer: bytes, *, ready: bool) -> None:
+    def __init__(self, client: bytes, answer: bytes, *, ready: bool, budget: int) -> None:
         self.supervisor = Tail(m=HERE if ready else None)
         self.notes = Notes()
         self.gateway = Gateway(
-            CONFIG, supervisor=self.supervisor, app=application, observer=self.notes, settings=SETTINGS
+            CONFIG,
+            supervisor=self.supervisor,
+            app=application,
+            observer=self.notes,
+            settings=replace(SETTINGS, body_budget_bytes=budget),
+            captures=Captures(4096),
         )
         self.pool = self.gateway.pool = ServersInMemory([], bytewise=False).pool
         self.connection = Connection(self.gateway)
@@ -120,15 +135,17 @@ class Play:
         ids = [record.request_id for record in self.notes.records if record.request_id is not None]
         assert len(ids) == len(set(ids)) == self.supervisor.arrived
         assert not self.pool.all, "a connection to the model server is left"
+        assert self.gateway.budget.taken == 0, "memory for a body was not given back"
 
 
-def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready: bool) -> None:
+def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready: bool, budget: int) -> None:
     async def conversation() -> None:
-        play: Any = Play(client, answer, ready=ready)
+        play: Any = Play(client, answer, ready=ready, budget=budget)
         for step, size in steps:
             await play.step(step, size)
             owned = [its for its in play.pool.all if its.owner is not None]
             assert len(owned) <= 1, "one request at a time, one connection"
+            assert 0 <= play.gateway.budget.taken <= budget
         with contextlib.suppress(asyncio.CancelledError):
             await play.end()
 
@@ -141,6 +158,13 @@ def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready:
     st.sampled_from(ANSWERS),
     st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from((1, 40, 90, 200, 5000))), max_size=25),
     st.booleans(),
+    st.sampled_from((0, 100, 1000, 1 << 20)),
 )
-def test_chaos(client: bytes, answer: bytes, steps: list[tuple[str, int]], ready: bool) -> None:  # noqa: FBT001 - drawn
-    played(client, answer, [("client sends", 5000), *steps] if len(steps) % 2 else steps, ready=ready)
+def test_chaos(
+    client: bytes,
+    answer: bytes,
+    steps: list[tuple[str, int]],
+    ready: bool,  # noqa: FBT001 - drawn
+    budget: int,
+) -> None:
+    played(client, answer, [("client sends", 5000), *steps] if len(steps) % 2 else steps, ready=ready, budget=budget)

@@ -215,3 +215,30 @@ def test_stopping_ends_the_watch(tmp_path: Path) -> None:
         return [item async for item in watching(tmp_path / "config.yaml").changes(stop)]
 
     assert asyncio.run(scene()) == []
+
+
+class Hasty(ConfigWatch):
+    """A watch in whose way the file goes after it was looked at and before the kernel is asked to watch it."""
+
+    goes: Path | None = None
+
+    def _watched(self) -> set[Path]:
+        watched = super()._watched()
+        if self.goes is not None:
+            self.goes.unlink()
+            self.goes = None
+        return watched
+
+
+def test_a_file_that_goes_while_it_begins_to_be_watched_is_seen_when_it_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("one")
+
+    async def scenario() -> None:
+        watch = Hasty([path], quiet_seconds=0.05, poll_seconds=NEVER_SECONDS)
+        watch.goes = path
+        async with told(watch) as after:
+            await after(lambda: replace_by_rename(path, "another"))
+            await after(lambda: replace_by_rename(path, "and one more"))
+
+    asyncio.run(scenario())

@@ -86,6 +86,10 @@ def serve_command(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warn or error; instead of logLevel.")] = None,
     log_format: Annotated[str, typer.Option(help="text, or json: one object a line.")] = "text",
     log_file: Annotated[Path | None, typer.Option(help="Write the log there too; it is rotated at 10 MB.")] = None,
+    body_buffer: Annotated[
+        int | None,
+        typer.Option(min=1, help="Megabytes for request bodies that cannot be sent on yet; instead of bodyBuffer."),
+    ] = None,
     insecure: Annotated[bool, typer.Option(help="Let other hosts administer without a key.")] = False,
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="Another name under which this server is reached, e.g. by a TLS proxy.")
@@ -128,6 +132,7 @@ def serve_command(
             rules=Rules(insecure, hosts(allowed_host or ()), hosts(cors_origin or ())),
             tls=(tls_cert, tls_key) if tls_cert is not None else None,
             setup=options,
+            body_buffer=body_buffer,
         )
     )
 

@@ -57,6 +57,8 @@ class ServeWishes:
     tls: tuple[Path, Path | None] | None
     """Certificate (with its chain) and private key, which may be in the same file."""
     setup: SetupOptions
+    body_buffer: int | None = None
+    """Megabytes for request bodies that cannot be sent on yet."""
 
 
 def serve(wishes: ServeWishes) -> None:
@@ -83,6 +85,7 @@ def serve(wishes: ServeWishes) -> None:
         following=following if wishes.watch_models else None,
         hold_ports=wishes.hold_ports,
         rules=wishes.rules,
+        body_buffer=wishes.body_buffer,
         tls=tls_context(*wishes.tls) if wishes.tls is not None else None,
     )
     _run(options, terminal)

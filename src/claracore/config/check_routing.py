@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from claracore.config.command import LATE
 from claracore.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 from claracore.config.model import Config
 from claracore.config.peers import bare_names
-from claracore.config.report import Path, nearest
+from claracore.config.report import Hints, Path
 from claracore.config.routing import GroupConfig, Matrix
 
 Say = Callable[[Path, str, str], None]
@@ -20,7 +21,9 @@ VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
 NAME_IT = "use the id of a model"
 
 
-def check_matrix(matrix: Matrix, path: Path, names: Mapping[str, str], config: Config, error: Say) -> None:
+def check_matrix(
+    matrix: Matrix, path: Path, names: Mapping[str, str], config: Config, error: Say, *, hints: Hints
+) -> None:
     """Report variables, costs and sets that name no model, and expressions that cannot be read."""
     for name, model_id in matrix.variables.items():
         here = (*path, "vars", name)
@@ -29,10 +32,10 @@ def check_matrix(matrix: Matrix, path: Path, names: Mapping[str, str], config: C
         if model_id not in config.models:
             real = names.get(model_id)
             message = f"there is no model {model_id!r}" if real is None else f"{model_id!r} is an alias"
-            error(here, message, nearest(model_id, config.models) if real is None else f"write {real!r}")
+            error(here, message, hints.nearest(model_id, config.models) if real is None else f"write {real!r}")
     for name, cost in matrix.evict_costs.items():
         if name not in matrix.variables and name not in config.models:
-            way_out = nearest(name, [*matrix.variables, *config.models]) or NAME_IT
+            way_out = hints.nearest(name, [*matrix.variables, *config.models]) or NAME_IT
             error((*path, "evict_costs", name), f"{name!r} is neither in vars nor a model id", way_out)
         if cost <= 0:
             error((*path, "evict_costs", name), f"found {cost}", "expected at least 1")
@@ -83,7 +86,7 @@ def peer_names(config: Config) -> set[str]:
     }
 
 
-def check_profiles(config: Config, names: Mapping[str, str], error: Say) -> None:
+def check_profiles(config: Config, names: Mapping[str, str], error: Say, *, hints: Hints) -> None:
     """Report profiles without pins and pins to what does not exist."""
     known = {*names, *config.selectors, *peer_names(config)}
     for name, profile in config.profiles.items():
@@ -91,13 +94,17 @@ def check_profiles(config: Config, names: Mapping[str, str], error: Say) -> None
             error(("profiles", name), "the profile has no pins", "add lines such as `gpt-4: my-model` under `pins`")
         for pin, target in profile.pins.items():
             if target and target not in known:
-                way_out = nearest(target, known) or "name a model, alias, peer model or selector"
+                way_out = hints.nearest(target, known) or "name a model, alias, peer model or selector"
                 error(("profiles", name, "pins", pin), f"there is no model {target!r}", way_out)
 
 
-def check_selectors(config: Config, names: Mapping[str, str], groups: Mapping[str, GroupConfig], error: Say) -> None:
+def check_selectors(
+    config: Config, names: Mapping[str, str], groups: Mapping[str, GroupConfig], error: Say, *, hints: Hints
+) -> None:
     """Report selectors that hide a name, and targets that do not exist or cannot work with the strategy."""
     peers = peer_names(config)
+    known = {*names, *peers}
+    together = _Together(config, groups)
     for name, selector in config.selectors.items():
         path: Path = ("selectors", name)
         if name in names or name in peers:
@@ -109,24 +116,40 @@ def check_selectors(config: Config, names: Mapping[str, str], groups: Mapping[st
             if target in config.selectors and target not in names:
                 error(here, f"{target!r} is a selector itself", NAME_IT)
             elif target not in names and target not in peers:
-                error(here, f"there is no model {target!r}", nearest(target, {*names, *peers}) or NAME_IT)
+                error(here, f"there is no model {target!r}", hints.nearest(target, known) or NAME_IT)
             elif target in selector.targets[:index]:
                 error(here, f"{target!r} is here twice", "keep one")
             elif selector.strategy == "warm" and target not in names:
                 error(here, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
         local = [names[target] for target in selector.targets if target in names]
-        if selector.strategy == "spillover" and len(set(local)) > 1 and not _may_run_together(local, config, groups):
+        if selector.strategy == "spillover" and len(set(local)) > 1 and not together.may_run(local):
             message = "the local targets of spillover can never run together"
             error((*path, "targets"), message, "put them in one group with swap: false, or in one set of the matrix")
 
 
-def _may_run_together(model_ids: list[str], config: Config, groups: Mapping[str, GroupConfig]) -> bool:
-    if config.matrix is not None and config.routing.router.use == "matrix":
-        sets = read_sets(config.matrix.sets, config.matrix.variables, config.models)
-        wanted = set(model_ids)
-        return any(wanted <= _models_in(found) for found in sets.values() if not isinstance(found, BadExpression))
-    homes = {name for name, group in groups.items() for member in group.members if member in model_ids}
-    return len(homes) == 1 and not groups[homes.pop()].swap
+class _Together:
+    """Which models may run at the same time, worked out once for all selectors."""
+
+    def __init__(self, config: Config, groups: Mapping[str, GroupConfig]) -> None:
+        self._groups = groups
+        self._homes = {member: name for name, group in groups.items() for member in group.members}
+        self._matrix = config.matrix if config.routing.router.use == "matrix" else None
+        self._models = config.models
+
+    def may_run(self, model_ids: list[str]) -> bool:
+        """Return whether all of these may."""
+        if self._matrix is not None:
+            wanted = set(model_ids)
+            return any(wanted <= models for models in self._sets)
+        homes = {self._homes[model_id] for model_id in model_ids if model_id in self._homes}
+        return len(homes) == 1 and not self._groups[homes.pop()].swap
+
+    @cached_property
+    def _sets(self) -> list[set[str]]:
+        if self._matrix is None:
+            return []
+        sets = read_sets(self._matrix.sets, self._matrix.variables, self._models)
+        return [_models_in(found) for found in sets.values() if not isinstance(found, BadExpression)]
 
 
 def _models_in(expression: Expression) -> set[str]:

@@ -90,7 +90,7 @@ class Checker:
             if matrix is None:
                 self._error(("routing", "router", "use"), "the matrix is in use, but missing", "add settings.matrix")
         if matrix is not None:
-            check_matrix(matrix, path, self.names, config, self._error)
+            check_matrix(matrix, path, self.names, config, self._error, hints=self._report.hints)
         use = "matrix" if matrix is not None else "group"
         routing = config.routing.model_copy(
             update={
@@ -109,7 +109,9 @@ class Checker:
                 result[name] = priority
             else:
                 here = ("routing", "scheduler", "settings", "fifo", "priority", name)
-                self._error(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")
+                self._error(
+                    here, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
+                )
         return result
 
     def _hooks(self) -> Hooks:
@@ -118,15 +120,17 @@ class Checker:
             model_id = name if self.config.peer_of(name) is not None else self.names.get(name)
             if model_id is None:
                 here = ("hooks", "on_startup", "preload", index)
-                self._warn(here, f"there is no model {name!r}", nearest(name, self.names) or "remove it")
+                self._warn(
+                    here, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
+                )
             elif model_id not in preload:
                 preload.append(model_id)
         return Hooks(on_startup=OnStartup(preload=tuple(preload)))
 
     def _check_alternatives(self, config: Config, groups: dict[str, GroupConfig]) -> None:
         check_peers(config, self.names, self._error)
-        check_profiles(config, self.names, self._error)
-        check_selectors(config, self.names, groups, self._error)
+        check_profiles(config, self.names, self._error, hints=self._report.hints)
+        check_selectors(config, self.names, groups, self._error, hints=self._report.hints)
 
     def _collect_aliases(self) -> None:
         """Make `names` complete; report names that two models claim."""
@@ -182,7 +186,7 @@ class Checker:
             here = (*path, index)
             model_id = self.names.get(member)
             if model_id is None:
-                way_out = nearest(member, self.names) or "add the model, or remove the name"
+                way_out = self._report.hints.nearest(member, self.names) or "add the model, or remove the name"
                 self._warn(here, f"there is no model {member!r}", way_out)
             elif model_id in placed:
                 where = "this group" if placed[model_id] == name else f"group {placed[model_id]!r}"

@@ -8,10 +8,12 @@ macro may use those declared before it. A value that is exactly one macro keeps 
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
-from claracore.config.report import Path, Report, nearest
+from claracore.config.report import Hints, Path, Report
 from claracore.config.scalars import Scalar, as_text, value_of
 from claracore.config.tree import Branch, Leaf, Node, Twigs, Unreadable
 
@@ -109,11 +111,18 @@ class Expander:
         own = self._declared(node, path) if node is not None else {}
         if not own:
             return Scope(outer.declared, outer.values, model_id, late)
+        if outer.declared.keys().isdisjoint(own):
+            # Those behind all others change nothing before them: a thousand models with macros of their own need not
+            # work out the thousand macros of the file each.
+            values: ChainMap[str, Scalar] = ChainMap({}, cast("dict[str, Scalar]", outer.values))
+            for name, macro in own.items():
+                values[name] = self._with_earlier(macro, values)
+            return Scope(ChainMap(own, cast("dict[str, Macro]", outer.declared)), values, model_id, late)
         declared = {**outer.declared, **own}
-        values: dict[str, Scalar] = {}
+        again: dict[str, Scalar] = {}
         for name, macro in declared.items():
-            values[name] = self._with_earlier(macro, values)
-        return Scope(declared, values, model_id, late)
+            again[name] = self._with_earlier(macro, again)
+        return Scope(declared, again, model_id, late)
 
     def name_keys(self, node: Node, path: Path = ()) -> Node:
         """Put environment variables in place in the keys below `node`, where macros may not stand."""
@@ -160,7 +169,7 @@ class Expander:
             name = match[1]
             found = self.env.get(name)
             if found is None:
-                way_out = nearest(name, self.env) or f"set {name} before starting"
+                way_out = self.report.hints.nearest(name, self.env.keys()) or f"set {name} before starting"
                 self.report.error(f"environment variable {name!r} is not set", path, node, way_out)
                 return ""
             if any(letter in found for letter in "\n\r\0"):
@@ -181,7 +190,7 @@ class Expander:
                 return scope.model_id
             if inner not in scope.late and (macro.path, inner) not in self._blamed:
                 self._blamed.add((macro.path, inner))
-                message, way_out = _open_end(inner, scope)
+                message, way_out = _open_end(inner, scope, self.report.hints)
                 self.report.error(message, macro.path, macro.node, way_out)
             return match[0]
 
@@ -195,7 +204,9 @@ class Expander:
             message, way_out = f"${{{name}}} is known inside a model only", "remove it here"
         else:
             message = f"unknown macro ${{{name}}}"
-            way_out = nearest(name, [*scope.values, *scope.late]) or f"declare {name!r} under `macros`"
+            way_out = (
+                self.report.hints.nearest(name, [*scope.values, *scope.late]) or f"declare {name!r} under `macros`"
+            )
         self.report.error(message, path, node, way_out)
 
     def _bounded(self, text: str, node: Node) -> str:
@@ -220,11 +231,11 @@ def _problem_with(name: str, value: Node) -> tuple[str, str]:
     return "", ""
 
 
-def _open_end(inner: str, scope: Scope) -> tuple[str, str]:
+def _open_end(inner: str, scope: Scope, hints: Hints) -> tuple[str, str]:
     if inner in scope.declared:
         line = scope.declared[inner].node.place.line
         return f"uses ${{{inner}}}, which is declared after it in line {line}", f"move {inner!r} up"
     if inner in RESERVED:
         return f"uses ${{{inner}}}, which is not known where this macro is used", "use it inside models only"
-    way_out = nearest(inner, scope.values) or f"declare {inner!r} before it"
+    way_out = hints.nearest(inner, scope.values) or f"declare {inner!r} before it"
     return f"uses ${{{inner}}}, which is unknown", way_out

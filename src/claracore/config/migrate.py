@@ -29,7 +29,7 @@ def migrate(text: str, *, listen_port: int) -> Migrated:
     """
     try:
         found = read_plain(text).get("startPort")
-        if isinstance(found, bool) or found not in {listen_port, str(listen_port)}:
+        if isinstance(found, bool) or found not in (listen_port, str(listen_port)):
             return Migrated(text, ())
         start = DEFAULT_START_PORT if listen_port != DEFAULT_START_PORT else DEFAULT_START_PORT + 1
         changed = put(text, ("startPort",), start)

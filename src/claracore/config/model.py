@@ -258,6 +258,13 @@ class Config(Section):
         key="captureBuffer",
         ge=0,
     )
+    body_buffer: int = option(
+        512,
+        "Megabytes of memory for the bodies of requests that cannot be sent on yet, because their model is not known "
+        "or loads; over it the answer is 503. One body may have 256.",
+        key="bodyBuffer",
+        ge=1,
+    )
     download_dir: str = option(
         "",
         "Folder for models from the hub, relative to this file; unset takes the first folder of --models-folder, or "

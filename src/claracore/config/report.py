@@ -7,7 +7,7 @@ findings are collected; nothing here stops at the first.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from claracore.config.tree import Branch, Leaf, Node, Twigs
@@ -31,11 +31,34 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {by_folded[near[0]]!r}?" if near else ""
 
 
+MOST_COMPARISONS = 50_000
+"""Takes a quarter of a second."""
+
+
+@dataclass(slots=True)
+class Hints:
+    """What wrong names may have meant, as long as that is found quickly.
+
+    Each name is compared with each that would be right: for a list of thousands that was made for another file that
+    would take minutes, and nobody reads the second hundred of the same advice.
+    """
+
+    _left: int = MOST_COMPARISONS
+
+    def nearest(self, name: str, known: Collection[str]) -> str:
+        """Return what `nearest` says, or an empty text when enough has been compared."""
+        if self._left <= 0:
+            return ""
+        self._left -= len(known)
+        return nearest(name, known)
+
+
 @dataclass(slots=True)
 class Report:
     """The findings so far."""
 
     findings: list[Finding] = field(default_factory=list)
+    hints: Hints = field(default_factory=Hints)
     _wrong: set[str] = field(default_factory=set)
 
     def add(self, severity: Severity, message: str, path: Path, place: Place | None, way_out: str = "") -> None:

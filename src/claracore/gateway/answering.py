@@ -19,6 +19,7 @@ from claracore.gateway.watch import Watch, has_token
 
 if TYPE_CHECKING:
     from claracore.gateway.admission import Admission
+    from claracore.gateway.budget import Share
     from claracore.gateway.collected import Collected
     from claracore.gateway.connection import Connection
     from claracore.gateway.contract import Record
@@ -68,6 +69,8 @@ class Answering(ABC):
     record: Record
     _body: Collected = NOTHING
     """What has come of the request's body and may be needed again."""
+    _share: Share | None = None
+    """The memory that it takes, if it had to be kept."""
 
     @property
     def is_head(self) -> bool:
@@ -77,6 +80,16 @@ class Answering(ABC):
     @abstractmethod
     def _over(self) -> None:
         """End it: tell the supervisor and the observer, once."""
+
+    def _forget_body(self) -> None:
+        """Let go of the request's body: it is needed no more."""
+        self._body = NOTHING
+        if self._share is not None:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._share is not None:
+            self._share.give_back()
 
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
@@ -92,7 +105,7 @@ class Answering(ABC):
             return
         self.phase = ANSWERING
         self.answering = True
-        self._body = NOTHING
+        self._forget_body()
         record.status = head.status
         if self.capture is not None:
             self.capture.answered(head.status, head.lines, in_chunks=head.chunked and not self.wants_payload)
@@ -136,7 +149,7 @@ class Answering(ABC):
     def _join_stream(self, head: ResponseHead, body: bytes, *, last: bool) -> None:
         """Go on with a stream whose head was already sent while the client waited."""
         self.phase = ANSWERING
-        self._body = NOTHING
+        self._forget_body()
         self._rechunks = self.head.minor == 1
         if self.capture is not None:
             self.capture.answered(head.status, head.lines, in_chunks=False)

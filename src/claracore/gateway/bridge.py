@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from claracore.errors import ClaraCoreError
+from claracore.gateway.budget import PIECE_BYTES
 from claracore.gateway.framing import LAST_CHUNK, chunk
 from claracore.gateway.refusals import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from claracore.gateway.budget import Share
     from claracore.gateway.connection import Connection
     from claracore.gateway.contract import Message, Scope
     from claracore.gateway.head import RequestHead
@@ -36,6 +38,8 @@ class BridgedCall:
         self.answering = False
         self._pieces: list[bytes] = []
         self._size = 0
+        self._share: Share | None = None
+        """What a body that came in several pieces takes: the application collects it, so until it has answered."""
         self._complete = False
         self._gone = False
         self._more = asyncio.Event()
@@ -45,12 +49,22 @@ class BridgedCall:
         self._chunks = False
         self._left_to_send: int | None = None
         self._done = False
-        connection.gateway.run(self._call(), name=f"asgi {head.method.decode()} {head.path.decode('latin-1')}")
+        name = f"asgi {head.method.decode()} {head.path.decode('latin-1')}"
+        connection.gateway.run(self._call(), name=name).add_done_callback(self._ended_call)
 
     # The connection's side.
 
     def body(self, data: bytes, *, last: bool) -> None:
         """Keep a piece of the request's body until the application asks for it."""
+        if self._gone:
+            return
+        if self._share is not None or not last:
+            try:
+                self._keep(len(data))
+            except ClaraCoreError as error:
+                self._refuse(error)
+                self.left()
+                return
         self._pieces.append(data)
         self._size += len(data)
         self._complete = last
@@ -58,9 +72,16 @@ class BridgedCall:
         if self._size > _MAX_WAITING_BYTES and not last:
             self.connection.hold_body()
 
+    def _keep(self, size: int) -> None:
+        """Take memory for a piece. Raises `ClaraCoreError` when there is none."""
+        if self._share is None:
+            self._share = self.connection.gateway.budget.share()
+        self._share.take(size + PIECE_BYTES)
+
     def left(self) -> None:
         """Hear that the client is gone."""
         self._gone = True
+        self._pieces.clear()
         self._more.set()
         self._drained.set()
 
@@ -96,6 +117,10 @@ class BridgedCall:
                 return
             _log.exception("%s %s", self.head.method.decode(), self.head.path.decode("latin-1"))
             self._fail("an internal error; the log says more")
+
+    def _ended_call(self, _task: asyncio.Task[None]) -> None:
+        if self._share is not None:
+            self._share.give_back()
 
     def _fail(self, message: str) -> None:
         self._refuse(ClaraCoreError(message))

@@ -137,6 +137,8 @@ class Settings:
     max_body_bytes: int = 1 << 30
     max_collected_bytes: int = 256 << 20
     """A body whose model comes late, or that a filter edits, is held in memory; this much at most."""
+    body_budget_bytes: int | None = None
+    """Memory for all bodies that cannot be sent on yet; None: what the configuration says."""
     head_timeout_seconds: float = 30.0
     """From the first byte of a head to its last; also from connecting to the first byte."""
     body_timeout_seconds: float = 60.0

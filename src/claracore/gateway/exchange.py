@@ -14,6 +14,7 @@ from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFaile
 from claracore.gateway.access import check_model
 from claracore.gateway.alarm import NEVER
 from claracore.gateway.answering import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING, Answering
+from claracore.gateway.budget import PIECE_BYTES
 from claracore.gateway.collected import NOTHING, Collected
 from claracore.gateway.contract import Record
 from claracore.gateway.filters import edited
@@ -25,12 +26,14 @@ from claracore.types import ModelState
 
 if TYPE_CHECKING:
     from claracore.gateway.admission import Admission
+    from claracore.gateway.budget import Share
     from claracore.gateway.connection import Connection
     from claracore.gateway.head import ResponseHead
     from claracore.gateway.model import Asked
     from claracore.gateway.pool import Line
     from claracore.gateway.targets import Target, Targets
     from claracore.gateway.upstream import Upstream
+    from claracore.store.captures import Body as CapturedBody
     from claracore.types import Endpoint
 
 NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
@@ -55,6 +58,7 @@ class Exchange(Answering):
     deadline = NEVER
     """When to give up on a model server that has not begun to answer (event loop time)."""
     _line: Line | None = None
+    _captured: Share | None = None
     _replayable = True
     _sent_again = 0
     """How often it was sent to a server that had not begun to work on it when it went."""
@@ -80,21 +84,41 @@ class Exchange(Answering):
         """Take a piece of the request's body."""
         self.record.request_bytes += len(data)
         if self.capture is not None:
-            self.capture.request.add(data)
+            self._capture_piece(self.capture.request, data)
         if self.phase is SENT or self.phase is ANSWERING:
             self._send_piece(data, last=last)
             return
-        if self._body is NOTHING:
-            self._body = Collected(data, last=last, length=self.length)
-        else:
-            self._body.add(data, last=last)
-        if self.phase is not COLLECTING:
-            self._read_no_further()
-            return
         try:
+            if self._body is NOTHING:
+                self._body = Collected(data, last=last, length=self.length)
+                if not last:
+                    self._keep(len(data))
+            else:
+                self._keep(len(data))
+                self._body.add(data, last=last)
+            if self.phase is not COLLECTING:
+                self._read_no_further()
+                return
             self._decide()
         except ClaraCoreError as error:
             self._refused(error)
+
+    def _keep(self, size: int) -> None:
+        """Take memory for a piece of the body that cannot be sent on now. Raises `ClaraCoreError` when there is none.
+
+        A body that comes in one piece and goes on in the same call has no share.
+        """
+        if self._share is None:
+            self._share = self.gateway.budget.share()
+        self._share.take(size + PIECE_BYTES)
+
+    def _capture_piece(self, capture: CapturedBody, data: bytes) -> None:
+        """Keep a piece for a person to look at, as long as there is plenty of memory for what must be kept."""
+        if self._captured is None:
+            self._captured = self.gateway.budget.share()
+        if capture.kept < capture.limit and data and not self._captured.take_if_idle(len(data) + PIECE_BYTES):
+            capture.limit = capture.kept
+        capture.add(data)
 
     def _decide(self) -> None:
         """Find out which model the request is for, if it can be known yet, and stand in line for it."""
@@ -119,7 +143,7 @@ class Exchange(Answering):
         self.target = target
         if body.complete and (self.head.chunked or self.length is not None):
             if target.edits:
-                body.replace(edited(bytes(body.joined()), self.head.noted.get(b"content-type", b""), target))
+                body.replace(edited(body.taken_out(), self.head.noted.get(b"content-type", b""), target))
             self.length = body.size
         self._arrive(target)
 
@@ -146,6 +170,8 @@ class Exchange(Answering):
             self.record.waited_for_load = self.gateway.supervisor.state(target.model_id) is not ModelState.READY
             self.waiting = Waiting.begin(self)
         if phase is WAITING or phase is CONNECTING:
+            if self._share is None:
+                self._keep(self._body.size)
             self._read_no_further()
 
     def _go_beside(self, target: Target) -> None:
@@ -261,6 +287,8 @@ class Exchange(Answering):
         if not body.complete or body.size > _KEPT_FOR_RETRY_BYTES:
             self._body = NOTHING
             self._replayable = False
+            if not upstream.transport.get_write_buffer_size():
+                self._give_back()
         if not body.complete:
             self.connection.resume_body()
 
@@ -277,6 +305,8 @@ class Exchange(Answering):
     def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
         """Read the upload no faster than the model server takes it."""
         if writable:
+            if self._body is NOTHING:
+                self._give_back()  # what was kept is on its way
             self.connection.resume_body()
         elif not self.request_sent or self.record.status == 101:
             self.connection.hold_body()
@@ -399,6 +429,9 @@ class Exchange(Answering):
         self.phase = OVER
         if self.waiting is not None:
             self.waiting.stop()
+        self._forget_body()
+        if self._captured is not None:
+            self._captured.give_back()  # to those that were answered, which have a bound of their own
         record = self.record
         record.finished_at = self.gateway.now()
         if record.request_id is not None:

@@ -46,6 +46,13 @@ class TooManyConnections(ClaraCoreError):
     code = "too_many_connections"
 
 
+class NoRoomForBody(ClaraCoreError):
+    """The bodies of other requests take all the memory that there is for bodies; 503 with Retry-After."""
+
+    status = 503
+    code = "no_room_for_body"
+
+
 class ExpectationFailed(ClaraCoreError):
     """An `Expect` other than `100-continue`; 417."""
 

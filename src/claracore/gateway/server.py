@@ -18,6 +18,7 @@ from claracore.gateway.access import admitted
 from claracore.gateway.admission import MOST_REMEMBERED, Admission
 from claracore.gateway.alarm import Alarm
 from claracore.gateway.bridge import BridgedCall
+from claracore.gateway.budget import Budget
 from claracore.gateway.connection import Connection
 from claracore.gateway.contract import Nobody, Settings
 from claracore.gateway.exchange import Exchange, not_loaded
@@ -84,6 +85,7 @@ class Gateway:
         self.app = app
         self.observer: Observer = observer or Nobody()
         self.settings = settings or Settings()
+        self.budget = Budget(self._body_budget(config))
         self.ring = KeyRing() if ring is None else ring
         self.ring.use_plain(config.api_keys)
         self.origins = Origins(rules or Rules())
@@ -120,9 +122,14 @@ class Gateway:
     def reconfigure(self, config: Config) -> None:
         """Use another configuration for every request that comes from now on."""
         self.ring.use_plain(config.api_keys)
+        self.budget.limit = self._body_budget(config)
         self.targets = targets_of(config)
         if self.profile.name not in self.targets.pins:
             self.profile.name = None
+
+    def _body_budget(self, config: Config) -> int:
+        said = self.settings.body_budget_bytes
+        return config.body_buffer << 20 if said is None else said
 
     def close_endpoint(self, endpoint: Endpoint) -> None:
         """Close all connections to an endpoint now: its server is about to be stopped."""
@@ -315,11 +322,12 @@ class Gateway:
                 break
         exchange.turned_away(endpoint, reason)
 
-    def run(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> None:
+    def run(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Own a task until it ends."""
         task = self.loop.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def wall_time(self) -> int:
         """Return the time in whole seconds since 1970, as OpenAI's `created` has it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -107,17 +108,28 @@ def _own_lines(peer: PeerConfig) -> tuple[bytes, ...]:
     return (b"Authorization: Bearer " + key, b"x-api-key: " + key)
 
 
-def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) -> Target:
+@lru_cache(maxsize=64)  # nearly all models have the same
+def _address(proxy: str) -> tuple[bytes, bytes, str]:
+    """Return base path, Host and name on the certificate, as `Target` has them."""
     # A `proxy` still holding ${PORT} is our own child; its port is not known yet and does not matter here.
-    external = "${" not in model.proxy
-    url = urlsplit(model.proxy.replace("${PORT}", "1").replace("${SOCKET}", ""))
+    external = "${" not in proxy
+    url = urlsplit(proxy.replace("${PORT}", "1").replace("${SOCKET}", ""))
     local = url.hostname in ("localhost", "127.0.0.1", "::1", None)
+    return (
+        url.path.rstrip("/").encode(),
+        url.netloc.rpartition("@")[2].encode() if external and not local else b"",
+        (url.hostname or "") if url.scheme == "https" else "",
+    )
+
+
+def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) -> Target:
+    base_path, host, tls_host = _address(model.proxy)
     set_params = {**model.filters.set_params, **model.filters.set_params_by_id.get(name, {})}
     return Target(
         model_id=model.id,
-        base_path=url.path.rstrip("/").encode(),
-        host=url.netloc.rpartition("@")[2].encode() if external and not local else b"",
-        tls_host=(url.hostname or "") if url.scheme == "https" else "",
+        base_path=base_path,
+        host=host,
+        tls_host=tls_host,
         use_model_name=model.use_model_name or "",
         strip_params=tuple(key for key in model.filters.strip_params if key != "model"),
         set_params={key: value for key, value in set_params.items() if key != "model"},

@@ -6,6 +6,7 @@ port (P6), and the ports of models that are gone are given away last, the one fr
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from claracore.ports.leases import overflow_start
@@ -26,7 +27,7 @@ class Assignment:
         self.ports: dict[str, int] = {}
         self.homeless: dict[str, Range] = {}
         self._ranges = ranges
-        self._reserved = frozenset(reserved)
+        self._in_order = sorted(set(reserved))
         self._taken = set(reserved)
         self._history = history
         planned = {model_id for stretch in ranges for model_id in stretch.members}
@@ -49,7 +50,9 @@ class Assignment:
 
     def capacity(self, stretch: Range) -> int:
         """Return how many models fit into the range beside the reserved ports."""
-        return max(0, stretch.end - stretch.start + 1) - sum(port in stretch for port in self._reserved)
+        return max(0, stretch.end - stretch.start + 1) - (
+            bisect_right(self._in_order, stretch.end) - bisect_left(self._in_order, stretch.start)
+        )
 
     def _keep(self, members: Iterable[str], area: range) -> None:
         """Give members the port they had, as far as it still lies in the area."""

@@ -5,6 +5,7 @@ Each check returns findings with a severity, a place and a way out. Nothing here
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -20,13 +21,21 @@ NAMES_SHOWN = 5
 
 def exhausted(assignment: Assignment, ranges: Sequence[Range], places: Mapping[str, Place]) -> Iterator[Finding]:
     """Too many members: an error behind an explicit end or 65535, a warning where they overflow (P4)."""
+    homeless, overflowed = _by_home(assignment.homeless), _by_home(assignment.overflowed)
     for stretch in ranges:
-        lacking = [model_id for model_id, home in assignment.homeless.items() if home is stretch]
-        moved = [model_id for model_id, home in assignment.overflowed.items() if home is stretch]
+        lacking, moved = homeless.get(stretch.name, []), overflowed.get(stretch.name, [])
         if lacking and stretch.end >= stretch.start:  # else that is what is wrong, and it has been said
             yield _lacking(stretch, lacking, assignment.capacity(stretch), places)
         if moved:
             yield _overflowed(stretch, moved, assignment, ranges)
+
+
+def _by_home(models: Mapping[str, Range]) -> dict[str, list[str]]:
+    """Return the models by the name of their range."""
+    found: dict[str, list[str]] = {}
+    for model_id, home in models.items():
+        found.setdefault(home.name, []).append(model_id)
+    return found
 
 
 def _lacking(stretch: Range, lacking: list[str], capacity: int, places: Mapping[str, Place]) -> Finding:
@@ -88,8 +97,8 @@ def privileged(plan: PortPlan, below: int, places: Mapping[str, Place]) -> Itera
     if 0 < plan.web.port < below:
         out = f"use --listen with a port from {below} on"
         yield Finding("error", f"this user may not listen on port {plan.web.port}", "", None, out)
-    for stretch in plan.ranges:
-        low = [port for name, port in plan.assignment.items() if port in stretch and port < below]
+    for stretch, given in plan.in_ranges():
+        low = [port for port, _ in given if port < below]
         if low:
             message = f"ports below {below} need rights that this user does not have"
             yield Finding("error", message, stretch.path, stretch.place, f"set {stretch.path} to {below} or more")
@@ -104,12 +113,8 @@ def ephemeral(plan: PortPlan, kernel_range: range | None, left_out: Collection[i
     """Ports that the kernel gives to outgoing connections of any process."""
     if kernel_range is None:
         return
-    for stretch in plan.ranges:
-        inside = sorted(
-            port
-            for port in plan.assignment.values()
-            if port in stretch and port in kernel_range and port not in left_out
-        )
+    for stretch, given in plan.in_ranges():
+        inside = [port for port, _ in given if port in kernel_range and port not in left_out]
         if inside:
             yield Finding(
                 "warning",
@@ -124,10 +129,10 @@ def ephemeral(plan: PortPlan, kernel_range: range | None, left_out: Collection[i
 
 def tenants(plan: PortPlan) -> Iterator[Finding]:
     """Planned ports at which another program is at home."""
-    for stretch in plan.ranges:
-        met = {port: name for name, port in plan.assignment.items() if port in stretch and port in WELL_KNOWN}
+    for stretch, given in plan.in_ranges():
+        met = [port for port, _ in given if port in WELL_KNOWN]
         if met:
-            known = ", ".join(f"{port} ({WELL_KNOWN[port]})" for port in sorted(met)[:NAMES_SHOWN])
+            known = ", ".join(f"{port} ({WELL_KNOWN[port]})" for port in met[:NAMES_SHOWN])
             yield Finding(
                 "warning",
                 f"models are given ports at which other programs are at home: {known}",
@@ -140,9 +145,9 @@ def tenants(plan: PortPlan) -> Iterator[Finding]:
 def _quiet_start(plan: PortPlan, stretch: Range) -> int:
     """Return a start near the present one from which all members get ports that are nobody's home."""
     need = len(stretch.members)
-    busy = set(WELL_KNOWN) | {port for port in plan.assignment.values() if port not in stretch} | plan.reserved
+    busy = sorted(set(WELL_KNOWN) | {port for port in plan.assignment.values() if port not in stretch} | plan.reserved)
     for start in range((stretch.start // 100 + 1) * 100, 32768 - need, 100):
-        if not any(start <= port < start + need for port in busy):
+        if bisect_left(busy, start) == bisect_left(busy, start + need):
             return start
     return stretch.start
 

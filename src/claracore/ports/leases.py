@@ -5,10 +5,40 @@ The table behind `sockets/ports.py`: it knows the plan and what was given out, n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 from claracore.ports.ranges import LAST_PORT, PortPlan
+
+
+class Passed:
+    """Ports that are passed over: `after` steps over them all at once, however many they are (union by path halving).
+
+    `refused` are those that could not be had while it is used, and who has them.
+    """
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        self.refused: dict[int, str] = {}
+        self._next = {port: port + 1 for port in ports}
+
+    def add(self, port: int) -> None:
+        """Pass over one more."""
+        self._next.setdefault(port, port + 1)
+
+    def after(self, port: int) -> int:
+        """Return the first port from here on that is not passed over."""
+        following = self._next
+        while port in following:
+            beyond = following[port]
+            following[port] = port = following.get(beyond, beyond)
+        return port
+
+    def left_in(self, area: range) -> Iterator[int]:
+        """Yield the ports of an area that are not passed over, also by what is added meanwhile."""
+        port = self.after(area.start)
+        while port < area.stop:
+            yield port
+            port = self.after(port + 1)
 
 
 class Leases:
@@ -16,6 +46,8 @@ class Leases:
 
     def __init__(self, plan: PortPlan) -> None:
         self.given: dict[str, int] = {}
+        self._having: dict[int, set[str]] = {}
+        """The models of each port that is given; more than one have a port that stands in their commands."""
         self.blocked: dict[int, str] = {}
         """Ports that a stranger or another instance had when we last asked, and who it was."""
         self.replan(plan)
@@ -27,39 +59,61 @@ class Leases:
         self._planned_for = {port: model_id for model_id, port in plan.assignment.items()}
         self._overflow = overflow_start(plan)
 
-    def candidates(self, model_id: str, avoid: Collection[int] = ()) -> Iterator[int]:
+    def passed(self) -> Passed:
+        """Return the ports of which no model needs to try one that is neither planned for it nor has it."""
+        return Passed(chain(self._planned_for, self._having, self.plan.reserved))
+
+    def candidates(self, model_id: str, avoid: Collection[int] = (), passed: Passed | None = None) -> Iterator[int]:
         """Yield the ports that the model may try, best first.
 
         The planned one, the one it has, the rest of its range, and behind an implied end the ports after the last
-        range (P4). Never a reserved port, another model's, or one to avoid.
+        range (P4). Never a reserved port, another model's, or one to avoid. Who asks for many models hands in what
+        `passed` gave for the first of them.
         """
-        others = {port for name, port in self.given.items() if name != model_id}
-        tried = set()
-        for port in self._in_order(model_id):
-            ours = self._planned_for.get(port, model_id) == model_id
-            if ours and not (port in tried or port in others or port in avoid or port in self.plan.reserved):
-                tried.add(port)
+        mine = dict.fromkeys(
+            port for port in (self.plan.assignment.get(model_id), self.given.get(model_id)) if port is not None
+        )
+        for port in mine:
+            is_planned_for_other = self._planned_for.get(port, model_id) != model_id
+            barred = is_planned_for_other or self._is_others(port, model_id) or port in self.plan.reserved
+            if not barred and port not in avoid:
                 yield port
+        passed = passed or self.passed()
+        for area in self._beyond(model_id):
+            for port in passed.left_in(area):
+                if port not in avoid:
+                    yield port
 
-    def _in_order(self, model_id: str) -> Iterator[int]:
-        planned = self.plan.assignment.get(model_id)
-        current = self.given.get(model_id)
-        first = [port for port in (planned, current) if port is not None]
+    def _is_others(self, port: int, model_id: str) -> bool:
+        """Whether the port is given to another model."""
+        having = self._having.get(port)
+        return having is not None and having != {model_id}
+
+    def _beyond(self, model_id: str) -> tuple[range, ...]:
+        """Return where else the model may be, best first."""
         home = self.plan.range_of(model_id)
         if home is None:
-            return iter(first)
+            return ()
+        planned = self.plan.assignment.get(model_id)
         middle = planned if planned is not None and planned in home else home.start
         overflow = range(0) if home.explicit_end else range(self._overflow, LAST_PORT + 1)
-        return chain(first, range(middle, home.end + 1), range(home.start, middle), overflow)
+        return range(middle, home.end + 1), range(home.start, middle), overflow
 
     def give(self, model_id: str, port: int) -> None:
         """Note that the model has the port now; it loses the one it had."""
+        self.release(model_id)
         self.given[model_id] = port
+        self._having.setdefault(port, set()).add(model_id)
         self.blocked.pop(port, None)
 
     def release(self, model_id: str) -> None:
         """Note that the model has no port any more."""
-        self.given.pop(model_id, None)
+        port = self.given.pop(model_id, None)
+        if port is not None:
+            having = self._having[port]
+            having.discard(model_id)
+            if not having:
+                del self._having[port]
 
     def block(self, port: int, why: str) -> None:
         """Note who else has the port."""

@@ -5,7 +5,8 @@ A value shared by the plan, the leases and the reports; how ranges are drawn fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from claracore.ports.containers import Container
@@ -68,6 +69,12 @@ class PortPlan:
     unusable: Mapping[str, Finding] = field(default_factory=dict)
     """Models that cannot be served because of their fixed port, and why; the others can."""
     findings: tuple[Finding, ...] = ()
+    _homes: Mapping[str, Range] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the members of the ranges, so that `range_of` is a look-up."""
+        homes = {model_id: stretch for stretch in reversed(self.ranges) for model_id in stretch.members}
+        object.__setattr__(self, "_homes", homes)
 
     @property
     def claimed(self) -> frozenset[int]:
@@ -76,4 +83,11 @@ class PortPlan:
 
     def range_of(self, model_id: str) -> Range | None:
         """Return the range that the model is to be given a port from."""
-        return next((stretch for stretch in self.ranges if model_id in stretch.members), None)
+        return self._homes.get(model_id)
+
+    def in_ranges(self) -> Iterator[tuple[Range, list[tuple[int, str]]]]:
+        """Give each range with what is assigned in it, as (port, model), by port."""
+        by_port = sorted((port, model_id) for model_id, port in self.assignment.items())
+        for stretch in self.ranges:
+            first = bisect_left(by_port, (stretch.start,))
+            yield stretch, by_port[first : bisect_left(by_port, (stretch.end + 1,), first)]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from claracore.errors import PortTaken
 from claracore.ports import messages
-from claracore.ports.leases import Leases
+from claracore.ports.leases import Leases, Passed
 from claracore.ports.ranges import PortPlan, Range
 from claracore.sockets.bound import BoundSocket, Reuse
 from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
@@ -30,6 +30,8 @@ from claracore.sockets.ledger_in_memory import ledger_in
 from claracore.sockets.owner import binds_with, listeners_on, owner_of
 from claracore.types import Finding
 
+MOST_EXPLAINED = 20
+"""Finding out who has a port looks through all processes, 10 ms on a busy machine."""
 MOST_DOUBTS = 2
 """Failures in a row that end the attempts to have a server join the hold. One may be a stranger that has left again."""
 
@@ -99,7 +101,7 @@ class PortKeeper:
             return ()
         findings: list[Finding] = []
         with self.ledger.locked():
-            others = self._others()
+            others, passed = self._others(), self.leases.passed()
             for model_id in sorted(self.plan.assignment, key=self.plan.assignment.__getitem__):
                 if model_id in self.leases.given:
                     continue
@@ -107,7 +109,7 @@ class PortKeeper:
                     findings.append(messages.too_many_to_hold(len(self._held)))
                     break
                 with _errors_into(findings, self.plan.range_of(model_id)):
-                    findings += self._claim(model_id, frozenset(), others)
+                    findings += self._claim(model_id, frozenset(), others, passed)
             self.ledger.write()
         return tuple(findings)
 
@@ -260,19 +262,28 @@ class PortKeeper:
             for port, model in instance.leases.items()
         }
 
-    def _claim(self, model_id: str, avoid: frozenset[int], others: Mapping[int, str]) -> tuple[Finding, ...]:
-        """Take the first port that can be had; under the ledger's lock. Raises PortTaken when there is none."""
-        refused: dict[int, str] = {}
+    def _claim(
+        self, model_id: str, avoid: frozenset[int], others: Mapping[int, str], passed: Passed | None = None
+    ) -> tuple[Finding, ...]:
+        """Take the first port that can be had; under the ledger's lock. Raises PortTaken when there is none.
+
+        `passed`: where ports are taken for many models, those that need not be tried again.
+        """
+        passed = passed or self.leases.passed()
+        refused = passed.refused
         planned = self.plan.assignment.get(model_id)
-        for port in self.leases.candidates(model_id, avoid):
-            why = others.get(port) or self._take(port, explain=len(refused) < 5)
+        for port in self.leases.candidates(model_id, avoid, passed):
+            why = others.get(port) or self._take(port, explain=len(refused) < MOST_EXPLAINED)
+            passed.add(port)
             if why is None:
                 break
             refused[port] = why
             self.leases.block(port, why)
         else:
             self.conflicts[model_id] += not avoid
-            raise PortTaken(messages.nothing_free(model_id, self.plan.range_of(model_id), refused))
+            home = self.plan.range_of(model_id)
+            here = {port: why for port, why in refused.items() if home is None or home.explicit_end <= (port in home)}
+            raise PortTaken(messages.nothing_free(model_id, home, here))
         self._drop(model_id, keep=port)
         self.leases.give(model_id, port)
         self.ledger.leases[port] = model_id

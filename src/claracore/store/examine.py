@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from claracore.config.collector import no_collection
 from claracore.config.load import Loaded, load_many
 from claracore.ports.listen import Listen
 from claracore.sockets.host import plan_here
@@ -29,6 +30,7 @@ class Examined:
         return not any(finding.severity == "error" for finding in self.findings)
 
 
+@no_collection()
 def examine(
     sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], listen: Listen, strict: bool = False
 ) -> Examined:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.config.changes import Changes, compare
+from claracore.config.collector import no_collection
 from claracore.config.load import Loaded, load_many
 from claracore.config.model import Config
 from claracore.config.peers import with_peers
@@ -137,6 +138,7 @@ class Configuration:
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
+    @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many(sources, env=self.environ, strict=self.sources.strict)

@@ -63,16 +63,18 @@ class ConfigWatch:
             recursive=False,
             stop_event=stop,
         )
-        async with contextlib.aclosing(events):
-            async for reported in events:
-                found = self._look()
-                if found == self._present:
-                    if reported and self._watched() != watched:
-                        return
-                    continue
-                if not reported:
-                    await self._rest(found, stop)
-                return
+        # A file that goes between the look and the watch is being replaced: the caller looks again.
+        with contextlib.suppress(FileNotFoundError):
+            async with contextlib.aclosing(events):
+                async for reported in events:
+                    found = self._look()
+                    if found == self._present:
+                        if reported and self._watched() != watched:
+                            return
+                        continue
+                    if not reported:
+                        await self._rest(found, stop)
+                    return
 
     async def _rest(self, found: Looks, stop: asyncio.Event) -> None:
         """Wait out a burst that no event told of."""

@@ -49,6 +49,9 @@ class MemoryTransport:
     def set_write_buffer_limits(self, **limits: int) -> None:
         assert limits
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def get_extra_info(self, name: str) -> object:
         return {"peername": ("93.184.216.34", 4711), "sockname": ("127.0.0.1", 5800)}.get(name)
 
