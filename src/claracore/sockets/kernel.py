@@ -10,6 +10,7 @@ import sys
 
 if sys.platform == "linux":
     from claracore.sockets.kernel_linux import (
+        children,
         family,
         holder_pid,
         network_namespace,
@@ -22,6 +23,7 @@ if sys.platform == "linux":
     )
 else:
     from claracore.sockets.kernel_portable import (
+        children,
         family,
         holder_pid,
         network_namespace,
@@ -34,6 +36,7 @@ else:
     )
 
 __all__ = [
+    "children",
     "family",
     "holder_pid",
     "network_namespace",

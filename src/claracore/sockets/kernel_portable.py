@@ -50,6 +50,13 @@ def family(pid: int) -> Iterator[int]:
         yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
 
 
+def children(pid: int) -> list[int]:
+    """Return the direct children of the process."""
+    with suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children()]
+    return []
+
+
 def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:
     """Return those of the sockets that the process has open."""
     return {entry for entry in sockets if entry.pid == pid}

@@ -68,6 +68,7 @@ class Ledger:
         self.url = ""
         self.leases: dict[int, str] = {}
         self._written = 0
+        self._runs = 0
         self._children: dict[int, dict[str, Any]] = {}
         self._root = folder
         self._folder = folder / network_namespace()
@@ -99,11 +100,16 @@ class Ledger:
         """Return the other living instances in this port space; call it under the lock."""
         return _living(self._folder, except_token=self.token)
 
-    def record_child(self, pid: int, model_id: str) -> None:
-        """Write down a child right after it was started; it carries our token as CLARACORE_TOKEN."""
+    def mark(self) -> str:
+        """Return a new value of CLARACORE_TOKEN, by which all processes of one run of a model's server are known."""
+        self._runs += 1
+        return f"{self.token}.{self._runs}"
+
+    def record_child(self, pid: int, model_id: str, mark: str = "") -> None:
+        """Write down a child right after it was started; it carries `mark` (our token if none) as CLARACORE_TOKEN."""
         started = process_start(pid)
         if started is not None:
-            self._children[pid] = {"pid": pid, "start": started, "model": model_id}
+            self._children[pid] = {"pid": pid, "start": started, "model": model_id, "token": mark or self.token}
             self.write()
 
     def forget_child(self, pid: int) -> None:
@@ -128,9 +134,10 @@ class Ledger:
                 estate = _take(path)
             if estate is None:
                 continue
-            entry = _read(path)
-            if entry is not None:
-                ended += end_orphans([Orphan(token=path.stem, **child) for child in entry["children"]])
+            children = (_read(path) or {}).get("children", ())
+            recorded = [Orphan(**{"token": path.stem, **child}) for child in children]
+            # What was started before it could be written down carries the token all the same.
+            ended += end_orphans(recorded, token=path.stem)
             with self.locked():
                 _remove(path)
                 estate.close()
