@@ -1,7 +1,7 @@
 """What did processes leave in the state directory that died while they wrote a file?
 
-Each file there is written beside its place, as `NAME.PID.tmp` (or `ports.PID`), and renamed. A process that is killed in
-between leaves that behind; some hold a secret. Whoever starts next removes what has a dead writer.
+Each file there is written beside its place, as `NAME.PID.tmp` (or `ports.PID`), and renamed. A process that is killed
+in between leaves that behind; some hold a secret. Whoever starts next removes what has a dead writer.
 """
 
 from __future__ import annotations

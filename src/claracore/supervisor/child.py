@@ -210,6 +210,7 @@ class Child:
             if remaining <= 0:
                 raise StillRuns(refused, killed)
             await self._wait_for(killed or refused, remaining)
+        kin.reap()
 
     async def _wait_for(self, processes: Sequence[Process], seconds: float) -> None:
         """Wait until all of them have ended (the leader, where there are none), a hurry begins, or the time is up."""
