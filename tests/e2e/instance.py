@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,11 +41,13 @@ class Answer:
 class Instance:
     """One `claracore` process in a folder of its own; `url` is where it serves."""
 
-    def __init__(self, folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *argv: str, env: Mapping[str, str] | None = None, run_by: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         state = folder / "state"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
+            [*run_by, sys.executable, "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
             cwd=folder,
             env={**os.environ, "XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -114,9 +116,14 @@ class Instance:
 
 
 @contextlib.contextmanager
-def instance(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> Iterator[Instance]:
-    """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards."""
-    running = Instance(folder, *argv, env=env)
+def instance(
+    folder: Path, *argv: str, env: Mapping[str, str] | None = None, run_by: Sequence[str] = ()
+) -> Iterator[Instance]:
+    """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards.
+
+    `run_by` is a command that runs it (as another user).
+    """
+    running = Instance(folder, *argv, env=env, run_by=run_by)
     try:
         yield running.ready()
     finally:

@@ -30,9 +30,10 @@ int main(int count, char **argv)
 {
     char request[65536];
     struct sockaddr_in here;
-    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    int one = 1, listener;
     if (setgid(USER) || setuid(USER))
         return 9;
+    listener = socket(AF_INET, SOCK_STREAM, 0);
     signal(SIGPIPE, SIG_IGN);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     memset(&here, 0, sizeof here);

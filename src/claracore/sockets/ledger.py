@@ -21,7 +21,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from claracore.sockets.history import default_state_dir
 from claracore.sockets.kernel import network_namespace, process_start
 from claracore.sockets.locks import FileLock, locked
 from claracore.sockets.orphans import Orphan, end_orphans
+from claracore.sockets.processes import Process
 
 logger = logging.getLogger("claracore.ports")
 
@@ -112,6 +113,12 @@ class Ledger:
             self._children[pid] = {"pid": pid, "start": started, "model": model_id, "token": mark or self.token}
             self.write()
 
+    def record_kin(self, pid: int, kin: Iterable[Process]) -> None:
+        """Write down what has come of a child: some of it may not carry our token, or hide it."""
+        if pid in self._children:
+            self._children[pid]["kin"] = [[process.pid, process.start] for process in kin if process.pid != pid]
+            self.write()
+
     def forget_child(self, pid: int) -> None:
         """Write down that the child was reaped."""
         if self._children.pop(pid, None) is not None:
@@ -135,9 +142,10 @@ class Ledger:
             if estate is None:
                 continue
             children = (_read(path) or {}).get("children", ())
-            recorded = [Orphan(**{"token": path.stem, **child}) for child in children]
+            recorded = [Orphan(c["pid"], c["start"], c["model"], c.get("token", path.stem)) for c in children]
+            kin = [Process(*its) for child in children for its in child.get("kin", ())]
             # What was started before it could be written down carries the token all the same.
-            ended += end_orphans(recorded, token=path.stem)
+            ended += end_orphans(recorded, kin, token=path.stem)
             with self.locked():
                 _remove(path)
                 estate.close()

@@ -53,15 +53,19 @@ def carriers(mark: str) -> list[int]:
     return [pid for pid in psutil.pids() if (its := process_token(pid)) and mark in {its, instance_of(its)}]
 
 
-def end_orphans(recorded: Sequence[Orphan], *, token: str = "", grace_seconds: float = GRACE_SECONDS) -> list[Orphan]:
+def end_orphans(
+    recorded: Sequence[Orphan], kin: Sequence[Process] = (), *, token: str = "", grace_seconds: float = GRACE_SECONDS
+) -> list[Orphan]:
     """End what dead instances left behind, and return it: what was `recorded`, and what carries a `token` of theirs.
+
+    `kin` was seen to come of theirs when it was alive, and needs no token; the start time tells that it is the same.
 
     SIGTERM first (a `docker run` client passes it on), SIGKILL after a grace that all share.
     """
     tokens = {instance_of(orphan.token) for orphan in recorded} | {token} - {""}
     deadline = time.monotonic() + grace_seconds
     tried: list[Orphan] = []
-    while victims := [orphan for orphan in _left_behind(tokens, recorded) if orphan not in tried]:
+    while victims := [orphan for orphan in _left_behind(tokens, recorded, kin) if orphan not in tried]:
         # A script that starts a server again and again may have started one meanwhile: that has no grace.
         number = FORCE if tried else signal.SIGTERM
         tried += victims
@@ -83,10 +87,10 @@ def is_orphan(suspect: Orphan) -> bool:
     return process_start(suspect.pid) == suspect.start and process_token(suspect.pid) == suspect.token
 
 
-def _left_behind(tokens: set[str], recorded: Sequence[Orphan]) -> list[Orphan]:
+def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Process]) -> list[Orphan]:
     """Return what carries one of the tokens, its descendants, and its companions in sessions of the recorded."""
     models = {orphan.token: orphan.model for orphan in recorded}
-    found: dict[int, Orphan] = {}
+    found = {its.pid: Orphan(its.pid, its.start, "", "") for its in kin if its.alive}
     for pid in psutil.pids():
         mark = process_token(pid)
         if mark and instance_of(mark) in tokens:

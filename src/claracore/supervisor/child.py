@@ -183,7 +183,7 @@ class Child:
         KILL_SECONDS later for what the kernel does not end.
         """
         until = self._loop.time() + grace_seconds
-        self._kin.update(self._members())
+        self.look_around()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 asked = bool(stop_argv) and await self._ask_to_stop(stop_argv, env or {})
@@ -193,6 +193,11 @@ class Child:
                 await _first_of(self.exited, self._hurried)
         await self._until_gone(until)
         return self.exited.result()
+
+    def look_around(self) -> frozenset[Process]:
+        """Remember and return what has come of it so far: what is without a mark is known by this alone later."""
+        self._kin.update(self._members())
+        return frozenset(self._kin)
 
     async def _until_gone(self, until: float) -> None:
         """Kill what is left until nothing is; raises StillRuns for what is not gone when it should be.

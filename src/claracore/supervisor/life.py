@@ -208,6 +208,7 @@ class Life:
         try:
             self.around.keeper.ledger.record_child(child.pid, self.model.id, env[MARK])
             if await self._becomes_ready(bound, child, lease, said):
+                self.around.keeper.ledger.record_kin(child.pid, child.look_around())
                 self._tell_ready()
                 if lease is not None:
                     self.around.keeper.learn(lease, child.pid, host=self._reached().host)
