@@ -136,7 +136,12 @@ def _run(options: Options, terminal: Terminal) -> None:
 
 
 def _end_soon() -> None:
-    """See to it that the process ends, even if one of its threads waits for a disk that does not answer."""
+    """See to it that the process ends, even if one of its threads waits for a disk that does not answer.
+
+    Signals are ignored meanwhile: Python gives up its handlers some time before it is gone, and the exit code is 0.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     timer = threading.Timer(LAST_SECONDS, os._exit, (0,))
     timer.daemon = True
     timer.start()
