@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -213,6 +213,25 @@ def test_what_a_dead_leader_left_is_found_by_token_and_session() -> None:
     ended = end_orphans([Orphan(process.pid, 0.0, "m", "headless.3")])
     assert {orphan.pid for orphan in ended} >= set(pids)
     assert [pid for pid in pids if process_start(pid) is not None] == []
+    process.communicate()
+
+
+def test_who_cleared_the_environment_is_known_by_session_and_pipe() -> None:
+    process = start(["setsid", "sh", "-c", "env -i sleep 1000 & echo $!; kill -9 $$"], {"CLARACORE_TOKEN": "bare.1"})
+    assert process.stdout is not None
+    (follower,) = pids_of(process, 1)
+    assert process.wait() == -signal.SIGKILL
+    pipe = os.fstat(process.stdout.fileno()).st_ino
+    try:
+        assert end_orphans([Orphan(process.pid, 0.0, "m", "bare.1", pipe + 1)]) == []
+        assert end_orphans([Orphan(process.pid + 1, 0.0, "m", "bare.1", pipe)]) == []
+        assert process_start(follower) is not None
+        (ended,) = end_orphans([Orphan(process.pid, 0.0, "m", "bare.1", pipe)])
+        assert (ended.pid, ended.model) == (follower, "m")
+        assert process_start(follower) is None
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(follower, signal.SIGKILL)
     process.communicate()
 
 

@@ -17,6 +17,7 @@ out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -106,11 +107,15 @@ class Ledger:
         self._runs += 1
         return f"{self.token}.{self._runs}"
 
-    def record_child(self, pid: int, model_id: str, mark: str = "") -> None:
-        """Write down a child right after it was started; it carries `mark` (our token if none) as CLARACORE_TOKEN."""
+    def record_child(self, pid: int, model_id: str, mark: str = "", pipe: int = 0) -> None:
+        """Write down a child right after it was started; it carries `mark` (our token if none) as CLARACORE_TOKEN.
+
+        `pipe` is the inode of the pipe that it prints to.
+        """
         started = process_start(pid)
         if started is not None:
-            self._children[pid] = {"pid": pid, "start": started, "model": model_id, "token": mark or self.token}
+            child = Orphan(pid, started, model_id, mark or self.token, pipe)
+            self._children[pid] = dataclasses.asdict(child)
             self.write()
 
     def record_kin(self, pid: int, kin: Iterable[Process]) -> None:
@@ -142,7 +147,12 @@ class Ledger:
             if estate is None:
                 continue
             children = (_read(path) or {}).get("children", ())
-            recorded = [Orphan(c["pid"], c["start"], c["model"], c.get("token", path.stem)) for c in children]
+            recorded = [
+                Orphan(
+                    child["pid"], child["start"], child["model"], child.get("token", path.stem), child.get("pipe", 0)
+                )
+                for child in children
+            ]
             kin = [Process(*its) for child in children for its in child.get("kin", ())]
             # What was started before it could be written down carries the token all the same.
             ended += end_orphans(recorded, kin, token=path.stem)

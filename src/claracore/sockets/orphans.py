@@ -4,7 +4,7 @@ The kernel ends the leaders of our children with us; what they have started live
 the environment it was started with the mark of its run: the instance's secret token and a number (`TOKEN.7`). An orphan
 is a process that carries the token of a dead instance, wherever it has gone and whoever is dead in between; so are what
 descends from it, and who shares a session with it that was a child of ours (a program may have cleared its
-environment). Where nothing can be read, nothing is done.
+environment), or prints to its pipe there. Where nothing can be read, nothing is done.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -35,6 +37,8 @@ class Orphan:
     start: float
     model: str
     token: str
+    pipe: int = 0
+    """The inode of the pipe that it was given to print to; 0 when not known."""
 
     def __str__(self) -> str:
         return f"pid {self.pid}{f', model {self.model}' if self.model else ''}"
@@ -97,6 +101,10 @@ def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Pro
             for member in family(pid):
                 _add(found, member, models.get(mark, ""), mark)
     # A session's number is not given away while it has members: one that is known to be ours is ours as a whole.
+    for orphan in recorded:
+        for pid in _printers(orphan):
+            for member in family(pid):
+                _add(found, member, orphan.model, orphan.token)
     leaders = found.keys() | {orphan.pid for orphan in recorded}
     sessions = {session: orphan for orphan in found.values() if (session := _session(orphan.pid)) in leaders}
     for pid in psutil.pids() if sessions else ():
@@ -106,6 +114,25 @@ def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Pro
     for pid in _ourselves():
         found.pop(pid, None)
     return list(found.values())
+
+
+def _printers(leader: Orphan) -> list[int]:
+    """Return what is in the session that a child of ours has led and prints to the pipe that it was given.
+
+    For who has cleared the environment. The number of a session says little when its leader is dead; both together say
+    all: a pipe has its inode for as long as anybody has it open.
+    """
+    if sys.platform != "linux" or not leader.pipe:
+        return []
+    return [pid for pid in psutil.pids() if _session(pid) == leader.pid and _prints_to(pid, leader.pipe)]
+
+
+def _prints_to(pid: int, pipe: int) -> bool:
+    for number in (1, 2):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/fd/{number}").readlink() == Path(f"pipe:[{pipe}]"):
+                return True
+    return False
 
 
 def _add(found: dict[int, Orphan], pid: int, model: str, mark: str) -> None:

@@ -99,7 +99,8 @@ SIGNAL_HINTS = {
 class Child:
     """One process of ours, in its own session; make it with `spawn`.
 
-    `pid`, `start_time` (seconds since the epoch, as psutil's `create_time`), `exited` (a future that never fails).
+    `pid`, `start_time` (seconds since the epoch, as psutil's `create_time`), `pipe` (the inode of what it prints to),
+    `exited` (a future that never fails).
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Child:
         self._mark = mark
         self._kin: set[Process] = set()
         self._hurried: asyncio.Future[None] = self._loop.create_future()
+        self.pipe = os.fstat(started.output_fd).st_ino
         self.pid = started.process.pid
         kin.lead(self.pid)
         self.start_time = psutil.Process(self.pid).create_time()

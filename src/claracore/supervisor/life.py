@@ -206,7 +206,7 @@ class Life:
         )
         self.phases.spawned_at = time.monotonic()
         try:
-            self.around.keeper.ledger.record_child(child.pid, self.model.id, env[MARK])
+            self.around.keeper.ledger.record_child(child.pid, self.model.id, env[MARK], child.pipe)
             if await self._becomes_ready(bound, child, lease, said):
                 self.around.keeper.ledger.record_kin(child.pid, child.look_around())
                 self._tell_ready()
