@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -184,10 +184,14 @@ def ask(running: Instance, model: str) -> None:
 ALLOWED = {0, -signal.SIGINT, -signal.SIGTERM}
 
 
-def storm(process: subprocess.Popen[str], chance: random.Random) -> int:
-    """Send SIGINT and SIGTERM without pause until the process has ended; return how."""
+BOTH = [signal.SIGINT, signal.SIGTERM]
+
+
+def storm(process: subprocess.Popen[str], numbers: Sequence[signal.Signals], seed: str) -> int:
+    """Send these signals without pause until the process has ended; return how."""
+    chance = random.Random(seed)
     while process.poll() is None:
-        process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
+        process.send_signal(chance.choice(numbers))
     return process.returncode
 
 
@@ -207,8 +211,11 @@ main()
 MOMENTS = ["claracore.cli.root", "typer", "psutil", "claracore.app", "fastapi", "claracore.engines.find"]
 
 
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], BOTH])
 @pytest.mark.parametrize("module", MOMENTS)
-def test_a_storm_of_signals_while_it_starts_is_no_traceback(tmp_path: Path, module: str) -> None:
+def test_a_storm_of_signals_while_it_starts_is_no_traceback(
+    tmp_path: Path, module: str, numbers: list[signal.Signals]
+) -> None:
     argv = ["--listen", "127.0.0.1:0", "--config", str(configured(tmp_path, "models: {}\n"))]
     process = subprocess.Popen(
         [sys.executable, "-c", STARTING, module, *argv],
@@ -220,7 +227,7 @@ def test_a_storm_of_signals_while_it_starts_is_no_traceback(tmp_path: Path, modu
     with process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("importing")
-        assert storm(process, random.Random(module)) in ALLOWED
+        assert storm(process, numbers, module) in ALLOWED
         rest = process.stdout.read()
     assert "Traceback" not in rest
     assert "KeyboardInterrupt" not in rest
@@ -236,7 +243,7 @@ def test_a_storm_of_signals_at_work_ends_it_well(tmp_path: Path, moment: str) ->
         if moment == "ending":
             running.process.send_signal(signal.SIGTERM)
             running.line("ending")
-        assert storm(running.process, random.Random(moment)) == 0
+        assert storm(running.process, BOTH, moment) == 0
         running._reader.join(WAIT_SECONDS)
         assert not [line for line in running.lines if "Traceback" in line or "KeyboardInterrupt" in line]
     assert gone(ours(mark))
