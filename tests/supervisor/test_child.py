@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from claracore.supervisor import posix
-from claracore.supervisor.child import READ_BYTES, Child, Exit
+from claracore.supervisor.child import Child, Exit
+from claracore.supervisor.pipe import READ_BYTES
 from claracore.supervisor.posix import SpawnFailed
 from fakes import command
 from fakes.running import LOOPS, fake, line_with, python, running

@@ -23,17 +23,11 @@ import psutil
 
 from claracore.sockets.processes import FORCE, Process, send
 from claracore.supervisor import kin, posix
-from claracore.supervisor.output import LineSplitter
+from claracore.supervisor.pipe import Pipe
 from claracore.supervisor.posix import SpawnFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-READ_BYTES = 16_384
-"""Read per wake-up of the loop: a child that floods its output gets its share of the loop, not all of it."""
-
-LAST_WORDS_BYTES = 1_048_576
-"""Most that is read after the leader's end: a pipe's largest capacity, and a bound if somebody else still writes."""
 
 REAP_SECONDS = 1.0
 """How long to wait for the end of a killed cmdStop; only one that the kernel cannot kill takes that long."""
@@ -121,9 +115,9 @@ class Child:
         kin.lead(self.pid)
         self.start_time = psutil.Process(self.pid).create_time()
         self.exited: asyncio.Future[Exit] = self._loop.create_future()
-        self._pipes = [_Pipe(started.output_fd, on_line)]
+        self._pipes = [Pipe(started.output_fd, on_line)]
         if started.stdout_fd is not None and on_stdout is not None:
-            self._pipes.append(_Pipe(started.stdout_fd, on_stdout))
+            self._pipes.append(Pipe(started.stdout_fd, on_stdout))
         self._stop_watching = posix.watch_exit(self.pid, self._ended)
 
     @classmethod
@@ -292,47 +286,6 @@ class Child:
             kin.follow(self.pid)
             if not self.exited.done():  # a caller's cancelled await may have cancelled it
                 self.exited.set_result(how)
-
-
-class _Pipe:
-    """The reading end of a pipe that a child writes lines to; read in the loop until its end."""
-
-    def __init__(self, fd: int, on_line: Callable[[str], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._fd = fd
-        self._on_line = on_line
-        self._splitter = LineSplitter()
-        self._open = True
-        self._loop.add_reader(fd, self._read)
-
-    def _read(self) -> None:
-        if self._read_some() == b"":
-            self.close()
-
-    def _read_some(self) -> bytes | None:
-        """Hand on what the pipe holds, at most READ_BYTES; b"" at its end, None when it holds nothing now."""
-        try:
-            chunk = os.read(self._fd, READ_BYTES)
-        except BlockingIOError:
-            return None
-        for line in self._splitter.feed(chunk):
-            self._on_line(line)
-        return chunk
-
-    def take_last_words(self) -> None:
-        """Hand on what is left when the child has ended."""
-        for _ in range(LAST_WORDS_BYTES // READ_BYTES):
-            if not (self._open and self._read_some()):
-                break
-        for line in self._splitter.flush():
-            self._on_line(line)
-
-    def close(self) -> None:
-        """Read no more."""
-        if self._open:
-            self._open = False
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
 
 
 async def _first_of(*futures: asyncio.Future[Any], seconds: float | None = None) -> None:
