@@ -18,6 +18,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from claracore.api.control import ControlPlane, proxy_log
 from claracore.config.changes import Changes
@@ -35,16 +37,16 @@ from claracore.sockets.front import open_listeners, opened
 from claracore.sockets.history import load_history, save_history
 from claracore.sockets.ports import PortKeeper
 from claracore.sockets.state import default_state_dir, state_problem
-from claracore.store import files
-from claracore.store.atomic import sweep_abandoned
+from claracore.store import files, leftovers
 from claracore.store.keyring import KeyRing
 from claracore.store.setup import SetupOptions, write_setup
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.configuration import Configuration, Prepared, Sources, prepare
+from claracore.supervisor.kin import adopting
 from claracore.supervisor.life import Surroundings
 from claracore.supervisor.loop import Supervisor
 from claracore.supervisor.watch import ConfigWatch
-from claracore.types import Finding
+from claracore.types import Finding, ModelState
 
 logger = logging.getLogger("claracore")
 
@@ -53,6 +55,12 @@ _M_MMAP_THRESHOLD = -3
 
 GRACE_SECONDS = 30.0
 """Answers under way have this long when ClaraCore is asked to end; a second signal ends them at once."""
+
+MODELS_GRACE_SECONDS = 10.0
+"""What runs of the model servers so long after that is killed, whatever their `unloadTimeout`."""
+
+LAST_SECONDS = 5.0
+"""What is still there so long after it was killed is left behind: ClaraCore itself always ends."""
 
 
 def _environ() -> dict[str, str]:
@@ -101,6 +109,8 @@ class App:
         self.stop = asyncio.Event()
         self.listen = options.listen
         self._signals = 0
+        self._now = asyncio.Event()
+        """Set by a second signal."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.supervisor: Supervisor
         self.configuration: Configuration
@@ -138,6 +148,7 @@ class App:
         await asyncio.to_thread(commands.learn, prepared.config.models.values())
         with (
             proxy_log() as log,
+            adopting(),
             contextlib.closing(
                 PortKeeper(prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
             ) as keeper,
@@ -200,8 +211,28 @@ class App:
                 ready(self)
                 await self._until_stopped(serving)
                 control.end_streams()
-                await asyncio.gather(self.supervisor.shut_down(GRACE_SECONDS), serving)
+                await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
             await control.close()
+
+    async def _ended(self, *tasks: asyncio.Task[None]) -> None:
+        """Wait until everything has ended; not for ever. Raises what a task ends with."""
+        hurry = asyncio.ensure_future(self._now.wait())
+        ends = asyncio.gather(*tasks)
+        both: set[asyncio.Future[Any]] = {ends, hurry}
+        try:
+            await asyncio.wait(both, timeout=GRACE_SECONDS + MODELS_GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not ends.done():
+                self.supervisor.kill()
+                await asyncio.wait({ends}, timeout=LAST_SECONDS)
+        finally:
+            hurry.cancel()
+        if ends.done():
+            ends.result()
+        else:
+            left = [name for name, slot in self.supervisor.slots.items() if slot.state is not ModelState.STOPPED]
+            logger.error("ending without waiting any longer for what does not end: %s", ", ".join(left) or "an answer")
+            ends.cancel()
+            await asyncio.wait(tasks)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         """Wait for the order to stop; raises what the gateway ends with if it ends without one."""
@@ -240,9 +271,8 @@ class App:
     async def _background(self) -> AsyncIterator[None]:
         """Listen to signals and to changes of the files for the length of a block."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
+        listen_to_signals(loop, self._signalled)
         if self.options.watch_config and self.options.sources.watched:
             self._spawn(self._watch(ConfigWatch(self.options.sources.watched)), "watch")
         if self.options.following is not None:
@@ -253,8 +283,7 @@ class App:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(signal.SIGHUP)
 
     async def _follow(self, following: Following) -> None:
         """Write models that appear in the folders into the configuration, and mark those that vanish."""
@@ -283,7 +312,8 @@ class App:
         if self._signals == 1:
             logger.info("ending: answers under way may take up to %g s; once more ends them now", GRACE_SECONDS)
             self.stop.set()
-        else:
+        elif self._signals == 2:
+            self._now.set()
             self._spawn(self.supervisor.shut_down(0.0), "shut down now")
             self.supervisor.kill()
             self._spawn(self.gateway.drain(0.0), "drain now")
@@ -307,8 +337,25 @@ def _look_after_state(options: Options) -> Path | None:
         logger.warning("keys, activity, ports and caches are kept in memory, for this run only: %s", state_problem())
         return None
     for folder in (options.state_dir, options.state_dir / "downloads"):
-        sweep_abandoned(folder)
+        leftovers.sweep(folder)
     return options.state_dir / "sockets"
+
+
+def listen_to_signals(loop: asyncio.AbstractEventLoop, signalled: Callable[[], None]) -> None:
+    """Have SIGINT and SIGTERM call `signalled` in the loop; when it is closed they do nothing: the process is ending.
+
+    Not by the loop's own add_signal_handler: when it is removed, and it is when the loop is closed, SIGINT is Python's
+    again, and the next of many is a traceback.
+    """
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        try:
+            loop.call_soon_threadsafe(signalled)
+        except RuntimeError:
+            signal.signal(number, signal.SIG_IGN)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, heard)
 
 
 def _tidy_memory() -> None:

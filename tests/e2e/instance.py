@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -48,9 +48,10 @@ class Instance:
         env: Mapping[str, str] | None = None,
         user: int | None = None,
         python: str = sys.executable,
+        run_by: Sequence[str] = (),
     ) -> None:
         self.folder = folder
-        self.python = python
+        self.python, self.run_by = python, run_by
         state = folder / "state"
         self.process = subprocess.Popen(
             [*self.command(), "-m", "claracore", "--listen", "127.0.0.1:0", *argv],
@@ -71,7 +72,7 @@ class Instance:
 
     def command(self) -> list[str]:
         """Return the words that start Python."""
-        return [self.python]
+        return [*self.run_by, self.python]
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -135,13 +136,14 @@ def instance(
     env: Mapping[str, str] | None = None,
     user: int | None = None,
     python: str = sys.executable,
+    run_by: Sequence[str] = (),
     kind: type[Instance] | None = None,
 ) -> Iterator[Instance]:
     """Run a ClaraCore for the length of a block; whatever happens, nothing of it is left afterwards.
 
-    Root may have it run as another `user`, by a `python` that this one may run.
+    Root may have it run as another `user`, by a `python` that this one may run; `run_by` is a command that runs it.
     """
-    running = (kind or Instance)(folder, *argv, env=env, user=user, python=python)
+    running = (kind or Instance)(folder, *argv, env=env, user=user, python=python, run_by=run_by)
     try:
         yield running.ready()
     finally:

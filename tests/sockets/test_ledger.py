@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from claracore.sockets.kernel import process_start
 from claracore.sockets.ledger import Ledger, living_instances
-from claracore.sockets.orphans import Orphan, end_orphans, is_orphan
+from claracore.sockets.orphans import Orphan, carriers, end_orphans, is_orphan
 from sockets.helpers import free_port, readline, start, stranger
 
 INSTANCE = """
@@ -138,7 +138,7 @@ def test_a_pid_that_was_used_again_is_never_touched(tmp_path: Path) -> None:
         began = process_start(other.pid)
         assert began is not None
         assert is_orphan(Orphan(other.pid, began, "m", "t"))
-        assert end_orphans([Orphan(other.pid, began - 1, "m", "t")]) == []
+        assert end_orphans([Orphan(other.pid, began, "m", "u")]) == []
         assert other.process.poll() is None
     assert not is_orphan(Orphan(other.pid, began, "m", "t"))
     assert tmp_path.exists()
@@ -174,6 +174,107 @@ def test_the_rest_of_an_orphans_group_goes_with_it() -> None:
     assert process.wait() == -signal.SIGTERM
     assert process_start(follower) is None
     os.close(descriptor)
+    process.communicate()
+
+
+def pids_of(process: subprocess.Popen[str], count: int) -> list[int]:
+    return [int(readline(process)) for _ in range(count)]
+
+
+SCATTERED = """
+sleep 1000 & echo $!
+setsid sh -c 'sleep 1000 & echo $!; wait' &
+env -i sleep 1000 & echo $!
+setsid env -i sleep 1000 & echo $!
+wait
+"""
+"""In its session, in another one, without the environment, and both."""
+
+
+def test_a_live_leaders_family_is_ended_wherever_it_is() -> None:
+    process = start(["setsid", "sh", "-c", SCATTERED], {"CLARACORE_TOKEN": "scattered.1"})
+    pids = pids_of(process, 4)
+    began = process_start(process.pid)
+    assert began is not None
+    ended = end_orphans([Orphan(process.pid, began, "m", "scattered.1")])
+    assert {orphan.pid for orphan in ended} >= {process.pid, *pids}
+    assert {orphan.model for orphan in ended} == {"m"}
+    assert [pid for pid in pids if process_start(pid) is not None] == []
+    process.wait()
+    process.communicate()
+
+
+def test_what_a_dead_leader_left_is_found_by_token_and_session() -> None:
+    script = "sleep 1000 & echo $!; setsid sleep 1000 & echo $!; env -i sleep 1000 & echo $!; kill -9 $$"
+    process = start(["setsid", "sh", "-c", script], {"CLARACORE_TOKEN": "headless.3"})
+    pids = pids_of(process, 3)
+    assert process.wait() == -signal.SIGKILL
+    # The instance died before it had written the child's last state: only the pid, which is the session's number.
+    ended = end_orphans([Orphan(process.pid, 0.0, "m", "headless.3")])
+    assert {orphan.pid for orphan in ended} >= set(pids)
+    assert [pid for pid in pids if process_start(pid) is not None] == []
+    process.communicate()
+
+
+def test_who_cleared_the_environment_is_known_by_session_and_pipe() -> None:
+    process = start(["setsid", "sh", "-c", "env -i sleep 1000 & echo $!; kill -9 $$"], {"CLARACORE_TOKEN": "bare.1"})
+    assert process.stdout is not None
+    (follower,) = pids_of(process, 1)
+    assert process.wait() == -signal.SIGKILL
+    pipe = os.fstat(process.stdout.fileno()).st_ino
+    try:
+        assert end_orphans([Orphan(process.pid, 0.0, "m", "bare.1", pipe + 1)]) == []
+        assert end_orphans([Orphan(process.pid + 1, 0.0, "m", "bare.1", pipe)]) == []
+        assert process_start(follower) is not None
+        (ended,) = end_orphans([Orphan(process.pid, 0.0, "m", "bare.1", pipe)])
+        assert (ended.pid, ended.model) == (follower, "m")
+        assert process_start(follower) is None
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(follower, signal.SIGKILL)
+    process.communicate()
+
+
+def test_what_was_never_written_down_is_found_by_the_instances_token(tmp_path: Path) -> None:
+    ours = Ledger(tmp_path)
+    with instance(tmp_path) as (dead, token):
+        process = start(["sh", "-c", "echo ok; exec sleep 1000"], {"CLARACORE_TOKEN": f"{token}.1"})
+        assert readline(process) == "ok"
+        kill(dead)
+        assert [orphan.pid for orphan in ours.sweep()] == [process.pid]
+        assert process.wait() == -signal.SIGTERM
+        process.communicate()
+    ours.close()
+
+
+RESTARTED = """
+import os, subprocess, sys
+print("ok", flush=True)
+while True:
+    subprocess.run([sys.executable, "-I", "-S", "-c", "import time; time.sleep(1000)"], start_new_session=True)
+"""
+
+
+def test_a_script_that_starts_its_server_again_and_again_leaves_none() -> None:
+    process = start([sys.executable, "-I", "-S", "-c", RESTARTED], {"CLARACORE_TOKEN": "again.1"})
+    assert readline(process) == "ok"
+    assert end_orphans([], token="again")
+    assert process.wait() == -signal.SIGTERM
+    assert carriers("again") == []
+    process.communicate()
+
+
+def test_we_are_never_an_orphan_ourselves() -> None:
+    """As when a model's command has started this very ClaraCore."""
+    code = (
+        "import os; from claracore.sockets.orphans import end_orphans;"
+        "print(end_orphans([], token='mine'), end_orphans([], token='parents'))"
+    )
+    inner = [sys.executable, "-c", code]
+    outer = "import os, subprocess, sys; os.environ['CLARACORE_TOKEN'] = 'mine.2'; subprocess.run(sys.argv[1:])"
+    process = start([sys.executable, "-c", outer, *inner], {"CLARACORE_TOKEN": "parents.1"})
+    assert readline(process) == "[] []"
+    assert process.wait() == 0
     process.communicate()
 
 

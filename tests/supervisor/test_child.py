@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from claracore.supervisor import posix
-from claracore.supervisor.child import READ_BYTES, Child, Exit
+from claracore.supervisor.child import Child, Exit
+from claracore.supervisor.pipe import READ_BYTES
 from claracore.supervisor.program import SpawnFailed
 from fakes import command
 from fakes.running import LOOPS, fake, line_with, python, running
@@ -229,14 +230,27 @@ def test_the_group_ends_with_its_leader(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_grandchild_that_keeps_the_pipe_open_hangs_nothing(run: Run, tmp_path: Path) -> None:
+    """Nothing tells whose it is when its parent is dead: here we adopt nobody, and there is no mark."""
+
     async def story() -> None:
         async with fake("--escaped-grandchild", f"{tmp_path}/pid") as (child, _, _):
             relative = int((tmp_path / "pid").read_text())
             try:
-                assert await child.stop(30) == Exit(0, None)
-                assert psutil.pid_exists(relative)
+                os.kill(child.pid, signal.SIGKILL)
+                assert await child.exited == Exit(None, signal.SIGKILL)
+                assert psutil.Process(relative).status() != psutil.STATUS_ZOMBIE
             finally:
                 os.kill(relative, signal.SIGKILL)
+
+    run(story())
+
+
+def test_a_grandchild_in_another_session_ends_with_a_leader_that_is_stopped(run: Run, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with fake("--escaped-grandchild", f"{tmp_path}/pid") as (child, _, _):
+            relative = int((tmp_path / "pid").read_text())
+            assert await child.stop(30) == Exit(0, None)
+            await gone(relative)
 
     run(story())
 

@@ -11,6 +11,9 @@ def main() -> None:
     `claracore engine` goes straight to the embedded engine, without loading anything else: its start-up time is part of
     every swap.
     """
+    from claracore.cli import interrupts  # noqa: PLC0415 - importing `claracore.cli` is to do nothing
+
+    interrupts.end_at_once()
     if sys.argv[1:2] == ["engine"]:
         from claracore.engines import embedded  # noqa: PLC0415 - see above
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from claracore.cli.client import Server, ServerSaid, UrlOption, complete_model, show_json
+from claracore.cli.interrupts import interrupt_once
 
 PROMPT = "> "
 DATA = "data:"
@@ -36,7 +37,7 @@ def chat(
                 if not as_json:
                     typer.echo(piece, nl=False)
         except KeyboardInterrupt:
-            pass  # enough of this answer
+            interrupt_once()  # enough of this answer
         if not as_json:
             typer.echo()
         said.append({"role": "assistant", "content": answer})

@@ -15,6 +15,7 @@ from claracore.cli.chat import chat
 from claracore.cli.config import config_app
 from claracore.cli.console import LogWishes
 from claracore.cli.doctor import doctor
+from claracore.cli.interrupts import interrupt_once
 from claracore.cli.keys import keys_app
 from claracore.cli.logs import logs
 from claracore.cli.models import load, ps, unload
@@ -139,6 +140,7 @@ def serve_command(
 
 def run(argv: Sequence[str]) -> None:
     """Run the command line; an error that a user can understand is a message and exit code 1, never a traceback."""
+    interrupt_once()
     try:
         app(args=[_long(word) for word in argv], prog_name="claracore")
     except ClaraCoreError as error:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import ssl
 import sys
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claracore import __version__
 from claracore.cli.console import LogWishes, Terminal
+from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
 from claracore.cli.setup import console, library_cache, progress, tell
 from claracore.engines.find import find_engine
@@ -30,6 +33,9 @@ from claracore.supervisor.configuration import Sources
 
 if TYPE_CHECKING:
     from claracore.app import App, Following, Options
+
+LAST_SECONDS = 5.0
+"""What is left to do when everything has ended takes some 10 ms."""
 
 DEFAULT_CONFIG = Path("config.yaml")
 EMPTY_CONFIG = """\
@@ -63,6 +69,7 @@ class ServeWishes:
 
 def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
+    end_at_once()
     from claracore.app import Options  # noqa: PLC0415 - see the module's docstring
 
     terminal = Terminal(wishes.log)
@@ -125,8 +132,24 @@ def _run(options: Options, terminal: Terminal) -> None:
             print(welcome(app), flush=True)
 
         await app.run(ready)
+        _end_soon()
 
-    run(main())
+    try:
+        run(main())
+    except KeyboardInterrupt:  # while it started
+        end_by(signal.SIGINT)
+
+
+def _end_soon() -> None:
+    """See to it that the process ends, even if one of its threads waits for a disk that does not answer.
+
+    Signals are ignored meanwhile: Python gives up its handlers some time before it is gone, and the exit code is 0.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    timer = threading.Timer(LAST_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:

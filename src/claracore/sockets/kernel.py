@@ -10,6 +10,7 @@ import sys
 
 if sys.platform == "linux":
     from claracore.sockets.kernel_linux import (
+        children,
         family,
         hides,
         holder_pid,
@@ -27,6 +28,7 @@ if sys.platform == "linux":
     )
 else:
     from claracore.sockets.kernel_portable import (
+        children,
         family,
         hides,
         holder_pid,
@@ -44,6 +46,7 @@ else:
     )
 
 __all__ = [
+    "children",
     "family",
     "hides",
     "holder_pid",

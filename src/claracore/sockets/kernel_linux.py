@@ -149,13 +149,13 @@ def family(pid: int) -> Iterator[int]:
     while waiting:
         parent = waiting.pop(0)
         yield parent
-        for child in _children(parent):
+        for child in children(parent):
             if child not in seen:
                 seen.add(child)
                 waiting.append(child)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Return the direct children, of all threads of the process."""
     children: list[int] = []
     with suppress(OSError):

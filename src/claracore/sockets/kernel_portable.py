@@ -90,6 +90,13 @@ def hides(pid: int) -> bool:
     return False
 
 
+def children(pid: int) -> list[int]:
+    """Return the direct children of the process."""
+    with suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children()]
+    return []
+
+
 def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:
     """Return those of the sockets that the process has open."""
     return {entry for entry in sockets if entry.pid == pid}

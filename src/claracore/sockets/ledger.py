@@ -17,11 +17,12 @@ out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from typing import Any
 from claracore.sockets.kernel import network_namespace, process_start
 from claracore.sockets.locks import FileLock, locked
 from claracore.sockets.orphans import Orphan, end_orphans
+from claracore.sockets.processes import Process
 from claracore.sockets.state import default_state_dir, make_private, runtime_folder, why_unusable
 
 logger = logging.getLogger("claracore.ports")
@@ -73,6 +75,7 @@ class Ledger:
         self.url = ""
         self.leases: dict[int, str] = {}
         self._written = 0
+        self._runs = 0
         self._children: dict[int, dict[str, Any]] = {}
         self._root = folder
         self._folder = folder / network_namespace()
@@ -108,11 +111,26 @@ class Ledger:
         """Return the other living instances in this port space; call it under the lock."""
         return _living(self._folder, except_token=self.token)
 
-    def record_child(self, pid: int, model_id: str) -> None:
-        """Write down a child right after it was started; it carries our token as CLARACORE_TOKEN."""
+    def mark(self) -> str:
+        """Return a new value of CLARACORE_TOKEN, by which all processes of one run of a model's server are known."""
+        self._runs += 1
+        return f"{self.token}.{self._runs}"
+
+    def record_child(self, pid: int, model_id: str, mark: str = "", pipe: int = 0) -> None:
+        """Write down a child right after it was started; it carries `mark` (our token if none) as CLARACORE_TOKEN.
+
+        `pipe` is the inode of the pipe that it prints to.
+        """
         started = process_start(pid)
         if started is not None:
-            self._children[pid] = {"pid": pid, "start": started, "model": model_id}
+            child = Orphan(pid, started, model_id, mark or self.token, pipe)
+            self._children[pid] = dataclasses.asdict(child)
+            self.write()
+
+    def record_kin(self, pid: int, kin: Iterable[Process]) -> None:
+        """Write down what has come of a child: some of it may not carry our token, or hide it."""
+        if pid in self._children:
+            self._children[pid]["kin"] = [[process.pid, process.start] for process in kin if process.pid != pid]
             self.write()
 
     def forget_child(self, pid: int) -> None:
@@ -137,9 +155,16 @@ class Ledger:
                 estate = _take(path)
             if estate is None:
                 continue
-            entry = _read(path)
-            if entry is not None:
-                ended += end_orphans([Orphan(token=path.stem, **child) for child in entry["children"]])
+            children = (_read(path) or {}).get("children", ())
+            recorded = [
+                Orphan(
+                    child["pid"], child["start"], child["model"], child.get("token", path.stem), child.get("pipe", 0)
+                )
+                for child in children
+            ]
+            kin = [Process(*its) for child in children for its in child.get("kin", ())]
+            # What was started before it could be written down carries the token all the same.
+            ended += end_orphans(recorded, kin, token=path.stem)
             with self.locked():
                 _remove(path)
                 estate.close()

@@ -14,7 +14,6 @@ import os
 import re
 import secrets
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -25,9 +24,6 @@ NOT_RENAMED: Final = frozenset({errno.EBUSY, errno.EXDEV})
 """A file that is itself a mount point (docker run -v ./config.yaml:/config.yaml)."""
 NOT_EXCHANGED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 """The kernel, the C library, a sandbox or the file system knows no RENAME_EXCHANGE."""
-ABANDONED_SECONDS: Final = 3600.0
-_TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{12}\.tmp|ports\.\d+|[a-z-]+\.\d+\.tmp")
-"""What `keep_private` writes to first, and what older versions wrote to."""
 _RENAME_NOREPLACE: Final = 1
 _RENAME_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
@@ -95,14 +91,6 @@ def sweep(target: Path) -> None:
     with contextlib.suppress(OSError):
         for path in target.parent.iterdir():
             if leftover.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-
-
-def sweep_abandoned(folder: Path) -> None:
-    """Remove what `keep_private` has left in a folder where it was killed; nobody is at one such file for an hour."""
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
 
 

@@ -1,8 +1,11 @@
 """How does one model's server start, print, end, and how is it ended?
 
-A `Child` is the leader of its own process group. Its end is seen at once (pidfd), and tied to nothing else: neither
-to a pipe that a grandchild keeps open nor to a health poll. When the leader has ended, what is left of its group is
-killed, so that its port and memory are free when `exited` is set.
+A `Child` is the leader of its own session. Its end is seen at once (pidfd), and tied to nothing else: neither to a
+pipe that a grandchild keeps open nor to a health poll. When the leader has ended, what is left of its group and what
+has come of it elsewhere (`kin.py`) is killed; `stop` returns when all of that is gone: port and memory are free then.
+
+What cannot be ended (another user's process, one that hangs in the kernel) is given up after a while: nothing waits for
+ever.
 
 Does not decide when to start or stop, and does not know what a model is.
 """
@@ -14,28 +17,47 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
-from claracore.supervisor import posix
-from claracore.supervisor.output import LineSplitter
+from claracore.sockets.processes import FORCE, Process, send
+from claracore.supervisor import kin, posix
+from claracore.supervisor.pipe import Pipe
 from claracore.supervisor.program import SpawnFailed, spawn_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-READ_BYTES = 16_384
-"""Read per wake-up of the loop: a child that floods its output gets its share of the loop, not all of it."""
-
-LAST_WORDS_BYTES = 1_048_576
-"""Most that is read after the leader's end: a pipe's largest capacity, and a bound if somebody else still writes."""
-
 REAP_SECONDS = 1.0
 """How long to wait for the end of a killed cmdStop; only one that the kernel cannot kill takes that long."""
 
+KILL_SECONDS = 30.0
+"""How long to wait for the end of what was killed: the kernel may have 100 GB to free, or be stuck in a device."""
+
+HURRIED_SECONDS = 2.0
+"""The same when there is no more time."""
+
 STDIN_MARK = "CLARACORE_STDIN"
 """Set to `held` in every child's environment: its stdin is a pipe that closes when ClaraCore ends, however it ends."""
+
+
+class StillRuns(Exception):
+    """What could not be ended and was given up: `refused` are those that we may not signal, `stuck` the others."""
+
+    def __init__(self, refused: Sequence[Process], stuck: Sequence[Process]) -> None:
+        self.refused = tuple(refused)
+        self.stuck = tuple(stuck)
+        reasons = []
+        if refused:
+            reasons.append(f"{_listed(refused)}, which this user may not signal")
+        if stuck:
+            reasons.append(f"{_listed(stuck)}, which does not end even when killed (it waits for a device or a disk)")
+        super().__init__(" and ".join(reasons))
+
+
+def _listed(processes: Sequence[Process]) -> str:
+    return ", ".join(map(str, processes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +91,33 @@ SIGNAL_HINTS = {
 
 
 class Child:
-    """One process of ours, in its own process group; make it with `spawn`.
+    """One process of ours, in its own session; make it with `spawn`.
 
-    `pid`, `start_time` (seconds since the epoch, as psutil's `create_time`), `exited` (a future that never fails).
+    `pid`, `start_time` (seconds since the epoch, as psutil's `create_time`), `pipe` (the inode of what it prints to),
+    `exited` (a future that never fails).
     """
 
     def __init__(
-        self, started: posix.Started, on_line: Callable[[str], None], on_stdout: Callable[[str], None] | None
+        self,
+        started: posix.Started,
+        on_line: Callable[[str], None],
+        on_stdout: Callable[[str], None] | None,
+        mark: str,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = started.process
         self._on_line = on_line
+        self._mark = mark
+        self._kin: set[Process] = set()
+        self._hurried: asyncio.Future[None] = self._loop.create_future()
+        self.pipe = os.fstat(started.output_fd).st_ino
         self.pid = started.process.pid
+        kin.lead(self.pid)
         self.start_time = psutil.Process(self.pid).create_time()
         self.exited: asyncio.Future[Exit] = self._loop.create_future()
-        self._pipes = [_Pipe(started.output_fd, on_line)]
+        self._pipes = [Pipe(started.output_fd, on_line)]
         if started.stdout_fd is not None and on_stdout is not None:
-            self._pipes.append(_Pipe(started.stdout_fd, on_stdout))
+            self._pipes.append(Pipe(started.stdout_fd, on_stdout))
         self._stop_watching = posix.watch_exit(self.pid, self._ended)
 
     @classmethod
@@ -102,11 +134,12 @@ class Child:
 
         `on_line` gets each line of stdout and stderr in the loop, of stderr alone when `on_stdout` gets the others;
         they must be quick and must not raise. Call it on the event loop's own thread. The loop is busy with it for
-        about 0.5 ms. Raises SpawnFailed, which names the command.
+        about 0.5 ms. By the CLARACORE_TOKEN in `env` is known what comes of it. Raises SpawnFailed, which names the
+        command.
         """
         stdout_apart = on_stdout is not None
         started = posix.start(argv, env={**env, STDIN_MARK: "held"}, cwd=cwd, stdout_apart=stdout_apart)
-        child = cls(started, on_line, on_stdout)
+        child = cls(started, on_line, on_stdout, env.get(kin.MARK, ""))
         if started.error_fd is not None:
             try:
                 number = await _report(started.error_fd)
@@ -123,6 +156,12 @@ class Child:
         if not self.exited.done():
             posix.signal_group(self.pid, number)
 
+    def kill(self) -> None:
+        """End everything that came of it, at once; a `stop` that waits for it waits for little longer."""
+        if not self._hurried.done():
+            self._hurried.set_result(None)
+        self._kill()
+
     async def stop(
         self,
         grace_seconds: float,
@@ -135,18 +174,67 @@ class Child:
         """End the process: SIGTERM, or the bound cmdStop `stop_argv` run in `env`; after the grace SIGKILL.
 
         A program that ends at `exit_line` on its stdin gets that too, and no SIGTERM when it is sure to read it.
-        Returns how it ended, at once if it already has. A cmdStop that cannot run or fails is followed by SIGTERM.
-        Only a process that the kernel cannot kill (uninterruptible I/O) makes this wait longer than the grace.
+        Returns how it ended, when everything that came of it has ended too; at once if it already has. A cmdStop that
+        cannot run or fails is followed by SIGTERM. Raises StillRuns after the grace for what we may not signal, and
+        KILL_SECONDS later for what the kernel does not end.
         """
+        until = self._loop.time() + grace_seconds
+        self.look_around()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 asked = bool(stop_argv) and await self._ask_to_stop(stop_argv, env or {})
                 told = self._write(exit_line)
                 if not asked and not (told and reads_stdin):
                     self.send(signal.SIGTERM)
-                return await asyncio.shield(self.exited)
-        self.send(signal.SIGKILL)
-        return await asyncio.shield(self.exited)
+                await _first_of(self.exited, self._hurried)
+        await self._until_gone(until)
+        return self.exited.result()
+
+    def look_around(self) -> frozenset[Process]:
+        """Remember and return what has come of it so far: what is without a mark is known by this alone later."""
+        self._kin.update(self._members())
+        return frozenset(self._kin)
+
+    async def _until_gone(self, until: float) -> None:
+        """Kill what is left until nothing is; raises StillRuns for what is not gone when it should be.
+
+        What may not be signalled has until the grace is over.
+        """
+        killed_at = self._loop.time()
+        while (left := self._members()) or not self.exited.done():
+            refused = self._kill(left)
+            killed = [process for process in left if process not in refused]
+            hurried = self._hurried.done()
+            patience_ends = killed_at + (HURRIED_SECONDS if hurried else KILL_SECONDS)
+            only_refused = bool(refused) and not killed
+            remaining = (until if only_refused and not hurried else patience_ends) - self._loop.time()
+            if remaining <= 0:
+                raise StillRuns(refused, killed)
+            await self._wait_for(killed or refused, remaining)
+        kin.reap()
+
+    async def _wait_for(self, processes: Sequence[Process], seconds: float) -> None:
+        """Wait until all of them have ended (the leader, where there are none), a hurry begins, or the time is up."""
+        hurry = () if self._hurried.done() else (self._hurried,)
+        if not processes:
+            await _first_of(self.exited, *hurry, seconds=seconds)
+            return
+        ends = asyncio.ensure_future(kin.ended(processes, seconds))
+        try:
+            await _first_of(ends, *hurry, seconds=seconds)
+        finally:
+            ends.cancel()
+            await asyncio.wait({ends})
+
+    def _members(self) -> list[Process]:
+        """Return what lives of it and has come of it, and what was there when it was to be stopped."""
+        found = kin.members(self.pid, self._mark, leader_is_there=not self.exited.done())
+        return [*found, *(known for known in self._kin.difference(found) if known.alive)]
+
+    def _kill(self, members: Sequence[Process] | None = None) -> list[Process]:
+        """Kill the group and all that came of the process elsewhere; return what may not be signalled."""
+        self.send(FORCE)
+        return [member for member in (self._members() if members is None else members) if not send(member, FORCE)]
 
     def _write(self, line: bytes) -> bool:
         """Put a line into the child's stdin, which has room for it: nothing else is ever written there."""
@@ -162,26 +250,30 @@ class Child:
         """Run cmdStop until it or the child ends; False when it could not do its work."""
         if self.exited.done():
             return True
+        mark = f"{self._mark}-stop" if self._mark else ""
         try:
-            helper = await Child.spawn(argv, env=env, on_line=self._on_line)
+            helper = await Child.spawn(argv, env={**env, kin.MARK: mark}, on_line=self._on_line)
         except SpawnFailed as error:
             self._on_line(f"cmdStop: {error}")
             return False
         try:
-            await asyncio.wait({helper.exited, self.exited}, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(helper.exited, self.exited, self._hurried)
         finally:
             helper.send(signal.SIGKILL)
             await asyncio.wait({helper.exited}, timeout=REAP_SECONDS)
-        if self.exited.done() or (helper.exited.done() and helper.exited.result().code == 0):
+        if self.exited.done() or self._hurried.done():
             return True
-        self._on_line(f"cmdStop {argv[0]!r} failed with {helper.exited.result()}; sending SIGTERM")
+        how = helper.exited.result() if helper.exited.done() else "no end"
+        if isinstance(how, Exit) and how.code == 0:
+            return True
+        self._on_line(f"cmdStop {argv[0]!r} failed with {how}; sending SIGTERM")
         return False
 
     def _ended(self) -> None:
-        """End the group of the leader, which is a zombie now, take its last words, reap it."""
+        """End what is left of the leader, which is a zombie now, take its last words, reap it."""
         self._stop_watching()
         # Before reaping: as long as the zombie exists nobody else can get its process group id.
-        posix.signal_group(self.pid, signal.SIGKILL)
+        self._kill()
         try:
             for pipe in self._pipes:
                 pipe.take_last_words()
@@ -191,49 +283,14 @@ class Child:
             if self._process.stdin is not None:
                 self._process.stdin.close()
             how = Exit.from_returncode(self._process.wait())
+            kin.follow(self.pid)
             if not self.exited.done():  # a caller's cancelled await may have cancelled it
                 self.exited.set_result(how)
 
 
-class _Pipe:
-    """The reading end of a pipe that a child writes lines to; read in the loop until its end."""
-
-    def __init__(self, fd: int, on_line: Callable[[str], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._fd = fd
-        self._on_line = on_line
-        self._splitter = LineSplitter()
-        self._open = True
-        self._loop.add_reader(fd, self._read)
-
-    def _read(self) -> None:
-        if self._read_some() == b"":
-            self.close()
-
-    def _read_some(self) -> bytes | None:
-        """Hand on what the pipe holds, at most READ_BYTES; b"" at its end, None when it holds nothing now."""
-        try:
-            chunk = os.read(self._fd, READ_BYTES)
-        except BlockingIOError:
-            return None
-        for line in self._splitter.feed(chunk):
-            self._on_line(line)
-        return chunk
-
-    def take_last_words(self) -> None:
-        """Hand on what is left when the child has ended."""
-        for _ in range(LAST_WORDS_BYTES // READ_BYTES):
-            if not (self._open and self._read_some()):
-                break
-        for line in self._splitter.flush():
-            self._on_line(line)
-
-    def close(self) -> None:
-        """Read no more."""
-        if self._open:
-            self._open = False
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
+async def _first_of(*futures: asyncio.Future[Any], seconds: float | None = None) -> None:
+    """Wait until one of them is done, but no longer."""
+    await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _report(error_fd: int) -> int | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import time
 from collections import deque
@@ -31,9 +30,10 @@ from claracore.sockets.owner import Verdict, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path
 from claracore.supervisor.accepted import Accepted, Told
-from claracore.supervisor.child import Child
+from claracore.supervisor.child import Child, StillRuns
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.health import Loading, Patience, is_healthy, wait_until_ready
+from claracore.supervisor.kin import MARK
 from claracore.supervisor.output import OutputRing
 from claracore.supervisor.program import SpawnFailed
 from claracore.supervisor.verified import OwnerCheck, Stranger
@@ -127,7 +127,7 @@ class Life:
         self._grace_seconds = 0.0
         self._stop.set()
         if self.child is not None:
-            self.child.send(signal.SIGKILL)
+            self.child.kill()
 
     def stop(self) -> None:
         """Order the end; the task of `run` carries it out."""
@@ -203,7 +203,7 @@ class Life:
         self._tells_state = self.around.commands.tells_state(self.model)
         self._told_ready.clear()
         states_env = states.ENVIRONMENT if self._tells_state else {}
-        env = {**self.around.environ, **states_env, **bound.env, "CLARACORE_TOKEN": self.around.keeper.ledger.token}
+        env = {**self.around.environ, **states_env, **bound.env, MARK: self.around.keeper.ledger.mark()}
         said: deque[str] = deque(maxlen=LAST_LINES)
 
         def hear(line: str) -> None:
@@ -227,8 +227,9 @@ class Life:
         )
         self.phases.spawned_at = time.monotonic()
         try:
-            self.around.keeper.ledger.record_child(child.pid, self.model.id)
+            self.around.keeper.ledger.record_child(child.pid, self.model.id, env[MARK], child.pipe)
             if await self._becomes_ready(bound, child, lease, said):
+                self.around.keeper.ledger.record_kin(child.pid, child.look_around())
                 self._tell_ready()
                 await self._until_end(child)
         finally:
@@ -331,14 +332,28 @@ class Life:
         finally:
             stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
             grace = self.model.unload_timeout_seconds if self._grace_seconds is None else self._grace_seconds
-            await child.stop(
-                grace,
-                stop_argv=stop_argv,
-                env={**env, **bound.env},
-                exit_line=states.EXIT if self._tells_state else b"",
-                reads_stdin=self._told_ready.is_set(),
-            )
+            try:
+                await child.stop(
+                    grace,
+                    stop_argv=stop_argv,
+                    env={**env, **bound.env},
+                    exit_line=states.EXIT if self._tells_state else b"",
+                    reads_stdin=self._told_ready.is_set(),
+                )
+            except StillRuns as error:
+                self._give_up(error)
             self.around.keeper.ledger.forget_child(child.pid)
+
+    def _give_up(self, error: StillRuns) -> None:
+        """Say that what is left of the server goes on, on its port, and that nothing waits for it any more."""
+        way_out = ""
+        if error.refused and not self.model.cmd_stop.strip():
+            way_out = "; end it by hand, and let `cmdStop: sudo kill ${PID}` do so the next time"
+        elif error.refused:
+            way_out = f"; cmdStop ({self.model.cmd_stop.strip()!r}) did not end it: end it by hand"
+        where = self._reached()
+        keeps = f", and keeps port {where.port} if it listens there" if where.port else ""
+        logger.error("model %s: could not end %s. It goes on running%s%s", self.model.id, error, keeps, way_out)
 
     async def _until_end(self, child: Child) -> None:
         """Wait until the process ends or is to end.
