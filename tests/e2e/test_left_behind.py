@@ -65,7 +65,7 @@ def roundabout(folder: Path, ports: range, mark: str) -> str:
 
 def test_after_sigkill_the_next_start_ends_what_is_left_and_has_the_same_ports(tmp_path: Path) -> None:
     ports = free_run(len(WRAPPERS) + 1)
-    mark = f"mark-of-{tmp_path.name}"
+    mark = f"mark-of-{tmp_path.name}-{os.getpid()}"
     models = [f"m{number}" for number in range(len(WRAPPERS))]
     text = roundabout(tmp_path, ports, mark) + f"groups:\n  all: {{swap: false, members: [{', '.join(models)}]}}\n"
     config = str(configured(tmp_path, text))
@@ -89,7 +89,7 @@ def test_after_sigkill_the_next_start_ends_what_is_left_and_has_the_same_ports(t
 
 def test_swaps_an_unload_and_the_end_leave_nothing(tmp_path: Path) -> None:
     ports = free_run(len(WRAPPERS) + 1)
-    mark = f"mark-of-{tmp_path.name}"
+    mark = f"mark-of-{tmp_path.name}-{os.getpid()}"
     config = configured(tmp_path, roundabout(tmp_path, ports, mark))
     with instance(tmp_path, "--config", str(config)) as running:
         for number, name in enumerate([*WRAPPERS, "the first again"]):
@@ -235,7 +235,7 @@ def test_a_storm_of_signals_while_it_starts_is_no_traceback(
 
 @pytest.mark.parametrize("moment", ["starting", "ready", "ending"])
 def test_a_storm_of_signals_at_work_ends_it_well(tmp_path: Path, moment: str) -> None:
-    mark = f"mark-of-{tmp_path.name}"
+    mark = f"mark-of-{tmp_path.name}-{os.getpid()}"
     cmd = wrapped(tmp_path, WRAPPERS["a daemon beside it"], mark)
     text = f"startPort: {free_run(2).start}\nhooks: {{on_startup: {{preload: [a]}}}}\nmodels:\n  a: {{cmd: '{cmd}'}}\n"
     with instance(tmp_path, "--config", str(configured(tmp_path, text))) as running:
