@@ -6,10 +6,11 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fakes import command
+from fakes import SCRIPT, command
 from sockets.helpers import readline, start
 
 ADVERSARY = """
@@ -90,3 +91,49 @@ def claracore(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+DOCKER = """#!/bin/sh
+# What `docker run -p PORT:8080` does: it asks a daemon, no child of ours, to listen on PORT, and passes SIGTERM on.
+for word; do case $word in *:8080) port=${word%:8080};; esac; done
+echo "$port" >REQUESTS
+trap 'echo stop >REQUESTS; exit 0' TERM INT
+while :; do sleep 0.1; done
+"""
+
+
+@contextlib.contextmanager
+def container_runtime(folder: Path) -> Iterator[Path]:
+    """Run a container runtime; return its client. What it has started outlives a client that is killed."""
+    requests, proxy, client = folder / "requests", folder / "docker-proxy", folder / "docker"
+    proxy.symlink_to(sys.executable)
+    os.mkfifo(requests)
+    client.write_text(DOCKER.replace("REQUESTS", str(requests)))
+    client.chmod(0o755)
+    running: list[subprocess.Popen[bytes]] = []
+
+    def stop() -> None:
+        while running:
+            process = running.pop()
+            process.kill()
+            process.wait()
+
+    def answer() -> None:
+        # Opened for writing as well: so there is always somebody at the other end.
+        with os.fdopen(os.open(requests, os.O_RDWR), "r") as orders:
+            for order in iter(lambda: orders.readline().strip(), "end"):
+                if order == "stop":
+                    stop()
+                else:
+                    argv = [str(proxy), "-E", "-S", str(SCRIPT), "--port", order]
+                    running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL))
+        stop()
+
+    daemon = threading.Thread(target=answer)
+    daemon.start()
+    try:
+        yield client
+    finally:
+        with requests.open("w") as orders:
+            orders.write("end\n")
+        daemon.join()

@@ -17,6 +17,7 @@ import pytest
 
 from claracore.sockets.kernel import sockets_on
 from e2e.instance import Answer, Instance, configured, instance
+from e2e.ports import container_runtime
 from fakes import SCRIPT
 from sockets.helpers import free_port, readline
 
@@ -164,25 +165,11 @@ def test_a_server_of_another_user_that_nothing_of_ours_has_started_is_none(publi
         assert str(OTHER) in answer.message
 
 
-DOCKER = """
-# What `docker run --name NAME -p PORT:8080` looks like from here: somebody else's process, no child of ours, listens on
-# PORT, and the client passes SIGTERM on.
-for word; do case $word in *:8080) port=${word%:8080};; esac; done
-(setsid PROXY -E -S SERVER --port $port >/dev/null 2>&1 & echo $! >PID)
-trap 'kill $(cat PID); exit 0' TERM INT
-while :; do sleep 0.1; done
-"""
-
-
 @pytest.fixture
 def docker(tmp_path: Path) -> Iterator[Path]:
-    """Return a client that has a container started which outlives it when it is killed."""
-    (tmp_path / "docker-proxy").symlink_to(sys.executable)
-    pid = tmp_path / "pid"
-    text = DOCKER.replace("PROXY", f"{tmp_path}/docker-proxy").replace("SERVER", str(SCRIPT)).replace("PID", str(pid))
-    yield script(tmp_path / "docker", text)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(int(pid.read_text())).kill()
+    """Return the client of a container runtime."""
+    with container_runtime(tmp_path) as client:
+        yield client
 
 
 def free_again(port: int) -> None:

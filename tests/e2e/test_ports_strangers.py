@@ -14,8 +14,7 @@ import pytest
 
 from claracore.sockets.kernel import sockets_on
 from e2e.instance import Answer, Instance, configured, fake, instance
-from e2e.ports import sharing_engine
-from fakes import SCRIPT
+from e2e.ports import container_runtime, sharing_engine
 from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
 
 REPLY = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"answered": "by me"}'
@@ -186,28 +185,15 @@ def test_a_server_without_a_check_is_asked_when_it_listens_and_one_on_ipv6_is_fo
         assert ours(running, "b", running.chat("b")) == port + 1
 
 
-DOCKER = """#!/bin/sh
-# What `docker run -p PORT:8080` looks like from here: somebody else's process, no child of ours, listens on PORT.
-port=${4%%:*}
-(setsid PROXY -E -S SERVER --port $port >/dev/null 2>&1 & echo $! >PID)
-trap 'kill $(cat PID); exit 0' TERM INT
-while :; do sleep 0.1; done
-"""
-
-
 def test_a_container_is_served_by_its_runtime_and_the_log_says_so(tmp_path: Path) -> None:
     port = free_port()
-    (tmp_path / "docker-proxy").symlink_to(sys.executable)
-    text = DOCKER.replace("PROXY", f"{tmp_path}/docker-proxy").replace("SERVER", str(SCRIPT))
-    docker = tmp_path / "docker"
-    docker.write_text(text.replace("PID", f"{tmp_path}/pid"))
-    docker.chmod(0o755)
-    row = f"  a: {{cmd: '{docker} run --rm -p ${{PORT}}:8080 image', cmdStop: 'kill ${{PID}}'}}\n"
-    config = configured(tmp_path, f"startPort: {port}\nmodels:\n{row}")
-    with instance(tmp_path, "--config", str(config)) as running:
-        answer = running.chat("a")
-        assert answer.status == 200, answer.body
-        assert "answered by the container runtime, docker-proxy" in running.line(f"port {port} is answered")
-        assert running.ask("POST", "/api/models/unload/a").status == 200
-        while sockets_on(port):
-            pass  # each turn asks the kernel: it ends when the container's proxy has
+    with container_runtime(tmp_path) as docker:
+        row = f"  a: {{cmd: '{docker} run --rm -p ${{PORT}}:8080 image', cmdStop: 'kill ${{PID}}'}}\n"
+        config = configured(tmp_path, f"startPort: {port}\nmodels:\n{row}")
+        with instance(tmp_path, "--config", str(config)) as running:
+            answer = running.chat("a")
+            assert answer.status == 200, answer.body
+            assert "answered by the container runtime, docker-proxy" in running.line(f"port {port} is answered")
+            assert running.ask("POST", "/api/models/unload/a").status == 200
+            while sockets_on(port):
+                pass  # each turn asks the kernel: it ends when the container's proxy has
