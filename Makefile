@@ -17,7 +17,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test compiled test-compiled test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long clean
+.PHONY: serve test compiled test-compiled test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -75,6 +75,11 @@ lock:
 # Two instances, one adversary, 200 starts each; the suite has 14.
 ports-long: $(READY)
 	PORTS_STARTS=200 $(BIN)/pytest tests/e2e/test_ports_two.py
+
+# Mixed traffic, kills, thieves, edits; what must hold is looked at from outside.
+SOAK_MINUTES ?= 20
+soak: $(READY)
+	$(BIN)/python bench/soak.py $(SOAK_MINUTES)
 
 bench-ports: $(READY)
 	$(BIN)/python bench/ports.py

@@ -66,7 +66,7 @@ def milliseconds(what: Callable[[], object]) -> str:
 
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 100_000
-    rng = random.Random(1)  # noqa: S311 - rows, not secrets
+    rng = random.Random(1)
     rows = [parts(row(number, rng)) for number in range(1, count + 1)]
     with tempfile.TemporaryDirectory() as folder, closing(Activity(Path(folder) / "a.sqlite")) as activity:
         begun = time.process_time()
