@@ -98,6 +98,20 @@ def test_remains_of_connections_do_not_matter(tmp_path: Path) -> None:
         assert ours(running, "a", running.chat("a")) == port
 
 
+def test_a_server_that_shares_its_port_and_has_no_check_is_not_shut_out_of_it(tmp_path: Path) -> None:
+    """Its port is shut when it listens, and not at the first look, which comes before it does."""
+    port = free_port()
+    cmd = f"{sharing_engine(tmp_path)} --port ${{PORT}} --listen-file {tmp_path / 'go'}"
+    config = configured(tmp_path, f"startPort: {port}\nmodels:\n  a: {{cmd: '{cmd}', checkEndpoint: none}}\n")
+    with instance(tmp_path, "--config", str(config)) as running, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(running.chat, "a")
+        running.line("model a: starting")
+        while not running.children():
+            pass  # each turn asks the kernel: it ends when the child is there
+        (tmp_path / "go").touch()
+        assert ours(running, "a", answer.result()) == port
+
+
 @pytest.mark.parametrize("check", ["/health", "none"])
 @pytest.mark.parametrize("hold", ["--hold-ports", "--no-hold-ports"])
 def test_who_slips_into_the_gap_gets_no_request_and_the_model_the_next_port(

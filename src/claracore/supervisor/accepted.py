@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from claracore.config.model import ModelConfig
 from claracore.ports import messages
 from claracore.ports.containers import Container
-from claracore.sockets.owner import Grounds, Verdict, listeners_on
-from claracore.sockets.ports import PortKeeper
+from claracore.ports.fixed import is_this_host
+from claracore.sockets.bound import BoundSocket
+from claracore.sockets.host import own_hosts
+from claracore.sockets.owner import Grounds, Verdict, listeners_on, verify
+from claracore.sockets.ports import Lease, PortKeeper
 from claracore.supervisor.child import Exit
+from claracore.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
@@ -31,6 +35,37 @@ class Accepted:
     keeper: PortKeeper
     told: Told
     verdict: Verdict | None = None
+
+    def check(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> OwnerCheck | None:
+        """Return the check that who answers at the endpoint belongs to the process, or is accepted instead of it (P8).
+
+        None where that is not for us to see: the server is on another machine, and the command only a way to it.
+        """
+        if endpoint.unix_path is None and not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
+            return None
+
+        def seal(listeners: frozenset[BoundSocket]) -> bool:
+            if lease is None:
+                return True
+            self.keeper.learn(lease, pid, host=endpoint.host)  # before sealing changes what it learns
+            return self.keeper.seal(lease, pid, listeners)
+
+        return OwnerCheck(
+            endpoint,
+            pid,
+            look=lambda: self._look(endpoint, pid, lease),
+            seal=seal,
+            take=self.take,
+            hint=messages.came_later() if self.model.id in self.keeper.plan.detached else "",
+        )
+
+    def _look(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> Verdict:
+        """Return who answers at the endpoint now, and whether that is who is meant."""
+        whose = self.model.owner
+        if whose == "child" and self.model.id in self.keeper.plan.containers:
+            whose = "runtime"
+        external = lease.external if lease else frozenset[BoundSocket]()
+        return verify(endpoint.port, pid, host=endpoint.host, whose=whose, external=external)
 
     def take(self, verdict: Verdict) -> None:
         """Keep the verdict, and tell people what is special about it, once for each model."""

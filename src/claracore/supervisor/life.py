@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,12 +20,8 @@ from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.engines import states
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
-from claracore.ports import messages
 from claracore.ports.bindfail import is_bind_failure
-from claracore.ports.fixed import endpoint_of, is_this_host
-from claracore.sockets.bound import BoundSocket
-from claracore.sockets.host import own_hosts
-from claracore.sockets.owner import Verdict, verify
+from claracore.ports.fixed import endpoint_of
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path
 from claracore.supervisor.accepted import Accepted, Told
@@ -36,7 +31,7 @@ from claracore.supervisor.health import Loading, Patience, is_healthy, wait_unti
 from claracore.supervisor.kin import MARK
 from claracore.supervisor.output import OutputRing
 from claracore.supervisor.program import SpawnFailed
-from claracore.supervisor.verified import OwnerCheck, Stranger
+from claracore.supervisor.verified import ListenerWatch, OwnerCheck, Stranger
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
@@ -108,12 +103,8 @@ class Life:
     """While it is waited for to become ready."""
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
-    _check: OwnerCheck | None = None
-    """Who answers at the endpoint; None where that is not for us to see to."""
-    _check_path: str = ""
-    _confirming: asyncio.Future[bool] | None = None
-    lost: bool = False
-    """Whether it was ready, and nobody or somebody else answers at the endpoint now."""
+    watch: ListenerWatch | None = None
+    """Whether the server that was verified still listens; None where that is not for us to see to."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _accepted: Accepted = field(init=False)
     _grace_seconds: float | None = None
@@ -250,7 +241,8 @@ class Life:
 
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
-        self._check, self._check_path = self._owner_check(child, lease), bound.check_endpoint
+        check = self._accepted.check(self._reached(), child.pid, lease)
+        self.watch = self._watch(check, bound.check_endpoint) if check is not None else None
         patience = self._patience = Patience(self.model.health_check_timeout_seconds)
         waiting = asyncio.ensure_future(
             wait_until_ready(
@@ -261,7 +253,7 @@ class Life:
                 model=self.model.id,
                 output=self.output,
                 on_progress=None if self._tells_state else self._note_progress,
-                verify=self._check.verify if self._check is not None else None,
+                verify=check.verify if check is not None else None,
                 hint=self._told_ready if self._tells_state else None,
             )
         )
@@ -291,34 +283,13 @@ class Life:
             waiting.cancel()
             await asyncio.wait({waiting})
 
-    def _owner_check(self, child: Child, lease: Lease | None) -> OwnerCheck | None:
-        """Return the check that whoever answers is our child, where that is for us to check (P8)."""
-        endpoint, keeper = self._reached(), self.around.keeper
-        if endpoint.unix_path is None and not (is_this_host(endpoint.host) or is_this_host(endpoint.host, own_hosts())):
-            return None  # the server is on another machine, and the command only a way to it
-
-        def seal(listeners: frozenset[BoundSocket]) -> bool:
-            if lease is None:
-                return True
-            keeper.learn(lease, child.pid, host=endpoint.host)  # before sealing changes what it learns
-            return keeper.seal(lease, child.pid, listeners)
-
-        return OwnerCheck(
-            endpoint,
-            child.pid,
-            look=lambda: self._verdict(child, lease),
-            seal=seal,
-            take=self._accepted.take,
-            hint=messages.came_later() if self.model.id in keeper.plan.detached else "",
+    def _watch(self, check: OwnerCheck, check_endpoint: str) -> ListenerWatch:
+        return ListenerWatch(
+            check,
+            is_ready=lambda: is_healthy(self._reached(), check_endpoint),
+            is_ending=self._is_ending,
+            on_lost=self._note_lost,
         )
-
-    def _verdict(self, child: Child, lease: Lease | None) -> Verdict:
-        """Return who answers at the model's endpoint now, and whether that is who is meant (P8)."""
-        where, whose = self._reached(), self.model.owner
-        if whose == "child" and self.model.id in self.around.keeper.plan.containers:
-            whose = "runtime"
-        external = lease.external if lease else frozenset[BoundSocket]()
-        return verify(where.port, child.pid, host=where.host, whose=whose, external=external)
 
     async def _end(self, child: Child, bound: Bound, env: Mapping[str, str]) -> None:
         """Stop the process if it still runs.
@@ -362,45 +333,15 @@ class Life:
         script, and a llama-server that reports its state and gets SIGTERM from somebody else (a person, an
         out-of-memory daemon) closes its socket and then waits for our word.
         """
+        watch = self.watch
         while not (child.exited.done() or self.stopping):
-            await self._first_of(child.exited, LOOK_SECONDS if self._check is not None and not self.lost else None)
-            if not (child.exited.done() or self.stopping or self.lost or self._check is None):
-                await self.confirm()
+            await self._first_of(child.exited, LOOK_SECONDS if watch is not None and not watch.lost else None)
+            if watch is not None and not (child.exited.done() or self.stopping):
+                await watch.confirm()
 
-    @property
-    def checked(self) -> bool:
-        """Whether connections are to be checked: not those to a server that somebody else runs, or elsewhere."""
-        return self._check is not None
-
-    async def reaches(self, connection: socket.socket) -> bool:
-        """Whether a connection opened just now can have reached nobody but the verified server (~30 us)."""
-        return self._check is None or await self._check.reaches(connection)
-
-    async def confirm(self) -> bool:
-        """Look anew at who answers: True when it is the verified server, or ours again and ready.
-
-        Otherwise the model is lost: `on_lost` is called, `failure` names the stranger, and it is never true again.
-        """
-        if self._check is None or self.lost or self.stopping:
-            return False
-        if self._check.unchanged():
-            return True
-        if self._confirming is None:
-            self._confirming = asyncio.ensure_future(self._look_anew(self._check))
-        return await asyncio.shield(self._confirming)
-
-    async def _look_anew(self, check: OwnerCheck) -> bool:
-        try:
-            ours = check.verify() and await is_healthy(self._reached(), self._check_path) and check.unchanged()
-            why = "" if ours else f"its server no longer listens on {self._reached()}"
-        except Stranger as error:
-            ours, why = False, str(error)
-        if not ours and not await self._is_ending():
-            self.lost = True
-            self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
-            self.on_lost(why)
-        self._confirming = None
-        return ours
+    def _note_lost(self, why: str) -> None:
+        self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
+        self.on_lost(why)
 
     async def _is_ending(self) -> bool:
         """Whether the process was told to end, or has just died: of that we hear a moment after its sockets close."""

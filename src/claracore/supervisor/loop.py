@@ -15,7 +15,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from claracore.config.model import Config
 from claracore.errors import ClaraCoreError, ModelNotFound
@@ -45,6 +45,7 @@ from claracore.scheduler.events import (
 from claracore.scheduler.obstacle import Obstacle
 from claracore.scheduler.rules import policy_of
 from claracore.scheduler.slot import Slot
+from claracore.supervisor.contract import Listener, Loaded, Waiter
 from claracore.supervisor.life import Life, Surroundings
 from claracore.supervisor.named_files import Stamp, stamp_of
 from claracore.supervisor.output import OutputRing
@@ -52,38 +53,6 @@ from claracore.supervisor.refusals import Circumstances, refusal
 from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.supervisor")
-
-
-class Waiter(Protocol):
-    """One request that waits for its model; told exactly once how that ended."""
-
-    def serve(self, endpoint: Endpoint) -> None:
-        """Go on: the model is ready at `endpoint`."""
-
-    def refuse(self, error: ClaraCoreError) -> None:
-        """Give up."""
-
-
-class Listener(Protocol):
-    """Hears what becomes of model servers. Called between chunks: must be quick and must not raise."""
-
-    def starting(self, model: str) -> None:
-        """Hear that a server is being started."""
-
-    def ready(self, model: str) -> None:
-        """Hear that it answers, and that requests go on."""
-
-    def stopping(self, model: str, reason: StopReason) -> None:
-        """Hear that it was ordered to end."""
-
-    def ended(self, model: str) -> None:
-        """Hear that it is gone, asked or not, before anything follows from it."""
-
-    def told(self, model: str) -> None:
-        """Hear that it has said something new about itself: how far it has loaded, that it sleeps."""
-
-    def pinned(self, model: str) -> None:
-        """Hear that a person pinned it or let it go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +124,12 @@ class Supervisor:
         True as well where that is not checked: the server is somebody else's, or on another machine.
         """
         life = self._at(model_id, endpoint)
-        return life is not None and await life.reaches(connection)
+        return life is not None and (life.watch is None or await life.watch.reaches(connection))
 
     async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
         life = self._at(model_id, endpoint)
-        return life is not None and await life.confirm()
+        return life is not None and life.watch is not None and await life.watch.confirm()
 
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.
@@ -169,7 +138,7 @@ class Supervisor:
         the server is not ours to start again.
         """
         life = self._at(model_id, endpoint)
-        if life is not None and not life.checked:
+        if life is not None and life.watch is None:
             return False
         self._waiting[request_id] = _Waiting(waiter, model_id, self._loop.time())
         self._post(Returned(request_id, model_id))
@@ -235,7 +204,7 @@ class Supervisor:
         slot = self._scheduler.slots[model_id]
         if slot.state is ModelState.READY and slot.leaving is None:
             return  # however busy it is
-        ready = _Loaded(self._loop.create_future())
+        ready = Loaded(self._loop.create_future())
         request = self.arrive(model_id, ready, by_hand=True)
         try:
             await ready.done
@@ -406,7 +375,7 @@ class Supervisor:
     def _ended(self, model: str) -> None:
         life = self._lives.pop(model)
         del self._tasks[model]
-        if life.failure is not None and life.lost:
+        if life.failure is not None and life.watch is not None and life.watch.lost:
             self._failures[model] = life.failure
             logger.info("model %s: stopped, since it was lost", model)
         elif life.failure is not None and not life.stopping:
@@ -436,21 +405,3 @@ class Supervisor:
                 retry_seconds=failing.retry_at - now if failing else 0.0,
             ),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A person's wish to have a model loaded: a request with an empty answer."""
-
-    done: asyncio.Future[None]
-
-    def serve(self, endpoint: Endpoint) -> None:
-        """Ready."""
-        del endpoint
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def refuse(self, error: ClaraCoreError) -> None:
-        """Not to be had."""
-        if not self.done.done():
-            self.done.set_exception(error)

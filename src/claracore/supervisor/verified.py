@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from claracore.sockets.bound import BoundSocket
@@ -50,7 +50,7 @@ class OwnerCheck:
 
         `look` says who does; `take` hears the verdict that is accepted; `hint` is added to what is said of a stranger.
         """
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._pid = pid
         self._look = look
         self._seal = seal
@@ -65,8 +65,8 @@ class OwnerCheck:
 
         False when nobody answers, or nobody yet. Raises Stranger for somebody else.
         """
-        if self._endpoint.unix_path is not None:
-            path = Path(self._endpoint.unix_path)
+        if self.endpoint.unix_path is not None:
+            path = Path(self.endpoint.unix_path)
             self._unix_listener = (listener_pid(path) or 0) if unix_belongs_to(path, self._pid) else 0
             return bool(self._unix_listener)
         verdict = self._judge()
@@ -87,14 +87,14 @@ class OwnerCheck:
 
     def unchanged(self) -> bool:
         """Whether the sockets that were verified, and no others, are listening now."""
-        if self._endpoint.unix_path is not None:
-            return bool(self._unix_listener) and listener_pid(Path(self._endpoint.unix_path)) == self._unix_listener
-        return listeners_on(self._endpoint.port, self._endpoint.host) == self._listeners
+        if self.endpoint.unix_path is not None:
+            return bool(self._unix_listener) and listener_pid(Path(self.endpoint.unix_path)) == self._unix_listener
+        return listeners_on(self.endpoint.port, self.endpoint.host) == self._listeners
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection that was opened since `verify` can have reached nobody but the verified server."""
         try:
-            if self._endpoint.unix_path is not None:
+            if self.endpoint.unix_path is not None:
                 return bool(self._unix_listener) and peer_pid(connection) == self._unix_listener
             return self.unchanged() and (self._sealed or await self._has_accepted(connection))
         except (OSError, ValueError):  # it is over already; uvloop's stand-in for a socket says ValueError then
@@ -106,4 +106,59 @@ class OwnerCheck:
             if inode := other_end(connection):
                 return is_open_in(self._pid, inode)
             await asyncio.sleep(PAUSE_SECONDS)
+        return False
+
+
+class ListenerWatch:
+    """Sees to it that a verified server goes on listening, and says once when it does not."""
+
+    def __init__(
+        self,
+        check: OwnerCheck,
+        *,
+        is_ready: Callable[[], Awaitable[bool]],
+        is_ending: Callable[[], Awaitable[bool]],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """Watch who `check` has verified.
+
+        `is_ready` asks the server's check endpoint; `is_ending` tells whether its process has died or was told to end,
+        which explains everything; `on_lost` hears why the server is lost.
+        """
+        self._check = check
+        self._is_ready = is_ready
+        self._is_ending = is_ending
+        self._on_lost = on_lost
+        self._looking: asyncio.Task[bool] | None = None
+        self.lost = False
+        """Whether nobody, or somebody else, answers although the process runs; for good."""
+
+    async def reaches(self, connection: socket.socket) -> bool:
+        """Whether a connection opened just now can have reached nobody but the verified server (~30 us)."""
+        return not self.lost and await self._check.reaches(connection)
+
+    async def confirm(self) -> bool:
+        """Look anew at who answers: True when it is the verified server, or one that is ours as well and ready."""
+        if self.lost:
+            return False
+        if self._check.unchanged():
+            return True
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_anew(), name="look who listens")
+            self._looking.add_done_callback(self._looked)
+        return await asyncio.shield(self._looking)
+
+    def _looked(self, _: asyncio.Task[bool]) -> None:
+        self._looking = None
+
+    async def _look_anew(self) -> bool:
+        why = f"its server no longer listens on {self._check.endpoint}"
+        try:
+            if self._check.verify() and await self._is_ready() and self._check.unchanged():
+                return True
+        except Stranger as error:
+            why = str(error)
+        if not await self._is_ending():
+            self.lost = True
+            self._on_lost(why)
         return False
