@@ -167,8 +167,12 @@ class Soak:
         dice = random.Random(4711)
         while time.monotonic() < self.ends_at:
             kind = dice.choice(MISHAPS)
-            with contextlib.suppress(psutil.Error, ProcessLookupError):
+            try:
                 getattr(self, f"do_{kind}")(running, dice)
+            except (psutil.Error, ProcessLookupError):
+                pass  # it has ended by itself
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the soak goes on
+                self.violation(f"mishap {kind}: {type(error).__name__}: {error}")
             self.count(f"mishap {kind}")
             time.sleep(dice.uniform(0.2, 1.5))
 
@@ -196,12 +200,13 @@ class Soak:
             self.violation(f"PATCH: {answer.status} {answer.body[:200]!r}")
 
     def do_thief(self, running: Instance, dice: random.Random) -> None:
-        rows = [row for row in running.running().values() if row.get("port")]
+        rows = [row for row in running.running().values() if row.get("port") and row.get("pid")]
         if not rows:
             return
         row = dice.choice(rows)
+        leader = psutil.Process(int(row["pid"]))
         with thief(int(row["port"]), *dice.choice([(), ("65534",)] if os.getuid() == 0 else [()])) as taker:
-            for child in psutil.Process(int(row["pid"])).children(recursive=True) or [psutil.Process(int(row["pid"]))]:
+            for child in leader.children(recursive=True) or [leader]:
                 child.kill()
             time.sleep(dice.uniform(0.2, 1.0))
             if taker.prompts:
