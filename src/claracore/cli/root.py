@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from claracore.build import version_text
-from claracore.cli.bench import bench
-from claracore.cli.chat import chat
-from claracore.cli.config import config_app
-from claracore.cli.console import LogWishes
-from claracore.cli.doctor import doctor
 from claracore.cli.interrupts import interrupt_once
-from claracore.cli.keys import keys_app
-from claracore.cli.logs import logs
-from claracore.cli.models import load, ps, unload
-from claracore.cli.ports import ports_app
-from claracore.cli.pull import pull
-from claracore.cli.requests import requests
-from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve
-from claracore.cli.setup import fit, hardware, setup
-from claracore.cli.status import status
 from claracore.errors import ClaraCoreError
-from claracore.gateway.origins import Rules, hosts
-from claracore.store.setup import SetupOptions
 
 EXAMPLES = """
 One port for every local model.
@@ -42,20 +28,56 @@ Examples:
   claracore engine --help                    the built-in engine's own flags
 """
 
+VERBS = {
+    "config": "config:config_app",
+    "ports": "ports:ports_app",
+    "keys": "keys:keys_app",
+    "pull": "pull:pull",
+    "setup": "setup:setup",
+    "fit": "setup:fit",
+    "hardware": "setup:hardware",
+    "status": "status:status",
+    "ps": "models:ps",
+    "load": "models:load",
+    "unload": "models:unload",
+    "logs": "logs:logs",
+    "requests": "requests:requests",
+    "doctor": "doctor:doctor",
+    "chat": "chat:chat",
+    "bench": "bench:bench",
+}
+"""Where each verb is: a module of this package, and a function or a group of verbs in it."""
+
+
+class Verbs(TyperGroup):
+    """The verbs, each loaded when it is asked for: what it needs takes longer than what it does."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().__init__(**attributes)
+        self.commands.update(dict.fromkeys(VERBS, self))  # the names, for lists and suggestions
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:  # type: ignore[override] # the type that typer declares is private
+        """Return a verb; None when there is none of this name."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        found = getattr(import_module(f"claracore.cli.{module}"), name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(cmd_name)(found)
+            found = alone
+        return cast("TyperCommand | TyperGroup", get_command(found))
+
+
 app = typer.Typer(
+    cls=Verbs,
     help=EXAMPLES,
     invoke_without_command=True,
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-app.add_typer(config_app, name="config")
-app.add_typer(ports_app, name="ports")
-app.add_typer(keys_app, name="keys")
-for verb in (pull, setup, fit, hardware, status, ps, load, unload, logs, requests, doctor, chat, bench):
-    app.command()(verb)
 
 
 @app.callback()
@@ -105,10 +127,17 @@ def serve_command(
 ) -> None:
     """Serve; see --help."""
     if version:
+        from claracore.build import version_text  # noqa: PLC0415 - only where it is needed, as below
+
         print(f"claracore {version_text()}")
         raise typer.Exit
     if context.invoked_subcommand is not None:
         return
+    from claracore.cli.console import LogWishes  # noqa: PLC0415 - a verb needs none of this
+    from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve  # noqa: PLC0415
+    from claracore.gateway.origins import Rules, hosts  # noqa: PLC0415
+    from claracore.store.setup import SetupOptions  # noqa: PLC0415
+
     options = SetupOptions(
         backend=backend,
         vram_gb=vram,
