@@ -217,7 +217,8 @@ def test_a_hidden_listener_of_roots_is_the_runtimes_only_for_a_containers_client
     with serving(port, "--listen-file", str(late)), as_user(public, "--config", str(config)) as running:
         answer = running.chat("a")
         assert answer.status == status, answer.body
-        assert ("for the container that the command runs" in "\n".join(running.lines)) == (status == 200)
+        if status == 200:
+            running.line("for the container that the command runs")
 
 
 def test_a_runtime_nobody_asked_for_is_refused_unless_the_model_says_so(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.sockets.kernel import process_start
+from claracore.sockets.kernel import process_start, process_token
 from claracore.sockets.ledger import Ledger, living_instances
 from claracore.sockets.orphans import Orphan, carriers, end_orphans, is_orphan
 from sockets.helpers import free_port, readline, start, stranger
@@ -221,6 +221,8 @@ def test_who_cleared_the_environment_is_known_by_session_and_pipe() -> None:
     assert process.stdout is not None
     (follower,) = pids_of(process, 1)
     assert process.wait() == -signal.SIGKILL
+    while process_token(follower) is not None:
+        pass  # each turn asks the kernel: it ends when the shell's child has become `sleep`
     pipe = os.fstat(process.stdout.fileno()).st_ino
     try:
         assert end_orphans([Orphan(process.pid, 0.0, "m", "bare.1", pipe + 1)]) == []
