@@ -26,7 +26,7 @@ const ask = {
   fetch: (url, policy) => fetch(url, { mode: 'no-cors', referrerPolicy: policy }).catch(() => 0),
   cors: (url, policy) => fetch(url, { referrerPolicy: policy }).catch(() => 0),
   head: (url, policy) => fetch(url, { mode: 'no-cors', method: 'HEAD', referrerPolicy: policy }).catch(() => 0),
-  // Only where a socket leads somewhere, and once: after a few that failed Chromium makes each next one wait for seconds.
+  // Only where a socket leads somewhere, and once: after some that failed Chromium makes the next ones wait.
   socket: (url, policy) => url.endsWith('/upstream/smollm2/') && !policy && new Promise(done => {
     new WebSocket(url.replace('http', 'ws')).onclose = done }),
   events: url => new Promise(done => { const it = new EventSource(url); it.onerror = () => { it.close(); done() } }),
