@@ -170,6 +170,29 @@ def test_a_model_without_a_listener_is_started_again_when_it_is_asked_for(tmp_pa
             by_ours(running, chat(running))
 
 
+HELPERS = """
+import os, signal, sys
+for _ in range(20):
+    if not os.fork():
+        memory = bytearray(32 << 20)
+        memory[::4096] = b"1" * len(memory[::4096])
+        signal.pause()
+os.execv(sys.executable, sys.argv[1:])
+"""
+
+
+def test_who_asks_while_the_helpers_of_a_dead_engine_end_is_served_by_the_next_one(tmp_path: Path) -> None:
+    """The kernel takes a while to give back their memory, and nothing may be started before that."""
+    path = tmp_path / "helpers.py"
+    path.write_text(HELPERS)
+    words = (sys.executable, "-S", str(path), *command("--port", "${PORT}"))
+    with serving(tmp_path, " ".join(f'"{word}"' for word in words)) as running, ThreadPoolExecutor(16) as pool:
+        for _ in range(5):
+            told_to_end(by_ours(running, chat(running)))
+            for answer in pool.map(lambda _: chat(running), range(32)):
+                by_ours(running, answer)
+
+
 def test_a_model_whose_listener_has_gone_does_not_stay_ready_though_nobody_asks(tmp_path: Path) -> None:
     with serving(tmp_path, then_something_else(tmp_path)) as running:
         told_to_end(by_ours(running, chat(running)))

@@ -96,6 +96,8 @@ class Life:
     """Called when `progress` or `asleep` is another."""
     on_lost: Callable[[str], None] = lambda _: None
     """Called once, with the reason, when nobody or somebody else answers at the endpoint although the process runs."""
+    on_died: Callable[[], None] = lambda: None
+    """Called when the process has ended by itself after it was ready, before anybody else hears of its end."""
     phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
     endpoint: Endpoint | None = None
     child: Child | None = None
@@ -230,6 +232,8 @@ class Life:
             self.around.keeper.ledger.record_child(child.pid, self.model.id, env[MARK], child.pipe)
             if await self._becomes_ready(bound, child, lease, said):
                 self.around.keeper.ledger.record_kin(child.pid, child.look_around())
+                # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
+                child.exited.add_done_callback(lambda _: self._note_death())
                 self._tell_ready()
                 await self._until_end(child)
         finally:
@@ -419,6 +423,10 @@ class Life:
     def _tell_ready(self) -> None:
         self.phases.ready_at = time.monotonic()
         self.on_ready()
+
+    def _note_death(self) -> None:
+        if not self.stopping:
+            self.on_died()
 
     def _note_progress(self, progress: Loading) -> None:
         self.progress = progress

@@ -22,6 +22,7 @@ from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
+    Died,
     Effect,
     Ended,
     Event,
@@ -380,6 +381,7 @@ class Supervisor:
             on_closing=self.on_closing,
             on_told=lambda: self._tell(lambda listener: listener.told(model)),
             on_lost=lambda why: self._lost(model, why),
+            on_died=lambda: self._post(Died(model)),
         )
         self._failures.pop(model, None)
         self._stamps.pop(model, None)
