@@ -170,6 +170,45 @@ def test_a_model_without_a_listener_is_started_again_when_it_is_asked_for(tmp_pa
             by_ours(running, chat(running))
 
 
+SILENT_THIEF = """
+import socket, sys, time
+print("ready", flush=True)
+while True:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", int(sys.argv[1])))
+        listener.listen(0)
+        break
+    except OSError:
+        listener.close()
+visitors = [socket.socket() for _ in range(3)]
+for visitor in visitors:
+    visitor.setblocking(False)
+    visitor.connect_ex(listener.getsockname())
+print("full", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_who_waits_for_a_stranger_that_accepts_nobody_is_served_by_the_next_start(tmp_path: Path) -> None:
+    """The kernel leaves a connection to a full queue unanswered, for longer than anybody should wait."""
+    more = ", timeouts: {connect: 1000}"
+    with serving(tmp_path, fake("--router-child"), more=more) as running, ThreadPoolExecutor(REQUESTS) as pool:
+        pid = by_ours(running, chat(running))
+        port = running.running()["a"]["port"]
+        silent = start([sys.executable, "-I", "-S", "-c", SILENT_THIEF, str(port)])
+        try:
+            assert readline(silent) == "ready"
+            told_to_close(pid)
+            assert readline(silent) == "full"
+            for answer in pool.map(lambda _: chat(running), range(REQUESTS)):
+                by_ours(running, answer)
+        finally:
+            silent.kill()
+            silent.communicate()
+
+
 HELPERS = """
 import os, signal, sys
 for _ in range(20):

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -454,6 +455,29 @@ async def test_loading_a_model_that_is_ready_does_not_wait_for_its_turn(tmp_path
         await asyncio.wait({loading})
         await served(supervisor, "a")
         await supervisor.load("a")
+
+
+@run
+async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_starts(tmp_path: Path) -> None:
+    """Both have the same endpoint; the second one must neither be taken for verified nor for lost."""
+    async with supervising(config_of({"a": fake("--loading")}), tmp_path) as supervisor:
+        supervisor.arrive("a", Request())
+        life = supervisor.life("a")
+        assert life is not None
+        loading = asyncio.Event()
+        life.on_told = loading.set
+        await asyncio.sleep(0)  # its task has run up to where its process is started
+        assert life.endpoint is not None
+        with socket.socket() as connection:
+            assert not await supervisor.reaches("a", life.endpoint, connection)
+            assert not await supervisor.confirm("a", life.endpoint)
+            await loading.wait()
+            assert not await supervisor.reaches("a", life.endpoint, connection)
+            assert not await supervisor.confirm("a", life.endpoint)
+        assert not life.lost
+        earlier = Request()
+        assert supervisor.take_back(0, "a", life.endpoint, earlier)
+        assert list(supervisor.slots["a"].waiting) == [0, 1]
 
 
 @run

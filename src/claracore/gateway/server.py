@@ -116,6 +116,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_gone = asyncio.Event()
         supervisor.on_closing = self.close_endpoint
+        supervisor.on_lost = self.pool.stop_opening
 
     # What the assembly calls.
 
@@ -305,8 +306,11 @@ class Gateway:
             try:
                 upstream = await self.pool.connect(line, timeout_seconds)
             except TimeoutError:
-                exchange.unreachable(f"no connection to {endpoint} within {timeout_seconds:g} s")
-                return
+                reason = f"no connection to {endpoint} within {timeout_seconds:g} s"
+                if await self.supervisor.confirm(model, endpoint):
+                    exchange.unreachable(reason)
+                    return
+                break
             except (ConnectionError, FileNotFoundError) as error:  # the second one for a Unix socket
                 reason = f"{endpoint}: {error.strerror or error}"
             except OSError as error:

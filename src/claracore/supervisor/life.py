@@ -111,7 +111,9 @@ class Life:
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
     _check: OwnerCheck | None = None
-    """Who answers at the endpoint; None where that is not for us to see to."""
+    """Who answers at the endpoint; None before that can be known, and where it is not for us to see to."""
+    checked: bool = True
+    """Whether connections are to be checked: not those to a server that somebody else runs, or elsewhere."""
     _check_path: str = ""
     _confirming: asyncio.Future[bool] | None = None
     lost: bool = False
@@ -185,6 +187,7 @@ class Life:
         """Serve from a process that somebody else runs, as the configuration's `proxy` names it."""
         self.around.keeper.refuse_unusable(self.model.id)
         self.endpoint = endpoint_of(bind(self.model).proxy)
+        self.checked = False
         self._tell_ready()
         # Connections stay open: nothing is stopped there, and models that share the server may be using them.
         await self._stop.wait()
@@ -255,6 +258,7 @@ class Life:
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
         self._check, self._check_path = self._owner_check(child, lease), bound.check_endpoint
+        self.checked = self._check is not None
         patience = self._patience = Patience(self.model.health_check_timeout_seconds)
         waiting = asyncio.ensure_future(
             wait_until_ready(
@@ -371,21 +375,25 @@ class Life:
             if not (child.exited.done() or self.stopping or self.lost or self._check is None):
                 await self.confirm()
 
-    @property
-    def checked(self) -> bool:
-        """Whether connections are to be checked: not those to a server that somebody else runs, or elsewhere."""
-        return self._check is not None
-
     async def reaches(self, connection: socket.socket) -> bool:
-        """Whether a connection opened just now can have reached nobody but the verified server (~30 us)."""
-        return self._check is None or await self._check.reaches(connection)
+        """Whether a connection opened just now can have reached nobody but the verified server (~30 us).
+
+        Not while it starts: who asks then was sent to an earlier run, at the same endpoint.
+        """
+        if not self.checked:
+            return True
+        return self._check is not None and self._was_ready and await self._check.reaches(connection)
+
+    @property
+    def _was_ready(self) -> bool:
+        return self.phases.ready_at is not None
 
     async def confirm(self) -> bool:
         """Look anew at who answers: True when it is the verified server, or ours again and ready.
 
         Otherwise the model is lost: `on_lost` is called, `failure` names the stranger, and it is never true again.
         """
-        if self._check is None or self.lost or self.stopping:
+        if self._check is None or not self._was_ready or self.lost or self.stopping:
             return False
         if self._check.unchanged():
             return True

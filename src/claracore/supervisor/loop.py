@@ -101,6 +101,8 @@ class Supervisor:
         self.config = config
         self.on_closing: Callable[[Endpoint], None] = lambda _: None
         """Closes every connection to an endpoint, at once; set by the gateway."""
+        self.on_lost: Callable[[Endpoint], None] = lambda _: None
+        """Gives up the connections to an endpoint that are being opened: who is there need not accept them."""
         self.listener: Listener | None = None
         self._around = around
         self._loop = asyncio.get_running_loop()
@@ -399,6 +401,8 @@ class Supervisor:
     def _lost(self, model: str, why: str) -> None:
         logger.warning("model %s: %s; it is stopped, and started again when it is asked for", model, why)
         self._post(Lost(model))
+        if (endpoint := self._lives[model].endpoint) is not None:
+            self.on_lost(endpoint)
 
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
