@@ -41,6 +41,7 @@ from claracore.supervisor.loop import Supervisor
 from claracore.supervisor.program import SpawnFailed
 from claracore.types import Endpoint, ModelState
 from fakes import command
+from supervisor.test_verified import no_more_files
 
 
 def config_of(models: dict[str, str], more: str = "", start: int = 24700) -> Config:
@@ -478,6 +479,18 @@ async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_
         earlier = Request()
         assert supervisor.take_back(0, "a", life.endpoint, earlier)
         assert list(supervisor.slots["a"].waiting) == [0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are asked in another way")
+@run
+async def test_a_model_is_not_lost_because_no_more_files_can_be_opened(tmp_path: Path) -> None:
+    async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+        await served(supervisor, "a")
+        life = supervisor.life("a")
+        assert life is not None
+        with no_more_files():
+            assert await life.confirm()
+        assert not life.lost
 
 
 @run

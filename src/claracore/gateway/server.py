@@ -317,7 +317,13 @@ class Gateway:
                 exchange.unreachable(f"{endpoint}: {error.strerror or error}")
                 return
             else:
-                if await self.supervisor.reaches(model, endpoint, upstream.socket):
+                try:
+                    reached = await self.supervisor.reaches(model, endpoint, upstream.socket)
+                except OSError as error:  # too many files are open to look
+                    upstream.close()
+                    exchange.unreachable(f"{endpoint}: {error.strerror}")
+                    return
+                if reached:
                     exchange.connected(upstream)
                     return
                 upstream.close()

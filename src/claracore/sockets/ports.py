@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from claracore.errors import PortTaken
+from claracore.errors import PortTaken, too_many_files
 from claracore.ports import messages
 from claracore.ports.leases import Leases, Passed
 from claracore.ports.ranges import PortPlan, Range
@@ -304,7 +304,7 @@ class PortKeeper:
         try:
             holder = hold(port)
         except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
+            if too_many_files(error):
                 raise PortTaken("this process has too many files open to take another port; raise ulimit -n") from error
             return self._why(port, error) if explain else messages.somebody()
         if self._holding:

@@ -20,7 +20,7 @@ from typing import Any
 from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.engines import states
-from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
+from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime, too_many_files
 from claracore.ports import messages
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import endpoint_of, is_this_host
@@ -151,6 +151,10 @@ class Life:
             self.failure = SpawnFailed(f"model {self.model.id!r}: {error.message}{way_out}")
         except ClaraCoreError as error:
             self.failure = error
+        except OSError as error:
+            if not too_many_files(error):
+                logger.exception("model %s: unexpected error", self.model.id)
+            self.failure = ModelFailed(self.model.id, f"{error.strerror or error}")
         except Exception as error:
             # A bug of ours must not leave a model that is neither running nor ended.
             logger.exception("model %s: unexpected error", self.model.id)
@@ -395,8 +399,11 @@ class Life:
         """
         if self._check is None or not self._was_ready or self.lost or self.stopping:
             return False
-        if self._check.unchanged():
-            return True
+        try:
+            if self._check.unchanged():
+                return True
+        except OSError:
+            return True  # too many files are open to look; none can be opened to connect, either
         if self._confirming is None:
             self._confirming = asyncio.ensure_future(self._look_anew(self._check))
         return await asyncio.shield(self._confirming)
@@ -407,12 +414,20 @@ class Life:
             why = "" if ours else f"its server no longer listens on {self._reached()}"
         except Stranger as error:
             ours, why = False, str(error)
+        except OSError:
+            return True  # too many files are open to look
+        finally:
+            self._confirming = None
         if not ours and not await self._is_ending():
-            self.lost = True
-            self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
-            self.on_lost(why)
-        self._confirming = None
+            self._lose(why)
         return ours
+
+    def _lose(self, why: str) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
+        self.on_lost(why)
 
     async def _is_ending(self) -> bool:
         """Whether the process was told to end, or has just died: of that we hear a moment after its sockets close."""

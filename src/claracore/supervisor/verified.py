@@ -16,10 +16,11 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from claracore.errors import too_many_files
 from claracore.sockets.bound import BoundSocket
 from claracore.sockets.kernel import other_end
 from claracore.sockets.owner import Verdict, is_open_in, listeners_on
-from claracore.sockets.unix import listener_pid, peer_pid, unix_belongs_to
+from claracore.sockets.unix import listener_pid, listening_at, peer_pid, unix_listener_of
 from claracore.types import Endpoint
 
 Seal = Callable[[frozenset[BoundSocket]], bool]
@@ -57,7 +58,8 @@ class OwnerCheck:
         self._take = take
         self._hint = hint
         self._listeners: frozenset[BoundSocket] | None = None
-        self._unix_listener = 0
+        self._unix_listener: int | None = None
+        self._unix_sockets: frozenset[int] | None = None
         self._sealed = True
 
     def verify(self) -> bool:
@@ -67,8 +69,9 @@ class OwnerCheck:
         """
         if self._endpoint.unix_path is not None:
             path = Path(self._endpoint.unix_path)
-            self._unix_listener = (listener_pid(path) or 0) if unix_belongs_to(path, self._pid) else 0
-            return bool(self._unix_listener)
+            self._unix_listener = unix_listener_of(path, self._pid)
+            self._unix_sockets = listening_at(path)
+            return self._unix_listener is not None
         verdict = self._judge()
         if verdict.ours:
             # Whoever joined before the port was sealed is seen by looking once more.
@@ -86,18 +89,31 @@ class OwnerCheck:
         return verdict
 
     def unchanged(self) -> bool:
-        """Whether the sockets that were verified, and no others, are listening now."""
+        """Whether the sockets that were verified, and no others, are listening now.
+
+        Raises OSError when too many files are open to look.
+        """
         if self._endpoint.unix_path is not None:
-            return bool(self._unix_listener) and listener_pid(Path(self._endpoint.unix_path)) == self._unix_listener
+            return self._unix_listener is not None and self._unix_unchanged(Path(self._endpoint.unix_path))
         return listeners_on(self._endpoint.port, self._endpoint.host) == self._listeners
 
+    def _unix_unchanged(self, path: Path) -> bool:
+        if self._unix_sockets:
+            return listening_at(path) == self._unix_sockets
+        return listener_pid(path) == self._unix_listener  # it is told nowhere else, or bound by another name
+
     async def reaches(self, connection: socket.socket) -> bool:
-        """Whether a connection that was opened since `verify` can have reached nobody but the verified server."""
+        """Whether a connection that was opened since `verify` can have reached nobody but the verified server.
+
+        Raises OSError when too many files are open to look.
+        """
         try:
             if self._endpoint.unix_path is not None:
-                return bool(self._unix_listener) and peer_pid(connection) == self._unix_listener
+                return self._unix_listener is not None and peer_pid(connection) == self._unix_listener
             return self.unchanged() and (self._sealed or await self._has_accepted(connection))
-        except (OSError, ValueError):  # it is over already; uvloop's stand-in for a socket says ValueError then
+        except (OSError, ValueError) as error:  # it is over; uvloop's stand-in for a socket says ValueError then
+            if too_many_files(error):
+                raise
             return False
 
     async def _has_accepted(self, connection: socket.socket) -> bool:
