@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import os
 import socket
 import sys
@@ -11,20 +13,26 @@ from pathlib import Path
 
 import pytest
 
+from claracore.sockets.kernel import other_end
 from claracore.sockets.owner import verify
+from claracore.supervisor import verified
 from claracore.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems are not told what listens so cheaply")
 
 
-def check_of(endpoint: Endpoint) -> OwnerCheck:
+MANY = 1500
+"""Looks."""
+
+
+def check_of(endpoint: Endpoint, *, can_be_sealed: bool = True) -> OwnerCheck:
     """Return the check of a server that runs in this very process."""
     return OwnerCheck(
         endpoint,
         os.getpid(),
         look=lambda: verify(endpoint.port, os.getpid()),
-        seal=lambda _: True,
+        seal=lambda _: can_be_sealed,
         take=lambda _: None,
     )
 
@@ -94,3 +102,29 @@ def test_that_no_more_files_can_be_opened_is_no_change(tmp_path: Path) -> None:
             with no_more_files(), pytest.raises(OSError, match="Too many open files"):
                 check.unchanged()
             assert check.unchanged()
+
+
+def test_who_has_accepted_is_waited_for_however_long_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that cannot be shut off against others, and computes: it is no stranger because it accepts nobody."""
+    looks, looked = itertools.count(1), asyncio.Event()
+
+    def look(connection: socket.socket) -> int:
+        if next(looks) == MANY:
+            looked.set()
+        return other_end(connection)
+
+    monkeypatch.setattr(verified, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(verified, "other_end", look)
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            check = check_of(Endpoint("127.0.0.1", server.getsockname()[1]), can_be_sealed=False)
+            assert check.verify()
+            with socket.create_connection(server.getsockname()) as connection:
+                asked = asyncio.ensure_future(check.reaches(connection))
+                await asyncio.wait({asked, asyncio.ensure_future(looked.wait())}, return_when=asyncio.FIRST_COMPLETED)
+                assert not asked.done()
+                with server.accept()[0]:
+                    assert await asked
+
+    asyncio.run(story())

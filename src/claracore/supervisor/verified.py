@@ -26,8 +26,8 @@ from claracore.types import Endpoint
 Seal = Callable[[frozenset[BoundSocket]], bool]
 """Keeps others from joining these sockets; whether it could."""
 
-ACCEPT_LOOKS, PAUSE_SECONDS = 1_000, 0.001
-"""How often it is looked whether a connection is accepted, where only that tells by whom."""
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.001, 0.064
+"""Between two looks whether a connection is accepted, where only that tells by whom."""
 
 
 class Stranger(Exception):
@@ -117,9 +117,12 @@ class OwnerCheck:
             return False
 
     async def _has_accepted(self, connection: socket.socket) -> bool:
-        """Wait until the connection is accepted; whether it was by the server's processes."""
-        for _ in range(ACCEPT_LOOKS):
-            if inode := other_end(connection):
-                return is_open_in(self._pid, inode)
-            await asyncio.sleep(PAUSE_SECONDS)
-        return False
+        """Wait until the connection is accepted; whether it was by the server's processes.
+
+        However long that takes: one that computes may accept nobody meanwhile, as behind a port that is sealed.
+        """
+        pause = PAUSE_SECONDS
+        while not (inode := other_end(connection)):  # which fails when the connection is over
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return is_open_in(self._pid, inode)
