@@ -29,11 +29,12 @@ from claracore.errors import (
     PortTaken,
     ShuttingDown,
 )
+from claracore.ports.fixed import is_this_host
 from claracore.ports.listen import Listen
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import Arrived, Effect, Event, Finished, StopReason
 from claracore.scheduler.rules import policy_of
-from claracore.sockets.host import plan_here
+from claracore.sockets.host import own_hosts, plan_here
 from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.life import Surroundings
@@ -479,6 +480,25 @@ async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_
         earlier = Request()
         assert supervisor.take_back(0, "a", life.endpoint, earlier)
         assert list(supervisor.slots["a"].waiting) == [0, 1]
+
+
+@run
+async def test_a_proxy_may_name_this_machine(tmp_path: Path) -> None:
+    """Whoever listens is known by address: a name that is not looked up would be nobody's."""
+    host = socket.gethostname()
+    try:
+        address = socket.gethostbyname(host)
+    except OSError:
+        pytest.skip("this machine does not know its own name")
+    if not is_this_host(address, own_hosts()):
+        pytest.skip("the name of this machine means another one")
+    row = f"  a: {{cmd: '{fake('--host', address)}', proxy: 'http://{host}:${{PORT}}', unloadTimeout: 1}}\n"
+    loaded = load(f"startPort: 24700\nmodels:\n{row}", env={})
+    assert loaded.config is not None
+    async with supervising(loaded.config, tmp_path) as supervisor:
+        _, request = await served(supervisor, "a")
+        assert request.endpoint is not None
+        assert request.endpoint.host == address
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems are asked in another way")

@@ -25,7 +25,7 @@ from claracore.ports import messages
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import endpoint_of, is_this_host
 from claracore.sockets.bound import BoundSocket
-from claracore.sockets.host import own_hosts
+from claracore.sockets.host import literal, own_hosts
 from claracore.sockets.owner import Verdict, verify
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path
@@ -261,6 +261,7 @@ class Life:
 
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
+        self.endpoint = await literal(self._reached())
         self._check, self._check_path = self._owner_check(child, lease), bound.check_endpoint
         self.checked = self._check is not None
         patience = self._patience = Patience(self.model.health_check_timeout_seconds)
