@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,9 +258,20 @@ def test_a_fixed_port_that_somebody_else_has_taken_meanwhile_gets_no_prompt(tmp_
                 by_ours(running, answer)
 
 
-def test_a_server_that_shares_its_port_by_itself_is_joined_by_nobody(tmp_path: Path) -> None:
-    """At its first start, for which the port was let go, and at a later one, which joins the hold."""
-    with serving(tmp_path, fake("--reuse-port")) as running, ThreadPoolExecutor(REQUESTS) as pool:
+def in_the_group(folder: Path) -> str:
+    return script(folder, "(SERVER $1 &)\nexec sleep 1000\n", "--reuse-port")
+
+
+def in_a_session_of_its_own(folder: Path) -> str:
+    return script(folder, "(setsid SERVER $1 &)\nexec sleep 1000\n", "--reuse-port")
+
+
+@pytest.mark.parametrize("sharing", [lambda _: fake("--reuse-port"), in_the_group, in_a_session_of_its_own])
+def test_a_server_that_shares_its_port_by_itself_is_joined_by_nobody(
+    tmp_path: Path, sharing: Callable[[Path], str]
+) -> None:
+    """At its first start, for which the port was let go, and at a later one, which joins the hold; a daemon, too."""
+    with serving(tmp_path, sharing(tmp_path)) as running, ThreadPoolExecutor(REQUESTS) as pool:
         for _ in range(2):
             by_ours(running, chat(running))
             with thief(int(running.running()["a"]["port"])) as taker:
