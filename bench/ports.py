@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/ports.py
 
-Prints the median and the worst of many rounds. Goals: a plan of 1,000 models < 20 ms; verifying an owner < 1 ms with 500
-sockets on the machine; looking at a new connection < 50 us; a start costs < 5 ms more with all this than without.
+Prints the median and the worst of many rounds. Goals: a plan of 1,000 models < 20 ms; verifying an owner < 1 ms with
+500 sockets on the machine; looking at a new connection < 50 us; a start costs < 5 ms more with all this than without.
 """
 
 from __future__ import annotations

@@ -209,6 +209,14 @@ class ReadOnlyDisk(DiskFull):
     code = "read_only_disk"
 
 
+TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+def too_many_files(error: Exception) -> bool:
+    """Whether something could not be done or seen because no more files can be opened."""
+    return isinstance(error, OSError) and error.errno in TOO_MANY_FILES
+
+
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,6 +170,68 @@ def test_a_model_without_a_listener_is_started_again_when_it_is_asked_for(tmp_pa
             by_ours(running, chat(running))
 
 
+SILENT_THIEF = """
+import socket, sys, time
+print("ready", flush=True)
+while True:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", int(sys.argv[1])))
+        listener.listen(0)
+        break
+    except OSError:
+        listener.close()
+visitors = [socket.socket() for _ in range(3)]
+for visitor in visitors:
+    visitor.setblocking(False)
+    visitor.connect_ex(listener.getsockname())
+print("full", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_who_waits_for_a_stranger_that_accepts_nobody_is_served_by_the_next_start(tmp_path: Path) -> None:
+    """The kernel leaves a connection to a full queue unanswered, for longer than anybody should wait."""
+    more = ", timeouts: {connect: 1000}"
+    with serving(tmp_path, fake("--router-child"), more=more) as running, ThreadPoolExecutor(REQUESTS) as pool:
+        pid = by_ours(running, chat(running))
+        port = running.running()["a"]["port"]
+        silent = start([sys.executable, "-I", "-S", "-c", SILENT_THIEF, str(port)])
+        try:
+            assert readline(silent) == "ready"
+            told_to_close(pid)
+            assert readline(silent) == "full"
+            for answer in pool.map(lambda _: chat(running), range(REQUESTS)):
+                by_ours(running, answer)
+        finally:
+            silent.kill()
+            silent.communicate()
+
+
+HELPERS = """
+import os, signal, sys
+for _ in range(20):
+    if not os.fork():
+        memory = bytearray(32 << 20)
+        memory[::4096] = b"1" * len(memory[::4096])
+        signal.pause()
+os.execv(sys.executable, sys.argv[1:])
+"""
+
+
+def test_who_asks_while_the_helpers_of_a_dead_engine_end_is_served_by_the_next_one(tmp_path: Path) -> None:
+    """The kernel takes a while to give back their memory, and nothing may be started before that."""
+    path = tmp_path / "helpers.py"
+    path.write_text(HELPERS)
+    words = (sys.executable, "-S", str(path), *command("--port", "${PORT}"))
+    with serving(tmp_path, " ".join(f'"{word}"' for word in words)) as running, ThreadPoolExecutor(16) as pool:
+        for _ in range(5):
+            told_to_end(by_ours(running, chat(running)))
+            for answer in pool.map(lambda _: chat(running), range(32)):
+                by_ours(running, answer)
+
+
 def test_a_model_whose_listener_has_gone_does_not_stay_ready_though_nobody_asks(tmp_path: Path) -> None:
     with serving(tmp_path, then_something_else(tmp_path)) as running:
         told_to_end(by_ours(running, chat(running)))
@@ -196,9 +258,20 @@ def test_a_fixed_port_that_somebody_else_has_taken_meanwhile_gets_no_prompt(tmp_
                 by_ours(running, answer)
 
 
-def test_a_server_that_shares_its_port_by_itself_is_joined_by_nobody(tmp_path: Path) -> None:
-    """At its first start, for which the port was let go, and at a later one, which joins the hold."""
-    with serving(tmp_path, fake("--reuse-port")) as running, ThreadPoolExecutor(REQUESTS) as pool:
+def in_the_group(folder: Path) -> str:
+    return script(folder, "(SERVER $1 &)\nexec sleep 1000\n", "--reuse-port")
+
+
+def in_a_session_of_its_own(folder: Path) -> str:
+    return script(folder, "(setsid SERVER $1 &)\nexec sleep 1000\n", "--reuse-port")
+
+
+@pytest.mark.parametrize("sharing", [lambda _: fake("--reuse-port"), in_the_group, in_a_session_of_its_own])
+def test_a_server_that_shares_its_port_by_itself_is_joined_by_nobody(
+    tmp_path: Path, sharing: Callable[[Path], str]
+) -> None:
+    """At its first start, for which the port was let go, and at a later one, which joins the hold; a daemon, too."""
+    with serving(tmp_path, sharing(tmp_path)) as running, ThreadPoolExecutor(REQUESTS) as pool:
         for _ in range(2):
             by_ours(running, chat(running))
             with thief(int(running.running()["a"]["port"])) as taker:

@@ -52,6 +52,7 @@ class StandIn(Trusting):
     def __init__(self, **ready: Endpoint | None) -> None:
         self.endpoints = dict(ready)
         self.on_closing: Callable[[Endpoint], None] = lambda _: None
+        self.on_lost: Callable[[Endpoint], None] = lambda _: None
         self.waiters: dict[int, tuple[str, Waiter]] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ async def asking(
     """A gateway before a scripted server; `used` is the processor time that is seen, the last for ever."""
     seen = list(used)
 
-    def processor_time(_port: int, **_host: str) -> float | None:
+    def processor_time(_endpoint: Endpoint) -> float | None:
         return seen.pop(0) if len(seen) > 1 else seen[0]
 
     async with (
@@ -247,10 +248,18 @@ def test_the_processor_time_is_that_of_the_whole_session() -> None:
     async def conversation() -> None:
         async with running(*python(WORKER)) as (_child, output):
             port = int((await line_with(output, "port")).split()[-1])
-            assert (processor_seconds(port) or 0.0) >= 0.19, "the worker does not listen itself"
+            assert (processor_seconds(Endpoint("127.0.0.1", port)) or 0.0) >= 0.19, "the worker does not listen itself"
 
     play(conversation, seconds=60)
 
 
 def test_who_does_not_listen_has_no_processor_time() -> None:
-    assert processor_seconds(1) is None
+    assert processor_seconds(Endpoint("127.0.0.1", 1)) is None
+    assert processor_seconds(Endpoint(unix_path="/nowhere/a.sock")) is None
+
+
+def test_a_server_on_a_unix_socket_has_processor_time_too(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "a.sock"))
+        listener.listen()
+        assert processor_seconds(Endpoint(unix_path=str(tmp_path / "a.sock")))

@@ -11,6 +11,7 @@ from claracore.config.matrix import BadExpression, read_sets
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
+    Died,
     Effect,
     Ended,
     Event,
@@ -576,6 +577,41 @@ def test_a_request_may_come_back_when_its_server_is_gone_already() -> None:
         (Returned(1, "qwen"), [Start("qwen")]),
         (Lost("qwen"), []),
         (Ready("qwen"), [Serve(1)]),
+    )
+
+
+def test_who_comes_back_while_the_rest_of_a_dead_server_ends_waits_for_the_next_one() -> None:
+    """It may have had helpers that take a while to go; until then nobody is sent to where it was."""
+    Play(one_at_a_time("qwen"))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Died("qwen"), []),
+        (Returned(1, "qwen"), []),
+        (Arrived(2, "qwen"), []),
+        (Ended("qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1), Serve(2)]),
+    )
+
+
+def test_a_server_that_dies_when_it_is_to_stop_is_stopping_as_it_was() -> None:
+    Play(one_at_a_time("qwen"))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Finished(1), []),
+        (UnloadAsked(("qwen",)), [Stop("qwen", StopReason.UNLOADED)]),
+        (Died("qwen"), []),
+        (Ended("qwen"), []),
+    )
+
+
+def test_who_comes_back_after_the_next_start_has_failed_starts_it_no_more_than_others() -> None:
+    Play(one_at_a_time("qwen"))(
+        (Arrived(1, "qwen"), [Start("qwen")]),
+        (Ready("qwen"), [Serve(1)]),
+        (Ended("qwen"), []),
+        (Arrived(2, "qwen"), [Start("qwen")]),
+        (Ended("qwen"), [Refuse(2, RefuseReason.FAILED)]),
+        (Returned(1, "qwen"), [Refuse(1, RefuseReason.FAILED)]),
     )
 
 

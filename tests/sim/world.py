@@ -14,6 +14,7 @@ from claracore.config.matrix import Either, Expression, One, Together
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
+    Died,
     Effect,
     Ended,
     Event,
@@ -246,6 +247,19 @@ class World:
                 self.later(0.0, lambda request=request, ends=ends: ends(request))  # type: ignore[misc]
             self.tell(Ended(model))
 
+    def die(self, model: str) -> None:
+        """A server ends by itself; if it was ready, what it had started may take a while to go."""
+        generation = self.generation[model]
+        if self.running[model] != "ready" or self.dice.random() < 0.3:
+            self.gone(model, generation)
+            return
+        self.running[model] = "stopping"
+        self.tell(Died(model))
+        for request in [request for request, its in self.serving.items() if its == model]:
+            ends = self.take_back if self.dice.random() < 0.5 else self.finish
+            self.later(0.0, lambda request=request, ends=ends: ends(request))  # type: ignore[misc]
+        self.later(self.dice.uniform(0, LONGEST_STOP), lambda: self.gone(model, generation))
+
     def loaded_no_more(self, model: str) -> None:
         """Write down how long those who wait for it have waited for its load, if it is loading."""
         if self.running[model] == "starting":
@@ -307,8 +321,7 @@ class World:
             ["crash", "crash", "lost", "file", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"]
         )
         if kind == "crash" and self.running:
-            model = self.dice.choice(sorted(self.running))
-            self.gone(model, self.generation[model])
+            self.die(self.dice.choice(sorted(self.running)))
         elif kind == "lost":
             self.lose_listener()
         elif kind == "file":

@@ -9,7 +9,7 @@ import pytest
 
 from claracore.errors import PortTaken
 from claracore.sockets.kernel import family
-from claracore.sockets.unix import LONGEST_PATH_BYTES, clear_path, listener_pid, socket_path, unix_belongs_to
+from claracore.sockets.unix import LONGEST_PATH_BYTES, clear_path, listener_pid, socket_path, unix_listener_of
 from sockets.helpers import readline, start
 
 
@@ -81,10 +81,10 @@ def test_who_listens(tmp_path: Path) -> None:
     assert listener_pid(path) is None
     with serve(path):
         assert listener_pid(path) == os.getpid()
-        assert unix_belongs_to(path, os.getpid())
-        assert unix_belongs_to(path, os.getppid())
-        assert not unix_belongs_to(path, 2**22)
-    assert not unix_belongs_to(path, os.getpid())
+        assert unix_listener_of(path, os.getpid()) == os.getpid()
+        assert unix_listener_of(path, os.getppid()) == os.getpid()
+        assert unix_listener_of(path, 2**22) is None
+    assert unix_listener_of(path, os.getpid()) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
@@ -97,5 +97,5 @@ def test_a_daemon_that_stays_in_the_group_of_its_command_is_ours(tmp_path: Path)
     shell = start(["sh", "-c", f"({listener} &) 3<&0; cat"], group=True)
     assert readline(shell) == "ok"
     assert listener_pid(path) not in set(family(shell.pid))
-    assert unix_belongs_to(path, shell.pid)
+    assert unix_listener_of(path, shell.pid) is not None
     shell.communicate()

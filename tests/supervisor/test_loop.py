@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -28,11 +29,12 @@ from claracore.errors import (
     PortTaken,
     ShuttingDown,
 )
+from claracore.ports.fixed import is_this_host
 from claracore.ports.listen import Listen
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import Arrived, Effect, Event, Finished, StopReason
 from claracore.scheduler.rules import policy_of
-from claracore.sockets.host import plan_here
+from claracore.sockets.host import own_hosts, plan_here
 from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.life import Surroundings
@@ -40,6 +42,7 @@ from claracore.supervisor.loop import Supervisor
 from claracore.supervisor.program import SpawnFailed
 from claracore.types import Endpoint, ModelState
 from fakes import command
+from supervisor.test_verified import no_more_files
 
 
 def config_of(models: dict[str, str], more: str = "", start: int = 24700) -> Config:
@@ -454,6 +457,60 @@ async def test_loading_a_model_that_is_ready_does_not_wait_for_its_turn(tmp_path
         await asyncio.wait({loading})
         await served(supervisor, "a")
         await supervisor.load("a")
+
+
+@run
+async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_starts(tmp_path: Path) -> None:
+    """Both have the same endpoint; the second one must neither be taken for verified nor for lost."""
+    async with supervising(config_of({"a": fake("--loading")}), tmp_path) as supervisor:
+        supervisor.arrive("a", Request())
+        life = supervisor.life("a")
+        assert life is not None
+        loading = asyncio.Event()
+        life.on_told = loading.set
+        await asyncio.sleep(0)  # its task has run up to where its process is started
+        assert life.endpoint is not None
+        with socket.socket() as connection:
+            assert not await supervisor.reaches("a", life.endpoint, connection)
+            assert not await supervisor.confirm("a", life.endpoint)
+            await loading.wait()
+            assert not await supervisor.reaches("a", life.endpoint, connection)
+            assert not await supervisor.confirm("a", life.endpoint)
+        assert not life.lost
+        earlier = Request()
+        assert supervisor.take_back(0, "a", life.endpoint, earlier)
+        assert list(supervisor.slots["a"].waiting) == [0, 1]
+
+
+@run
+async def test_a_proxy_may_name_this_machine(tmp_path: Path) -> None:
+    """Whoever listens is known by address: a name that is not looked up would be nobody's."""
+    host = socket.gethostname()
+    try:
+        address = socket.gethostbyname(host)
+    except OSError:
+        pytest.skip("this machine does not know its own name")
+    if not is_this_host(address, own_hosts()):
+        pytest.skip("the name of this machine means another one")
+    row = f"  a: {{cmd: '{fake('--host', address)}', proxy: 'http://{host}:${{PORT}}', unloadTimeout: 1}}\n"
+    loaded = load(f"startPort: 24700\nmodels:\n{row}", env={})
+    assert loaded.config is not None
+    async with supervising(loaded.config, tmp_path) as supervisor:
+        _, request = await served(supervisor, "a")
+        assert request.endpoint is not None
+        assert request.endpoint.host == address
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are asked in another way")
+@run
+async def test_a_model_is_not_lost_because_no_more_files_can_be_opened(tmp_path: Path) -> None:
+    async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+        await served(supervisor, "a")
+        life = supervisor.life("a")
+        assert life is not None
+        with no_more_files():
+            assert await life.confirm()
+        assert not life.lost
 
 
 @run

@@ -36,6 +36,8 @@ class Supervisor(Protocol):
 
     on_closing: Callable[[Endpoint], None]
     """Set by the gateway: closes every connection to an endpoint, at once."""
+    on_lost: Callable[[Endpoint], None]
+    """Set by the gateway: gives up the connections to an endpoint that are being opened."""
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         """Take a request in; return its id. Synchronous."""

@@ -18,6 +18,7 @@ from claracore.sockets.busy import processor_seconds
 if TYPE_CHECKING:
     from claracore.gateway.exchange import Exchange
     from claracore.gateway.pool import Line
+    from claracore.types import Endpoint
 
 LEAST_SHARE = 0.01
 """Of one core. A server that waits for its own threads uses less; one that feeds a GPU uses more."""
@@ -26,8 +27,8 @@ LEAST_SHARE = 0.01
 class Patience:
     """Looks at the servers of requests that have waited for long."""
 
-    def __init__(self, seconds: float, used: Callable[..., float | None] = processor_seconds) -> None:
-        """Take how long a look takes at the most, and what tells the processor time behind a port."""
+    def __init__(self, seconds: float, used: Callable[[Endpoint], float | None] = processor_seconds) -> None:
+        """Take how long a look takes at the most, and what tells the processor time behind an endpoint."""
         self.seconds = seconds
         self.used = used
         self._looks: dict[Line, asyncio.Task[bool]] = {}
@@ -78,9 +79,7 @@ class Patience:
         return before is not None and after is not None and after - before >= LEAST_SHARE * self.seconds
 
     async def _used(self, line: Line) -> float | None:
-        if not line.endpoint.port or line.tls_host:
-            return None
-        return await asyncio.to_thread(self.used, line.endpoint.port, host=line.endpoint.host)
+        return None if line.tls_host else await asyncio.to_thread(self.used, line.endpoint)
 
 
 def _has_spoken(exchange: Exchange) -> bool:

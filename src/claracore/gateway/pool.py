@@ -47,6 +47,8 @@ class Pool:
         self._alarm = alarm
         self._now = asyncio.get_running_loop().time
         self._dial: Dial = dial or _dial
+        self._opening: dict[asyncio.Timeout, Endpoint] = {}
+        """The time limits of the connections that are being opened."""
 
     def __repr__(self) -> str:
         idle = sum(len(line.idle) for line in self._lines.values())
@@ -72,8 +74,12 @@ class Pool:
 
     async def connect(self, line: Line, timeout_seconds: float) -> Upstream:
         """Open a connection. Raises `OSError` or `TimeoutError`."""
-        async with asyncio.timeout(timeout_seconds or None):
-            return await self._dial(line, lambda: Upstream(self, line))
+        async with asyncio.timeout(timeout_seconds or None) as limit:
+            self._opening[limit] = line.endpoint
+            try:
+                return await self._dial(line, lambda: Upstream(self, line))
+            finally:
+                del self._opening[limit]
 
     def put_back(self, connection: Upstream) -> None:
         """Keep a connection for the next request, or close it when there are enough."""
@@ -92,8 +98,15 @@ class Pool:
         if connection in connection.line.idle:
             connection.line.idle.remove(connection)
 
+    def stop_opening(self, endpoint: Endpoint) -> None:
+        """Give up the connections to an endpoint that are not open yet, as if their time were over."""
+        for limit in [limit for limit, its in self._opening.items() if its == endpoint]:
+            if not limit.expired():
+                limit.reschedule(self._now())
+
     def close_endpoint(self, endpoint: Endpoint, reason: str) -> None:
         """Close every connection to an endpoint now, busy ones too: their owners are told."""
+        self.stop_opening(endpoint)
         for connection in [connection for connection in self.all if connection.line.endpoint == endpoint]:
             owner = connection.owner
             connection.close()

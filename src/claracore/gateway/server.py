@@ -116,6 +116,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_gone = asyncio.Event()
         supervisor.on_closing = self.close_endpoint
+        supervisor.on_lost = self.pool.stop_opening
 
     # What the assembly calls.
 
@@ -305,15 +306,24 @@ class Gateway:
             try:
                 upstream = await self.pool.connect(line, timeout_seconds)
             except TimeoutError:
-                exchange.unreachable(f"no connection to {endpoint} within {timeout_seconds:g} s")
-                return
+                reason = f"no connection to {endpoint} within {timeout_seconds:g} s"
+                if await self.supervisor.confirm(model, endpoint):
+                    exchange.unreachable(reason)
+                    return
+                break
             except (ConnectionError, FileNotFoundError) as error:  # the second one for a Unix socket
                 reason = f"{endpoint}: {error.strerror or error}"
             except OSError as error:
                 exchange.unreachable(f"{endpoint}: {error.strerror or error}")
                 return
             else:
-                if await self.supervisor.reaches(model, endpoint, upstream.socket):
+                try:
+                    reached = await self.supervisor.reaches(model, endpoint, upstream.socket)
+                except OSError as error:  # too many files are open to look
+                    upstream.close()
+                    exchange.unreachable(f"{endpoint}: {error.strerror}")
+                    return
+                if reached:
                     exchange.connected(upstream)
                     return
                 upstream.close()

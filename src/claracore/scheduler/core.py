@@ -24,6 +24,7 @@ from typing import assert_never
 
 from claracore.scheduler.events import (
     Arrived,
+    Died,
     Effect,
     Ended,
     Event,
@@ -150,7 +151,7 @@ class Scheduler:
 
     # --- what each fact changes; True when others may be concerned --------------------------------------------------
 
-    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:  # noqa: PLR0912 - one branch an event
+    def _note(self, event: Event, now: float, effects: list[Effect]) -> bool:  # noqa: C901, PLR0912 - one branch an event
         match event:
             case Arrived(request, model, by_hand):
                 return self._arrived(request, model, now, effects, by_hand=by_hand)
@@ -162,6 +163,9 @@ class Scheduler:
                 self._ended(self._slots[model], now, effects)
             case Lost(model):
                 self._lost(self._slots[model], now)
+            case Died(model):
+                if self._slots[model].state is ModelState.READY:  # and not already told to stop
+                    self._slots[model].move(Cause.DIED)
             case Returned(request, model):
                 self._returned(request, model, now, effects)
             case FilesChanged(model):
@@ -263,6 +267,8 @@ class Scheduler:
             effects.append(Refuse(request, RefuseReason.SHUTDOWN))
         elif slot is None or slot.removed:
             effects.append(Refuse(request, RefuseReason.REMOVED))
+        elif self.failing(model, now) is not None:
+            effects.append(Refuse(request, RefuseReason.FAILED))
         else:
             self._model_of[request] = model
             since = min([now, *(later for its, later in slot.waiting.items() if its > request)])

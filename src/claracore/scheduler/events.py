@@ -65,6 +65,13 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Died:
+    """The model's server, which was ready, has died by itself; `Ended` follows when all that came of it is gone."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
     """A served request found nobody, or nobody verified, to be sent to: no byte of it has left, and it waits again."""
 
@@ -114,6 +121,7 @@ Event = (
     | Ended
     | FilesChanged
     | Lost
+    | Died
     | Returned
     | UnloadAsked
     | Pinned

@@ -1,7 +1,7 @@
 """Which states does a model's server go through?
 
 The laws of this file: a transition that is not in the table is a bug, not an event; `STOPPING` is entered the moment a
-stop is ordered; only `ENDED` leads to `STOPPED`, so a new start can never overlap an old process.
+stop is ordered or the server dies; only `ENDED` leads to `STOPPED`, so a new start can never overlap an old process.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Cause(StrEnum):
     START_ORDERED = "start ordered"
     BECAME_READY = "became ready"
     STOP_ORDERED = "stop ordered"
+    DIED = "died"
     ENDED = "ended"
 
 
@@ -29,6 +30,8 @@ TRANSITIONS: Final = {
     (STARTING, Cause.STOP_ORDERED): STOPPING,
     (STARTING, Cause.ENDED): STOPPED,
     (READY, Cause.STOP_ORDERED): STOPPING,
+    # It serves nobody any more, and what it had started may take a while to go.
+    (READY, Cause.DIED): STOPPING,
     (READY, Cause.ENDED): STOPPED,
     # The health check may succeed in the very moment in which the stop is ordered.
     (STOPPING, Cause.BECAME_READY): STOPPING,

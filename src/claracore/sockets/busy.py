@@ -1,4 +1,4 @@
-"""How much have the processes behind a port worked?
+"""How much have the processes behind an endpoint worked?
 
 Asked when a server says nothing: one that hangs uses no processor, one that computes does. May search all processes:
 not for the event loop.
@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
 from claracore.sockets.owner import owner_of
+from claracore.sockets.unix import listener_pid
+from claracore.types import Endpoint
 
 
-def processor_seconds(port: int, *, host: str = "127.0.0.1") -> float | None:
-    """Return what the listener on host:port and the processes of its session have used; None when it is not seen."""
-    owner = owner_of(port, host=host)
-    if owner is None or owner.pid is None:
+def processor_seconds(endpoint: Endpoint) -> float | None:
+    """Return what the listener there and the processes of its session have used; None when it is not seen."""
+    if endpoint.unix_path is not None:
+        pid = listener_pid(Path(endpoint.unix_path))
+    else:
+        owner = owner_of(endpoint.port, host=endpoint.host)
+        pid = owner.pid if owner is not None else None
+    if not pid:
         return None
     used = 0.0
     with suppress(OSError, AttributeError):  # it has ended; Windows has no sessions
-        session = os.getsid(owner.pid)
+        session = os.getsid(pid)
         for process in psutil.process_iter():
             with suppress(OSError, psutil.Error):
                 if os.getsid(process.pid) == session:

@@ -6,6 +6,8 @@ addresses this host is known. Each falls back to what is usual where it cannot b
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import os
 import socket
 import sys
@@ -16,12 +18,15 @@ from pathlib import Path
 import psutil
 
 from claracore.config.model import Config
+from claracore.ports.fixed import is_this_host
 from claracore.ports.listen import Listen
 from claracore.ports.plan import plan
 from claracore.ports.ranges import PortPlan
-from claracore.types import Place
+from claracore.types import Endpoint, Place
 
 SETTINGS = Path("/proc/sys/net/ipv4")
+NAME_SECONDS = 2.0
+"""How long a name server may take to say whether a name means this host."""
 IANA_DYNAMIC = range(49152, 65536)
 """The ephemeral range of macOS, BSD and Windows (RFC 6335, section 6)."""
 CAP_NET_BIND_SERVICE = 10
@@ -96,6 +101,31 @@ def own_hosts() -> frozenset[str]:
                 if entry.family in {socket.AF_INET, socket.AF_INET6}
             }
     return frozenset(names)
+
+
+async def literal(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with an address instead of a name, if that is this host's (IPv4 rather than IPv6).
+
+    Who listens is told by addresses. Names that are not known in time stay as they are.
+    """
+    if endpoint.unix_path is not None or _is_address(endpoint.host):
+        return endpoint
+    try:
+        async with asyncio.timeout(NAME_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError:  # TimeoutError is one
+        return endpoint
+    addresses, ours = sorted((str(entry[4][0]) for entry in found), key=lambda its: ":" in its), own_hosts()
+    address = next((its for its in addresses if is_this_host(its, ours)), endpoint.host)
+    return Endpoint(address, endpoint.port)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _setting(name: str) -> str:

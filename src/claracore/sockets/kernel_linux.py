@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from claracore.errors import too_many_files
 from claracore.sockets.bound import BoundSocket, Reuse, Stage
 
 NETLINK_SOCK_DIAG = 4
@@ -37,13 +38,18 @@ STAGES = {TCP_TIME_WAIT: Stage.TIME_WAIT, TCP_CLOSE: Stage.BOUND, TCP_LISTEN: St
 
 
 def sockets_on(port: int, *, silent: bool = False) -> list[BoundSocket]:
-    """Return the listening sockets on a port; with `silent` also bound ones and those in TIME_WAIT (~0.5 ms)."""
+    """Return the listening sockets on a port; with `silent` also bound ones and those in TIME_WAIT (~0.5 ms).
+
+    Raises OSError when too many files are open to look: that must not be taken for nobody.
+    """
     states = 1 << TCP_LISTEN
     if silent:
         states |= 1 << TCP_BOUND_INACTIVE | 1 << TCP_TIME_WAIT
     try:
         return _ask_netlink(port, states)
-    except OSError:
+    except OSError as error:
+        if too_many_files(error):
+            raise
         return _read_proc(port, silent=silent)
 
 
@@ -125,7 +131,7 @@ def _read_proc(port: int, *, silent: bool) -> list[BoundSocket]:
     wanted = {TCP_LISTEN, TCP_TIME_WAIT} if silent else {TCP_LISTEN}
     suffix = f":{port:04X}"
     for name in ("tcp", "tcp6"):
-        with suppress(OSError):
+        with suppress(FileNotFoundError, PermissionError):
             for line in Path("/proc/self/net", name).read_text(encoding="ascii").splitlines()[1:]:
                 fields = line.split()
                 if fields[1].endswith(suffix) and int(fields[3], 16) in wanted:

@@ -1,11 +1,13 @@
 """Which processes count as our child's, and which as a container runtime's?
 
-The child's are its descendants and whoever is still in its group or session. Of those that run as another user, or with
+The child's are its descendants, also those that came to us when they lost their parent, and whoever is still in its
+group or session. Of those that run as another user, or with
 rights that we have not, the kernel shows us what they are called and as whom they act, but not which sockets they have.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import PurePath
@@ -14,23 +16,29 @@ import psutil
 
 from claracore.ports.containers import Container, client_of, is_runtime
 from claracore.sockets.bound import BoundSocket
-from claracore.sockets.kernel import family, hides, holder_pid, led_by, owned_by, user_of
+from claracore.sockets.kernel import children, family, hides, holder_pid, led_by, owned_by, process_token, user_of
 
 ROOT = 0
 """As whom the daemons of Docker and containerd run, unless they are rootless: then they are ours, and seen."""
 
 
 def kin(pid: int) -> Iterator[int]:
-    """Yield the process and its descendants, then (~10 ms) who else is in its group or session, and theirs."""
+    """Yield the process and its descendants, then (~10 ms) who else is in its group or session, or came to us."""
     seen: set[int] = set()
     for member in family(pid):
         seen.add(member)
         yield member
-    for leader in led_by(pid):
-        for member in family(leader):
+    for stray in (*led_by(pid), *_adopted_of(pid)):
+        for member in family(stray):
             if member not in seen:
                 seen.add(member)
                 yield member
+
+
+def _adopted_of(pid: int) -> list[int]:
+    """Return our own children that descend from the process, say a daemon: they carry its mark."""
+    mark = process_token(pid)
+    return [child for child in children(os.getpid()) if child != pid and process_token(child) == mark] if mark else []
 
 
 def left_by(members: Iterable[int], entries: frozenset[BoundSocket]) -> frozenset[BoundSocket]:

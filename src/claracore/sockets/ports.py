@@ -17,14 +17,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from claracore.errors import PortTaken
+from claracore.errors import PortTaken, too_many_files
 from claracore.ports import messages
 from claracore.ports.leases import Leases, Passed
 from claracore.ports.ranges import PortPlan, Range
 from claracore.sockets.bound import BoundSocket, Reuse
 from claracore.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
 from claracore.sockets.kernel import family, stop_sharing
-from claracore.sockets.kinship import user_behind
+from claracore.sockets.kinship import kin, left_by, user_behind
 from claracore.sockets.ledger import default_folder
 from claracore.sockets.ledger_in_memory import ledger_in
 from claracore.sockets.owner import binds_with, listeners_on, owner_of
@@ -188,7 +188,7 @@ class PortKeeper:
         """
         if not system_can_share():
             return False
-        members = list(family(pid))
+        members = list(kin(pid) if left_by(family(pid), frozenset(listeners)) else family(pid))
         shared = [entry for entry in listeners if any(stop_sharing(member, entry) for member in members)]
         return self._seal(lease.port) if shared or lease.port in self._held else True
 
@@ -304,7 +304,7 @@ class PortKeeper:
         try:
             holder = hold(port)
         except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
+            if too_many_files(error):
                 raise PortTaken("this process has too many files open to take another port; raise ulimit -n") from error
             return self._why(port, error) if explain else messages.somebody()
         if self._holding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,9 +20,10 @@ from typing import Any
 from claracore.config.command import Bound, bind, uses_port
 from claracore.config.model import ModelConfig
 from claracore.engines import states
-from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
+from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime, too_many_files
 from claracore.ports.bindfail import is_bind_failure
 from claracore.ports.fixed import endpoint_of
+from claracore.sockets.host import literal
 from claracore.sockets.ports import Lease, PortKeeper
 from claracore.sockets.unix import clear_path, socket_path
 from claracore.supervisor.accepted import Accepted, Told
@@ -91,6 +93,8 @@ class Life:
     """Called when `progress` or `asleep` is another."""
     on_lost: Callable[[str], None] = lambda _: None
     """Called once, with the reason, when nobody or somebody else answers at the endpoint although the process runs."""
+    on_died: Callable[[], None] = lambda: None
+    """Called when the process has ended by itself after it was ready, before anybody else hears of its end."""
     phases: Phases = field(default_factory=lambda: Phases(time.monotonic()))
     endpoint: Endpoint | None = None
     child: Child | None = None
@@ -103,8 +107,10 @@ class Life:
     """While it is waited for to become ready."""
     _told_ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server itself says that it is ready."""
-    watch: ListenerWatch | None = None
-    """Whether the server that was verified still listens; None where that is not for us to see to."""
+    checked: bool = True
+    """Whether connections are to be checked: not those to a server that somebody else runs, or elsewhere."""
+    _watch: ListenerWatch | None = None
+    """Whether the server that was verified still listens; None before that is known, and where it is not checked."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _accepted: Accepted = field(init=False)
     _grace_seconds: float | None = None
@@ -138,6 +144,10 @@ class Life:
             self.failure = SpawnFailed(f"model {self.model.id!r}: {error.message}{way_out}")
         except ClaraCoreError as error:
             self.failure = error
+        except OSError as error:
+            if not too_many_files(error):
+                logger.exception("model %s: unexpected error", self.model.id)
+            self.failure = ModelFailed(self.model.id, f"{error.strerror or error}")
         except Exception as error:
             # A bug of ours must not leave a model that is neither running nor ended.
             logger.exception("model %s: unexpected error", self.model.id)
@@ -174,6 +184,7 @@ class Life:
         """Serve from a process that somebody else runs, as the configuration's `proxy` names it."""
         self.around.keeper.refuse_unusable(self.model.id)
         self.endpoint = endpoint_of(bind(self.model).proxy)
+        self.checked = False
         self._tell_ready()
         # Connections stay open: nothing is stopped there, and models that share the server may be using them.
         await self._stop.wait()
@@ -221,6 +232,8 @@ class Life:
             self.around.keeper.ledger.record_child(child.pid, self.model.id, env[MARK], child.pipe)
             if await self._becomes_ready(bound, child, lease, said):
                 self.around.keeper.ledger.record_kin(child.pid, child.look_around())
+                # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
+                child.exited.add_done_callback(lambda _: self._note_death())
                 self._tell_ready()
                 await self._until_end(child)
         finally:
@@ -241,8 +254,10 @@ class Life:
 
     async def _becomes_ready(self, bound: Bound, child: Child, lease: Lease | None, said: deque[str]) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `wait_until_ready`."""
+        self.endpoint = await literal(self._reached())
         check = self._accepted.check(self._reached(), child.pid, lease)
-        self.watch = self._watch(check, bound.check_endpoint) if check is not None else None
+        self.checked = check is not None
+        self._watch = self._watch_of(check, bound.check_endpoint) if check is not None else None
         patience = self._patience = Patience(self.model.health_check_timeout_seconds)
         waiting = asyncio.ensure_future(
             wait_until_ready(
@@ -283,7 +298,7 @@ class Life:
             waiting.cancel()
             await asyncio.wait({waiting})
 
-    def _watch(self, check: OwnerCheck, check_endpoint: str) -> ListenerWatch:
+    def _watch_of(self, check: OwnerCheck, check_endpoint: str) -> ListenerWatch:
         return ListenerWatch(
             check,
             is_ready=lambda: is_healthy(self._reached(), check_endpoint),
@@ -333,11 +348,31 @@ class Life:
         script, and a llama-server that reports its state and gets SIGTERM from somebody else (a person, an
         out-of-memory daemon) closes its socket and then waits for our word.
         """
-        watch = self.watch
         while not (child.exited.done() or self.stopping):
-            await self._first_of(child.exited, LOOK_SECONDS if watch is not None and not watch.lost else None)
-            if watch is not None and not (child.exited.done() or self.stopping):
-                await watch.confirm()
+            await self._first_of(child.exited, LOOK_SECONDS if self.checked and not self.lost else None)
+            if not child.exited.done():
+                await self.confirm()
+
+    async def reaches(self, connection: socket.socket) -> bool:
+        """Whether a connection opened just now can have reached nobody but the verified server (~30 us).
+
+        Not while it starts: who asks then was sent to an earlier run, at the same endpoint. Raises OSError when too
+        many files are open to look.
+        """
+        return not self.checked or ((watch := self._watch_when_ready) is not None and await watch.reaches(connection))
+
+    async def confirm(self) -> bool:
+        """Look anew at who answers: True when it is the verified server, or ours again and ready; see `lost`."""
+        return (watch := self._watch_when_ready) is not None and not self.stopping and await watch.confirm()
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was ready, and nobody or somebody else answers now; `failure` says who."""
+        return self._watch is not None and self._watch.lost
+
+    @property
+    def _watch_when_ready(self) -> ListenerWatch | None:
+        return self._watch if self.phases.ready_at is not None else None
 
     def _note_lost(self, why: str) -> None:
         self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
@@ -360,6 +395,10 @@ class Life:
     def _tell_ready(self) -> None:
         self.phases.ready_at = time.monotonic()
         self.on_ready()
+
+    def _note_death(self) -> None:
+        if not self.stopping:
+            self.on_died()
 
     def _note_progress(self, progress: Loading) -> None:
         self.progress = progress

@@ -22,6 +22,7 @@ from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
+    Died,
     Effect,
     Ended,
     Event,
@@ -69,6 +70,8 @@ class Supervisor:
         self.config = config
         self.on_closing: Callable[[Endpoint], None] = lambda _: None
         """Closes every connection to an endpoint, at once; set by the gateway."""
+        self.on_lost: Callable[[Endpoint], None] = lambda _: None
+        """Gives up the connections to an endpoint that are being opened: who is there need not accept them."""
         self.listener: Listener | None = None
         self._around = around
         self._loop = asyncio.get_running_loop()
@@ -124,12 +127,12 @@ class Supervisor:
         True as well where that is not checked: the server is somebody else's, or on another machine.
         """
         life = self._at(model_id, endpoint)
-        return life is not None and (life.watch is None or await life.watch.reaches(connection))
+        return life is not None and await life.reaches(connection)
 
     async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
         life = self._at(model_id, endpoint)
-        return life is not None and life.watch is not None and await life.watch.confirm()
+        return life is not None and await life.confirm()
 
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.
@@ -138,7 +141,7 @@ class Supervisor:
         the server is not ours to start again.
         """
         life = self._at(model_id, endpoint)
-        if life is not None and life.watch is None:
+        if life is not None and not life.checked:
             return False
         self._waiting[request_id] = _Waiting(waiter, model_id, self._loop.time())
         self._post(Returned(request_id, model_id))
@@ -349,6 +352,7 @@ class Supervisor:
             on_closing=self.on_closing,
             on_told=lambda: self._tell(lambda listener: listener.told(model)),
             on_lost=lambda why: self._lost(model, why),
+            on_died=lambda: self._post(Died(model)),
         )
         self._failures.pop(model, None)
         self._stamps.pop(model, None)
@@ -366,6 +370,8 @@ class Supervisor:
     def _lost(self, model: str, why: str) -> None:
         logger.warning("model %s: %s; it is stopped, and started again when it is asked for", model, why)
         self._post(Lost(model))
+        if (endpoint := self._lives[model].endpoint) is not None:
+            self.on_lost(endpoint)
 
     def _stop(self, model: str, reason: StopReason) -> None:
         logger.info("model %s: stopping (%s)", model, reason)
@@ -375,7 +381,7 @@ class Supervisor:
     def _ended(self, model: str) -> None:
         life = self._lives.pop(model)
         del self._tasks[model]
-        if life.failure is not None and life.watch is not None and life.watch.lost:
+        if life.failure is not None and life.lost:
             self._failures[model] = life.failure
             logger.info("model %s: stopped, since it was lost", model)
         elif life.failure is not None and not life.stopping:

@@ -16,17 +16,18 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from claracore.errors import too_many_files
 from claracore.sockets.bound import BoundSocket
 from claracore.sockets.kernel import other_end
 from claracore.sockets.owner import Verdict, is_open_in, listeners_on
-from claracore.sockets.unix import listener_pid, peer_pid, unix_belongs_to
+from claracore.sockets.unix import listener_pid, listening_at, peer_pid, unix_listener_of
 from claracore.types import Endpoint
 
 Seal = Callable[[frozenset[BoundSocket]], bool]
 """Keeps others from joining these sockets; whether it could."""
 
-ACCEPT_LOOKS, PAUSE_SECONDS = 1_000, 0.001
-"""How often it is looked whether a connection is accepted, where only that tells by whom."""
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.001, 0.064
+"""Between two looks whether a connection is accepted, where only that tells by whom."""
 
 
 class Stranger(Exception):
@@ -57,7 +58,8 @@ class OwnerCheck:
         self._take = take
         self._hint = hint
         self._listeners: frozenset[BoundSocket] | None = None
-        self._unix_listener = 0
+        self._unix_listener: int | None = None
+        self._unix_sockets: frozenset[int] | None = None
         self._sealed = True
 
     def verify(self) -> bool:
@@ -67,8 +69,9 @@ class OwnerCheck:
         """
         if self.endpoint.unix_path is not None:
             path = Path(self.endpoint.unix_path)
-            self._unix_listener = (listener_pid(path) or 0) if unix_belongs_to(path, self._pid) else 0
-            return bool(self._unix_listener)
+            self._unix_listener = unix_listener_of(path, self._pid)
+            self._unix_sockets = listening_at(path)
+            return self._unix_listener is not None
         verdict = self._judge()
         if verdict.ours:
             # Whoever joined before the port was sealed is seen by looking once more.
@@ -86,27 +89,43 @@ class OwnerCheck:
         return verdict
 
     def unchanged(self) -> bool:
-        """Whether the sockets that were verified, and no others, are listening now."""
+        """Whether the sockets that were verified, and no others, are listening now.
+
+        Raises OSError when too many files are open to look.
+        """
         if self.endpoint.unix_path is not None:
-            return bool(self._unix_listener) and listener_pid(Path(self.endpoint.unix_path)) == self._unix_listener
+            return self._unix_listener is not None and self._unix_unchanged(Path(self.endpoint.unix_path))
         return listeners_on(self.endpoint.port, self.endpoint.host) == self._listeners
 
+    def _unix_unchanged(self, path: Path) -> bool:
+        if self._unix_sockets:
+            return listening_at(path) == self._unix_sockets
+        return listener_pid(path) == self._unix_listener  # it is told nowhere else, or bound by another name
+
     async def reaches(self, connection: socket.socket) -> bool:
-        """Whether a connection that was opened since `verify` can have reached nobody but the verified server."""
+        """Whether a connection that was opened since `verify` can have reached nobody but the verified server.
+
+        Raises OSError when too many files are open to look.
+        """
         try:
             if self.endpoint.unix_path is not None:
-                return bool(self._unix_listener) and peer_pid(connection) == self._unix_listener
+                return self._unix_listener is not None and peer_pid(connection) == self._unix_listener
             return self.unchanged() and (self._sealed or await self._has_accepted(connection))
-        except (OSError, ValueError):  # it is over already; uvloop's stand-in for a socket says ValueError then
+        except (OSError, ValueError) as error:  # it is over; uvloop's stand-in for a socket says ValueError then
+            if too_many_files(error):
+                raise
             return False
 
     async def _has_accepted(self, connection: socket.socket) -> bool:
-        """Wait until the connection is accepted; whether it was by the server's processes."""
-        for _ in range(ACCEPT_LOOKS):
-            if inode := other_end(connection):
-                return is_open_in(self._pid, inode)
-            await asyncio.sleep(PAUSE_SECONDS)
-        return False
+        """Wait until the connection is accepted; whether it was by the server's processes.
+
+        However long that takes: one that computes may accept nobody meanwhile, as behind a port that is sealed.
+        """
+        pause = PAUSE_SECONDS
+        while not (inode := other_end(connection)):  # which fails when the connection is over
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return is_open_in(self._pid, inode)
 
 
 class ListenerWatch:
@@ -134,15 +153,18 @@ class ListenerWatch:
         """Whether nobody, or somebody else, answers although the process runs; for good."""
 
     async def reaches(self, connection: socket.socket) -> bool:
-        """Whether a connection opened just now can have reached nobody but the verified server (~30 us)."""
+        """Whether a connection opened just now can have reached nobody but the verified server (~30 us); raises as `check`."""
         return not self.lost and await self._check.reaches(connection)
 
     async def confirm(self) -> bool:
         """Look anew at who answers: True when it is the verified server, or one that is ours as well and ready."""
         if self.lost:
             return False
-        if self._check.unchanged():
-            return True
+        try:
+            if self._check.unchanged():
+                return True
+        except OSError:
+            return True  # too many files are open to look; none can be opened to connect, either
         if self._looking is None:
             self._looking = asyncio.create_task(self._look_anew(), name="look who listens")
             self._looking.add_done_callback(self._looked)
@@ -158,6 +180,8 @@ class ListenerWatch:
                 return True
         except Stranger as error:
             why = str(error)
+        except OSError:
+            return True  # too many files are open to look
         if not await self._is_ending():
             self.lost = True
             self._on_lost(why)

@@ -81,6 +81,7 @@ class AlwaysReady(Trusting):
 
     def __init__(self) -> None:
         self.on_closing: Callable[[Endpoint], None] = lambda _: None
+        self.on_lost: Callable[[Endpoint], None] = lambda _: None
         self.serving: set[int] = set()
         self.count = 0
 
