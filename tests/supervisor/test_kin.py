@@ -177,7 +177,8 @@ def test_zombies_are_reaped_while_the_model_runs(run: Run) -> None:
             async with running("sh", "-c", script, env=MARK) as (_, output):
                 await line_with(output, "up")
                 await nothing_adopted()
-                assert [its.status() for its in psutil.Process().children()] == [psutil.STATUS_SLEEPING]
+                (script_itself,) = psutil.Process().children()
+                assert script_itself.status() != psutil.STATUS_ZOMBIE
 
     run(story())
 

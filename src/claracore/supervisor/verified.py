@@ -153,7 +153,10 @@ class ListenerWatch:
         """Whether nobody, or somebody else, answers although the process runs; for good."""
 
     async def reaches(self, connection: socket.socket) -> bool:
-        """Whether a connection opened just now can have reached nobody but the verified server (~30 us); raises as `check`."""
+        """Whether a connection opened just now can have reached nobody but the verified server (~30 us).
+
+        Raises OSError when too many files are open to look.
+        """
         return not self.lost and await self._check.reaches(connection)
 
     async def confirm(self) -> bool:
