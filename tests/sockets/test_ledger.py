@@ -237,6 +237,17 @@ def test_who_cleared_the_environment_is_known_by_session_and_pipe() -> None:
     process.communicate()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process is while it becomes another is Linux's affair")
+def test_a_process_that_becomes_another_program_is_known_all_the_same() -> None:
+    """While it does, the kernel shows no environment."""
+    script = "exec sh -c 'exec sh -c \"exec sleep 1000\"'"
+    for _ in range(20):
+        process = start(["sh", "-c", script], {"CLARACORE_TOKEN": "changing.1"})
+        assert {process_token(process.pid) for _ in range(60)} == {"changing.1"}
+        process.kill()
+        process.communicate()
+
+
 def test_what_was_never_written_down_is_found_by_the_instances_token(tmp_path: Path) -> None:
     ours = Ledger(tmp_path)
     with instance(tmp_path) as (dead, token):

@@ -13,6 +13,7 @@ import os
 import pwd
 import socket
 import struct
+import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ NLM_F_REQUEST, NLM_F_REQUEST_DUMP = 0x001, 0x301
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 INET_DIAG_SKV6ONLY = 11
+EXEC_LOOKS, EXEC_PAUSE_SECONDS = 50, 0.0002
+"""How often, and after which time, a process that becomes another program is looked at again."""
 SYS_PIDFD_GETFD = 438  # on every architecture but alpha and MIPS, where the call fails and nothing is known
 
 HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
@@ -300,15 +303,29 @@ def _stat(pid: int) -> list[bytes]:
 
 
 def process_token(pid: int) -> str | None:
-    """Return CLARACORE_TOKEN from the environment the process was started with; None where we may not look."""
+    """Return CLARACORE_TOKEN from the environment the process was started with; None where we may not look.
+
+    A process that is just becoming another program (execve(2)) has no environment for a moment: that is waited for.
+    """
     try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        environ, looks = Path(f"/proc/{pid}/environ").read_bytes(), 0
+        while not environ and looks < EXEC_LOOKS:
+            # It may have become one between the two looks, so that a last one follows.
+            looks = looks + 1 if _is_between_programs(pid) else EXEC_LOOKS
+            time.sleep(EXEC_PAUSE_SECONDS if looks < EXEC_LOOKS else 0.0)
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return None
     for variable in environ.split(b"\0"):
         if variable.startswith(b"CLARACORE_TOKEN="):
             return variable.partition(b"=")[2].decode("ascii", "replace")
     return None
+
+
+def _is_between_programs(pid: int) -> bool:
+    """Whether a process, which we may look into, has no place for its environment yet (proc(5): stat, env_end)."""
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return fields[0] not in {b"Z", b"X"} and fields[48] == b"0"
 
 
 def network_namespace() -> str:
