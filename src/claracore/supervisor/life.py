@@ -378,7 +378,7 @@ class Life:
         while not (child.exited.done() or self.stopping):
             await self._first_of(child.exited, LOOK_SECONDS if self._check is not None and not self.lost else None)
             if not (child.exited.done() or self.stopping or self.lost or self._check is None):
-                await self.confirm()
+                await self.confirm(in_passing=True)
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server (~30 us).
@@ -393,20 +393,22 @@ class Life:
     def _was_ready(self) -> bool:
         return self.phases.ready_at is not None
 
-    async def confirm(self) -> bool:
+    async def confirm(self, *, in_passing: bool = False) -> bool:
         """Look anew at who answers: True when it is the verified server, or ours again and ready.
 
+        `in_passing`: nobody has failed to reach it, so that an endpoint without a listener is not tried.
         Otherwise the model is lost: `on_lost` is called, `failure` names the stranger, and it is never true again.
         """
         if self._check is None or not self._was_ready or self.lost or self.stopping:
             return False
         try:
-            if self._check.unchanged():
+            if self._check.unchanged() and (in_passing or self._check.sees_listener):
                 return True
         except OSError:
             return True  # too many files are open to look; none can be opened to connect, either
         if self._confirming is None:
             self._confirming = asyncio.ensure_future(self._look_anew(self._check))
+            self._confirming.add_done_callback(self._forget_look)
         return await asyncio.shield(self._confirming)
 
     async def _look_anew(self, check: OwnerCheck) -> bool:
@@ -417,18 +419,14 @@ class Life:
             ours, why = False, str(error)
         except OSError:
             return True  # too many files are open to look
-        finally:
-            self._confirming = None
         if not ours and not await self._is_ending():
-            self._lose(why)
+            self.lost = True
+            self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
+            self.on_lost(why)
         return ours
 
-    def _lose(self, why: str) -> None:
-        if self.lost:
-            return
-        self.lost = True
-        self.failure = ModelFailed(self.model.id, why, self.output.tail(LAST_LINES))
-        self.on_lost(why)
+    def _forget_look(self, _: object) -> None:
+        self._confirming = None
 
     async def _is_ending(self) -> bool:
         """Whether the process was told to end, or has just died: of that we hear a moment after its sockets close."""

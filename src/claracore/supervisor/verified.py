@@ -97,6 +97,11 @@ class OwnerCheck:
             return self._unix_listener is not None and self._unix_unchanged(Path(self._endpoint.unix_path))
         return listeners_on(self._endpoint.port, self._endpoint.host) == self._listeners
 
+    @property
+    def sees_listener(self) -> bool:
+        """Whether there is a socket that tells whether the server is there: not where the kernel forwards packets."""
+        return self._endpoint.unix_path is not None or bool(self._listeners)
+
     def _unix_unchanged(self, path: Path) -> bool:
         if self._unix_sockets:
             return listening_at(path) == self._unix_sockets
