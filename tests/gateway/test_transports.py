@@ -6,8 +6,9 @@ import asyncio
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -276,5 +277,34 @@ def test_a_failed_load_ends_an_upload() -> None:
             supervisor.fail("smol", ModelFailed("smol", "exit code 1"))
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 502 ")
             writer.close()
+
+    play(conversation)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_a_place_in_the_queue_of_a_unix_socket_is_waited_for(tmp_path: Path) -> None:
+    """The kernel does so for TCP; a server that computes with its only thread accepts nobody for a while."""
+
+    async def conversation() -> None:
+        with socket.socket(socket.AF_UNIX) as server, ExitStack() as clients:
+            server.bind(str(tmp_path / "a.sock"))
+            server.listen(0)
+            with suppress(BlockingIOError):
+                while True:
+                    client = clients.enter_context(socket.socket(socket.AF_UNIX))
+                    client.setblocking(False)
+                    client.connect(str(tmp_path / "a.sock"))
+            supervisor = StandIn(smol=Endpoint(unix_path=str(tmp_path / "a.sock")))
+            async with stage(config(smol={}), supervisor) as here:
+                answer = asyncio.create_task(here.say(post("/v1/completions", ASK)))
+                await supervisor.came.wait()
+                server.setblocking(False)
+                loop = asyncio.get_running_loop()
+                (await loop.sock_accept(server))[0].close()  # one that had a place
+                connection, _ = await loop.sock_accept(server)
+                assert await loop.sock_recv(connection, 4) == b"POST"
+                await loop.sock_sendall(connection, OK)
+                assert (await answer).startswith(b"HTTP/1.1 200 OK")
+                connection.close()
 
     play(conversation)

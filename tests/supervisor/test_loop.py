@@ -35,13 +35,16 @@ from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import Arrived, Effect, Event, Finished, StopReason
 from claracore.scheduler.rules import policy_of
 from claracore.sockets.host import own_hosts, plan_here
+from claracore.sockets.owner import Grounds, Verdict
 from claracore.sockets.ports import PortKeeper
 from claracore.supervisor.commands import Commands
 from claracore.supervisor.life import Surroundings
 from claracore.supervisor.loop import Supervisor
 from claracore.supervisor.program import SpawnFailed
+from claracore.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint, ModelState
 from fakes import command
+from sockets.helpers import free_port
 from supervisor.test_verified import no_more_files
 
 
@@ -480,6 +483,30 @@ async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_
         earlier = Request()
         assert supervisor.take_back(0, "a", life.endpoint, earlier)
         assert list(supervisor.slots["a"].waiting) == [0, 1]
+
+
+@run
+async def test_a_container_to_which_packets_are_forwarded_is_lost_when_it_takes_no_connection(tmp_path: Path) -> None:
+    """There is no listener that could be missed: only who fails to connect notices."""
+    forwarded = Verdict(ours=True, grounds=Grounds.FORWARDED)
+    async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+        await served(supervisor, "a")
+        life = supervisor.life("a")
+        assert life is not None
+        assert life.child is not None
+        verdicts = [forwarded, forwarded, Verdict(ours=False)]
+        check = OwnerCheck(
+            Endpoint("127.0.0.1", free_port()),
+            life.child.pid,
+            look=lambda: verdicts.pop(0),
+            seal=lambda _: True,
+            take=lambda _: None,
+        )
+        assert check.verify()
+        life._watch = life._watch_of(check, "none")  # whom the kernel forwards to cannot be made up without rights
+        assert await life.confirm(in_passing=True)
+        assert not await life.confirm()
+        assert life.lost
 
 
 @run

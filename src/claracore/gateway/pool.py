@@ -6,6 +6,7 @@ Idle connections are kept per endpoint, newest first; one synchronous method han
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ from claracore.gateway.upstream import Upstream
 
 if TYPE_CHECKING:
     from claracore.types import Endpoint
+
+
+QUEUE_PAUSE_SECONDS, LONGEST_QUEUE_PAUSE_SECONDS = 0.001, 0.064
+"""Between two tries to get a place in the queue of a Unix socket."""
 
 
 class Line:
@@ -132,8 +137,30 @@ class Pool:
 async def _dial(line: Line, protocol: Callable[[], Upstream]) -> Upstream:
     loop, endpoint = asyncio.get_running_loop(), line.endpoint
     if endpoint.unix_path is not None:
-        return (await loop.create_unix_connection(protocol, endpoint.unix_path))[1]
+        connection = await _connected_to(endpoint.unix_path)
+        return (await loop.create_unix_connection(protocol, sock=connection))[1]
     if line.tls_host:
         host = line.tls_host
         return (await loop.create_connection(protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=host))[1]
     return (await loop.create_connection(protocol, endpoint.host, endpoint.port))[1]
+
+
+async def _connected_to(path: str) -> socket.socket:
+    """Connect to a Unix socket; wait while the server's queue is full, as the kernel does for TCP.
+
+    Linux says EAGAIN then, which uvloop takes for a failure and asyncio for success.
+    """
+    connection, pause = socket.socket(socket.AF_UNIX), QUEUE_PAUSE_SECONDS
+    connection.setblocking(False)
+    try:
+        while True:
+            try:
+                connection.connect(path)
+            except BlockingIOError:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_QUEUE_PAUSE_SECONDS)
+            else:
+                return connection
+    except BaseException:
+        connection.close()
+        raise

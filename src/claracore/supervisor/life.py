@@ -351,7 +351,7 @@ class Life:
         while not (child.exited.done() or self.stopping):
             await self._first_of(child.exited, LOOK_SECONDS if self.checked and not self.lost else None)
             if not child.exited.done():
-                await self.confirm()
+                await self.confirm(in_passing=True)
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server (~30 us).
@@ -361,9 +361,13 @@ class Life:
         """
         return not self.checked or ((watch := self._watch_when_ready) is not None and await watch.reaches(connection))
 
-    async def confirm(self) -> bool:
-        """Look anew at who answers: True when it is the verified server, or ours again and ready; see `lost`."""
-        return (watch := self._watch_when_ready) is not None and not self.stopping and await watch.confirm()
+    async def confirm(self, *, in_passing: bool = False) -> bool:
+        """Look anew at who answers: True when it is the verified server, or ours again and ready; see `lost`.
+
+        `in_passing`: nobody has failed to reach it, so that an endpoint without a listener is not tried.
+        """
+        watch = self._watch_when_ready
+        return watch is not None and not self.stopping and await watch.confirm(in_passing=in_passing)
 
     @property
     def lost(self) -> bool:

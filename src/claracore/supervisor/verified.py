@@ -97,6 +97,11 @@ class OwnerCheck:
             return self._unix_listener is not None and self._unix_unchanged(Path(self.endpoint.unix_path))
         return listeners_on(self.endpoint.port, self.endpoint.host) == self._listeners
 
+    @property
+    def sees_listener(self) -> bool:
+        """Whether there is a socket that tells whether the server is there: not where the kernel forwards packets."""
+        return self.endpoint.unix_path is not None or bool(self._listeners)
+
     def _unix_unchanged(self, path: Path) -> bool:
         if self._unix_sockets:
             return listening_at(path) == self._unix_sockets
@@ -159,12 +164,15 @@ class ListenerWatch:
         """
         return not self.lost and await self._check.reaches(connection)
 
-    async def confirm(self) -> bool:
-        """Look anew at who answers: True when it is the verified server, or one that is ours as well and ready."""
+    async def confirm(self, *, in_passing: bool = False) -> bool:
+        """Look anew at who answers: True when it is the verified server, or one that is ours as well and ready.
+
+        `in_passing`: nobody has failed to reach it, so that an endpoint without a listener is not tried.
+        """
         if self.lost:
             return False
         try:
-            if self._check.unchanged():
+            if self._check.unchanged() and (in_passing or self._check.sees_listener):
                 return True
         except OSError:
             return True  # too many files are open to look; none can be opened to connect, either
