@@ -33,7 +33,7 @@ CAUSES = {
 
 
 def replay_logs(
-    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Log files, oldest first; text or JSON.")],
+    logs: Annotated[list[Path], typer.Argument(metavar="LOG", help="Log files, oldest first; text or JSON.")],
     config: Annotated[
         Path | None, typer.Option(help="What the log began with, if it does not say so itself: a file or a folder.")
     ] = None,

@@ -88,15 +88,16 @@ def runs(records: Iterable[Begun | Recorded], policy: Policy | None = None) -> l
 def replay(run: Run) -> Iterator[Decision]:
     """Give the decision about each event; the last is the first event that cannot happen here, if there is one."""
     scheduler = Scheduler(run.policy)
+    stopped = ModelState.STOPPED
+    after = _states(scheduler)
     for record in run.records:
         impossible = _impossible(scheduler, record.event)
         if impossible:
             yield Decision(record, impossible=impossible)
             return
-        before = _states(scheduler)
+        before = after
         effects = scheduler.handle(record.event, record.now)
         after = _states(scheduler)
-        stopped = ModelState.STOPPED
         pairs = ((model, before.get(model, stopped), after.get(model, stopped)) for model in before | after)
         yield Decision(
             record,
