@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.config.matrix import Expression, One, Together
-from claracore.scheduler.core import Scheduler
 from claracore.scheduler.events import (
     Arrived,
     Effect,
@@ -158,27 +157,15 @@ def test_what_is_none_of_ours_is_an_error(text: str, why: str, tmp_path: Path, m
     assert not list(tmp_path.iterdir())
 
 
-class Kept(Scheduler):
-    """Writes the record as the loop does."""
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__(policy)
-        self.log = [begin(policy, 0.0)]
-
-    def handle(self, event: Event, now: float) -> list[Effect]:
-        effects = super().handle(event, now)
-        self.log.append(line(now, event, effects))
-        return effects
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_the_simulated_world_is_replayed_order_by_order(seed: int) -> None:
     world = World(seed)
-    kept = world.scheduler = Kept(world.policy)
+    log = [begin(world.policy, 0.0)]
     for _ in range(300):
         assert world.step()
-    (run,) = runs(read(kept.log))
-    assert len(run.records) == len(kept.log) - 1
+    log += [f"2026-11-28 00:00:00,123 DEBUG {told}" for told in world.transcript]
+    (run,) = runs(read(log))
+    assert len(run.records) == len(world.transcript)
     assert [decision for decision in replay(run) if decision.differs] == []
 
 
