@@ -143,7 +143,7 @@ class World:
 
     def tell(self, event: Event) -> None:
         effects = self.scheduler.handle(event, self.now)
-        self.transcript.append(f"{self.now:8.2f} {event} -> {effects}")
+        self.transcript.append(f"{self.now!r} {event} -> {effects}")  # as the loop records it
         for effect in effects:
             self.perform(effect)
 

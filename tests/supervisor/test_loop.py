@@ -277,6 +277,10 @@ def test_the_record_at_debug_level_replays_what_happened_and_changes_nothing(
     for level in (logging.INFO, logging.DEBUG):
         caplog.set_level(level, logger="claracore.supervisor")
         assert asyncio.run(story()) == [True, False, True], "a request for a ready model is no event"
+    begins = [record.args for record in caplog.records if record.msg == "%r begins with %s"]
+    assert [args[1] for args in begins if isinstance(args, tuple)] == [policy_of(config)], (
+        "once, before the first event"
+    )
     replayed, seen = Scheduler(policy_of(config)), 0
     for record in caplog.records:
         if record.msg == "%r %s -> %s":

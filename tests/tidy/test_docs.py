@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from claracore.cli.root import VERBS
 from claracore.scheduler import lifecycle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,3 +31,39 @@ def test_every_part_has_its_question() -> None:
     for path in sorted((ROOT / "src" / "claracore").iterdir()):
         if path.is_dir() and any(path.glob("*.py")):
             assert f"`{path.name}/`" in ARCHITECTURE, f"{path.name} is not in ARCHITECTURE.md"
+
+
+DEVELOP = sorted((ROOT / "docs" / "develop").glob("*.md"))
+PAPERS = [
+    *DEVELOP,
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "examples").glob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+]
+PATHS = re.compile(r"`((?:\.\w+/)?[\w.-]+(?:/[\w.*-]+)*)`")
+ROOTS = {path.name for path in ROOT.iterdir()}
+
+
+@pytest.mark.parametrize("page", DEVELOP, ids=lambda page: str(page.name))
+def test_every_file_that_a_page_for_developers_names_is_there(page: Path) -> None:
+    """A path is written from the root of the repository: its first part is there, and so must the whole be."""
+    text = page.read_text(encoding="utf-8")
+    named = {name for name in PATHS.findall(text) if name.split("/")[0] in ROOTS}
+    assert named, f"{page.name} names no file"
+    missing = sorted(name for name in named if not any(ROOT.glob(name)))
+    assert not missing, f"{page.name} names files that are not there: {missing}"
+    half = sorted(name for name in PATHS.findall(text) if "/" in name and name not in named)
+    assert not half, f"{page.name}: write paths from the root of the repository: {half}"
+
+
+@pytest.mark.parametrize("page", PAPERS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_targets_and_verbs_in_papers_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [link for link in re.findall(r"\]\(([^)#:]+)", text) if not (page.parent / link).exists()]
+    assert not missing, f"{page.name} links to {missing}"
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]*`", text, re.DOTALL))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    made = set(re.findall(r"\bmake ([a-z][\w-]*)", code))
+    assert made <= targets, f"{page.name}: no make target {sorted(made - targets)}"
+    verbs = set(re.findall(r"(?:^|[`/ ])claracore ([a-z]\w*)", code, re.MULTILINE))
+    assert verbs <= VERBS.keys() | {"engine"}, f"{page.name}: no verb {sorted(verbs - VERBS.keys())}"

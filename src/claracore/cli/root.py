@@ -43,6 +43,7 @@ VERBS = {
     "logs": "logs:logs",
     "requests": "requests:requests",
     "doctor": "doctor:doctor",
+    "replay": "replay:replay_logs",
     "chat": "chat:chat",
     "bench": "bench:bench",
 }

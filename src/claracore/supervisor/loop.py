@@ -3,7 +3,8 @@
 Requests, ends of processes, timers, reloads and API calls all come through `_post`. Each event is handled to its end
 before the next; what an order causes at once (a client that is already gone) queues behind. Whatever is slow is a task
 owned here (`Life`), which ends by handing in an event. Every event, its time and its orders are logged once, at debug
-level; the record replays a bug. It is written beside what happens and changes nothing of it.
+level, and before the first the policy; `claracore replay` reads this record (`scheduler/record`). It is written beside
+what happens and changes nothing of it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from claracore.scheduler.events import (
     UnloadAsked,
 )
 from claracore.scheduler.obstacle import Obstacle
+from claracore.scheduler.policy import Policy
 from claracore.scheduler.rules import policy_of
 from claracore.scheduler.slot import Slot
 from claracore.supervisor.contract import Listener, Loaded, Waiter
@@ -75,7 +77,10 @@ class Supervisor:
         self.listener: Listener | None = None
         self._around = around
         self._loop = asyncio.get_running_loop()
-        self._scheduler = Scheduler(policy_of(config))
+        policy = policy_of(config)
+        self._scheduler = Scheduler(policy)
+        self._first_policy: Policy | None = policy
+        """Until the first event, before which it is recorded."""
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._lives: dict[str, Life] = {}
@@ -270,6 +275,9 @@ class Supervisor:
 
     def _handle(self, event: Event) -> None:
         now = self._loop.time()
+        if self._first_policy is not None:
+            logger.debug("%r begins with %s", now, self._first_policy)
+            self._first_policy = None
         effects = self._scheduler.handle(event, now)
         if logger.isEnabledFor(logging.DEBUG):
             self._record(event, effects, now)

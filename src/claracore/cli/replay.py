@@ -1,0 +1,134 @@
+"""`claracore replay`: what does the scheduler make of the events in a debug log, and does it differ from then?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from claracore.config.load import load_many
+from claracore.errors import BadRequest
+from claracore.scheduler.events import Effect, Event, Reconfigured, Refuse, Serve, Start, Stop
+from claracore.scheduler.obstacle import Cause
+from claracore.scheduler.policy import Policy
+from claracore.scheduler.record import Begun, Recorded, Unreadable, read
+from claracore.scheduler.replay import Decision, Run, Waiting, as_test, replay, runs
+from claracore.scheduler.rules import policy_of
+from claracore.store.files import read_sources
+
+INDENT = " " * 14
+
+CAUSES = {
+    Cause.LOADING: "it is being loaded",
+    Cause.RETURNING: "it is ending, and is started again after that",
+    Cause.PLACES: "it answers as many requests as it may",
+    Cause.ANSWERS: "models that must go first have answers to give",
+    Cause.LOADS: "models that must go first are being loaded for somebody else",
+    Cause.UNLOADING: "models that must go first are being stopped",
+    Cause.TURN: "requests for other models are ahead",
+}
+
+
+def replay_logs(
+    logs: Annotated[list[Path], typer.Argument(metavar="LOG", help="Log files, oldest first; text or JSON.")],
+    config: Annotated[
+        Path | None, typer.Option(help="What the log began with, if it does not say so itself: a file or a folder.")
+    ] = None,
+    write_test: Annotated[Path | None, typer.Option(help="Write what was recorded as a test in Python.")] = None,
+    differences: Annotated[bool, typer.Option("--differences", help="Print only what differs from the log.")] = False,
+) -> None:
+    """Hand the events of a log of `--log-level debug` to the scheduler; print its decisions with their reasons.
+
+    Exit code 1 if it decides anything else than what the log says.
+    """
+    policy = _policy(config) if config is not None else None
+    found = runs(_records(logs), policy)
+    if not found:
+        raise BadRequest(f"{', '.join(map(str, logs))}: no event in it; claracore --log-level debug writes them")
+    differing = sum(_show(number, run, only_differences=differences) for number, run in enumerate(found, 1))
+    events = sum(len(run.records) for run in found)
+    verdict = f"{differing} decided differently" if differing else "all decided as recorded"
+    typer.secho(f"{events} events in {len(found)} run{'s' if len(found) > 1 else ''}: {verdict}", bold=True)
+    if write_test is not None:
+        with write_test.open("x", encoding="utf-8") as file:
+            file.write(as_test(found))
+        typer.echo(f"{write_test} written")
+    raise typer.Exit(1 if differing else 0)
+
+
+def _policy(config: Path) -> Policy:
+    sources = read_sources(None, config) if config.is_dir() else read_sources(config)
+    loaded = load_many(sources, env=os.environ)
+    if loaded.config is None:
+        raise BadRequest("\n".join(str(finding) for finding in loaded.findings))
+    return policy_of(loaded.config)
+
+
+def _records(logs: list[Path]) -> Iterator[Begun | Recorded]:
+    for log in logs:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            try:
+                yield from read(lines)
+            except Unreadable as error:
+                raise BadRequest(f"{log}: {error.message}") from error
+
+
+def _show(number: int, run: Run, *, only_differences: bool) -> int:
+    """Print a run and return how many of its decisions differ."""
+    _echo(f"run {number}: {', '.join(run.policy.models) or 'no models'}")
+    differing = 0
+    begin = run.records[0].now if run.records else 0.0
+    for decision in replay(run):
+        differing += decision.differs
+        if decision.differs or not only_differences:
+            _echo(f"{decision.record.now - begin:12.3f}  {_event(decision.record.event)}")
+            for line in _lines(decision):
+                _echo(INDENT + line)
+    return differing
+
+
+def _lines(decision: Decision) -> Iterator[str]:
+    """Say what follows from an event, and why."""
+    yield from map(_order, decision.effects)
+    yield from (f"{model}: {before} -> {after}" for model, before, after in decision.moved)
+    yield from map(_wait, decision.waiting)
+    if decision.impossible:
+        yield f"DIFFERS: {decision.impossible}, so that the rest of this run cannot be handed in"
+    elif decision.differs:
+        then = ", ".join(map(_order, decision.record.effects)) or "nothing"
+        yield f"DIFFERS: line {decision.record.line} of the log has: {then}"
+
+
+def _event(event: Event) -> str:
+    if isinstance(event, Reconfigured):
+        restarts = f"; other commands for {', '.join(sorted(event.changed))}" if event.changed else ""
+        return f"Reconfigured: {', '.join(event.policy.models) or 'no models'}{restarts}"
+    return str(event)
+
+
+def _order(effect: Effect) -> str:
+    match effect:
+        case Start(model):
+            return f"start {model}"
+        case Stop(model, reason):
+            return f"stop {model}: {reason}"
+        case Serve(request):
+            return f"serve request {request}"
+        case Refuse(request, reason):
+            return f"refuse request {request}: {reason}"
+
+
+def _wait(waiting: Waiting) -> str:
+    obstacle = waiting.obstacle
+    cause = CAUSES[obstacle.cause] if obstacle is not None else "nothing that lasts"
+    others = f" ({', '.join(obstacle.models)})" if obstacle is not None and obstacle.models else ""
+    who = f"request {', '.join(map(str, waiting.requests))}" if waiting.requests else "a restart"
+    return f"{waiting.model}: {who} waits: {cause}{others}"
+
+
+def _echo(line: str) -> None:
+    """Print a line; names in a log may hold what a terminal would obey."""
+    typer.echo("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
