@@ -44,6 +44,7 @@ SHAPES: Mapping[type, Mapping[str, Check]] = {
     events.Ended: {"model": str},
     events.FilesChanged: {"model": str},
     events.Lost: {"model": str},
+    events.Died: {"model": str},
     events.Returned: {"request": int, "model": str},
     events.UnloadAsked: {"models": (tuple, str)},
     events.Pinned: {"model": str, "pinned": bool},

@@ -13,7 +13,7 @@ from typing import Any
 
 from claracore.errors import BadRequest
 from claracore.scheduler.core import Scheduler
-from claracore.scheduler.events import Effect, Ended, Event, Lost, Ready
+from claracore.scheduler.events import Died, Effect, Ended, Event, Lost, Ready
 from claracore.scheduler.lifecycle import TRANSITIONS, Cause
 from claracore.scheduler.obstacle import Obstacle
 from claracore.scheduler.policy import Policy
@@ -116,7 +116,7 @@ def _states(scheduler: Scheduler) -> dict[str, ModelState]:
 
 def _impossible(scheduler: Scheduler, event: Event) -> str:
     """Say why an event breaks the promises of `events`; empty if it does not."""
-    if not isinstance(event, Ready | Ended | Lost):
+    if not isinstance(event, Ready | Ended | Lost | Died):
         return ""
     slot = scheduler.slots.get(event.model)
     if slot is None:
