@@ -253,10 +253,8 @@ class Exchange(Answering):
         self._returns += 1
         request_id, supervisor, model = self.record.request_id, self.gateway.supervisor, self.record.model
         # Without an id it goes beside the supervisor, and waits for nobody.
-        if request_id is None or self._returns > _MOST_RETURNS:
-            self._failed(f"could not be reached: {reason}")
-            return
-        if not supervisor.take_back(request_id, model, endpoint, self):
+        gives_up = self._returns > _MOST_RETURNS
+        if gives_up or request_id is None or not supervisor.take_back(request_id, model, endpoint, self):
             self._failed(f"could not be reached: {reason}")
             return
         self.record.waited_for_load = True

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from claracore.sockets.kernel import family, process_start, process_token
+from claracore.sockets.kernel import family, process_token
 from claracore.sockets.processes import FORCE, Process, seen, send, wait
 
 logger = logging.getLogger("claracore.ports")
@@ -84,11 +84,6 @@ def end_orphans(
     for victim in (victim for victim in tried if _process(victim).alive):
         logger.warning("could not end what a dead ClaraCore left behind, end it by hand: %s", _process(victim))
     return [victim for victim in tried if not _process(victim).alive]
-
-
-def is_orphan(suspect: Orphan) -> bool:
-    """Whether the process with this pid is the one that was written down: same start, same token."""
-    return process_start(suspect.pid) == suspect.start and process_token(suspect.pid) == suspect.token
 
 
 def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Process]) -> list[Orphan]:

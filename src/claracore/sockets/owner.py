@@ -6,10 +6,8 @@ our child: well under a millisecond. `owner_of` is asked when something is wrong
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,8 +23,6 @@ from claracore.sockets.kernel import family, holder_pid, owned_by, reuse_of, soc
 from claracore.sockets.kinship import client_among, hidden_in, kin, left_by, of_a_runtime
 
 FORWARDED_SECONDS = 0.2
-QUIET = sys.platform == "linux"
-"""Whether the kernel tells who listens without much ado (kernel_linux.py)."""
 
 
 def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
@@ -63,15 +59,6 @@ def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
             its &= ~Reuse.PORT
         found = its if found is None else found & its
     return found
-
-
-def is_listening(port: int, *, host: str = "127.0.0.1") -> bool:
-    """Whether anybody answers on host:port; cheap enough to ask every second (Linux: 50 us, and nobody notices)."""
-    if QUIET:
-        return any(entry.reached_by(host) for entry in sockets_on(port))
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((host, port)) != errno.ECONNREFUSED
 
 
 def _one_of(entries: frozenset[BoundSocket]) -> Owner | None:
