@@ -13,9 +13,9 @@ from pathlib import Path
 
 from msgspec.structs import astuple
 
-from claracore.store.activity import Activity
-from claracore.store.rows import FIRST_OF_SUBJECT, Measures, Row, Subject, Wanted
-from claracore.store.stats import stats_by_model
+from claracore.host.activity.database import Activity
+from claracore.host.activity.rows import FIRST_OF_SUBJECT, Measures, Row, Subject, Wanted
+from claracore.host.activity.statistics import stats_by_model
 
 MODELS = [f"model-{number}" for number in range(20)]
 PATHS = ["/v1/chat/completions", "/v1/embeddings", "/v1/completions"]

@@ -22,11 +22,11 @@ from typing import IO
 
 import psutil
 
-from claracore.config.changes import compare
-from claracore.config.edit import put
-from claracore.config.load import load
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
+from claracore.core.config.changes import compare
+from claracore.core.config.edit import put
+from claracore.core.config.load import load
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
 
 HEAD = """\
 macros:

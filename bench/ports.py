@@ -19,14 +19,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from claracore.config.model import Config, ModelConfig
-from claracore.ports.history import remember
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
-from claracore.sockets.hold import hold
-from claracore.sockets.owner import belongs_to, binds_with, listeners_on, owner_of, verify
-from claracore.sockets.ports import PortKeeper
-from claracore.supervisor.verified import OwnerCheck
+from claracore.core.config.model import Config, ModelConfig
+from claracore.core.ports.history import remember
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
+from claracore.host.sockets.hold import hold
+from claracore.host.sockets.owner import belongs_to, binds_with, listeners_on, owner_of, verify
+from claracore.host.sockets.ports import PortKeeper
+from claracore.host.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint
 
 CHILD = """

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from claracore.gguf.types import ValueType
+from claracore.core.gguf.types import ValueType
 from zoo.synthetic import Shape, Typed, big_vocabulary, build
 
 TEMPLATE = "{% if tools %}{{ tools }}{% endif %}" + "{# as long as a real one #}" * 200
@@ -52,8 +52,8 @@ def make_library(folder: Path, files: int, vocabularies: int) -> None:
 
 def one_scan(folder: Path, cache: Path) -> None:
     """Scan in this process and print what it took."""
-    from claracore.library.cache import ReadingCache  # noqa: PLC0415 - measured apart
-    from claracore.library.scan import scan  # noqa: PLC0415 - same
+    from claracore.host.library.cache import ReadingCache  # noqa: PLC0415 - measured apart
+    from claracore.host.library.scan import scan  # noqa: PLC0415 - same
 
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak inherited from the parent's fork
     before = peak_mb()

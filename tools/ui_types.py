@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
-from claracore.api.context import Context
-from claracore.api.create import create_app
+from claracore.http.api.context import Context
+from claracore.http.api.create import create_app
 
 ROOT = Path(__file__).resolve().parents[1]
 UI = ROOT / "ui"

@@ -65,7 +65,7 @@ export default defineConfig({
   plugins: [svelte(), preloadFont(), apiDocs(), compress()],
   resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
   build: {
-    outDir: '../src/claracore/web/static',
+    outDir: '../src/claracore/http/web/static',
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false },

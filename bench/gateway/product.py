@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from claracore.config.model import Config
-from claracore.gateway.server import Gateway, serve
+from claracore.core.config.model import Config
+from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint, ModelState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from claracore.gateway.contract import Message, Record, Scope, Waiter
+    from claracore.host.activity.record import Record
+    from claracore.host.supervisor.contract import Waiter
+    from claracore.http.gateway.contract import Message, Scope
 
 
 class AlwaysReady:

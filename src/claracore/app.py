@@ -21,31 +21,31 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from claracore.api.control import ControlPlane, proxy_log
-from claracore.config.changes import Changes
-from claracore.engines.abilities import Abilities
-from claracore.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
+from claracore.core.config.changes import Changes
+from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError
-from claracore.gateway.contract import Settings
-from claracore.gateway.origins import Rules
-from claracore.gateway.server import Gateway, serve
-from claracore.library.cache import ReadingCache
-from claracore.library.model import Library
-from claracore.library.watch import watch
-from claracore.ports.listen import Listen
-from claracore.sockets.front import open_listeners, opened
-from claracore.sockets.history import load_history, save_history
-from claracore.sockets.ports import PortKeeper
-from claracore.sockets.state import default_state_dir, state_problem
-from claracore.store import files, leftovers
-from claracore.store.keyring import KeyRing
-from claracore.store.setup import SetupOptions, write_setup
-from claracore.supervisor.commands import Commands
-from claracore.supervisor.configuration import Configuration, Prepared, Sources, prepare
-from claracore.supervisor.kin import adopting
-from claracore.supervisor.life import Surroundings
-from claracore.supervisor.loop import Supervisor
-from claracore.supervisor.watch import ConfigWatch
+from claracore.host.engines.abilities import Abilities
+from claracore.host.engines.find import Engine, EngineMissing, Unusable, find_engine, learn
+from claracore.host.library.cache import ReadingCache
+from claracore.host.library.model import Library
+from claracore.host.library.watch import watch
+from claracore.host.setup.write import SetupOptions, write_setup
+from claracore.host.sockets.front import open_listeners, opened
+from claracore.host.sockets.history import load_history, save_history
+from claracore.host.sockets.ports import PortKeeper
+from claracore.host.state import default_state_dir, state_problem
+from claracore.host.store import files, leftovers
+from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.configuration import Configuration, Prepared, Sources, prepare
+from claracore.host.supervisor.kin import adopting
+from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.watch import ConfigWatch
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.origins import Rules
+from claracore.http.api.control import ControlPlane, proxy_log
+from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Finding, ModelState
 
 logger = logging.getLogger("claracore")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from claracore.api.create import PARTS
+from claracore.http.api.create import PARTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from claracore.api.context import Context
-from claracore.api.old import histogram
-from claracore.store.keyring import Grant, KeyFile, Right
+from claracore.http.access.keyring import Grant, KeyFile, Right
+from claracore.http.api.compat.llama_swap import histogram
+from claracore.http.api.context import Context
 from e2e.instance import Answer, Instance, configured, fake, instance
 from sockets.helpers import free_run, stranger
 

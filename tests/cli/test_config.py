@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from claracore.cli.config import config_app
-from claracore.config.schema import json_schema, reference_page
+from claracore.core.config.schema import json_schema, reference_page
 
 RUN = CliRunner()
 GOOD = "models:\n  a: {cmd: 'llama-server --port ${PORT}', ttl: 5m}\n"

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from claracore.cli.root import app
+from claracore.core.scheduler.replay import NoPolicy
 from claracore.errors import BadRequest
-from claracore.scheduler.replay import NoPolicy
 from e2e.instance import configured, fake, instance
 
 RUN = CliRunner()

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from claracore.config.load import Loaded, load
-from claracore.config.show import rows
+from claracore.core.config.load import Loaded, load
+from claracore.core.config.show import rows
 
 CORPUS = Path(__file__).parent / "corpus"
 MARK = "#! "

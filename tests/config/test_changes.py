@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from claracore.config.changes import compare
-from claracore.config.load import load
-from claracore.config.model import Config
+from claracore.core.config.changes import compare
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
 from config.corpus_files import VALID
 
 BASE = """\

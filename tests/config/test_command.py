@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from claracore.config.command import bind, in_place, split, uses_port, words_of
-from claracore.config.load import load
-from claracore.config.model import ModelConfig
+from claracore.core.config.command import bind, in_place, split, uses_port, words_of
+from claracore.core.config.load import load
+from claracore.core.config.model import ModelConfig
 
 
 @pytest.mark.parametrize(

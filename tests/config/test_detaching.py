@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.config.command import split
-from claracore.config.detaching import JUDGES, MENTIONED, PREFIXES, detaching
-from claracore.config.load import load
-from claracore.config.shell import habits_in
+from claracore.core.config.command import split
+from claracore.core.config.detaching import JUDGES, MENTIONED, PREFIXES, detaching
+from claracore.core.config.load import load
+from claracore.core.config.shell import habits_in
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.config.edit import EditRefused, merge, put, read_plain, remove
-from claracore.config.load import load
+from claracore.core.config.edit import EditRefused, merge, put, read_plain, remove
+from claracore.core.config.load import load
 from config.corpus_files import VALID, Case
 
 TEXT = """\

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.config.edit import EditRefused, put, read_plain, remove
-from claracore.config.load import Loaded, load
-from claracore.config.migrate import migrate
-from claracore.config.model import Config, ModelConfig
-from claracore.config.show import as_yaml, rows
-from claracore.config.tree import Unreadable
-from claracore.config.typed import shapes
+from claracore.core.config.edit import EditRefused, put, read_plain, remove
+from claracore.core.config.load import Loaded, load
+from claracore.core.config.migrate import migrate
+from claracore.core.config.model import Config, ModelConfig
+from claracore.core.config.show import as_yaml, rows
+from claracore.core.config.tree import Unreadable
+from claracore.core.config.typed import shapes
 from config.corpus_files import INVALID, VALID
 
 MEGABYTE = 1024 * 1024

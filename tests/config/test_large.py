@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from claracore.config.changes import compare
-from claracore.config.load import Loaded, load
-from claracore.gateway.targets import targets_of
-from claracore.ports.leases import Leases
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
-from claracore.store.presence import missing_things
+from claracore.core.config.changes import compare
+from claracore.core.config.load import Loaded, load
+from claracore.core.ports.leases import Leases
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
+from claracore.host.setup.presence import missing_things
+from claracore.http.gateway.targets import targets_of
 
 FEW, MANY = 60, 240
 LISTEN = Listen(port=5800)
@@ -122,7 +122,7 @@ def loaded(text: str) -> Loaded:
 @pytest.fixture(autouse=True)
 def _few_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let both sizes have as many comparisons: their bound is the same for all files."""
-    monkeypatch.setattr("claracore.config.report.Hints.__init__", _spent)
+    monkeypatch.setattr("claracore.core.config.report.Hints.__init__", _spent)
 
 
 def _spent(self: Any, _left: int = 0) -> None:

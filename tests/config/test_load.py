@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.config.fields import parse_seconds
-from claracore.config.load import Loaded, load, load_many
+from claracore.core.config.fields import parse_seconds
+from claracore.core.config.load import Loaded, load, load_many
 from claracore.types import Place
 
 

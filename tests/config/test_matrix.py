@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
+from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 
 MODELS = ["a", "b", "c", "org/x:1"]
 VARS = {"X": "org/x:1"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.config.migrate import migrate
+from claracore.core.config.migrate import migrate
 
 OLD = """\
 # written by hand

@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 from jsonschema.validators import Draft202012Validator
 
-from claracore.config.edit import read_plain
-from claracore.config.schema import json_schema, reference_page
+from claracore.core.config.edit import read_plain
+from claracore.core.config.schema import json_schema, reference_page
 from config.corpus_files import VALID, Case
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.config.load import load
-from claracore.config.shell import habits_in
+from claracore.core.config.load import load
+from claracore.core.config.shell import habits_in
 
 SERVER = "llama-server --port ${PORT}"
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from claracore.config.load import load
-from claracore.config.show import Row, as_json, as_yaml, rows
+from claracore.core.config.load import load
+from claracore.core.config.show import Row, as_json, as_yaml, rows
 
 TEXT = """\
 globalTTL: 5m

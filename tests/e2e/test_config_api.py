@@ -110,7 +110,7 @@ def test_changes_of_different_models_at_once_are_all_kept(served: Instance) -> N
 
 def test_the_command_line_and_the_server_lose_nothing_of_each_other(served: Instance) -> None:
     change = (
-        "import sys; from pathlib import Path; from claracore.store.files import change\n"
+        "import sys; from pathlib import Path; from claracore.host.store.files import change\n"
         "for number in range(20): change(Path('config.yaml'), lambda old: old + f'# line {number}\\n')"
     )
     with subprocess.Popen([sys.executable, "-c", change], cwd=served.folder) as writer:

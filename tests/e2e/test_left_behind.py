@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claracore.sockets.kernel import sockets_on
+from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import WAIT_SECONDS, Instance, configured, fake, gone, instance
 from e2e.test_ports_killed import ours
 from fakes import command
@@ -208,7 +208,7 @@ main()
 """
 """Says when it comes to import a module."""
 
-MOMENTS = ["claracore.cli.root", "typer", "psutil", "claracore.app", "fastapi", "claracore.engines.find"]
+MOMENTS = ["claracore.cli.root", "typer", "psutil", "claracore.app", "fastapi", "claracore.host.engines.find"]
 
 
 @pytest.mark.parametrize("numbers", [[signal.SIGINT], BOTH])

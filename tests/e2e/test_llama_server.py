@@ -20,8 +20,8 @@ import openai
 import psutil
 import pytest
 
-from claracore.engines.find import Unusable, learn
-from claracore.engines.states import MARK
+from claracore.host.engines.find import Unusable, learn
+from claracore.host.engines.states import MARK
 from e2e.instance import WAIT_SECONDS, Instance, configured, gone, instance
 
 SERVER = os.environ.get("CLARACORE_LLAMA_SERVER", "")

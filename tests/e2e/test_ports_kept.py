@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.sockets.kernel import sockets_on
+from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import Instance, configured, fake, instance
 from e2e.ports import claracore, sharing_engine
 from sockets.helpers import free_run

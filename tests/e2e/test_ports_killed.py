@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claracore.sockets.kernel import sockets_on
+from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import WAIT_SECONDS, Instance, configured, fake, gone, instance
 from e2e.ports import sharing_engine
 from sockets.helpers import free_run

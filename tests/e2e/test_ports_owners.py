@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claracore.sockets.kernel import sockets_on
+from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import Answer, Instance, configured, instance
 from e2e.ports import container_runtime
 from fakes import SCRIPT

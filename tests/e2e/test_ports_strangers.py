@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.sockets.kernel import sockets_on
+from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import Answer, Instance, configured, fake, instance
 from e2e.ports import container_runtime, sharing_engine
 from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger

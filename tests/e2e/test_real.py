@@ -138,7 +138,7 @@ def test_a_chat_while_another_streams_waits_for_the_end_of_the_stream(served: In
 
 
 def test_embeddings_with_the_sdk(tmp_path: Path, smollm2: Path) -> None:
-    engine = f'"{sys.executable}" -m claracore.engines.embedded'
+    engine = f'"{sys.executable}" -m claracore engine'
     cmd = f"{engine} --port ${{PORT}} -m {smollm2} -c 512 --embeddings --pooling mean"
     config = configured(tmp_path, f"startPort: 24100\nmodels:\n  embed:\n    cmd: {json.dumps(cmd)}\n")
     with (

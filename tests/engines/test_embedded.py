@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from claracore.errors import ModelFailed
-from claracore.supervisor.child import Exit
-from claracore.supervisor.health import Patience, wait_until_ready
+from claracore.host.supervisor.child import Exit
+from claracore.host.supervisor.health import Patience, wait_until_ready
 from claracore.types import Endpoint
 from fakes.running import line_with, on_uvloop, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from claracore.supervisor.child import Child
-    from claracore.supervisor.output import OutputRing
+    from claracore.host.logs.output import OutputRing
+    from claracore.host.supervisor.child import Child
 
 pytest.importorskip("xllamacpp")
 
 MODEL = Path(__file__).resolve().parents[2] / ".models" / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-ENGINE = (sys.executable, "-P", "-m", "claracore.engines.embedded")
+ENGINE = (sys.executable, "-P", "-m", "claracore", "engine")
 SMALL = ("-m", str(MODEL), "-c", "512", "-np", "1", "--no-warmup", "-lv", "3")
 
 

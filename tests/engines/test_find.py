@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from claracore.engines import abilities, find, options
-from claracore.engines.find import EngineMissing, find_engine
+from claracore.host.engines import abilities, find, options
+from claracore.host.engines.find import EngineMissing, find_engine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for engines")
 
@@ -73,7 +73,7 @@ def test_one_that_does_not_run_is_reported_and_not_chosen(on_path: Path, body: s
     script(on_path / "llama-server", body)
     engine = find_engine(None)
     assert engine.embedded
-    assert engine.argv == (sys.executable, "-P", "-m", "claracore.engines.embedded")
+    assert engine.argv == (sys.executable, "-P", "-m", "claracore", "engine")
     assert engine.flags == options.FLAGS
     (finding,) = engine.findings
     assert finding.severity == "warning"

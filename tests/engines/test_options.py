@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from claracore.engines import abilities, options
-from claracore.engines.elsewhere import NOT_HERE
-from claracore.engines.embedded import Setting, UsageError, apply, defaults, help_text, model_problem, parse
+from claracore.host.engines import abilities, options
+from claracore.host.engines.elsewhere import NOT_HERE
+from claracore.host.engines.embedded import Setting, UsageError, apply, defaults, help_text, model_problem, parse
 
 xllamacpp = pytest.importorskip("xllamacpp")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.engines.states import MARK, State, parse
+from claracore.host.engines.states import MARK, State, parse
 
 STAGES = '"stages":["text_model","spec_model","mmproj_model"]'
 

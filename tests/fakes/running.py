@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from claracore.supervisor.child import Child
-from claracore.supervisor.output import OutputRing
+from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor.child import Child
 from claracore.types import Endpoint
 from fakes import command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from claracore.gguf.model import Kind, ModelFacts, TensorBytes
+from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
 
 MIB = 1024**2
 

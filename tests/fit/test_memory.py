@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.fit.cache import cache_bytes, cells
-from claracore.fit.compute import compute_bytes
-from claracore.fit.memory import RAM, Companions, estimate, layer_places
-from claracore.fit.settings import Settings
+from claracore.core.fit.cache import cache_bytes, cells
+from claracore.core.fit.compute import compute_bytes
+from claracore.core.fit.memory import RAM, Companions, estimate, layer_places
+from claracore.core.fit.settings import Settings
 from fit.oracle import ask
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 

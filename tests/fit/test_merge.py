@@ -9,16 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from claracore.config.load import load
-from claracore.config.model import Config
-from claracore.fit.budget import budget_of
-from claracore.fit.catalog import Candidate, choose
-from claracore.fit.document import Setup, document
-from claracore.fit.flags import Abilities
-from claracore.fit.machine import GIB, Hardware, Memory, Processor
-from claracore.fit.merge import Merged, Present, merge, model_paths
-from claracore.fit.plan import Wishes
-from claracore.gguf.model import ModelFacts
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
+from claracore.core.fit.budget import budget_of
+from claracore.core.fit.catalog import Candidate, choose
+from claracore.core.fit.document import Setup, document
+from claracore.core.fit.flags import Abilities
+from claracore.core.fit.machine import GIB, Hardware, Memory, Processor
+from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.fit.plan import Wishes
+from claracore.core.gguf.model import ModelFacts
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 
 SHAPES: dict[str, ModelFacts] = {

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.config.command import split
-from claracore.fit.budget import Budget, budget_of
-from claracore.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
-from claracore.fit.flags import Abilities
-from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor
-from claracore.fit.memory import Companions
-from claracore.fit.plan import Placement, Verdict, Wishes, plan
-from claracore.gguf.model import Kind, ModelFacts
+from claracore.core.config.command import split
+from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
+from claracore.core.fit.flags import Abilities
+from claracore.core.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor
+from claracore.core.fit.memory import Companions
+from claracore.core.fit.plan import Placement, Verdict, Wishes, plan
+from claracore.core.gguf.model import Kind, ModelFacts
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 
 PROCESSOR = Processor("x", 16, 8, 8)

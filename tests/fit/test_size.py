@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from claracore.fit.budget import Budget
-from claracore.fit.size import SizeVerdict, by_size
+from claracore.core.fit.budget import Budget
+from claracore.core.fit.size import SizeVerdict, by_size
 
 
 def test_a_tenth_is_allowed_for_what_is_not_weights() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from claracore.fit.cache import cache_bytes, state_bytes
-from claracore.fit.memory import estimate
-from claracore.fit.settings import Settings
-from claracore.gguf.types import ValueType
-from claracore.library.scan import scan
+from claracore.core.fit.cache import cache_bytes, state_bytes
+from claracore.core.fit.memory import estimate
+from claracore.core.fit.settings import Settings
+from claracore.core.gguf.types import ValueType
+from claracore.host.library.scan import scan
 from fit.oracle import ask
 from zoo.synthetic import Image, TensorSpec, Typed, build, write
 

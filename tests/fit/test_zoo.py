@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from claracore.fit.cache import cache_bytes
-from claracore.fit.compute import compute_bytes
-from claracore.fit.memory import estimate
-from claracore.fit.settings import Settings
-from claracore.gguf.model import Kind
-from claracore.library.scan import scan
+from claracore.core.fit.cache import cache_bytes
+from claracore.core.fit.compute import compute_bytes
+from claracore.core.fit.memory import estimate
+from claracore.core.fit.settings import Settings
+from claracore.core.gguf.model import Kind
+from claracore.host.library.scan import scan
 from fit.oracle import ask
 from zoo.families import DEEPSEEKS, ENCODERS, GEMMAS, LLAMAS, MISTRALS, QWENS, Member
 from zoo.synthetic import Image, Shape, TensorSpec, build, write

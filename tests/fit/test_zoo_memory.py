@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from claracore.fit.memory import estimate
-from claracore.fit.settings import Settings
-from claracore.gguf.facts import facts_of
-from claracore.gguf.header import read_header
-from claracore.gguf.model import ModelFacts
+from claracore.core.fit.memory import estimate
+from claracore.core.fit.settings import Settings
+from claracore.core.gguf.facts import facts_of
+from claracore.core.gguf.header import read_header
+from claracore.core.gguf.model import ModelFacts
 from zoo.families import SERVED, Member
 
 FILE = Path(__file__).with_name("zoo.json")

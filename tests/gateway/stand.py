@@ -10,10 +10,12 @@ from typing import Any
 
 import uvloop
 
-from claracore.config.model import Config
+from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
-from claracore.gateway.contract import AsgiApp, Message, Record, Scope, Settings, Waiter
-from claracore.gateway.server import Gateway, serve
+from claracore.host.activity.record import Record
+from claracore.host.supervisor.contract import Waiter
+from claracore.http.gateway.contract import AsgiApp, Message, Scope, Settings
+from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint, ModelState
 
 Receive = Callable[[], Awaitable[Message]]

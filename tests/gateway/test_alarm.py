@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from claracore.gateway.alarm import NEVER, Alarm
+from claracore.http.gateway.alarm import NEVER, Alarm
 from gateway.stand import StandIn, answers, config, model_server, play, post, stage
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import ClaraCoreError, ModelFailed, PayloadTooLarge
-from claracore.gateway.budget import PIECE_BYTES, Budget, Share
-from claracore.gateway.contract import Message, Scope, Settings
-from claracore.gateway.refusals import NoRoomForBody
+from claracore.http.gateway.budget import PIECE_BYTES, Budget, Share
+from claracore.http.gateway.contract import Message, Scope, Settings
+from claracore.http.wire.answers import NoRoomForBody
 from gateway.stand import ModelServer, Receive, Send, Stage, StandIn, config, model_server, play, post, stage
 
 MIB = 1 << 20

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claracore.errors import ModelFailed
-from claracore.gateway.connection import Connection
-from claracore.gateway.server import Gateway
-from claracore.gateway.upstream import Upstream
-from claracore.store.captures import Captures
+from claracore.host.activity.captures import Captures
+from claracore.http.gateway.connection import Connection
+from claracore.http.gateway.server import Gateway
+from claracore.http.gateway.upstream import Upstream
 from claracore.types import Endpoint, ModelState
 from conformance.http.corpus import OK, SSE, TINY, chunks, post
 from conformance.http.memory import CONFIG, SETTINGS, MemoryTransport, Notes, ServersInMemory, application

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
-from claracore.gateway.filters import Members, edited, keys_of, with_value, without
-from claracore.gateway.targets import targets_of
+from claracore.http.gateway.filters import Members, edited, keys_of, with_value, without
+from claracore.http.gateway.targets import targets_of
 from gateway.stand import config
 from gateway.test_model import JSON
 

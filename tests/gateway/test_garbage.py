@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from claracore.gateway.bridge import BridgedCall
-from claracore.gateway.connection import Connection
-from claracore.gateway.exchange import Exchange
-from claracore.gateway.upstream import Upstream
+from claracore.http.gateway.bridge import BridgedCall
+from claracore.http.gateway.connection import Connection
+from claracore.http.gateway.exchange import Exchange
+from claracore.http.gateway.upstream import Upstream
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, Stage, StandIn, config, model_server, play, post, stage
 from sockets.helpers import free_port

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
-from claracore.gateway.model import Asked, asked_early, asked_in_query, reader_of
-from claracore.gateway.watch import Watch
+from claracore.host.activity.watch import Watch
+from claracore.http.gateway.model import Asked, asked_early, asked_in_query, reader_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import ModelFailed
-from claracore.gateway.contract import Settings
-from claracore.store.tokens import Tokens
+from claracore.host.activity.tokens import Tokens
+from claracore.http.gateway.contract import Settings
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, StandIn, answers, config, model_server, play, post, stage
 

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from claracore.gateway.contract import Settings
-from claracore.gateway.patience import Patience
-from claracore.gateway.upstream import Upstream
-from claracore.sockets.busy import processor_seconds
+from claracore.host.sockets.busy import processor_seconds
+from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.patience import Patience
+from claracore.http.gateway.upstream import Upstream
 from claracore.types import Endpoint
 from fakes.running import line_with, python, running
 from gateway.stand import ModelServer, Stage, StandIn, config, model_server, play, post, stage

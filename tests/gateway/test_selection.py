@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from claracore.config.load import load
-from claracore.gateway.targets import Targets, targets_of
+from claracore.core.config.load import load
+from claracore.http.gateway.targets import Targets, targets_of
 from claracore.types import ModelState
 
 STATES = {"-": ModelState.STOPPED, "s": ModelState.STARTING, "r": ModelState.READY, "e": ModelState.STOPPING}

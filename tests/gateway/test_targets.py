@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from claracore.config.load import load
-from claracore.config.peers import with_peers
-from claracore.gateway.targets import Targets, targets_of
+from claracore.core.config.load import load
+from claracore.core.config.peers import with_peers
+from claracore.http.gateway.targets import Targets, targets_of
 
 TEXT = """
 models:

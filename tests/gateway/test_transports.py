@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from claracore.config.model import Config
+from claracore.core.config.model import Config
 from claracore.errors import ModelFailed
-from claracore.gateway.server import Gateway, serve
+from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, Notebook, StandIn, answers, config, model_server, no_app, play, post, stage
 

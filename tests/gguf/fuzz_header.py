@@ -15,10 +15,10 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 
 def one_input(data: bytes) -> None:
-    from claracore.gguf.errors import GGUFError
-    from claracore.gguf.facts import facts_of
-    from claracore.gguf.header import read_header
-    from claracore.gguf.seen import SeenArrays
+    from claracore.core.gguf.errors import GGUFError
+    from claracore.core.gguf.facts import facts_of
+    from claracore.core.gguf.header import read_header
+    from claracore.core.gguf.seen import SeenArrays
 
     seen = SeenArrays()
     for _ in range(2):
@@ -39,7 +39,7 @@ def main() -> None:
     for number, seed in enumerate(seeds):
         (corpus / f"seed-{number}").write_bytes(seed)
     with atheris.instrument_imports():
-        import_module("claracore.gguf.facts")
+        import_module("claracore.core.gguf.facts")
     atheris.Setup([*sys.argv, str(corpus)], one_input)
     atheris.Fuzz()
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.gguf.abilities import kind_by_name
-from claracore.gguf.facts import MAX_LAYERS, facts_of
-from claracore.gguf.header import Header, read_header
-from claracore.gguf.model import Kind, LatentAttention, ModelFacts
-from claracore.gguf.types import ValueType
+from claracore.core.gguf.abilities import kind_by_name
+from claracore.core.gguf.facts import MAX_LAYERS, facts_of
+from claracore.core.gguf.header import Header, read_header
+from claracore.core.gguf.model import Kind, LatentAttention, ModelFacts
+from claracore.core.gguf.types import ValueType
 from zoo.families import mmproj
 from zoo.synthetic import TensorSpec, Typed, build, shard_images
 from zoo.templates import CHATML, THINK

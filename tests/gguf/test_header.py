@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
-from claracore.gguf.facts import facts_of
-from claracore.gguf.header import TEXTS_KEPT, VALUES_KEPT, Array, Header, read_header
-from claracore.gguf.seen import SeenArrays
-from claracore.gguf.types import ValueType
+from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
+from claracore.core.gguf.facts import facts_of
+from claracore.core.gguf.header import TEXTS_KEPT, VALUES_KEPT, Array, Header, read_header
+from claracore.core.gguf.seen import SeenArrays
+from claracore.core.gguf.types import ValueType
 from zoo.hostile import GOOD, HOSTILE, TOLERATED
 from zoo.synthetic import ByteOrder, Raw, TensorSpec, Typed, big_vocabulary, build
 

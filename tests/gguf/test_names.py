@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.gguf.model import Kind, ModelFacts, TensorBytes
-from claracore.gguf.names import SIZE, Naming, aliases_of, describe, naming_of, size_of, unique_ids
-from claracore.gguf.quantization import NAME, names_in, refined, without_quantization
-from claracore.gguf.types import FILE_TYPES
+from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
+from claracore.core.gguf.names import SIZE, Naming, aliases_of, describe, naming_of, size_of, unique_ids
+from claracore.core.gguf.quantization import NAME, names_in, refined, without_quantization
+from claracore.core.gguf.types import FILE_TYPES
 
 FACTS = ModelFacts(
     architecture="llama",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from claracore.gguf.header import Array, Header, read_header
-from claracore.gguf.types import FILE_TYPES, TENSOR_TYPES, ValueType
+from claracore.core.gguf.header import Array, Header, read_header
+from claracore.core.gguf.types import FILE_TYPES, TENSOR_TYPES, ValueType
 from zoo.families import SERVED, Member
 from zoo.synthetic import Typed, big_vocabulary, build, write
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.gguf.header import Tensor
-from claracore.gguf.quantization import GUESSED, quantization_of
-from claracore.gguf.types import FILE_TYPES
+from claracore.core.gguf.header import Tensor
+from claracore.core.gguf.quantization import GUESSED, quantization_of
+from claracore.core.gguf.types import FILE_TYPES
 from zoo.synthetic import FILE_TYPE_NUMBERS, MIXES, TYPE_NUMBERS, Shape
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from claracore.hardware.drm import read_gpus
-from claracore.hardware.nvidia import Library
+from claracore.host.hardware.drm import read_gpus
+from claracore.host.hardware.nvidia import Library
 from hardware import trees
 from hardware.trees import plant
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claracore.fit.machine import GIB, MIB, Backend, Gpu, Hardware, Memory, Processor
-from claracore.hardware.engine import as_the_engine_sees, list_devices, parse_devices
+from claracore.core.fit.machine import GIB, MIB, Backend, Gpu, Hardware, Memory, Processor
+from claracore.host.hardware.engine import as_the_engine_sees, list_devices, parse_devices
 
 TWO_CARDS = """\
 ggml_cuda_init: found 2 CUDA devices:

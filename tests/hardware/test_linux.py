@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.fit.machine import Backend
-from claracore.hardware.cgroup import read_limits
-from claracore.hardware.probe import probe, probe_linux
-from claracore.hardware.tree import Tree, cpu_list, whole_number
+from claracore.core.fit.machine import Backend
+from claracore.host.hardware.cgroup import read_limits
+from claracore.host.hardware.probe import probe, probe_linux
+from claracore.host.hardware.tree import Tree, cpu_list, whole_number
 from hardware import trees
 from hardware.trees import plant, topology
 

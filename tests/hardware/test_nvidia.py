@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from claracore.fit.machine import Backend
-from claracore.hardware.nvidia import Library, is_visible, read_gpus
+from claracore.core.fit.machine import Backend
+from claracore.host.hardware.nvidia import Library, is_visible, read_gpus
 
 SOURCE = r"""
 #include <string.h>

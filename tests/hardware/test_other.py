@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.fit.budget import budget_of
-from claracore.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, overridden, teamed
-from claracore.hardware.apple import from_sysctl, parse_sysctl
+from claracore.core.fit.budget import budget_of
+from claracore.core.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, overridden, teamed
+from claracore.host.hardware.apple import from_sysctl, parse_sysctl
 from hardware.trees import MAC
 
 PROCESSOR = Processor("x", 16, 8, 8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claracore.hardware.tree import Tree
+from claracore.host.hardware.tree import Tree
 
 
 def plant(root: Path, text: str) -> Tree:

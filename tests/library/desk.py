@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from claracore.library.download import Book, Download, DownloadStatus
-from claracore.library.downloads import Downloads
-from claracore.library.tokens import Tokens
+from claracore.host.library.download import Book, Download, DownloadStatus
+from claracore.host.library.downloads import Downloads
+from claracore.host.library.tokens import Tokens
 from fakes.fake_hub import FakeHub, Fault
 
 BODY = bytes(range(256)) * 8192  # 2 MiB

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from claracore.gguf.seen import SeenArrays
-from claracore.library import read as reading
-from claracore.library import scan as scanning
-from claracore.library.cache import ReadingCache
-from claracore.library.scan import scan
-from claracore.library.walk import Candidate
+from claracore.core.gguf.seen import SeenArrays
+from claracore.host.library import read as reading
+from claracore.host.library import scan as scanning
+from claracore.host.library.cache import ReadingCache
+from claracore.host.library.scan import scan
+from claracore.host.library.walk import Candidate
 from zoo.synthetic import Shape, write
 from zoo.templates import CHATML
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import Conflict
-from claracore.library.download import DownloadStatus, NoSuchDownload
-from claracore.store.downloads import BookOnDisk
+from claracore.host.library.download import DownloadStatus, NoSuchDownload
+from claracore.host.store.downloads import BookOnDisk
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import BODY, PLACE, REPO, Desk, at_desk, held
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from claracore.core.pull.choice import NoSuchFile
 from claracore.errors import ClaraCoreError
-from claracore.library.download import DownloadStatus
-from claracore.library.hub_errors import Gated, HubUnreachable, NotOnHub
-from claracore.library.tokens import Token
-from claracore.pull.choice import NoSuchFile
+from claracore.host.library.download import DownloadStatus
+from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub
+from claracore.host.library.tokens import Token
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import PLACE, REPO, Desk, at_desk
 

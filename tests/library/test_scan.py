@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from claracore.gguf.model import Kind
-from claracore.library.model import Library, LibraryModel
-from claracore.library.scan import scan
-from claracore.library.walk import FolderMissing
+from claracore.core.gguf.model import Kind
+from claracore.host.library.model import Library, LibraryModel
+from claracore.host.library.scan import scan
+from claracore.host.library.walk import FolderMissing
 from zoo.families import mmproj
 from zoo.hostile import HOSTILE
 from zoo.synthetic import Image, Shape, shard_images, shard_name, write

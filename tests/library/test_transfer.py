@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import DiskFull
-from claracore.library import downloads as module
-from claracore.library.download import DownloadStatus
-from claracore.library.part import Part
+from claracore.host.library import downloads as module
+from claracore.host.library.download import DownloadStatus
+from claracore.host.library.part import Part
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import BODY, NAME, PLACE, REPO, Desk, at_desk
 
@@ -170,7 +170,7 @@ def test_a_folder_that_is_none_is_told(hub: FakeHub, tmp_path: Path, monkeypatch
         raise PermissionError(errno.EACCES, "Permission denied")
 
     said = f"{PLACE} cannot be used: Permission denied"
-    monkeypatch.setattr("claracore.library.transfer.Part", refused)
+    monkeypatch.setattr("claracore.host.library.transfer.Part", refused)
     at_desk(hub, tmp_path, talk)
 
 

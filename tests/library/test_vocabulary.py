@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.library.vocabulary import Vocabularies, same_vocabulary, vocabulary_hash
+from claracore.host.library.vocabulary import Vocabularies, same_vocabulary, vocabulary_hash
 from zoo.synthetic import Shape, write
 
 SMALL = Shape("llama", 1, 64, 2, 2, 128, 96, 512, "Q8_0")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from claracore.library.cache import ReadingCache
-from claracore.library.model import Library
-from claracore.library.scan import BEING_WRITTEN, scan
-from claracore.library.watch import LibraryChange, Quiet, compare, to_watch, watch, without_busy
+from claracore.host.library.cache import ReadingCache
+from claracore.host.library.model import Library
+from claracore.host.library.scan import BEING_WRITTEN, scan
+from claracore.host.library.watch import LibraryChange, Quiet, compare, to_watch, watch, without_busy
 from zoo.families import mmproj
 from zoo.synthetic import Shape, write
 from zoo.templates import CHATML

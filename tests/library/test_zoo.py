@@ -8,12 +8,12 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from claracore.gguf.abilities import kind_by_name
-from claracore.gguf.facts import facts_of
-from claracore.gguf.header import read_header
-from claracore.gguf.model import Kind, ModelFacts
-from claracore.gguf.names import naming_of
-from claracore.library.scan import scan
+from claracore.core.gguf.abilities import kind_by_name
+from claracore.core.gguf.facts import facts_of
+from claracore.core.gguf.header import read_header
+from claracore.core.gguf.model import Kind, ModelFacts
+from claracore.core.gguf.names import naming_of
+from claracore.host.library.scan import scan
 from zoo.families import REFUSED, SERVED, Member, mmproj
 from zoo.synthetic import Image, write
 

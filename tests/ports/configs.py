@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from claracore.config.model import Config, ModelConfig
-from claracore.config.routing import GroupConfig
+from claracore.core.config.model import Config, ModelConfig
+from claracore.core.config.routing import GroupConfig
 from claracore.types import Place
 
 PORT_CMD = "llama-server --port ${PORT} -m x.gguf"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.ports.bindfail import is_bind_failure
+from claracore.core.ports.bindfail import is_bind_failure
 
 CORPUS = {
     "llama-server": "srv         start: couldn't bind HTTP server socket, hostname: 127.0.0.1, port: 8100",

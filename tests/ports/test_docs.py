@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from claracore.config.load import load
-from claracore.ports.listen import Listen, parse_listen
-from claracore.ports.plan import plan
+from claracore.core.config.load import load
+from claracore.core.ports.listen import Listen, parse_listen
+from claracore.core.ports.plan import plan
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ports.md").read_text(encoding="utf-8")
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.config.command import split
-from claracore.ports.containers import Container, client_of, container_of, is_runtime
-from claracore.ports.fixed import claim_of, is_this_host
-from claracore.ports.messages import container_left
+from claracore.core.config.command import split
+from claracore.core.ports.containers import Container, client_of, container_of, is_runtime
+from claracore.core.ports.fixed import claim_of, is_this_host
+from claracore.core.ports.messages import container_left
 from claracore.types import Endpoint
 from ports.configs import model
 

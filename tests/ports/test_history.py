@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.ports.history import REMEMBERED_DEPARTED, remember
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
-from claracore.ports.ranges import PortPlan
+from claracore.core.ports.history import REMEMBERED_DEPARTED, remember
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
+from claracore.core.ports.ranges import PortPlan
 from ports.configs import config
 
 NAMES = st.sampled_from([f"m{number:02}" for number in range(30)])

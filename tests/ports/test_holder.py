@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.ports.holder import Owner, duration, program_name
-from claracore.ports.messages import explain, fixed_taken, moved, nothing_free
-from claracore.ports.ranges import Range
+from claracore.core.ports.holder import Owner, duration, program_name
+from claracore.core.ports.messages import explain, fixed_taken, moved, nothing_free
+from claracore.core.ports.ranges import Range
 from claracore.types import Place
 
 NOW = 1_000_000.0

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from claracore.core.ports.listen import EVERYWHERE, LOOPBACK, Listen, parse_listen
 from claracore.errors import BadRequest
-from claracore.ports.listen import EVERYWHERE, LOOPBACK, Listen, parse_listen
 
 
 @pytest.mark.parametrize(

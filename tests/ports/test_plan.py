@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from claracore.config.routing import GroupConfig, Matrix
-from claracore.ports.listen import Listen, parse_listen
-from claracore.ports.plan import plan
-from claracore.ports.ranges import PortPlan
+from claracore.core.config.routing import GroupConfig, Matrix
+from claracore.core.ports.listen import Listen, parse_listen
+from claracore.core.ports.plan import plan
+from claracore.core.ports.ranges import PortPlan
 from claracore.types import Place
 from ports.configs import config, group, model, places
 

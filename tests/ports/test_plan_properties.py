@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.config.model import Config, ModelConfig
-from claracore.ports.history import remember
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
+from claracore.core.config.model import Config, ModelConfig
+from claracore.core.ports.history import remember
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
 from ports.configs import config, group, model
 
 NAMES = [f"m{number:02}" for number in range(24)]

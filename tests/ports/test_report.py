@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
-from claracore.ports.report import Observation, PortState, report, role_of
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
+from claracore.core.ports.report import Observation, PortState, report, role_of
 from claracore.types import Finding, Place
 from ports.configs import config, group, model
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from claracore.core.gguf.quantization import PROJECTOR_ORDER
+from claracore.core.pull.choice import LADDER, NoSuchFile, variants_of
+from claracore.core.pull.listing import RemoteFile, files_of, next_page
+from claracore.core.pull.plan import plan
+from claracore.core.pull.reference import parse
 from claracore.errors import BadRequest
-from claracore.gguf.quantization import PROJECTOR_ORDER
-from claracore.library.part import digest_for
-from claracore.library.projectors import MARK
-from claracore.pull.choice import LADDER, NoSuchFile, variants_of
-from claracore.pull.listing import RemoteFile, files_of, next_page
-from claracore.pull.plan import plan
-from claracore.pull.reference import parse
+from claracore.host.library.part import digest_for
+from claracore.host.library.projectors import MARK
 
 QUANTIZATIONS = ("IQ2_M", "IQ4_XS", "Q2_K", "Q3_K_L", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16")
 

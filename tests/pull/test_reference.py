@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claracore.core.pull.reference import Reference, is_safe_path, parse
 from claracore.errors import BadRequest
-from claracore.pull.reference import Reference, is_safe_path, parse
 
 REPO = "bartowski/Qwen_Qwen3-8B-GGUF"
 FILE = "Qwen_Qwen3-8B-Q4_K_M.gguf"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from claracore.config.matrix import BadExpression, read_sets
-from claracore.scheduler.core import Scheduler
-from claracore.scheduler.events import (
+from claracore.core.config.matrix import BadExpression, read_sets
+from claracore.core.scheduler.core import Scheduler
+from claracore.core.scheduler.events import (
     Arrived,
     Died,
     Effect,
@@ -32,9 +32,9 @@ from claracore.scheduler.events import (
     TimePassed,
     UnloadAsked,
 )
-from claracore.scheduler.eviction import Group, Groups
-from claracore.scheduler.matrix import Matrix
-from claracore.scheduler.policy import ModelPolicy, Policy
+from claracore.core.scheduler.eviction import Group, Groups
+from claracore.core.scheduler.matrix import Matrix
+from claracore.core.scheduler.policy import ModelPolicy, Policy
 from claracore.types import ModelState
 
 EVICTED = StopReason.EVICTED

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from claracore.scheduler.eviction import Group, Groups
+from claracore.core.scheduler.eviction import Group, Groups
 
 RULE = Groups(
     {

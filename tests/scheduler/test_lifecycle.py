@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from claracore.scheduler import lifecycle
-from claracore.scheduler.lifecycle import Cause
+from claracore.core.scheduler import lifecycle
+from claracore.core.scheduler.lifecycle import Cause
 from claracore.types import ModelState
 
 

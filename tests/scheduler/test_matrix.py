@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from claracore.config.load import load
-from claracore.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
-from claracore.scheduler.matrix import DEFAULT_COST, Matrix
-from claracore.scheduler.rules import policy_of
+from claracore.core.config.load import load
+from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
+from claracore.core.scheduler.matrix import DEFAULT_COST, Matrix
+from claracore.core.scheduler.rules import policy_of
 
 MODELS = list("abcdefg")
 

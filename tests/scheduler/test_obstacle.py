@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from claracore.config.matrix import BadExpression, read_sets
-from claracore.scheduler.core import Scheduler
-from claracore.scheduler.events import Arrived, Ended, Event, Finished, Ready, Reconfigured, TimePassed
-from claracore.scheduler.eviction import Group, Groups
-from claracore.scheduler.matrix import Matrix
-from claracore.scheduler.obstacle import Cause, Obstacle
-from claracore.scheduler.policy import ModelPolicy, Policy
+from claracore.core.config.matrix import BadExpression, read_sets
+from claracore.core.scheduler.core import Scheduler
+from claracore.core.scheduler.events import Arrived, Ended, Event, Finished, Ready, Reconfigured, TimePassed
+from claracore.core.scheduler.eviction import Group, Groups
+from claracore.core.scheduler.matrix import Matrix
+from claracore.core.scheduler.obstacle import Cause, Obstacle
+from claracore.core.scheduler.policy import ModelPolicy, Policy
 
 
 def policy(*models: str, concurrency: int = 0) -> Policy:

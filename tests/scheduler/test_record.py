@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.config.matrix import Expression, One, Together
-from claracore.scheduler.events import (
+from claracore.core.config.matrix import Expression, One, Together
+from claracore.core.scheduler.events import (
     Arrived,
     Effect,
     Event,
@@ -28,13 +28,13 @@ from claracore.scheduler.events import (
     StopReason,
     UnloadAsked,
 )
-from claracore.scheduler.eviction import Beside, Group, Groups
-from claracore.scheduler.matrix import Matrix
-from claracore.scheduler.policy import ModelPolicy, Policy
-from claracore.scheduler.record import SHAPES, Begun, Recorded, Unreadable, read
-from claracore.scheduler.replay import replay, runs
-from claracore.store.logs import JsonFormatter, TextFormatter
-from claracore.store.logtime import layout_named
+from claracore.core.scheduler.eviction import Beside, Group, Groups
+from claracore.core.scheduler.matrix import Matrix
+from claracore.core.scheduler.policy import ModelPolicy, Policy
+from claracore.core.scheduler.record import SHAPES, Begun, Recorded, Unreadable, read
+from claracore.core.scheduler.replay import replay, runs
+from claracore.host.logs.proxy import JsonFormatter, TextFormatter
+from claracore.host.logs.times import layout_named
 from sim.world import World
 
 POLICY = Policy(Groups({"g": Group()}, {"a": "g", "b": "g"}), {"a": ModelPolicy(), "b": ModelPolicy(ttl_seconds=60)})

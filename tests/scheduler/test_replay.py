@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from claracore.scheduler.events import (
+from claracore.core.scheduler.events import (
     Arrived,
     Ended,
     Finished,
@@ -20,11 +20,11 @@ from claracore.scheduler.events import (
     Stop,
     StopReason,
 )
-from claracore.scheduler.eviction import Group, Groups
-from claracore.scheduler.obstacle import Cause, Obstacle
-from claracore.scheduler.policy import ModelPolicy, Policy
-from claracore.scheduler.record import Begun, Recorded
-from claracore.scheduler.replay import NoPolicy, Run, Waiting, as_test, replay, runs
+from claracore.core.scheduler.eviction import Group, Groups
+from claracore.core.scheduler.obstacle import Cause, Obstacle
+from claracore.core.scheduler.policy import ModelPolicy, Policy
+from claracore.core.scheduler.record import Begun, Recorded
+from claracore.core.scheduler.replay import NoPolicy, Run, Waiting, as_test, replay, runs
 from claracore.types import ModelState
 
 STOPPED, STARTING, READY, STOPPING = ModelState.STOPPED, ModelState.STARTING, ModelState.READY, ModelState.STOPPING

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from claracore.config.load import load
-from claracore.scheduler.rules import policy_of
+from claracore.core.config.load import load
+from claracore.core.scheduler.rules import policy_of
 
 TEXT = """
 globalTTL: 60

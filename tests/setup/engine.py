@@ -20,4 +20,4 @@ class Words:
     embedded: bool = False
 
 
-EMBEDDED = Words(("/usr/bin/python3", "-m", "claracore.engines.embedded"), "embedded engine", embedded=True)
+EMBEDDED = Words(("/usr/bin/python3", "-m", "claracore", "engine"), "embedded engine", embedded=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from claracore.config.command import split
-from claracore.config.load import load
-from claracore.config.model import Config
-from claracore.engines.find import find_engine
+from claracore.core.config.command import split
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
-from claracore.store.setup import SetupOptions, write_setup
+from claracore.host.engines.find import find_engine
+from claracore.host.setup.write import SetupOptions, write_setup
 from setup.engine import EMBEDDED, Words
 
 MODELS = Path(__file__).parents[2] / ".models"
@@ -36,7 +36,7 @@ def test_two_real_models(tmp_path: Path) -> None:
     assert set(config.models) == {"gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"}
     smollm2 = config.models["smollm2-135m-instruct-q4_1"]
     words = split(smollm2.cmd)
-    assert words[:3] == ["/usr/bin/python3", "-m", "claracore.engines.embedded"]
+    assert words[:4] == ["/usr/bin/python3", "-m", "claracore", "engine"]
     assert words[words.index("--model") + 1] == str(SMOLLM2)
     assert words[words.index("--ctx-size") + 1] == "8192"
     assert words[words.index("--port") + 1] == "${PORT}"

@@ -30,10 +30,10 @@ def test_nothing_is_lost_cut_or_started_twice(seed: int) -> None:
 
 def test_nobody_starves_beside_a_model_that_is_always_busy() -> None:
     """A new request for the busy model comes before the last one ends; the other must still have its turn soon."""
-    from claracore.scheduler.core import Scheduler
-    from claracore.scheduler.events import Arrived, Finished, Ready, Stop
-    from claracore.scheduler.eviction import Group, Groups
-    from claracore.scheduler.policy import ModelPolicy, Policy
+    from claracore.core.scheduler.core import Scheduler
+    from claracore.core.scheduler.events import Arrived, Finished, Ready, Stop
+    from claracore.core.scheduler.eviction import Group, Groups
+    from claracore.core.scheduler.policy import ModelPolicy, Policy
 
     rule = Groups({"g": Group()}, {"busy": "g", "other": "g"})
     scheduler = Scheduler(Policy(rule, {"busy": ModelPolicy(), "other": ModelPolicy()}, patience_seconds=5.0))

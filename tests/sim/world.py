@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable
 from itertools import count
 
-from claracore.config.matrix import Either, Expression, One, Together
-from claracore.scheduler.core import Scheduler
-from claracore.scheduler.events import (
+from claracore.core.config.matrix import Either, Expression, One, Together
+from claracore.core.scheduler.core import Scheduler
+from claracore.core.scheduler.events import (
     Arrived,
     Died,
     Effect,
@@ -35,9 +35,9 @@ from claracore.scheduler.events import (
     TimePassed,
     UnloadAsked,
 )
-from claracore.scheduler.eviction import Group, Groups
-from claracore.scheduler.matrix import Matrix
-from claracore.scheduler.policy import ModelPolicy, Policy
+from claracore.core.scheduler.eviction import Group, Groups
+from claracore.core.scheduler.matrix import Matrix
+from claracore.core.scheduler.policy import ModelPolicy, Policy
 from claracore.types import ModelState
 
 MODELS = [f"m{number}" for number in range(6)]

@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from claracore.core.ports.listen import EVERYWHERE, LOOPBACK, Listen, parse_listen
 from claracore.errors import PortTaken
-from claracore.ports.listen import EVERYWHERE, LOOPBACK, Listen, parse_listen
-from claracore.sockets.front import AlreadyRunning, identify, open_listeners, opened
+from claracore.host.sockets.front import AlreadyRunning, identify, open_listeners, opened
 from sockets.helpers import free_port, free_run, listening, start, stranger
 
 
@@ -84,7 +84,7 @@ def not_listening(port: int) -> bool:
 
 
 def test_a_holder_that_never_answers_does_not_hang_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claracore.sockets.front.IDENTITY_SECONDS", 0.05)
+    monkeypatch.setattr("claracore.host.sockets.front.IDENTITY_SECONDS", 0.05)
     port = free_port()
     with listening(port), pytest.raises(PortTaken, match=f"pid {os.getpid()}"):
         open_listeners(Listen(port=port), environ={})
@@ -160,8 +160,8 @@ ACTIVATED = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.environ["LISTEN_PID"] = str(os.getpid())
-from claracore.ports.listen import Listen
-from claracore.sockets.front import open_listeners, opened
+from claracore.core.ports.listen import Listen
+from claracore.host.sockets.front import open_listeners, opened
 listeners = open_listeners(Listen())
 print(opened(Listen(), listeners), os.environ.get("LISTEN_FDS"), listeners[0].get_inheritable(), flush=True)
 """

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from claracore.sockets.bound import Reuse
-from claracore.sockets.hold import admit, hold, seal
-from claracore.sockets.kernel import other_end
+from claracore.host.sockets.bound import Reuse
+from claracore.host.sockets.hold import admit, hold, seal
+from claracore.host.sockets.kernel import other_end
 from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")

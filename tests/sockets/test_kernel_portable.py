@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from claracore.sockets import kernel_linux, kernel_portable
-from claracore.sockets.bound import Stage
+from claracore.host.sockets import kernel_linux, kernel_portable
+from claracore.host.sockets.bound import Stage
 from sockets.helpers import free_port, listening, stranger
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from claracore.sockets.kernel import process_start, process_token
-from claracore.sockets.ledger import Ledger, living_instances
-from claracore.sockets.orphans import Orphan, carriers, end_orphans
+from claracore.host.sockets.kernel import process_start, process_token
+from claracore.host.sockets.ledger import Ledger, living_instances
+from claracore.host.sockets.orphans import Orphan, carriers, end_orphans
 from sockets.helpers import free_port, readline, start, stranger
 
 INSTANCE = """
 import sys
 from pathlib import Path
-from claracore.sockets.ledger import Ledger
+from claracore.host.sockets.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 with ledger.locked():
     ledger.leases.update({int(port): f"m{port}" for port in sys.argv[2:]})
@@ -280,7 +280,7 @@ def test_a_script_that_starts_its_server_again_and_again_leaves_none() -> None:
 def test_we_are_never_an_orphan_ourselves() -> None:
     """As when a model's command has started this very ClaraCore."""
     code = (
-        "import os; from claracore.sockets.orphans import end_orphans;"
+        "import os; from claracore.host.sockets.orphans import end_orphans;"
         "print(end_orphans([], token='mine'), end_orphans([], token='parents'))"
     )
     inner = [sys.executable, "-c", code]
@@ -328,7 +328,7 @@ def test_the_folder_and_its_files_are_private(tmp_path: Path) -> None:
 FROZEN = """
 import sys
 from pathlib import Path
-from claracore.sockets.ledger import Ledger
+from claracore.host.sockets.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 with ledger.locked():
     print("locked", flush=True)
@@ -339,7 +339,7 @@ with ledger.locked():
 def test_a_frozen_instance_delays_the_others_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("claracore.sockets.ledger.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("claracore.host.sockets.ledger.PATIENCE_SECONDS", 0.05)
     ours = Ledger(tmp_path)
     frozen = start([sys.executable, "-c", FROZEN, str(tmp_path)])
     try:

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from claracore.core.ports.history import remember
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.plan import plan
+from claracore.core.ports.ranges import PortPlan
 from claracore.errors import PortTaken
-from claracore.ports.history import remember
-from claracore.ports.listen import Listen
-from claracore.ports.plan import plan
-from claracore.ports.ranges import PortPlan
-from claracore.sockets.owner import listeners_on
-from claracore.sockets.ports import Lease, PortKeeper
+from claracore.host.sockets.owner import listeners_on
+from claracore.host.sockets.ports import Lease, PortKeeper
 from ports.configs import config, group
 from sockets.helpers import free_run, listening
 

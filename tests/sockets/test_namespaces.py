@@ -52,8 +52,8 @@ def test_instances_in_two_namespaces_get_the_same_ports_from_one_ledger(namespac
 
 LINK_LOCAL = """
 import socket
-from claracore.ports.listen import parse_listen
-from claracore.sockets.front import open_listeners, opened
+from claracore.core.ports.listen import parse_listen
+from claracore.host.sockets.front import open_listeners, opened
 
 wanted = parse_listen("[fe80::1%lo]:0")
 listeners = open_listeners(wanted, environ={})

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from claracore.ports.listen import Listen
-from claracore.ports.ranges import PortPlan
-from claracore.ports.report import PortState
-from claracore.sockets.history import load_history, save_history
-from claracore.sockets.host import ephemeral_range, own_hosts, privileged_below, reserved_ephemeral_ports
-from claracore.sockets.ledger import Ledger, living_instances
-from claracore.sockets.observe import observe, observe_running, running_report, why
-from claracore.sockets.owner import verify
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.ranges import PortPlan
+from claracore.core.ports.report import PortState
+from claracore.host.sockets.history import load_history, save_history
+from claracore.host.sockets.host import ephemeral_range, own_hosts, privileged_below, reserved_ephemeral_ports
+from claracore.host.sockets.ledger import Ledger, living_instances
+from claracore.host.sockets.observe import observe, observe_running, running_report, why
+from claracore.host.sockets.owner import verify
 from claracore.types import Endpoint
 from ports.configs import config
 from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from claracore.core.ports.containers import Container
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.messages import explain
+from claracore.core.ports.ranges import UNGROUPED, PortPlan, Range
 from claracore.errors import PortTaken
-from claracore.ports.containers import Container
-from claracore.ports.listen import Listen
-from claracore.ports.messages import explain
-from claracore.ports.ranges import UNGROUPED, PortPlan, Range
-from claracore.sockets.hold import hold_budget
-from claracore.sockets.owner import Grounds, listeners_on, verify
-from claracore.sockets.ports import Lease, PortKeeper
+from claracore.host.sockets.hold import hold_budget
+from claracore.host.sockets.owner import Grounds, listeners_on, verify
+from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.types import Endpoint, Finding, Place
 from sockets.helpers import free_port, free_run, is_free, listening, stranger
 

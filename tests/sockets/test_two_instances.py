@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from claracore.ports.listen import Listen
-from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.kernel import sockets_on
-from claracore.sockets.ports import PortKeeper
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.ranges import PortPlan, Range
+from claracore.host.sockets.kernel import sockets_on
+from claracore.host.sockets.ports import PortKeeper
 from sockets.helpers import free_run, readline, start
 
 STARTS = 200
@@ -23,10 +23,10 @@ WIDTH = 60
 INSTANCE = """
 import json, os, random, socket, sys
 from pathlib import Path
-from claracore.ports.listen import Listen
-from claracore.ports.ranges import PortPlan, Range
-from claracore.sockets.owner import belongs_to, listeners_on
-from claracore.sockets.ports import PortKeeper
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.ranges import PortPlan, Range
+from claracore.host.sockets.owner import belongs_to, listeners_on
+from claracore.host.sockets.ports import PortKeeper
 
 folder, first, last, models, starts, seed, hold = sys.argv[1:]
 chance = random.Random(int(seed))

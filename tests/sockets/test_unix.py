@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import PortTaken
-from claracore.sockets.kernel import family
-from claracore.sockets.unix import LONGEST_PATH_BYTES, clear_path, listener_pid, socket_path, unix_listener_of
+from claracore.host.sockets.kernel import family
+from claracore.host.sockets.unix import LONGEST_PATH_BYTES, clear_path, listener_pid, socket_path, unix_listener_of
 from sockets.helpers import readline, start
 
 

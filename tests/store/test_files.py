@@ -14,9 +14,10 @@ from typing import TextIO
 import pytest
 
 from claracore.errors import Conflict, DiskFull
-from claracore.sockets.locks import locked
-from claracore.store import atomic, files
-from claracore.store.files import (
+from claracore.host import disk
+from claracore.host.locks import locked
+from claracore.host.store import files
+from claracore.host.store.files import (
     ChangedMeanwhile,
     FileUnusable,
     backups,
@@ -98,7 +99,7 @@ def test_a_file_that_cannot_be_renamed_over_is_written_in_place(
     def busy(_source: Path, _target: Path) -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
-    monkeypatch.setattr(atomic, "_exchange", busy)
+    monkeypatch.setattr(disk, "_exchange", busy)
     monkeypatch.setattr(Path, "replace", busy)
     write(path, "new")
     assert path.read_text() == "new"
@@ -161,7 +162,7 @@ def exchange_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(_source: Path, _target: Path, _flags: int) -> None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(atomic, "_rename", unknown)
+    monkeypatch.setattr(disk, "_rename", unknown)
 
 
 def test_of_two_writers_who_read_the_same_text_one_is_refused(tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ ADD = """
 import sys
 from pathlib import Path
 from typing import TextIO
-from claracore.store.files import change
+from claracore.host.store.files import change
 path, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(25):
     change(path, lambda old: old + f"{name}{number}\\n")
@@ -199,8 +200,8 @@ def test_no_edit_of_several_processes_is_lost(tmp_path: Path, *, without_exchang
     path.write_text("")
     code = ADD
     if without_exchange:
-        refuse = "import errno\nfrom claracore.store import atomic\ndef no(*_): raise OSError(errno.ENOSYS, '')\n"
-        code = f"{refuse}atomic._rename = no\n{ADD}"
+        refuse = "import errno\nfrom claracore.host import disk\ndef no(*_): raise OSError(errno.ENOSYS, '')\n"
+        code = f"{refuse}disk._rename = no\n{ADD}"
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "abc"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert sorted(path.read_text().split()) == sorted(f"{name}{number}" for name in "abc" for number in range(25))
@@ -261,8 +262,8 @@ def test_what_is_saved_in_the_very_moment_of_the_exchange_goes_back_to_its_place
         saved_by_hand(path, next(hands))
         real(one, other)
 
-    real = atomic._exchange
-    monkeypatch.setattr(atomic, "_exchange", exchange)
+    real = disk._exchange
+    monkeypatch.setattr(disk, "_exchange", exchange)
     with pytest.raises(ChangedMeanwhile):
         write(path, "new", expected=digest("old"))
     assert path.read_text() == "by hand"
@@ -309,8 +310,8 @@ def test_an_editor_that_begins_at_the_moment_of_the_exchange_keeps_its_file(
         editors[0].write("by hand")
         editors[0].close()
 
-    real = atomic._exchange
-    monkeypatch.setattr(atomic, "_exchange", exchange)
+    real = disk._exchange
+    monkeypatch.setattr(disk, "_exchange", exchange)
     monkeypatch.setattr(time, "sleep", finish)
     assert change(path, lambda old: f"{old} and new").backup is not None
     assert path.read_text() == "by hand and new"

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from claracore.store.leftovers import ABANDONED_SECONDS, sweep
+from claracore.host.store.leftovers import ABANDONED_SECONDS, sweep
 
 
 def dead_pid() -> int:

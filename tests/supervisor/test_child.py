@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from claracore.supervisor import posix
-from claracore.supervisor.child import Child, Exit
-from claracore.supervisor.pipe import READ_BYTES
-from claracore.supervisor.program import SpawnFailed
+from claracore.host.supervisor import posix
+from claracore.host.supervisor.child import Child, Exit
+from claracore.host.supervisor.pipe import READ_BYTES
+from claracore.host.supervisor.program import SpawnFailed
 from fakes import command
 from fakes.running import LOOPS, fake, line_with, python, running
 
@@ -361,7 +361,7 @@ def test_without_pidfd_the_exit_is_seen_as_well(run: Run, monkeypatch: pytest.Mo
 
 PARENT = """
 import asyncio, os, sys
-from claracore.supervisor.child import Child
+from claracore.host.supervisor.child import Child
 async def main():
     child = await Child.spawn([{python!r}, "-c", "import signal; print('up'); signal.pause()"], env=dict(os.environ),
                               on_line=lambda line: print(line, child.pid, flush=True))

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.supervisor.output import CUT_MARK, LineSplitter, OutputRing
+from claracore.host.logs.output import CUT_MARK, LineSplitter, OutputRing
 
 
 def split(*chunks: bytes, limit: int = 100) -> list[str]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from claracore.config.model import ModelConfig
-from claracore.engines.abilities import Abilities
-from claracore.supervisor.commands import Commands
+from claracore.core.config.model import ModelConfig
+from claracore.host.engines.abilities import Abilities
+from claracore.host.supervisor.commands import Commands
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,17 @@ def test_a_held_port_is_announced_once() -> None:
     assert commands().argv(("a", "--reuse-port"), share=True) == ("a", "--reuse-port")
 
 
+def test_the_embedded_engine_is_found_under_the_name_that_older_files_have_for_it() -> None:
+    older = ("/venv/bin/python", "-P", "-m", "claracore.engines.embedded", "--port", "1")
+    assert commands().argv(older, share=False) == ("/venv/bin/python", "-P", "-m", "claracore", "engine", "--port", "1")
+
+
 @pytest.mark.parametrize(
     ("cmd", "shares"),
     [
         ("llama-server --port ${PORT}", True),
         ("llama-server --port 9000", False),
+        ("python3 -m claracore engine --port ${PORT}", True),
         ("python3 -m claracore.engines.embedded --port ${PORT}", True),
         ("/usr/bin/claracore engine --port ${PORT}", True),
         ("/opt/new/llama-server --port ${PORT}", True),
@@ -72,6 +78,7 @@ def test_who_can_share_a_port(cmd: str, shares: bool) -> None:  # noqa: FBT001 -
     ("cmd", "tells"),
     [
         ("llama-server --port ${PORT}", True),
+        ("python3 -m claracore engine --port ${PORT}", True),
         ("python3 -m claracore.engines.embedded --port ${PORT}", True),
         ("/opt/new/llama-server --host ${SOCKET}", True),
         ("/opt/old/llama-server --port ${PORT}", False),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from claracore.errors import ModelFailed, NotReadyInTime
-from claracore.supervisor import health
-from claracore.supervisor.health import Loading, Patience, loading, wait_until_ready
+from claracore.host.supervisor import health
+from claracore.host.supervisor.health import Loading, Patience, loading, wait_until_ready
 from claracore.types import Endpoint
 from fakes import command
 from fakes.running import LOOPS, control, fake, line_with, running
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from claracore.supervisor.child import Child
-    from claracore.supervisor.output import OutputRing
+    from claracore.host.logs.output import OutputRing
+    from claracore.host.supervisor.child import Child
     from fakes.running import Run
 
 loops = pytest.mark.parametrize("run", LOOPS)

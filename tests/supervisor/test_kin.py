@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from claracore.sockets.kernel import process_start
-from claracore.supervisor import child as child_module
-from claracore.supervisor import kin, posix
-from claracore.supervisor.child import Child, Exit, StillRuns
-from claracore.supervisor.output import OutputRing
+from claracore.host.logs.output import OutputRing
+from claracore.host.sockets.kernel import process_start
+from claracore.host.supervisor import child as child_module
+from claracore.host.supervisor import kin, posix
+from claracore.host.supervisor.child import Child, Exit, StillRuns
 from fakes.others import SOMEBODY, as_ourselves, server_of_another
 from fakes.running import LOOPS, line_with, python, running
 
@@ -187,8 +187,8 @@ def test_zombies_are_reaped_while_the_model_runs(run: Run) -> None:
 
 STOPPED = """
 import asyncio, os, sys
-from claracore.supervisor import kin
-from claracore.supervisor.child import Child, StillRuns
+from claracore.host.supervisor import kin
+from claracore.host.supervisor.child import Child, StillRuns
 
 async def main():
     with kin.adopting():

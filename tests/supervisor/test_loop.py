@@ -17,9 +17,13 @@ from typing import cast
 import psutil
 import pytest
 
-from claracore.config.load import load
-from claracore.config.model import Config
-from claracore.engines.abilities import Abilities
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
+from claracore.core.ports.fixed import is_this_host
+from claracore.core.ports.listen import Listen
+from claracore.core.scheduler.core import Scheduler
+from claracore.core.scheduler.events import Arrived, Effect, Event, Finished, StopReason
+from claracore.core.scheduler.rules import policy_of
 from claracore.errors import (
     ClaraCoreError,
     Conflict,
@@ -29,19 +33,15 @@ from claracore.errors import (
     PortTaken,
     ShuttingDown,
 )
-from claracore.ports.fixed import is_this_host
-from claracore.ports.listen import Listen
-from claracore.scheduler.core import Scheduler
-from claracore.scheduler.events import Arrived, Effect, Event, Finished, StopReason
-from claracore.scheduler.rules import policy_of
-from claracore.sockets.host import own_hosts, plan_here
-from claracore.sockets.owner import Grounds, Verdict
-from claracore.sockets.ports import PortKeeper
-from claracore.supervisor.commands import Commands
-from claracore.supervisor.life import Surroundings
-from claracore.supervisor.loop import Supervisor
-from claracore.supervisor.program import SpawnFailed
-from claracore.supervisor.verified import OwnerCheck
+from claracore.host.engines.abilities import Abilities
+from claracore.host.sockets.host import own_hosts, plan_here
+from claracore.host.sockets.owner import Grounds, Verdict
+from claracore.host.sockets.ports import PortKeeper
+from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.program import SpawnFailed
+from claracore.host.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint, ModelState
 from fakes import command
 from sockets.helpers import free_port

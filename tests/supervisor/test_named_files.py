@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from claracore.config.model import ModelConfig
-from claracore.supervisor.named_files import Stamp, stamp_of
+from claracore.core.config.model import ModelConfig
+from claracore.host.supervisor.named_files import Stamp, stamp_of
 
 
 def stamp(folder: Path, cmd: str, *env: str) -> Stamp:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 WHERE_NOBODY_MAY_GO = r"""
 import asyncio, os, sys
-from claracore.config.load import load
-from claracore.store.presence import missing_things
-from claracore.supervisor.child import Child
-from claracore.supervisor.program import SpawnFailed
+from claracore.core.config.load import load
+from claracore.host.setup.presence import missing_things
+from claracore.host.supervisor.child import Child
+from claracore.host.supervisor.program import SpawnFailed
 
 async def main(folder):
     async def fails(command, cwd=None):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from claracore.core.scheduler.events import RefuseReason
 from claracore.errors import ClaraCoreError, ModelFailed, NotReadyInTime
-from claracore.scheduler.events import RefuseReason
-from claracore.supervisor.program import SpawnFailed
-from claracore.supervisor.refusals import Circumstances, refusal
+from claracore.host.supervisor.program import SpawnFailed
+from claracore.host.supervisor.refusals import Circumstances, refusal
 
 HERE = Circumstances("qwen", frozenset({"qwen", "phi"}), 7, 7, 12.3, "'phi' (pinned)", None)
 

@@ -14,17 +14,17 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from claracore.config.load import load
-from claracore.engines.abilities import Abilities
-from claracore.engines.states import EXIT, MARK
+from claracore.core.config.load import load
+from claracore.core.ports.listen import Listen
 from claracore.errors import ModelFailed
-from claracore.ports.listen import Listen
-from claracore.sockets.host import plan_here
-from claracore.sockets.ports import PortKeeper
-from claracore.supervisor.commands import Commands
-from claracore.supervisor.health import Loading
-from claracore.supervisor.life import Surroundings
-from claracore.supervisor.loop import Supervisor
+from claracore.host.engines.abilities import Abilities
+from claracore.host.engines.states import EXIT, MARK
+from claracore.host.sockets.host import plan_here
+from claracore.host.sockets.ports import PortKeeper
+from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.health import Loading
+from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.loop import Supervisor
 from claracore.types import ModelState
 from fakes import command
 from fakes.running import LOOPS, control, line_with, python, running
@@ -32,7 +32,7 @@ from fakes.running import LOOPS, control, line_with, python, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from claracore.scheduler.events import StopReason
+    from claracore.core.scheduler.events import StopReason
     from fakes.running import Run
 
 loops = pytest.mark.parametrize("run", LOOPS)

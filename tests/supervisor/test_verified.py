@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from claracore.sockets.kernel import other_end
-from claracore.sockets.owner import verify
-from claracore.supervisor import verified
-from claracore.supervisor.verified import OwnerCheck
+from claracore.host.sockets.kernel import other_end
+from claracore.host.sockets.owner import verify
+from claracore.host.supervisor import verified
+from claracore.host.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems are not told what listens so cheaply")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from claracore.config.command import split
-from claracore.config.load import load
-from claracore.config.model import Config
-from claracore.engines.abilities import flags
-from claracore.ports.listen import Listen
-from claracore.scheduler.rules import policy_of
-from claracore.store.examine import examine
+from claracore.core.config.command import split
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
+from claracore.core.ports.listen import Listen
+from claracore.core.scheduler.rules import policy_of
+from claracore.host.engines.abilities import flags
+from claracore.host.setup.examine import examine
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / ".models"
 SMOLLM2 = MODELS / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 GEMMA = MODELS / "gemma" / "gemma-3-270m-q4_k_m.gguf"
-STATIC = ROOT / "src" / "claracore" / "web" / "static" / "index.html"
+STATIC = ROOT / "src" / "claracore" / "http" / "web" / "static" / "index.html"
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 ARTEFACTS = ROOT / "artefacts" / "ui"
 
 # One thread: on a machine with other work two that wait for each other are far slower than one.
-ENGINE = f'"{sys.executable}" -P -m claracore.engines.embedded --host 127.0.0.1 --port ${{PORT}} --reuse-port'
+ENGINE = f'"{sys.executable}" -P -m claracore engine --host 127.0.0.1 --port ${{PORT}} --reuse-port'
 ENGINE += " --fit off --no-warmup"
 FAKE = f'"{sys.executable}" -E -S "{SCRIPT}" --host 127.0.0.1 --port ${{PORT}} --reuse-port'
 """Ready at once, and it says nothing of its own: for what does not depend on the model."""

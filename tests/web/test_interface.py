@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from claracore.errors import NotFound
-from claracore.web import interface
+from claracore.http.web import interface
 
 DOCS = Path(__file__).resolve().parents[2] / "ui" / "public" / "docs"
 

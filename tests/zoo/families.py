@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from claracore.gguf.model import Kind
-from claracore.gguf.types import ValueType
+from claracore.core.gguf.model import Kind
+from claracore.core.gguf.types import ValueType
 from zoo.synthetic import Image, Shape, TensorSpec, Typed, build
 from zoo.templates import CHATML, HARMONY, INST, R1, SEES, THINK, TOOLS
 

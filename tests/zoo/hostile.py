@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from claracore.gguf.types import ValueType
+from claracore.core.gguf.types import ValueType
 from zoo.synthetic import Raw, TensorSpec, Typed, build, text_bytes, value_bytes
 
 GOOD = build({"general.architecture": "llama", "llama.block_count": 1}, [TensorSpec("a.weight", (32, 2))])

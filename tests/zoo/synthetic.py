@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from claracore.gguf.types import FILE_TYPES, SCALAR_FORMATS, TENSOR_TYPES, ValueType
+from claracore.core.gguf.types import FILE_TYPES, SCALAR_FORMATS, TENSOR_TYPES, ValueType
 
 TYPE_NUMBERS = {tensor_type.name: number for number, tensor_type in TENSOR_TYPES.items()}
 FILE_TYPE_NUMBERS = {name: number for number, name in reversed(FILE_TYPES.items())}

@@ -15,7 +15,7 @@ def main() -> None:
 
     interrupts.end_at_once()
     if sys.argv[1:2] == ["engine"]:
-        from claracore.engines import embedded  # noqa: PLC0415 - see above
+        from claracore.host.engines import embedded  # noqa: PLC0415 - see above
 
         sys.exit(embedded.main(sys.argv[2:]))
     from claracore.cli import root  # noqa: PLC0415 - see above

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, complete_model, path_of, show_json
-from claracore.store.stats import Percentiles, percentiles
+from claracore.host.activity.statistics import Percentiles, percentiles
 
 LOAD_SECONDS = 3600.0
 QUESTION = "Count from one to two hundred in words, without stopping."

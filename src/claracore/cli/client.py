@@ -20,8 +20,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 import typer
 
 from claracore.errors import BadRequest, ClaraCoreError
-from claracore.sockets.ledger import default_folder, living_instances
-from claracore.sockets.state import default_state_dir
+from claracore.host.sockets.ledger import default_folder, living_instances
+from claracore.host.state import default_state_dir
 
 DEFAULT_URL = "http://127.0.0.1:5800"
 NO_SERVER = 3

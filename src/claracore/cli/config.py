@@ -10,16 +10,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from claracore.config.changes import Changes, compare
-from claracore.config.load import Loaded, load_many
-from claracore.config.migrate import migrate
-from claracore.config.model import Config
-from claracore.config.schema import json_schema, reference_page
-from claracore.config.show import as_json, as_yaml, rows
+from claracore.core.config.changes import Changes, compare
+from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.migrate import migrate
+from claracore.core.config.model import Config
+from claracore.core.config.schema import json_schema, reference_page
+from claracore.core.config.show import as_json, as_yaml, rows
+from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import ClaraCoreError
-from claracore.ports.listen import Listen, parse_listen
-from claracore.store.examine import examine
-from claracore.store.files import change, read, read_sources
+from claracore.host.setup.examine import examine
+from claracore.host.store.files import change, read, read_sources
 from claracore.types import Finding
 
 DEFAULT_FILE = Path("config.yaml")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from claracore.config.model import Config
+from claracore.core.config.model import Config
 from claracore.errors import BadRequest
-from claracore.store.logs import JsonFormatter, TextFormatter, file_handler
-from claracore.store.logtime import layout_named
-from claracore.supervisor.loop import Supervisor
+from claracore.host.logs.proxy import JsonFormatter, TextFormatter, file_handler
+from claracore.host.logs.times import layout_named
+from claracore.host.supervisor.loop import Supervisor
 
 FORMATS = ("text", "json")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import typer
 
 from claracore.cli.client import JsonOption, Server, UrlOption, show_json
-from claracore.config.load import load
+from claracore.core.config.load import load
+from claracore.core.ports.listen import parse_listen
 from claracore.errors import ClaraCoreError
-from claracore.ports.listen import parse_listen
-from claracore.sockets.front import identify
-from claracore.sockets.state import default_state_dir
-from claracore.store.doctor import Check, Subject, diagnose
+from claracore.host.setup.doctor import Check, Subject, diagnose
+from claracore.host.sockets.front import identify
+from claracore.host.state import default_state_dir
 
 
 def doctor(

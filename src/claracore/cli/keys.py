@@ -14,10 +14,10 @@ import typer
 
 from claracore.cli.client import JsonOption, show_json
 from claracore.cli.ports import table
-from claracore.config.fields import parse_seconds
+from claracore.core.config.fields import parse_seconds
 from claracore.errors import BadRequest
-from claracore.sockets.state import default_state_dir, needed_state_dir
-from claracore.store.keyring import KeyFile, NamedKey, Right
+from claracore.host.state import default_state_dir, needed_state_dir
+from claracore.http.access.keyring import KeyFile, NamedKey, Right
 
 keys_app = typer.Typer(no_args_is_help=True, help="Keys with scopes: inference, read, admin.")
 

@@ -18,18 +18,18 @@ from urllib.parse import urlsplit
 
 import typer
 
-from claracore.config.model import Config
+from claracore.core.config.model import Config
+from claracore.core.ports.listen import Listen, parse_listen
+from claracore.core.ports.ranges import PortPlan
+from claracore.core.ports.report import PortState, ReportJson, report
 from claracore.errors import ClaraCoreError, ConfigError
-from claracore.ports.listen import Listen, parse_listen
-from claracore.ports.ranges import PortPlan
-from claracore.ports.report import PortState, ReportJson, report
-from claracore.sockets.front import identify
-from claracore.sockets.history import load_history
-from claracore.sockets.host import plan_here
-from claracore.sockets.ledger import default_folder, living_instances
-from claracore.sockets.observe import observe, reasons, why
-from claracore.sockets.state import default_state_dir
-from claracore.supervisor.configuration import Sources
+from claracore.host.sockets.front import identify
+from claracore.host.sockets.history import load_history
+from claracore.host.sockets.host import plan_here
+from claracore.host.sockets.ledger import default_folder, living_instances
+from claracore.host.sockets.observe import observe, reasons, why
+from claracore.host.state import default_state_dir
+from claracore.host.supervisor.configuration import Sources
 
 ANSWER_SECONDS = 5.0
 CHOICES = ("config", "config_dir", "listen")

@@ -16,17 +16,17 @@ from typing import Annotated, Any
 
 import typer
 
-from claracore.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
 from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, running_server, show_json
 from claracore.cli.loop import run
 from claracore.cli.pull_shown import Meter, meter, plan_lines
-from claracore.config.load import load
-from claracore.library.download import Book
-from claracore.library.downloads import Downloads
-from claracore.library.tokens import Tokens
-from claracore.sockets.state import default_state_dir
-from claracore.store import files
-from claracore.store.setup import SetupOptions
+from claracore.core.config.load import load
+from claracore.host.library.download import Book
+from claracore.host.library.downloads import Downloads
+from claracore.host.library.tokens import Tokens
+from claracore.host.setup.write import SetupOptions
+from claracore.host.state import default_state_dir
+from claracore.host.store import files
+from claracore.http.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
 
 ENDED = frozenset({"finished", "failed", "paused"})
 ASKING_SECONDS = 180.0

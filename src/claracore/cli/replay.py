@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from claracore.config.load import load_many
+from claracore.core.config.load import load_many
+from claracore.core.scheduler.events import Effect, Event, Reconfigured, Refuse, Serve, Start, Stop
+from claracore.core.scheduler.obstacle import Cause
+from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.record import Begun, Recorded, Unreadable, read
+from claracore.core.scheduler.replay import Decision, Run, Waiting, as_test, replay, runs
+from claracore.core.scheduler.rules import policy_of
 from claracore.errors import BadRequest
-from claracore.scheduler.events import Effect, Event, Reconfigured, Refuse, Serve, Start, Stop
-from claracore.scheduler.obstacle import Cause
-from claracore.scheduler.policy import Policy
-from claracore.scheduler.record import Begun, Recorded, Unreadable, read
-from claracore.scheduler.replay import Decision, Run, Waiting, as_test, replay, runs
-from claracore.scheduler.rules import policy_of
-from claracore.store.files import read_sources
+from claracore.host.store.files import read_sources
 
 INDENT = " " * 14
 

@@ -22,14 +22,14 @@ from claracore.cli.console import LogWishes, Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
 from claracore.cli.setup import console, library_cache, progress, tell
-from claracore.engines.find import find_engine
+from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
-from claracore.gateway.origins import Rules
-from claracore.ports.listen import Listen, parse_listen
-from claracore.sockets.front import open_listeners
-from claracore.store import files
-from claracore.store.setup import SetupOptions, configured_engine, write_setup
-from claracore.supervisor.configuration import Sources
+from claracore.host.engines.find import find_engine
+from claracore.host.setup.write import SetupOptions, configured_engine, write_setup
+from claracore.host.sockets.front import open_listeners
+from claracore.host.store import files
+from claracore.host.supervisor.configuration import Sources
+from claracore.http.access.origins import Rules
 
 if TYPE_CHECKING:
     from claracore.app import App, Following, Options

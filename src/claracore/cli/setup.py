@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claracore.engines.find import Engine, EngineMissing, find_engine
+from claracore.core.fit.budget import budget_of
+from claracore.core.fit.flags import Abilities
+from claracore.core.fit.memory import Companions
+from claracore.core.fit.plan import Placement, Wishes, plan
+from claracore.core.ports.listen import parse_listen
 from claracore.errors import BadRequest
-from claracore.fit.budget import budget_of
-from claracore.fit.flags import Abilities
-from claracore.fit.memory import Companions
-from claracore.fit.plan import Placement, Wishes, plan
-from claracore.library.cache import ReadingCache
-from claracore.library.model import LibraryModel
-from claracore.library.scan import Progress as OnProgress
-from claracore.library.scan import scan
-from claracore.ports.listen import parse_listen
-from claracore.sockets.state import default_state_dir
-from claracore.store.setup import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
+from claracore.host.engines.find import Engine, EngineMissing, find_engine
+from claracore.host.library.cache import ReadingCache
+from claracore.host.library.model import LibraryModel
+from claracore.host.library.scan import Progress as OnProgress
+from claracore.host.library.scan import scan
+from claracore.host.setup.write import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
+from claracore.host.state import default_state_dir
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,14 +10,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from claracore.config.load import load
-from claracore.fit.catalog import Chosen
-from claracore.fit.machine import Gpu, Hardware
-from claracore.fit.memory import RAM, gib
-from claracore.fit.plan import Placement, Verdict
-from claracore.ports.listen import Listen
-from claracore.sockets.host import plan_here
-from claracore.store.setup import SetupReport
+from claracore.core.config.load import load
+from claracore.core.fit.catalog import Chosen
+from claracore.core.fit.machine import Gpu, Hardware
+from claracore.core.fit.memory import RAM, gib
+from claracore.core.fit.plan import Placement, Verdict
+from claracore.core.ports.listen import Listen
+from claracore.host.setup.write import SetupReport
+from claracore.host.sockets.host import plan_here
 
 COLOURS = {
     Verdict.GPU: "green",

@@ -10,20 +10,21 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from claracore.config.model import Config
-from claracore.gateway.alarm import NEVER, Alarm
-from claracore.gateway.connection import Connection
-from claracore.gateway.contract import Message, Record, Scope, Settings
-from claracore.gateway.pool import Line, Pool
-from claracore.gateway.server import Gateway
-from claracore.gateway.upstream import Upstream
+from claracore.core.config.model import Config
+from claracore.host.activity.record import Record
+from claracore.http.gateway.alarm import NEVER, Alarm
+from claracore.http.gateway.connection import Connection
+from claracore.http.gateway.contract import Message, Scope, Settings
+from claracore.http.gateway.pool import Line, Pool
+from claracore.http.gateway.server import Gateway
+from claracore.http.gateway.upstream import Upstream
 from claracore.types import Endpoint, ModelState
 from gateway.stand import Trusting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from claracore.gateway.contract import Waiter
+    from claracore.host.supervisor.contract import Waiter
 
 
 @dataclass

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claracore.errors import ClaraCoreError
-from claracore.gateway.head import RequestHead, parse_request, request_head
+from claracore.http.wire.head import RequestHead, parse_request, request_head
 from conformance.http.corpus import ALL
 
 HEADS = sorted({conversation.client.split(b"\r\n\r\n")[0].lstrip(b"\r\n") + b"\r\n\r\n" for conversation in ALL})

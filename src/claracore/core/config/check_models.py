@@ -1,0 +1,80 @@
+"""Can each model be started and reached as it is configured?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from claracore.core.config.check_routing import Say, check_address
+from claracore.core.config.command import LATE, split
+from claracore.core.config.detaching import MENTIONED, Detaching, detaching
+from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
+from claracore.core.config.report import Path
+from claracore.core.config.shell import habits_in
+
+NEVER_BOUND = ("name", "description", "use_model_name", "filters", "aliases")
+KEYS = {"use_model_name": "useModelName"}
+
+
+def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
+    """Report commands that cannot be split, ports and sockets that lead nowhere, odd addresses and environments."""
+    path: Path = ("models", model.id)
+    for key, text in (("cmd", model.cmd), ("cmdStop", model.cmd_stop)):
+        if text:
+            _check_command(text, (*path, key), error, warn)
+    if MENTIONED.search(model.cmd) is not None and (found := _detaching(model.cmd)) is not None:
+        message = f"{found.by} returns at once and leaves the server running, where it is not seen and not stopped"
+        warn((*path, "cmd"), message, found.way_out)
+    if model.transport == "unix":
+        _check_socket(model, path, error)
+    else:
+        _check_port(model, path, error)
+    if model.proxy != DEFAULT_PROXY:
+        check_address(model.proxy, (*path, "proxy"), warn)
+    for index, entry in enumerate(model.env):
+        name, equals, _value = entry.partition("=")
+        if not equals or not name or "\0" in entry:
+            warn((*path, "env", index), f"found {name[:40]!r}", "expected NAME=value")
+    for name in NEVER_BOUND:
+        value = getattr(model, name)
+        if value and "${" in str(value) and LATE.search(str(_plain(value))):
+            key = KEYS.get(name, name)
+            warn((*path, key), "${PORT} and ${SOCKET} are known only when the model starts", f"remove them from {key}")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a field
+    return value.model_dump() if hasattr(value, "model_dump") else value
+
+
+def _check_command(text: str, path: Path, error: Say, warn: Say) -> None:
+    try:
+        if "'" in text or '"' in text or "\\" in text:
+            split(text)
+        for found, way_out in habits_in(text):
+            warn(path, found, way_out)
+    except ValueError as problem:
+        error(path, str(problem), "close the quotation, or write \\' for a lone quote")
+
+
+def _detaching(cmd: str) -> Detaching | None:
+    try:
+        return detaching(split(cmd))
+    except ValueError:
+        return None  # said already
+
+
+def _check_port(model: ModelConfig, path: Path, error: Say) -> None:
+    if "${SOCKET}" in model.cmd:
+        error((*path, "cmd"), "cmd uses ${SOCKET}, but the transport is tcp", "add `transport: unix`")
+    elif "${PORT}" in model.proxy and "${PORT}" not in model.cmd:
+        if model.proxy == DEFAULT_PROXY:
+            found = "cmd has no ${PORT}, and there is no proxy" if model.cmd else "the model has neither cmd nor proxy"
+            error((*path, "cmd") if model.cmd else path, found, "add `--port ${PORT}` to cmd, or set proxy")
+        else:
+            error((*path, "proxy"), "proxy uses ${PORT} but cmd does not", "add `--port ${PORT}` to cmd")
+
+
+def _check_socket(model: ModelConfig, path: Path, error: Say) -> None:
+    if "${SOCKET}" not in model.cmd:
+        error((*path, "transport"), "the transport is unix, but cmd has no ${SOCKET}", "add `--host ${SOCKET}` to cmd")
+    if "${PORT}" in model.cmd:
+        error((*path, "cmd"), "cmd uses ${PORT}, but the transport is unix", "remove ${PORT}, or set `transport: tcp`")

@@ -1,0 +1,170 @@
+"""Do matrix, profiles, selectors and peers fit the models?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from claracore.core.config.command import LATE
+from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
+from claracore.core.config.model import Config
+from claracore.core.config.peers import bare_names
+from claracore.core.config.report import Hints, Path
+from claracore.core.config.routing import GroupConfig, Matrix
+
+Say = Callable[[Path, str, str], None]
+NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
+NAME_IT = "use the id of a model"
+
+
+def check_matrix(
+    matrix: Matrix, path: Path, names: Mapping[str, str], config: Config, error: Say, *, hints: Hints
+) -> None:
+    """Report variables, costs and sets that name no model, and expressions that cannot be read."""
+    for name, model_id in matrix.variables.items():
+        here = (*path, "vars", name)
+        if not VARIABLE.fullmatch(name):
+            error(here, f"{name[:80]!r} cannot be a variable", "use letters, digits, dot and dash, at most 32")
+        if model_id not in config.models:
+            real = names.get(model_id)
+            message = f"there is no model {model_id!r}" if real is None else f"{model_id!r} is an alias"
+            error(here, message, hints.nearest(model_id, config.models) if real is None else f"write {real!r}")
+    for name, cost in matrix.evict_costs.items():
+        if name not in matrix.variables and name not in config.models:
+            way_out = hints.nearest(name, [*matrix.variables, *config.models]) or NAME_IT
+            error((*path, "evict_costs", name), f"{name!r} is neither in vars nor a model id", way_out)
+        if cost <= 0:
+            error((*path, "evict_costs", name), f"found {cost}", "expected at least 1")
+    if not matrix.sets:
+        error(path, "the matrix has no sets", "add lines such as `chat: a & b` under `sets`")
+    for name, result in read_sets(matrix.sets, matrix.variables, config.models).items():
+        if isinstance(result, BadExpression):
+            error((*path, "sets", name), str(result), "write e.g. `a & (b | c)`")
+
+
+def check_address(proxy: str, path: Path, say: Say) -> None:
+    """Say so when `proxy` is no URL of a server."""
+    try:
+        parts = urlsplit(LATE.sub("1", proxy))
+        fits = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+        fits = fits and NOT_IN_URLS.search(proxy) is None
+    except ValueError:
+        fits = False
+    if not fits:
+        say(path, f"found {proxy[:60]!r}", "expected a URL such as http://127.0.0.1:9000")
+
+
+def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
+    """Report peers without address or models, and names that are taken."""
+    owners: dict[str, str] = {}
+    for peer_id, peer in config.peers.items():
+        path: Path = ("peers", peer_id)
+        if peer.api_key and UNPRINTABLE.search(peer.api_key.strip()):
+            error((*path, "apiKey"), "the key has a line break or a control character in it", "write it on one line")
+        if peer.proxy:
+            check_address(peer.proxy, (*path, "proxy"), error)
+        else:
+            error((*path, "proxy"), "found nothing", "expected the base URL of the peer, e.g. http://10.0.0.2:5800")
+        if not peer.models:
+            error((*path, "models"), "found no models", "expected at least one")
+        for index, model in enumerate(peer.models):
+            full = f"{peer_id}/{model}"
+            if full in names:
+                error((*path, "models", index), f"{full} already names a model here", "rename the peer")
+            elif owners.setdefault(full, peer_id) != peer_id:
+                error((*path, "models", index), f"{full} is also a model of peer {owners[full]!r}", "rename a peer")
+
+
+def peer_names(config: Config) -> set[str]:
+    """Return the names under which models of peers can be called: `peer/model`, and `model` if only one has it."""
+    return {f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models} | {
+        *bare_names(config)
+    }
+
+
+def check_profiles(config: Config, names: Mapping[str, str], error: Say, *, hints: Hints) -> None:
+    """Report profiles without pins and pins to what does not exist."""
+    known = {*names, *config.selectors, *peer_names(config)}
+    for name, profile in config.profiles.items():
+        if not profile.pins:
+            error(("profiles", name), "the profile has no pins", "add lines such as `gpt-4: my-model` under `pins`")
+        for pin, target in profile.pins.items():
+            if target and target not in known:
+                way_out = hints.nearest(target, known) or "name a model, alias, peer model or selector"
+                error(("profiles", name, "pins", pin), f"there is no model {target!r}", way_out)
+
+
+def check_selectors(
+    config: Config, names: Mapping[str, str], groups: Mapping[str, GroupConfig], error: Say, *, hints: Hints
+) -> None:
+    """Report selectors that hide a name, and targets that do not exist or cannot work with the strategy."""
+    peers = peer_names(config)
+    known = {*names, *peers}
+    together = _Together(config, groups)
+    for name, selector in config.selectors.items():
+        path: Path = ("selectors", name)
+        if name in names or name in peers:
+            error(path, f"{name!r} already names a model", "choose another name")
+        if not selector.targets:
+            error((*path, "targets"), "found no targets", "expected at least one model")
+        for index, target in enumerate(selector.targets):
+            here = (*path, "targets", index)
+            if target in config.selectors and target not in names:
+                error(here, f"{target!r} is a selector itself", NAME_IT)
+            elif target not in names and target not in peers:
+                error(here, f"there is no model {target!r}", hints.nearest(target, known) or NAME_IT)
+            elif target in selector.targets[:index]:
+                error(here, f"{target!r} is here twice", "keep one")
+            elif selector.strategy == "warm" and target not in names:
+                error(here, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
+        local = [names[target] for target in selector.targets if target in names]
+        if selector.strategy == "spillover" and len(set(local)) > 1 and not together.may_run(local):
+            message = "the local targets of spillover can never run together"
+            error((*path, "targets"), message, "put them in one group with swap: false, or in one set of the matrix")
+
+
+class _Together:
+    """Which models may run at the same time, worked out once for all selectors."""
+
+    def __init__(self, config: Config, groups: Mapping[str, GroupConfig]) -> None:
+        self._groups = groups
+        self._homes = {member: name for name, group in groups.items() for member in group.members}
+        self._matrix = config.matrix if config.routing.router.use == "matrix" else None
+        self._models = config.models
+
+    def may_run(self, model_ids: list[str]) -> bool:
+        """Return whether all of these may."""
+        if self._matrix is not None:
+            wanted = set(model_ids)
+            return any(wanted <= models for models in self._sets)
+        homes = {self._homes[model_id] for model_id in model_ids if model_id in self._homes}
+        return len(homes) == 1 and not self._groups[homes.pop()].swap
+
+    @cached_property
+    def _sets(self) -> list[set[str]]:
+        if self._matrix is None:
+            return []
+        sets = read_sets(self._matrix.sets, self._matrix.variables, self._models)
+        return [_models_in(found) for found in sets.values() if not isinstance(found, BadExpression)]
+
+
+def _models_in(expression: Expression) -> set[str]:
+    """Return every model that the expression names; alternatives count as one set, as the router treats them."""
+    seen: set[int] = set()
+    found: set[str] = set()
+    waiting: list[Expression] = [expression]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        match part:
+            case One(model_id):
+                found.add(model_id)
+            case Together(parts) | Either(parts):
+                waiting += parts
+    return found

@@ -1,0 +1,79 @@
+"""What configuration does a YAML text describe, and what is wrong with it?
+
+Text -> tree with places -> macros in place -> typed values -> checks across the file. All problems are found at once,
+each with its place; no text raises. Later steps: merge.py for several files, checks.py for what one value cannot know
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from claracore.core.config.checks import Checker
+from claracore.core.config.collector import no_collection
+from claracore.core.config.macros import Expander, Scope
+from claracore.core.config.merge import merge
+from claracore.core.config.model import Config
+from claracore.core.config.report import Places, Report
+from claracore.core.config.tree import Branch, Unreadable, parse
+from claracore.core.config.typed import read_config
+from claracore.types import Finding, Place
+
+ORDER = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of a text: `config` is None exactly if a finding is an error. `places` maps dotted paths to places."""
+
+    config: Config | None
+    findings: tuple[Finding, ...]
+    places: Mapping[str, Place]
+    root: Branch
+    """The text's tree, for those who show where a value comes from."""
+
+
+def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> Loaded:
+    """Load one text. `env` is the environment for `${env.NAME}`; `strict` makes unknown keys errors."""
+    return load_many([(file, text)], env=env, strict=strict)
+
+
+@no_collection()
+def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> Loaded:
+    """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
+    report = Report()
+    root = Branch(sources[0][0] if sources else "config.yaml")
+    config: Config | None = None
+    trees: list[Branch] = []
+    for file, text in sources:
+        try:
+            tree, findings = parse(text, file)
+        except Unreadable as error:
+            report.findings.append(error.finding)
+        else:
+            trees.append(tree)
+            report.findings += findings
+    try:
+        if trees:
+            root = merge(trees, report)
+        expander = Expander(env, report)
+        if any("${env." in text for _, text in sources):
+            expander.name_keys(root)
+        config = _read(root, expander, strict=strict)
+    except Unreadable as error:
+        report.findings.append(error.finding)
+    files = {file: number for number, (file, _text) in enumerate(sources)}
+
+    def weight(finding: Finding) -> tuple[int, int, int, int]:
+        place = finding.place or root.place
+        return ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
+
+    return Loaded(None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root)
+
+
+def _read(root: Branch, expander: Expander, *, strict: bool) -> Config:
+    declared = root.entries.get("macros")
+    scope = expander.scope(Scope(), declared[1] if declared else None, ("macros",))
+    config, broken = read_config(root, expander, scope, strict=strict)
+    return Checker(config, root, expander.report, broken).effective()

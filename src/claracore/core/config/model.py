@@ -1,0 +1,330 @@
+"""Which options are there, of which type, with which default, and what do they mean?
+
+Each option is declared once, here or in routing.py; the JSON schema, the reference page and the defaults that
+`claracore config show` prints come from these declarations. A loaded `Config` is *effective*: macros are expanded,
+aliases collected, ttl and timeouts of models resolved, every model in exactly one group. Reading text is load.py's
+business.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import PrivateAttr
+
+from claracore.core.config.fields import Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.routing import GroupConfig, Matrix, PeerConfig, Profile, Routing, Selector
+
+DEFAULT_GROUP = "(default)"
+PEERS_GROUP = "(peers)"
+"""Where models of peers are: they take nothing of this machine, so nobody has to go for them."""
+DEFAULT_PROXY = "http://localhost:${PORT}"
+DEFAULT_START_PORT = 8100
+TIME_FORMATS = (
+    *("ANSIC", "UnixDate", "RubyDate", "RFC822", "RFC822Z", "RFC850", "RFC1123", "RFC1123Z", "RFC3339", "RFC3339Nano"),
+    *("Kitchen", "Stamp", "StampMilli", "StampMicro", "StampNano"),
+)
+"""Names of Go's time package."""
+DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
+
+
+class Filters(Section):
+    """What is changed in a request body on its way to the model."""
+
+    strip_params: Names = option(
+        (), "Body keys to remove, as a list or a comma-separated text; `model` is never removed.", key="stripParams"
+    )
+    set_params: dict[str, Any] = option(dict, "Body keys to set or override; `model` is ignored.", key="setParams")
+    set_params_by_id: dict[str, dict[str, Any]] = option(
+        dict,
+        "Body keys to set when the model was requested under this id, after setParams. Each id becomes an alias.",
+        key="setParamsByID",
+    )
+
+
+class Capabilities(Section):
+    """What the model can do, as told by /v1/models."""
+
+    inputs: tuple[Literal["text", "audio", "image"], ...] = option((), "What goes in: text, audio, image.", key="in")
+    outputs: tuple[Literal["text", "audio", "image"], ...] = option(
+        (), "What comes out: text, audio, image.", key="out"
+    )
+    tools: bool = option(False, "The model calls tools.")
+    reranker: bool = option(False, "The model ranks documents.")
+    context: int = option(0, "Context length in tokens; 0 means unknown.", ge=0)
+
+
+class Timeouts(Section):
+    """How long the connection to a model server may take; 0 means no limit."""
+
+    connect_seconds: Seconds = option(30.0, "Opening the connection.", key="connect")
+    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive", later=True)
+    response_header_seconds: SecondsOrUnset = option(
+        None,
+        "Waiting for the response head: after this long the request ends with 504, 0 means never. Unset, a server may "
+        "take as long as it lives (see above).",
+        key="responseHeader",
+        default_text="while the server lives",
+    )
+    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake", later=True)
+    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue", later=True)
+    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
+
+
+class Compat(Section):
+    """Behaviour for clients with special habits."""
+
+    ignore_websockets: bool = option(
+        False,
+        "WebSockets do not start the model (they are answered with 409 until it runs), and neither count for its limit "
+        "nor keep it loaded.",
+        key="ignoreWebsockets",
+    )
+
+
+class Queue(Section):
+    """How many requests may wait for the model, and how long."""
+
+    limit: int = option(256, "Requests that may wait; one more is answered with 503.", ge=0)
+    timeout_seconds: Seconds = option(
+        600.0,
+        "How long a request may wait for its turn before it is answered with 504; the model's loading does not count.",
+        key="timeout",
+    )
+
+
+class ModelConfig(Section):
+    """One model: the command that serves it and how requests reach it."""
+
+    id: str = option("", "The key under `models`.", internal=True)
+    cmd: str = option(
+        "", "Command line, split as a shell would but run without one. Lines that start with # are dropped."
+    )
+    cmd_stop: str = option("", "Command to run instead of SIGTERM; may use ${PID}.", key="cmdStop")
+    proxy: str = option(DEFAULT_PROXY, "Base URL of the model server; needed when cmd has no ${PORT}.")
+    check_endpoint: str = option(
+        "/health",
+        "Path that answers 200 once the model is ready; `none` means ready when started.",
+        key="checkEndpoint",
+    )
+    ttl_seconds: SecondsOrInherit = option(
+        0.0,
+        "Unload after this long without use; 0 means never, -1 takes globalTTL.",
+        key="ttl",
+        default_text="globalTTL",
+        ge=-1,
+    )
+    unload_timeout_seconds: Seconds = option(
+        10.0,
+        "Grace between SIGTERM and SIGKILL; 0 takes the global unloadTimeout.",
+        key="unloadTimeout",
+        default_text="the global unloadTimeout",
+    )
+    health_check_timeout_seconds: Seconds = option(
+        120.0,
+        "How long the model may take to become ready; from the last progress of loading that its server reports.",
+        key="healthCheckTimeout",
+        default_text="the global healthCheckTimeout",
+    )
+    concurrency_limit: int = option(
+        0, "Requests that the model serves at once; the rest waits. 0 means no limit.", key="concurrencyLimit", ge=0
+    )
+    aliases: tuple[str, ...] = option((), "Other names of the model; each may be used once in the whole file.")
+    env: tuple[str, ...] = option((), "Environment variables for cmd, as NAME=value.")
+    name: str = option("", "Name to show to people.")
+    description: str = option("", "Description to show to people.")
+    unlisted: bool = option(False, "Hide the model from /v1/models; it can still be called.")
+    use_model_name: str | None = option(
+        None, "Name that the model server is told instead of the id.", key="useModelName"
+    )
+    filters: Filters = option(Filters, "What is changed in a request body.")
+    macros: dict[str, Any] = option(dict, "Macros of this model; they override the global ones.")
+    metadata: dict[str, Any] = option(dict, "Anything; shown in /v1/models.")
+    capabilities: Capabilities = option(Capabilities, "What the model can do.")
+    send_loading_state: bool = option(
+        False,
+        "Tell streaming chat clients about loading, in the reasoning text.",
+        key="sendLoadingState",
+        default_text="the global sendLoadingState",
+    )
+    timeouts: Timeouts = option(Timeouts, "Timeouts of the connection to the model server.")
+    compat: Compat = option(Compat, "Behaviour for clients with special habits.")
+    transport: Literal["tcp", "unix"] = option(
+        "tcp", "How the model server is reached: a TCP port (${PORT}) or a Unix socket (${SOCKET})."
+    )
+    owner: Literal["child", "runtime", "any"] = option(
+        "child",
+        "Whose process may answer on the model's port: child (what descends from cmd; a container runtime, if cmd runs "
+        "a container's client), runtime (a container runtime in any case), any (whoever is there, unchecked).",
+    )
+    queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
+
+
+class Store(Section):
+    """Where activity is kept."""
+
+    path: str | None = option(
+        None, "SQLite file for activity; unset keeps it in a file of this configuration in the user's state folder."
+    )
+
+
+class UiActivity(Section):
+    """The activity page of the web interface."""
+
+    session_id: tuple[str, ...] = option(
+        ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
+    )
+
+
+class Ui(Section):
+    """The web interface."""
+
+    activity: UiActivity = option(UiActivity, "The activity page.")
+
+
+class Performance(Section):
+    """Sampling of CPU, memory and GPUs."""
+
+    disabled: bool = option(False, "Switch sampling off.")
+    every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
+
+
+class Upstream(Section):
+    """Direct access to a model server under /upstream/{model}/."""
+
+    ignore_paths: tuple[str, ...] = option(
+        (DEFAULT_IGNORED_PATHS,), "Regular expressions of paths that do not start a model.", key="ignorePaths"
+    )
+
+
+class OnStartup(Section):
+    """What happens when ClaraCore starts."""
+
+    preload: tuple[str, ...] = option((), "Models (ids or aliases) to load one after another.")
+
+
+class Hooks(Section):
+    """What happens at certain moments."""
+
+    on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    models: dict[str, ModelConfig] = option(dict, "The models, by id.")
+    groups: dict[str, GroupConfig] = option(
+        dict, "Which models may run together; models in no group are in `(default)`."
+    )
+    macros: dict[str, Any] = option(dict, "Texts, numbers or booleans to be used as ${name} in any value.")
+    start_port: int = option(
+        DEFAULT_START_PORT, "First port that is given to a model as ${PORT}.", key="startPort", ge=1, le=65535
+    )
+    health_check_timeout: Seconds = option(
+        120.0,
+        "How long a model may take to become ready, or to report progress of loading; at least 15s.",
+        key="healthCheckTimeout",
+    )
+    global_ttl: Seconds = option(0.0, "Unload a model after this long without use; 0 means never.", key="globalTTL")
+    unload_timeout: Seconds = option(
+        10.0, "Grace between SIGTERM and SIGKILL when a model is stopped.", key="unloadTimeout"
+    )
+    engine: str | None = option(
+        None, "Path of the llama-server to use; unset searches PATH, then takes the embedded one."
+    )
+    log_level: Literal["debug", "info", "warn", "error"] = option("info", "How much is logged.", key="logLevel")
+    log_time_format: str = option(
+        "",
+        f"How log lines write the time: {', '.join(TIME_FORMATS)}.",
+        key="logTimeFormat",
+        default_text="2026-08-31 14:05:09,123",
+    )
+    log_to_stdout: Literal["proxy", "upstream", "both", "none"] = option(
+        "proxy",
+        "What the terminal shows: ClaraCore's own log (proxy), the models' output (upstream), both, or none. Warnings "
+        "and errors are always shown.",
+        key="logToStdout",
+    )
+    log_requests: bool = option(False, "Has no effect any more.", key="logRequests", deprecated=True)
+    metrics_max_in_memory: int = option(
+        1000,
+        "Has no effect any more: the last 100,000 requests are kept in a file.",
+        key="metricsMaxInMemory",
+        deprecated=True,
+    )
+    capture_buffer: int = option(
+        0,
+        "Megabytes of memory for the bodies of the last requests and answers, for GET /api/captures; 0 keeps none.",
+        key="captureBuffer",
+        ge=0,
+    )
+    body_buffer: int = option(
+        512,
+        "Megabytes of memory for the bodies of requests that cannot be sent on yet, because their model is not known "
+        "or loads; over it the answer is 503. One body may have 256.",
+        key="bodyBuffer",
+        ge=1,
+    )
+    download_dir: str = option(
+        "",
+        "Folder for models from the hub, relative to this file; unset takes the first folder of --models-folder, or "
+        "else `downloads` beside this file.",
+        key="downloadDir",
+    )
+    store: Store = option(Store, "Where activity is kept.")
+    ui: Ui = option(Ui, "The web interface.")
+    performance: Performance = option(Performance, "Sampling of CPU, memory and GPUs.")
+    send_loading_state: bool = option(
+        False, "Tell streaming chat clients about loading, in the reasoning text.", key="sendLoadingState"
+    )
+    include_aliases_in_list: bool = option(False, "List aliases in /v1/models.", key="includeAliasesInList")
+    api_keys: tuple[str, ...] = option(
+        (), "Keys that clients must present; empty means open.", key="apiKeys", secret=True
+    )
+    upstream: Upstream = option(Upstream, "Direct access to a model server.")
+    hooks: Hooks = option(Hooks, "What happens at certain moments.")
+    matrix: Matrix | None = option(None, "Which models may run together, as sets.")
+    routing: Routing = option(
+        Routing, "How requests are ordered and models chosen; `groups` and `matrix` may stand here too."
+    )
+    profiles: dict[str, Profile] = option(dict, "Named sets of pins from a name to a model; an API call activates one.")
+    selectors: dict[str, Selector] = option(dict, "Names that choose among several models.")
+    peers: dict[str, PeerConfig] = option(dict, "Other servers whose models are offered here.")
+
+    _names: dict[str, str] = PrivateAttr(default_factory=dict)
+    _groups: dict[str, str] = PrivateAttr(default_factory=dict)
+    _of_peers: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, _context: object) -> None:
+        """Index names and groups, so that `resolve` and `group_of` are look-ups."""
+        aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
+        self._names = {**aliases, **{name: name for name in self.models}}
+        self._groups = {member: group.name for group in self.groups.values() for member in group.members}
+        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in peer.models}
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Ids of the models to load at start, in order."""
+        return self.hooks.on_startup.preload
+
+    @property
+    def upstream_ignore_paths(self) -> tuple[str, ...]:
+        """Regular expressions of /upstream paths that do not start a model."""
+        return self.upstream.ignore_paths
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """Place in the queue by model id: higher goes first; 0 when not named."""
+        return self.routing.scheduler.settings.fifo.priority
+
+    def resolve(self, name: str) -> str | None:
+        """Return the id of the model that is called `name`, an id or an alias; None if there is none."""
+        return self._names.get(name)
+
+    def group_of(self, model_id: str) -> str:
+        """Return the name of the group in which the model is."""
+        return self._groups.get(model_id, PEERS_GROUP if model_id in self._of_peers else DEFAULT_GROUP)
+
+    def peer_of(self, model_id: str) -> str | None:
+        """Return the id of the peer that serves a model, None for our own; `with_peers` puts such among `models`."""
+        return self._of_peers.get(model_id)

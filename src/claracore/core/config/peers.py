@@ -1,0 +1,57 @@
+"""Which models do the peers bring, as what?
+
+Pure. A model of a peer is served like one whose server somebody else runs: it has a `proxy` and no command. So the
+scheduler, activity, metrics and lists know it without knowing of peers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from claracore.core.config.model import Config, Filters, ModelConfig, Timeouts
+from claracore.core.config.routing import PeerConfig
+
+
+def bare_names(config: Config) -> dict[str, str]:
+    """Return the short names of peers' models (`model` for `peer/model`) that only one peer has and nothing here."""
+    counted = Counter(model for peer in config.peers.values() for model in set(peer.models))
+    return {
+        model: f"{peer_id}/{model}"
+        for peer_id, peer in config.peers.items()
+        for model in peer.models
+        if counted[model] == 1 and config.resolve(model) is None and model not in config.selectors
+    }
+
+
+def with_peers(config: Config) -> Config:
+    """Return the configuration with the models of its peers among the models, each in the group `(peers)`."""
+    if not config.peers:
+        return config
+    short = {full: bare for bare, full in bare_names(config).items()}
+    made = {
+        (full := f"{peer_id}/{model}"): _model(peer_id, peer, model, short.get(full))
+        for peer_id, peer in config.peers.items()
+        for model in peer.models
+    }
+    found = config.model_copy(update={"models": {**config.models, **made}})
+    found.model_post_init(None)
+    return found
+
+
+def _model(peer_id: str, peer: PeerConfig, model: str, bare: str | None) -> ModelConfig:
+    full = f"{peer_id}/{model}"
+    names = (full,) if bare is None else (full, bare)
+    filters, timeouts = peer.filters, peer.timeouts
+    by_id = {name: params for name, params in filters.set_params_by_id.items() if name in names}
+    return ModelConfig(
+        id=full,
+        name=f"{peer_id}: {model}",
+        proxy=peer.proxy,
+        check_endpoint="none",
+        aliases=names[1:],
+        use_model_name=model,
+        filters=Filters(strip_params=filters.strip_params, set_params=filters.set_params, set_params_by_id=by_id),
+        timeouts=Timeouts(
+            connect_seconds=timeouts.connect_seconds, response_header_seconds=timeouts.response_header_seconds
+        ),
+    )

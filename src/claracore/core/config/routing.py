@@ -1,0 +1,139 @@
+"""Which models may run together, and which model answers a name that stands for several?
+
+Groups and the matrix; profiles, selectors and peers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from claracore.core.config.fields import Names, Seconds, Section, option
+
+
+class GroupConfig(Section):
+    """Models that share rules of running together, and a range of ports if the group has one."""
+
+    name: str = option("", "The key under `groups`.", internal=True)
+    swap: bool = option(True, "Only one member runs at a time.")
+    exclusive: bool = option(True, "Loading a member stops the models of other groups.")
+    persistent: bool = option(False, "Other groups never stop the members.")
+    members: tuple[str, ...] = option((), "Ids of the models in the group.")
+    start_port: int | None = option(
+        None, "First port of the group's own range.", key="startPort", default_text="the common range", ge=1, le=65535
+    )
+    end_port: int | None = option(
+        None,
+        "Last port of the range, a hard limit.",
+        key="endPort",
+        default_text="where the next range begins",
+        ge=1,
+        le=65535,
+    )
+
+
+class Matrix(Section):
+    """Sets of models that may run together, as expressions such as `a & (b | c)`."""
+
+    variables: dict[str, str] = option(dict, "Short names for model ids.", key="vars")
+    evict_costs: dict[str, int] = option(dict, "What it costs to stop a model (default 1), by id or short name.")
+    sets: dict[str, str] = option(dict, "Expressions: & together, | either, parentheses, +name includes another set.")
+
+
+class RouterSettings(Section):
+    """The rules of the router in use; the other's may be present too."""
+
+    groups: dict[str, GroupConfig] = option(dict, "As `groups` at the top.")
+    matrix: Matrix | None = option(None, "As `matrix` at the top.")
+
+
+class Router(Section):
+    """Which rules decide what may run together."""
+
+    use: Literal["group", "matrix"] = option("group", "Which settings apply.")
+    settings: RouterSettings = option(RouterSettings, "The rules.")
+
+
+class Fifo(Section):
+    """First come, first served."""
+
+    priority: dict[str, int] = option(
+        dict, "Models whose requests go first: the higher, the earlier; 0 when not named."
+    )
+
+
+class SchedulerSettings(Section):
+    """Settings of the scheduler in use."""
+
+    fifo: Fifo = option(Fifo, "First come, first served.")
+
+
+class Scheduler(Section):
+    """In which order waiting requests are served."""
+
+    use: Literal["fifo"] = option("fifo", "The only scheduler there is.")
+    settings: SchedulerSettings = option(SchedulerSettings, "Its settings.")
+
+
+class Routing(Section):
+    """How requests are ordered and models chosen."""
+
+    router: Router = option(Router, "Which rules decide what may run together.")
+    scheduler: Scheduler = option(Scheduler, "In which order waiting requests are served.")
+
+
+class Profile(Section):
+    """While active, each pinned name is answered by its target."""
+
+    description: str = option("", "Description to show to people.")
+    pins: dict[str, str | None] = option(
+        dict, "Name -> model, alias, peer model or selector; empty makes the name unknown."
+    )
+
+
+class SelectorSettings(Section):
+    """Settings of a selector's strategy."""
+
+    spillover: int = option(1, "Requests that a target serves before the next one is used.", ge=1)
+
+
+class Selector(Section):
+    """A name that chooses among several models."""
+
+    strategy: Literal["pin", "warm", "spillover"] = option(
+        "pin", "pin: the first target; warm: the first that is loaded; spillover: the least busy."
+    )
+    targets: tuple[str, ...] = option((), "Models among which to choose.")
+    settings: SelectorSettings = option(SelectorSettings, "Settings of the strategy.")
+    name: str = option("", "Name to show to people.")
+    description: str = option("", "Description to show to people.")
+    unlisted: bool = option(False, "Hide it from /v1/models.")
+    metadata: dict[str, Any] = option(dict, "Anything; shown in /v1/models.")
+
+
+class PeerFilters(Section):
+    """What is changed in a request body on its way to a peer."""
+
+    strip_params: Names = option((), "Body keys to remove.", key="stripParams")
+    set_params: dict[str, Any] = option(dict, "Body keys to set or override.", key="setParams")
+    set_params_by_id: dict[str, dict[str, Any]] = option(dict, "The same by requested id.", key="setParamsByID")
+
+
+class PeerTimeouts(Section):
+    """How long the connection to a peer may take; 0 means no limit."""
+
+    connect_seconds: Seconds = option(30.0, "Opening the connection.", key="connect")
+    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive", later=True)
+    response_header_seconds: Seconds = option(60.0, "Waiting for the response head.", key="responseHeader")
+    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake", later=True)
+    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue", later=True)
+    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
+
+
+class PeerConfig(Section):
+    """Another server whose models are offered here, each as peer/model."""
+
+    proxy: str = option("", "Base URL of the server; required.")
+    models: tuple[str, ...] = option((), "Its models; at least one.")
+    api_key: str | None = option(None, "Key to present to the server.", key="apiKey", secret=True)
+    filters: PeerFilters = option(PeerFilters, "What is changed in a request body.")
+    timeouts: PeerTimeouts = option(PeerTimeouts, "Timeouts of the connection.")

@@ -1,0 +1,95 @@
+"""How much of each device's memory may models use?
+
+Not all of it: a driver, a desktop and the engine itself need some, and a placement that fills a device to the last byte
+fails at the first long prompt. llama.cpp's own `--fit` leaves 1 GiB per device free; so do we.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from claracore.core.fit.machine import GIB, MIB, Backend
+from claracore.core.fit.memory import RAM, Estimate, gib
+
+if TYPE_CHECKING:
+    from claracore.core.fit.machine import Gpu, Hardware
+
+GPU_MARGIN = GIB
+RAM_MARGIN = 2 * GIB
+CONTEXT_BYTES = 400 * MIB
+"""What a driver takes on a card for each process that uses it: reported are 107 to 555 MiB, more on larger cards."""
+SMALLEST_SHARE = 0.75
+"""Of a device so small that the margin would eat it, this much is used at least."""
+MAC_SHARE = {True: 3 / 4, False: 2 / 3}
+"""What macOS lets the GPU wire when nobody set `iogpu.wired_limit_mb`: 3/4 of RAM above 36 GiB, 2/3 below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bytes that may be used: per GPU, and of RAM. Bytes on `shared` GPUs count against RAM too."""
+
+    gpus: tuple[int, ...]
+    ram: int
+    shared: tuple[bool, ...]
+
+    def holds(self, estimate: Estimate) -> bool:
+        """Tell whether the estimate fits everywhere at the same time."""
+        on_gpus = [estimate.on(index) for index in range(len(self.gpus))]
+        in_ram = estimate.on(RAM) + sum(size for size, shared in zip(on_gpus, self.shared, strict=True) if shared)
+        return in_ram <= self.ram and all(size <= room for size, room in zip(on_gpus, self.gpus, strict=True))
+
+    def ram_left(self, estimate: Estimate) -> int:
+        """Return the RAM that is free beside the estimate; shared GPUs take theirs from it."""
+        return self.without(estimate).ram
+
+    def lacking(self, estimate: Estimate) -> str:
+        """Say in words where the estimate does not fit."""
+        parts = [
+            f"{gib(estimate.on(index))} on GPU {index}, where {gib(room)} may be used"
+            for index, room in enumerate(self.gpus)
+            if estimate.on(index) > room
+        ]
+        if estimate.on(RAM) > self.ram or not parts:
+            parts.append(f"{gib(estimate.on(RAM))} of RAM, where {gib(self.ram)} may be used")
+        return " and ".join(parts)
+
+    def without(self, estimate: Estimate) -> Budget:
+        """Return what is left beside a model that is loaded; the margin covers the context of one more process."""
+        used = [estimate.on(index) for index in range(len(self.gpus))]
+        gpus = tuple(
+            room - size - (CONTEXT_BYTES if size and not shared else 0)
+            for room, size, shared in zip(self.gpus, used, self.shared, strict=True)
+        )
+        shared = sum(estimate.on(index) for index, is_shared in enumerate(self.shared) if is_shared)
+        return Budget(gpus, self.ram - estimate.on(RAM) - shared, self.shared)
+
+    @property
+    def whole(self) -> int:
+        """All bytes together, none counted twice."""
+        return self.ram + sum(room for room, shared in zip(self.gpus, self.shared, strict=True) if not shared)
+
+
+def budget_of(hardware: Hardware, *, live: bool = False) -> Budget:
+    """Return what models may use: of installed memory, or with `live` of what is free at this moment.
+
+    Installed memory is the rule, because a configuration should not depend on what ran while it was written.
+    """
+    memory = hardware.memory
+    ram = _less(memory.available_bytes if live else memory.total_bytes, RAM_MARGIN)
+    return Budget(
+        tuple(_gpu(gpu, memory.total_bytes, live=live) for gpu in hardware.gpus),
+        ram,
+        tuple(gpu.unified for gpu in hardware.gpus),
+    )
+
+
+def _gpu(gpu: Gpu, ram_bytes: int, *, live: bool) -> int:
+    size = gpu.free_bytes if live and gpu.free_bytes is not None else gpu.total_bytes
+    if size is None and gpu.unified:
+        size = int(ram_bytes * MAC_SHARE[ram_bytes > 36 * GIB]) if gpu.backend is Backend.METAL else ram_bytes // 2
+    return _less(size or 0, GPU_MARGIN)
+
+
+def _less(size: int, margin: int) -> int:
+    return max(size - margin, int(size * SMALLEST_SHARE))

@@ -1,0 +1,86 @@
+"""How many bytes does the memory of a conversation take: KV cache and recurrent state, layer by layer?
+
+The rules are llama.cpp's own, read from what it prints when it loads a model (`llama_kv_cache: size = ...`), and the
+tests hold them against that output: cells are rounded up to 256; without `--kv-unified` every slot has a stream of its
+own with an equal share of the context; a layer with a sliding window keeps only window + one physical batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from claracore.core.fit.settings import Settings
+    from claracore.core.gguf.model import ModelFacts
+
+T = TypeVar("T")
+
+CELL_STEP = 256
+
+BLOCK = 32
+CACHE_TYPES = {
+    "f32": 128, "f16": 64, "bf16": 64, "q8_0": 34, "q5_1": 24, "q5_0": 22, "q4_1": 20, "q4_0": 18, "iq4_nl": 18
+}  # fmt: skip
+"""Bytes per block of 32 elements (ggml-common.h)."""
+
+
+def rounded(tokens: int) -> int:
+    """Round a number of cells up as llama.cpp does."""
+    return -(-tokens // CELL_STEP) * CELL_STEP
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cells of one layer's cache: `streams` times `full` (whole context) or `sliding` (window) cells."""
+
+    full: int
+    sliding: int
+    streams: int
+
+
+def cells(facts: ModelFacts, settings: Settings) -> Cells:
+    """Return how many cells each kind of layer has."""
+    slots = max(1, settings.parallel)
+    streams = 1 if settings.unified else slots
+    full = rounded(-(-settings.context // streams))
+    if facts.sliding_window is None or settings.full_window:
+        return Cells(full, full, streams)
+    # With one stream for all slots each of them needs a window of its own in it.
+    window = facts.sliding_window * (slots if settings.unified else 1) + settings.micro_batch
+    return Cells(full, min(full, rounded(window)), streams)
+
+
+def cache_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
+    """Return the bytes of the KV cache per layer; 0 where a layer has none."""
+    size = cells(facts, settings)
+    k_type, v_type = CACHE_TYPES[settings.cache_type_k], CACHE_TYPES[settings.cache_type_v]
+    sizes = []
+    for layer in range(facts.layers):
+        if not at(facts.has_kv_cache, layer, default=True):
+            sizes.append(0)
+            continue
+        count = size.streams * (size.sliding if at(facts.sliding, layer, default=False) else size.full)
+        k_elements, v_elements = cache_elements(facts, layer)
+        sizes.append(count * (k_elements * k_type + v_elements * v_type) // BLOCK)
+    return tuple(sizes)
+
+
+def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:
+    """Return key and value elements that one token leaves in one layer's cache."""
+    latent = facts.latent_attention
+    if latent is not None and latent.absorbed:
+        return latent.kv_lora_rank + latent.rope_dimensions, 0
+    heads = at(facts.kv_heads, layer, default=0)
+    return heads * at(facts.head_dim_k, layer, default=0), heads * at(facts.head_dim_v, layer, default=0)
+
+
+def state_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
+    """Return the bytes of recurrent state per layer: f32, one state per slot, whatever the context."""
+    state = (facts.state_conv_elements + facts.state_ssm_elements) * 4 * max(1, settings.parallel)
+    return tuple(state if at(facts.recurrent, layer, default=False) else 0 for layer in range(facts.layers))
+
+
+def at(values: tuple[T, ...], layer: int, *, default: T) -> T:
+    """Return the value of a layer; the default where the header does not say."""
+    return values[layer] if layer < len(values) else default

@@ -1,0 +1,205 @@
+"""How is a placement written as a command line, with a reason beside every number?
+
+The command is text for `models.ID.cmd`: one option a line, the reason in a comment line above it (config drops lines
+that start with #). Words are quoted by POSIX rules, which is how config splits them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from claracore.core.fit.flags import Abilities, Flag
+from claracore.core.fit.memory import RAM, gib
+from claracore.core.fit.plan import pooling
+from claracore.core.fit.yamltext import comment
+from claracore.core.gguf.model import Kind
+
+if TYPE_CHECKING:
+    from claracore.core.fit.machine import Hardware, Processor
+    from claracore.core.fit.plan import Placement
+    from claracore.core.gguf.model import ModelFacts
+
+SAFE = re.compile(r"(?:[A-Za-z0-9_@%+=:,./{}-]|\$\{)+")
+ESCAPED = re.compile(r'["\\`]|\$(?!\{)')
+"""What POSIX wants behind a backslash in double quotes; `${...}` is a macro and no variable of a shell."""
+MACRO = "llama-server"
+
+
+def quoted(word: str) -> str:
+    """Quote one word so that POSIX splitting gives it back unchanged; `${...}` stays as it is."""
+    if SAFE.fullmatch(word):
+        return word
+    return quoted_path(word)
+
+
+def quoted_path(path: str) -> str:
+    """Quote a path: always, because the next one a person writes here may have a space."""
+    return '"' + ESCAPED.sub(r"\\\g<0>", path) + '"'
+
+
+def engine_command(argv: Sequence[str], abilities: Abilities) -> str:
+    """Return the text of the engine's macro: what every model's command begins with."""
+    words = [*map(quoted, argv), "--host", "127.0.0.1", "--port", "${PORT}"]
+    # Answers then name the model as the configuration does, and not by the path of its file.
+    words += ["--alias", '"${MODEL_ID}"'] * abilities.knows("--alias")
+    # The port's holder and the server can then share it, so that no stranger can take it in between.
+    words += ["--reuse-port"] * abilities.knows("--reuse-port")
+    # The placement is already worked out; the engine would load the vocabulary twice to do it again.
+    words += ["--fit", "off"] * abilities.knows("--fit")
+    return " ".join(words)
+
+
+def flags(
+    facts: ModelFacts, placement: Placement, abilities: Abilities, hardware: Hardware, *, jinja: bool = True
+) -> list[Flag]:
+    """Return the flags of a placement with their reasons, most telling first; unknown flags are left out."""
+    found = [
+        Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
+        *_placement_flags(facts, placement, abilities, hardware),
+        *_cache_flags(placement, abilities),
+        *_kind_flags(facts, placement),
+        *_slot_flags(placement),
+        *_extra_flags(placement),
+        _thread_flag(hardware.processor),
+    ]
+    if jinja and facts.chat_template:
+        found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
+    return known(found, abilities)
+
+
+def known(found: Sequence[Flag], abilities: Abilities) -> list[Flag]:
+    """Return the flags that the engine knows."""
+    return [flag for flag in found if abilities.knows(flag.words[0])]
+
+
+def projector_flags(placement: Placement, hardware: Hardware) -> list[Flag]:
+    """Return the flags of a projector beside the model: it would go to a GPU even when the model does not."""
+    if placement.settings.gpu_layers or not hardware.has_devices:
+        return []
+    return [Flag(("--no-mmproj-offload",), "the projector computes where the model does, on the processor")]
+
+
+def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macro: str = MACRO) -> str:
+    """Return the whole command as text with comment lines, ending in a newline."""
+    lines = [f"${{{macro}}} --model {quoted_path(path)}"]
+    if mmproj is not None:
+        lines += ["# the projector that makes pictures (or sound) readable", f"--mmproj {quoted_path(mmproj)}"]
+    for flag in found:
+        lines += [*comment(flag.reason, 0), " ".join(map(quoted, flag.words))]
+    return "\n".join(lines) + "\n"
+
+
+def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abilities, hardware: Hardware) -> list[Flag]:
+    settings, cost = placement.settings, placement.estimate
+    if not settings.gpu_layers:
+        return _processor_flags(abilities, hardware)
+    used = ", ".join(
+        f"{gib(cost.on(index))} of {gib(placement.budget.gpus[index])} on GPU {index}" for index in placement.gpus
+    )
+    found = [Flag(("--n-gpu-layers", str(settings.gpu_layers)), f"{placement.reason}: {used}")]
+    if settings.cpu_experts:
+        reason = f"of {facts.layers} layers, the experts of these stay in RAM: {gib(cost.on(RAM))} there"
+        found.append(Flag(("--n-cpu-moe", str(settings.cpu_experts)), reason))
+    return [*found, *_device_flags(placement, abilities, hardware)]
+
+
+def _processor_flags(abilities: Abilities, hardware: Hardware) -> list[Flag]:
+    """Keep an engine that could use graphics devices from doing so unasked: today's takes them for all layers."""
+    if not hardware.has_devices:
+        return []
+    reason = "everything computes on the processor, nothing is put on a graphics device"
+    words = ("--device", "none") if abilities.knows("--device") else ("--n-gpu-layers", "0")
+    return [Flag(words, reason)]
+
+
+def _device_flags(placement: Placement, abilities: Abilities, hardware: Hardware) -> list[Flag]:
+    """Say which devices are used, and in which shares; by name where the engine has told its names."""
+    names = [hardware.gpus[index].device for index in placement.gpus if index < len(hardware.gpus)]
+    named = all(names) and abilities.knows("--device")
+    rest = len(hardware.gpus) + len(hardware.idle) - len(placement.gpus)
+    found = []
+    if named and rest > 0:
+        alone = "fits there alone, which is faster than a split" if len(hardware.gpus) > 1 else "the only fast one"
+        reason = alone if len(names) == 1 else "those that work well together"
+        found.append(Flag(("--device", ",".join(names)), reason))
+    if len(placement.gpus) > 1:
+        used = [placement.settings.split[index] for index in placement.gpus] if found else placement.settings.split
+        shares = ",".join(f"{share:g}" for share in used)
+        found.append(Flag(("--tensor-split", shares), "shares by the memory that may be used on each GPU"))
+    elif len(placement.budget.gpus) > 1 and not found:
+        index = placement.gpus[0]
+        words = ("--split-mode", "none", "--main-gpu", str(index))
+        found.append(Flag(words, f"fits on GPU {index} alone, which is faster than a split"))
+    return found
+
+
+def _extra_flags(placement: Placement) -> list[Flag]:
+    settings, found = placement.settings, []
+    if settings.checkpoints is not None:
+        reason = "copies of its state per slot that fit into RAM, to go back in a conversation (32 without this)"
+        found.append(Flag(("--ctx-checkpoints", str(settings.checkpoints)), reason))
+    if settings.prompt_cache_mib is not None:
+        reason = "MiB of RAM that earlier conversations may take (8192 without this, in each server)"
+        found.append(Flag(("--cache-ram", str(settings.prompt_cache_mib)), reason))
+    return found
+
+
+def _cache_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
+    settings = placement.settings
+    if settings.cache_type_k == "f16":
+        # An engine where flash attention is a switch does without it unless told; the memory was counted with it.
+        switch = abilities.flash_attention if settings.flash_attention and len(abilities.flash_attention) == 1 else ()
+        return (
+            [Flag(switch, "attention without a buffer for all scores; newer engines decide this by themselves")]
+            if switch
+            else []
+        )
+    words = ("--cache-type-k", settings.cache_type_k, "--cache-type-v", settings.cache_type_v)
+    found = [Flag(words, "half the cache for next to no loss; more context fits in the same memory")]
+    if abilities.flash_attention:
+        found.append(Flag(abilities.flash_attention, "a small cache for values works with flash attention only"))
+    return found
+
+
+def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
+    match facts.kind:
+        case Kind.RERANKER:
+            found = [Flag(("--reranking",), "ranks documents: served at /v1/rerank")]
+        case Kind.EMBEDDING:
+            found = [Flag(("--embeddings",), "makes embeddings: served at /v1/embeddings")]
+            if facts.pooling in (None, "none"):
+                reason = "the file does not say how the vectors of tokens become one: usual for such models"
+                found.append(Flag(("--pooling", pooling(facts)), reason))
+        case _:
+            return []
+    size = str(placement.settings.micro_batch)
+    whole = placement.settings.micro_batch >= placement.settings.context
+    reason = "an input must fit into one batch" if whole else "inputs are read in parts of this many tokens"
+    return [*found, Flag(("--batch-size", size, "--ubatch-size", size), reason)]
+
+
+def _slot_flags(placement: Placement) -> list[Flag]:
+    settings = placement.settings
+    found = [Flag(("--parallel", str(settings.parallel)), _slot_reason(settings.parallel, unified=settings.unified))]
+    if settings.unified:
+        found.append(Flag(("--kv-unified",), "one cache for all slots: each may use the whole context"))
+    return found
+
+
+def _slot_reason(parallel: int, *, unified: bool) -> str:
+    if parallel == 1:
+        return "requests at a time: one, which has the whole context"
+    return f"requests at a time{'' if unified else '; each has an equal part of the context'}"
+
+
+def _thread_flag(processor: Processor) -> Flag:
+    threads = processor.threads
+    if processor.quota is not None and threads == max(1, int(processor.quota)):
+        reason = f"threads: this container may use {processor.quota:g} processors"
+    elif processor.performance_cores < processor.physical_cores:
+        reason = f"threads: the performance cores, of {processor.physical_cores} cores in all"
+    else:
+        reason = f"threads: physical cores, of {processor.logical} logical processors"
+    return Flag(("--threads", str(threads)), reason)

@@ -1,0 +1,259 @@
+"""What does a generated configuration say?
+
+Values in, text out. Written as text and not through a YAML library, because the comments are half of it: every number
+has its reason beside it. `recorded` marks what was generated (see record.py), so that a later run can tell a value that
+nobody touched from one that a person wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from claracore.core.fit.catalog import LARGE, SMALL, Candidate, Chosen
+from claracore.core.fit.command import MACRO, command, engine_command, flags, known, projector_flags
+from claracore.core.fit.flags import Abilities, Flag
+from claracore.core.fit.machine import GIB, Backend
+from claracore.core.fit.memory import gib
+from claracore.core.fit.record import Part, marks_of, record_line
+from claracore.core.fit.yamltext import comment, flow, literal, scalar
+from claracore.core.gguf.model import Kind
+
+if TYPE_CHECKING:
+    from claracore.core.fit.machine import Hardware
+
+
+START_PORT, LARGE_PORT, SMALL_PORT = 8100, 8200, 8300
+STEP = 100
+HEALTH_SECONDS = 120
+LOAD_BYTES_PER_SECOND = 200 * 1024**2
+"""A slow disk; a network share is slower still, and then a person raises the number."""
+LARGE_TTL_SECONDS = 1800
+PCI_ORDER = "CUDA_DEVICE_ORDER=PCI_BUS_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a document is made of."""
+
+    chosen: Sequence[Chosen]
+    hardware: Hardware
+    engine: tuple[str, ...]
+    """Words that start the engine."""
+    engine_name: str
+    abilities: Abilities
+    schema: str
+    """Where the JSON schema of the configuration is: a path or URL for editors; empty for nowhere."""
+    jinja: bool = True
+    macro: str = MACRO
+    """Name of the macro that starts the engine."""
+
+
+def document(setup: Setup) -> str:
+    """Return the text of a whole configuration."""
+    lines = [f"# yaml-language-server: $schema={setup.schema}"] if setup.schema else []
+    lines += comment(
+        "Written by `claracore setup`. Change what you like: a later run keeps what you changed and refreshes only "
+        "what still is as it wrote it; it tells by the marks in the lines `# setup:`.",
+        0,
+    )
+    lines += comment(f"Machine when this was first written: {machine_words(setup.hardware)}.", 0)
+    lines += ["", *write_parts(top_parts(setup), 0), "", "macros:", *write_parts(macro_parts(setup), 2)]
+    lines += ["", "models:"] if setup.chosen else ["", "models: {}"]
+    for chosen in setup.chosen:
+        lines += ["", *model_lines(setup, chosen)]
+    groups = [line for name in (LARGE, SMALL) for line in group_lines(setup, name)]
+    if groups:
+        lines += ["", "groups:", *groups]
+    lines += [
+        "",
+        *comment("To load models when ClaraCore starts, name them here:", 0),
+        "# hooks:",
+        "#   on_startup:",
+        f"#     preload: {flow(tuple(item.candidate.id for item in setup.chosen[:1]))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_part(part: Part, indent: int) -> list[str]:
+    """Write one key: its comments above, then `key: value`."""
+    first, *rest = part.lines
+    head = f"{' ' * indent}{scalar(part.key)}:"
+    return [
+        *(line for text in part.comments for line in comment(text, indent)),
+        f"{head} {first}" if first else head,
+        *(" " * indent + line for line in rest),
+    ]
+
+
+def write_parts(parts: Sequence[Part], indent: int) -> list[str]:
+    """Write the record and all keys of one mapping."""
+    return [record_line(marks_of(parts), indent), *(line for part in parts for line in write_part(part, indent))]
+
+
+def simple(key: str, value: str | float | bool, *reasons: str) -> Part:  # noqa: FBT001 - a value, not a switch
+    """Make a part of a scalar."""
+    return Part(key, value, (scalar(value),), reasons)
+
+
+def top_parts(setup: Setup) -> list[Part]:
+    """Return the keys above the models."""
+    largest = max((item.candidate.facts.file_bytes for item in setup.chosen), default=0)
+    seconds = HEALTH_SECONDS + -(-largest // LOAD_BYTES_PER_SECOND // 60) * 60
+    return [
+        simple("startPort", START_PORT, "Models in no group get ports from here; groups have ranges of their own."),
+        simple(
+            "healthCheckTimeout",
+            seconds,
+            f"Seconds that a model may take to load: {HEALTH_SECONDS}, and time to read the largest file "
+            f"({gib(largest)}) from a slow disk.",
+        ),
+    ]
+
+
+def macro_parts(setup: Setup) -> list[Part]:
+    """Return the macros that generated models use."""
+    text = engine_command(setup.engine, setup.abilities)
+    return [simple(setup.macro, text, f"How every model is started: {setup.engine_name}.")]
+
+
+def model_lines(setup: Setup, chosen: Chosen, indent: int = 2) -> list[str]:
+    """Return the entry of one model."""
+    head = f"{' ' * indent}{scalar(chosen.candidate.id)}:"
+    return [head, *write_parts(model_parts(setup, chosen), indent + 2)]
+
+
+def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
+    """Return the keys of one model's entry."""
+    candidate, facts = chosen.candidate, chosen.candidate.facts
+    found = flags(facts, chosen.placement, setup.abilities, setup.hardware, jinja=setup.jinja)
+    if candidate.mmproj_path is not None:
+        found += known(projector_flags(chosen.placement, setup.hardware), setup.abilities)
+    found += draft_flags(setup, chosen)
+    text = command(candidate.path, found, mmproj=candidate.mmproj_path, macro=setup.macro)
+    parts = []
+    if candidate.name:
+        parts.append(simple("name", candidate.name))
+    if candidate.description:
+        parts.append(simple("description", candidate.description))
+    parts.append(Part("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen),)))
+    if chosen.placement.gpus and sum(gpu.backend is Backend.CUDA for gpu in setup.hardware.gpus) > 1:
+        reason = "GPUs are numbered as they were when shares were worked out: CUDA alone would put the fastest first."
+        parts.append(Part("env", [PCI_ORDER], (flow((PCI_ORDER,)),), (reason,)))
+    if candidate.aliases:
+        parts.append(Part("aliases", list(candidate.aliases), (flow(candidate.aliases),)))
+    if chosen.group == LARGE:
+        reason = f"Seconds without a request after which its memory is freed: {LARGE_TTL_SECONDS // 60} minutes."
+        parts.append(simple("ttl", LARGE_TTL_SECONDS, reason))
+    parts += [metadata(candidate), capabilities(chosen)]
+    return parts
+
+
+def metadata(candidate: Candidate) -> Part:
+    """Return what /v1/models tells of the file itself."""
+    facts = candidate.facts
+    value: dict[str, str | int] = {
+        "kind": facts.kind.value,
+        "family": facts.architecture,
+        "parameters": facts.parameters,
+        "quantization": candidate.quantization or facts.quantization,
+        "file_bytes": facts.file_bytes,
+    }
+    if facts.context_trained:
+        value["context_trained"] = facts.context_trained
+    return Part("metadata", value, ("", *(f"  {key}: {scalar(its)}" for key, its in value.items())))
+
+
+def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
+    """Return the flags of the draft model, none without one."""
+    if chosen.draft is None or chosen.draft_settings is None:
+        return []
+    reason = "drafts tokens that the model then only checks; the same vocabulary, by its tokens"
+    found = [Flag(("--model-draft", chosen.draft.path), reason)]
+    if setup.abilities.knows("--spec-draft-model"):  # came with names for the kinds of drafting
+        found.append(Flag(("--spec-type", "draft-simple"), "a model that drafts by itself, not heads or n-grams"))
+    layers = chosen.draft_settings.gpu_layers
+    if layers or setup.hardware.has_devices:
+        told = (
+            "all layers of the draft model fit beside the model" if layers else "the draft model computes in RAM, too"
+        )
+        found.append(Flag(("--n-gpu-layers-draft", str(layers)), told))
+    return known(found, setup.abilities)
+
+
+def memory_words(chosen: Chosen) -> str:
+    """Say what the model takes and where."""
+    cost, parts = chosen.placement.loaded, []
+    if cost.gpu_bytes:
+        parts.append(f"{gib(cost.gpu_bytes)} on the GPU{'s' * (len(chosen.placement.gpus) > 1)}")
+    parts.append(f"{gib(cost.total - cost.gpu_bytes)} of RAM")
+    return f"Takes {' and '.join(parts)}: {chosen.placement.reason} (`claracore fit FILE` shows the working)."
+
+
+def capabilities(chosen: Chosen) -> Part:
+    """Return what clients are told about the model."""
+    facts = chosen.candidate.facts
+    inputs = ("text", *(("image",) if facts.vision else ()), *(("audio",) if facts.audio else ()))
+    value: dict[str, object] = {"in": list(inputs), "out": ["text"]}
+    lines = ["", f"  in: {flow(inputs)}", f"  out: {flow(('text',))}"]
+    if facts.tools:
+        value["tools"] = True
+        lines.append("  tools: true")
+    if facts.kind is Kind.RERANKER:
+        value["reranker"] = True
+        lines.append("  reranker: true")
+    slots = 1 if chosen.placement.settings.unified else chosen.placement.settings.parallel
+    context = chosen.placement.settings.context // slots
+    value["context"] = context
+    lines.append(f"  context: {context} # tokens that one request can have")
+    return Part("capabilities", value, tuple(lines))
+
+
+def group_lines(setup: Setup, name: str, indent: int = 2) -> list[str]:
+    """Return one group; nothing when it has no members."""
+    members = members_of(setup, name)
+    head = f"{' ' * indent}{name}:"
+    return [head, *write_parts(group_parts(setup, name, members), indent + 2)] if members else []
+
+
+def members_of(setup: Setup, name: str) -> list[str]:
+    """Return the ids of the models in a group."""
+    return [chosen.candidate.id for chosen in setup.chosen if chosen.group == name]
+
+
+def group_parts(setup: Setup, name: str, members: Sequence[str]) -> list[Part]:
+    """Return the keys of a group."""
+    lines = ("", *(f"  - {scalar(member)}" for member in members)) if members else ("[]",)
+    listed = Part("members", list(members), lines)
+    count = sum(1 for chosen in setup.chosen if chosen.group == LARGE)
+    # Twice the room that is needed now, so that new files find a port without moving the small ones' range.
+    small_port = max(SMALL_PORT, LARGE_PORT + -(-2 * count // STEP) * STEP)
+    if name == LARGE:
+        return [
+            simple(
+                "startPort", LARGE_PORT, f"Ports {LARGE_PORT} to {small_port - 1}: room for {small_port - LARGE_PORT}."
+            ),
+            simple("swap", True, "One of these has the machine at a time."),
+            simple("exclusive", True, "Loading one of them stops what does not stay loaded."),
+            listed,
+        ]
+    return [
+        simple("startPort", small_port, "Ports from here on: nothing is declared behind them."),
+        simple("swap", False, "These run at the same time, beside the largest of the large ones."),
+        simple("exclusive", False, "Loading one of them stops nothing."),
+        simple("persistent", True, "Large models do not stop them."),
+        listed,
+    ]
+
+
+def machine_words(hardware: Hardware) -> str:
+    """Say in one line what the numbers were worked out for."""
+    parts = [
+        f"{gpu.name} ({gib(gpu.total_bytes)})" if gpu.total_bytes else f"{gpu.name} (shares RAM)"
+        for gpu in hardware.gpus
+    ]
+    cores = hardware.processor.threads
+    parts.append(f"{hardware.memory.total_bytes / GIB:.0f} GiB of RAM")
+    parts.append(f"{cores} processor core{'s' * (cores != 1)}")
+    return ", ".join(parts)

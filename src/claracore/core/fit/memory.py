@@ -1,0 +1,205 @@
+"""How many bytes does a model take, where, and why?
+
+`estimate` returns rows: what, where, how many bytes, and the working in words, so that a person can check every
+number. A place is the index of a GPU, or RAM. Which layer lies where follows llama.cpp: with `--n-gpu-layers N` the
+output layer and the last N - 1 layers are on the GPUs, dealt out in order by `--tensor-split`; the token embedding
+always stays in RAM.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from claracore.core.fit.cache import cache_bytes, cache_elements, cells, state_bytes
+from claracore.core.fit.compute import FLOAT, compute_bytes
+from claracore.core.fit.machine import GIB, MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from claracore.core.fit.settings import Settings
+    from claracore.core.gguf.model import ModelFacts
+
+RAM = -1
+FLOATS = frozenset({"f32", "f16", "bf16"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the working: `place` is a GPU's index or RAM."""
+
+    what: str
+    place: int
+    bytes: int
+    working: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All rows of one model with one choice of settings."""
+
+    rows: tuple[Row, ...]
+
+    def on(self, place: int) -> int:
+        """Bytes in one place."""
+        return sum(row.bytes for row in self.rows if row.place == place)
+
+    @property
+    def gpu_bytes(self) -> int:
+        """Bytes on all GPUs together."""
+        return sum(row.bytes for row in self.rows if row.place != RAM)
+
+    @property
+    def total(self) -> int:
+        """Bytes everywhere."""
+        return sum(row.bytes for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What is loaded beside the model: a vision projector, a draft model."""
+
+    mmproj_bytes: int = 0
+    draft: ModelFacts | None = None
+    draft_settings: Settings | None = None
+
+
+def layer_places(layers: int, settings: Settings) -> tuple[int, ...]:
+    """Return the place of each layer and, as the last one, of the output layer."""
+    first = max(layers + 1 - settings.gpu_layers, 0)
+    on_gpu = min(settings.gpu_layers, layers + 1)
+    places = [RAM] * (layers + 1)
+    bounds = _bounds(settings.split)
+    for layer in range(first, layers + 1 if on_gpu else 0):
+        share = (layer - first) / on_gpu
+        places[layer] = next(device for device, bound in enumerate(bounds) if share < bound)
+    return tuple(places)
+
+
+def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
+    """Count the bytes of a model with these settings, and of what is loaded beside it."""
+    places = layer_places(facts.layers, settings)
+    rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
+    companions = companions or Companions()
+    first = min((place for place in places if place != RAM), default=RAM)
+    if companions.mmproj_bytes:
+        # clip.cpp loads the projector on the first GPU; its graph takes about as much again as a sixth of the weights.
+        working = f"{gib(companions.mmproj_bytes)} of weights and a sixth of it to compute in"
+        rows.append(Row("vision projector", first, companions.mmproj_bytes * 7 // 6, working))
+    if companions.draft is not None and companions.draft_settings is not None:
+        draft = estimate(companions.draft, companions.draft_settings)
+        rows += [Row(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
+    return Estimate(tuple(row for row in rows if row.bytes))
+
+
+def _bounds(split: Sequence[float]) -> list[float]:
+    """Turn shares into upper bounds; the last is above 1 so that rounding never leaves a layer without a place."""
+    whole = sum(split) or 1.0
+    bounds, running = [], 0.0
+    for share in split or (1.0,):
+        running += share / whole
+        bounds.append(running)
+    bounds[-1] = 2.0
+    return bounds
+
+
+def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:
+    weights = facts.tensor_bytes
+    layers: Counter[int] = Counter()
+    experts: Counter[int] = Counter()
+    for layer in range(facts.layers):
+        layers[places[layer]] += weights.layers[layer] if layer < len(weights.layers) else 0
+        place = RAM if layer < settings.cpu_experts else places[layer]
+        experts[place] += weights.experts[layer] if layer < len(weights.experts) else 0
+    output = weights.output
+    if weights.tied_output and (places[-1] != RAM or _repacked(facts)):
+        # The embedding in RAM cannot be multiplied with on a GPU, nor once it is re-arranged for the processor.
+        output += weights.token_embedding_weight
+    counts = Counter(places[:-1])
+    moved = min(settings.cpu_experts, facts.layers)
+    rows = [Row("token embedding", RAM, weights.token_embedding + weights.other, "always in RAM")]
+    rows += [
+        Row("weights", place, layers[place], f"{counts[place]} of {facts.layers} layers") for place in sorted(counts)
+    ]
+    for place in sorted(experts):
+        working = f"routed experts of {moved if place == RAM and moved else counts[place]} layers"
+        rows.append(Row("experts", place, experts[place], working))
+    copied = "with a copy of the embedding" if output > weights.output else "norms and the output matrix"
+    rows.append(Row("output layer", places[-1], output, copied))
+    return rows
+
+
+def _repacked(facts: ModelFacts) -> bool:
+    """Tell whether llama.cpp re-arranges the token embedding's type for the processor (its CPU_REPACK buffer).
+
+    On x86 these are Q4_0, Q4_K and IQ4_NL, which all have 4.5 bits per weight, and nothing else has.
+    """
+    elements = (facts.vocab_size or 0) * (facts.embedding_length or 0)
+    return elements > 0 and facts.tensor_bytes.token_embedding_weight * 16 == elements * 9
+
+
+def _caches(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:
+    caches: Counter[int] = Counter()
+    states: Counter[int] = Counter()
+    for place, cache, state in zip(
+        places[:-1], cache_bytes(facts, settings), state_bytes(facts, settings), strict=True
+    ):
+        caches[place] += cache
+        states[place] += state
+    rows = [Row("KV cache", place, size, _cache_working(facts, settings)) for place, size in sorted(caches.items())]
+    working = f"fixed size, {settings.parallel} slot{'s' * (settings.parallel > 1)}, f32"
+    rows += [Row("recurrent state", place, size, working) for place, size in sorted(states.items())]
+    return rows
+
+
+def _cache_working(facts: ModelFacts, settings: Settings) -> str:
+    size = cells(facts, settings)
+    caching = [layer for layer in range(facts.layers) if layer >= len(facts.has_kv_cache) or facts.has_kv_cache[layer]]
+    sliding = sum(1 for layer in caching if layer < len(facts.sliding) and facts.sliding[layer])
+    k_elements, v_elements = cache_elements(facts, caching[0]) if caching else (0, 0)
+    types = settings.cache_type_k
+    if settings.cache_type_v != settings.cache_type_k:
+        types += f"/{settings.cache_type_v}"
+    parts = []
+    streams = f"{size.streams} x " if size.streams > 1 else ""
+    if len(caching) - sliding:
+        parts.append(f"{len(caching) - sliding} layers x {streams}{size.full} tokens")
+    if sliding:
+        parts.append(f"{sliding} sliding layers x {streams}{size.sliding} tokens")
+    return f"{' + '.join(parts)}, {k_elements}+{v_elements} elements each, {types}"
+
+
+def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:
+    compute = compute_bytes(facts, settings)
+    tokens = min(settings.micro_batch, settings.context)
+    working = f"one batch of {tokens} tokens"
+    on_gpus = sorted(set(places) - {RAM})
+    rows = [Row("compute buffer", place, compute, working) for place in on_gpus]
+    # Not in llama.cpp's own sums: CUDA and HIP turn one layer's quantized cache into f16 while they read a prompt.
+    rows += [
+        Row("cache as f16", place, _unpacked(facts, settings), "one layer, while a prompt is read") for place in on_gpus
+    ]
+    if RAM in places:
+        rows.append(Row("compute buffer", RAM, compute, working))
+    else:
+        staging = 2 * tokens * (facts.embedding_length or 0) * FLOAT + cells(facts, settings).full * tokens * 2
+        rows.append(Row("compute buffer", RAM, staging, f"inputs of {working}"))
+    answers = settings.parallel * (facts.vocab_size or 0) * FLOAT
+    rows.append(Row("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
+    return rows
+
+
+def _unpacked(facts: ModelFacts, settings: Settings) -> int:
+    if settings.cache_type_k in FLOATS:
+        return 0
+    widest = max((sum(cache_elements(facts, layer)) for layer in range(facts.layers)), default=0)
+    return cells(facts, settings).full * widest * 2
+
+
+def gib(size: int) -> str:
+    """Write bytes as people read them: GiB, MiB or KiB."""
+    if size >= GIB:
+        return f"{size / GIB:.1f} GiB"
+    return f"{size / MIB:.0f} MiB" if size >= MIB else f"{size / 1024:.0f} KiB"

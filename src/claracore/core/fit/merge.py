@@ -1,0 +1,303 @@
+"""How does a new setup go into a configuration that exists?
+
+Line by line, so that nothing else changes: what still is as it was generated is refreshed, what a person wrote or
+deleted stays (refresh.py), new models are added behind the others, a model whose file is gone is marked and hidden.
+Models are recognised by their file, so one that was renamed by hand keeps its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+from claracore.core.config.command import split
+from claracore.core.config.migrate import migrate
+from claracore.core.config.tree import Branch, Leaf, Node, Twigs
+from claracore.core.fit.blocks import Block, Blocks, indent_of, plain
+from claracore.core.fit.catalog import LARGE, SMALL
+from claracore.core.fit.document import (
+    Setup,
+    group_parts,
+    macro_parts,
+    members_of,
+    model_lines,
+    model_parts,
+    top_parts,
+    write_part,
+    write_parts,
+)
+from claracore.core.fit.record import MISSING, Part
+from claracore.core.fit.refresh import Found, find_record, is_untouched, refresh
+from claracore.core.fit.yamltext import scalar
+
+MODEL_FLAGS = ("--model", "-m")
+HIDDEN = "# hidden while its file is missing"
+ONE_LINE = "the {} are written on one line ({{...}}): put each on lines of its own first"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is known about the models of the old text."""
+
+    paths: Mapping[str, str]
+    """Id -> model file, where the command names one."""
+    missing: AbstractSet[str]
+    """Ids of the models whose file is gone."""
+
+
+@dataclass(slots=True)
+class Merged:
+    """The new text, and what happened to whom: ids, or keys such as `qwen.ttl`."""
+
+    text: str
+    added: list[str] = field(default_factory=list)
+    refreshed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """Values that a person wrote where we would write something else."""
+    vanished: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+    """Model file -> the id that it has in the new text."""
+
+
+def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
+    """Return id -> model file of commands (macros expanded); those that name none are left out."""
+    paths = {}
+    for model_id, text in commands.items():
+        try:
+            words = split(text)
+        except ValueError:
+            continue
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            name, equals, value = word.partition("=")
+            if name in MODEL_FLAGS and (value or following):
+                paths[model_id] = value if equals else following
+    return paths
+
+
+def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port: int, gently: bool = False) -> Merged:
+    """Merge a setup into `text`.
+
+    With `gently` nothing that runs is disturbed: when a refresh would change how a model is started (because a new one
+    takes memory, say), only new models are added, all to the group that has the machine by turns; the next setup that
+    may disturb refreshes the rest.
+
+    Raises config.tree.Unreadable for a text that is not YAML, ValueError for one that cannot be changed line by line.
+    """
+    migrated = migrate(text, listen_port=listen_port)
+    for only_new in (False, True):
+        blocks, result = Blocks.of(migrated.text, "config.yaml"), Merged(text, notes=list(migrated.changes))
+        work = _Merge(blocks, present, result, only_new=only_new)
+        work.run(setup, today)
+        if not gently or not any(_disturbs(key) for key in result.refreshed):
+            break
+    work.result.text = work.blocks.text()
+    if "\r\n" in text:
+        work.result.text = work.result.text.replace("\n", "\r\n")
+    return work.result
+
+
+@dataclass(slots=True)
+class _Merge:
+    """One merge under way."""
+
+    blocks: Blocks
+    present: Present
+    result: Merged
+    only_new: bool = False
+
+    def run(self, setup: Setup, today: str) -> None:
+        setup = self.with_known_names(setup)
+        found = find_record(self.blocks, 0, len(self.blocks.lines), 0)
+        self.refresh(self.blocks.root, top_parts(setup), found, "")
+        self.macro(setup)
+        self.models(setup)
+        self.missing(today)
+        self.groups(setup)
+
+    def branch(self, key: str) -> Branch:
+        """Return a mapping at the top; an empty one when it is not there."""
+        node = self.blocks.root.entries[key][1] if key in self.blocks.root.entries else None
+        return node if isinstance(node, Branch) else Branch(self.blocks.root.file)
+
+    def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str, *, whole: bool = False) -> None:
+        """Refresh one mapping if it has a record."""
+        if self.only_new:
+            return
+        if found.line is not None and branch.entries:
+            changes = refresh(self.blocks, branch, parts, found, prefix, whole=whole)
+            self.result.refreshed += changes.refreshed
+            self.result.kept += changes.kept
+
+    def with_known_names(self, setup: Setup) -> Setup:
+        """Give each model the id that its file has in the text, and new ones an id and aliases that are free there."""
+        entries = self.branch("models").entries
+        known = {path: model_id for model_id, path in self.present.paths.items()}
+        taken = set(entries) | {name for _, node in entries.values() for name in _texts(node, "aliases")}
+        chosen = []
+        for item in setup.chosen:
+            candidate = item.candidate
+            model_id = known.get(candidate.path)
+            own = set(_texts(entries[model_id][1], "aliases")) if model_id is not None else set()
+            if model_id is None:
+                choices = (candidate.id, *(f"{candidate.id}-{number}" for number in range(2, 10_000)))
+                model_id = next(choice for choice in choices if choice not in taken)
+            aliases = tuple(alias for alias in candidate.aliases if alias not in taken - own and alias != model_id)
+            taken |= {model_id, *aliases}
+            self.result.ids[candidate.path] = model_id
+            chosen.append(replace(item, candidate=replace(candidate, id=model_id, aliases=aliases)))
+        chosen.sort(key=lambda item: item.candidate.id)
+        return replace(setup, chosen=chosen, macro=self.macro_name(setup))
+
+    def macro_name(self, setup: Setup) -> str:
+        """Return the macro's name: another one where a person uses it for a command that takes no port."""
+        entry = self.branch("macros").entries.get(setup.macro)
+        text = entry[1].text if entry is not None and isinstance(entry[1], Leaf) else "${PORT}"
+        return setup.macro if "${PORT}" in text else f"{setup.macro}-generated"
+
+    def macro(self, setup: Setup) -> None:
+        """Refresh the macro that starts the engine, or add it in front of the others: it uses none of them."""
+        blocks, parts = self.blocks, macro_parts(setup)
+        block, branch = blocks.child(blocks.root, "macros"), self.branch("macros")
+        if block is None:
+            models = blocks.child(blocks.root, "models")
+            at = models.above if models is not None else len(blocks.lines)
+            blocks.replace(at, at, ["macros:", *write_parts(parts, 2), ""])
+            return
+        found, children = find_record(blocks, block.start + 1, block.end), blocks.children(branch)
+        if setup.macro in branch.entries or setup.macro in found.marks:
+            self.refresh(branch, parts, found, "macros.")
+        elif any(child.inline for child in children):
+            raise ValueError(ONE_LINE.format("macros"))
+        else:
+            indent = children[0].indent if children else 2
+            end = block.start + 1 if children else block.end
+            blocks.replace(block.start, end, ["macros:", *write_parts(parts, indent)])
+
+    def models(self, setup: Setup) -> None:
+        """Refresh the models that are there and add the others."""
+        entries = {block.key: block for block in self.blocks.children(self.branch("models"))}
+        if any(block.inline for block in entries.values()):
+            raise ValueError(ONE_LINE.format("models"))
+        indent = min((block.indent for block in entries.values()), default=2)
+        lines: list[str] = []
+        for chosen in setup.chosen:
+            model_id = chosen.candidate.id
+            block = entries.get(model_id)
+            if block is None:
+                lines += ["", *model_lines(setup, chosen, indent)]
+                self.result.added.append(model_id)
+            elif isinstance(block.node, Branch):
+                found = find_record(self.blocks, block.start + 1, block.end)
+                self.refresh(block.node, model_parts(setup, chosen), found, f"{model_id}.", whole=True)
+        if lines:
+            self.append("models", lines)
+
+    def missing(self, today: str) -> None:
+        """Mark and hide models whose file is gone; take the marks away when it is back."""
+        for block in self.blocks.children(self.branch("models")):
+            if not isinstance(block.node, Branch) or not block.node.entries:
+                continue
+            marked = [n for n in range(block.start, block.end) if self.is_mark_of_missing(n)]
+            if block.key in self.present.missing and not marked:
+                space = " " * min(child.indent for child in self.blocks.children(block.node))
+                lines = [f"{space}{MISSING} {today}: {self.present.paths[block.key]}"]
+                lines += [f"{space}unlisted: true {HIDDEN}"] * ("unlisted" not in block.node.entries)
+                self.blocks.replace(block.start + 1, block.start + 1, lines)
+                self.result.vanished.append(block.key)
+            elif marked and block.key not in self.present.missing:
+                for number in marked:
+                    self.blocks.replace(number, number + 1, [])
+                self.result.returned.append(block.key)
+
+    def is_mark_of_missing(self, number: int) -> bool:
+        line = self.blocks.lines[number]
+        return line.lstrip().startswith(MISSING) or line.endswith(HIDDEN)
+
+    def groups(self, setup: Setup) -> None:
+        """Put new models into their groups; sort all anew where nobody changed the members by hand."""
+        groups = {block.key: block for block in self.blocks.children(self.branch("groups"))}
+        listed = {name: _texts(block.node, "members") for name, block in groups.items()}
+        placed = {member for members in listed.values() for member in members}
+        known = {chosen.candidate.id for chosen in setup.chosen}
+        ours = all(self.members_are_ours(groups[name]) for name in (LARGE, SMALL) if name in groups)
+        indent = min((block.indent for block in groups.values()), default=2)
+        lines: list[str] = []
+        for name in (LARGE, SMALL):
+            before, wanted = listed.get(name, []), members_of(setup, name)
+            if self.only_new:
+                members = [*before, *(self.result.added if name == LARGE else ())]
+            elif ours and not placed - {*listed.get(LARGE, []), *listed.get(SMALL, [])}:
+                members = sorted({*wanted, *(member for member in before if member not in known)})
+            else:
+                # A model that was there and is in no group was taken out of it by hand.
+                members = [*before, *(member for member in wanted if member in self.result.added)]
+            parts = group_parts(setup, name, members)
+            if name in groups:
+                self.group(groups[name], parts)
+            elif members:
+                lines += [f"{' ' * indent}{name}:", *write_parts(parts, indent + 2)]
+        if lines:
+            self.append("groups", lines)
+
+    def members_are_ours(self, block: Block) -> bool:
+        """Tell whether the members of a group still are as they were generated."""
+        found = find_record(self.blocks, block.start + 1, block.end)
+        child = self.blocks.child(block.node, "members") if isinstance(block.node, Branch) else None
+        return child is not None and is_untouched(child, found.marks.get("members"))
+
+    def group(self, block: Block, parts: Sequence[Part]) -> None:
+        """Refresh one group; behind members that a person changed, new ones are added."""
+        branch, found = block.node, find_record(self.blocks, block.start + 1, block.end)
+        members = next(part for part in parts if part.key == "members")
+        child = self.blocks.child(branch, "members") if isinstance(branch, Branch) else None
+        if not isinstance(branch, Branch) or child is None or child.inline:
+            self.result.notes.append(f"the group {block.key} is left alone: its members are not on lines of their own")
+            return
+        if self.members_are_ours(block):
+            refresh(self.blocks, branch, [members] if self.only_new else parts, found, f"{block.key}.")
+            return
+        self.refresh(branch, [part for part in parts if part.key != "members"], found, f"{block.key}.")
+        self.add_members(child, members)
+
+    def add_members(self, child: Block, members: Part) -> None:
+        """Put new members behind those that are there; `members` has both."""
+        present = plain(child.node)
+        new = [member for member in _strings(members.value) if member not in _strings(present)]
+        items = [line for line in self.blocks.lines[child.start + 1 : child.end] if line.lstrip().startswith("-")]
+        if new and items:
+            space = " " * indent_of(items[0])
+            self.blocks.replace(child.end, child.end, [f"{space}- {scalar(member)}" for member in new])
+        elif new:
+            self.blocks.replace(child.start, child.end, write_part(replace(members, comments=()), child.indent))
+
+    def append(self, key: str, lines: Sequence[str]) -> None:
+        """Put lines behind the last entry of a top-level mapping, which is made if it is not there."""
+        blocks = self.blocks
+        block = blocks.child(blocks.root, key)
+        if block is None:
+            end = len(blocks.lines)
+            while end > 0 and not blocks.lines[end - 1].strip():
+                end -= 1
+            blocks.replace(end, len(blocks.lines), ["", f"{key}:", *lines, ""])
+        elif isinstance(block.node, Branch) and block.node.entries:
+            blocks.replace(block.end, block.end, lines)
+        else:
+            blocks.replace(block.start, block.end, [f"{key}:", *lines])
+
+
+def _disturbs(key: str) -> bool:
+    """Tell whether a refreshed key makes a model that runs start anew."""
+    return key.startswith("macros.") or key.endswith((".cmd", ".env"))
+
+
+def _strings(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _texts(node: Node, key: str) -> list[str]:
+    """Return the texts in a list under a key of a mapping; none when there is no such list."""
+    value = node.entries[key][1] if isinstance(node, Branch) and key in node.entries else None
+    return [item.text for item in value.items if isinstance(item, Leaf)] if isinstance(value, Twigs) else []

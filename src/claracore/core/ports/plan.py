@@ -1,0 +1,69 @@
+"""Which port does each model listen on?
+
+A pure function from the configuration, the web listener and what was given before to a plan: ranges, reserved ports,
+fixed ports, an assignment, and everything a person should know about it. It does not ask the kernel: whether a planned
+port is free right now is found out by `sockets/ports.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from claracore.core.config.model import Config
+from claracore.core.ports import clashes, findings
+from claracore.core.ports.assign import Assignment
+from claracore.core.ports.declare import declared_ranges
+from claracore.core.ports.fixed import claim_of
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.ranges import PortPlan
+from claracore.types import Finding, Place
+
+NO_HISTORY: Mapping[str, int] = {}
+
+
+def plan(
+    config: Config,
+    listen: Listen,
+    *,
+    places: Mapping[str, Place],
+    history: Mapping[str, int] = NO_HISTORY,
+    ephemeral: range | None = None,
+    ephemeral_except: Collection[int] = (),
+    privileged_below: int = 1024,
+    own_hosts: Collection[str] = (),
+) -> PortPlan:
+    """Return the plan for a configuration.
+
+    `history` maps model ids to the ports they had, those that are gone in the order in which they left. `ephemeral` is
+    the kernel's range for outgoing connections, less `ephemeral_except`; this user may not bind ports below
+    `privileged_below`; `own_hosts` are names and addresses of this host besides loopback. A model for which there is no
+    port is missing from the assignment and named by an error finding.
+    """
+    ranges, problems = declared_ranges(config, places)
+    claims = {model_id: claim_of(model, own_hosts) for model_id, model in sorted(config.models.items())}
+    reserved = frozenset(port for claim in claims.values() for port in claim.ports) | {listen.port}
+    assignment = Assignment(ranges, reserved, history)
+    made = PortPlan(
+        web=listen,
+        ranges=ranges,
+        assignment=assignment.ports,
+        fixed={model_id: claim.ports[0] for model_id, claim in claims.items() if claim.ports},
+        reserved=reserved,
+        external=frozenset(model_id for model_id, claim in claims.items() if not claim.starts),
+        containers={model_id: claim.container for model_id, claim in claims.items() if claim.container is not None},
+        detached={model_id: claim.detached for model_id, claim in claims.items() if claim.detached is not None},
+        unchecked=frozenset(model_id for model_id in claims if config.models[model_id].owner == "any"),
+        unusable=clashes.clashes(config, claims, listen, places),
+    )
+    found: list[Finding] = [
+        *problems,
+        *made.unusable.values(),
+        *clashes.borrowed(claims, places),
+        *findings.exhausted(assignment, ranges, places),
+        *findings.old_start_port(listen, ranges),
+        *findings.privileged(made, privileged_below, places),
+        *findings.ephemeral(made, ephemeral, ephemeral_except),
+        *findings.tenants(made),
+    ]
+    return replace(made, findings=tuple(found))

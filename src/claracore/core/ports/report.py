@@ -1,0 +1,192 @@
+"""What is there to see about ports: the plan, and what is true right now?
+
+A pure function from a plan and observations to the JSON that `claracore ports --json` and `GET /api/ports` share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypedDict
+
+from claracore.core.config.model import Config
+from claracore.core.ports.ranges import PortPlan
+from claracore.types import Finding
+
+
+class PortState(StrEnum):
+    """What a port is at this moment."""
+
+    FREE = "free"
+    HELD = "held"
+    """Kept by the kernel for a model of ours that is not running."""
+    LEASED = "leased"
+    """Given to a model of ours that is starting."""
+    SERVING = "serving"
+    """A model of ours, or the web interface, listens."""
+    EXTERNAL = "external"
+    """The configuration names a server there that somebody else runs."""
+    STRANGER = "stranger"
+    """Somebody else has it."""
+    INSTANCE = "instance"
+    """Another ClaraCore has it."""
+    TIME_WAIT = "time_wait"
+    """Only remains of finished connections; ours to take."""
+    UNKNOWN = "unknown"
+    """Not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is known about one port: its state, the model that has it (when it is not the planned one), who holds it."""
+
+    state: PortState
+    model: str | None = None
+    pid: int | None = None
+    holder: str = ""
+    note: str = ""
+
+
+class PortJson(TypedDict):
+    """One row of the report."""
+
+    port: int
+    model: str | None
+    group: str | None
+    state: str
+    pid: int | None
+    holder: str
+    note: str
+
+
+class RangeJson(TypedDict):
+    """One range of the report; `end` is included."""
+
+    name: str
+    start: int
+    end: int
+    members: list[str]
+
+
+class WebJson(TypedDict):
+    """Where the web interface listens."""
+
+    hosts: list[str]
+    port: int
+    url: str
+    state: str
+    pid: int | None
+    holder: str
+
+
+class FindingJson(TypedDict):
+    """One finding, with its place as `file:line:column` or null."""
+
+    severity: str
+    message: str
+    path: str
+    place: str | None
+    way_out: str
+
+
+class ReportJson(TypedDict):
+    """Everything about ports; the shape of `GET /api/ports`."""
+
+    web: WebJson
+    ranges: list[RangeJson]
+    ports: list[PortJson]
+    findings: list[FindingJson]
+
+
+UNSEEN = Observation(PortState.UNKNOWN)
+
+
+def report(
+    plan: PortPlan,
+    config: Config,
+    observed: Mapping[int, Observation],
+    *,
+    findings: tuple[Finding, ...] = (),
+) -> ReportJson:
+    """Return plan and truth together; `findings` (of holding) come after the plan's own.
+
+    A model that runs on another port than planned has a row for each: who has the planned one, and its own.
+    """
+    owners = _models_by_port(plan)
+    rows = {port: (models, observed.get(port, UNSEEN)) for port, models in owners.items()}
+    for port, observation in observed.items():
+        if port not in rows and port != plan.web.port:
+            rows[port] = ([observation.model] if observation.model else [], observation)
+    return ReportJson(
+        web=_web(plan, observed.get(plan.web.port, UNSEEN)),
+        ranges=[
+            RangeJson(name=its.name, start=its.start, end=its.end, members=list(its.members)) for its in plan.ranges
+        ],
+        ports=[
+            _row(port, model_id, config, observation)
+            for port, (models, observation) in sorted(rows.items())
+            for model_id in models or [None]
+        ],
+        findings=[finding_json(finding) for finding in (*plan.findings, *findings)],
+    )
+
+
+def _models_by_port(plan: PortPlan) -> dict[int, list[str | None]]:
+    owners: dict[int, list[str | None]] = {}
+    for model_id, port in (*plan.assignment.items(), *plan.fixed.items()):
+        owners.setdefault(port, []).append(model_id)
+    return owners
+
+
+def _web(plan: PortPlan, seen: Observation) -> WebJson:
+    web = plan.web
+    return WebJson(
+        hosts=list(web.hosts), port=web.port, url=web.url, state=seen.state.value, pid=seen.pid, holder=seen.holder
+    )
+
+
+def _row(port: int, model_id: str | None, config: Config, seen: Observation) -> PortJson:
+    note = seen.note
+    if model_id is not None and seen.model is not None and seen.model != model_id:
+        note = f'planned for "{model_id}"' + (f"; {note}" if note else "")
+        model_id = seen.model
+    return PortJson(
+        port=port,
+        model=model_id,
+        group=config.group_of(model_id) if model_id is not None else None,
+        state=seen.state.value,
+        pid=seen.pid,
+        holder=seen.holder,
+        note=note,
+    )
+
+
+def finding_json(finding: Finding) -> FindingJson:
+    """Return a finding as JSON."""
+    return FindingJson(
+        severity=finding.severity,
+        message=finding.message,
+        path=finding.path,
+        place=str(finding.place) if finding.place else None,
+        way_out=finding.way_out,
+    )
+
+
+def role_of(port: int, plan: PortPlan) -> str:
+    """Return what the plan wants with a port, in words; empty when nothing."""
+    if port == plan.web.port:
+        return "it is the port of ClaraCore's web interface"
+    for model_id, its in plan.assignment.items():
+        if its == port:
+            return f'it is planned for model "{model_id}"'
+    for model_id, its in plan.fixed.items():
+        if its == port:
+            whose = "names a server of somebody else there" if model_id in plan.external else "names it itself"
+            return f'model "{model_id}" {whose}'
+    if port in plan.reserved:
+        return "a model's command names it"
+    for stretch in plan.ranges:
+        if port in stretch:
+            return f"it lies in the range {stretch} of {stretch.path} and nobody is planned for it"
+    return ""

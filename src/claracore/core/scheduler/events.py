@@ -1,0 +1,191 @@
+"""What can happen, and what can be ordered?
+
+Facts are in the past tense and go into the scheduler; orders are imperatives and come out. All are plain values, equal
+by value, so that a test is a transcript and a log of them is a replay.
+
+Promises that the shell gives:
+
+* every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
+* every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from claracore.core.scheduler.policy import Policy
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request for a model came in (or a person asked to load it, which is a request with an empty answer)."""
+
+    request: int
+    model: str
+    by_hand: bool = False
+    """A person asks for it: it is started even if its start has just failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request is over: answered, failed, or its client left while waiting or streaming."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model's server answers its health check on a port that is provably its own."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The model's server is gone: it was stopped, could not be started, or died."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """A file that the model's command names is not the one with which its start failed."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody, or somebody else, listens where the model's server was verified, although its process still runs."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The model's server, which was ready, has died by itself; `Ended` follows when all that came of it is gone."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A served request found nobody, or nobody verified, to be sent to: no byte of it has left, and it waits again."""
+
+    request: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnloadAsked:
+    """A person asked for these models to be unloaded."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A person said that this model is to stay loaded, or no longer has to."""
+
+    model: str
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """A new configuration is in force; the command lines of `changed` models differ from what was started."""
+
+    policy: Policy
+    changed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownAsked:
+    """ClaraCore is to end; answers in progress have this long to finish."""
+
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """A deadline that the scheduler named has come."""
+
+
+Event = (
+    Arrived
+    | Finished
+    | Ready
+    | Ended
+    | FilesChanged
+    | Lost
+    | Died
+    | Returned
+    | UnloadAsked
+    | Pinned
+    | Reconfigured
+    | ShutdownAsked
+    | TimePassed
+)
+
+# --- orders --------------------------------------------------------------------------------------------------------
+
+
+class StopReason(StrEnum):
+    """Why a model's server is stopped."""
+
+    EVICTED = "evicted"
+    UNWANTED = "nobody waits for it any more"
+    TTL = "idle for its ttl"
+    UNLOADED = "unloaded by request"
+    CHANGED = "its configuration changed"
+    LOST = "its server no longer listens"
+    REMOVED = "removed from the configuration"
+    SHUTDOWN = "shutdown"
+
+
+class RefuseReason(StrEnum):
+    """Why a request is not served."""
+
+    QUEUE_FULL = "queue full"
+    TIMED_OUT = "waited too long"
+    FAILED = "model failed"
+    UNLOADED = "model unloaded"
+    REMOVED = "model removed"
+    PINNED = "a pinned model is in the way"
+    SHUTDOWN = "shutting down"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the model's server."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the model's server, also if it is still loading."""
+
+    model: str
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Forward the request to its model, which is ready."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer the request with an error."""
+
+    request: int
+    reason: RefuseReason
+
+
+Effect = Start | Stop | Serve | Refuse

@@ -1,0 +1,55 @@
+"""Who must go so that this model fits?
+
+The rule of groups, as in llama-swap: members of a `swap` group replace each other; loading a member of an `exclusive`
+group stops every other group that is not `persistent`. A member of a non-exclusive group never stops another group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from claracore.core.scheduler.policy import EvictionRule
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """How the members of one group get along with each other and with the rest."""
+
+    swap: bool = True
+    exclusive: bool = True
+    persistent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The eviction rule of groups; `member_of` maps every model id to the name of its group."""
+
+    groups: Mapping[str, Group]
+    member_of: Mapping[str, str]
+
+    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
+        """Return which of the running models must stop before the target starts."""
+        return frozenset(model for model in running if model != target and self._must_go(model, target))
+
+    def _must_go(self, model: str, target: str) -> bool:
+        mine, theirs = self.member_of[target], self.member_of.get(model)
+        if mine == theirs:
+            return self.groups[mine].swap
+        # A model that the configuration no longer names is draining; until it is gone it still occupies the machine.
+        stays = theirs is not None and self.groups[theirs].persistent
+        return self.groups[mine].exclusive and not stays
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Another rule, with models that take nothing of this machine: nobody goes for them, they go for nobody."""
+
+    rule: EvictionRule
+    elsewhere: frozenset[str]
+
+    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
+        """Return what the other rule says of those that are here."""
+        return frozenset() if target in self.elsewhere else self.rule.evictees(target, running - self.elsewhere)

@@ -1,0 +1,64 @@
+"""Who ahead would have to stop a model again if it started now?
+
+The eviction rule is asked about everything that runs at once, never pair by pair: under a matrix each two of three
+models may get along, and all three not. So each model that somebody ahead waits for is given its place in thought, one
+after another: what must go for it is gone, and it runs. A later model stands in the way of one of them if, with it,
+more must go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from claracore.core.scheduler.policy import EvictionRule
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a model meets when it gets its place, and what of that goes for it."""
+
+    model: str
+    running: frozenset[str]
+    gone: frozenset[str]
+
+
+class Outlook:
+    """What runs now, and what will, when those who claim their place have got it in turn."""
+
+    def __init__(self, rule: EvictionRule, running: frozenset[str]) -> None:
+        self._rule = rule
+        self._running = running
+        self._turns: list[Turn] = []
+
+    def evictees(self, model: str) -> frozenset[str]:
+        """Return what must stop before this model starts now; it may itself be what is ending."""
+        return self._rule.evictees(model, self._running - {model})
+
+    def started(self, model: str) -> None:
+        """Take in that a model that hinders nobody runs from now on."""
+        self._running |= {model}
+        self._turns = [Turn(turn.model, turn.running | {model}, turn.gone) for turn in self._turns]
+
+    def claim(self, model: str) -> None:
+        """Take in that a model is to have its place when those that claimed theirs before have had their turn."""
+        last = self._turns[-1] if self._turns else None
+        running = (last.running - last.gone | {last.model} if last else self._running) - {model}
+        self._turns.append(Turn(model, running, self._rule.evictees(model, running)))
+
+    def hindered_by(self, model: str) -> Iterator[str]:
+        """Return who claims a place for which more would have to go if this model started now."""
+        for turn in self._turns:
+            if self._rule.evictees(turn.model, turn.running | {model}) - turn.gone:
+                yield turn.model
+
+    def hinders(self, model: str) -> bool:
+        """Whether anybody's claim is hindered if this model starts now."""
+        return next(self.hindered_by(model), None) is not None
+
+    def displacing(self, model: str) -> Iterator[str]:
+        """Return who claims a place for which this model, which runs, must go."""
+        return (turn.model for turn in self._turns if model in turn.gone)

@@ -1,0 +1,47 @@
+"""Which policy follows from a configuration?"""
+
+from __future__ import annotations
+
+from claracore.core.config.matrix import BadExpression, read_sets
+from claracore.core.config.model import Config, ModelConfig
+from claracore.core.config.routing import Matrix as MatrixConfig
+from claracore.core.scheduler.eviction import Beside, Group, Groups
+from claracore.core.scheduler.matrix import Matrix
+from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy
+
+
+def policy_of(config: Config) -> Policy:
+    """Take from a configuration what the scheduler must know of it."""
+    priorities = config.priorities
+    models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
+    elsewhere = frozenset(model_id for model_id in config.models if config.peer_of(model_id) is not None)
+    rule = _rule(config)
+    return Policy(Beside(rule, elsewhere) if elsewhere else rule, models)
+
+
+def _rule(config: Config) -> EvictionRule:
+    """Return the rule that `routing.router.use` names."""
+    if config.routing.router.use == "matrix" and config.matrix is not None:
+        return _matrix(config.matrix, config)
+    groups = {name: Group(group.swap, group.exclusive, group.persistent) for name, group in config.groups.items()}
+    member_of = {model_id: config.group_of(model_id) for model_id in config.models}
+    for name in set(member_of.values()) - groups.keys():
+        groups[name] = Group()
+    return Groups(groups, member_of)
+
+
+def _matrix(matrix: MatrixConfig, config: Config) -> Matrix:
+    read = read_sets(matrix.sets, matrix.variables, config.models)
+    costs = {matrix.variables.get(name, name): cost for name, cost in matrix.evict_costs.items()}
+    return Matrix(tuple(found for found in read.values() if not isinstance(found, BadExpression)), costs)
+
+
+def _model(model: ModelConfig, priority: int) -> ModelPolicy:
+    return ModelPolicy(
+        ttl_seconds=model.ttl_seconds,
+        concurrency=model.concurrency_limit,
+        priority=priority,
+        queue_limit=model.queue.limit,
+        queue_timeout_seconds=model.queue.timeout_seconds,
+        drain_seconds=model.unload_timeout_seconds,
+    )

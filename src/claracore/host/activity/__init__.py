@@ -1,0 +1,1 @@
+"""What happened: requests, loads, counts, and what is kept of them."""

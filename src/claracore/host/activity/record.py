@@ -1,0 +1,54 @@
+"""What happened to one inference request?"""
+
+from __future__ import annotations
+
+from claracore.host.activity.captures import Capture
+from claracore.host.activity.tokens import Tokens
+from claracore.host.activity.watch import Watch
+
+
+class Record:
+    """What happened to one inference request; times in seconds of the event loop's clock, None when never reached.
+
+    Filled while the request runs (the in-flight list shows it), handed to the observer when it is over.
+    """
+
+    # What most requests never change stands here, not in the constructor.
+    request_id: int | None = None
+    key: str = ""
+    """The name of the key that the client presented; empty when none is needed."""
+    stream: bool = False
+    served_at: float | None = None
+    """When the model was there for it; `served_at - arrived_at` is queueing plus loading."""
+    waited_for_load: bool = False
+    """Whether the model was not ready when the request came."""
+    first_byte_at: float | None = None
+    """When the first byte of the answer's body came."""
+    first_token_at: float | None = None
+    """When the first piece of a stream came that has something the model has written."""
+    finished_at: float | None = None
+    status: int = 0
+    """What the client got; 0 when it left before anything was sent."""
+    content_type: str = ""
+    request_bytes: int = 0
+    response_bytes: int = 0
+    error: str = ""
+    client_left: bool = False
+    watch: Watch | None = None
+    """The two ends of the answer, as far as it has come."""
+    capture: Capture | None = None
+    """Both bodies, when they are kept."""
+
+    def __init__(self, method: str, path: str, client: str, arrived_at: float) -> None:
+        self.model = ""
+        """Model id; empty when the request was refused before its model was known."""
+        self.requested = ""
+        """The name in the request, which may be an alias."""
+        self.method = method
+        self.path = path
+        self.client = client
+        self.arrived_at = arrived_at
+
+    def tokens(self) -> Tokens:
+        """Read what the answer says of its tokens (2 us, more for a stream): not while a client waits."""
+        return Tokens() if self.watch is None else self.watch.found()

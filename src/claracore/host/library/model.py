@@ -1,0 +1,68 @@
+"""What did a scan of the model folders find?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from claracore.core.gguf.model import Kind, ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Projector:
+    """The mmproj file that gives a language model eyes or ears."""
+
+    path: Path
+    facts: ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryModel:
+    """One model that can be served: a file, or all shards of one."""
+
+    id: str
+    paths: tuple[Path, ...]
+    """All shards in order; the first is what `llama-server --model` gets."""
+    facts: ModelFacts
+    kind: Kind
+    """As `facts.kind`, but `VISION` (or `AUDIO`) when a projector for images (or sound alone) is there."""
+    quantization: str
+    """As `facts.quantization`, refined by the file name (`UD-Q4_K_XL`)."""
+    name: str
+    description: str
+    aliases: tuple[str, ...] = ()
+    projector: Projector | None = None
+
+    @property
+    def path(self) -> Path:
+        """The first (or only) file."""
+        return self.paths[0]
+
+    @property
+    def vision(self) -> bool:
+        """Whether images can be sent to it: only with a projector."""
+        return self.projector is not None and self.projector.facts.vision
+
+    @property
+    def audio(self) -> bool:
+        """Whether sound can be sent to it: only with a projector."""
+        return self.projector is not None and self.projector.facts.audio
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that looks like a model, or should have been looked at, but is not served; and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """All models, sorted by id, and all that was left out, sorted by path."""
+
+    models: tuple[LibraryModel, ...]
+    left_out: tuple[LeftOut, ...]

@@ -1,0 +1,191 @@
+"""How is a file written so that it is either complete and right, or visibly unfinished?
+
+Bytes go to `NAME.gguf.part`, which no scan takes for a model, and are hashed as they go. What an earlier attempt has
+left is kept and hashed first. Only when size and digest are what the hub has announced is the part renamed. Blocking;
+each call is short, so that whoever waits for the lock (to close it) does not wait long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Final, Protocol
+
+from claracore.core.pull.listing import RemoteFile
+from claracore.core.pull.plan import part_of
+from claracore.errors import FULL, ClaraCoreError, Conflict, DiskFull, disk_full
+from claracore.host.locks import FileLock
+
+SLICE_BYTES: Final = 8 * 1024 * 1024
+
+
+class FolderUnusable(ClaraCoreError):
+    """The download folder cannot be written to."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "folder_unusable"
+
+
+class WrongBytes(ClaraCoreError):
+    """The bytes are not those that the hub has announced; 502."""
+
+    status = 502
+    code = "wrong_bytes"
+
+
+class Digest(Protocol):
+    """A running hash."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+
+    def hexdigest(self) -> str:
+        """Return the hash so far."""
+
+
+def digest_for(remote: RemoteFile) -> tuple[Digest, str | None]:
+    """Return the hash that the hub has told for a file, to be computed, and what it must be."""
+    if remote.sha256 is None and remote.blob is not None:
+        return hashlib.sha1(b"blob %d\0" % remote.size, usedforsecurity=False), remote.blob
+    return hashlib.sha256(), remote.sha256
+
+
+class Part:
+    """A file on its way. One at a time writes to it, whichever process that is."""
+
+    def __init__(self, path: Path, remote: RemoteFile) -> None:
+        """Open what is there or a new one. Raises Conflict when another process has it, FolderUnusable."""
+        self.path = path
+        self.part = path.with_name(part_of(path))
+        self._remote = remote
+        self._busy = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.part.touch()  # so that it has the permissions of any new file; a lock's are for its owner only
+            self._lock = FileLock(self.part)
+        except OSError as error:
+            raise _refused(self.part, error) from error
+        if not self._lock.try_acquire():
+            self._lock.close()
+            raise Conflict(f"{self.part} is being downloaded by another ClaraCore")
+        self._file = self.part.open("r+b", buffering=0)
+        self.size = 0
+        """Bytes that are on the disk and in the digest."""
+        self._digest, self._expected = digest_for(remote)
+
+    def take_over(self) -> bool:
+        """Hash some more of what an earlier attempt has left; return whether there is more to hash."""
+        with self._busy:
+            data = self._file.read(SLICE_BYTES)
+            self._digest.update(data)
+            self.size += len(data)
+            if self.size > self._remote.size:
+                self._start_over()
+                return False
+            return bool(data)
+
+    def write(self, data: bytes) -> None:
+        """Add bytes. Raises DiskFull, WrongBytes when they are more than there should be."""
+        with self._busy:
+            if self.size + len(data) > self._remote.size:
+                raise WrongBytes(f"{self._remote.path}: more bytes came than the {self._remote.size:,} announced")
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[self._put(view) :]
+            except OSError as error:
+                self._back_to_known()
+                raise _refused(self.part, error) from error
+            self._digest.update(data)
+            self.size += len(data)
+
+    def _put(self, data: memoryview) -> int:
+        """Write to the disk; return how much of it was taken."""
+        return self._file.write(data)
+
+    def start_over(self) -> None:
+        """Throw away what is there."""
+        with self._busy:
+            self._start_over()
+
+    def _start_over(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.size = 0
+        self._digest, self._expected = digest_for(self._remote)
+
+    def _back_to_known(self) -> None:
+        """Forget what was written only in part, so that size, digest and file agree."""
+        self._file.seek(self.size)
+        self._file.truncate()
+
+    def finish(self) -> None:
+        """Rename the part if it is what was announced; otherwise it is thrown away. Raises WrongBytes."""
+        with self._busy:
+            if self._expected is not None and self._digest.hexdigest() != self._expected:
+                self._start_over()
+                raise WrongBytes(
+                    f"{self._remote.path}: the bytes are not those that the hub has announced (checksum "
+                    f"{self._expected[:12]}...); they were thrown away"
+                )
+            try:
+                os.fsync(self._file.fileno())
+                self.part.replace(self.path)
+            except OSError as error:
+                raise _refused(self.part, error) from error
+
+    def close(self) -> None:
+        """Let go of the file; it stays. One that is empty is of no use to anybody."""
+        with self._busy:
+            if self.size == 0 and not self._file.closed and os.fstat(self._file.fileno()).st_size == 0:
+                self.part.unlink(missing_ok=True)
+            self._file.close()
+            self._lock.close()
+
+
+def _refused(path: Path, error: OSError) -> ClaraCoreError:
+    if error.errno in FULL:
+        return DiskFull(f"no space is left for {path.name} in {path.parent}; make room, then resume the download")
+    return disk_full(path, error) or FolderUnusable(f"{path.parent} cannot be written to: {error.strerror or error}")
+
+
+def slices_equal(path: Path, remote: RemoteFile, keep_going: threading.Event) -> bool:
+    """Whether a file that is there is the one on the hub; stops early (False) when `keep_going` is cleared."""
+    digest, expected = digest_for(remote)
+    with path.open("rb", buffering=0) as file:
+        while keep_going.is_set() and (data := file.read(SLICE_BYTES)):
+            digest.update(data)
+    return expected is None or digest.hexdigest() == expected
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much room there is in a folder, which need not exist yet. Raises FolderUnusable."""
+    try:
+        return shutil.disk_usage(existing(folder)).free
+    except OSError as error:
+        raise FolderUnusable(f"{folder} cannot be used: {error.strerror or error}") from error
+
+
+def device_of(folder: Path) -> int | None:
+    """Return which disk a folder is on, or will be; None when nobody may know."""
+    try:
+        return existing(folder).stat().st_dev
+    except OSError:
+        return None
+
+
+def size_of(path: Path) -> int | None:
+    """Return the size of a file; None when there is none to be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def existing(folder: Path) -> Path:
+    """Return the nearest folder above that exists."""
+    return next(above for above in (folder, *folder.absolute().parents) if above.exists())

@@ -1,0 +1,118 @@
+"""What is in this file, and if it cannot be served, why?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final
+
+from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
+from claracore.core.gguf.facts import facts_of
+from claracore.core.gguf.header import Header, read_header
+from claracore.core.gguf.model import Kind, ModelFacts
+from claracore.core.gguf.names import Naming, naming_of
+from claracore.core.gguf.seen import SeenArrays
+from claracore.host.library.walk import Candidate, Stamp
+
+NOT_SERVED: Final[dict[Kind, str]] = {
+    Kind.LORA: "a LoRA adapter, not a model: use it with --lora in the command of its base model",
+    Kind.CONTROL_VECTOR: "a control vector, not a model: use it with --control-vector",
+    Kind.IMATRIX: "an importance matrix for quantizing, not a model",
+    Kind.VOCAB_ONLY: "a vocabulary without weights",
+    Kind.IMAGE: "an image or video model, which llama-server cannot serve",
+    Kind.DRAFT_HEAD: "a head that only drafts for its model: use it with --model-draft in that model's command",
+    Kind.DIFFUSION: "a diffusion language model, which llama-server cannot serve",
+    Kind.SPEECH: "a speech model, which llama-server cannot serve",
+    Kind.OTHER: "not a language model that llama-server can serve",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a candidate gave: facts, a problem, or both (recognised, but not to be served)."""
+
+    facts: ModelFacts | None
+    problem: str | None
+    passing: bool = False
+    """The disk refused: not to be remembered, since size and mtime do not change when it is mended."""
+    naming: Naming | None = None
+    """Of a model with facts. Here, because it follows from path and facts and takes as long as all else of a rescan."""
+
+
+def read(candidate: Candidate, seen: SeenArrays) -> Reading:
+    """Read the headers of a candidate's files."""
+    if candidate.missing:
+        names = ", ".join(candidate.missing)
+        return Reading(None, f"{'shards are' if len(candidate.missing) > 1 else 'a shard is'} missing: {names}")
+    headers: list[Header] = []
+    problems: list[str] = []
+    passing = False
+    for path, stamp in zip(candidate.paths, candidate.stamps, strict=True):
+        try:
+            headers.append(_read_file(path, stamp, seen))
+        except (UnusableFile, OSError) as error:
+            problem = str(error) if isinstance(error, UnusableFile) else f"cannot be read: {error.strerror}"
+            passing = passing or isinstance(error, OSError)
+            problems.append(f"{Path(path).name}: {problem}" if len(candidate.paths) > 1 else problem)
+    if problems:
+        return Reading(None, "; ".join(problems), passing)
+    facts = facts_of(headers[0], *headers[1:])
+    unusable = _shards_disagree(candidate, headers) or NOT_SERVED.get(facts.kind)
+    return Reading(facts, unusable, naming=naming_of(PurePath(candidate.paths[0]), facts))
+
+
+class UnusableFile(Exception):
+    """Why a file cannot be served, in words for its owner."""
+
+
+def _read_file(path: str, stamp: Stamp, seen: SeenArrays) -> Header:
+    """Read one header. Raises `UnusableFile` or `OSError`."""
+    if stamp.size == 0:
+        raise UnusableFile("an empty file")
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - hot
+            _without_readahead(stream.fileno())
+            header = read_header(stream, size=stamp.size, seen=seen)
+    except NotGGUF as error:
+        raise UnusableFile("not a GGUF file in spite of its name") from error
+    except HeaderTruncated as error:
+        raise UnusableFile(f"truncated inside its header, like an unfinished download ({error})") from error
+    except GGUFError as error:
+        raise UnusableFile(f"a damaged GGUF file: {error}") from error
+    if header.byte_order != sys.byteorder:
+        raise UnusableFile(f"a {header.byte_order}-endian file, for another kind of machine")
+    if header.missing_bytes:
+        raise UnusableFile(f"truncated: {header.missing_bytes:,} bytes are missing at its end, as in a download")
+    return header
+
+
+def _without_readahead(descriptor: int) -> None:
+    """Ask the kernel for what is read and nothing behind it.
+
+    Else it takes the reader of a header for a reader of the file and fetches the first megabytes of weights, 8 MB where
+    `read_ahead_kb` says so: 1,000 files then cost 10 s of kernel time when they are not in memory yet.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):  # advice is not understood by every file system
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+
+def _shards_disagree(candidate: Candidate, headers: list[Header]) -> str | None:
+    """Return what is wrong with how the shards describe themselves."""
+    counts = [header.metadata.get("split.count", 0) for header in headers]
+    if len(headers) == 1 and candidate.shards_expected == 1:
+        count = counts[0]
+        if isinstance(count, int) and count > 1:
+            number = headers[0].metadata.get("split.no", 0)
+            return f"shard {number + 1 if isinstance(number, int) else '?'} of {count} under another name"
+        return None
+    for number, (header, count) in enumerate(zip(headers, counts, strict=True)):
+        if count != candidate.shards_expected or header.metadata.get("split.no", 0) != number:
+            name = Path(candidate.paths[number]).name
+            return f"{name} is not shard {number + 1} of {candidate.shards_expected} by its own account"
+    promised = headers[0].metadata.get("split.tensors.count")
+    there = sum(len(header.tensors) for header in headers)
+    return None if promised in {None, there} else f"the shards have {there} tensors, but {promised} were promised"

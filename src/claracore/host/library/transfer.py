@@ -1,0 +1,181 @@
+"""How does one file come from the hub to the disk?
+
+What was fetched before is kept; a failure that may pass is tried again, later each time, and without end as long as
+every try brings something. Bytes are written and hashed in a thread, a mebibyte at a time: the loop serves models
+meanwhile, and a slow disk slows the sender down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from claracore.core.pull.listing import RemoteFile
+from claracore.core.pull.reference import Reference
+from claracore.errors import Conflict
+from claracore.host.library.hub import FileAnswer, HubClient
+from claracore.host.library.hub_errors import HubUnreachable, Passing
+from claracore.host.library.part import FolderUnusable, Part, WrongBytes, slices_equal
+
+TRIES: Final = 8
+"""In a row, without a single new byte."""
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+BLOCK_BYTES: Final = 1024 * 1024
+BLOCK_SECONDS: Final = 0.5
+"""From a slow sender less is written at a time."""
+
+_log = logging.getLogger("claracore.downloads")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whom a transfer keeps informed."""
+
+    bytes: Callable[[int], None]
+    """How much of the file is here."""
+    checking: Callable[[bool], None]
+    """Whether it is being hashed and not fetched."""
+    trouble: Callable[[str | None], None]
+    """What it is waiting for to pass; None when it has."""
+
+
+Wait = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file of the hub, and where it is to be."""
+
+    reference: Reference
+    remote: RemoteFile
+    path: Path
+
+
+async def fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
+    """Have the file in its place; return False when it was there already.
+
+    Raises Conflict when another file is there, WrongBytes, DiskFull, FolderUnusable and whatever the hub says.
+    """
+    try:
+        return await _fetch(hub, job, told, wait)
+    except OSError as error:
+        raise FolderUnusable(f"{job.path} cannot be used: {error.strerror or error}") from error
+
+
+async def _fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
+    if await asyncio.to_thread(job.path.exists):
+        await _compare(job.path, job.remote, told)
+        return False
+    part = await asyncio.to_thread(Part, job.path, job.remote)
+    try:
+        await _take_over(part, told)
+        resumed = part.size > 0
+        try:
+            await _fetch_rest(hub, job, part, told, wait)
+        except WrongBytes:
+            # What an earlier attempt had left may be of an older version of the file.
+            if not resumed:
+                raise
+            await asyncio.to_thread(part.start_over)
+            await _fetch_rest(hub, job, part, told, wait)
+    finally:
+        # In a thread: it waits for a write, or for the disk to take all of a large file.
+        await asyncio.to_thread(part.close)
+    return True
+
+
+async def _compare(path: Path, remote: RemoteFile, told: Told) -> None:
+    """Find out that a file that is there is the one that is wanted. Raises Conflict."""
+    told.checking(True)
+    keep_going = threading.Event()
+    keep_going.set()
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+        same = size == remote.size and await asyncio.to_thread(slices_equal, path, remote, keep_going)
+    finally:
+        keep_going.clear()
+        told.checking(False)
+    if not same:
+        raise Conflict(f"{path} is there already and is another file; move it away, or choose another folder")
+    told.bytes(remote.size)
+
+
+async def _take_over(part: Part, told: Told) -> None:
+    """Hash what an earlier attempt has left."""
+    while await asyncio.to_thread(part.take_over):
+        told.checking(True)
+    told.checking(False)
+    told.bytes(part.size)
+
+
+async def _fetch_rest(hub: HubClient, job: Job, part: Part, told: Told, wait: Wait) -> None:
+    """Fetch what is missing, in as many tries as it takes, and finish the part."""
+    tries, remote = 0, job.remote
+    while part.size < remote.size or remote.size == 0:
+        before = part.size
+        try:
+            await _once(hub, job, part, told)
+            if part.size < remote.size:
+                raise Passing(f"{remote.path}: the answer ended {remote.size - part.size:,} bytes early")  # noqa: TRY301 - the same reaction
+        except Passing as error:
+            tries = 1 if part.size > before else tries + 1
+            if tries >= TRIES:
+                raise
+            pause = error.retry_after_seconds
+            if pause is None:
+                pause = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), LONGEST_PAUSE_SECONDS)
+            _log.info("%s; trying again in %g s", error, pause)
+            told.trouble(error.message)
+            await wait(pause)
+        else:
+            break
+    told.trouble(None)
+    await asyncio.to_thread(part.finish)
+
+
+async def _once(hub: HubClient, job: Job, part: Part, told: Told) -> None:
+    """Ask for what is missing, and write what comes."""
+    remote = job.remote
+    async with hub.file(job.reference, remote.path, start=part.size) as answer:
+        _check(answer, remote)
+        if answer.start != part.size:
+            if answer.start != 0:
+                raise HubUnreachable(f"{remote.path}: bytes from {part.size:,} on were wanted, others came")
+            await asyncio.to_thread(part.start_over)
+            told.bytes(0)
+        told.trouble(None)
+        await _write(answer, part, told)
+
+
+async def _write(answer: FileAnswer, part: Part, told: Told) -> None:
+    """Write in blocks; what has come before a failure is kept."""
+    block = bytearray()
+    clock = asyncio.get_running_loop().time
+    due = clock() + BLOCK_SECONDS
+    try:
+        async for chunk in answer.chunks:
+            block += chunk
+            if len(block) >= BLOCK_BYTES or clock() >= due:
+                data, block, due = bytes(block), bytearray(), clock() + BLOCK_SECONDS
+                await asyncio.to_thread(part.write, data)
+                told.bytes(part.size)
+    except Passing:
+        await asyncio.to_thread(part.write, bytes(block))
+        told.bytes(part.size)
+        raise
+    await asyncio.to_thread(part.write, bytes(block))
+    told.bytes(part.size)
+
+
+def _check(answer: FileAnswer, remote: RemoteFile) -> None:
+    """Refuse a file that is not the one that was listed. Raises HubUnreachable."""
+    other_size = answer.size is not None and answer.size != remote.size
+    names_contents = answer.etag is not None and remote.sha256 is not None and len(answer.etag) == len(remote.sha256)
+    if other_size or (names_contents and answer.etag != remote.sha256):
+        raise HubUnreachable(f"{remote.path} has changed on the hub since it was listed; cancel and start again")

@@ -1,0 +1,1 @@
+"""What was printed: by the model servers, and by ClaraCore itself."""

@@ -1,0 +1,44 @@
+"""What should a person know about a configuration before it is used on this host?
+
+Everything that loading finds, then the port plan, then programs and model files that are missing. `claracore config
+check` and `POST /api/config/check` ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from claracore.core.config.collector import no_collection
+from claracore.core.config.load import Loaded, load_many
+from claracore.core.ports.listen import Listen
+from claracore.host.setup.presence import missing_things
+from claracore.host.sockets.host import plan_here
+from claracore.types import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What loading gave, and all findings in order of weight."""
+
+    loaded: Loaded
+    findings: tuple[Finding, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether no finding is an error."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+
+@no_collection()
+def examine(
+    sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], listen: Listen, strict: bool = False
+) -> Examined:
+    """Load (file, text) sources and look for everything that could go wrong with them here."""
+    loaded = load_many(sources, env=env, strict=strict)
+    findings = list(loaded.findings)
+    if loaded.config is not None:
+        findings += plan_here(loaded.config, listen, places=loaded.places).findings
+        findings += missing_things(loaded.config, loaded.places)
+    order = {"error": 0, "warning": 1, "note": 2}
+    return Examined(loaded, tuple(sorted(findings, key=lambda finding: order[finding.severity])))

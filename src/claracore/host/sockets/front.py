@@ -1,0 +1,220 @@
+"""Where does the web interface listen, and what if somebody is there already?
+
+Opens the listening sockets of the public port, or accepts those that systemd has opened (sd_listen_fds(3)). It never
+moves to another port by itself: a taken port is an error that names the holder, unless `--listen auto` was asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Collection, MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from claracore.core.ports.listen import Listen, bracketed
+from claracore.errors import PortTaken
+from claracore.host.sockets.owner import owner_of
+
+LISTEN_FDS_START = 3
+BACKLOG = 2048
+IDENTITY_SECONDS = 1.0
+TRIES_FOR_A_COMMON_PORT = 50
+
+
+class AlreadyRunning(PortTaken):
+    """The web port belongs to another ClaraCore; `url` and `pid` say which."""
+
+    code = "already_running"
+
+    def __init__(self, url: str, pid: int | None) -> None:
+        super().__init__(f"ClaraCore is already running at {url}{f' (pid {pid})' if pid is not None else ''}")
+        self.url = url
+        self.pid = pid
+
+
+class _BusyError(Exception):
+    """An address cannot be bound; who has it is looked up only when it matters."""
+
+    def __init__(self, host: str, port: int, reason: OSError) -> None:
+        super().__init__(host, port)
+        self.host = host
+        self.port = port
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a ClaraCore answers to GET /api/identity."""
+
+    pid: int | None
+
+
+def open_listeners(
+    listen: Listen, *, environ: MutableMapping[str, str] | None = None, avoid: Collection[int] = ()
+) -> list[socket.socket]:
+    """Return the listening sockets of the web port: non-blocking, one for each address, all on one port.
+
+    With socket activation the passed sockets are used and `listen` is not. `auto` takes the first port from
+    `listen.port` on that is free on all addresses and not in `avoid`. An IPv6 loopback or wildcard that this host lacks
+    is left out. Raises AlreadyRunning or PortTaken, naming the holder; OSError for an address this host does not have.
+    """
+    passed = _passed_sockets(os.environ if environ is None else environ)
+    if passed:
+        return passed
+    addresses = _resolve(listen.hosts)
+    if listen.port == 0:
+        return _open_on_any(addresses)
+    if not listen.auto:
+        try:
+            return _open(addresses, listen.port)
+        except _BusyError as busy:
+            raise _taken(busy.host, busy.port, busy.reason) from busy
+    for port in range(listen.port, 65536):
+        if port not in avoid:
+            with suppress(_BusyError):
+                return _open(addresses, port)
+    raise PortTaken(f"no port from {listen.port} to 65535 is free on {' and '.join(listen.hosts)}")
+
+
+def opened(listen: Listen, listeners: Sequence[socket.socket]) -> Listen:
+    """Return where the listeners really are: the port that was asked for may have been 0, auto or systemd's."""
+    hosts = tuple(_host_of(listener) for listener in listeners)
+    return Listen(hosts, listeners[0].getsockname()[1]) if hosts else listen
+
+
+def _host_of(listener: socket.socket) -> str:
+    address = listener.getsockname()
+    zone = address[3] if listener.family == socket.AF_INET6 else 0
+    return f"{address[0]}%{socket.if_indextoname(zone)}" if zone and "%" not in address[0] else str(address[0])
+
+
+def _passed_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
+    """Take over what systemd passed; the variables are removed, so that no child believes they are its own."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(environ.get("LISTEN_FDS", "0"))
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+    listeners = []
+    for descriptor in range(LISTEN_FDS_START, LISTEN_FDS_START + count):
+        try:
+            listener = socket.socket(fileno=descriptor)
+        except OSError as error:
+            message = f"LISTEN_FDS promises a socket as file {descriptor}, but it is none ({error.strerror})"
+            raise OSError(error.errno, message) from error
+        listener.set_inheritable(False)
+        listener.setblocking(False)
+        listeners.append(listener)
+    return listeners
+
+
+def _resolve(hosts: Sequence[str]) -> list[tuple[socket.AddressFamily, str]]:
+    """Return family and literal address of each host; a name may have several."""
+    found: dict[tuple[socket.AddressFamily, str], None] = {}
+    for host in hosts:
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except socket.gaierror as error:
+            message = f"--listen: {host!r} is not the name or address of an interface of this host ({error.strerror})"
+            raise OSError(errno.EADDRNOTAVAIL, message) from error
+        for family, _, _, _, address in answers:
+            zone = f"%{address[3]}" if len(address) == 4 and address[3] else ""  # of a link-local address
+            found[family, f"{str(address[0]).partition('%')[0]}{zone}"] = None
+    return list(found)
+
+
+def _open(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+    listeners: list[socket.socket] = []
+    try:
+        for family, host in addresses:
+            listener = _listener(family, host, port)
+            if listener is not None:
+                listeners.append(listener)
+                port = listener.getsockname()[1]
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    if not listeners:
+        raise OSError(errno.EADDRNOTAVAIL, f"this host has none of the addresses {[host for _, host in addresses]}")
+    return listeners
+
+
+def _open_on_any(addresses: Sequence[tuple[socket.AddressFamily, str]]) -> list[socket.socket]:
+    """Let the kernel choose for the first address and ask for the same port on the others."""
+    for _ in range(TRIES_FOR_A_COMMON_PORT):
+        with suppress(_BusyError):
+            return _open(addresses, 0)
+    raise PortTaken("found no port that is free on all addresses")
+
+
+def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
+    """Bind and listen; None for an IPv6 loopback or wildcard on a host without IPv6."""
+    optional = host in {"::1", "::"}
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:
+        if optional:
+            return None
+        raise
+    try:
+        _prepare(listener, family)
+        # Numbers only: nothing is asked of a name server. A pair would lose the zone of a link-local address.
+        listener.bind(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4])
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if optional and error.errno == errno.EADDRNOTAVAIL:
+            return None
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            raise _BusyError(host, port, error) from error
+        raise OSError(error.errno, f"cannot listen on {bracketed(host)}:{port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _prepare(listener: socket.socket, family: socket.AddressFamily) -> None:
+    if sys.platform == "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        # Connections of our former life may be in TIME_WAIT; a listener of somebody else still refuses us.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def _taken(host: str, port: int, error: OSError) -> PortTaken:
+    if error.errno == errno.EACCES:
+        return PortTaken(
+            f"this user may not listen on port {port}\n"
+            "  take a port from 1024 on, or give ClaraCore the capability CAP_NET_BIND_SERVICE"
+        )
+    reachable = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host  # noqa: S104 - compared
+    identity = identify(reachable, port)
+    if identity is not None:
+        return AlreadyRunning(f"http://{bracketed(reachable)}:{port}", identity.pid)
+    owner = owner_of(port, host=host)
+    who = owner.describe(time.time()) if owner else "a process that could not be found"
+    return PortTaken(f"port {port} is taken by {who}\n  stop that process, or use --listen {port + 1} or --listen auto")
+
+
+def identify(host: str, port: int) -> Identity | None:
+    """Ask who listens: the answer of a ClaraCore to GET /api/identity, None for everything else."""
+    connection = http.client.HTTPConnection(host, port, timeout=IDENTITY_SECONDS)
+    with suppress(OSError, http.client.HTTPException, ValueError):
+        try:
+            connection.request("GET", "/api/identity", headers={"Accept": "application/json"})
+            answer = connection.getresponse()
+            body = json.loads(answer.read(65536))
+        finally:
+            connection.close()
+        if answer.status == 200 and isinstance(body, dict) and body.get("name") == "claracore":
+            pid = body.get("pid")
+            return Identity(pid if isinstance(pid, int) else None)
+    return None

@@ -1,0 +1,64 @@
+"""What does the kernel say about a TCP port and about processes?
+
+The one door to the platform: Linux asks netlink and /proc, every other system asks psutil. Both sides offer the same
+functions; all other modules import them from here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.platform == "linux":
+    from claracore.host.sockets.kernel_linux import (
+        children,
+        family,
+        hides,
+        holder_pid,
+        led_by,
+        network_namespace,
+        other_end,
+        owned_by,
+        process_start,
+        process_token,
+        reuse_of,
+        sockets_on,
+        stop_sharing,
+        user_name,
+        user_of,
+    )
+else:
+    from claracore.host.sockets.kernel_portable import (
+        children,
+        family,
+        hides,
+        holder_pid,
+        led_by,
+        network_namespace,
+        other_end,
+        owned_by,
+        process_start,
+        process_token,
+        reuse_of,
+        sockets_on,
+        stop_sharing,
+        user_name,
+        user_of,
+    )
+
+__all__ = [
+    "children",
+    "family",
+    "hides",
+    "holder_pid",
+    "led_by",
+    "network_namespace",
+    "other_end",
+    "owned_by",
+    "process_start",
+    "process_token",
+    "reuse_of",
+    "sockets_on",
+    "stop_sharing",
+    "user_name",
+    "user_of",
+]

@@ -1,0 +1,344 @@
+"""What does Linux say about a TCP port and about processes?
+
+Sockets come from NETLINK_SOCK_DIAG (sock_diag(7), inet_diag.h), which filters by port in the kernel: 30-40 us with 500
+sockets, where reading /proc/net/tcp takes 8-10 ms because it walks the whole hash table. Where netlink is refused
+(gVisor, odd seccomp profiles) /proc/net/tcp answers all the same, without silent bound sockets.
+Processes come from /proc (proc(5)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import socket
+import struct
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from claracore.errors import too_many_files
+from claracore.host.sockets.bound import BoundSocket, Reuse, Stage
+
+NETLINK_SOCK_DIAG = 4
+SOCK_DIAG_BY_FAMILY = 20
+NLM_F_REQUEST, NLM_F_REQUEST_DUMP = 0x001, 0x301
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+INET_DIAG_SKV6ONLY = 11
+EXEC_LOOKS, EXEC_PAUSE_SECONDS = 50, 0.0002
+"""How often, and after which time, a process that becomes another program is looked at again."""
+SYS_PIDFD_GETFD = 438  # on every architecture but alpha and MIPS, where the call fails and nothing is known
+
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+MESSAGE = struct.Struct("=BBBB2s2s16s16sI8sIIIII")  # struct inet_diag_msg
+ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+
+TCP_TIME_WAIT, TCP_CLOSE, TCP_LISTEN, TCP_BOUND_INACTIVE = 6, 7, 10, 13
+STAGES = {TCP_TIME_WAIT: Stage.TIME_WAIT, TCP_CLOSE: Stage.BOUND, TCP_LISTEN: Stage.LISTENING}
+"""A bound and silent socket is asked for as TCP_BOUND_INACTIVE (kernel 6.8 and later) and reported as TCP_CLOSE."""
+
+
+def sockets_on(port: int, *, silent: bool = False) -> list[BoundSocket]:
+    """Return the listening sockets on a port; with `silent` also bound ones and those in TIME_WAIT (~0.5 ms).
+
+    Raises OSError when too many files are open to look: that must not be taken for nobody.
+    """
+    states = 1 << TCP_LISTEN
+    if silent:
+        states |= 1 << TCP_BOUND_INACTIVE | 1 << TCP_TIME_WAIT
+    try:
+        return _ask_netlink(port, states)
+    except OSError as error:
+        if too_many_files(error):
+            raise
+        return _read_proc(port, silent=silent)
+
+
+def _ask_netlink(port: int, states: int) -> list[BoundSocket]:
+    found: list[BoundSocket] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        for family_number in (socket.AF_INET, socket.AF_INET6):
+            netlink.send(_request(family_number, port, states))
+            for body in _replies(netlink):
+                entry = _parse(body)
+                if entry is not None and entry.port == port:
+                    found.append(entry)
+    return found
+
+
+def other_end(connection: socket.socket) -> int:
+    """Return the inode of the other end of a TCP connection within this machine; 0 while nobody has accepted it.
+
+    One look-up in the kernel's table of connections (~5 us). Raises OSError when the connection is over, and where
+    netlink is refused.
+    """
+    (here, port), (there, their_port) = connection.getsockname()[:2], connection.getpeername()[:2]
+    kind = connection.family
+    addresses = (socket.inet_pton(kind, address).ljust(16, b"\0") for address in (there, here))
+    sock_id = struct.pack("!HH", their_port, port) + b"".join(addresses) + struct.pack("=I", 0) + b"\xff" * 8
+    body = struct.pack("=BBBxI", kind, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + sock_id
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        netlink.send(HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body)
+        reply = next(_replies(netlink))
+    return int(MESSAGE.unpack_from(reply)[-1])
+
+
+def _request(family_number: int, port: int, states: int) -> bytes:
+    """Return a dump request: nlmsghdr and inet_diag_req_v2, whose source port the kernel uses as a filter."""
+    sock_id = struct.pack("!HH", port, 0) + bytes(32) + struct.pack("=I", 0) + b"\xff" * 8
+    body = struct.pack("=BBBxI", family_number, socket.IPPROTO_TCP, 0, states) + sock_id
+    return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0) + body
+
+
+def _replies(netlink: socket.socket) -> Iterator[bytes]:
+    while True:
+        data = netlink.recv(1 << 16)
+        offset = 0
+        while offset < len(data):
+            length, kind, _, _, _ = HEADER.unpack_from(data, offset)
+            body = data[offset + HEADER.size : offset + length]
+            if kind == NLMSG_DONE:
+                return
+            if kind == NLMSG_ERROR:
+                code = -struct.unpack_from("=i", body)[0]
+                raise OSError(code, os.strerror(code))
+            yield body
+            offset += (length + 3) & ~3
+
+
+def _parse(body: bytes) -> BoundSocket | None:
+    (family_number, state, _, _, source_port, _, source, _, _, _, _, _, _, uid, inode) = MESSAGE.unpack_from(body)
+    stage = STAGES.get(state)
+    if stage is None:
+        return None
+    address = socket.inet_ntop(family_number, source[: 4 if family_number == socket.AF_INET else 16])
+    port = int.from_bytes(source_port, "big")
+    return BoundSocket(address, port, stage, inode, uid, v6only=_v6only(body))
+
+
+def _v6only(body: bytes) -> bool:
+    offset = MESSAGE.size
+    while offset + ATTRIBUTE.size <= len(body):
+        length, kind = ATTRIBUTE.unpack_from(body, offset)
+        if kind == INET_DIAG_SKV6ONLY:
+            return body[offset + ATTRIBUTE.size] != 0
+        offset += max(4, (length + 3) & ~3)
+    return False
+
+
+def _read_proc(port: int, *, silent: bool) -> list[BoundSocket]:
+    """Read /proc/net/tcp and tcp6: `sl local:port remote:port st queues timer retransmits uid timeout inode`."""
+    found: list[BoundSocket] = []
+    wanted = {TCP_LISTEN, TCP_TIME_WAIT} if silent else {TCP_LISTEN}
+    suffix = f":{port:04X}"
+    for name in ("tcp", "tcp6"):
+        with suppress(FileNotFoundError, PermissionError):
+            for line in Path("/proc/self/net", name).read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[1].endswith(suffix) and int(fields[3], 16) in wanted:
+                    stage = STAGES[int(fields[3], 16)]
+                    address = _address(fields[1].partition(":")[0])
+                    found.append(BoundSocket(address, port, stage, int(fields[9]), int(fields[7])))
+    return found
+
+
+def _address(text: str) -> str:
+    """Return the address in the notation of /proc/net/tcp: 32-bit words in host byte order."""
+    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
+    raw = struct.pack(f"={len(words)}I", *words)
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+
+
+def family(pid: int) -> Iterator[int]:
+    """Yield the pid and its living descendants, nearest first."""
+    waiting = [pid]
+    seen = set(waiting)
+    while waiting:
+        parent = waiting.pop(0)
+        yield parent
+        for child in children(parent):
+            if child not in seen:
+                seen.add(child)
+                waiting.append(child)
+
+
+def children(pid: int) -> list[int]:
+    """Return the direct children, of all threads of the process."""
+    children: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - hot: verified before each start is served
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:  # noqa: PTH123 - hot
+                children += map(int, file.read().split())
+    return children
+
+
+def led_by(pid: int) -> list[int]:
+    """Return the processes in the group or the session that the process leads, also when it has ended (~10 ms).
+
+    One that forked twice to be a daemon is no descendant any more, but stays there unless it said setsid.
+    """
+    found: list[int] = []
+    for name in os.listdir("/proc"):  # noqa: PTH208 - hundreds of processes
+        fields = _stat(int(name)) if name.isdigit() else []
+        if fields and pid in {int(fields[2]), int(fields[3])} and int(name) != pid:
+            found.append(int(name))
+    return found
+
+
+def user_of(pid: int) -> int | None:
+    """Return the user id under which the process makes files and sockets; None when there is no such process.
+
+    Readable for everybody's processes.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("Uid:"):  # real, effective, saved, file system
+                return int(line.split()[4])
+    return None
+
+
+def hides(pid: int) -> bool:
+    """Whether we may not see which sockets the process has: it is another user's, or has rights that we have not.
+
+    What it runs is hidden by the same rule as its file descriptors (ptrace(2), PTRACE_MODE_READ).
+    """
+    try:
+        os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - as above
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def owned_by(pid: int, sockets: Collection[BoundSocket]) -> set[BoundSocket]:
+    """Return those of the sockets that the process has open; empty where we may not look."""
+    found: set[BoundSocket] = set()
+    for _, entry in _open_in(pid, sockets):
+        found.add(entry)
+        if len(found) == len(sockets):
+            break
+    return found
+
+
+def _open_in(pid: int, sockets: Collection[BoundSocket]) -> Iterator[tuple[int, BoundSocket]]:
+    """Yield the file descriptors of a process that are one of the sockets."""
+    wanted = {f"socket:[{entry.inode}]": entry for entry in sockets if entry.inode}
+    with suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208 - hot
+            with suppress(OSError):
+                entry = wanted.get(os.readlink(f"/proc/{pid}/fd/{number}"))  # noqa: PTH115 - hot
+                if entry is not None:
+                    yield int(number), entry
+
+
+def reuse_of(pid: int, entry: BoundSocket) -> Reuse | None:
+    """Return with which options a process bound this socket; None where we may not look (~0.1 ms).
+
+    Read off a duplicate of its file descriptor (pidfd_getfd(2), Linux 5.6), for which it must be a process that we may
+    trace: with Yama, a descendant.
+    """
+    for number, _ in _open_in(pid, [entry]):
+        # Some builds of Python have no os.pidfd_open.
+        with suppress(OSError, AttributeError), _duplicate(pid, number) as sock:
+            address, port = (
+                sock.getsockopt(socket.SOL_SOCKET, its) for its in (socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+            )
+            return (Reuse.ADDRESS if address else Reuse.NONE) | (Reuse.PORT if port else Reuse.NONE)
+    return None
+
+
+def stop_sharing(pid: int, entry: BoundSocket) -> bool:
+    """Take SO_REUSEPORT from a socket of another process (~0.1 ms).
+
+    False when the socket has none, the process has no such socket, or we may not.
+    """
+    for number, _ in _open_in(pid, [entry]):
+        with suppress(OSError, AttributeError), _duplicate(pid, number) as sock:
+            shared = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+            return shared
+    return False
+
+
+def _duplicate(pid: int, number: int) -> socket.socket:
+    """Return the socket that is another process's file descriptor `number`; raises OSError."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        ours = ctypes.CDLL(None, use_errno=True).syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+    finally:
+        os.close(pidfd)
+    if ours < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return socket.socket(fileno=ours)
+
+
+def holder_pid(entry: BoundSocket) -> int | None:
+    """Return a process that has the socket open; looks through all of /proc, so only for diagnostics (~10 ms)."""
+    for name in os.listdir("/proc"):  # noqa: PTH208 - hundreds of processes, each with many files
+        if name.isdigit() and owned_by(int(name), [entry]):
+            return int(name)
+    return None
+
+
+def process_start(pid: int) -> float | None:
+    """Return when the process started, in clock ticks since boot; None when there is no such process.
+
+    Together with the pid this identifies a process for as long as the machine runs. A zombie is no process any more.
+    """
+    fields = _stat(pid)
+    return float(fields[19]) if fields else None
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat from the third on; none of a zombie, and when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return []
+    fields = stat.rpartition(b")")[2].split()
+    return [] if fields[0] in {b"Z", b"X"} else fields
+
+
+def process_token(pid: int) -> str | None:
+    """Return CLARACORE_TOKEN from the environment the process was started with; None where we may not look.
+
+    A process that is just becoming another program (execve(2)) has no environment for a moment: that is waited for.
+    """
+    try:
+        environ, looks = Path(f"/proc/{pid}/environ").read_bytes(), 0
+        while not environ and looks < EXEC_LOOKS:
+            # It may have become one between the two looks, so that a last one follows.
+            looks = looks + 1 if _is_between_programs(pid) else EXEC_LOOKS
+            time.sleep(EXEC_PAUSE_SECONDS if looks < EXEC_LOOKS else 0.0)
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    for variable in environ.split(b"\0"):
+        if variable.startswith(b"CLARACORE_TOKEN="):
+            return variable.partition(b"=")[2].decode("ascii", "replace")
+    return None
+
+
+def _is_between_programs(pid: int) -> bool:
+    """Whether a process, which we may look into, has no place for its environment yet (proc(5): stat, env_end)."""
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return fields[0] not in {b"Z", b"X"} and fields[48] == b"0"
+
+
+def network_namespace() -> str:
+    """Return a name for the port space we live in, different after each boot."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    return f"{boot}-{os.stat('/proc/self/ns/net').st_ino}"  # noqa: PTH116 - the inode is all we want
+
+
+def user_name(uid: int | None) -> str | None:
+    """Return the login name of a user id, the number where it has none, None when unknown."""
+    if uid is None:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,61 @@
+"""What does an instance do that has no folder to share with others?
+
+It knows its own leases only. The kernel still gives a port to one instance, and children still die with their parent;
+what is missing are the names of others in messages, the verbs' way to the server, and the orphans of a dead instance.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from claracore.host.sockets.ledger import Instance, Ledger
+from claracore.host.sockets.orphans import Orphan
+
+logger = logging.getLogger("claracore.ports")
+
+
+class LedgerInMemory(Ledger):
+    """Our own entry, shown to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(os.devnull))
+
+    def _join(self) -> None:
+        """Share nothing."""
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Exclude nobody."""
+        yield
+
+    def others(self) -> list[Instance]:
+        """Return none: they are not known."""
+        return []
+
+    def sweep(self) -> tuple[Orphan, ...]:
+        """End nothing."""
+        return ()
+
+    def close(self) -> None:
+        """Leave nothing."""
+
+    def write(self) -> None:
+        """Tell nobody."""
+
+
+def ledger_in(folder: Path | None) -> Ledger:
+    """Return the ledger in a folder; one in memory when there is none, or it cannot be used (which is logged)."""
+    if folder is not None:
+        try:
+            return Ledger(folder)
+        except OSError as error:
+            logger.warning(
+                "%s cannot be used (%s): other instances of ClaraCore do not see the ports of this one",
+                folder,
+                error.strerror or error,
+            )
+    return LedgerInMemory()

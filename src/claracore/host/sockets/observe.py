@@ -1,0 +1,136 @@
+"""What is true about these ports right now, according to this host?
+
+Combines the kernel (listeners, silent sockets, TIME_WAIT), the ledger (other instances) and, inside a running server,
+what our own keeper knows. Asked by people and the web interface, never on the path of a request.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from claracore.core.config.model import Config
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.ranges import PortPlan
+from claracore.core.ports.report import Observation, PortState, ReportJson, report, role_of
+from claracore.core.ports.tenants import WELL_KNOWN
+from claracore.host.sockets.bound import Stage
+from claracore.host.sockets.hold import ANY
+from claracore.host.sockets.host import ephemeral_range, reserved_ephemeral_ports
+from claracore.host.sockets.kernel import sockets_on
+from claracore.host.sockets.ledger import Instance, living_instances
+from claracore.host.sockets.owner import owner_of
+from claracore.host.sockets.ports import PortKeeper
+
+
+def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
+    """Return what this host says about every port of a plan, for a person without a running server.
+
+    `folder` is the ledger's (`ledger.default_folder`).
+    """
+    instances = living_instances(folder)
+    ports = {*plan.assignment.values(), *plan.fixed.values()}
+    seen = {port: observe_port(port, instances) for port in ports}
+    seen[plan.web.port] = observe_web(plan.web)
+    for model_id in (*plan.external, *plan.detached):
+        port = plan.fixed.get(model_id)
+        if port is not None and seen[port].state is PortState.STRANGER:
+            seen[port] = Observation(PortState.EXTERNAL, None, seen[port].pid, seen[port].holder)
+    return seen
+
+
+def observe_port(port: int, instances: Iterable[Instance] = (), *, host: str = ANY) -> Observation:
+    """Return what this host says about one port."""
+    entries = sockets_on(port, silent=True)
+    lender = next((instance for instance in instances if port in instance.leases), None)
+    owner = owner_of(port, host=host)
+    if lender is not None:
+        model = lender.leases[port]
+        if owner is not None and owner.listening and owner.pid != lender.pid:
+            holder = f'{owner.describe(time.time())}, the server of model "{model}" of {lender}'
+            return Observation(PortState.INSTANCE, model, owner.pid, holder)
+        return Observation(PortState.INSTANCE, model, lender.pid, f'{lender}, which holds it for its model "{model}"')
+    if owner is not None:
+        return Observation(PortState.STRANGER, None, owner.pid, owner.describe(time.time()))
+    if any(entry.stage is Stage.TIME_WAIT for entry in entries):
+        return Observation(PortState.TIME_WAIT, note="remains of finished connections, for up to a minute")
+    return Observation(PortState.FREE)
+
+
+def observe_web(listen: Listen) -> Observation:
+    """Return who has the web port."""
+    return observe_port(listen.port, host=listen.host)
+
+
+def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int, Observation]:
+    """Return the truth of a running server; `serving` maps the models that are ready to the pid of their child."""
+    plan = keeper.plan
+    seen: dict[int, Observation] = {}
+    with keeper.ledger.locked():
+        lent = {port for instance in keeper.ledger.others() for port in instance.leases}
+    for port, holder in keeper.leases.blocked.items():
+        if port not in lent and not sockets_on(port, silent=True):
+            continue  # whoever had it when we asked for it has left
+        seen[port] = Observation(PortState.INSTANCE if port in lent else PortState.STRANGER, holder=holder)
+    for model_id, port in keeper.leases.given.items():
+        if model_id in serving:
+            seen[port] = _serving(keeper, model_id, port, serving[model_id])
+        elif keeper.is_leased(model_id):
+            seen[port] = Observation(PortState.LEASED, model_id, None, f'model "{model_id}", which is starting')
+        elif port in keeper.held:
+            seen[port] = Observation(PortState.HELD, model_id, os.getpid(), f"ClaraCore (pid {os.getpid()})")
+    for model_id, port in plan.fixed.items():
+        if port not in seen:
+            seen[port] = Observation(PortState.EXTERNAL if model_id in plan.external else PortState.FREE, model_id)
+    for port in plan.assignment.values():
+        seen.setdefault(port, Observation(PortState.FREE))
+    seen[plan.web.port] = Observation(PortState.SERVING, None, os.getpid(), f"ClaraCore (pid {os.getpid()})")
+    return seen
+
+
+def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observation:
+    """Return who serves a model that is ready: our child, or an external server that was there before."""
+    if keeper.ledger.leases.get(port) == model_id:
+        return Observation(PortState.SERVING, model_id, pid, f'model "{model_id}"')
+    owner = owner_of(port)
+    holder = owner.describe(time.time()) if owner is not None else ""
+    return Observation(PortState.EXTERNAL, model_id, owner.pid if owner is not None else None, holder)
+
+
+def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportJson:
+    """Return the answer of `GET /api/ports`; `serving` maps the models that are ready to the pid of their child."""
+    return report(keeper.plan, config, observe_running(keeper, serving), findings=keeper.findings)
+
+
+def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str]:
+    """Return what this host says about a port, and the reason in a sentence for a person."""
+    seen = observe_port(port, instances)
+    return seen, sentence(port, seen)
+
+
+def sentence(port: int, seen: Observation) -> str:
+    """Return what was observed as a sentence for a person."""
+    match seen.state:
+        case PortState.FREE:
+            return f"port {port} is free"
+        case PortState.TIME_WAIT:
+            return f"port {port} is free but for {seen.note} (TIME_WAIT); ClaraCore takes it all the same"
+        case PortState.HELD:
+            return f'port {port} is held by {seen.holder} for model "{seen.model}"'
+        case PortState.SERVING if seen.model is not None:
+            return f"port {port} is taken by the server of {seen.holder} (pid {seen.pid})"
+        case _:
+            return f"port {port} is taken by {seen.holder}"
+
+
+def reasons(port: int, plan: PortPlan | None) -> list[str]:
+    """Return what else there is to know about a port: the plan's wish, the kernel's range, who is at home there."""
+    found = [role_of(port, plan)] if plan is not None else []
+    kernel = ephemeral_range()
+    if port in kernel and port not in reserved_ephemeral_ports():
+        found.append(f"it lies in {kernel.start}-{kernel.stop - 1}, where the kernel takes ports for connections")
+    if port in WELL_KNOWN:
+        found.append(f"{WELL_KNOWN[port]} is at home there")
+    return [reason for reason in found if reason]

@@ -1,0 +1,213 @@
+"""Which configuration is in force, and how does the next one take its place?
+
+Reads the files, checks everything (also that every model gets a port) and only then lets the new configuration take
+over: ports, supervisor, then whoever else wants to know. A file that is wrong changes nothing and is remembered with
+what is wrong about it. One change at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from claracore.core.config.changes import Changes, compare
+from claracore.core.config.collector import no_collection
+from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.model import Config
+from claracore.core.config.peers import with_peers
+from claracore.core.ports.listen import Listen
+from claracore.core.ports.ranges import PortPlan
+from claracore.errors import ConfigError, Conflict
+from claracore.host.sockets.history import load_history
+from claracore.host.sockets.host import plan_here
+from claracore.host.store import files
+from claracore.host.supervisor.commands import Commands, EngineLike
+from claracore.types import Finding, Place
+
+logger = logging.getLogger("claracore.config")
+
+QUIET_SECONDS = 0.1
+MOST_READINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the configuration comes from, and how strictly it is read."""
+
+    file: Path | None
+    folder: Path | None = None
+    strict: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name under which the ports of this configuration's models are remembered."""
+        return "\n".join(str(path.resolve()) for path in self.watched)
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """The paths whose change means another configuration."""
+        return tuple(path for path in (self.file, self.folder) if path is not None)
+
+    def one_file(self) -> Path:
+        """Return the one file that ClaraCore may write. Raises Conflict when there is only a folder."""
+        if self.file is None:
+            raise Conflict(
+                f"the configuration is the folder {self.folder}: edit its files; only --config FILE is edited here"
+            )
+        return self.file
+
+    def with_text(self, text: str) -> list[tuple[str, str]]:
+        """Return (file, text) of the sources as they would be with this text in the one file. Raises FileUnusable."""
+        inside = files.yaml_files(self.folder) if self.folder is not None else []
+        return [(str(self.one_file()), text), *((str(path), files.read(path)) for path in inside)]
+
+    def read(self, environ: Mapping[str, str]) -> Loaded:
+        """Read and check the files. Raises FileUnusable."""
+        return load_many(files.read_sources(self.file, self.folder), env=environ, strict=self.strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration that has passed every check, with the plan of its ports."""
+
+    config: Config
+    plan: PortPlan
+    findings: tuple[Finding, ...]
+
+
+def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepared:
+    """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
+
+    A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
+    """
+    if loaded.config is None:
+        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history)
+    findings = (*loaded.findings, *plan.findings)
+    tolerated = [*plan.unusable.values()]
+    errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
+    if errors:
+        raise ConfigError(errors)
+    return Prepared(with_peers(loaded.config), plan, findings)
+
+
+def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
+    """Raise ConfigError for texts that say nothing while models are served.
+
+    An editor that writes in place may leave a file empty for a while; that is no order to stop every model.
+    """
+    if config.models and not any(text.strip() for _, text in texts):
+        message = "the file is empty, which is taken for one that is being written"
+        place = Place(texts[0][0], 1, 1)
+        raise ConfigError([Finding("error", message, place=place, way_out="write `models: {}` to serve no models")])
+
+
+class Configuration:
+    """The configuration in force. `apply` is what makes a new one act; it is given the new one and the changes."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        prepared: Prepared,
+        *,
+        listen: Listen,
+        environ: Mapping[str, str],
+        commands: Commands,
+        find_engine: Callable[[str | None], EngineLike | None],
+        state_dir: Path | None,
+    ) -> None:
+        self.sources = sources
+        self.now = prepared
+        self.rejected: tuple[Finding, ...] = ()
+        """What is wrong with the files as they are, when they could not be taken over."""
+        self.apply: list[Callable[[Prepared, Changes], None]] = []
+        self.tell: Callable[[tuple[Finding, ...]], None] = lambda _: None
+        """Called with what is to be said about a configuration that was taken over and was not said about the last."""
+        self.on_reload: Callable[[], None] = lambda: None
+        """Called after every reload that found something to say: taken over, or rejected."""
+        self.digest: str | None = None
+        """Names the text of the configuration file that was read last, whether it could be used or not."""
+        self._listen = listen
+        self.environ = environ
+        self._commands = commands
+        self._find_engine = find_engine
+        self._state_dir = state_dir
+        self._changing = asyncio.Lock()
+        self._writing = asyncio.Lock()
+
+    @no_collection()
+    def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
+        """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
+        loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
+        prepared = prepare(loaded, self._listen, load_history(self._state_dir, self.sources.key))
+        return prepared, compare(self.now.config, prepared.config)
+
+    async def change(
+        self, edit: Callable[[str | None], str], *, expected: str | None = None
+    ) -> tuple[files.Written, Changes]:
+        """Write what `edit` makes of the file's text, and take it over; a text that cannot be used is not written.
+
+        `files.change` says what a concurrent change means, and what `expected` is. Changes of this process queue here,
+        so that each is told what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
+        what `edit` raises; then nothing has changed.
+        """
+        file = self.sources.one_file()
+
+        def checked(old: str | None) -> str:
+            text = edit(old)
+            self.check(self.sources.with_text(text))
+            return text
+
+        async with self._writing:
+            # In a thread: it waits for other processes, and for the disk.
+            written = await asyncio.to_thread(files.change, file, checked, expected=expected)
+            return written, await self.reload()
+
+    async def reload(self) -> Changes:
+        """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed.
+
+        A file that was written to a moment ago is read when it has come to rest: an editor that writes in place empties
+        it first, and an empty configuration would stop every model.
+        """
+        async with self._changing:
+            texts = await self._settled()
+            self.digest = files.digest(texts[0][1])
+            try:
+                _refuse_emptied(texts, self.now.config)
+                # In a thread: a large file takes a quarter of a second, and streams go on meanwhile.
+                prepared, changes = await asyncio.to_thread(self.check, texts)
+            except ConfigError as error:
+                self.rejected = error.findings
+                self.on_reload()
+                raise
+            self.rejected = ()
+            if "engine" in changes.settings:
+                self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
+            await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+            former, self.now = self.now, prepared
+            told = {(finding.path, finding.message) for finding in former.findings}
+            self.tell(tuple(its for its in prepared.findings if (its.path, its.message) not in told))
+            if not changes.nothing:
+                try:
+                    for apply in self.apply:
+                        apply(prepared, changes)
+                except BaseException:
+                    self.now = former
+                    raise
+            self.on_reload()
+            return changes
+
+    async def _settled(self) -> list[tuple[str, str]]:
+        """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""
+        texts = files.read_sources(self.sources.file, self.sources.folder)
+        for _ in range(MOST_READINGS):
+            if all(files.rests(Path(file), QUIET_SECONDS) for file, _ in texts):
+                break
+            await asyncio.sleep(QUIET_SECONDS)
+            before, texts = texts, files.read_sources(self.sources.file, self.sources.folder)
+            if texts == before and not any(files.is_being_written(Path(file)) for file, _ in texts):
+                break
+        return texts

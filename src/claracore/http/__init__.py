@@ -1,0 +1,1 @@
+"""Bytes and calls: what clients send and what they get."""

@@ -1,0 +1,49 @@
+"""Who may come in, and for which model?
+
+The key that a request carries, looked up in the ring. Order: Basic password, Bearer, `x-api-key`. A header that carried
+one of our keys is ours and is not passed on; a key for the model server is. What a key may do on the control plane is
+`api.guard`'s question.
+"""
+
+from __future__ import annotations
+
+import re
+
+from claracore.errors import Forbidden, Unauthorized
+from claracore.http.access.keyring import Grant, KeyRing, Right, presented
+
+# No key is asked for here (COMPAT 2): liveness probes, the entry page, the redirect to the models page, and who this
+# is, which a second start on the same port asks.
+OPEN_PATHS = frozenset(
+    (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity")
+)
+# The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
+OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs")
+_NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)
+
+
+def admitted(ring: KeyRing, noted: dict[bytes, bytes], path: bytes) -> tuple[frozenset[bytes], Grant | None]:
+    """Return the names of the headers that carry one of our keys, and what that key allows.
+
+    Raises Unauthorized when a key is needed and there is none.
+    """
+    if not ring.any:
+        return _NOTHING
+    carriers = set()
+    first: Grant | None = None
+    for name, key in presented(noted.get(b"authorization"), noted.get(b"x-api-key")):
+        grant = ring.grant(key)
+        if grant is not None:
+            carriers.add(name)
+            first = first or grant
+    if first is None and path not in OPEN_PATHS and not OPEN_FILES.fullmatch(path):
+        raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+    return frozenset(carriers), first
+
+
+def check_model(grant: Grant, model_id: str) -> None:
+    """Raise Forbidden when the key is not for inference with this model."""
+    if Right.INFERENCE not in grant.rights:
+        raise Forbidden(f"the key {grant.name!r} does not have the scope 'inference'")
+    if not grant.knows(model_id):
+        raise Forbidden(f"the key {grant.name!r} is not for model {model_id!r}", param="model")

@@ -1,0 +1,223 @@
+"""Who may call what on the control plane?
+
+An ASGI application in front of the real one. Everything that is refused is refused here, before a handler runs:
+no key or one without the right (401, 403), a page of another site (Origin, Sec-Fetch-Site), a name that an attacker may
+have pointed at us (Host: DNS rebinding), a form where JSON belongs (415), a body that is too large (413). Why:
+docs/threat-model.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from fastapi.responses import JSONResponse
+
+from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge, Unauthorized
+from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS
+from claracore.http.access.keyring import Grant, KeyRing, Right, presented
+from claracore.http.access.origins import Rules, check_host, is_loopback
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BODY_BYTES = 20 * 1024 * 1024
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGED_BY_GET: Final = frozenset({"/unload"})
+"""Kept for old clients (COMPAT 2.5)."""
+
+OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
+OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
+YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
+FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/version")
+SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
+"""Reading these shows secrets or the disk: for `admin`."""
+
+NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?")
+"""Paths where HEAD is not what GET would say without its body: one changes something, the others never end."""
+BROWSER: Final = re.compile(rb"Mozilla/(?!.*PowerShell)")
+"""How every browser calls itself; a page cannot change it."""
+FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class UnsupportedMedia(ClaraCoreError):
+    """A body that is not JSON; 415."""
+
+    status = 415
+    type = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
+class Guard:
+    """Refuses what must not reach the application."""
+
+    def __init__(self, app: App, ring: KeyRing, rules: Rules) -> None:
+        self._app = app
+        self._ring = ring
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        guarded = _with_headers(send)
+        try:
+            scope.setdefault("state", {})["grant"] = self.admit(scope, headers)
+        except ClaraCoreError as error:
+            await refusal(error)(scope, receive, guarded)
+            return
+        if scope["method"] == "HEAD" and NO_HEAD.fullmatch(scope["path"]) is None:
+            scope["method"] = "GET"  # The gateway leaves the body away; probes like to ask so.
+        await self._app(scope, _bounded(receive), guarded)
+
+    def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Grant | None:
+        """Return the key's grant, None where none is needed. Raises Unauthorized, Forbidden and others."""
+        method, path = scope["method"], scope["path"]
+        changes = method not in SAFE_METHODS or path in CHANGED_BY_GET
+        grant = self._grant(headers)
+        self._check_right(scope, headers, grant, right_for(method, path))
+        if changes:
+            self.check_site(headers)
+            if method in SAFE_METHODS:
+                check_whence(headers)
+            check_media(headers)
+        elif not is_open(method, path):
+            check_reader(path, headers)
+        if (changes or grant is None) and not is_open(method, path):
+            check_host(self._rules, headers.get(b"host", b""))
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MOST_BODY_BYTES:
+            raise PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
+        return grant
+
+    def _grant(self, headers: dict[bytes, bytes]) -> Grant | None:
+        for _header, key in presented(headers.get(b"authorization"), headers.get(b"x-api-key")):
+            grant = self._ring.grant(key)
+            if grant is not None:
+                return grant
+        return None
+
+    def _check_right(self, scope: Scope, headers: dict[bytes, bytes], grant: Grant | None, right: Right | None) -> None:
+        if self._ring.any:
+            if grant is None and not is_open(scope["method"], scope["path"]):
+                raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+            if grant is not None and right is not None and not grant.may(right):
+                raise Forbidden(f"the key {grant.name!r} does not have the scope {right.value!r}")
+        elif right is Right.ADMIN and not self._rules.insecure and not is_here(scope, headers):
+            raise Forbidden(
+                "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
+                "admin', or start with --insecure"
+            )
+
+    def check_site(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse what a page of another site asks a browser to send. Raises Forbidden."""
+        host = headers.get(b"host", b"").decode("latin-1")
+        for name in (b"origin", b"referer"):
+            value = headers.get(name)
+            if value is not None and not self._rules.is_our_page(value.decode("latin-1"), host):
+                raise Forbidden(f"a page of {value.decode('latin-1')[:100]!r} may not change anything here")
+        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+            raise Forbidden("a page of another site may not change anything here")
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a call needs neither a key nor a name that is known."""
+    return path in OPEN or (method in SAFE_METHODS and OPEN_TO_READ.fullmatch(path) is not None)
+
+
+def right_for(method: str, path: str) -> Right | None:
+    """Return the right that a call needs; None when any key will do."""
+    if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
+        return Right.ADMIN
+    return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ
+
+
+def check_whence(headers: dict[bytes, bytes]) -> None:
+    """Refuse a GET that changes something from a browser that does not say whence it comes. Raises Forbidden.
+
+    Over plain http, to any address but this machine's, it sends no Sec-Fetch-Site, and a page may withhold its Referer.
+    """
+    told = (b"origin", b"referer", b"sec-fetch-site")
+    if BROWSER.match(headers.get(b"user-agent", b"")) and not any(headers.get(name) for name in told):
+        raise Forbidden(
+            "the browser does not say which page asks for this: use the web interface, or POST /api/models/unload"
+        )
+
+
+def check_reader(path: str, headers: dict[bytes, bytes]) -> None:
+    """Refuse what a page of another site asks for and cannot read: some of it is work. Raises Forbidden.
+
+    A link that a person follows is served; so are the lists that invited pages may read.
+    """
+    cross_site = headers.get(b"sec-fetch-site") == b"cross-site" and headers.get(b"sec-fetch-dest") != b"document"
+    if cross_site and FOR_ANY_KEY.fullmatch(path) is None:
+        raise Forbidden("a page of another site may not read this")
+
+
+def check_media(headers: dict[bytes, bytes]) -> None:
+    """Refuse bodies that a form of another site can send: JSON and YAML it cannot. Raises UnsupportedMedia."""
+    has_body = headers.get(b"content-length", b"0") not in (b"0", b"") or b"transfer-encoding" in headers
+    media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if has_body and media != b"application/json" and not media.endswith(b"+json") and media not in YAML_TYPES:
+        raise UnsupportedMedia("send the body as 'Content-Type: application/json'")
+
+
+def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the client is on this machine; what a proxy forwards is not."""
+    if any(name in headers for name in FORWARDED):
+        return False
+    client, server = scope.get("client"), scope.get("server")
+    if client is None:  # a Unix socket
+        return True
+    if server is not None and client[0] == server[0]:
+        return True
+    return is_loopback(str(client[0]))
+
+
+def refusal(error: ClaraCoreError) -> JSONResponse:
+    """Return the answer for an error."""
+    headers = {"WWW-Authenticate": 'Basic realm="claracore"'} if isinstance(error, Unauthorized) else {}
+    return JSONResponse(error.envelope(), error.status, headers)
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name, value)
+    return found
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _value in message.get("headers", ())}
+            more = [pair for pair in HEADERS if pair[0] not in present]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return sending
+
+
+def _bounded(receive: Receive) -> Receive:
+    seen = 0
+
+    async def receiving() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MOST_BODY_BYTES:
+            raise PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
+        return message
+
+    return receiving

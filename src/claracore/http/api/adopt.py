@@ -1,0 +1,77 @@
+"""How does a model that was downloaded come into the list of models?
+
+In a folder that is followed the watcher sees it, and we wait for that. Anywhere else its files, and only these, go
+through the same setup as any folder: with its own command, chosen for this machine, and a backup of the old text. What
+a person wrote stays. When that cannot be done the download says why; the files are there all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final
+
+from claracore.core.fit.merge import model_paths
+from claracore.core.pull.choice import is_projector
+from claracore.errors import ClaraCoreError
+from claracore.host.library.download import Download
+from claracore.http.api.config import change_config
+from claracore.http.api.context import Context
+from claracore.http.api.setup import SetupWishes, survey_for
+
+WATCHER_SECONDS: Final = 60.0
+
+
+class Adopter:
+    """Has downloaded models served."""
+
+    def __init__(self, here: Context) -> None:
+        self._here = here
+        self._changed = asyncio.Event()
+
+    def config_changed(self) -> None:
+        """Hear that another configuration is in force."""
+        self._changed.set()
+
+    async def adopt(self, download: Download) -> None:
+        """Have a model served, and note in the download under which ids, or why not."""
+        download.note = None
+        paths = download.paths
+        try:
+            if any(paths[0].is_relative_to(folder) for folder in self._here.followed):
+                await self._wait_for_watcher(download)
+            else:
+                await self._write(download)
+        except (ClaraCoreError, OSError) as error:
+            download.note = f"it is downloaded, but not in the configuration: {error}"
+        download.models = self._served(paths)
+
+    async def _wait_for_watcher(self, download: Download) -> None:
+        if is_projector(download.files[0].remote):
+            return
+        try:
+            async with asyncio.timeout(WATCHER_SECONDS):
+                while not self._served(download.paths):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            download.note = "it is downloaded, but the folder's watcher has not taken it up: the log says why"
+
+    async def _write(self, download: Download) -> None:
+        # A projector alone is of use to the model beside it only.
+        alone = is_projector(download.files[0].remote)
+        look_at = [download.paths[0].parent] if alone else download.paths
+        found = await survey_for(self._here, look_at, SetupWishes())
+        if not found.catalog.chosen:
+            reasons = [refused.placement.reason for refused in found.catalog.refused]
+            reasons += [str(left) for left in found.left_out]
+            download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
+            return
+        await change_config(self._here, lambda old: found.onto(old).text, "*")
+
+    def _served(self, paths: list[Path]) -> list[str]:
+        """Return the ids of the models whose file is among these."""
+        wanted = {str(path) for path in paths}
+        commands = {model_id: model.cmd for model_id, model in self._here.config.models.items()}
+        return [name for name, path in model_paths(commands).items() if os.path.normpath(path) in wanted]

@@ -1,0 +1,1 @@
+"""The shapes of other systems' APIs, answered with our values."""

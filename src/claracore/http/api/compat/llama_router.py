@@ -1,0 +1,86 @@
+"""What do clients of llama.cpp's own router ask? (llama.cpp tools/server/README.md, "router mode")
+
+`GET /models` with a status for each, `POST /models/load` and `/models/unload` with `{"model"}`, `GET /props` of the
+server as a whole. Open WebUI and others use them. `GET /props?model=` is answered by the model itself, through the
+gateway; `autoload=false` keeps it from being loaded for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from claracore import __version__
+from claracore.http.api.context import Here, Holder
+from claracore.http.api.models import listed
+from claracore.types import ModelState
+
+router = APIRouter(tags=["llama.cpp router"])
+
+STATUS = {
+    ModelState.STOPPED: "unloaded",
+    ModelState.STARTING: "loading",
+    ModelState.READY: "loaded",
+    ModelState.STOPPING: "unloaded",
+}
+
+
+class Named(BaseModel):
+    """Which model is meant."""
+
+    model: str
+
+
+class Accepted(BaseModel):
+    """What llama.cpp answers."""
+
+    success: bool = True
+
+
+@router.get("/models")
+async def models(here: Here, holder: Holder, request: Request) -> JSONResponse:
+    """List the models with what is known about their state, as llama.cpp's router does."""
+    rows = listed(here, holder)
+    for row in rows:
+        model_id = here.config.resolve(row["id"])
+        if model_id is None:  # a selector
+            row["aliases"] = []
+            continue
+        failure = here.supervisor.failure(model_id)
+        row["aliases"] = list(here.config.models[model_id].aliases)
+        row["status"] = {"value": STATUS[here.supervisor.state(model_id)]}
+        if failure is not None:
+            row["status"]["failed"] = True
+    return JSONResponse({"object": "list", "data": rows}, headers=here.cors(request))
+
+
+@router.get("/props")
+async def props(here: Here, request: Request) -> JSONResponse:
+    """Tell llama.cpp's web interface that this server has many models and loads them when they are asked for."""
+    said: dict[str, Any] = {
+        "role": "router",
+        "max_instances": len(here.config.models),
+        "models_autoload": True,
+        "model_alias": "claracore",
+        "model_path": "none",
+        "default_generation_settings": {"params": {}, "n_ctx": 0},
+        "build_info": f"claracore {__version__}",
+    }
+    return JSONResponse(said, headers=here.cors(request))
+
+
+@router.post("/models/load")
+async def load(here: Here, wish: Named) -> Accepted:
+    """Begin to load a model; GET /models tells when it is there."""
+    here.begin_load(here.resolve(wish.model))
+    return Accepted()
+
+
+@router.post("/models/unload")
+async def unload(here: Here, wish: Named) -> Accepted:
+    """Unload a model."""
+    await here.supervisor.unload([here.resolve(wish.model)])
+    return Accepted()

@@ -1,0 +1,265 @@
+"""What does the configuration say, what would another one change, and how does it take over?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from claracore.core.config import edit
+from claracore.core.config.load import load_many
+from claracore.core.config.schema import json_schema
+from claracore.core.config.tree import Unreadable
+from claracore.errors import BadRequest, ConfigError, ModelNotFound, NotFound
+from claracore.host.setup.examine import examine
+from claracore.host.store import files
+from claracore.http.access.guard import YAML_TYPES
+from claracore.http.api.context import Context, Here
+from claracore.http.api.findings import ChangesView, FindingView, changes_view, finding_views
+
+router = APIRouter(prefix="/api/config", tags=["config"])
+
+IfMatch = Annotated[str | None, Header(description="The hash of the text that the change is based on; * for any.")]
+
+
+class ConfigView(BaseModel):
+    """The text of the configuration file, and what is to be said about it."""
+
+    yaml: str
+    hash: str
+    file: str
+    findings: list[FindingView]
+    rejected: list[FindingView]
+    """What is wrong with the file as it is now, when it could not be taken over."""
+
+
+class Text(BaseModel):
+    """A whole configuration."""
+
+    yaml: str
+
+
+async def _text_in(request: Request) -> Text:
+    """Read a body that is YAML itself (`curl --data-binary @config.yaml`), or JSON with the YAML in it."""
+    body = await request.body()
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower().encode()
+    try:
+        return Text(yaml=body.decode()) if media in YAML_TYPES else Text.model_validate_json(body)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the YAML in the body is not UTF-8: byte {error.start}") from error
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+TextInBody = Annotated[Text, Depends(_text_in)]
+_TEXT_IN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Text"}},
+            "application/yaml": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+class WrittenView(BaseModel):
+    """What came of writing the file."""
+
+    hash: str
+    backup: str | None
+    changes: ChangesView
+
+
+class CheckView(BaseModel):
+    """What would happen if a text were the configuration."""
+
+    ok: bool
+    findings: list[FindingView]
+    changes: ChangesView | None
+
+
+class ReloadView(BaseModel):
+    """What was taken over."""
+
+    changes: ChangesView
+
+
+class BackupView(BaseModel):
+    """One older text of the file."""
+
+    name: str
+    at: float
+    bytes: int
+
+
+class BackupsView(BaseModel):
+    """The older texts of the file, the newest first."""
+
+    backups: list[BackupView]
+
+
+@router.get("")
+async def config(here: Here, response: Response) -> ConfigView:
+    """Show the configuration file as it is on the disk."""
+    file = file_of(here)
+    text = await asyncio.to_thread(files.read, file)
+    digest = files.digest(text)
+    response.headers["ETag"] = f'"{digest}"'
+    return ConfigView(
+        yaml=text,
+        hash=digest,
+        file=str(file),
+        findings=finding_views(here.configuration.now.findings),
+        rejected=finding_views(here.configuration.rejected),
+    )
+
+
+@router.put("", openapi_extra=_TEXT_IN_BODY)
+async def replace(here: Here, text: TextInBody, if_match: IfMatch = None) -> WrittenView:
+    """Write a new configuration and take it over; one that cannot be used is not written."""
+    if if_match is None:
+        raise BadRequest("say in If-Match which text you replace: the hash of GET /api/config, or *")
+    return await change_config(here, lambda _: text.yaml, if_match)
+
+
+@router.post("/check", openapi_extra=_TEXT_IN_BODY)
+async def check(here: Here, text: TextInBody) -> CheckView:
+    """Say what is wrong with a text, and what would change if it were the configuration."""
+    sources = await asyncio.to_thread(here.configuration.sources.with_text, text.yaml)
+    configuration = here.configuration
+    examined = await asyncio.to_thread(
+        examine, sources, env=configuration.environ, listen=here.listen, strict=configuration.sources.strict
+    )
+    changes = None
+    if examined.usable:
+        _prepared, found = await asyncio.to_thread(configuration.check, sources)
+        changes = changes_view(found)
+    return CheckView(ok=examined.usable, findings=finding_views(examined.findings), changes=changes)
+
+
+@router.post("/reload")
+async def reload(here: Here) -> ReloadView:
+    """Take over what the file says now."""
+    return ReloadView(changes=changes_view(await here.configuration.reload()))
+
+
+@router.get("/schema")
+async def schema() -> dict[str, Any]:
+    """Return the JSON schema of the file."""
+    return json_schema()
+
+
+@router.get("/backups")
+async def backups(here: Here) -> BackupsView:
+    """List the older texts that were kept when the file was written."""
+    found = await asyncio.to_thread(_backups, file_of(here))
+    return BackupsView(backups=found)
+
+
+@router.get("/backups/{name}")
+async def backup(here: Here, name: str) -> Text:
+    """Show an older text."""
+    for path in await asyncio.to_thread(files.backups, file_of(here)):
+        if path.name == name:
+            return Text(yaml=await asyncio.to_thread(files.read, path))
+    raise NotFound(f"there is no backup {name!r}")
+
+
+@router.patch("/models/{name:path}")
+async def change_model(
+    here: Here, name: str, patch: Annotated[dict[str, Any], Body()], if_match: IfMatch = None
+) -> WrittenView:
+    """Change options of one model, as a JSON merge patch (null removes); comments and order of the file stay."""
+    model_id = here.config.resolve(name) or name
+    return await _edit(here, lambda text: edit.merge(text, ("models", model_id), patch), if_match)
+
+
+@router.delete("/models/{name:path}")
+async def delete_model(here: Here, name: str, if_match: IfMatch = None) -> WrittenView:
+    """Take a model out of the file, also where groups and preload name it."""
+    model_id = here.resolve(name)
+    return await _edit(here, lambda text: without_model(text, model_id), if_match)
+
+
+def without_model(text: str, model_id: str) -> str:
+    """Return the text without the model and its memberships. Raises ModelNotFound when the text does not have it."""
+    plain = edit.read_plain(text)
+    models = plain.get("models") or {}
+    if model_id not in models:
+        raise ModelNotFound(model_id, models)
+    text = edit.remove(text, ("models", model_id))
+    for name, group in (plain.get("groups") or {}).items():
+        members = group.get("members") if isinstance(group, dict) else None
+        if isinstance(members, list) and model_id in members:
+            text = edit.put(text, ("groups", name, "members"), [member for member in members if member != model_id])
+    path = ("hooks", "on_startup", "preload")
+    preload: Any = plain
+    for key in path:
+        preload = preload.get(key) if isinstance(preload, dict) else None
+    if isinstance(preload, list) and model_id in preload:
+        text = edit.put(text, path, [name for name in preload if name != model_id])
+    return text
+
+
+async def _edit(here: Context, change: Callable[[str], str], if_match: str | None) -> WrittenView:
+    """Change the text that the file has when this change's turn has come, or only the one that `if_match` names."""
+
+    def edit(old: str | None) -> str:
+        text = old if old is not None else files.read(file_of(here))
+        changed = _changed(change, text)
+        _refuse_new_errors(here, text, changed)
+        return changed
+
+    return await change_config(here, edit, "*" if if_match is None else if_match)
+
+
+def _refuse_new_errors(here: Context, text: str, changed: str) -> None:
+    """Raise ConfigError for what `config check` would call an error and did not before.
+
+    A file may have keys that we do not know, because another program does; whoever edits here means one of ours.
+    """
+    sources, env = here.configuration.sources, here.configuration.environ
+    before, after = (load_many(sources.with_text(its), env=env, strict=True).findings for its in (text, changed))
+    known = {(finding.path, finding.message) for finding in before}
+    new = [its for its in after if its.severity == "error" and (its.path, its.message) not in known]
+    if new:
+        raise ConfigError(new)
+
+
+def _changed(change: Callable[[str], str], text: str) -> str:
+    try:
+        return change(text)
+    except Unreadable as error:
+        raise ConfigError([error.finding]) from error
+
+
+async def change_config(here: Context, edit: Callable[[str | None], str], if_match: str) -> WrittenView:
+    """Write what `edit` makes of the text that `if_match` names (`*`: of any; empty: of none), and take it over.
+
+    Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull and what `edit` raises; then nothing has changed.
+    """
+    expected = if_match.removeprefix("W/").strip('"')
+    written, changes = await here.configuration.change(edit, expected=None if expected == "*" else expected)
+    backup = written.backup.name if written.backup is not None else None
+    return WrittenView(hash=written.digest, backup=backup, changes=changes_view(changes))
+
+
+def file_of(here: Context) -> Path:
+    """Return the one file that can be edited. Raises Conflict."""
+    return here.configuration.sources.one_file()
+
+
+def _backups(file: Path) -> list[BackupView]:
+    found = []
+    for path in reversed(files.backups(file)):
+        stamp = path.name.rpartition(".backup.")[2]
+        at = datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC).timestamp()
+        found.append(BackupView(name=path.name, at=at, bytes=path.stat().st_size))
+    return found

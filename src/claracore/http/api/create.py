@@ -1,0 +1,124 @@
+"""How is the application of the control plane put together?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from claracore import __version__
+from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound, disk_full
+from claracore.http.api import (
+    activity,
+    captures,
+    config,
+    doctor,
+    downloads,
+    hardware,
+    keys,
+    logs,
+    metrics,
+    models,
+    performance,
+    ports,
+    profiles,
+    requests,
+    setup,
+    system,
+)
+from claracore.http.api.compat import event_stream, first_claracore, llama_router, llama_swap
+from claracore.http.api.context import Context
+from claracore.http.api.events import stream
+from claracore.http.api.findings import finding_views
+from claracore.http.web import interface
+
+logger = logging.getLogger("claracore.api")
+
+PARTS = (
+    first_claracore,  # before models, whose paths may be anything below /api/models/
+    models,
+    requests,
+    activity,
+    captures,
+    logs,
+    stream,
+    ports,
+    config,
+    setup,
+    downloads,
+    doctor,
+    hardware,
+    keys,
+    performance,
+    metrics,
+    profiles,
+    llama_router,
+    llama_swap,
+    event_stream,
+    system,
+    interface,
+)
+Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
+
+
+def create_app(context: Context) -> FastAPI:
+    """Return the ASGI application; every error it answers has the OpenAI envelope."""
+    app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
+    app.state.context = context
+    for part in PARTS:
+        app.include_router(part.router)
+    app.add_exception_handler(ClaraCoreError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _system)
+    app.add_exception_handler(Exception, _unknown)
+    return app
+
+
+def answer(error: ClaraCoreError) -> JSONResponse:
+    """Return the response for an error."""
+    body: dict[str, Any] = dict(error.envelope())
+    if isinstance(error, ConfigError):
+        body["error"] |= {"findings": [view.model_dump() for view in finding_views(error.findings)]}
+    return JSONResponse(body, error.status, error.headers())
+
+
+async def _known(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ClaraCoreError)  # noqa: S101 - registered for it
+    return answer(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
+    return answer(BadRequest(f"{where or 'the request'}: {first['msg']}", param=where or None))
+
+
+async def _system(request: Request, error: Exception) -> JSONResponse:
+    """Answer what a disk without room has refused to whoever did not expect it; all else is a bug."""
+    assert isinstance(error, OSError)  # noqa: S101 - registered for it
+    full = disk_full(error.filename or "something that has to be kept", error)
+    if full is None:
+        raise error
+    logger.warning("%s %s: %s", request.method, request.url.path, full.message)
+    return answer(full)
+
+
+async def _unknown(_request: Request, _error: Exception) -> JSONResponse:
+    return answer(ClaraCoreError("an internal error; the log says more"))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if isinstance(error.__cause__, ClaraCoreError):  # FastAPI turns whatever reading a body raises into a 400
+        return answer(error.__cause__)
+    if error.status_code == 404:
+        return answer(NotFound(f"no such path: {request.url.path}"))
+    body = BadRequest(f"{request.method} {request.url.path}: {error.detail}").envelope()
+    return JSONResponse(body, error.status_code, error.headers)

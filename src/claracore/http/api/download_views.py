@@ -1,0 +1,179 @@
+"""How are downloads, and what a reference to a model of the hub means, shown as JSON?
+
+Knows nothing of HTTP: the command line shows the same without a server.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.size import SizeVerdict, by_size
+from claracore.core.pull.choice import Variant, projector_for, variants_of
+from claracore.core.pull.listing import RemoteFile
+from claracore.core.pull.plan import Plan
+from claracore.host.engines.find import EngineMissing, find_engine
+from claracore.host.library.download import Download, DownloadStatus
+from claracore.host.library.part import free_bytes
+from claracore.host.setup.write import SetupOptions, machine_for
+
+DEFAULT_FOLDER = "downloads"
+
+
+class DownloadFileView(BaseModel):
+    """One file of a download."""
+
+    name: str
+    path: str
+    """Where it is, or will be."""
+    total_bytes: int
+    done_bytes: int
+    complete: bool
+
+
+class DownloadView(BaseModel):
+    """One model that is, or was, fetched."""
+
+    id: str
+    ref: str
+    repo: str
+    quantization: str
+    folder: str
+    status: DownloadStatus
+    error: str | None
+    """Why it failed; while it goes on: what it is waiting for to pass."""
+    note: str | None
+    """Why the finished model cannot be used yet."""
+    models: list[str]
+    """Ids under which the finished model can be used."""
+    files: list[DownloadFileView]
+    total_bytes: int
+    done_bytes: int
+    bytes_per_second: float | None
+    eta_seconds: float | None
+    created_at: float
+    ended_at: float | None
+    removed: bool = False
+    """Whether it was taken off the list."""
+
+
+class PlannedFile(BaseModel):
+    """One file that would be fetched."""
+
+    name: str
+    bytes: int
+    sha256: str | None
+    path: str
+
+
+class VariantView(BaseModel):
+    """One model of a repository. `ref` asks for exactly this one; `fit` is judged by the size of its files."""
+
+    ref: str
+    label: str
+    quantization: str
+    file: str
+    shards: int
+    missing: int
+    bytes: int
+    fit: SizeVerdict
+    chosen: bool
+
+
+class PlanView(BaseModel):
+    """What a reference means, what would be fetched, and what else is there."""
+
+    ref: str
+    repo: str
+    quantization: str
+    folder: str
+    files: list[PlannedFile]
+    total_bytes: int
+    free_bytes: int
+    fit: SizeVerdict
+    variants: list[VariantView]
+
+
+def download_view(download: Download) -> DownloadView:
+    """Return a download as JSON shows it."""
+    speed, eta = download.bytes_per_second, download.eta_seconds
+    return DownloadView(
+        id=download.id,
+        ref=str(download.reference),
+        repo=download.reference.repo,
+        quantization=download.quantization,
+        folder=str(download.folder),
+        status=download.status,
+        error=download.error,
+        note=download.note,
+        models=download.models,
+        files=[
+            DownloadFileView(
+                name=path.name,
+                path=str(path),
+                total_bytes=file.remote.size,
+                done_bytes=file.done,
+                complete=file.complete,
+            )
+            for file, path in zip(download.files, download.paths, strict=True)
+        ],
+        total_bytes=download.total,
+        done_bytes=download.done,
+        bytes_per_second=round(speed) if speed is not None else None,
+        eta_seconds=round(eta, 1) if eta is not None else None,
+        created_at=download.created_at,
+        ended_at=download.ended_at,
+    )
+
+
+def gone_view(download: Download) -> DownloadView:
+    """Return a download that is not on the list any more."""
+    return download_view(download).model_copy(update={"removed": True})
+
+
+def room_for(configured_engine: str | None, options: SetupOptions) -> Budget:
+    """Return how much memory models may use on this machine, with what a person has said about it. Blocking."""
+    try:
+        engine = find_engine(configured_engine)
+    except EngineMissing:
+        engine = None
+    return budget_of(machine_for(engine, options))
+
+
+def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, room: Budget) -> PlanView:
+    """Return a plan as JSON shows it. Blocking."""
+    return PlanView(
+        ref=str(plan.reference),
+        repo=plan.reference.repo,
+        quantization=plan.variant.quantization,
+        folder=str(folder),
+        files=[
+            PlannedFile(
+                name=target.name, bytes=target.remote.size, sha256=target.remote.sha256, path=str(folder / target.place)
+            )
+            for target in plan.targets
+        ],
+        total_bytes=plan.size,
+        free_bytes=free_bytes(folder),
+        fit=by_size(plan.size, room),
+        variants=[_variant(variant, plan, files, room) for variant in variants_of(files)],
+    )
+
+
+def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], room: Budget) -> VariantView:
+    eyes = projector_for(variant, files)
+    reference = plan.reference
+    revision = "" if reference.revision == "main" else f"@{reference.revision}"
+    return VariantView(
+        ref=f"{reference.repo}{revision}/{variant.path}",
+        label=variant.label,
+        quantization=variant.quantization,
+        file=variant.path,
+        shards=len(variant.files) + variant.missing,
+        missing=variant.missing,
+        bytes=variant.size,
+        fit=by_size(variant.size + (eyes.size if eyes else 0), room),
+        chosen=variant == plan.variant,
+    )

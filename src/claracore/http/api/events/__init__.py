@@ -1,0 +1,1 @@
+"""How whoever watches hears of what happens, as it happens."""

@@ -1,0 +1,64 @@
+"""How do findings and changes of a configuration look in JSON?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel
+
+from claracore.core.config.changes import Changes
+from claracore.types import Finding, Severity
+
+
+class FindingView(BaseModel):
+    """Something a person should know, where it is, and what to do about it."""
+
+    severity: Severity
+    message: str
+    path: str
+    file: str | None
+    line: int | None
+    column: int | None
+    way_out: str
+
+
+class ChangesView(BaseModel):
+    """Model ids by what happens to them; `settings` are options outside `models`."""
+
+    added: list[str]
+    removed: list[str]
+    restart: list[str]
+    soft: list[str]
+    kept: list[str]
+    settings: list[str]
+    needs_new_start: list[str]
+    """Of the settings, those that act only when ClaraCore starts anew."""
+
+
+def finding_views(findings: Iterable[Finding]) -> list[FindingView]:
+    """Return findings as JSON shows them."""
+    return [
+        FindingView(
+            severity=finding.severity,
+            message=finding.message,
+            path=finding.path,
+            file=finding.place.file if finding.place else None,
+            line=finding.place.line if finding.place else None,
+            column=finding.place.column if finding.place else None,
+            way_out=finding.way_out,
+        )
+        for finding in findings
+    ]
+
+
+def changes_view(changes: Changes) -> ChangesView:
+    """Return changes as JSON shows them."""
+    return ChangesView(
+        added=sorted(changes.added),
+        removed=sorted(changes.removed),
+        restart=sorted(changes.restart),
+        soft=sorted(changes.soft),
+        kept=sorted(changes.kept),
+        settings=sorted(changes.settings),
+        needs_new_start=sorted(changes.needs_new_start),
+    )

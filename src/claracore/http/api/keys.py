@@ -1,0 +1,92 @@
+"""Which keys are there, and how is one made or taken away?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from claracore.errors import BadRequest
+from claracore.http.access.keyring import NamedKey, Right
+from claracore.http.api.context import Context, Here
+
+router = APIRouter(prefix="/api/keys", tags=["keys"])
+
+
+class KeyView(BaseModel):
+    """A named key, without the key. `models` null means every model, `expires_at` null never."""
+
+    name: str
+    scopes: list[Right]
+    models: list[str] | None
+    created_at: float
+    expires_at: float | None
+    expired: bool
+
+
+class KeysView(BaseModel):
+    """The named keys, and how many keys the configuration has."""
+
+    keys: list[KeyView]
+    config_keys: int
+
+
+class KeyWish(BaseModel):
+    """A key to be made."""
+
+    name: str
+    scopes: Annotated[list[Right], Field(min_length=1)]
+    models: list[str] | None = None
+    expires_at: float | None = None
+
+
+class NewKey(KeyView):
+    """A key that was just made: this is the only time that it is shown."""
+
+    key: str
+
+
+@router.get("")
+async def keys(here: Here) -> KeysView:
+    """List the keys; never the keys themselves."""
+    return KeysView(keys=[key_view(key) for key in here.ring.named], config_keys=len(here.config.api_keys))
+
+
+@router.post("")
+async def add(here: Here, wish: KeyWish) -> NewKey:
+    """Make a key. From the first one on, every call needs one."""
+    models = None if wish.models is None else {here.resolve(name) for name in wish.models}
+    if not here.ring.any and Right.ADMIN not in wish.scopes:
+        raise BadRequest("the first key needs the scope admin: without one nobody could make another", param="scopes")
+    text, key = await asyncio.to_thread(
+        lambda: here.key_file.add(wish.name, wish.scopes, models=models, expires_at=wish.expires_at)
+    )
+    await _take_over(here)
+    return NewKey(**key_view(key).model_dump(), key=text)
+
+
+@router.delete("/{name}")
+async def remove(here: Here, name: str) -> KeysView:
+    """Take a key away; it stops working at once."""
+    await asyncio.to_thread(here.key_file.remove, name)
+    await _take_over(here)
+    return await keys(here)
+
+
+async def _take_over(here: Context) -> None:
+    here.use_keys(await asyncio.to_thread(here.key_file.load))
+
+
+def key_view(key: NamedKey) -> KeyView:
+    """Return a key as JSON shows it."""
+    return KeyView(
+        name=key.name,
+        scopes=sorted(key.rights),
+        models=sorted(key.models) if key.models is not None else None,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        expired=key.expired(time.time()),
+    )

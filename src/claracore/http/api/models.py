@@ -1,0 +1,247 @@
+"""Which models are there, in which state, and how are they loaded and unloaded?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel
+
+from claracore.core.config.command import in_place
+from claracore.core.config.model import ModelConfig
+from claracore.errors import ModelNotFound
+from claracore.http.access.keyring import Grant
+from claracore.http.api.context import Context, Here, Holder
+from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
+from claracore.types import ModelState
+
+router = APIRouter(tags=["models"])
+
+TOLD_BY_CAPABILITIES = frozenset({"architecture", "capabilities", "supported_parameters", "context_length"})
+
+
+class ModelsView(BaseModel):
+    """Every model, by id, and the groups that the configuration names."""
+
+    models: list[ModelView]
+    groups: dict[str, GroupView]
+
+
+class LoadedView(BaseModel):
+    """What came of loading a model; `seconds` is how long this call had to wait."""
+
+    model: str
+    state: ModelState
+    port: int | None
+    seconds: float
+
+
+class Pin(BaseModel):
+    """Whether a model is to stay loaded."""
+
+    pinned: bool
+
+
+@router.get("/api/models")
+async def models(here: Here) -> ModelsView:
+    """List every model with its state, the unlisted ones too."""
+    return ModelsView(models=model_views(here), groups=group_views(here))
+
+
+@router.put("/api/models/pin/{name:path}")
+async def pin(here: Here, name: str, wish: Pin) -> ModelView:
+    """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
+    model_id = here.resolve(name)
+    here.supervisor.pin(model_id, pinned=wish.pinned)
+    return Views(here).model(model_id)
+
+
+@router.get("/api/models/{name:path}")
+async def model(here: Here, name: str) -> ModelView:
+    """Show one model."""
+    return Views(here).model(here.resolve(name))
+
+
+@router.get("/v1/models")
+async def list_models(here: Here, holder: Holder, request: Request) -> JSONResponse:
+    """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
+    return JSONResponse({"object": "list", "data": listed(here, holder)}, headers=here.cors(request))
+
+
+@router.get("/v1/models/{name:path}")
+async def one_model(here: Here, holder: Holder, name: str) -> dict[str, Any]:
+    """Show one of them, as OpenAI does."""
+    model_id = here.config.resolve(name)
+    if model_id is not None and _any_known(holder, [model_id]):
+        return _row(here, here.config.models[model_id], name, int(time.time()))
+    stand_ins = _stand_ins(here, holder, int(time.time()), unlisted=True)
+    stand_in = next((row for row in stand_ins if row["id"] == name), None)
+    if stand_in is None:
+        raise ModelNotFound(name, [row["id"] for row in listed(here, holder)])
+    return stand_in
+
+
+def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
+    """Return the models that are not hidden, and their aliases if the configuration asks for it, by name."""
+    created = int(time.time())
+    rows = []
+    for model in here.config.models.values():
+        if model.unlisted or (holder is not None and not holder.knows(model.id)):
+            continue
+        rows.append(_row(here, model, model.id, created))
+        if here.config.include_aliases_in_list:
+            rows += [_row(here, model, alias, created) for alias in model.aliases]
+    rows += _stand_ins(here, holder, created)
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def _stand_ins(here: Context, holder: Grant | None, created: int, *, unlisted: bool = False) -> list[dict[str, Any]]:
+    """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
+    rows: list[dict[str, Any]] = []
+    config = here.config
+    for name, selector in config.selectors.items():
+        ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
+        if (unlisted or not selector.unlisted) and _any_known(holder, ids):
+            row = _stand_in(here, name, ids, created, {**selector.metadata, "type": "selector"})
+            rows.append(row | _said(selector.name, selector.description))
+    profile = config.profiles.get(here.profile.name) if here.profile.name is not None else None
+    for pin, target in profile.pins.items() if profile is not None else ():
+        model_id = config.resolve(target) if target else None
+        named_already = pin in config.selectors or config.resolve(pin) is not None
+        if model_id is not None and not named_already and _any_known(holder, [model_id]):
+            rows.append(_stand_in(here, pin, [model_id], created, {"type": "profile"}))
+    return rows
+
+
+def _any_known(holder: Grant | None, ids: list[str]) -> bool:
+    return holder is None or any(holder.knows(model_id) for model_id in ids)
+
+
+def _stand_in(here: Context, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:
+    loaded = any(here.supervisor.state(model_id) is not ModelState.STOPPED for model_id in ids)
+    return {
+        "id": name,
+        "object": "model",
+        "created": created,
+        "owned_by": "claracore",
+        "meta": {"llamaswap": meta},
+        "status": {"value": "loaded" if loaded else "unloaded"},
+    }
+
+
+def _said(name: str, description: str) -> dict[str, str]:
+    """Return what there is to show to people."""
+    return {key: text for key, text in (("name", name), ("description", description)) if text}
+
+
+def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
+    is_peers = here.config.peer_of(model.id) is not None
+    kind = "peer" if is_peers else "model" if name == model.id else "alias"
+    row = _stand_in(here, name, [] if is_peers else [model.id], created, {**_metadata(here, model), "type": kind})
+    return row | _said(model.name, model.description) | _abilities(model)
+
+
+def _metadata(here: Context, model: ModelConfig) -> dict[str, Any]:
+    """Return the model's metadata with its port, without what its capabilities say already (COMPAT 1.3)."""
+    life = here.supervisor.life(model.id)
+    planned = here.keeper.plan.assignment.get(model.id)
+    port = life.endpoint.port if life is not None and life.endpoint is not None else planned
+    found: dict[str, Any] = in_place(model.metadata, port=port)
+    told = _abilities(model)
+    return {key: value for key, value in found.items() if not told or key not in TOLD_BY_CAPABILITIES}
+
+
+def _abilities(model: ModelConfig) -> dict[str, Any]:
+    """Return what `capabilities` says, in the words of COMPAT 2.5."""
+    its = model.capabilities
+    if not (its.inputs or its.outputs or its.tools or its.reranker or its.context):
+        return {}
+    row: dict[str, Any] = {
+        "capabilities": {
+            "vision": "image" in its.inputs and "text" in its.outputs,
+            "audio_transcriptions": "audio" in its.inputs and "text" in its.outputs,
+            "audio_speech": "text" in its.inputs and "audio" in its.outputs,
+            "image_generation": "text" in its.inputs and "image" in its.outputs,
+            "image_to_image": "image" in its.inputs and "image" in its.outputs,
+            "function_calling": its.tools,
+            "reranker": its.reranker,
+        }
+    }
+    if its.inputs or its.outputs:
+        row["architecture"] = {
+            "input_modalities": list(its.inputs),
+            "output_modalities": list(its.outputs),
+            "modality": f"{'+'.join(its.inputs)}->{'+'.join(its.outputs)}",
+        }
+    if its.tools:
+        row["supported_parameters"] = ["tools", "tool_choice"]
+    if its.context:
+        row["context_length"] = its.context
+    return row
+
+
+@router.get("/running")
+async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
+    """List the models that are not stopped."""
+    rows = []
+    for model_id, slot in sorted(here.supervisor.slots.items()):
+        model = here.config.models.get(model_id)
+        if slot.state is ModelState.STOPPED or model is None:
+            continue
+        life = here.supervisor.life(model_id)
+        endpoint = life.endpoint if life else None
+        rows.append(
+            {
+                "model": model_id,
+                "state": slot.state.value,
+                "cmd": shown_command(model, endpoint),
+                "proxy": f"http://{endpoint}" if endpoint else model.proxy,
+                "ttl": int(model.ttl_seconds),  # clients in Go read nothing else
+                "name": model.name,
+                "description": model.description,
+                "port": endpoint.port if endpoint else None,
+                "pid": life.child.pid if life and life.child else None,
+                "serving": len(slot.serving),
+                "waiting": len(slot.waiting),
+            }
+        )
+    return {"running": rows}
+
+
+@router.post("/api/models/load/{name:path}")
+async def load(here: Here, name: str) -> LoadedView:
+    """Load a model; answers when it is ready."""
+    model_id = here.resolve(name)
+    begun = time.monotonic()
+    await here.supervisor.load(model_id)
+    life = here.supervisor.life(model_id)
+    endpoint = life.endpoint if life else None
+    return LoadedView(
+        model=model_id,
+        state=here.supervisor.state(model_id),
+        port=(endpoint.port or None) if endpoint else None,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+@router.post("/api/models/unload")
+async def unload_all(here: Here) -> dict[str, str]:
+    """Unload every model; answers when none runs any more."""
+    await here.supervisor.unload(list(here.supervisor.slots))
+    return {"msg": "ok"}
+
+
+@router.get("/unload")
+async def unload_all_by_get(here: Here) -> PlainTextResponse:
+    """Unload every model, as old clients ask for it."""
+    await here.supervisor.unload(list(here.supervisor.slots))
+    return PlainTextResponse("OK")
+
+
+@router.post("/api/models/unload/{name:path}")
+async def unload(here: Here, name: str) -> Response:
+    """Unload one model; answers when its server is gone."""
+    await here.supervisor.unload([here.resolve(name)])
+    return PlainTextResponse("OK")

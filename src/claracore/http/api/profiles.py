@@ -1,0 +1,53 @@
+"""Which profile is active, and how is another one activated? (llama-swap's paths, COMPAT 2.7)"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from claracore.errors import NotFound
+from claracore.http.api.context import Here
+
+router = APIRouter(prefix="/api/profiles", tags=["models"])
+
+
+class ProfileView(BaseModel):
+    """A set of pins: which name stands for which other, or (null) is hidden."""
+
+    name: str
+    description: str
+    pins: dict[str, str | None]
+
+
+class ProfilesView(BaseModel):
+    """The profiles of the configuration; `active` is null when none is."""
+
+    active: str | None
+    profiles: list[ProfileView]
+
+
+class Wish(BaseModel):
+    """The profile to activate; null for none."""
+
+    name: str | None
+
+
+@router.get("")
+async def profiles(here: Here) -> ProfilesView:
+    """List the profiles."""
+    views = [
+        ProfileView(name=name, description=profile.description, pins=profile.pins)
+        for name, profile in here.config.profiles.items()
+    ]
+    return ProfilesView(active=here.profile.name, profiles=views)
+
+
+@router.put("/active")
+async def activate(here: Here, wish: Wish) -> ProfilesView:
+    """Activate a profile for every request from now on, or none."""
+    if wish.name is not None and wish.name not in here.config.profiles:
+        known = ", ".join(here.config.profiles) or "there are none"
+        raise NotFound(f"there is no profile {wish.name!r}; known: {known}", param="name")
+    here.profile.name = wish.name
+    here.hub.publish("profile", {"active": wish.name}, key="")
+    return await profiles(here)

@@ -1,0 +1,39 @@
+"""Which requests are in flight, and how is one ended?"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from claracore.errors import NotFound
+from claracore.http.api.context import Here
+from claracore.http.api.views import RequestView, request_views
+
+router = APIRouter(tags=["requests"])
+
+
+class RequestsView(BaseModel):
+    """Requests in flight, the oldest first."""
+
+    requests: list[RequestView]
+
+
+class Cancelled(BaseModel):
+    """The request was ended."""
+
+    cancelled: bool = True
+
+
+@router.get("/api/requests")
+async def requests(here: Here) -> RequestsView:
+    """List the requests that wait for a model or are being answered."""
+    return RequestsView(requests=request_views(here))
+
+
+@router.post("/api/requests/{id}/cancel")
+@router.post("/api/inflight/{id}/cancel", include_in_schema=False)
+async def cancel(here: Here, id: int) -> Cancelled:  # noqa: A002 - the name in the path
+    """End one request."""
+    if not here.cancel(id):
+        raise NotFound(f"no request {id} is in flight")
+    return Cancelled()

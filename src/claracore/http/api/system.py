@@ -1,0 +1,69 @@
+"""Is it alive, who is it, which version?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
+
+from claracore import __version__
+from claracore.host.engines.find import EngineMissing, find_engine
+from claracore.http.api.context import Here
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/health")
+@router.get("/wol-health", include_in_schema=False)
+async def health() -> PlainTextResponse:
+    """Tell that the server is alive; says nothing about models."""
+    return PlainTextResponse("OK")
+
+
+@router.get("/api/identity")
+async def identity(here: Here) -> dict[str, Any]:
+    """Tell who listens on this port, so that a second start can say so."""
+    return {
+        "name": "claracore",
+        "version": __version__,
+        "pid": os.getpid(),
+        "url": here.url,
+        "started_at": round(here.started_at, 3),
+    }
+
+
+class VersionsView(BaseModel):
+    """What runs here; `engine` is null when this machine has none."""
+
+    claracore: str
+    python: str
+    system: str
+    engine: str | None
+    engine_command: list[str]
+
+
+@router.get("/api/versions")
+async def versions(here: Here) -> VersionsView:
+    """Tell the versions of ClaraCore and of what it runs on."""
+    try:
+        engine = await asyncio.to_thread(find_engine, here.config.engine)
+    except EngineMissing:
+        engine = None
+    return VersionsView(
+        claracore=__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+        engine=f"{engine.name} {engine.version}" if engine else None,
+        engine_command=list(engine.argv) if engine else [],
+    )
+
+
+@router.get("/api/version")
+async def version() -> dict[str, str]:
+    """Tell the version, in llama-swap's shape."""
+    return {"version": __version__, "commit": "", "build_date": ""}

@@ -1,0 +1,228 @@
+"""How does a model, or a request in flight, look from outside at this moment?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from claracore.core.config.command import in_place
+from claracore.core.config.model import ModelConfig
+from claracore.core.config.show import SECRET_FLAG
+from claracore.core.scheduler.obstacle import Cause
+from claracore.core.scheduler.rules import policy_of
+from claracore.host.hardware.usage import memory_bytes
+from claracore.http.api.context import Context
+from claracore.http.gateway.answering import Phase
+from claracore.http.gateway.exchange import Exchange
+from claracore.types import Endpoint, ModelState
+
+Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
+
+
+class WaitView(BaseModel):
+    """What the requests that wait for a model wait for; `models` are the others that it is about."""
+
+    cause: Cause
+    models: list[str]
+
+
+class GroupView(BaseModel):
+    """The rules by which a group's models run together, and with those of others."""
+
+    swap: bool
+    exclusive: bool
+    persistent: bool
+
+
+class ModelView(BaseModel):
+    """One model with its state."""
+
+    id: str
+    name: str
+    description: str
+    aliases: list[str]
+    unlisted: bool
+    state: ModelState
+    group: str
+    kind: Kind | None
+    capabilities: dict[str, Any]
+    port: int | None
+    pid: int | None
+    memory_bytes: int | None
+    load_seconds: float | None
+    progress: float | None
+    progress_message: str | None
+    asleep: bool
+    """Whether it is ready but has freed its memory, and loads again at the next request."""
+    ttl_seconds: float
+    ttl_left_seconds: float | None
+    serving: int
+    waiting: int
+    waits_for: WaitView | None
+    pinned: bool
+    error: str | None
+    retry_seconds: float | None
+    """For how long requests are refused with `error` without another try; a load that a person asks for is one."""
+    cmd: str
+    endpoint: str | None
+    would_unload: list[str]
+    tokens_per_second: float | None
+
+
+class RequestView(BaseModel):
+    """One request in flight."""
+
+    id: int
+    model: str
+    requested: str
+    path: str
+    client: str
+    state: Literal["waiting", "serving", "streaming", "finished"]
+    position: int | None
+    arrived_at: float
+    served_at: float | None
+    first_byte_at: float | None
+    response_bytes: int
+
+
+def model_views(here: Context) -> list[ModelView]:
+    """Return every model, by id."""
+    views = Views(here)
+    return [views.model(model_id) for model_id in sorted(here.config.models)]
+
+
+class Views:
+    """Looks at models; what is the same for all of them is worked out once."""
+
+    def __init__(self, here: Context) -> None:
+        self._here = here
+        self._rule = policy_of(here.config).rule
+        slots = here.supervisor.slots
+        self._running = frozenset(model for model, slot in slots.items() if slot.state is not ModelState.STOPPED)
+        self._now = asyncio.get_running_loop().time()
+
+    def model(self, model_id: str, *, with_memory: bool = True) -> ModelView:
+        """Return one model, which must be in the configuration."""
+        here = self._here
+        model = here.config.models[model_id]
+        slot = here.supervisor.slots.get(model_id)
+        life = here.supervisor.life(model_id)
+        child = life.child if life else None
+        endpoint = life.endpoint if life else None
+        state = slot.state if slot else ModelState.STOPPED
+        loading = life.progress if life and state is ModelState.STARTING else None
+        last = here.journal.last.get(model_id)
+        failure = here.supervisor.failure(model_id)
+        expires_at = slot.expires_at if slot else None
+        evictees = self._rule.evictees(model_id, self._running) if state is ModelState.STOPPED else ()
+        return ModelView(
+            id=model_id,
+            name=model.name,
+            description=model.description,
+            aliases=list(model.aliases),
+            unlisted=model.unlisted,
+            state=state,
+            group=here.config.group_of(model_id),
+            kind=kind_of(model),
+            capabilities=_capabilities(model),
+            port=(endpoint.port or None) if endpoint else None,
+            pid=child.pid if child else None,
+            memory_bytes=memory_bytes(child.pid) if child and with_memory else None,
+            load_seconds=_rounded(last.load_seconds if last else None),
+            progress=loading.progress if loading else None,
+            progress_message=loading.message if loading else None,
+            asleep=life is not None and life.asleep and state is ModelState.READY,
+            ttl_seconds=model.ttl_seconds,
+            ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
+            serving=len(slot.serving) if slot else 0,
+            waiting=len(slot.waiting) if slot else 0,
+            waits_for=_wait(here, model_id) if slot and slot.waiting else None,
+            pinned=slot.pinned if slot else False,
+            error=failure.message if failure else None,
+            retry_seconds=_rounded(here.supervisor.retry_seconds(model_id)),
+            cmd=shown_command(model, endpoint),
+            endpoint=str(endpoint) if endpoint else None,
+            would_unload=sorted(evictees),
+            tokens_per_second=last.tokens_per_second if last else None,
+        )
+
+
+def _wait(here: Context, model_id: str) -> WaitView | None:
+    found = here.supervisor.obstacle(model_id)
+    return WaitView(cause=found.cause, models=list(found.models)) if found else None
+
+
+def group_views(here: Context) -> dict[str, GroupView]:
+    """Return the groups that models are in, by name; none when a matrix decides who runs beside whom."""
+    if here.config.routing.router.use == "matrix":
+        return {}
+    return {
+        name: GroupView(swap=group.swap, exclusive=group.exclusive, persistent=group.persistent)
+        for name, group in here.config.groups.items()
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _capabilities(model: ModelConfig) -> dict[str, Any]:
+    its = model.capabilities
+    return {
+        "in": list(its.inputs),
+        "out": list(its.outputs),
+        "tools": its.tools,
+        "reranker": its.reranker,
+        "context": its.context,
+    }
+
+
+def kind_of(model: ModelConfig) -> Kind | None:
+    """Return what sort of model it is, as far as its configuration tells."""
+    its, words = model.capabilities, set(model.cmd.split())
+    if its.reranker or words & {"--rerank", "--reranking"}:
+        return "reranker"
+    if words & {"--embedding", "--embeddings"}:
+        return "embedding"
+    if "image" in its.inputs:
+        return "vision"
+    if "audio" in (*its.inputs, *its.outputs):
+        return "audio"
+    return "chat" if "text" in its.outputs else None
+
+
+def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
+    """Return the command with its secrets masked, and with the port or socket in place once it has one."""
+    masked = SECRET_FLAG.sub(lambda found: f"{found[1] or found[3]}***", model.cmd)
+    if endpoint is None:
+        return masked
+    return str(in_place(masked, port=endpoint.port or None, socket=endpoint.unix_path))
+
+
+def request_views(here: Context) -> list[RequestView]:
+    """Return the requests in flight, the oldest first."""
+    return [request_view(here, id_, exchange) for id_, exchange in sorted(here.in_flight().items())]
+
+
+def request_view(here: Context, id_: int, exchange: Exchange) -> RequestView:
+    """Return one request in flight."""
+    record = exchange.record
+    wall = time.time() - asyncio.get_running_loop().time()
+    waiting = exchange.phase in (Phase.COLLECTING, Phase.WAITING)
+    answering = record.first_byte_at is not None
+    return RequestView(
+        id=id_,
+        model=record.model,
+        requested=record.requested,
+        path=record.path,
+        client=record.client,
+        state="waiting" if waiting else "streaming" if answering else "serving",
+        position=here.supervisor.position(id_) if waiting else None,
+        arrived_at=round(record.arrived_at + wall, 3),
+        served_at=None if record.served_at is None else round(record.served_at + wall, 3),
+        first_byte_at=None if record.first_byte_at is None else round(record.first_byte_at + wall, 3),
+        response_bytes=record.response_bytes,
+    )

@@ -1,0 +1,86 @@
+"""What does the head of an inference request decide, before a byte of its body is read?
+
+Who asks, whether they may, which route it is and how the body is to be read. On a kept connection the same head comes
+again and again, so it is worked out once and remembered by the head, as long as keys stay what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from claracore.http.gateway.forward import Onward, request_parts
+from claracore.http.gateway.model import reader_of, with_model_in_query
+
+if TYPE_CHECKING:
+    from claracore.http.access.keyring import Grant
+    from claracore.http.gateway.forward import Peer
+    from claracore.http.gateway.model import Asked
+    from claracore.http.gateway.pool import Line
+    from claracore.http.gateway.routes import Route
+    from claracore.http.gateway.targets import Target
+    from claracore.http.wire.buffer import Body
+    from claracore.http.wire.head import RequestHead
+
+MOST_REMEMBERED = 512
+_NO_LOAD = re.compile(rb"(?:^|&)autoload=(?:false|0)(?:&|$)")
+
+
+class Admission:
+    """One head of an inference request that may come in."""
+
+    __slots__ = (
+        "_onward", "_parts", "asked", "dropped", "grant", "head", "loads", "method", "origin", "path", "route",
+        "said_path", "unlimited",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        head: RequestHead,
+        path: bytes,
+        route: Route | None = None,
+        *,
+        dropped: frozenset[bytes] = frozenset(),
+        grant: Grant | None = None,
+        origin: bytes = b"",
+    ) -> None:
+        self.head = head
+        self.path = path
+        """What the model server sees, with query, without the base path of its `proxy`."""
+        self.route = route
+        """None below `/upstream`, where the path names the model."""
+        self.dropped = dropped
+        """Names of headers that carried our own key."""
+        self.grant = grant
+        """What the client's key allows; None when none is needed."""
+        self.origin = origin
+        """Of the page that asks and may read the answer; empty when it is none."""
+        self.unlimited = grant is not None and grant.unlimited
+        self.loads = route is None or _NO_LOAD.search(head.query) is None
+        """Whether a model that is not there may be loaded for it; llama.cpp's web interface says when it may not."""
+        self.asked: Callable[[Body], Asked] = reader_of(head.noted.get(b"content-type", b""))
+        self.method = head.method.decode()
+        self.said_path = head.path.decode("latin-1")
+        self._onward: tuple[Target, Line, Peer, bool] | None = None
+        self._parts = (b"", b"")
+
+    def request_bytes(self, target: Target, line: Line, peer: Peer, length: int | None) -> bytes:
+        """Return the head to send to the model server, with its empty line; `length` is that of the body as sent."""
+        onward = self._onward
+        sized = length is not None
+        if (
+            onward is None
+            or onward[0] is not target
+            or onward[1] is not line
+            or onward[2] != peer
+            or onward[3] is not sized
+        ):
+            path = target.base_path + self.path if target.base_path else self.path
+            if target.use_model_name and self.route is not None:
+                path = with_model_in_query(path, target.use_model_name)
+            onward_to = Onward(path, target.host or line.host, peer, self.dropped, target.own_lines, sized)
+            self._parts = request_parts(self.head, onward_to)
+            self._onward = (target, line, peer, sized)
+        before, after = self._parts
+        return before if length is None else b"%b%d%b" % (before, length, after)

@@ -1,0 +1,235 @@
+"""How does everything that is not for a model reach the ASGI application?
+
+One task per request runs the application (ASGI 3.0, http scope, no lifespan). Bodies stream both ways, and both ways
+obey flow control; a client that leaves is a `http.disconnect`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from claracore.errors import ClaraCoreError
+from claracore.http.gateway.budget import PIECE_BYTES
+from claracore.http.wire.answers import reason
+from claracore.http.wire.framing import LAST_CHUNK, chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from claracore.http.gateway.budget import Share
+    from claracore.http.gateway.connection import Connection
+    from claracore.http.gateway.contract import Message, Scope
+    from claracore.http.wire.head import RequestHead
+
+_MAX_WAITING_BYTES = 65_536
+_log = logging.getLogger(__name__)
+
+
+class BridgedCall:
+    """One call of the ASGI application."""
+
+    def __init__(self, connection: Connection, head: RequestHead) -> None:
+        self.connection = connection
+        self.head = head
+        self.answering = False
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._share: Share | None = None
+        """What a body that came in several pieces takes: the application collects it, so until it has answered."""
+        self._complete = False
+        self._gone = False
+        self._more = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._begin: Message | None = None
+        self._chunks = False
+        self._left_to_send: int | None = None
+        self._done = False
+        name = f"asgi {head.method.decode()} {head.path.decode('latin-1')}"
+        connection.gateway.run(self._call(), name=name).add_done_callback(self._ended_call)
+
+    # The connection's side.
+
+    def body(self, data: bytes, *, last: bool) -> None:
+        """Keep a piece of the request's body until the application asks for it."""
+        if self._gone:
+            return
+        if self._share is not None or not last:
+            try:
+                self._keep(len(data))
+            except ClaraCoreError as error:
+                self._refuse(error)
+                self.left()
+                return
+        self._pieces.append(data)
+        self._size += len(data)
+        self._complete = last
+        self._more.set()
+        if self._size > _MAX_WAITING_BYTES and not last:
+            self.connection.hold_body()
+
+    def _keep(self, size: int) -> None:
+        """Take memory for a piece. Raises `ClaraCoreError` when there is none."""
+        if self._share is None:
+            self._share = self.connection.gateway.budget.share()
+        self._share.take(size + PIECE_BYTES)
+
+    def left(self) -> None:
+        """Hear that the client is gone."""
+        self._gone = True
+        self._pieces.clear()
+        self._more.set()
+        self._drained.set()
+
+    def ended(self) -> bool:
+        """Hear that the client sends no more: a plain answer is still sent, an endless one hears of it and may stop."""
+        self._more.set()
+        self._ended = True
+        return True
+
+    _ended = False
+
+    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Let the application wait while the client does not read."""
+        if writable:
+            self._drained.set()
+        else:
+            self._drained.clear()
+
+    def tunnelled(self, data: bytes) -> None:
+        """Never called: the application does not switch protocols."""
+
+    # The application's side.
+
+    async def _call(self) -> None:
+        try:
+            await self.connection.gateway.app(self._scope(), self._receive, self._send)
+            if not self._done and not self._gone:
+                self._fail("the application gave no complete answer")
+        except ClaraCoreError as error:
+            self._refuse(error)
+        except Exception:  # noqa: BLE001 - the border to foreign code: whatever it raises is one failed request
+            if self._gone:  # our own OSError, in whatever the framework made of it
+                return
+            _log.exception("%s %s", self.head.method.decode(), self.head.path.decode("latin-1"))
+            self._fail("an internal error; the log says more")
+
+    def _ended_call(self, _task: asyncio.Task[None]) -> None:
+        if self._share is not None:
+            self._share.give_back()
+
+    def _fail(self, message: str) -> None:
+        self._refuse(ClaraCoreError(message))
+
+    def _refuse(self, error: ClaraCoreError) -> None:
+        if self._gone or self._done:
+            return
+        self._done = True
+        if self.answering:
+            self.connection.abort()
+        else:
+            self.connection.refuse(error)
+
+    def _scope(self) -> Scope:
+        head, connection = self.head, self.connection
+        server = connection.transport.get_extra_info("sockname")
+        peer = connection.transport.get_extra_info("peername")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": f"1.{head.minor}",
+            "method": head.method.decode(),
+            "scheme": self._scheme(),
+            "path": unquote_to_bytes(head.path).decode("utf-8", "replace"),
+            "raw_path": head.path,
+            "query_string": head.query,
+            "root_path": "",
+            "headers": [
+                (name, line[len(name) + 1 :].strip(b" \t")) for name, line in zip(head.names, head.lines, strict=True)
+            ],
+            "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
+            "server": tuple(server[:2]) if isinstance(server, tuple) else None,
+            "state": {},
+        }
+
+    def _scheme(self) -> str:
+        said = self.head.noted.get(b"x-forwarded-proto", b"") if self.connection.peer.trusted else b""
+        return "https" if self.connection.peer.secure or said.lower() == b"https" else "http"
+
+    async def _receive(self) -> Message:
+        while True:
+            if self._gone or self._done:
+                return {"type": "http.disconnect"}
+            if self._pieces:
+                body = b"".join(self._pieces)
+                self._pieces, self._size = [], 0
+                self.connection.resume_body()
+                return {"type": "http.request", "body": body, "more_body": not self._complete}
+            if self._ended:
+                return {"type": "http.disconnect"}
+            self._more.clear()
+            await self._more.wait()
+
+    async def _send(self, message: Message) -> None:
+        if self._gone:
+            raise OSError("the client has disconnected")  # ASGI 2.4: send() raises when nobody listens
+        if message["type"] == "http.response.start":
+            self._begin = message
+        elif message["type"] == "http.response.body":
+            body, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
+            self._write(body, more=more)
+            if more:
+                await self._drained.wait()
+
+    def _write(self, body: bytes, *, more: bool) -> None:
+        out = b""
+        if not self.answering:
+            if self._begin is None:
+                raise RuntimeError("http.response.body before http.response.start")
+            self.answering = True
+            out = self._head(self._begin, body, more=more)
+        if self._has_no_body():
+            body = b""
+        if body:
+            out += chunk(body) if self._chunks else body
+        if not more and self._chunks:
+            out += LAST_CHUNK
+        if out:
+            self.connection.transport.write(out)
+        if not more:
+            self._done = True
+            self._more.set()
+            self.connection.answered()
+
+    def _has_no_body(self) -> bool:
+        status = int(self._begin["status"]) if self._begin else 0
+        return self.head.method == b"HEAD" or status in (204, 304)
+
+    def _head(self, start: Message, body: bytes, *, more: bool) -> bytes:
+        status = int(start["status"])
+        headers: Iterable[tuple[bytes, bytes]] = start.get("headers", ())
+        lines = [b"HTTP/1.1 %d %s" % (status, reason(status) or HTTPStatus.OK.phrase.encode())]
+        has_length = False
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered in (b"connection", b"transfer-encoding"):
+                continue
+            has_length |= lowered == b"content-length"
+            if b"\r" in value or b"\n" in value or b"\r" in name or b"\n" in name:
+                raise ValueError("a header of the application's answer contains a line end")
+            lines.append(b"%b: %b" % (lowered.title(), value))
+        if not has_length and status not in (204, 304):
+            if not more:
+                lines.append(b"Content-Length: %d" % len(body))
+            elif self.head.minor:
+                self._chunks = not self._has_no_body()
+                lines.append(b"Transfer-Encoding: chunked")
+            else:
+                self.connection.must_close()
+        if connection := self.connection.connection_header():
+            lines.append(b"Connection: " + connection)
+        return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -1,0 +1,400 @@
+"""How is one client's connection read, request by request?
+
+Requests are answered one at a time, in order: while one is being answered, the bytes of the next wait here, and when
+there are too many of them nothing more is read. Each request goes to a handler (an exchange with a model server, or a
+call of the ASGI application), which gets the body as it comes and says when its answer is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from claracore.errors import ClaraCoreError, PayloadTooLarge
+from claracore.http.gateway.departure import Departure
+from claracore.http.gateway.forward import Peer, peer_of
+from claracore.http.wire.answers import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, error_answer
+from claracore.http.wire.framing import MORE, Chunked, MalformedBody, Sized
+from claracore.http.wire.head import RequestHead, check_incomplete, request_head, without_empty_lines
+
+if TYPE_CHECKING:
+    from claracore.http.gateway.server import Gateway
+
+_HIGH_WATER_BYTES = 65_536
+_MAX_WAITING_BYTES = 65_536
+_LINGER_SECONDS = 2.0
+
+# What the next bytes are taken for. Numbers, not the methods themselves: a connection that refers to a method of its
+# own is a cycle, and stays in memory until a garbage collection, which may be hours away.
+_HEAD: Final = 0
+_BODY: Final = 1
+_LATER: Final = 2
+_NOTHING: Final = 3
+_TUNNELLED: Final = 4
+
+
+class Handler(Protocol):
+    """Who answers one request."""
+
+    answering: bool
+    """Whether a byte of the answer was written."""
+
+    def body(self, data: bytes, *, last: bool) -> None:
+        """Take a piece of the request's body (payload, no framing); called at least once, the last time with `last`."""
+
+    def left(self) -> None:
+        """Hear that the client is gone. Nothing more is called after this."""
+
+    def ended(self) -> bool:
+        """Hear that the client sends no more; return whether the answer is to be finished all the same."""
+
+    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Hear that the client takes the answer more slowly than it comes, or has caught up."""
+
+    def tunnelled(self, data: bytes) -> None:
+        """Take bytes after the protocol was switched."""
+
+
+class Connection(asyncio.Protocol):
+    """The server side of one connection."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.transport: asyncio.Transport
+        self.peer: Peer
+        self.handler: Handler | None = None
+        self.head: RequestHead | None = None
+        self.length: int | None = None
+        """Content-Length of the present request."""
+        self.deadline: float | None = None
+        """When to give up on the client (event loop time); looked at when the gateway's alarm rings."""
+        self._awaits = _HEAD
+        self._buffer = b""
+        self._scanned = 0
+        self._framing: Sized | Chunked | None = None
+        self._body_bytes = 0
+        self._paused = False
+        self._departure: Departure | None = None
+        self._reader_is_slow = False
+        self._close_after_answer = False
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        secure = transport.get_extra_info("sslcontext") is not None
+        self.peer = peer_of(transport.get_extra_info("peername"), secure=secure)
+        self._wait_for(self.gateway.settings.head_timeout_seconds)
+        if not self.gateway.entered(self):
+            limit = self.gateway.settings.max_connections_per_client
+            refusal = TooManyConnections(f"more than {limit} connections at once from one client")
+            self._awaits = _NOTHING
+            self._close_after_answer = True
+            self._write_error(refusal)
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, in whichever state the connection is."""
+        awaits = self._awaits
+        if awaits == _HEAD:
+            self._read_head(data)
+        elif awaits == _BODY:
+            self._read_body(data)
+        elif awaits == _LATER:
+            self._hold(data)
+        elif awaits == _TUNNELLED and self.handler is not None:
+            self.handler.tunnelled(data)
+
+    def eof_received(self) -> bool:
+        """Hear that the client sends no more.
+
+        A closed connection and a half-closed one look the same from here. As nginx and Go do, an exchange with a model
+        ends; answers of our own application are still sent. What is already written goes out in both cases.
+        """
+        handler = self.handler
+        if handler is not None and self._framing is None and handler.ended():
+            self._close_after_answer = True
+            return True
+        self._left()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Hear that the connection is gone."""
+        if self._departure is not None:
+            self._departure.close()
+        self._buffer = b""  # requests that wait for the answer to an earlier one: nobody would read theirs
+        self._left()
+        self.gateway.departed(self)
+
+    def pause_writing(self) -> None:
+        """Hear that the client reads slowly."""
+        self._reader_is_slow = True
+        self._wait_for(self.gateway.settings.stalled_reader_seconds)
+        if self.handler is not None:
+            self.handler.writable(False)
+
+    def resume_writing(self) -> None:
+        """Hear that the client has caught up."""
+        self._reader_is_slow = False
+        self.deadline = None
+        if self.handler is not None:
+            self.handler.writable(True)
+        elif self._awaits == _LATER:
+            self._await_head()
+
+    # The handler's side.
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is to be closed after the present answer."""
+        return self._close_after_answer or self._framing is not None or self.gateway.stopping
+
+    def connection_header(self) -> bytes:
+        """Return the Connection header of the answer that begins now; empty for none."""
+        if self.closing:
+            self._close_after_answer = True
+            return b"close"
+        return b"keep-alive" if self.head is not None and self.head.minor == 0 else b""
+
+    def answered(self) -> None:
+        """Hear from the handler that its answer is complete and written."""
+        self.handler = None
+        if self._framing is not None:
+            self._linger()
+        elif self.closing:
+            self.transport.close()
+        elif self._reader_is_slow:
+            self._awaits = _LATER  # An answer to a further request would pile up behind this one.
+        else:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._awaits = _HEAD
+        self._wait_for(self.gateway.settings.idle_timeout_seconds)
+        if self._paused:
+            self.resume_body()
+        if self._buffer:
+            asyncio.get_running_loop().call_soon(self._read_waiting)
+
+    def refuse(self, error: ClaraCoreError, origin: bytes = b"") -> None:
+        """Answer with an error, for pages of `origin` to read; the connection goes on if the request was read."""
+        self._write_error(error, origin)
+        self.answered()
+
+    def abort(self) -> None:
+        """Break off: the client must not take what it got for a complete answer."""
+        self.handler = None
+        self.transport.abort()
+
+    def hold_body(self) -> None:
+        """Read nothing more until `resume_body`."""
+        self.deadline = None
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def watch_departure(self) -> None:
+        """While nothing is read, hear of a client that leaves all the same."""
+        socket = self.transport.get_extra_info("socket")
+        if self._paused and self._departure is None and socket is not None:
+            self._departure = Departure(asyncio.get_running_loop(), socket.fileno(), self.transport.abort)
+
+    def resume_body(self) -> None:
+        """Read on."""
+        if self._departure is not None:
+            self._departure.close()
+            self._departure = None
+        self._wait_for_body()
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def must_close(self) -> None:
+        """Close after the present answer, whatever the client would like."""
+        self._close_after_answer = True
+
+    def tunnel(self, handler: Handler) -> None:
+        """Give every byte from now on to the handler: the protocol was switched."""
+        self._awaits = _TUNNELLED
+        self.resume_body()
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            handler.tunnelled(data)
+
+    def expire(self) -> None:
+        """Give up on the client: called after the deadline."""
+        self.deadline = None
+        handler = self.handler
+        if handler is None and self._awaits == _HEAD and self._buffer:
+            self._refuse_and_close(RequestTimeout("the request's head did not come to its end in time"))
+        elif handler is None and not self._reader_is_slow and not self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.transport.abort()  # The handler, if there is one, hears of it by `connection_lost`.
+
+    # Reading.
+
+    def _read_waiting(self) -> None:
+        if self._buffer and self.handler is None and not self.transport.is_closing():
+            self.data_received(b"")
+
+    def _read_head(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+        elif not data:
+            return
+        if data[:2] == b"\r\n":
+            data = without_empty_lines(data)
+            self._scanned = 0
+        end = data.find(b"\r\n\r\n", self._scanned) + 4
+        limit = self.gateway.settings.max_head_bytes
+        if end < 4:
+            self._keep_incomplete_head(data, limit)
+            return
+        self._scanned = 0
+        self.head = None
+        try:
+            if end > limit:
+                raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
+            head, self.length = request_head(data[:end])
+            self.head = head
+        except ClaraCoreError as error:
+            self._refuse_and_close(error)
+            return
+        self._close_after_answer = not head.keep_alive
+        self.deadline = None
+        self._begin(head, data, end)
+
+    def _keep_incomplete_head(self, data: bytes, limit: int) -> None:
+        start, self._scanned, self._buffer = self._scanned, max(0, len(data) - 3), data
+        self.head = None
+        try:
+            if len(data) > limit:
+                raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
+            check_incomplete(data, start)
+        except ClaraCoreError as error:
+            self._refuse_and_close(error)
+            return
+        if data and (self.deadline is None or start == 0):
+            self._wait_for(self.gateway.settings.head_timeout_seconds)
+
+    def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
+        """Find a handler for a request whose head is there, and give it what has come of the body."""
+        self._buffer = data[end:] if len(data) > end else b""
+        self._body_bytes = 0
+        length = self.length
+        whole = not head.chunked and len(self._buffer) == (length or 0)
+        self._framing = None if whole else Chunked() if head.chunked else Sized(length) if length else None
+        try:
+            if length is not None and length > self.gateway.settings.max_body_bytes:
+                raise self._too_large()
+            handler = self.handler = self.gateway.handler_for(self, head)
+        except ClaraCoreError as error:
+            # Whether the body is already there must not change the answer, so a body that nobody reads always closes.
+            self._close_after_answer = self._close_after_answer or head.chunked or bool(length)
+            self.refuse(error)
+            return
+        if self._framing is None:
+            self._awaits = _LATER
+            body = b""
+            if length:
+                body, self._buffer = self._buffer, b""
+            handler.body(body, last=True)
+            return
+        self._awaits = _BODY
+        if self._buffer:
+            body, self._buffer = self._buffer, b""
+            self._read_body(body)
+        elif b"expect" in head.noted and head.minor:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._wait_for_body()
+
+    def _read_body(self, data: bytes) -> None:
+        framing, handler = self._framing, self.handler
+        if framing is None or handler is None:
+            return
+        pieces: list[bytes] = []
+        try:
+            end = framing.feed(data, 0, pieces)
+        except MalformedBody as error:
+            self._break_off_body(handler, MalformedRequest(f"the chunked body is malformed: {error}"))
+            return
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._body_bytes += len(body)
+        if self._body_bytes > self.gateway.settings.max_body_bytes:
+            self._break_off_body(handler, self._too_large())
+            return
+        if end == MORE:
+            self._wait_for(self.gateway.settings.body_timeout_seconds)
+            if body:
+                handler.body(body, last=False)
+            return
+        self._buffer = data[end:] if len(data) > end else b""
+        self._framing = None
+        self._awaits = _LATER
+        self.deadline = None
+        handler.body(body, last=True)
+
+    def _break_off_body(self, handler: Handler, error: ClaraCoreError) -> None:
+        self.handler = None
+        handler.left()
+        if handler.answering:
+            self.transport.abort()
+        else:
+            self._refuse_and_close(error)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes of later requests until the present one is answered."""
+        self._buffer += data
+        if len(self._buffer) > _MAX_WAITING_BYTES:
+            self.hold_body()
+
+    def _wait_for_body(self) -> None:
+        if self._framing is not None:
+            self._wait_for(self.gateway.settings.body_timeout_seconds)
+
+    def _wait_for(self, seconds: float) -> None:
+        """Give up on the client after so long."""
+        self.deadline = deadline = self.gateway.now() + seconds
+        alarm = self.gateway.alarm
+        if deadline < alarm.at:
+            alarm.set(deadline)
+
+    # Ending.
+
+    def _refuse_and_close(self, error: ClaraCoreError) -> None:
+        self._close_after_answer = True
+        self._write_error(error)
+        self._linger()
+
+    def _write_error(self, error: ClaraCoreError, origin: bytes = b"") -> None:
+        with_body = self.head is None or self.head.method != b"HEAD"
+        how = self.connection_header()
+        self.transport.write(error_answer(error, connection=how, with_body=with_body, origin=origin))
+
+    def _linger(self) -> None:
+        """Close, but let the client read the answer first.
+
+        Closing a socket that still holds unread bytes makes the kernel send a reset, which destroys what the client has
+        not read yet (RFC 9112, section 9.6). So: end our side, and read on for a moment.
+        """
+        self.handler = None
+        self._buffer = b""
+        self._framing = None
+        self._awaits = _NOTHING
+        self.resume_body()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+            self._wait_for(_LINGER_SECONDS)
+        else:
+            self.transport.close()
+
+    def _left(self) -> None:
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.left()
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"the body is longer than {self.gateway.settings.max_body_bytes} bytes")

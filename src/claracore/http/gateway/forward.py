@@ -1,0 +1,176 @@
+"""Which head does the model server see, and which the client?
+
+Pure: what is hop-by-hop is cut out (RFC 9110, section 7.6.1), a few lines are added, and every other line keeps its
+bytes, its case and its order.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from claracore.http.access.origins import lines_for
+from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
+
+_OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
+_ASKER = frozenset((b"forwarded", b"x-real-ip"))
+_LENGTH = b"content-length"
+_HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
+_CODING = frozenset((b"transfer-encoding",))
+# What a model server says about its origin is not about ours, which it shares with the web interface and other models:
+# who may read, what to forget, where else to connect, whom to send reports, how far a service worker reaches.
+_OF_ITS_ORIGIN = frozenset(
+    (
+        b"accept-ch",
+        b"access-control-allow-credentials",
+        b"access-control-allow-origin",
+        b"alt-svc",
+        b"clear-site-data",
+        b"nel",
+        b"report-to",
+        b"service-worker-allowed",
+        b"strict-transport-security",
+    )
+)
+
+
+class Peer(NamedTuple):
+    """Who is at the other end of the client's connection."""
+
+    address: bytes
+    """Literal IP address; empty for a Unix socket."""
+    trusted: bool
+    """On this machine or network: may be a TLS proxy in front of us, whose X-Forwarded-* lines are believed."""
+    local: bool = True
+    """On this machine."""
+    secure: bool = False
+    """Reached us over TLS of our own."""
+    said: str = ""
+    """The address, for people."""
+
+
+def peer_of(peername: object, *, secure: bool = False) -> Peer:
+    """Read what the transport says about the client."""
+    if not isinstance(peername, tuple):
+        return Peer(b"", trusted=True, secure=secure)
+    address = ip_address(str(peername[0]).partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    trusted = address.is_private or address.is_loopback
+    return Peer(str(address).encode(), trusted, address.is_loopback, secure, str(address))
+
+
+class Onward(NamedTuple):
+    """What there is to know about a request's way on, besides its head."""
+
+    path: bytes
+    """With query."""
+    host: bytes
+    peer: Peer
+    dropped: frozenset[bytes]
+    """Names of headers that carried our own key."""
+    own_lines: tuple[bytes, ...] | None
+    """Instead of whatever says who asked: for a peer."""
+    sized: bool
+    """Whether the body has a known length; otherwise it is chunked, or there is none."""
+
+
+def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
+    """Return the head to send to the model server, with its empty line: before and after the Content-Length's number.
+
+    The number is that of the body as it is sent: it may have been collected or edited.
+    """
+    path, host, peer, dropped, own_lines, sized = onward
+    if own_lines is not None:
+        dropped |= (_CREDENTIALS | _ASKER) if own_lines else _ASKER
+    lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
+    lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
+    if sized and not head.sized:
+        lines.append(b"Content-Length: " + _HERE)
+    elif head.chunked and not sized:
+        lines.append(b"Transfer-Encoding: chunked")
+    if head.upgrade == b"websocket":
+        lines += (b"Upgrade: websocket", b"Connection: Upgrade")
+    lines += _forwarded(head, peer) if own_lines is None else own_lines
+    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
+    return before, after
+
+
+def _with_gap(head: RequestHead | ResponseHead) -> list[bytes]:
+    """Return the lines, without the number in the Content-Length line."""
+    if not head.sized:
+        return head.lines
+    lines = list(head.lines)
+    place = head.names.index(_LENGTH)
+    value = lines[place].partition(b":")[2].lstrip(b" \t")
+    lines[place] = lines[place][: -len(value)] + _HERE
+    return lines
+
+
+def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
+    noted = head.noted
+    lines = []
+    before = noted.get(b"x-forwarded-for") if peer.trusted else None
+    addresses = b", ".join(part for part in (before, peer.address) if part)
+    if addresses:
+        lines.append(b"X-Forwarded-For: " + addresses)
+    said_host = noted.get(b"x-forwarded-host") if peer.trusted else None
+    if host := said_host or noted.get(b"host"):
+        lines.append(b"X-Forwarded-Host: " + host)
+    said_proto = noted.get(b"x-forwarded-proto") if peer.trusted else None
+    lines.append(b"X-Forwarded-Proto: " + (said_proto or (b"https" if peer.secure else b"http")))
+    return lines
+
+
+def response_bytes(
+    head: ResponseHead, length: int | None, connection: bytes, *, chunked: bool, origin: bytes = b""
+) -> bytes:
+    """Return the head to send to the client, with its empty line.
+
+    `chunked`: the body goes out in the chunks in which it came. `connection`: value of the Connection line, none when
+    empty. `length`: its Content-Length. `origin`: of the page that may read it; what the model server says is left out.
+    """
+    work_out = _remembered_response if head.small else _response_parts
+    before, after = work_out(head, connection, chunked, origin)
+    return before if length is None else b"%b%d%b" % (before, length, after)
+
+
+def _response_parts(
+    head: ResponseHead,
+    connection: bytes,
+    chunked: bool,  # noqa: FBT001 - see response_bytes
+    origin: bytes,
+) -> tuple[bytes, bytes]:
+    removed = hop_by_hop(head.noted) | _OF_ITS_ORIGIN
+    if chunked:
+        removed -= _CODING
+    lines = [b"HTTP/1.1" + head.status_line[8:]]
+    lines += keep(head.names, _with_gap(head), removed)
+    lines += lines_for(origin)
+    if connection:
+        lines.append(b"Connection: " + connection)
+    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
+    return before, after
+
+
+_remembered_response = lru_cache(maxsize=512)(_response_parts)
+
+
+def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
+    """Return the head of an event stream that the gateway begins by itself."""
+    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache", *lines_for(origin)]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if connection:
+        lines.append(b"Connection: " + connection)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def switching_bytes(head: ResponseHead) -> bytes:
+    """Return the 101 head for the client of a WebSocket."""
+    removed = hop_by_hop(head.noted) | _OF_ITS_ORIGIN | {_LENGTH}
+    lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, removed)]
+    lines += (b"Upgrade: " + head.noted.get(b"upgrade", b"websocket"), b"Connection: Upgrade")
+    return b"\r\n".join(lines) + b"\r\n\r\n"

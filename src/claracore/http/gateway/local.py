@@ -1,0 +1,84 @@
+"""Which answers does the gateway give by itself?
+
+Redirects below `/upstream` and CORS preflights: known as soon as the head is, sent when the request was read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from claracore.http.access.origins import lines_for
+from claracore.http.wire.answers import answer
+
+if TYPE_CHECKING:
+    from claracore.http.gateway.connection import Connection
+    from claracore.http.wire.head import RequestHead
+
+_HEADER_NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z, \t]*")
+
+
+class Canned:
+    """An answer without its Connection line."""
+
+    def __init__(self, status: int, headers: list[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+
+
+class Local:
+    """A handler that gives a known answer."""
+
+    def __init__(self, connection: Connection, canned: Canned) -> None:
+        self.connection = connection
+        self.canned = canned
+        self.answering = False
+
+    def body(self, data: bytes, *, last: bool) -> None:  # noqa: ARG002 - the body is read past
+        """Read past the body, then answer."""
+        if last:
+            self.answering = True
+            connection = self.connection.connection_header()
+            self.connection.transport.write(answer(self.canned.status, self.canned.headers, b"", connection=connection))
+            self.connection.answered()
+
+    def left(self) -> None:
+        """Nothing is under way."""
+
+    def ended(self) -> bool:
+        """Nothing is under way."""
+        return False
+
+    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Nothing is under way."""
+
+    def tunnelled(self, data: bytes) -> None:
+        """Never called."""
+
+
+def redirect(status: int, location: bytes) -> Canned:
+    """Return a redirect."""
+    return Canned(status, [b"Location: " + location])
+
+
+def preflight(head: RequestHead, origin: bytes) -> Canned:
+    """Return the answer to a CORS preflight of a page that may use the models; keys are checked on the request itself.
+
+    Without an `origin` nothing is allowed: the browser then does not send the request.
+    """
+    if not origin:
+        return Canned(204, [b"Allow: GET, POST, PUT, PATCH, DELETE, OPTIONS"])
+    asked = b""
+    for name, line in zip(head.names, head.lines, strict=True):
+        if name == b"access-control-request-headers":
+            asked = line.partition(b":")[2].strip()
+    allowed = asked if _HEADER_NAMES.fullmatch(asked) and asked else b"Content-Type, Authorization, X-API-Key"
+    return Canned(
+        204,
+        [
+            *lines_for(origin),
+            b"Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS",
+            b"Access-Control-Allow-Headers: " + allowed,
+            b"Access-Control-Max-Age: 86400",
+        ],
+    )

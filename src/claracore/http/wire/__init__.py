@@ -1,0 +1,1 @@
+"""HTTP/1.x as bytes: pure functions and parsers without connections."""

@@ -1,0 +1,138 @@
+"""How does an error become the bytes of an HTTP answer?
+
+The errors that only HTTP knows (timeouts, sizes, versions) are declared here; all others are in `claracore.errors`.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+
+from claracore.errors import BadRequest, ClaraCoreError, Unauthorized
+from claracore.http.access.origins import lines_for
+
+
+class MalformedRequest(BadRequest):
+    """The bytes are not HTTP; nothing after them can be trusted, so the connection closes."""
+
+    code = "malformed_request"
+
+
+class MethodNotAllowed(ClaraCoreError):
+    """The path exists, the method does not; 405 with Allow."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+    def __init__(self, path: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{path} answers {' and '.join(allowed)} only")
+        self.allowed = allowed
+
+
+class RequestTimeout(ClaraCoreError):
+    """The client did not finish sending its request in time; 408."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+
+class TooManyConnections(ClaraCoreError):
+    """One client has more connections than it may; 503."""
+
+    status = 503
+    code = "too_many_connections"
+
+
+class NoRoomForBody(ClaraCoreError):
+    """The bodies of other requests take all the memory that there is for bodies; 503 with Retry-After."""
+
+    status = 503
+    code = "no_room_for_body"
+
+
+class ExpectationFailed(ClaraCoreError):
+    """An `Expect` other than `100-continue`; 417."""
+
+    status = 417
+    type = "invalid_request_error"
+    code = "expectation_failed"
+
+
+class HeadTooLarge(ClaraCoreError):
+    """The request line and headers are over the limit; 431."""
+
+    status = 431
+    type = "invalid_request_error"
+    code = "header_too_large"
+
+
+class NotSupported(ClaraCoreError):
+    """A method or transfer coding that is not implemented; 501."""
+
+    status = 501
+    code = "not_supported"
+
+
+class VersionNotSupported(ClaraCoreError):
+    """Neither HTTP/1.0 nor HTTP/1.1; 505."""
+
+    status = 505
+    code = "http_version_not_supported"
+
+
+def reason(status: int) -> bytes:
+    """Return the reason phrase of a status, empty for one that is not registered."""
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b""
+
+
+def envelope(error: ClaraCoreError) -> bytes:
+    """Return the OpenAI error envelope as JSON."""
+    return msgspec.json.encode(error.envelope())
+
+
+def headers_of(error: ClaraCoreError) -> list[bytes]:
+    """Return the header lines that belong to this error, without line ends."""
+    lines = [f"{name}: {value}".encode() for name, value in error.headers().items()]
+    match error:
+        case Unauthorized():
+            lines.append(b'WWW-Authenticate: Basic realm="claracore"')
+        case MethodNotAllowed(allowed=allowed):
+            lines.append(b"Allow: " + ", ".join(allowed).encode())
+        case _:
+            pass
+    return lines
+
+
+def answer(
+    status: int,
+    headers: list[bytes],
+    body: bytes,
+    *,
+    connection: bytes = b"",
+    with_body: bool = True,
+) -> bytes:
+    """Return a complete HTTP/1.1 answer.
+
+    `connection` is the value of the Connection header (none when empty); `with_body` is False for HEAD, whose answer
+    has the length of a body but not the body (RFC 9110, 9.3.2).
+    """
+    lines = [b"HTTP/1.1 %d %s" % (status, reason(status)), *headers]
+    if status not in (204, 304):
+        lines.append(b"Content-Length: %d" % len(body))
+    if connection:
+        lines.append(b"Connection: " + connection)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + (body if with_body else b"")
+
+
+def error_answer(
+    error: ClaraCoreError, *, connection: bytes = b"", with_body: bool = True, origin: bytes = b""
+) -> bytes:
+    """Return the complete HTTP/1.1 answer for an error; pages of `origin` may read it."""
+    headers = [b"Content-Type: application/json", *headers_of(error), *lines_for(origin)]
+    return answer(error.status, headers, envelope(error), connection=connection, with_body=with_body)

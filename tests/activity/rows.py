@@ -1,0 +1,45 @@
+"""Rows of activity for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import astuple, replace
+
+from claracore.host.activity.database import Activity
+from claracore.host.activity.rows import FIRST_OF_SUBJECT, Row
+
+PLAIN = Row(
+    id=1,
+    at=1_800_000_000.0,
+    model="qwen",
+    requested="qwen",
+    path="/v1/chat/completions",
+    status=200,
+    stream=True,
+    key=None,
+    client="127.0.0.1",
+    queue_seconds=0.0,
+    load_seconds=0.0,
+    first_token_seconds=0.1,
+    total_seconds=1.0,
+    prompt_tokens=10,
+    cached_tokens=0,
+    completion_tokens=20,
+    prompt_per_second=100.0,
+    tokens_per_second=20.0,
+    error=None,
+    has_capture=False,
+    content_type="text/event-stream",
+    draft_tokens=None,
+    accepted_tokens=None,
+)
+
+
+def row(**different: Any) -> Row:
+    return replace(PLAIN, **different)
+
+
+def add(activity: Activity, its: Row) -> None:
+    values = astuple(its)
+    activity.add(values[:FIRST_OF_SUBJECT], values[FIRST_OF_SUBJECT:])

@@ -1,0 +1,255 @@
+"""What a conversation of supervisor and gateway leaves in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.policy import ModelPolicy
+from claracore.core.scheduler.slot import Slot
+from claracore.host.activity.captures import Captures
+from claracore.host.activity.counts import Counts
+from claracore.host.activity.database import Activity
+from claracore.host.activity.journal import SETTLE_RECORDS, Journal
+from claracore.host.activity.measures import Counter, Histogram
+from claracore.host.activity.record import Record
+from claracore.host.activity.rows import Row
+from claracore.host.activity.swaps import Swap
+from claracore.host.activity.watch import Watch
+from claracore.types import ModelState
+
+
+@dataclass
+class Models:
+    """A supervisor of which only the looks matter."""
+
+    slots: dict[str, Slot] = field(default_factory=dict)
+
+    def life(self, _model: str) -> None:
+        return None
+
+    def failure(self, _model: str) -> None:
+        return None
+
+    def state(self, model: str) -> ModelState:
+        return self.slots[model].state
+
+
+class Stage:
+    def __init__(self, activity: Activity) -> None:
+        self.models = Models({name: Slot(name, ModelPolicy()) for name in ("a", "b")})
+        self.counts = Counts()
+        self.journal = Journal(self.models, activity, self.counts, Captures())
+        self.rows: list[Row] = []
+        self.swaps: list[Swap] = []
+        self.journal.on_row = self.rows.append
+        self.journal.on_swap = self.swaps.append
+        self.time = 1000.0
+        self.journal._now = lambda: self.time
+
+    def record(self, model: str, **more: Any) -> Record:
+        record = Record("POST", "/v1/chat/completions", "127.0.0.1", self.time)
+        for name, value in {"model": model, "requested": model, **more}.items():
+            setattr(record, name, value)
+        return record
+
+
+def play(conversation: Callable[[Stage], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        with closing(Activity(None)) as activity:
+            await conversation(Stage(activity))
+
+    asyncio.run(whole())
+
+
+def test_a_swap_is_explained_phase_by_phase() -> None:
+    async def conversation(stage: Stage) -> None:
+        journal, models = stage.journal, stage.models
+        models.slots["a"].state = ModelState.READY
+        models.slots["b"].waiting[1] = 1000.0
+        stage.time = 1002.0
+        journal.finished(stage.record("a", arrived_at=999.0, served_at=999.0, finished_at=1002.0, status=200))
+        journal.stopping("a", StopReason.EVICTED)
+        stage.time = 1003.0
+        journal.ended("a")
+        journal.starting("b")
+        stage.time = 1008.0
+        journal.ready("b")
+        swap = stage.swaps[-1]
+        assert swap.ended_at is None
+        assert (swap.model, swap.evicted, swap.reason) == ("b", ("a",), "it was asked for")
+        assert (swap.phases.queued_seconds, swap.phases.drain_seconds, swap.phases.stop_seconds) == (0.0, 2.0, 1.0)
+        assert swap.total_seconds == 8.0
+        stage.time = 1010.0
+        journal.finished(
+            stage.record(
+                "b",
+                arrived_at=1000.0,
+                served_at=1008.0,
+                first_byte_at=1008.5,
+                finished_at=1010.0,
+                waited_for_load=True,
+                stream=True,
+                status=200,
+            )
+        )
+        journal.settle()
+        assert len(journal.swaps) == 1
+        assert journal.swaps[0].phases.first_token_seconds == 0.5
+        assert journal.swaps[0].total_seconds == 8.5
+        row = stage.rows[-1]
+        assert (row.queue_seconds, row.load_seconds, row.first_token_seconds) == (3.0, 5.0, 8.5)
+        assert stage.counts.load_seconds.total("b") == (1, 5.0)
+        assert stage.counts.stops.values["a", "evicted"] == 1
+
+    play(conversation)
+
+
+def test_the_first_token_is_told_while_the_answer_still_comes() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.journal.starting("a")
+        stage.journal.ready("a")
+        running = stage.record("a", served_at=1001.0)
+        stage.journal.look_at([running])
+        assert stage.swaps[-1].phases.first_token_seconds is None
+        running.first_byte_at = 1003.0
+        stage.journal.look_at([stage.record("b", served_at=1000.0, first_byte_at=1000.5), running])
+        assert [swap.phases.first_token_seconds for swap in stage.journal.swaps] == [2.0]
+        told = len(stage.swaps)
+        running.finished_at = 1010.0
+        stage.journal.finished(running)
+        stage.journal.settle()
+        assert len(stage.swaps) == told, "once is enough"
+
+    play(conversation)
+
+
+def test_idle_models_in_the_way_are_not_drained() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.models.slots["a"].state = ModelState.READY
+        stage.models.slots["b"].waiting[1] = 1000.0
+        stage.time = 1000.5
+        stage.journal.stopping("a", StopReason.EVICTED)
+        stage.journal.ended("a")
+        stage.journal.starting("b")
+        stage.journal.ready("b")
+        assert (stage.swaps[0].phases.queued_seconds, stage.swaps[0].phases.drain_seconds) == (0.5, 0.0)
+
+    play(conversation)
+
+
+def test_a_load_that_fails_is_a_swap_with_an_error() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.journal.starting("b")
+        stage.journal.ended("b")
+        assert stage.swaps[0].error == "its server ended"
+        assert stage.swaps[0].phases.load_seconds is None
+        assert stage.swaps[0].reason == "its configuration changed"
+        assert stage.counts.failures.values["b", "loading"] == 1
+
+    play(conversation)
+
+
+def test_an_end_that_was_ordered_is_no_failure() -> None:
+    async def conversation(stage: Stage) -> None:
+        for end in (StopReason.TTL, StopReason.UNLOADED):
+            stage.journal.starting("b")
+            stage.journal.ready("b")
+            stage.journal.stopping("b", end)
+            stage.journal.ended("b")
+        stage.journal.starting("b")
+        stage.journal.stopping("b", StopReason.UNWANTED)
+        stage.journal.ended("b")
+        assert not stage.counts.failures.values
+        assert [swap.error for swap in stage.journal.swaps] == [None, None]
+        assert all(swap.ended_at is not None for swap in stage.journal.swaps)
+
+    play(conversation)
+
+
+def test_a_restart_is_a_start_after_an_end_that_nobody_asked_for() -> None:
+    async def conversation(stage: Stage) -> None:
+        told: list[str] = []
+        stage.journal.on_model = told.append
+        for end in (None, StopReason.CHANGED, StopReason.EVICTED, StopReason.UNLOADED):
+            stage.journal.starting("b")
+            stage.journal.ready("b")
+            if end is not None:
+                stage.journal.stopping("b", end)
+            stage.journal.ended("b")
+        stage.journal.starting("b")
+        stage.journal.pinned("b")
+        assert stage.counts.restarts.values == {("b", "died"): 1, ("b", "changed"): 1}
+        assert told == ["b"] * (4 * 3 + 3 + 2)
+
+    play(conversation)
+
+
+@pytest.mark.parametrize(
+    ("record", "speed"),
+    [
+        ({"watch": Watch(b'{"timings":{"predicted_n":5,"predicted_per_second":12.3456}}')}, 12.3456),
+        ({"watch": Watch(b'{"usage":{"completion_tokens":30}}'), "stream": True, "first_byte_at": 1001.0}, 10.0),
+        ({"watch": Watch(b'{"usage":{"completion_tokens":30}}')}, 7.5),
+        ({}, None),
+    ],
+)
+def test_tokens_per_second(record: dict[str, Any], speed: float | None) -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.time = 1004.0
+        stage.journal.finished(stage.record("a", arrived_at=1000.0, served_at=1000.0, finished_at=1004.0, **record))
+        stage.journal.settle()
+        assert stage.rows[0].tokens_per_second == speed
+
+    play(conversation)
+
+
+def test_what_is_no_inference_is_no_activity() -> None:
+    async def conversation(stage: Stage) -> None:
+        unknown = stage.record("", status=404)
+        page = stage.record("a", status=200)
+        page.method = "GET"
+        stage.journal.finished(unknown)
+        stage.journal.finished(page)
+        stage.journal.settle()
+        assert not stage.rows
+        assert stage.counts.refusals.values["404",] == 1
+
+    play(conversation)
+
+
+def test_a_client_that_left_is_said_so() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.journal.finished(stage.record("a", client_left=True))
+        stage.journal.settle()
+        assert (stage.rows[0].status, stage.rows[0].error) == (0, "the client left")
+        assert stage.rows[0].queue_seconds is None
+
+    play(conversation)
+
+
+def test_what_is_over_is_looked_at_in_batches_and_soon() -> None:
+    async def conversation(stage: Stage) -> None:
+        looked_at = asyncio.Event()
+        stage.journal.on_row = lambda _: looked_at.set()
+        stage.journal.finished(stage.record("a"))
+        assert not looked_at.is_set()
+        await looked_at.wait()
+        looked_at.clear()
+        for _ in range(SETTLE_RECORDS):
+            stage.journal.finished(stage.record("a"))
+        assert looked_at.is_set(), "a full batch does not wait"
+
+    play(conversation)
+
+
+def test_everything_that_is_counted_is_told() -> None:
+    counts = Counts()
+    counted = [its for name in dir(counts) if isinstance(its := getattr(counts, name), Counter | Histogram)]
+    assert {its.name for its in counts.families} == {its.name for its in counted}
