@@ -124,10 +124,9 @@ async def test_a_request_for_a_ready_model_is_served_inside_arrive(tmp_path: Pat
 async def test_a_swap_stops_the_one_and_starts_the_other(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake(), "b": fake()}), tmp_path) as supervisor:
         number, _ = await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
-        assert life.child is not None
-        process = psutil.Process(life.child.pid)
+        running = supervisor.running("a")
+        assert running is not None
+        process = psutil.Process(running.pid)
         waiting = Request()
         other = supervisor.arrive("b", waiting)
         assert supervisor.position(other) == 1
@@ -169,8 +168,7 @@ async def test_connections_are_closed_before_a_server_is_told_to_end(tmp_path: P
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         closed: list[tuple[Endpoint, bool]] = []
         number, request = await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
+        life = supervisor._lives["a"]
         assert life.child is not None
         child = life.child
         life.on_closing = lambda endpoint: closed.append((endpoint, child.exited.done()))
@@ -407,9 +405,9 @@ async def test_an_external_server_is_served_without_a_process(tmp_path: Path) ->
     async with supervising(config, tmp_path) as supervisor:
         _, request = await served(supervisor, "far")
         assert request.endpoint == Endpoint("192.0.2.1", 8080)
-        life = supervisor.life("far")
-        assert life is not None
-        assert life.child is None
+        running = supervisor.running("far")
+        assert running is not None
+        assert running.pid is None
 
 
 @run
@@ -425,10 +423,9 @@ async def test_a_model_that_leads_to_ourselves_is_refused(tmp_path: Path) -> Non
 async def test_shutdown_refuses_who_waits_and_leaves_nothing(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake(), "b": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
-        assert life.child is not None
-        process = psutil.Process(life.child.pid)
+        running = supervisor.running("a")
+        assert running is not None
+        process = psutil.Process(running.pid)
         waiting = Request()
         supervisor.arrive("b", waiting)
         await supervisor.shut_down(0.0)
@@ -471,8 +468,7 @@ async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_
     """Both have the same endpoint; the second one must neither be taken for verified nor for lost."""
     async with supervising(config_of({"a": fake("--loading")}), tmp_path) as supervisor:
         supervisor.arrive("a", Request())
-        life = supervisor.life("a")
-        assert life is not None
+        life = supervisor._lives["a"]
         loading = asyncio.Event()
         life.on_told = loading.set
         await asyncio.sleep(0)  # its task has run up to where its process is started
@@ -495,8 +491,7 @@ async def test_a_container_to_which_packets_are_forwarded_is_lost_when_it_takes_
     forwarded = Verdict(ours=True, grounds=Grounds.FORWARDED)
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
+        life = supervisor._lives["a"]
         assert life.child is not None
         verdicts = [forwarded, forwarded, Verdict(ours=False)]
         check = OwnerCheck(
@@ -537,8 +532,7 @@ async def test_a_proxy_may_name_this_machine(tmp_path: Path) -> None:
 async def test_a_model_is_not_lost_because_no_more_files_can_be_opened(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
+        life = supervisor._lives["a"]
         with no_more_files():
             assert await life.confirm()
         assert not life.lost

@@ -33,8 +33,9 @@ from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import Loading, Patience, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.program import SpawnFailed
+from claracore.host.supervisor.running import Running
 from claracore.host.supervisor.verified import ListenerWatch, OwnerCheck, Stranger
-from claracore.types import Endpoint
+from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.supervisor")
 
@@ -129,6 +130,17 @@ class Life:
     def stop(self) -> None:
         """Order the end; the task of `run` carries it out."""
         self._stop.set()
+
+    def running(self, state: ModelState) -> Running:
+        """Return what there is to see of this run; `state` is what the scheduler says of its model."""
+        return Running(
+            state,
+            self.endpoint,
+            self.child.pid if self.child is not None else None,
+            self.phases.spawned_at,
+            self.progress,
+            self.asleep,
+        )
 
     @property
     def stopping(self) -> bool:

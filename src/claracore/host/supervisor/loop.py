@@ -53,6 +53,7 @@ from claracore.host.supervisor.contract import Listener, Loaded, Waiter
 from claracore.host.supervisor.life import Life, Surroundings
 from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.refusals import Circumstances, refusal
+from claracore.host.supervisor.running import Running
 from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.supervisor")
@@ -193,9 +194,14 @@ class Supervisor:
         """State, requests in progress and waiting, by model id; for looking at."""
         return self._scheduler.slots
 
-    def life(self, model_id: str) -> Life | None:
-        """Return the present run of a model's server: process, endpoint, progress; None when it has none."""
-        return self._lives.get(model_id)
+    def running(self, model_id: str) -> Running | None:
+        """Return how the model's server is now; None when there is none."""
+        life = self._lives.get(model_id)
+        return life.running(self.state(model_id)) if life is not None else None
+
+    def all_running(self) -> dict[str, Running]:
+        """Return how each model's server is now, by model id; models without one are left out."""
+        return {model_id: life.running(self.state(model_id)) for model_id, life in self._lives.items()}
 
     def output(self, model_id: str) -> OutputRing:
         """Return what the model's servers have printed."""
