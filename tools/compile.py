@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
-    "core/scheduler": "core slot",
+    "core/scheduler": "core notes settle slot slots",
     "host/activity": "counts database journal measures record watch",
     "host/supervisor": "loop",
     "http/access": "admitted",

@@ -176,6 +176,10 @@ class Supervisor:
         """Return what the requests that wait for a model wait for; None when none waits."""
         return self._scheduler.obstacle(model_id, self._loop.time())
 
+    def would_unload(self, model_id: str) -> list[str]:
+        """Return the models, by id, that would have to be stopped if this one, which is stopped, started now."""
+        return self._scheduler.evictees(model_id)
+
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""
         now = self._loop.time()

@@ -12,7 +12,6 @@ from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.scheduler.obstacle import Cause
-from claracore.core.scheduler.rules import policy_of
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.api.context import Context
 from claracore.http.gateway.answering import Phase
@@ -99,9 +98,6 @@ class Views:
 
     def __init__(self, here: Context) -> None:
         self._here = here
-        self._rule = policy_of(here.config).rule
-        slots = here.supervisor.slots
-        self._running = frozenset(model for model, slot in slots.items() if slot.state is not ModelState.STOPPED)
         self._now = asyncio.get_running_loop().time()
 
     def model(self, model_id: str, *, with_memory: bool = True) -> ModelView:
@@ -117,7 +113,6 @@ class Views:
         last = here.journal.last.get(model_id)
         failure = here.supervisor.failure(model_id)
         expires_at = slot.expires_at if slot else None
-        evictees = self._rule.evictees(model_id, self._running) if state is ModelState.STOPPED else ()
         return ModelView(
             id=model_id,
             name=model.name,
@@ -145,7 +140,7 @@ class Views:
             retry_seconds=_rounded(here.supervisor.retry_seconds(model_id)),
             cmd=shown_command(model, endpoint),
             endpoint=str(endpoint) if endpoint else None,
-            would_unload=sorted(evictees),
+            would_unload=here.supervisor.would_unload(model_id) if state is ModelState.STOPPED else [],
             tokens_per_second=last.tokens_per_second if last else None,
         )
 
