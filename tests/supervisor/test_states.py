@@ -23,8 +23,9 @@ from claracore.host.sockets.host import plan_here
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import Loading
-from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.server_process import Surroundings
 from claracore.types import ModelState
 from fakes import command
 from fakes.running import LOOPS, control, line_with, python, running
@@ -60,7 +61,8 @@ async def supervising(tmp_path: Path, *flags: str, start: int = 24760) -> AsyncI
     commands.learn(config.models.values())
     plan = plan_here(config, Listen(), places={})
     with contextlib.closing(PortKeeper(plan, state_dir=tmp_path, ledger_dir=tmp_path / "ledger")) as keeper:
-        supervisor = Supervisor(config, Surroundings(keeper, commands, dict(os.environ), tmp_path / "sockets"))
+        around = Surroundings(keeper, commands, dict(os.environ), tmp_path / "sockets")
+        supervisor = Supervisor(config, LocalRunner(around))
         try:
             async with asyncio.timeout(60):
                 yield supervisor
@@ -75,7 +77,7 @@ class Heard:
         self.all: list[str] = []
         self._supervisor = supervisor
 
-    def told(self, model: str) -> None:
+    def reported(self, model: str) -> None:
         running = self._supervisor.running(model)
         assert running is not None
         assert running.loading is not None

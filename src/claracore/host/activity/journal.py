@@ -261,7 +261,7 @@ class Journal:
             self._to_restart[model] = "changed"
         self.on_model(model)
 
-    def told(self, model: str) -> None:
+    def reported(self, model: str) -> None:
         """Hear that a model's server has said something new about itself."""
         self.on_told(model)
 
