@@ -13,7 +13,7 @@ from claracore.core.scheduler.events import Effect, Event, Reconfigured, Refuse,
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.record import Begun, Recorded, Unreadable, read
-from claracore.core.scheduler.replay import Decision, Run, Waiting, as_test, replay, runs
+from claracore.core.scheduler.replay import Decision, ModelQueue, Recording, as_test, replay, runs
 from claracore.core.scheduler.rules import policy_of
 from claracore.errors import BadRequest
 from claracore.host.store.files import read_sources
@@ -69,7 +69,7 @@ def _records(logs: list[Path]) -> Iterator[Begun | Recorded]:
                 raise BadRequest(f"{log}: {error.message}") from error
 
 
-def _show(number: int, run: Run, *, only_differences: bool) -> int:
+def _show(number: int, run: Recording, *, only_differences: bool) -> int:
     """Print a run and return how many of its decisions differ."""
     _echo(f"run {number}: {', '.join(run.policy.models) or 'no models'}")
     differing = 0
@@ -114,7 +114,7 @@ def _order(effect: Effect) -> str:
             return f"refuse request {request}: {reason}"
 
 
-def _wait(waiting: Waiting) -> str:
+def _wait(waiting: ModelQueue) -> str:
     obstacle = waiting.obstacle
     cause = CAUSES[obstacle.cause] if obstacle is not None else "nothing that lasts"
     others = f" ({', '.join(obstacle.models)})" if obstacle is not None and obstacle.models else ""
