@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +17,7 @@ import msgspec
 
 import claracore
 from claracore.core.gguf import abilities, architectures, facts, header, model, names, quantization, types
+from claracore.host.disk import keep_private
 from claracore.host.library import read
 from claracore.host.library.walk import Candidate
 
@@ -107,15 +107,7 @@ class ReadingCache:
         if self.path is None or not self._changed:
             return
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(msgspec.msgpack.encode(_File(self._version, self._entries)))
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            keep_private(self.path, msgspec.msgpack.encode(_File(self._version, self._entries)), flush=False)
             self._changed = False
 
     def _load(self) -> dict[str, Entry]:

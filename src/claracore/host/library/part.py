@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import part_of
 from claracore.errors import FULL, ClaraCoreError, Conflict, DiskFull, disk_full
+from claracore.host.disk import finish
 from claracore.host.locks import FileLock
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
@@ -69,7 +70,7 @@ class Part:
             self._lock = FileLock(self.part)
         except OSError as error:
             raise _refused(self.part, error) from error
-        if not self._lock.try_acquire():
+        if not self._lock.acquire(0):
             self._lock.close()
             raise Conflict(f"{self.part} is being downloaded by another ClaraCore")
         self._file = self.part.open("r+b", buffering=0)
@@ -133,8 +134,7 @@ class Part:
                     f"{self._expected[:12]}...); they were thrown away"
                 )
             try:
-                os.fsync(self._file.fileno())
-                self.part.replace(self.path)
+                finish(self._file, self.part, self.path)
             except OSError as error:
                 raise _refused(self.part, error) from error
 

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from claracore.host.disk import private_folder
 from claracore.host.locks import FileLock, locked
 from claracore.host.sockets.kernel import network_namespace, process_start
 from claracore.host.sockets.orphans import Orphan, end_orphans
@@ -84,9 +85,9 @@ class Ledger:
 
     def _join(self) -> None:
         """Appear among the others."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._root)
         with self.locked():
-            self._folder.mkdir(exist_ok=True, mode=0o700)
+            private_folder(self._folder)
             self._life = FileLock(self._folder / f"{self.token}.lock")
             self._life.acquire()
             self.write()
@@ -245,7 +246,7 @@ def _take(path: Path) -> FileLock | None:
     if not path.exists():
         return None
     lock = FileLock(path)
-    if lock.try_acquire():
+    if lock.acquire(0):
         return lock
     lock.close()
     return None
