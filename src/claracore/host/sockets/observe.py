@@ -13,7 +13,7 @@ from pathlib import Path
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
-from claracore.core.ports.report import Observation, PortState, ReportJson, report, role_of
+from claracore.core.ports.report import Observation, PortState, ReportView, report, role_of
 from claracore.core.ports.tenants import WELL_KNOWN
 from claracore.host.sockets.bound import Stage
 from claracore.host.sockets.hold import ANY
@@ -98,7 +98,7 @@ def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observat
     return Observation(PortState.EXTERNAL, model_id, owner.pid if owner is not None else None, holder)
 
 
-def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportJson:
+def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportView:
     """Return the answer of `GET /api/ports`; `serving` maps the models that are ready to the pid of their child."""
     return report(keeper.plan, config, observe_running(keeper, serving), findings=keeper.findings)
 
