@@ -35,7 +35,7 @@ from claracore.errors import (
 )
 from claracore.host.engines.abilities import Abilities
 from claracore.host.sockets.host import own_hosts, plan_here
-from claracore.host.sockets.owner import Grounds, Verdict
+from claracore.host.sockets.owner import Grounds, Ownership
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.life import Life, LocalRunner
@@ -508,12 +508,12 @@ async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_
 @run
 async def test_a_container_to_which_packets_are_forwarded_is_lost_when_it_takes_no_connection(tmp_path: Path) -> None:
     """There is no listener that could be missed: only who fails to connect notices."""
-    forwarded = Verdict(ours=True, grounds=Grounds.FORWARDED)
+    forwarded = Ownership(ours=True, grounds=Grounds.FORWARDED)
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
         process = process_of(supervisor, "a")
         assert process.child is not None
-        verdicts = [forwarded, forwarded, Verdict(ours=False)]
+        verdicts = [forwarded, forwarded, Ownership(ours=False)]
         check = OwnerCheck(
             Endpoint("127.0.0.1", free_port()),
             process.child.pid,
