@@ -65,7 +65,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	CLARACORE_COMPILE=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	CLARACORE_COMPILE=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh-package claracore --editable .
 	touch $@
 
 lock:
