@@ -3,7 +3,8 @@
 `python tools/dist.py FOLDER` makes of this checkout an sdist; of the sdist a wheel that runs everywhere and, on Linux,
 compiled ones for `manylinux`; looks into each and tries each in an environment of its own, with the versions of
 requirements.lock. Compiled wheels come from cibuildwheel where Docker or Podman runs, for every Python that
-pyproject.toml names there, else from the Pythons on PATH, for these. `--pure` leaves them out.
+pyproject.toml names there, else from the Pythons on PATH, for these. `--pure` leaves them out; `--check` only looks and
+tries.
 
 Same commit, same bytes: times in the archives are SOURCE_DATE_EPOCH, by default that of the commit.
 """
@@ -42,12 +43,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build and try what is released.")
     parser.add_argument("folder", type=Path, help="where the files go; it must not exist, or be empty")
     parser.add_argument("--pure", action="store_true", help="no compiled wheels")
+    parser.add_argument("--check", action="store_true", help="build nothing: look into what the folder has, and try it")
     chosen = parser.parse_args()
     folder = chosen.folder.resolve()
-    if folder.exists() and any(folder.iterdir()):
-        raise Broken(f"{folder} is not empty")
-    os.environ.setdefault("SOURCE_DATE_EPOCH", commit_time())
-    build(folder, compiled=not chosen.pure and sys.platform == "linux")
+    if not chosen.check:
+        if folder.exists() and any(folder.iterdir()):
+            raise Broken(f"{folder} is not empty: an earlier build; remove it")
+        os.environ.setdefault("SOURCE_DATE_EPOCH", commit_time())
+        build(folder, compiled=not chosen.pure and sys.platform == "linux")
     check(folder)
     for file in sorted(folder.iterdir()):
         print(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}")
@@ -56,7 +59,8 @@ def main() -> int:
 
 def commit_time() -> str:
     """Return the time of the commit in seconds since 1970; without git, hatchling's own constant."""
-    asked = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = ["git", "log", "-1", "--format=%ct"]
+    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return asked.stdout.strip() or "1580601600"
 
 
@@ -181,7 +185,7 @@ def look_into(names: Iterable[str], *, compiled: bool) -> None:
 
 
 def try_out(file: Path, version: str) -> None:
-    """Install an sdist or a wheel where nothing else is, with the hashes of requirements.lock, and run tools/probe.py."""
+    """Install an sdist or a wheel where nothing else is, with versions and hashes of requirements.lock; probe it."""
     with tempfile.TemporaryDirectory() as place:
         programs = Path(place) / ("Scripts" if sys.platform == "win32" else "bin")
         run("uv", "venv", "--quiet", "--clear", "--python", python_for(file), place)

@@ -3,7 +3,7 @@
     SOME_ENVIRONMENT/bin/python tools/probe.py --version 0.2.0 [--compiled]
 
 It tells its version, checks an example, serves it on a free port, shows the web interface, answers a call of its API
-and ends when it is asked to. Needs the standard library alone: it runs in an environment that has nothing but ClaraCore.
+and ends when it is asked to. Needs the standard library alone, for environments that have nothing but ClaraCore.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def address_of(server: subprocess.Popen[bytes]) -> str:
 
 def fetch(address: str) -> str:
     """Return the body of a 200; no proxy of the environment is asked."""
-    request = Request(address, headers={"Accept": "text/html, */*"})  # as a browser does
+    request = Request(address, headers={"Accept": "text/html, */*"})  # noqa: S310 - ADDRESS is http
     with build_opener(ProxyHandler({})).open(request, timeout=SECONDS) as answer:
         body: bytes = answer.read()
     return body.decode()
