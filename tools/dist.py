@@ -49,19 +49,13 @@ def main() -> int:
     if not chosen.check:
         if folder.exists() and any(folder.iterdir()):
             raise Broken(f"{folder} is not empty: an earlier build; remove it")
-        os.environ.setdefault("SOURCE_DATE_EPOCH", commit_time())
+        if "SOURCE_DATE_EPOCH" not in os.environ:
+            os.environ["SOURCE_DATE_EPOCH"] = run("git", "log", "-1", "--format=%ct", capture=True).strip()
         build(folder, compiled=not chosen.pure and sys.platform == "linux")
     check(folder)
     for file in sorted(folder.iterdir()):
         print(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}")
     return 0
-
-
-def commit_time() -> str:
-    """Return the time of the commit in seconds since 1970; without git, hatchling's own constant."""
-    command = ["git", "log", "-1", "--format=%ct"]
-    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or "1580601600"
 
 
 def build(folder: Path, *, compiled: bool) -> None:
@@ -70,22 +64,23 @@ def build(folder: Path, *, compiled: bool) -> None:
     uv_build(folder, "--sdist")
     sdist = next(folder.glob("*.tar.gz"))
     with tempfile.TemporaryDirectory() as empty:  # neither git nor node: an sdist has what they would make
-        uv_build(folder, "--wheel", str(sdist), CLARACORE_COMPILE="0", PATH=empty)
+        uv_build(folder, "--wheel", str(sdist), environ={"CLARACORE_COMPILE": "0", "PATH": empty})
     if not compiled:
         return
     if container := container_engine():
         command = ["cibuildwheel", "--platform", "linux", "--output-dir", str(folder), str(sdist)]
-        run(sys.executable, "-m", *command, CIBW_CONTAINER_ENGINE=container)
+        run(sys.executable, "-m", *command, environ={"CIBW_CONTAINER_ENGINE": container})
         return
     for python in pythons():
         build_manylinux(folder, sdist, python)
 
 
-def uv_build(folder: Path, *arguments: str, **environ: str) -> None:
+def uv_build(
+    folder: Path, *arguments: str, python: str = sys.executable, environ: dict[str, str] | None = None
+) -> None:
     """Run `uv build`, which fetches what the build needs into an environment of its own."""
-    program = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-    python = () if "--python" in arguments else ("--python", sys.executable)
-    run(program, "build", "--quiet", "--no-create-gitignore", *python, "--out-dir", str(folder), *arguments, **environ)
+    options = ["--quiet", "--no-create-gitignore", "--python", python, "--out-dir", str(folder)]
+    run("uv", "build", *options, *arguments, environ=environ)
 
 
 def container_engine() -> str | None:
@@ -117,25 +112,20 @@ def has_headers(python: str) -> bool:
 def build_manylinux(folder: Path, sdist: Path, python: str) -> None:
     """Build a compiled wheel for one Python; auditwheel names the oldest glibc on which it runs."""
     with tempfile.TemporaryDirectory() as between:
-        uv_build(Path(between), "--wheel", str(sdist), "--python", python, CLARACORE_COMPILE="1")
+        uv_build(Path(between), "--wheel", str(sdist), python=python, environ={"CLARACORE_COMPILE": "1"})
         wheel = next(Path(between).glob("*.whl"))
         run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(folder), str(wheel))
 
 
-def run(*command: str, capture: bool = False, **environ: str) -> str:
+def run(*command: str, capture: bool = False, environ: dict[str, str] | None = None) -> str:
     """Run a command in the root of the checkout, with the programs of this environment first on PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     program = shutil.which(command[0], path=path) or command[0]
-    wanted = os.environ | {"PATH": path} | environ
-    done = subprocess.run(
-        [program, *command[1:]],
-        cwd=ROOT,
-        env=wanted,
-        check=True,
-        text=True,
-        stdout=subprocess.PIPE if capture else None,
+    wanted = os.environ | {"PATH": path} | (environ or {})
+    output = subprocess.PIPE if capture else None
+    return (
+        subprocess.run([program, *command[1:]], cwd=ROOT, env=wanted, check=True, text=True, stdout=output).stdout or ""
     )
-    return done.stdout or ""
 
 
 def check(folder: Path) -> None:
@@ -192,8 +182,9 @@ def try_out(file: Path, version: str) -> None:
         wanted = Path(place, "wanted.txt")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         wanted.write_text(f"claracore @ {file.as_uri()} --hash=sha256:{digest}\n", encoding="utf-8")
-        install = ["uv", "pip", "install", "--quiet", "--python", str(programs / "python"), "--require-hashes"]
-        run(*install, "--constraints", "requirements.lock", "--requirements", str(wanted), CLARACORE_COMPILE="0")
+        install = ["uv", "pip", "install", "--quiet", "--python", place, "--require-hashes"]
+        install += ["--constraints", "requirements.lock", "--requirements", str(wanted)]
+        run(*install, environ={"CLARACORE_COMPILE": "0"})
         kind = ["--compiled"] if file.suffix == ".whl" and is_compiled(file) else []
         run(str(programs / "python"), "tools/probe.py", "--version", version, *kind)
 

@@ -61,10 +61,12 @@ def run(*command: str) -> str:
 
 def check_version(program: str, wanted: str | None, *, compiled: bool) -> str:
     """Return the version that the program tells, e.g. 0.2.0, from `claracore 0.2.0 (compiled)`."""
-    told = run(program, "--version").strip()
-    version = told.split()[1]
-    expect(wanted in {None, version}, f"{told}: not {wanted}")
-    expect(told == f"claracore {version}" + (" (compiled)" if compiled else ""), f"{told}: not as it was to be built")
+    printed = run(program, "--version").strip()
+    version = printed.split()[1]
+    expect(wanted in {None, version}, f"{printed}: not {wanted}")
+    expect(
+        printed == f"claracore {version}" + (" (compiled)" if compiled else ""), f"{printed}: not as it was to be built"
+    )
     return version
 
 
