@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from claracore.cli.ports import ports_app
-from sockets.helpers import free_port, free_run, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import stranger
 
 CONFIG = """
 startPort: {start}

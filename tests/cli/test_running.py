@@ -15,9 +15,18 @@ from claracore.cli.client import ServerSaid, complete_model
 from claracore.cli.root import app
 from claracore.errors import BadRequest, Conflict, NotFound
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_run
 
 RUN = CliRunner()
-CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n    aliases: [eins]\n  two:\n    cmd: '{fake()}'\n"
+CONFIG = f"""\
+startPort: {free_run(8).start}
+models:
+  one:
+    cmd: '{fake()}'
+    aliases: [eins]
+  two:
+    cmd: '{fake()}'
+"""
 
 
 @pytest.fixture(scope="module")
