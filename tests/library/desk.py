@@ -9,7 +9,7 @@ from typing import Any
 
 from claracore.host.library.download import Book, Download, DownloadStatus
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
@@ -25,7 +25,7 @@ class Desk:
         self.folder = folder
         self.pauses: list[float] = []
         self.told: list[tuple[str, DownloadStatus]] = []
-        tokens = Tokens(folder / "state", hub.environ(**environ))
+        tokens = HubTokens(folder / "state", hub.environ(**environ))
         self.downloads = Downloads(hub.environ(**environ), tokens, book or Book(), wait=self.wait)
         self.downloads.on_change = self.changed
         self._changed = asyncio.Event()

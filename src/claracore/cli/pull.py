@@ -22,7 +22,7 @@ from claracore.cli.pull_shown import Meter, meter, plan_lines
 from claracore.core.config.load import load
 from claracore.host.library.download import Book
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.setup.write import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
@@ -117,7 +117,7 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
 
 
 def _downloads() -> Downloads:
-    return Downloads(os.environ, Tokens(default_state_dir(), os.environ), Book())
+    return Downloads(os.environ, HubTokens(default_state_dir(), os.environ), Book())
 
 
 async def _planned(ref: str, folder: Path, projector: bool) -> View:

@@ -25,8 +25,8 @@ from claracore.core.pull.reference import HUB, Reference, parse
 from claracore.errors import ClaraCoreError, Conflict, DiskFull
 from claracore.host.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
 from claracore.host.library.hub_errors import Passing
+from claracore.host.library.hub_tokens import HubToken, HubTokens
 from claracore.host.library.part import device_of, free_bytes, size_of
-from claracore.host.library.tokens import Token, Tokens
 
 if TYPE_CHECKING:
     from claracore.host.library.hub import HubClient
@@ -52,7 +52,7 @@ class Downloads:
     def __init__(
         self,
         environ: Mapping[str, str],
-        tokens: Tokens,
+        tokens: HubTokens,
         book: Book,
         *,
         at_once: int = AT_ONCE,
@@ -69,7 +69,7 @@ class Downloads:
         self._wait = wait
         self._all = {download.id: download for download in book.load()}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._own_tokens: dict[str, Token] = {}
+        self._own_tokens: dict[str, HubToken] = {}
         """Tokens that came with a download; in memory only."""
         self._hub: HubClient | None = None
         self._opening = asyncio.Lock()
@@ -97,7 +97,7 @@ class Downloads:
         self._next()
 
     async def look(
-        self, text: str, *, projector: bool = True, token: Token | None = None
+        self, text: str, *, projector: bool = True, token: HubToken | None = None
     ) -> tuple[Plan, list[RemoteFile]]:
         """Ask the hub what a reference means. Raises BadRequest, NotFound, Forbidden, HubUnreachable."""
         reference = parse(text, hosts=_hosts(self._environ))
@@ -123,7 +123,7 @@ class Downloads:
                 await self._wait(pause)
         return await ask()
 
-    async def add(self, wanted: Plan, folder: Path, *, token: Token | None = None) -> Download:
+    async def add(self, wanted: Plan, folder: Path, *, token: HubToken | None = None) -> Download:
         """Queue a model; one that is being fetched to the same place already is gone on with.
 
         Raises DiskFull, FolderUnusable.
@@ -131,7 +131,7 @@ class Downloads:
         async with self._adding:
             return await self._add(wanted, folder, token)
 
-    async def _add(self, wanted: Plan, folder: Path, token: Token | None) -> Download:
+    async def _add(self, wanted: Plan, folder: Path, token: HubToken | None) -> Download:
         files = [FileState(target.remote, str(target.place)) for target in wanted.targets]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:
@@ -261,7 +261,7 @@ class Downloads:
                 self._changed(download)
 
     @contextlib.asynccontextmanager
-    async def _hub_for(self, token: Token | None) -> AsyncIterator[HubClient]:
+    async def _hub_for(self, token: HubToken | None) -> AsyncIterator[HubClient]:
         """Give a client of the hub; those that share the usual token share connections."""
         if token is not None:
             own = await asyncio.to_thread(_client, self._environ, lambda: token)
@@ -347,7 +347,7 @@ async def _others(hub: HubClient, reference: Reference, files: Sequence[RemoteFi
     return ""
 
 
-def _client(environ: Mapping[str, str], token: Callable[[], Token | None]) -> HubClient:
+def _client(environ: Mapping[str, str], token: Callable[[], HubToken | None]) -> HubClient:
     """Open a client of the hub, in a thread: importing the library and reading certificates takes 0.25 s."""
     from claracore.host.library.hub import HubClient  # noqa: PLC0415 - see above
 

@@ -54,7 +54,7 @@ def digest_for(remote: RemoteFile) -> tuple[Digest, str | None]:
     return hashlib.sha256(), remote.sha256
 
 
-class Part:
+class PartFile:
     """A file on its way. One at a time writes to it, whichever process that is."""
 
     def __init__(self, path: Path, remote: RemoteFile) -> None:

@@ -20,7 +20,7 @@ from claracore.core.pull.reference import Reference
 from claracore.errors import Conflict
 from claracore.host.library.hub import FileAnswer, HubClient
 from claracore.host.library.hub_errors import HubUnreachable, Passing
-from claracore.host.library.part import FolderUnusable, Part, WrongBytes, slices_equal
+from claracore.host.library.part import FolderUnusable, PartFile, WrongBytes, slices_equal
 
 TRIES: Final = 8
 """In a row, without a single new byte."""
@@ -72,7 +72,7 @@ async def _fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
     if await asyncio.to_thread(job.path.exists):
         await _compare(job.path, job.remote, told)
         return False
-    part = await asyncio.to_thread(Part, job.path, job.remote)
+    part = await asyncio.to_thread(PartFile, job.path, job.remote)
     try:
         await _take_over(part, told)
         resumed = part.size > 0
@@ -106,7 +106,7 @@ async def _compare(path: Path, remote: RemoteFile, told: Told) -> None:
     told.bytes(remote.size)
 
 
-async def _take_over(part: Part, told: Told) -> None:
+async def _take_over(part: PartFile, told: Told) -> None:
     """Hash what an earlier attempt has left."""
     while await asyncio.to_thread(part.take_over):
         told.checking(True)
@@ -114,7 +114,7 @@ async def _take_over(part: Part, told: Told) -> None:
     told.bytes(part.size)
 
 
-async def _fetch_rest(hub: HubClient, job: Job, part: Part, told: Told, wait: Wait) -> None:
+async def _fetch_rest(hub: HubClient, job: Job, part: PartFile, told: Told, wait: Wait) -> None:
     """Fetch what is missing, in as many tries as it takes, and finish the part."""
     tries, remote = 0, job.remote
     while part.size < remote.size or remote.size == 0:
@@ -139,7 +139,7 @@ async def _fetch_rest(hub: HubClient, job: Job, part: Part, told: Told, wait: Wa
     await asyncio.to_thread(part.finish)
 
 
-async def _once(hub: HubClient, job: Job, part: Part, told: Told) -> None:
+async def _once(hub: HubClient, job: Job, part: PartFile, told: Told) -> None:
     """Ask for what is missing, and write what comes."""
     remote = job.remote
     async with hub.file(job.reference, remote.path, start=part.size) as answer:
@@ -153,7 +153,7 @@ async def _once(hub: HubClient, job: Job, part: Part, told: Told) -> None:
         await _write(answer, part, told)
 
 
-async def _write(answer: FileAnswer, part: Part, told: Told) -> None:
+async def _write(answer: FileAnswer, part: PartFile, told: Told) -> None:
     """Write in blocks; what has come before a failure is kept."""
     block = bytearray()
     clock = asyncio.get_running_loop().time

@@ -28,7 +28,7 @@ Told = set[tuple[str, Grounds | None]]
 
 
 @dataclass(slots=True)
-class Accepted:
+class Acceptance:
     """The verdict by which one run of a model's server became ready; None where nothing was to be verified."""
 
     model: ModelConfig

@@ -27,7 +27,7 @@ from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.host import literal
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.host.sockets.unix import clear_path, socket_path
-from claracore.host.supervisor.accepted import Accepted, Told
+from claracore.host.supervisor.accepted import Acceptance, Told
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import Loading, Patience, is_healthy, wait_until_ready
@@ -112,12 +112,12 @@ class Life:
     _watch: ListenerWatch | None = None
     """Whether the server that was verified still listens; None before that is known, and where it is not checked."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
-    _accepted: Accepted = field(init=False)
+    _accepted: Acceptance = field(init=False)
     _grace_seconds: float | None = None
     """Instead of the model's own."""
 
     def __post_init__(self) -> None:
-        self._accepted = Accepted(self.model, self.around.keeper, self.around.told)
+        self._accepted = Acceptance(self.model, self.around.keeper, self.around.told)
 
     def kill(self) -> None:
         """Order the end, without any grace."""

@@ -21,7 +21,7 @@ from claracore.host.activity.rows import Row
 from claracore.host.activity.swaps import Swap
 from claracore.host.library.download import Book
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.sockets.ports import PortKeeper
@@ -84,7 +84,7 @@ class ControlPlane:
             captures=captures,
             downloads=Downloads(
                 configuration.environ,
-                Tokens(state_dir, configuration.environ),
+                HubTokens(state_dir, configuration.environ),
                 Book() if state_dir is None else BookOnDisk(state_dir, configuration.sources.key),
             ),
             followed=tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in followed),  # noqa: PTH100, PTH111 - as the library does
