@@ -170,7 +170,7 @@ def is_loopback(host: str) -> bool:
     return bool(mapped.is_loopback)
 
 
-def lines_for(origin: bytes) -> list[bytes]:
+def cors_lines(origin: bytes) -> list[bytes]:
     """Return the header lines that let a page of this origin read an answer; none when there is no page."""
     return [b"Access-Control-Allow-Origin: " + origin, b"Vary: Origin"] if origin else []
 

@@ -30,7 +30,8 @@ from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.host.supervisor.loop import Supervisor
 from claracore.http.access.guard import Guard
-from claracore.http.access.keyring import KeyFile, KeyRing
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Origins, Rules, is_loopback
 from claracore.http.api.adopt import Adopter
 from claracore.http.api.context import Context

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from claracore.errors import BadRequest
 from claracore.host.logs.output import OutputRing
 from claracore.host.logs.proxy import LogEntry
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.context import Context, Here, Holder
 
 router = APIRouter(tags=["logs"])

@@ -17,7 +17,7 @@ from claracore.http.gateway.selection import Choice
 
 if TYPE_CHECKING:
     from claracore.core.config.routing import PeerConfig
-    from claracore.http.access.keyring import Grant
+    from claracore.http.access.keys import Grant
     from claracore.http.gateway.pool import Line
 
 
