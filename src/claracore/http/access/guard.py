@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from fastapi.responses import JSONResponse
 
+from claracore.core.ports.address import is_loopback
 from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge
 from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS, without_key
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant, Right
-from claracore.http.access.origins import Rules, check_host, is_loopback
+from claracore.http.access.origins import Rules, check_host
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from claracore.core.config.changes import Changes
 from claracore.core.config.model import Config
+from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import Listen
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
@@ -32,7 +33,7 @@ from claracore.host.supervisor.loop import Supervisor
 from claracore.http.access.guard import Guard
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
-from claracore.http.access.origins import Origins, Rules, is_loopback
+from claracore.http.access.origins import Origins, Rules
 from claracore.http.api.adopt import Adopter
 from claracore.http.api.context import Context
 from claracore.http.api.create import create_app

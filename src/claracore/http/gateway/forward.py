@@ -7,9 +7,9 @@ bytes, its case and its order.
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import NamedTuple
 
+from claracore.core.ports.address import address_of
 from claracore.http.access.origins import cors_lines
 from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
 
@@ -55,9 +55,7 @@ def peer_of(peername: object, *, secure: bool = False) -> Peer:
     """Read what the transport says about the client."""
     if not isinstance(peername, tuple):
         return Peer(b"", trusted=True, secure=secure)
-    address = ip_address(str(peername[0]).partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
+    address = address_of(str(peername[0]))
     trusted = address.is_private or address.is_loopback
     return Peer(str(address).encode(), trusted, address.is_loopback, secure, str(address))
 
