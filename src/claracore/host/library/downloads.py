@@ -22,6 +22,7 @@ from claracore.core.pull.choice import NoSuchFile, is_projector
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import Plan, part_of, plan
 from claracore.core.pull.reference import HUB, Reference, parse
+from claracore.core.units import gb
 from claracore.errors import ClaraCoreError, Conflict, DiskFull
 from claracore.host.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
 from claracore.host.library.hub_errors import Passing
@@ -287,9 +288,9 @@ class Downloads:
         promised = sum(other.total - other.done for other in others)
         needed = download.total - download.done
         if needed + promised + SPARE_BYTES > free and needed > 0:
-            beside = f" beside {_gb(promised)} for downloads under way" if promised else ""
+            beside = f" beside {gb(promised)} for downloads under way" if promised else ""
             raise DiskFull(
-                f"{download.reference} needs {_gb(needed)} more in {download.folder}{beside}, where {_gb(free)} are "
+                f"{download.reference} needs {gb(needed)} more in {download.folder}{beside}, where {gb(free)} are "
                 "free; make room, or choose another folder",
                 param="to",
             )
@@ -385,7 +386,3 @@ def _delete_fetched(download: Download) -> None:
                 break
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

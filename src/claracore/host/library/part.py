@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import threading
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from typing import Final, Protocol
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import part_of
 from claracore.errors import FULL, ClaraCoreError, Conflict, DiskFull, disk_full
+from claracore.host.disk_space import device_at, free_at
 from claracore.host.locks import FileLock
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
@@ -165,7 +165,7 @@ def slices_equal(path: Path, remote: RemoteFile, keep_going: threading.Event) ->
 def free_bytes(folder: Path) -> int:
     """Return how much room there is in a folder, which need not exist yet. Raises FolderUnusable."""
     try:
-        return shutil.disk_usage(existing(folder)).free
+        return free_at(folder)
     except OSError as error:
         raise FolderUnusable(f"{folder} cannot be used: {error.strerror or error}") from error
 
@@ -173,7 +173,7 @@ def free_bytes(folder: Path) -> int:
 def device_of(folder: Path) -> int | None:
     """Return which disk a folder is on, or will be; None when nobody may know."""
     try:
-        return existing(folder).stat().st_dev
+        return device_at(folder)
     except OSError:
         return None
 
@@ -184,8 +184,3 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def existing(folder: Path) -> Path:
-    """Return the nearest folder above that exists."""
-    return next(above for above in (folder, *folder.absolute().parents) if above.exists())
