@@ -19,7 +19,7 @@ import pytest
 
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
-from claracore.core.ports.fixed import is_this_host
+from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import Arrived, Effect, Event, Finished, StopReason

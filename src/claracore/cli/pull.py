@@ -23,7 +23,7 @@ from claracore.core.config.load import load
 from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.setup.write import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
@@ -108,7 +108,7 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
 
 
 def _downloads() -> Downloads:
-    return Downloads(HubAccess(os.environ, Tokens(default_state_dir(), os.environ)), DownloadStore())
+    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore())
 
 
 async def _planned(ref: str, folder: Path, projector: bool) -> View:

@@ -25,7 +25,7 @@ FORMAT: Final = 1
 FILE: Final = "library.cache"
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class CachedModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is remembered of one model."""
 
     files: tuple[tuple[str, int, int], ...]
@@ -36,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class _File(msgspec.Struct, array_like=True):
     version: str
-    entries: dict[str, Entry]
+    entries: dict[str, CachedModel]
 
 
 @functools.cache
@@ -78,7 +78,7 @@ class ReadingCache:
     def put(self, files: ModelFiles, reading: read.Reading) -> None:
         """Remember what was read."""
         earlier = self._entries.get(files.paths[0])
-        entry = Entry(_files_of(files), reading, earlier.id if earlier else None)
+        entry = CachedModel(_files_of(files), reading, earlier.id if earlier else None)
         self._entries[files.paths[0]] = entry
         self._changed = True
 
@@ -110,7 +110,7 @@ class ReadingCache:
             keep_private(self.path, msgspec.msgpack.encode(_File(self._version, self._entries)), flush=False)
             self._changed = False
 
-    def _load(self) -> dict[str, Entry]:
+    def _load(self) -> dict[str, CachedModel]:
         if self.path is None:
             return {}
         try:
