@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from claracore.core.config import edit
+from claracore.core.config.lines import read_plain
 from claracore.core.config.load import load_many
 from claracore.core.config.schema import json_schema
 from claracore.core.config.tree import Unreadable
@@ -190,7 +191,7 @@ async def delete_model(here: Here, name: str, if_match: IfMatch = None) -> Writt
 
 def without_model(text: str, model_id: str) -> str:
     """Return the text without the model and its memberships. Raises ModelNotFound when the text does not have it."""
-    plain = edit.read_plain(text)
+    plain = read_plain(text)
     models = plain.get("models") or {}
     if model_id not in models:
         raise ModelNotFound(model_id, models)

@@ -14,7 +14,7 @@ import psutil
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from claracore.core.config import edit
+from claracore.core.config.lines import read_plain
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.memory import RAM
 from claracore.core.fit.plan import Placement
@@ -224,7 +224,7 @@ def _text(report: SetupReport, wish: ScanWish) -> str:
     if wish.models is None:
         return text
     known = _known(report)
-    for model_id in edit.read_plain(text).get("models") or {}:
+    for model_id in read_plain(text).get("models") or {}:
         if model_id not in known and model_id not in wish.models:
             text = without_model(text, model_id)
     return text
@@ -232,7 +232,7 @@ def _text(report: SetupReport, wish: ScanWish) -> str:
 
 def _known(report: SetupReport) -> Collection[str]:
     """Return the ids of the models that the file has already."""
-    models = edit.read_plain(report.old_text).get("models") if report.old_text else None
+    models = read_plain(report.old_text).get("models") if report.old_text else None
     return models if isinstance(models, dict) else ()
 
 
