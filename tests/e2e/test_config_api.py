@@ -265,8 +265,8 @@ def test_a_form_changes_a_text_that_is_not_saved(served: Instance) -> None:
     assert served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "x", "ttl": "1"}).status == 404
     assert served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "a", "group": "x"}).status == 409
     broken = served.ask("POST", "/api/config/form", {"yaml": "models: ["})
-    assert broken.status == 400
-    assert broken.json["error"]["findings"][0]["line"] == 1
+    assert broken.status == 422
+    assert broken.json["error"]["findings"][0]["severity"] == "error"
 
 
 def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
