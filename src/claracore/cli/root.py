@@ -136,7 +136,7 @@ def serve_command(
         return
     from claracore.cli.console import LogWishes  # noqa: PLC0415 - a verb needs none of this
     from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve  # noqa: PLC0415
-    from claracore.host.setup.write import SetupOptions  # noqa: PLC0415
+    from claracore.host.setup.request import SetupOptions  # noqa: PLC0415
     from claracore.http.access.origins import Rules, hosts  # noqa: PLC0415
 
     options = SetupOptions(
