@@ -256,6 +256,21 @@ def test_yaml_may_be_the_body_itself(served: Instance) -> None:
     assert served.ask("POST", "/api/config/check", TEXT.encode(), {"Content-Type": "text/plain"}).status == 415
 
 
+def test_a_form_changes_a_text_that_is_not_saved(served: Instance) -> None:
+    shown = served.ask("POST", "/api/config/form", {"yaml": TEXT}).json
+    assert shown["yaml"] == TEXT
+    assert [(model["id"], model["ttl"]) for model in shown["models"]] == [("a", "5m"), ("b", "")]
+    changed = served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "a", "ttl": "6m"}).json
+    assert changed["yaml"] == TEXT.replace("ttl: 5m", "ttl: 6m")
+    assert changed["models"][0]["ttl"] == "6m"
+    assert text(served) == TEXT
+    assert served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "x", "ttl": "1"}).status == 404
+    assert served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "a", "group": "x"}).status == 409
+    broken = served.ask("POST", "/api/config/form", {"yaml": "models: ["})
+    assert broken.status == 422
+    assert broken.json["error"]["findings"][0]["severity"] == "error"
+
+
 def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
     assert served.chat("a").status == served.chat("b").status == 200  # b may still be loading: it is preloaded
     before = served.running()

@@ -24,7 +24,7 @@ from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
-from claracore.host.setup.write import SetupOptions
+from claracore.host.setup.request import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
 from claracore.http.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for

@@ -16,7 +16,19 @@ from typing import Final, Self
 import msgspec
 
 import claracore
-from claracore.core.gguf import abilities, architectures, facts, header, model, names, quantization, types
+from claracore.core.gguf import (
+    abilities,
+    architectures,
+    facts,
+    header,
+    keys,
+    layers,
+    model,
+    names,
+    quantization,
+    tensors,
+    types,
+)
 from claracore.host.disk import keep_private
 from claracore.host.library import read
 from claracore.host.library.walk import ModelFiles
@@ -42,7 +54,8 @@ class _File(msgspec.Struct, array_like=True):
 @functools.cache
 def _version() -> str:
     """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
-    rules = (abilities, architectures, facts, header, model, names, quantization, read, types)
+    gguf = (abilities, architectures, facts, header, keys, layers, model, names, quantization, tensors, types)
+    rules = (*gguf, read)
     try:
         sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)
     except OSError:  # not installed as files

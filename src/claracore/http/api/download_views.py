@@ -17,7 +17,8 @@ from claracore.core.pull.plan import Plan
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.library.download import Download, DownloadStatus
 from claracore.host.library.download_files import free_bytes
-from claracore.host.setup.write import SetupOptions, machine_for
+from claracore.host.setup.machine import machine_for
+from claracore.host.setup.request import SetupOptions
 
 DEFAULT_FOLDER = "downloads"
 
