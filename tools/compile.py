@@ -21,9 +21,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
-    "core/scheduler": "core slot",
+    "core/scheduler": "core notes settle slot slots",
     "host/activity": "counts database journal measures record watch",
-    "host/supervisor": "loop",
+    "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (
         "admission alarm answering budget collected connection contract exchange forward pool routes server targets "
