@@ -13,7 +13,7 @@ from claracore.core.config.load import load_many
 from claracore.core.scheduler.events import Effect, Event, Reconfigured, Refuse, Serve, Start, Stop
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
-from claracore.core.scheduler.record import Begun, Recorded, Unreadable, read
+from claracore.core.scheduler.record import Begun, Recorded, UnreadableRecord, read
 from claracore.core.scheduler.replay import Decision, ModelQueue, Recording, as_test, replay, runs
 from claracore.core.scheduler.rules import policy_of
 from claracore.errors import BadRequest
@@ -72,7 +72,7 @@ def _records(logs: list[Path]) -> Iterator[Begun | Recorded]:
         with log.open(encoding="utf-8", errors="replace") as lines:
             try:
                 yield from read(lines)
-            except Unreadable as error:
+            except UnreadableRecord as error:
                 raise BadRequest(f"{log}: {error.message}") from error
 
 

@@ -102,7 +102,7 @@ _TEXT_LINE = re.compile(r"[^\[\n]{0,60}?\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRI
 _MESSAGE = re.compile(r"(?P<now>\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:\s|$)")
 
 
-class Unreadable(BadRequest):
+class UnreadableRecord(BadRequest):
     """The log has a record that cannot be read."""
 
 
@@ -126,7 +126,7 @@ class Recorded:
 
 
 def read(lines: Iterable[str]) -> Iterator[Begun | Recorded]:
-    """Give the records of a log, in text or JSON, in their order. Raises Unreadable, which names the line."""
+    """Give the records of a log, in text or JSON, in their order. Raises UnreadableRecord, which names the line."""
     for number, line in enumerate(lines, 1):
         try:
             message = _message(line)
@@ -134,7 +134,7 @@ def read(lines: Iterable[str]) -> Iterator[Begun | Recorded]:
             if message is not None and found is not None:
                 yield _record(number, float(found["now"]), message[found.end() :])
         except ValueError as error:
-            raise Unreadable(
+            raise UnreadableRecord(
                 f"line {number}: {error}; is the log cut off, or copied from a terminal, which breaks lines? "
                 "(--log-file writes whole ones)"
             ) from error

@@ -154,7 +154,7 @@ def as_test(recorded: Iterable[Recording]) -> str:
         )
     modules = sorted({module for module, _ in names})
     imports = [
-        f"from {module} import {', '.join(sorted(name for its, name in names if its == module))}\n"
+        f"from {module} import {', '.join(sorted(name for origin, name in names if origin == module))}\n"
         for module in modules
     ]
     return f"{HEAD}from __future__ import annotations\n\n{''.join(imports)}{''.join(tests)}"

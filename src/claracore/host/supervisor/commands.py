@@ -27,7 +27,7 @@ NOTHING = Abilities()
 EMBEDDED = Abilities(frozenset({REUSE_PORT}), tells_state=True)
 
 
-class EngineLike(Protocol):
+class ServerEngine(Protocol):
     """What must be known of an engine; `engines.find.Engine` is one."""
 
     @property
@@ -46,7 +46,7 @@ class EngineLike(Protocol):
 class Commands:
     """The engine of this configuration, and the abilities of every binary that its commands name."""
 
-    def __init__(self, engine: EngineLike | None, abilities: Callable[[str], Abilities]) -> None:
+    def __init__(self, engine: ServerEngine | None, abilities: Callable[[str], Abilities]) -> None:
         """Take the engine, if there is one, and the function that asks a binary what it can (it may block)."""
         self.engine = engine
         self._ask = abilities
