@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from claracore.cli.ports import ports_app
+from cli.runner import invoke
 from sockets.helpers import free_port, free_run, stranger
 
 CONFIG = """
@@ -42,8 +41,8 @@ def config(tmp_path: Path, ports: range) -> Path:
 
 
 def run(*words: object) -> tuple[int, str]:
-    result = CliRunner().invoke(ports_app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = invoke(["ports", *words])
+    assert result.exception is None, result.exception
     return result.exit_code, result.output
 
 
