@@ -23,11 +23,11 @@ from claracore.core.config.model import Config
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
-    Effect,
     Ended,
     Event,
     FilesChanged,
     Finished,
+    Order,
     Pinned,
     Ready,
     Reconfigured,
@@ -281,22 +281,22 @@ class Supervisor:
         if self._first_policy is not None:
             logger.debug("%r begins with %s", now, self._first_policy)
             self._first_policy = None
-        effects = self._scheduler.handle(event, now)
+        orders = self._scheduler.handle(event, now)
         if logger.isEnabledFor(logging.DEBUG):
-            self._record(event, effects, now)
+            self._record(event, orders, now)
         if isinstance(event, Ended):
             self._tell(lambda listener: listener.ended(event.model))
-        for effect in effects:
+        for order in orders:
             try:
-                self._perform(effect)
+                self._perform(order)
             except Exception:
                 # A bug in one order must not cost the others theirs.
-                logger.exception("could not carry out %s", effect)
+                logger.exception("could not carry out %s", order)
         if isinstance(event, Ready):
             self._tell(lambda listener: listener.ready(event.model))
 
-    def _record(self, event: Event, effects: list[Effect], now: float) -> None:
-        logger.debug("%r %s -> %s", now, event, effects)
+    def _record(self, event: Event, orders: list[Order], now: float) -> None:
+        logger.debug("%r %s -> %s", now, event, orders)
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
         """Call the listener, if there is one. What it raises is logged, and costs nobody else anything."""
@@ -307,8 +307,8 @@ class Supervisor:
         except Exception:
             logger.exception("a listener failed")
 
-    def _perform(self, effect: Effect) -> None:
-        match effect:
+    def _perform(self, order: Order) -> None:
+        match order:
             case Serve(request):
                 self._serve(request)
             case Refuse(request, reason):
@@ -322,7 +322,7 @@ class Supervisor:
                 self._runs.stop(model)
                 self._tell(lambda listener: listener.stopping(model, reason))
             case _:
-                assert_never(effect)
+                assert_never(order)
 
     def _serve(self, request: int) -> None:
         waiting = self._waiting.pop(request, None)
