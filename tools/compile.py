@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def compile_into(folder: Path) -> None:
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
     os.chdir(ROOT)  # mypy names modules by their path from here
+    if linker := sysconfig.get_config_var("LDSHARED"):  # a Python built with a search path of its own hands it on
+        os.environ["LDSHARED"] = " ".join(word for word in linker.split() if "-rpath" not in word)
     with tempfile.TemporaryDirectory() as between:
         extensions = mypycify(
             ["--config-file=pyproject.toml", *MODULES],

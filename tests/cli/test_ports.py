@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cli.runner import invoke
-from sockets.helpers import free_port, free_run, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import stranger
 
 CONFIG = """
 startPort: {start}
@@ -139,8 +140,9 @@ def test_a_running_server_is_asked(config: Path) -> None:
     assert (code, json.loads(text)) == (0, truth)
 
 
-def test_a_server_that_does_not_tell_leaves_the_plan(config: Path) -> None:
-    with server({"/api/identity": {"name": "claracore", "pid": 7}}) as port:
+@pytest.mark.parametrize("answer", [{}, {"/api/ports": {"web": {}, "ranges": [], "ports": [{}], "findings": []}}])
+def test_a_server_that_does_not_tell_leaves_the_plan(config: Path, answer: dict[str, Any]) -> None:
+    with server({"/api/identity": {"name": "claracore", "pid": 7}, **answer}) as port:
         code, text = run("--config", config, "--listen", port)
     assert code == 0
     assert "qwen" in text

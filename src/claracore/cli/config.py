@@ -11,7 +11,7 @@ from typing import NoReturn
 from claracore.cli.terminal import say
 from claracore.cli.verb import Group, Verb, flag, option, word
 from claracore.core.config.changes import Changes, compare
-from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config
 from claracore.core.config.schema import json_schema, reference_page
@@ -134,7 +134,7 @@ def _address(listen: str) -> Listen:
         _fail(error)
 
 
-def _loaded(file: Path) -> tuple[Loaded, Config]:
+def _loaded(file: Path) -> tuple[LoadedConfig, Config]:
     loaded = load_many(_sources(file), env=os.environ)
     if loaded.config is None:
         _tell(loaded.findings)

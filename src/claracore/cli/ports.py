@@ -11,16 +11,18 @@ import http.client
 import json
 import os
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
 from urllib.parse import urlsplit
+
+import msgspec
 
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Group, Verb, flag, option, within, word
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
-from claracore.core.ports.report import PortState, ReportJson, report
+from claracore.core.ports.report import PortRow, PortState, RangeView, ReportView, report
 from claracore.errors import ClaraCoreError, ConfigError
 from claracore.host.sockets.front import identify
 from claracore.host.sockets.history import load_history
@@ -44,8 +46,8 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
     except ClaraCoreError as error:
         say(error, err=True)
         raise SystemExit(2) from error
-    say(json.dumps(found, indent=2) if as_json else as_text(found))
-    if any(finding["severity"] == "error" for finding in found["findings"]):
+    say(json.dumps(asdict(found), indent=2) if as_json else as_text(found))
+    if any(finding.severity == "error" for finding in found.findings):
         raise SystemExit(1)
 
 
@@ -62,7 +64,9 @@ def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen:
 
 def the_only_server() -> str:
     """Return where the only ClaraCore of this machine listens; the usual port when there is none, or several."""
-    urls = [its.url for its in living_instances(default_folder(default_state_dir())) if its.url.startswith("http:")]
+    urls = [
+        found.url for found in living_instances(default_folder(default_state_dir())) if found.url.startswith("http:")
+    ]
     return urlsplit(urls[0]).netloc if len(urls) == 1 else "5800"
 
 
@@ -72,7 +76,7 @@ def sources_of(config: Path | None, config_dir: Path | None) -> Sources:
     return Sources(file if file.exists() or config_dir is None else None, config_dir, strict=False)
 
 
-def current_report(sources: Sources, listen: Listen) -> ReportJson:
+def current_report(sources: Sources, listen: Listen) -> ReportView:
     """Return the report of the running server on `listen`, or the plan and the kernel's view when there is none.
 
     Raises ConfigError or FileUnusable for a configuration that cannot be read.
@@ -94,7 +98,7 @@ def planned(sources: Sources, listen: Listen) -> tuple[Config, PortPlan]:
     return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history)
 
 
-def fetch(listen: Listen) -> ReportJson | None:
+def fetch(listen: Listen) -> ReportView | None:
     """Return the answer of GET /api/ports; None when the server does not give it (an API key is needed, an old server).
 
     CLARACORE_API_KEY is sent when it is set.
@@ -106,28 +110,28 @@ def fetch(listen: Listen) -> ReportJson | None:
         try:
             connection.request("GET", "/api/ports", headers={"Authorization": f"Bearer {key}"} if key else {})
             answer = connection.getresponse()
-            body: Any = json.loads(answer.read())
+            body = json.loads(answer.read())
         finally:
             connection.close()
-        if answer.status == 200 and isinstance(body, dict) and body.keys() >= ReportJson.__required_keys__:
-            return cast("ReportJson", body)
+        if answer.status == 200:
+            return msgspec.convert(body, ReportView)  # raises a ValueError for anything else
     return None
 
 
-def as_text(found: ReportJson) -> str:
+def as_text(found: ReportView) -> str:
     """Return the report for people."""
-    web = found["web"]
-    lines = [f"web interface  {web['url']}  {web['state']}{_by(web['holder'])}", ""]
-    lines += table(["range", "ports", "models"], [_range_cells(its) for its in found["ranges"]])
-    if found["ports"]:
+    web = found.web
+    lines = [f"web interface  {web.url}  {web.state}{_by(web.holder)}", ""]
+    lines += table(["range", "ports", "models"], [_range_cells(each) for each in found.ranges])
+    if found.ports:
         lines += [
             "",
-            *table(["port", "model", "group", "state", "held by"], [_port_cells(row) for row in found["ports"]]),
+            *table(["port", "model", "group", "state", "held by"], [_port_cells(row) for row in found.ports]),
         ]
-    for finding in found["findings"]:
-        place = f"{finding['place']}: " if finding["place"] else ""
-        lines += ["", f"{place}{finding['severity']}: {finding['message']}"]
-        lines += [f"  {finding['way_out']}"] if finding["way_out"] else []
+    for finding in found.findings:
+        place = f"{finding.place}: " if finding.place else ""
+        lines += ["", f"{place}{finding.severity}: {finding.message}"]
+        lines += [f"  {finding.way_out}"] if finding.way_out else []
     return "\n".join(lines)
 
 
@@ -135,13 +139,13 @@ def _by(holder: str) -> str:
     return f"  by {holder}" if holder else ""
 
 
-def _range_cells(its: Any) -> list[str]:  # noqa: ANN401 - a row of JSON
-    return [its["name"], f"{its['start']}-{its['end']}", str(len(its["members"]))]
+def _range_cells(each: RangeView) -> list[str]:
+    return [each.name, f"{each.start}-{each.end}", str(len(each.members))]
 
 
-def _port_cells(row: Any) -> list[str]:  # noqa: ANN401 - a row of JSON
-    holder = "; ".join(filter(None, [row["holder"], row["note"]]))
-    return [str(row["port"]), row["model"] or "-", row["group"] or "-", row["state"], holder]
+def _port_cells(row: PortRow) -> list[str]:
+    holder = "; ".join(filter(None, [row.holder, row.note]))
+    return [str(row.port), row.model or "-", row.group or "-", row.state, holder]
 
 
 PLAN = {

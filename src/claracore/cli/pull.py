@@ -20,10 +20,11 @@ from claracore.cli.pull_shown import Meter, meter, plan_lines
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
-from claracore.host.library.download import Book
+from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
-from claracore.host.setup.write import SetupOptions
+from claracore.host.library.hub_access import HubAccess
+from claracore.host.library.hub_tokens import HubTokens
+from claracore.host.setup.request import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
 from claracore.http.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
@@ -107,13 +108,13 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
 
 
 def _downloads() -> Downloads:
-    return Downloads(os.environ, Tokens(default_state_dir(), os.environ), Book())
+    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore())
 
 
 async def _planned(ref: str, folder: Path, projector: bool) -> View:
     downloads = _downloads()
     try:
-        plan, found = await downloads.look(ref, projector=projector)
+        plan, found = await downloads.hub.look(ref, projector=projector)
         room = await asyncio.to_thread(room_for, None, SetupOptions())
         return plan_view(plan, found, folder, room).model_dump(mode="json")
     finally:
@@ -124,7 +125,7 @@ async def _here(ref: str, folder: Path, projector: bool, show: Callable[[View], 
     """Fetch it in this process."""
     downloads = _downloads()
     try:
-        plan, _found = await downloads.look(ref, projector=projector)
+        plan, _found = await downloads.hub.look(ref, projector=projector)
         downloads.on_change = lambda download: show(download_view(download).model_dump(mode="json"))
         download = await downloads.add(plan, folder)
         await downloads.idle()

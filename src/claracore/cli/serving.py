@@ -37,7 +37,7 @@ def serve_models(
     """Serve until asked to end."""
     from claracore.cli.console import LogWishes  # noqa: PLC0415 - not for --help
     from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve  # noqa: PLC0415
-    from claracore.host.setup.write import SetupOptions  # noqa: PLC0415
+    from claracore.host.setup.request import SetupOptions  # noqa: PLC0415
     from claracore.http.access.origins import Rules, hosts  # noqa: PLC0415
 
     setup = SetupOptions(

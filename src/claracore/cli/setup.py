@@ -25,7 +25,9 @@ from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LibraryModel
 from claracore.host.library.scan import Progress as OnProgress
 from claracore.host.library.scan import scan
-from claracore.host.setup.write import SetupOptions, SetupReport, configured_engine, machine_for, write_setup
+from claracore.host.setup.machine import machine_for
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.write import SetupReport, configured_engine, write_setup
 from claracore.host.state import default_state_dir
 
 if TYPE_CHECKING:
@@ -60,9 +62,9 @@ def setup(
     for finding in engine.findings:
         say(finding, err=True, style="yellow")
     with progress(quiet=as_json) as on_progress:
-        report = write_setup(
-            folders, config, options, engine=engine, cache=library_cache(), dry_run=dry_run, on_progress=on_progress
-        )
+        cache = library_cache()
+        request = SetupRequest(folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress)
+        report = write_setup(request)
     if as_json:
         print(json.dumps(report_json(report, listen), indent=2))
     else:

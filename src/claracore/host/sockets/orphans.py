@@ -52,7 +52,7 @@ def carriers(mark: str) -> list[int]:
 
     Looks at all processes (~10 ms); on macOS it sees those of this user that the system does not protect.
     """
-    return [pid for pid in pids() if (its := process_token(pid)) and mark in {its, instance_of(its)}]
+    return [pid for pid in pids() if (found := process_token(pid)) and mark in {found, instance_of(found)}]
 
 
 def end_orphans(
@@ -87,7 +87,7 @@ def end_orphans(
 def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Process]) -> list[Orphan]:
     """Return what carries one of the tokens, its descendants, and its companions in sessions of the recorded."""
     models = {orphan.token: orphan.model for orphan in recorded}
-    found = {its.pid: Orphan(its.pid, its.start, "", "") for its in kin if its.alive}
+    found = {member.pid: Orphan(member.pid, member.start, "", "") for member in kin if member.alive}
     for pid in pids():
         mark = process_token(pid)
         if mark and instance_of(mark) in tokens:

@@ -36,8 +36,8 @@ class Process:
 
         name, user = "", ""
         with suppress(psutil.Error):
-            its = psutil.Process(self.pid)
-            name, user = its.name(), its.username()
+            process = psutil.Process(self.pid)
+            name, user = process.name(), process.username()
         return f"pid {self.pid} ({name or 'unknown'}, user {user or 'unknown'})"
 
 

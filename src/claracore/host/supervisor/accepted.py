@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports import messages
+from claracore.core.ports.address import is_this_host
 from claracore.core.ports.containers import Container
-from claracore.core.ports.fixed import is_this_host
 from claracore.host.sockets.bound import BoundSocket
 from claracore.host.sockets.host import own_hosts
-from claracore.host.sockets.owner import Grounds, Verdict, listeners_on, verify
+from claracore.host.sockets.owner import Grounds, Ownership, listeners_on, verify
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.host.supervisor.child import Exit
 from claracore.host.supervisor.verified import OwnerCheck
@@ -28,13 +28,13 @@ Announced = set[tuple[str, Grounds | None]]
 
 
 @dataclass(slots=True)
-class Accepted:
+class Acceptance:
     """The verdict by which one run of a model's server became ready; None where nothing was to be verified."""
 
     model: ModelConfig
     keeper: PortKeeper
     announced: Announced
-    verdict: Verdict | None = None
+    verdict: Ownership | None = None
 
     def check(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> OwnerCheck | None:
         """Return the check that who answers at the endpoint belongs to the process, or is accepted instead of it.
@@ -59,7 +59,7 @@ class Accepted:
             hint=messages.came_later() if self.model.id in self.keeper.plan.detached else "",
         )
 
-    def _look(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> Verdict:
+    def _look(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> Ownership:
         """Return who answers at the endpoint now, and whether that is who is meant."""
         whose = self.model.owner
         if whose == "child" and self.model.id in self.keeper.plan.containers:
@@ -67,7 +67,7 @@ class Accepted:
         external = lease.external if lease else frozenset[BoundSocket]()
         return verify(endpoint.port, pid, host=endpoint.host, whose=whose, external=external)
 
-    def take(self, verdict: Verdict) -> None:
+    def take(self, verdict: Ownership) -> None:
         """Keep the verdict, and tell people what is special about it, once for each model."""
         self.verdict = verdict
         what = (self.model.id, verdict.grounds)

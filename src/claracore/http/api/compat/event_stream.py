@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from claracore.host.activity.rows import Row
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.compat.first_claracore import old_info
 from claracore.http.api.compat.llama_swap import oldest_row
 from claracore.http.api.context import Context, Here, Holder
