@@ -152,7 +152,7 @@ class Configuration:
         """Write what `edit` makes of the file's text, and take it over; a text that cannot be used is not written.
 
         `files.change` says what a concurrent change means, and what `expected` is. Changes of this process queue here,
-        so that each is told what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
+        so that each gets what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
         what `edit` raises; then nothing has changed.
         """
         file = self.sources.one_file()
@@ -188,18 +188,23 @@ class Configuration:
             if "engine" in changes.settings:
                 self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
-            former, self.now = self.now, prepared
-            told = {(finding.path, finding.message) for finding in former.findings}
-            self.tell(tuple(its for its in prepared.findings if (its.path, its.message) not in told))
-            if not changes.nothing:
-                try:
-                    for apply in self.apply:
-                        apply(prepared, changes)
-                except BaseException:
-                    self.now = former
-                    raise
+            self._take_over(prepared, changes)
             self.on_reload()
             return changes
+
+    def _take_over(self, prepared: Prepared, changes: Changes) -> None:
+        """Let another configuration be the one in force, and act. Raises what `apply` raises; then the old one is."""
+        former, self.now = self.now, prepared
+        known = {(finding.path, finding.message) for finding in former.findings}
+        self.tell(tuple(found for found in prepared.findings if (found.path, found.message) not in known))
+        if changes.nothing:
+            return
+        try:
+            for apply in self.apply:
+                apply(prepared, changes)
+        except BaseException:
+            self.now = former
+            raise
 
     async def _settled(self) -> list[tuple[str, str]]:
         """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""
