@@ -11,8 +11,8 @@ from claracore.errors import ClaraCoreError, Conflict, ModelFailed, ModelNotFoun
 from claracore.host.activity.tokens import Tokens
 from claracore.http.gateway.inside import MOST_UNREAD_BYTES
 from claracore.types import Endpoint
+from fakes.ports import free_port
 from gateway.stand import ModelServer, Stage, StandIn, answers, config, model_server, play, stage
-from sockets.helpers import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Two: 2\r\nContent-Length: 2\r\n\r\n{}"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -15,16 +15,17 @@ from pathlib import Path
 
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.collector import no_collection
-from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_peers
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.errors import ConfigError, Conflict
+from claracore.host.engines.find import Engine
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.host import plan_here
 from claracore.host.store import files
-from claracore.host.supervisor.commands import Commands, EngineLike
+from claracore.host.supervisor.commands import Commands
 from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
@@ -64,7 +65,7 @@ class Sources:
         inside = files.yaml_files(self.folder) if self.folder is not None else []
         return [(str(self.one_file()), text), *((str(path), files.read(path)) for path in inside)]
 
-    def read(self, environ: Mapping[str, str]) -> Loaded:
+    def read(self, environ: Mapping[str, str]) -> LoadedConfig:
         """Read and check the files. Raises FileUnusable."""
         return load_many(files.read_sources(self.file, self.folder), env=environ, strict=self.strict)
 
@@ -78,7 +79,7 @@ class Prepared:
     findings: tuple[Finding, ...]
 
 
-def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepared:
+def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int]) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
@@ -116,7 +117,7 @@ class Configuration:
         listen: Listen,
         environ: Mapping[str, str],
         commands: Commands,
-        find_engine: Callable[[str | None], EngineLike | None],
+        find_engine: Callable[[str | None], Engine | None],
         state_dir: Path | None,
     ) -> None:
         self.sources = sources

@@ -42,9 +42,8 @@ def gauges(here: Context) -> Iterator[Family]:
     waiting = {(model,): float(len(slot.waiting)) for model, slot in slots.items()}
     yield Gauge("claracore_requests_waiting", "Requests that wait for a model.", ("model",), waiting.items())
     memory: dict[tuple[str], float] = {}
-    for model in slots:
-        life = here.supervisor.life(model)
-        used = memory_bytes(life.child.pid) if life and life.child else None
+    for model, running in here.supervisor.all_running().items():
+        used = memory_bytes(running.pid) if model in slots and running.pid is not None else None
         if used is not None:
             memory[model,] = float(used)
     yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", ("model",), memory.items())
@@ -99,7 +98,7 @@ async def _of_engines(here: Context) -> dict[str, str]:
     inside = here.inside
     if inside is None:
         return {}
-    ready = [model for model, slot in here.supervisor.slots.items() if slot.state is ModelState.READY]
+    ready = [model for model, running in here.supervisor.all_running().items() if running.state is ModelState.READY]
 
     async def ask(model: str) -> tuple[str, str]:
         with contextlib.suppress(ClaraCoreError, TimeoutError, ValueError):

@@ -21,6 +21,7 @@ from claracore.http.wire.framing import LAST_CHUNK, chunk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from claracore.http.access.keys import Grant
     from claracore.http.gateway.budget import BodyBudget, Share
     from claracore.http.gateway.contract import AsgiApp, Channel, Message, Scope
     from claracore.http.gateway.tasks import Tasks
@@ -42,10 +43,11 @@ class Application:
 class BridgedCall:
     """One call of the ASGI application."""
 
-    def __init__(self, channel: Channel, head: RequestHead, application: Application) -> None:
+    def __init__(self, channel: Channel, head: RequestHead, grant: Grant | None, application: Application) -> None:
         self.channel = channel
         self.application = application
         self.head = head
+        self._grant = grant
         self.started = False
         self._pieces: list[bytes] = []
         self._size = 0
@@ -164,7 +166,7 @@ class BridgedCall:
             ],
             "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
             "server": tuple(server[:2]) if isinstance(server, tuple) else None,
-            "state": {},
+            "state": {"grant": self._grant},
         }
 
     def _scheme(self) -> str:

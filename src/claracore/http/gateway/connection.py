@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from claracore.errors import ClaraCoreError
+from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.contract import Channel
 from claracore.http.gateway.departure import Reading
 from claracore.http.gateway.forward import peer_of
@@ -323,7 +324,7 @@ class Connection(Channel, asyncio.Protocol):
     def _write_error(self, error: ClaraCoreError, origin: bytes = b"") -> None:
         with_body = self.head is None or self.head.method != b"HEAD"
         how = self.connection_header()
-        self.transport.write(error_answer(error, connection=how, with_body=with_body, origin=origin))
+        self.transport.write(error_answer(error, connection=how, with_body=with_body, more=cors_lines(origin)))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer first.

@@ -20,7 +20,8 @@ from claracore.http.wire.answers import MethodNotAllowed
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
-    from claracore.http.access.keyring import Grant, KeyRing
+    from claracore.http.access.keyring import KeyRing
+    from claracore.http.access.keys import Grant
     from claracore.http.access.origins import Origins
     from claracore.http.gateway.contract import Channel, Handler
     from claracore.http.gateway.relay import Relay
@@ -68,7 +69,7 @@ class Dispatcher:
                 return Local(channel, redirect(status, location))
             case None:
                 self._relay.observer.settle()
-                return BridgedCall(channel, head, self._application)
+                return BridgedCall(channel, head, grant, self._application)
 
     def _inference(
         self,
