@@ -46,7 +46,7 @@ from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Rules
 from claracore.http.api.control import ControlPlane, proxy_log
-from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Finding, ModelState
 
@@ -187,7 +187,7 @@ class App:
                 supervisor=self.supervisor,
                 app=control.app,
                 observer=control.journal,
-                settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
+                limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
                 ring=ring,
                 rules=options.rules,
                 captures=control.context.captures,

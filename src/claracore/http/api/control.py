@@ -121,6 +121,7 @@ class ControlPlane:
         """Show and steer the requests of a gateway."""
         self.context.in_flight = lambda: gateway.in_flight
         self.context.cancel = gateway.cancel
+        self.context.inside = gateway.inside
         _warn_if_open(self.context.listen, self.context.ring, self._rules)
         self.context.downloads.begin()
 
