@@ -16,6 +16,7 @@ from claracore.http.gateway.collected import NOTHING
 from claracore.http.gateway.forward import response_bytes, stream_bytes
 from claracore.http.gateway.waiting import error_event
 from claracore.http.wire.framing import LAST_CHUNK, chunk
+from claracore.http.wire.sse import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from claracore.host.activity.captures import Capture
@@ -153,7 +154,7 @@ class Answering(ABC):
         self._rechunks = self.head.minor == 1
         if self.capture is not None:
             self.capture.answered(head.status, head.lines, in_chunks=False)
-        is_stream = head.status == 200 and head.noted.get(b"content-type", b"").startswith(b"text/event-stream")
+        is_stream = head.status == 200 and head.content_type.startswith(MEDIA_TYPE)
         if not is_stream:
             self.record.error = f"the model server answered {head.status}"
             self._error_body = []
@@ -178,7 +179,7 @@ class Answering(ABC):
         error = UpstreamFailed(self.sentence(f"broke off its answer: {reason}"))
         watch = self.record.watch
         event = error_event(error, separate=watch is not None and not watch.ends_with(b"\n\n"))
-        if self.record.content_type.startswith("text/event-stream") and at_boundary:
+        if self.record.content_type.startswith(MEDIA_TYPE) and at_boundary:
             transport = self.connection.transport
             transport.write(chunk(event) + LAST_CHUNK if self.head.minor and not self.wants_payload else event)
             self._over()
@@ -192,7 +193,7 @@ class Answering(ABC):
         """Send the head of an event stream to a client that still waits for its model."""
         self.answering = True
         self.record.status = 200
-        self.record.content_type = "text/event-stream"
+        self.record.content_type = MEDIA_TYPE
         if not self.head.minor:
             self.connection.must_close()
         head = stream_bytes(

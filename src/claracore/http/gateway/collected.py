@@ -10,7 +10,7 @@ import contextlib
 
 from claracore.errors import PayloadTooLarge
 from claracore.http.gateway.model import Asked, asked_early
-from claracore.http.wire.buffer import Body, room_for
+from claracore.http.wire.buffer import Body, new_buffer
 
 # When to look for the model in a body that is still coming. Shorter bodies are simply collected.
 _LOOK_AT_BYTES = (65_536, 262_144)
@@ -20,7 +20,7 @@ _LARGE_BYTES = 1 << 20
 class Collected:
     """The pieces of one body."""
 
-    __slots__ = ("_length", "_looked", "_room", "complete", "pieces", "size")
+    __slots__ = ("_buffer", "_length", "_looked", "complete", "pieces", "size")
 
     def __init__(self, first: bytes, *, last: bool, length: int | None = None) -> None:
         self.pieces: list[Body] = [first] if first else []
@@ -28,18 +28,18 @@ class Collected:
         self.complete = last
         self._length = length
         self._looked = 0
-        self._room: memoryview | None = None
+        self._buffer: memoryview | None = None
 
     def add(self, data: bytes, *, last: bool) -> None:
         """Take a piece."""
         self.complete = last
         if not data:
             return
-        if self._room is None:
+        if self._buffer is None:
             self.pieces.append(data)
         else:
-            self._room[self.size : self.size + len(data)] = data
-            self.pieces = [self._room[: self.size + len(data)]]
+            self._buffer[self.size : self.size + len(data)] = data
+            self.pieces = [self._buffer[: self.size + len(data)]]
         self.size += len(data)
 
     def joined(self) -> Body:
@@ -52,7 +52,7 @@ class Collected:
         """Return everything that has come, which is nowhere else then: an edit takes twice its size besides."""
         body = bytes(self.joined())
         self.pieces = []
-        self._room = None
+        self._buffer = None
         return body
 
     def replace(self, body: bytes) -> None:
@@ -78,8 +78,8 @@ class Collected:
         """Put a large body into one place from here on: all of it will be needed."""
         if self._length is not None and self._length >= _LARGE_BYTES:
             with contextlib.suppress(OSError, MemoryError):  # in pieces, then, as far as that goes
-                self._room = room_for(self._length)
-                self._room[: self.size] = self.joined()
+                self._buffer = new_buffer(self._length)
+                self._buffer[: self.size] = self.joined()
 
 
 def _too_long(max_bytes: int) -> PayloadTooLarge:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
+from claracore.http.wire import sse
 from claracore.http.wire.framing import chunk
 from claracore.types import ModelState
 
@@ -35,7 +36,7 @@ def error_event(error: ClaraCoreError, *, said: bytes = b"", separate: bool = Fa
         theirs = {}
     if "error" in theirs:
         body = theirs
-    return (b"\n\n" if separate else b"") + b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"
+    return (b"\n\n" if separate else b"") + sse.event(msgspec.json.encode(body), name=b"error")
 
 
 class Waiting:
@@ -88,7 +89,7 @@ class Waiting:
                 self._write(self._frame(None))
         text = self._state()
         if not self._shows_loading:
-            self._write(f": {text}\n\n".encode())
+            self._write(sse.comment(text))
         elif text != self._last_text:
             self._write(self._frame(("\n" if self._last_text else "") + text))
         else:
@@ -116,7 +117,7 @@ class Waiting:
             "model": self._exchange.record.requested,
             "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
         }
-        return b"data: " + msgspec.json.encode(data) + b"\n\n"
+        return sse.event(msgspec.json.encode(data))
 
     def _write(self, event: bytes) -> None:
         head = self._exchange.head
