@@ -29,7 +29,8 @@ from claracore.host.engines.find import Engine, EngineMissing, Unusable, find_en
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import Library
 from claracore.host.library.watch import watch
-from claracore.host.setup.write import SetupOptions, write_setup
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.write import write_setup
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.ports import PortKeeper
@@ -38,8 +39,9 @@ from claracore.host.store import files, leftovers
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration, Prepared, Sources, prepare
 from claracore.host.supervisor.kin import adopting
-from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.server_process import Surroundings
 from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Rules
@@ -157,7 +159,7 @@ class App:
             for orphan in await asyncio.to_thread(keeper.ledger.sweep):
                 logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
             around = Surroundings(keeper, commands, options.environ, socket_dir)
-            self.supervisor = Supervisor(prepared.config, around)
+            self.supervisor = Supervisor(prepared.config, LocalRunner(around))
             self.configuration = Configuration(
                 sources,
                 prepared,
@@ -294,9 +296,8 @@ class App:
                     logger.info("%s in the models folder: %s", kind, ", ".join(model.id for model in models))
             try:
                 engine = await asyncio.to_thread(find_engine, self.configuration.now.config.engine)
-                report = await asyncio.to_thread(
-                    write_setup, folders, following.config, following.setup, engine=engine, cache=cache, gently=True
-                )
+                request = SetupRequest(folders, following.config, following.setup, engine, cache, gently=True)
+                report = await asyncio.to_thread(write_setup, request)
             except (ClaraCoreError, OSError) as error:
                 logger.error("the models folder changed, but %s stays as it is: %s", following.config, error)  # noqa: TRY400
             else:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.core.config.edit import EditRefused, put, read_plain, remove
+from claracore.core.config.edit import EditRefused, put, remove
+from claracore.core.config.lines import read_plain
 from claracore.core.config.load import LoadedConfig, load
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config, ModelConfig

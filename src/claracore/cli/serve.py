@@ -25,7 +25,8 @@ from claracore.cli.setup import console, library_cache, progress, tell
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import find_engine
-from claracore.host.setup.write import SetupOptions, configured_engine, write_setup
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.write import configured_engine, write_setup
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Sources
@@ -114,7 +115,8 @@ def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     cache = library_cache()
     engine = find_engine(configured_engine(wishes.config))
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
-        report = write_setup(wishes.folders, wishes.config, setup, engine=engine, cache=cache, on_progress=on_progress)
+        request = SetupRequest(wishes.folders, wishes.config, setup, engine, cache, on_progress=on_progress)
+        report = write_setup(request)
     if report.changed or report.left_out:
         tell(report, console(), listen=wishes.listen)
     return Following(wishes.folders, wishes.config, setup, cache, report.library)

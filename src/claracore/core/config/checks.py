@@ -16,7 +16,7 @@ from claracore.core.config.check_routing import check_matrix, check_peers, check
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
 from claracore.core.config.report import Path, Report, nearest, node_at
 from claracore.core.config.routing import Fifo, GroupConfig, Scheduler, SchedulerSettings
-from claracore.core.config.tree import Branch
+from claracore.core.config.tree import MappingNode
 from claracore.core.config.typed import LEAST_HEALTH_CHECK_SECONDS
 
 SETTINGS = ("routing", "router", "settings")
@@ -25,7 +25,7 @@ SETTINGS = ("routing", "router", "settings")
 class Checker:
     """Checks `config`, which was read from `root`; problems go to `report`. `broken` models lack wrong values."""
 
-    def __init__(self, config: Config, root: Branch, report: Report, broken: Collection[str] = ()) -> None:
+    def __init__(self, config: Config, root: MappingNode, report: Report, broken: Collection[str] = ()) -> None:
         self.config = config
         self.models = dict(config.models)
         self.names: dict[str, str] = {}

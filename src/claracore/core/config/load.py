@@ -16,7 +16,7 @@ from claracore.core.config.macros import Expander, Scope
 from claracore.core.config.merge import merge
 from claracore.core.config.model import Config
 from claracore.core.config.report import Places, Report
-from claracore.core.config.tree import Branch, Unreadable, parse
+from claracore.core.config.tree import MappingNode, Unreadable, parse
 from claracore.core.config.typed import read_config
 from claracore.types import Finding, Place
 
@@ -30,7 +30,7 @@ class LoadedConfig:
     config: Config | None
     findings: tuple[Finding, ...]
     places: Mapping[str, Place]
-    root: Branch
+    root: MappingNode
     """The text's tree, for those who show where a value comes from."""
 
 
@@ -43,9 +43,9 @@ def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict
 def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
     """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
     report = Report()
-    root = Branch(sources[0][0] if sources else "config.yaml")
+    root = MappingNode(sources[0][0] if sources else "config.yaml")
     config: Config | None = None
-    trees: list[Branch] = []
+    trees: list[MappingNode] = []
     for file, text in sources:
         try:
             tree, findings = parse(text, file)
@@ -74,7 +74,7 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
     )
 
 
-def _read(root: Branch, expander: Expander, *, strict: bool) -> Config:
+def _read(root: MappingNode, expander: Expander, *, strict: bool) -> Config:
     declared = root.entries.get("macros")
     scope = expander.scope(Scope(), declared[1] if declared else None, ("macros",))
     config, broken = read_config(root, expander, scope, strict=strict)

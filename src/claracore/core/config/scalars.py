@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from claracore.core.config.tree import Leaf
+from claracore.core.config.tree import ScalarNode
 
 Scalar = str | int | float | bool | None
 
@@ -42,7 +42,7 @@ def plain_value(text: str) -> Scalar:
     return NOT_FINITE.get(text, text)
 
 
-def value_of(leaf: Leaf, text: str) -> Scalar:
+def value_of(leaf: ScalarNode, text: str) -> Scalar:
     """Return the value of `text` as `leaf` is written: by its tag, as text when quoted, by its look otherwise."""
     if leaf.tag is None or leaf.tag == "!":
         return plain_value(text) if leaf.plain else text

@@ -17,7 +17,7 @@ from claracore.core.config.load import LoadedConfig
 from claracore.core.config.model import DEFAULT_GROUP, Config
 from claracore.core.config.report import Path, dotted, node_at
 from claracore.core.config.scalars import value_of
-from claracore.core.config.tree import Branch, Leaf
+from claracore.core.config.tree import MappingNode, ScalarNode
 
 MASK = "***"
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD)?$|CREDENTIAL", re.IGNORECASE)
@@ -92,7 +92,7 @@ def _line(row: Row, indent: str) -> str:
 
 
 class _Rows:
-    def __init__(self, root: Branch, hidden: list[str]) -> None:
+    def __init__(self, root: MappingNode, hidden: list[str]) -> None:
         self.root = root
         self.hidden = hidden
 
@@ -126,9 +126,9 @@ class _Rows:
 
     def place(self, path: Path) -> str:
         above = node_at(self.root, path[:-1])
-        if isinstance(above, Branch) and self.reaches(path[:-1]) and path[-1] in above.entries:
+        if isinstance(above, MappingNode) and self.reaches(path[:-1]) and path[-1] in above.entries:
             node = above.entries[str(path[-1])][1]
-            empty = isinstance(node, Leaf) and value_of(node, node.text) is None
+            empty = isinstance(node, ScalarNode) and value_of(node, node.text) is None
             return "" if empty else f"{node.place.file}:{node.place.line}"
         return ""
 
@@ -136,7 +136,7 @@ class _Rows:
         """Tell whether the file has every part of `path`."""
         node: Any = self.root
         for part in path:
-            if not isinstance(node, Branch) or part not in node.entries:
+            if not isinstance(node, MappingNode) or part not in node.entries:
                 return False
             node = node.entries[str(part)][1]
         return True

@@ -21,7 +21,7 @@ from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
 from claracore.core.config.model import Compat, Config, ModelConfig
 from claracore.core.config.report import Path, Report, nearest, node_at
 from claracore.core.config.told import tell
-from claracore.core.config.tree import Branch, Leaf, Node
+from claracore.core.config.tree import MappingNode, Node, ScalarNode
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
 COMFYUI, COMFYUI_CONCURRENCY = "comfyui_auto", 50
@@ -78,7 +78,7 @@ class Reader:
 
     def section(self, node: Node, section: type[Section], scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
         """Return the plain data of a section: known keys only, macros in place."""
-        if not isinstance(node, Branch):
+        if not isinstance(node, MappingNode):
             return self.expander.value(node, scope, path)
         known = shapes(section)
         data: dict[str, Any] = {}
@@ -96,11 +96,11 @@ class Reader:
         if key == "macros":
             return None
         if shape.section is None:
-            if key in {"cmd", "cmdStop"} and isinstance(node, Leaf):
+            if key in {"cmd", "cmdStop"} and isinstance(node, ScalarNode):
                 node = replace(node, text=without_comments(node.text))
                 scope = replace(scope, late=LATE_IN_STOP) if key == "cmdStop" and scope.model_id is not None else scope
             return self.expander.value(node, scope, path)
-        if not shape.many or not isinstance(node, Branch):
+        if not shape.many or not isinstance(node, MappingNode):
             return self.section(node, shape.section, scope, path)
         return {
             name: self.section(child, shape.section, scope, (*path, name)) for name, (_, child) in node.entries.items()
@@ -163,20 +163,20 @@ def _spelled_as_text(error: ValidationError, data: Any, node: Node) -> bool:  # 
         for part in above:
             holder = holder[part]
         leaf = node_at(node, problem["loc"])
-        if isinstance(leaf, Leaf):
+        if isinstance(leaf, ScalarNode):
             holder[last] = leaf.text if "${" not in leaf.text else str(problem["input"])
             changed = True
     return changed
 
 
-def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool) -> tuple[Config, set[str]]:
+def read_config(root: MappingNode, expander: Expander, scope: Scope, *, strict: bool) -> tuple[Config, set[str]]:
     """Return the configuration that `root` describes, before checks across the file, and the ids of broken models.
 
     Values with errors, which are in the report, have their defaults.
     """
     reader = Reader(expander, strict, set())
     models_node = root.entries.get("models")
-    without_models = Branch(
+    without_models = MappingNode(
         root.file, root.mark, {key: entry for key, entry in root.entries.items() if key != "models"}
     )
     data = reader.section(without_models, Config, scope, ())
@@ -188,7 +188,7 @@ def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool)
     return Config.model_construct(**{**head.__dict__, "models": models}), broken
 
 
-def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
+def _mend_head(data: dict[str, Any], root: MappingNode, report: Report) -> None:
     """Accept what other programs accept in silence, but say so."""
     level = data.get("logLevel")
     if level is not None and level not in LOG_LEVELS:
@@ -210,8 +210,8 @@ def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
 
 
 def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict[str, tuple[ModelConfig, bool]]:
-    if not isinstance(node, Branch):
-        if not (isinstance(node, Leaf) and node.text in {"", "~", "null"}):
+    if not isinstance(node, MappingNode):
+        if not (isinstance(node, ScalarNode) and node.text in {"", "~", "null"}):
             reader.report.error("found no mapping", ("models",), node, "expected lines such as `my-model:`")
         return {}
     return {
@@ -222,7 +222,7 @@ def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict
 
 def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> tuple[ModelConfig, bool]:
     path: Path = ("models", model_id)
-    macros = node.entries.get("macros") if isinstance(node, Branch) else None
+    macros = node.entries.get("macros") if isinstance(node, MappingNode) else None
     scope = reader.expander.scope(outer, macros[1] if macros else None, (*path, "macros"), model_id)
     data = reader.section(node, ModelConfig, scope, path)
     if not isinstance(data, dict):

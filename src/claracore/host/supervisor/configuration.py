@@ -21,10 +21,11 @@ from claracore.core.config.peers import with_peers
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.errors import ConfigError, Conflict
+from claracore.host.engines.find import Engine
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.host import plan_here
 from claracore.host.store import files
-from claracore.host.supervisor.commands import Commands, EngineLike
+from claracore.host.supervisor.commands import Commands
 from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
@@ -116,7 +117,7 @@ class Configuration:
         listen: Listen,
         environ: Mapping[str, str],
         commands: Commands,
-        find_engine: Callable[[str | None], EngineLike | None],
+        find_engine: Callable[[str | None], Engine | None],
         state_dir: Path | None,
     ) -> None:
         self.sources = sources
