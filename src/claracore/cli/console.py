@@ -74,7 +74,7 @@ class Terminal:
             self._printers[model_id] = Printer(model_id, sys.stdout)
             supervisor.output(model_id).attach(self._printers[model_id])
         for model_id in self._printers.keys() - wanted:
-            supervisor.output(model_id).unsubscribe(self._printers.pop(model_id))
+            supervisor.output(model_id).detach(self._printers.pop(model_id))
 
     def _own_handler(self) -> logging.Handler:
         if self._form == "text" and sys.stderr.isatty():

@@ -112,7 +112,7 @@ async def _lines(
             for line in ring.tail(history_lines):
                 merged.push(line)
             ring.attach(merged)
-            leaving.callback(ring.unsubscribe, merged)
+            leaving.callback(ring.detach, merged)
         yield ""  # sends the head: a client is not to wait for the first line
         told = merged.dropped
         async for lines in merged.bunches():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from claracore.errors import PayloadTooLarge
 from claracore.http.gateway.budget import PIECE_BYTES
 from claracore.http.gateway.model import Asked, asked_early
-from claracore.http.wire.buffer import Body, room_for
+from claracore.http.wire.buffer import Body, new_buffer
 
 if TYPE_CHECKING:
     from claracore.host.activity.captures import Body as CapturedBody
@@ -26,7 +26,7 @@ _LARGE_BYTES = 1 << 20
 class Collected:
     """The pieces of one body."""
 
-    __slots__ = ("_budget", "_length", "_looked", "_room", "_share", "complete", "dropped", "pieces", "size")
+    __slots__ = ("_budget", "_buffer", "_length", "_looked", "_share", "complete", "dropped", "pieces", "size")
 
     def __init__(self, budget: BodyBudget, length: int | None) -> None:
         self.pieces: list[Body] = []
@@ -38,7 +38,7 @@ class Collected:
         self._length = length
         self._share: Share | None = None
         self._looked = 0
-        self._room: memoryview | None = None
+        self._buffer: memoryview | None = None
 
     def add(self, data: bytes, *, last: bool) -> None:
         """Take a piece. Raises `ClaraCoreError` when there is no memory for it."""
@@ -47,11 +47,11 @@ class Collected:
         self.complete = last
         if not data:
             return
-        if self._room is None:
+        if self._buffer is None:
             self.pieces.append(data)
         else:
-            self._room[self.size : self.size + len(data)] = data
-            self.pieces = [self._room[: self.size + len(data)]]
+            self._buffer[self.size : self.size + len(data)] = data
+            self.pieces = [self._buffer[: self.size + len(data)]]
         self.size += len(data)
 
     def keep(self) -> None:
@@ -68,7 +68,7 @@ class Collected:
         """Let go of the pieces, which may still be on their way: their memory is given back by `give_back`."""
         self.dropped = True
         self.pieces = []
-        self._room = None
+        self._buffer = None
 
     def give_back(self) -> None:
         """Give the memory back to the budget; once more is harmless."""
@@ -85,7 +85,7 @@ class Collected:
         """Return everything that has come, which is nowhere else then: an edit takes twice its size besides."""
         body = bytes(self.joined())
         self.pieces = []
-        self._room = None
+        self._buffer = None
         return body
 
     def replace(self, body: bytes) -> None:
@@ -111,8 +111,8 @@ class Collected:
         """Put a large body into one place from here on: all of it will be needed."""
         if self._length is not None and self._length >= _LARGE_BYTES:
             with contextlib.suppress(OSError, MemoryError):  # in pieces, then, as far as that goes
-                self._room = room_for(self._length)
-                self._room[: self.size] = self.joined()
+                self._buffer = new_buffer(self._length)
+                self._buffer[: self.size] = self.joined()
 
 
 class UploadCapture:

@@ -159,7 +159,7 @@ class _Tap:
 
     def close(self) -> None:
         """Stop listening."""
-        self._ring.unsubscribe(self)
+        self._ring.detach(self)
 
 
 def _lasting(view: ModelView) -> dict[str, Any]:
