@@ -23,7 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 FAST = frozenset(
     ["access", "config", "conformance", "fit", "gguf", "ports", "pull", "scheduler", "sim", "tidy", "wire"]
 )
-"""Folders of tests that start no process, except for those that are marked `processes`."""
+"""What of this folder starts no process, except for the tests that are marked `processes`."""
 TESTS = Path(__file__).parent
 STARTS = frozenset({"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
 MODELS = Path(__file__).resolve().parents[1] / ".models"

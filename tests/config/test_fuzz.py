@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claracore.core.config.edit import EditRefused, put, read_plain, remove
-from claracore.core.config.load import Loaded, load
+from claracore.core.config.load import LoadedConfig, load
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.show import as_yaml, rows
@@ -21,7 +21,7 @@ MEGABYTE = 1024 * 1024
 TEXTS = [case.text for case in (*VALID, *INVALID)]
 
 
-def survives(text: str) -> Loaded:
+def survives(text: str) -> LoadedConfig:
     loaded = load(text, env={"A": "1", "HOME": "/h"})
     errors = [finding for finding in loaded.findings if finding.severity == "error"]
     assert (loaded.config is None) == bool(errors)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from claracore.core.config.fields import Section, mark
-from claracore.core.config.load import Loaded
+from claracore.core.config.load import LoadedConfig
 from claracore.core.config.model import DEFAULT_GROUP, Config
 from claracore.core.config.report import Path, dotted, node_at
 from claracore.core.config.scalars import value_of
@@ -47,7 +47,7 @@ class Row:
         return dotted(self.path)
 
 
-def rows(loaded: Loaded, config: Config, *, env: Mapping[str, str], defaults: bool = False) -> list[Row]:
+def rows(loaded: LoadedConfig, config: Config, *, env: Mapping[str, str], defaults: bool = False) -> list[Row]:
     """Return the effective values in the order of the declarations; those left at their default only if asked."""
     hidden = [value for name, value in env.items() if SECRET_NAME.search(name) and len(value) >= SHORTEST_SECRET]
     found = _Rows(loaded.root, sorted(hidden, key=len, reverse=True))
