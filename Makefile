@@ -31,7 +31,7 @@ test: $(READY) models ui
 	@test ! -d ui/node_modules || $(BIN)/python tools/build_ui.py --run test
 	$(BIN)/pytest -n $(WORKERS)
 
-# What needs neither a process nor a browser nor a network.
+# What starts no process and opens no browser; tests/conftest.py says where that is.
 test-fast: $(READY) models
 	$(BIN)/pytest -n $(WORKERS) --fast
 
