@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from claracore.cli.ports import ports_app
-from sockets.helpers import free_port, free_run, stranger
+from cli.runner import invoke
+from fakes.ports import free_port, free_run
+from sockets.helpers import stranger
 
 CONFIG = """
 startPort: {start}
@@ -42,8 +42,8 @@ def config(tmp_path: Path, ports: range) -> Path:
 
 
 def run(*words: object) -> tuple[int, str]:
-    result = CliRunner().invoke(ports_app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = invoke(["ports", *words])
+    assert result.exception is None, result.exception
     return result.exit_code, result.output
 
 

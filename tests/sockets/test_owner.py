@@ -16,7 +16,8 @@ from claracore.host.sockets.bound import BoundSocket, Reuse, Stage
 from claracore.host.sockets.kernel import holder_pid, process_start, process_token, sockets_on, user_name
 from claracore.host.sockets.kinship import left_by
 from claracore.host.sockets.owner import Grounds, Ownership, binds_with, listeners_on, owner_of, verify
-from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
+from fakes.ports import free_port
+from sockets.helpers import LISTENER, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
 

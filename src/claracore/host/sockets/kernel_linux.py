@@ -164,6 +164,17 @@ def family(pid: int) -> Iterator[int]:
                 waiting.append(child)
 
 
+def pids() -> list[int]:
+    """Return the ids of all processes that /proc shows us."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are all that is wanted
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the parent of a process, and its parent, up to the first process."""
+    while (fields := _stat(pid)) and (pid := int(fields[1])):
+        yield pid
+
+
 def children(pid: int) -> list[int]:
     """Return the direct children, of all threads of the process."""
     children: list[int] = []

@@ -90,6 +90,18 @@ def hides(pid: int) -> bool:
     return False
 
 
+def pids() -> list[int]:
+    """Return the ids of all processes."""
+    return psutil.pids()
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the parent of a process, and its parent, up to the first process."""
+    with suppress(psutil.Error):
+        for parent in psutil.Process(pid).parents():
+            yield parent.pid
+
+
 def children(pid: int) -> list[int]:
     """Return the direct children of the process."""
     with suppress(psutil.Error):

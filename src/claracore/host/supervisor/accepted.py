@@ -23,8 +23,8 @@ logger = logging.getLogger("claracore.supervisor")
 
 LEFTOVER_SECONDS = 2.0
 """How long a runtime may take to end its listeners after the container's client has."""
-Told = set[tuple[str, Grounds | None]]
-"""Of which models people were told on which grounds somebody else than a child is accepted."""
+Announced = set[tuple[str, Grounds | None]]
+"""The models, and the grounds on which somebody else than a child is accepted for each, that are in the log."""
 
 
 @dataclass(slots=True)
@@ -33,11 +33,11 @@ class Accepted:
 
     model: ModelConfig
     keeper: PortKeeper
-    told: Told
+    announced: Announced
     verdict: Ownership | None = None
 
     def check(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> OwnerCheck | None:
-        """Return the check that who answers at the endpoint belongs to the process, or is accepted instead of it (P8).
+        """Return the check that who answers at the endpoint belongs to the process, or is accepted instead of it.
 
         None where that is not for us to see: the server is on another machine, and the command only a way to it.
         """
@@ -71,8 +71,8 @@ class Accepted:
         """Keep the verdict, and tell people what is special about it, once for each model."""
         self.verdict = verdict
         what = (self.model.id, verdict.grounds)
-        if verdict.note and what not in self.told:
-            self.told.add(what)
+        if verdict.note and what not in self.announced:
+            self.announced.add(what)
             level = logging.WARNING if verdict.grounds is Grounds.ANY else logging.INFO
             logger.log(level, "model %s: %s", self.model.id, verdict.note)
 
@@ -92,5 +92,5 @@ class Accepted:
         if self.verdict is None or not self.verdict.listeners & listeners_on(where.port, where.host):
             return
         container = self.keeper.plan.containers.get(self.model.id) or self.verdict.container or Container("docker")
-        told = messages.container_left(where.port, container, has_stop=bool(self.model.cmd_stop))
-        logger.warning("model %s: %s", self.model.id, told)
+        message = messages.container_left(where.port, container, has_stop=bool(self.model.cmd_stop))
+        logger.warning("model %s: %s", self.model.id, message)

@@ -164,8 +164,8 @@ class ControlPlane:
         return None if its.disabled else its.every_seconds
 
     def _pids(self) -> dict[str, int]:
-        lives = ((model, self.context.supervisor.life(model)) for model in self.context.supervisor.slots)
-        return {model: life.child.pid for model, life in lives if life is not None and life.child is not None}
+        running = self.context.supervisor.all_running()
+        return {model: server.pid for model, server in running.items() if server.pid is not None}
 
     def _reloaded(self) -> None:
         now = self.context.configuration

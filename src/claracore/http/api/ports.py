@@ -47,9 +47,8 @@ async def port(here: Here, port: Annotated[int, Path(ge=1, le=65535)]) -> PortVi
 
 def _serving(here: Context) -> dict[str, int]:
     """Return the pid of each model that is ready."""
-    pids = {}
-    for model_id, slot in here.supervisor.slots.items():
-        life = here.supervisor.life(model_id)
-        if slot.state is ModelState.READY and life is not None and life.child is not None:
-            pids[model_id] = life.child.pid
-    return pids
+    return {
+        model_id: running.pid
+        for model_id, running in here.supervisor.all_running().items()
+        if running.state is ModelState.READY and running.pid is not None
+    }

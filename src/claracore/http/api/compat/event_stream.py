@@ -112,8 +112,8 @@ def model_status(here: Context) -> list[dict[str, Any]]:
     """Return every model in the old shape."""
     rows = []
     for model_id, model in sorted(here.config.models.items()):
-        life = here.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        running = here.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
         rows.append(
             {
                 "id": model_id,

@@ -168,8 +168,8 @@ async def info(here: Here) -> dict[str, Any]:
     """List the models with their ports."""
     rows = []
     for model_id, model in sorted(here.config.models.items()):
-        life = here.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        running = here.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
         planned = here.keeper.plan.assignment.get(model_id) or here.keeper.plan.fixed.get(model_id)
         port = endpoint.port if endpoint and endpoint.port else planned
         rows.append(
