@@ -259,4 +259,4 @@ class Downloads:
 
 
 async def _nothing_more(_download: Download) -> None:
-    """Leave the files where they are."""
+    """Do nothing: files stay where they are."""

@@ -19,7 +19,7 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.journal import Journal
-from claracore.host.hardware.samples import Performance
+from claracore.host.hardware.samples import SampleHistory
 from claracore.host.library.downloads import Downloads
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.settings import SettingsFile
@@ -71,7 +71,7 @@ class Context:
     downloads: Downloads
     followed: tuple[Path, ...] = ()
     """Folders whose models are served as soon as they are there."""
-    performance: Performance = field(default_factory=Performance)
+    performance: SampleHistory = field(default_factory=SampleHistory)
     profile: ActiveProfile = field(default_factory=ActiveProfile)
     in_flight: Callable[[], Mapping[int, InFlight]] = dict
     """The requests that are with the supervisor or a model, by id."""
