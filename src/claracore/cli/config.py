@@ -15,7 +15,7 @@ from claracore.core.config.load import Loaded, load_many
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config
 from claracore.core.config.schema import json_schema, reference_page
-from claracore.core.config.show import as_json, as_yaml, rows
+from claracore.core.config.show import as_json, as_yaml, shown_options
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import ClaraCoreError
 from claracore.host.setup.examine import examine
@@ -64,7 +64,7 @@ def show(
 ) -> None:
     """Print what the file means: macros in place, secrets masked, and where each value comes from."""
     loaded, config = _loaded(file)
-    shown = rows(loaded, config, env=os.environ, defaults=every)
+    shown = shown_options(loaded, config, env=os.environ, defaults=every)
     typer.echo(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
 
 

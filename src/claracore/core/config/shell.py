@@ -68,11 +68,11 @@ def _of_the_beginning(words: Sequence[Word]) -> Iterator[Habit]:
 
 
 def _of_the_words(words: Sequence[Word]) -> Iterator[Habit]:
-    told = set()
+    found = set()
     for word in words:
         for kind, habit in _of_one(word):
-            if kind not in told:
-                told.add(kind)
+            if kind not in found:
+                found.add(kind)
                 yield habit
 
 

@@ -50,9 +50,9 @@ class Plan:
 def plan(reference: Reference, files: Sequence[RemoteFile], *, projector: bool = True) -> Plan:
     """Choose the files that a reference means. Raises NoSuchFile, BadRequest."""
     variant = choose(reference, files)
-    eyes = projector_for(variant, files) if projector else None
+    projector_file = projector_for(variant, files) if projector else None
     folder = PurePosixPath(reference.repo) / folder_of(variant, files)
-    wanted = (*variant.files, eyes) if eyes is not None else variant.files
+    wanted = (*variant.files, projector_file) if projector_file is not None else variant.files
     return Plan(reference, variant, tuple(Target(file, folder / PurePosixPath(file.path).name) for file in wanted))
 
 
