@@ -47,7 +47,7 @@ def check_matrix(
 
 
 def check_address(proxy: str, path: Path, say: Say) -> None:
-    """Say so when `proxy` is no URL of a server."""
+    """Report when `proxy` is not an http or https URL with a host."""
     try:
         parts = urlsplit(LATE.sub("1", proxy))
         fits = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
@@ -137,7 +137,7 @@ class _Together:
         self._models = config.models
 
     def may_run(self, model_ids: list[str]) -> bool:
-        """Return whether all of these may."""
+        """Return whether the matrix, or a group, lets all of these models run at the same time."""
         if self._matrix is not None:
             wanted = set(model_ids)
             return any(wanted <= models for models in self._sets)

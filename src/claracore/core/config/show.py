@@ -137,7 +137,7 @@ class _ShownOptions:
         return ""
 
     def reaches(self, path: Path) -> bool:
-        """Tell whether the file has every part of `path`."""
+        """Tell whether the file itself has a value at `path`, not only above it."""
         node: Any = self.root
         for part in path:
             if not isinstance(node, MappingNode) or part not in node.entries:

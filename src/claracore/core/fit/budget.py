@@ -44,7 +44,7 @@ class Budget:
         return self.without(estimate).ram
 
     def lacking(self, estimate: Estimate) -> str:
-        """Say in words where the estimate does not fit."""
+        """Return a sentence about each device on which the estimate takes more than the budget."""
         parts = [
             f"{gib(estimate.on(index))} on GPU {index}, where {gib(limit)} may be used"
             for index, limit in enumerate(self.gpus)
@@ -66,7 +66,7 @@ class Budget:
 
     @property
     def whole(self) -> int:
-        """All bytes together, none counted twice."""
+        """Bytes of RAM and GPUs together; a GPU that shares RAM is not counted."""
         return self.ram + sum(limit for limit, shared in zip(self.gpus, self.shared, strict=True) if not shared)
 
 

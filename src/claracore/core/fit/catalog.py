@@ -76,7 +76,7 @@ class Refused:
 
 
 class _Placed(Protocol):
-    """How a candidate is placed in a given space."""
+    """Returns how a candidate is placed within a budget."""
 
     def __call__(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement: ...
 

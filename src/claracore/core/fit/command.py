@@ -70,7 +70,7 @@ def flags(
 
 
 def known(found: Sequence[Flag], known_flags: KnownFlags) -> list[Flag]:
-    """Return the flags that the engine knows."""
+    """Return those of the flags that the engine knows, in their order."""
     return [flag for flag in found if known_flags.knows(flag.words[0])]
 
 

@@ -93,7 +93,7 @@ def write_parts(parts: Sequence[DocumentPart], indent: int) -> list[str]:
 
 
 def simple(key: str, value: str | float | bool, *reasons: str) -> DocumentPart:  # noqa: FBT001 - a value, not a switch
-    """Make a part of a scalar."""
+    """Return a key with a scalar as its value and the reasons as comments above it."""
     return DocumentPart(key, value, (scalar(value),), reasons)
 
 
@@ -119,7 +119,7 @@ def macro_parts(setup: Setup) -> list[DocumentPart]:
 
 
 def model_lines(setup: Setup, chosen: Chosen, indent: int = 2) -> list[str]:
-    """Return the entry of one model."""
+    """Return the lines of one model: its id, and its keys with their record."""
     head = f"{' ' * indent}{scalar(chosen.candidate.id)}:"
     return [head, *write_parts(model_parts(setup, chosen), indent + 2)]
 

@@ -82,7 +82,7 @@ class Placement:
 
     @property
     def fits(self) -> bool:
-        """Whether the model can run like this."""
+        """Whether this machine has the memory for it."""
         return self.verdict is not Verdict.NOT
 
 
@@ -108,7 +108,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One thing to try."""
+    """Settings to try: they are taken if what they cost is within the budget."""
 
     verdict: Verdict
     settings: Settings
@@ -146,7 +146,7 @@ def _bounded(case: Case, settings: Settings, cost: Estimate) -> tuple[Settings, 
 
 
 def _needs(case: Case, settings: Settings, cost: Estimate) -> str:
-    """Say why nothing fits."""
+    """Return the sentence that says what the least settings need and what there is."""
     parts = [f"{gib(size)} on GPU {index}" for index, size in enumerate(case.budget.gpus)]
     parts.append(f"{gib(max(0, case.budget.ram))} of RAM")
     least = f"needs {gib(cost.total)} even with {settings.context} tokens of context"
@@ -206,7 +206,7 @@ def _experts_in_ram(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
 
 
 def _partly(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
-    """As many layers on GPUs as fit."""
+    """Yield, for each context to try, the placement with as many layers on the GPUs as fit."""
     count = case.facts.layers
     for context in _contexts(case, GOOD_Q8):
         base = replace(_settings(case, context, _cache_types(case)[-1]), split=_split(case.budget, usable))

@@ -44,7 +44,7 @@ class DocumentPart:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is recorded of one key."""
+    """Hashes of one key: of its value (8 hex digits) and of the comments above it (4)."""
 
     value: str
     comments: str
