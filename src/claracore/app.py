@@ -39,8 +39,9 @@ from claracore.host.store import files, leftovers
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration, Prepared, Sources, prepare
 from claracore.host.supervisor.kin import adopting
-from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.server_process import Surroundings
 from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Rules
@@ -158,7 +159,7 @@ class App:
             for orphan in await asyncio.to_thread(keeper.ledger.sweep):
                 logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
             around = Surroundings(keeper, commands, options.environ, socket_dir)
-            self.supervisor = Supervisor(prepared.config, around)
+            self.supervisor = Supervisor(prepared.config, LocalRunner(around))
             self.configuration = Configuration(
                 sources,
                 prepared,

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from claracore.errors import Forbidden
-from claracore.http.access.keyring import KeyRing, NamedKey, Right, _digest
+from claracore.http.access import keyring
+from claracore.http.access.guard import Guard
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import NamedKey, Right, digest_of
 from claracore.http.access.origins import Origins, Rules, name_in
 from claracore.http.gateway.connection import Connection
 from claracore.http.gateway.contract import Settings
@@ -75,7 +78,7 @@ def test_one_client_has_so_many_connections_and_others_are_not_concerned() -> No
 
 
 def named(text: str, *rights: Right, models: frozenset[str] | None = None) -> NamedKey:
-    return NamedKey(f"{text}'s", _digest(text.encode()).hex(), frozenset(rights), models)
+    return NamedKey(f"{text}'s", digest_of(text.encode()).hex(), frozenset(rights), models)
 
 
 def test_keys_are_for_inference_and_for_their_models_and_their_name_is_noted() -> None:
@@ -111,6 +114,43 @@ def test_keys_are_for_inference_and_for_their_models_and_their_name_is_noted() -
             assert b"guest" not in b"".join(server.seen), "a key of ours is not passed on"
             listening.close()
             await gateway.drain(0)
+
+    play(conversation)
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "status", "hashed"),
+    [
+        ("/api/models", "X-Api-Key: reader\r\n", b"200", [b"reader"]),
+        ("/api/models", "", b"401", []),
+        ("/api/config", "Authorization: Bearer reader\r\n", b"403", [b"reader"]),
+        ("/health", "Authorization: Bearer theirs\r\n", b"200", [b"theirs"]),
+        ("/ui/", "", b"200", []),
+    ],
+)
+def test_a_key_is_looked_up_once_a_call(
+    path: str, more: str, status: bytes, hashed: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway finds out whose key it is; the guard, the handlers and the streams go by that."""
+    seen: list[bytes] = []
+
+    def counted(key: bytes) -> bytes:
+        seen.append(key)
+        return digest_of(key)
+
+    async def conversation() -> None:
+        ring = KeyRing((), [named("reader", Right.READ)])
+        monkeypatch.setattr(keyring, "digest_of", counted)
+        gateway = Gateway(config(), supervisor=StandIn(), app=Guard(no_app, ring, Rules()), ring=ring)
+        listening = await asyncio.get_running_loop().create_server(lambda: Connection(gateway), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        assert answer.split(b" ", 2)[1] == status
+        assert seen == hashed
+        listening.close()
+        await gateway.drain(0)
 
     play(conversation)
 

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from api.test_server import events, ok, streaming, until
-from claracore.http.access.keyring import KeyFile, Right
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keys import Right
 from e2e.instance import Instance, configured, fake, instance
 from fakes.fake_hub import FakeHub, Fault, fake_hub
+from fakes.ports import free_run
 
 SMOLLM2 = "smollm2-135m-instruct-q4_1"
 REPO = "small/SmolLM2-GGUF"
 CONFIG = f"""\
 # a comment that stays
+startPort: {free_run(8).start}
 models:
   one:
     cmd: '{fake()}'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claracore.core.config.edit import EditRefused, put, remove
 from claracore.core.config.lines import read_plain
-from claracore.core.config.load import Loaded, load
+from claracore.core.config.load import LoadedConfig, load
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.show import as_yaml, shown_options
@@ -22,7 +22,7 @@ MEGABYTE = 1024 * 1024
 TEXTS = [case.text for case in (*VALID, *INVALID)]
 
 
-def survives(text: str) -> Loaded:
+def survives(text: str) -> LoadedConfig:
     loaded = load(text, env={"A": "1", "HOME": "/h"})
     errors = [finding for finding in loaded.findings if finding.severity == "error"]
     assert (loaded.config is None) == bool(errors)

@@ -15,10 +15,11 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.catalog import Candidate, choose
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.machine import GIB, Hardware, Memory, Processor
+from claracore.core.fit.machine import Hardware, Memory, Processor
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
 from claracore.core.fit.plan import Wishes
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 
 SHAPES: dict[str, ModelFacts] = {
@@ -228,6 +229,17 @@ def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     assert again.text == text, "the ttl of large models is taken out again"
     edited = result.text.replace("ttl: 1800", "ttl: 5", 1)
     assert "ttl: 5\n" in merged(edited, setup_of(["gemma", "llama-8b"])).text
+
+
+def test_comments_below_a_refreshed_command_stay() -> None:
+    text = document(setup_of(["smollm2"]))
+    edited = text.replace("    name: ", "    # of mine\n      # and more\n    name: ").replace(
+        "    aliases:", "# left\n      # deep\n    aliases:"
+    )
+    result = merged(edited, setup_of(["smollm2"], machine(cores=4)))
+    assert "--threads 4" in result.text
+    assert "    # of mine\n      # and more\n    name: " in result.text
+    assert "# left\n      # deep\n    aliases:" in result.text
 
 
 BASE = document(setup_of(ALL))

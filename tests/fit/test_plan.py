@@ -12,10 +12,11 @@ from claracore.core.config.command import split
 from claracore.core.fit.budget import Budget, budget_of
 from claracore.core.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor
+from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.plan import Placement, Verdict, Wishes, plan
 from claracore.core.gguf.model import Kind, ModelFacts
+from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 
 PROCESSOR = Processor("x", 16, 8, 8)

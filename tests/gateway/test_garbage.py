@@ -13,8 +13,8 @@ from claracore.http.gateway.connection import Connection
 from claracore.http.gateway.exchange import Exchange
 from claracore.http.gateway.upstream import Upstream
 from claracore.types import Endpoint
+from fakes.ports import free_port
 from gateway.stand import ModelServer, Stage, StandIn, config, model_server, play, post, stage
-from sockets.helpers import free_port
 
 OURS = (Connection, Exchange, BridgedCall, Upstream)
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"

@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from claracore.host.library.download import Book, Download, DownloadStatus
+from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_access import HubAccess
+from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
@@ -21,12 +22,13 @@ PLACE = f"{REPO}/{NAME}"
 class Desk:
     """Downloads with a clock that does not run: pauses are noted and over at once."""
 
-    def __init__(self, hub: FakeHub, folder: Path, *, book: Book | None = None, **environ: str) -> None:
+    def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
         self.folder = folder
         self.pauses: list[float] = []
         self.told: list[tuple[str, DownloadStatus]] = []
-        tokens = Tokens(folder / "state", hub.environ(**environ))
-        self.downloads = Downloads(hub.environ(**environ), tokens, book or Book(), wait=self.wait)
+        tokens = HubTokens(folder / "state", hub.environ(**environ))
+        access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
+        self.downloads = Downloads(access, store or DownloadStore())
         self.downloads.on_change = self.changed
         self._changed = asyncio.Event()
 
@@ -38,7 +40,7 @@ class Desk:
         self._changed.set()
 
     async def start(self, reference: str = REPO, **more: Any) -> Download:
-        plan, _files = await self.downloads.look(reference)
+        plan, _files = await self.downloads.hub.look(reference)
         return await self.downloads.add(plan, self.folder, **more)
 
     async def until(self, wanted: Callable[[], bool]) -> None:
@@ -68,10 +70,14 @@ class Desk:
 
 
 def at_desk(
-    hub: FakeHub, folder: Path, talk: Callable[[Desk], Coroutine[Any, Any, None]], book: Book | None = None, **env: str
+    hub: FakeHub,
+    folder: Path,
+    talk: Callable[[Desk], Coroutine[Any, Any, None]],
+    store: DownloadStore | None = None,
+    **env: str,
 ) -> Desk:
     async def main() -> Desk:
-        desk = Desk(hub, folder, book=book, **env)
+        desk = Desk(hub, folder, store=store, **env)
         try:
             await talk(desk)
         finally:

@@ -1,4 +1,4 @@
-"""Port spaces are per network namespace (kernel fact 8): what is taken in one is free in the other."""
+"""Port spaces are per network namespace: what is taken in one is free in the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sockets.helpers import free_run, readline, start
+from fakes.ports import free_run
+from sockets.helpers import readline, start
 from sockets.test_ports import keeper, plan_for
 from sockets.test_two_instances import MODELS, script_arguments
 

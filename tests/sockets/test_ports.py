@@ -20,7 +20,8 @@ from claracore.host.sockets.hold import hold_budget
 from claracore.host.sockets.owner import Grounds, listeners_on, verify
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.types import Endpoint, Finding, Place
-from sockets.helpers import free_port, free_run, is_free, listening, stranger
+from fakes.ports import free_port, free_run, is_free
+from sockets.helpers import listening, stranger
 
 
 def plan_of(assignment: Mapping[str, int], ports: range, *, reserved: frozenset[int] = frozenset()) -> PortPlan:
@@ -541,5 +542,5 @@ def test_held_sockets_are_not_inherited(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
         ours.hold_all()
-        assert all(not holder.get_inheritable() for holder in ours._held.values())
-        assert all(isinstance(holder, socket.socket) for holder in ours._held.values())
+        assert all(not holder.get_inheritable() for holder in ours._holds.sockets)
+        assert all(isinstance(holder, socket.socket) for holder in ours._holds.sockets)

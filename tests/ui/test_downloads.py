@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fakes.fake_hub import FakeHub, Fault, fake_hub
-from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server, config, free_ports
+from fakes.ports import free_run
+from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server, config
 
 REPO = "small/SmolLM2-135M-GGUF"
 MODEL = "smollm2-135m-instruct-q4_1"
@@ -35,7 +36,7 @@ def hub() -> Iterator[FakeHub]:
 @contextlib.contextmanager
 def server_of(hub: FakeHub, folder: Path) -> Iterator[Server]:
     server = Server(folder, environ=hub.environ())
-    server.config.write_text(config(start_port=free_ports(8)))
+    server.config.write_text(config(start_port=free_run(8).start))
     server.start()
     try:
         yield server

@@ -12,17 +12,18 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, running_server, show_json
+from claracore.cli.client import JSON, URL, Server, ServerSaid, running_server, show_json
 from claracore.cli.loop import run
 from claracore.cli.pull_shown import Meter, meter, plan_lines
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
-from claracore.host.library.download import Book
+from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_access import HubAccess
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.setup.request import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
@@ -35,24 +36,14 @@ CONFIG = Path("config.yaml")
 View = dict[str, Any]
 
 
-def pull(
-    ref: Annotated[
-        str,
-        typer.Argument(help="org/repo, org/repo:Q4_K_M, the address of a .gguf file, or 'llama-server -hf org/repo'."),
-    ],
-    to: Annotated[Path | None, typer.Option(help="Folder for it, instead of the usual one.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched; fetch nothing.")] = False,
-    projector: Annotated[bool, typer.Option(help="Fetch the model's eyes or ears (mmproj) too.")] = True,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str | None, as_json: bool) -> None:
     """Get a model from the hub: choose the file, fetch, check, and serve it."""
     server = running_server(url)
     folder = Path(os.path.abspath(os.path.expanduser(to))) if to is not None else None  # noqa: PTH100, PTH111 - links stay
     if dry_run:
         wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
         plan = _asked(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
-        show_json(plan) if as_json else typer.echo("\n".join(plan_lines(plan)))
+        show_json(plan) if as_json else say("\n".join(plan_lines(plan)))
         return
     watch: AbstractContextManager[Meter] = nullcontext(lambda _view: None) if as_json else meter()
     try:
@@ -66,10 +57,10 @@ def pull(
         goes_on = (
             "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"
         )
-        typer.echo(f"\nstopped; {goes_on}", err=True)
-        raise typer.Exit(130) from None
-    show_json(view) if as_json else typer.echo(_outcome(view, served=server is not None))
-    raise typer.Exit(0 if view["status"] == "finished" else 1)
+        say(f"\nstopped; {goes_on}", err=True)
+        raise SystemExit(130) from None
+    show_json(view) if as_json else say(_outcome(view, served=server is not None))
+    raise SystemExit(0 if view["status"] == "finished" else 1)
 
 
 def usual_folder() -> Path:
@@ -117,13 +108,13 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
 
 
 def _downloads() -> Downloads:
-    return Downloads(os.environ, Tokens(default_state_dir(), os.environ), Book())
+    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore())
 
 
 async def _planned(ref: str, folder: Path, projector: bool) -> View:
     downloads = _downloads()
     try:
-        plan, found = await downloads.look(ref, projector=projector)
+        plan, found = await downloads.hub.look(ref, projector=projector)
         room = await asyncio.to_thread(room_for, None, SetupOptions())
         return plan_view(plan, found, folder, room).model_dump(mode="json")
     finally:
@@ -134,7 +125,7 @@ async def _here(ref: str, folder: Path, projector: bool, show: Callable[[View], 
     """Fetch it in this process."""
     downloads = _downloads()
     try:
-        plan, _found = await downloads.look(ref, projector=projector)
+        plan, _found = await downloads.hub.look(ref, projector=projector)
         downloads.on_change = lambda download: show(download_view(download).model_dump(mode="json"))
         download = await downloads.add(plan, folder)
         await downloads.idle()
@@ -156,3 +147,16 @@ def _outcome(view: View, *, served: bool) -> str:
     if served:
         return view["note"] or f"it is in {first}"
     return f"it is in {first}\nserve it: claracore --models-folder {view['folder']}"
+
+
+PULL = Verb(
+    pull,
+    {
+        "ref": word(about="org/repo, org/repo:Q4_K_M, the address of a .gguf file, or 'llama-server -hf org/repo'."),
+        "to": option("--to", about="Folder for it, instead of the usual one.", kind=Path),
+        "dry_run": flag("--dry-run", about="Show what would be fetched; fetch nothing."),
+        "projector": switch("--projector", about="Fetch what lets the model see or hear (mmproj) too.", default=True),
+        "url": URL,
+        "as_json": JSON,
+    },
+)

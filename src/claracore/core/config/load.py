@@ -24,7 +24,7 @@ ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """What came of a text: `config` is None exactly if a finding is an error. `places` maps dotted paths to places."""
 
     config: Config | None
@@ -34,13 +34,13 @@ class Loaded:
     """The text's tree, for those who show where a value comes from."""
 
 
-def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> Loaded:
+def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
     """Load one text. `env` is the environment for `${env.NAME}`; `strict` makes unknown keys errors."""
     return load_many([(file, text)], env=env, strict=strict)
 
 
 @no_collection()
-def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> Loaded:
+def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
     """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
     report = Report()
     root = MappingNode(sources[0][0] if sources else "config.yaml")
@@ -69,7 +69,9 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
         place = finding.place or root.place
         return ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
 
-    return Loaded(None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root)
+    return LoadedConfig(
+        None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root
+    )
 
 
 def _read(root: MappingNode, expander: Expander, *, strict: bool) -> Config:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from claracore.core.config.fields import Section, mark
-from claracore.core.config.load import Loaded
+from claracore.core.config.load import LoadedConfig
 from claracore.core.config.model import DEFAULT_GROUP, Config
 from claracore.core.config.report import Path, dotted, node_at
 from claracore.core.config.scalars import value_of
@@ -48,7 +48,7 @@ class ShownOption:
 
 
 def shown_options(
-    loaded: Loaded, config: Config, *, env: Mapping[str, str], defaults: bool = False
+    loaded: LoadedConfig, config: Config, *, env: Mapping[str, str], defaults: bool = False
 ) -> list[ShownOption]:
     """Return the effective values in the order of the declarations; those left at their default only if asked."""
     hidden = [value for name, value in env.items() if SECRET_NAME.search(name) and len(value) >= SHORTEST_SECRET]

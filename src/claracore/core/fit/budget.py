@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from claracore.core.fit.machine import GIB, MIB, Backend
-from claracore.core.fit.memory import RAM, Estimate, gib
+from claracore.core.fit.machine import Backend
+from claracore.core.fit.memory import RAM, Estimate
+from claracore.core.units import GIB, MIB, gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.machine import Gpu, Hardware

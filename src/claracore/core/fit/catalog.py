@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.machine import GIB
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.plan import EMBEDDERS, Placement, Verdict, Wishes, plan, trained
 from claracore.core.fit.settings import Settings
+from claracore.core.units import GIB
 
 if TYPE_CHECKING:
     from claracore.core.gguf.model import ModelFacts

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.flags import Flag, KnownFlags
-from claracore.core.fit.memory import RAM, gib
+from claracore.core.fit.memory import RAM
 from claracore.core.fit.plan import pooling
 from claracore.core.fit.yamltext import comment
 from claracore.core.gguf.model import Kind
+from claracore.core.units import gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.machine import Hardware, Processor

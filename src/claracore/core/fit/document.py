@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from claracore.core.fit.catalog import LARGE, SMALL, Candidate, Chosen
 from claracore.core.fit.command import MACRO, command, engine_command, flags, known, projector_flags
 from claracore.core.fit.flags import Flag, KnownFlags
-from claracore.core.fit.machine import GIB, Backend
-from claracore.core.fit.memory import gib
+from claracore.core.fit.machine import Backend
 from claracore.core.fit.record import DocumentPart, marks_of, record_line
 from claracore.core.fit.yamltext import comment, flow, literal, scalar
 from claracore.core.gguf.model import Kind
+from claracore.core.units import GIB, gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.machine import Hardware

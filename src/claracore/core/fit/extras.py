@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.cache import at, cache_bytes, cells, state_bytes
-from claracore.core.fit.machine import MIB
-from claracore.core.fit.memory import RAM, Estimate, MemoryItem, gib
+from claracore.core.fit.memory import RAM, Estimate, MemoryItem
+from claracore.core.units import MIB, gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.budget import Budget

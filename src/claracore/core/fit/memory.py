@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from claracore.core.fit.cache import cache_bytes, cache_elements, cells, state_bytes
 from claracore.core.fit.compute import FLOAT, compute_bytes
-from claracore.core.fit.machine import GIB, MIB
+from claracore.core.units import gib
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,10 +200,3 @@ def _unpacked(facts: ModelFacts, settings: Settings) -> int:
         return 0
     widest = max((sum(cache_elements(facts, layer)) for layer in range(facts.layers)), default=0)
     return cells(facts, settings).full * widest * 2
-
-
-def gib(size: int) -> str:
-    """Write bytes as people read them: GiB, MiB or KiB."""
-    if size >= GIB:
-        return f"{size / GIB:.1f} GiB"
-    return f"{size / MIB:.0f} MiB" if size >= MIB else f"{size / 1024:.0f} KiB"

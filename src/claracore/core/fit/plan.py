@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.extras import LATER, with_extras
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.memory import Companions, Estimate, estimate, gib
+from claracore.core.fit.memory import Companions, Estimate, estimate
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind
+from claracore.core.units import gib
 
 if TYPE_CHECKING:
     from claracore.core.gguf.model import ModelFacts

@@ -93,7 +93,8 @@ class _Refresh:
         block, mark = self.edit.block((*self.path, key)), self.marks[key]
         if block is not None and is_untouched(self.edit, block, mark):
             above = comments_above(self.edit, block)
-            self.edit.delete(block, start=above if self._are_ours(above, block, mark) else None)
+            start = above if self._are_ours(above, block, mark) else None
+            self.edit.delete(block, start=start, end=self.edit.end_of_value(block))
             self.result.refreshed.append(self.prefix + key)
             del self.marks[key]
 
@@ -116,7 +117,8 @@ class _Refresh:
         if ours and part.mark.comments != mark.comments:
             self.edit.replace(above, block.start, lines[:first])
         if part.mark.value != mark.value:
-            self.edit.replace(block.start, block.end, lines[first:], {block.path: part.value})
+            end = self.edit.end_of_value(block)
+            self.edit.replace(block.start, end, lines[first:], {block.path: part.value})
         return Mark(part.mark.value, part.mark.comments if ours else mark.comments)
 
     def _are_ours(self, above: int, block: Block, mark: Mark) -> bool:

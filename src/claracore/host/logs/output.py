@@ -123,7 +123,7 @@ class Subscription:
         self.close()
 
 
-class Follower(Protocol):
+class LineListener(Protocol):
     """Whoever is told each new line."""
 
     def push(self, line: str) -> None:
@@ -138,7 +138,7 @@ class OutputRing:
         self._max_bytes = max_bytes
         self._lines: deque[str] = deque()
         self._bytes = 0
-        self._followers: set[Follower] = set()
+        self._followers: set[LineListener] = set()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -162,10 +162,10 @@ class OutputRing:
         self.attach(follower)
         return follower
 
-    def attach(self, follower: Follower) -> None:
+    def attach(self, follower: LineListener) -> None:
         """Tell somebody each new line from now on."""
         self._followers.add(follower)
 
-    def unsubscribe(self, follower: Follower) -> None:
+    def unsubscribe(self, follower: LineListener) -> None:
         """Forget a follower; harmless when it is not one."""
         self._followers.discard(follower)

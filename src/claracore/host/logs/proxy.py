@@ -27,7 +27,7 @@ TEXT_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One line of a log; models' output has neither time nor level of its own."""
 
     text: str
@@ -41,8 +41,8 @@ class ProxyLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.ring = OutputRing()
-        self.entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
-        self.on_entry: Callable[[Entry], None] = lambda _: None
+        self.entries: deque[LogEntry] = deque(maxlen=KEPT_ENTRIES)
+        self.on_entry: Callable[[LogEntry], None] = lambda _: None
         """Hears each entry, on the event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -51,7 +51,7 @@ class ProxyLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record."""
         try:
-            entry = Entry(record.getMessage(), record.created, level_name(record))
+            entry = LogEntry(record.getMessage(), record.created, level_name(record))
             line = self.format(record)
         except Exception:  # noqa: BLE001 - logging's rule: a bad log call must not break its caller
             self.handleError(record)
@@ -61,7 +61,7 @@ class ProxyLog(logging.Handler):
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._keep, entry, line)
 
-    def _keep(self, entry: Entry, line: str) -> None:
+    def _keep(self, entry: LogEntry, line: str) -> None:
         self.entries.append(entry)
         for part in line.split("\n"):
             self.ring.append(part)

@@ -18,6 +18,7 @@ from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.plan import Wishes
 from claracore.core.fit.yamltext import unwritable
 from claracore.errors import BadRequest
+from claracore.host.disk import keep
 from claracore.host.library.model import LeftOut, Library, LibraryModel
 from claracore.host.library.scan import scan
 from claracore.host.library.vocabulary import Vocabularies
@@ -107,6 +108,6 @@ def keep_schema(folder: Path | None, *, dry_run: bool) -> str:
         if dry_run or (path.exists() and path.read_text(encoding="utf-8") == text):
             return str(path)
         if why_unusable(folder) is None:
-            path.write_text(text, encoding="utf-8")
+            keep(path, text.encode())
             return str(path)
     return ""

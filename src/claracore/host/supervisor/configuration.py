@@ -15,7 +15,7 @@ from pathlib import Path
 
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.collector import no_collection
-from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_peers
 from claracore.core.ports.listen import Listen
@@ -65,7 +65,7 @@ class Sources:
         inside = files.yaml_files(self.folder) if self.folder is not None else []
         return [(str(self.one_file()), text), *((str(path), files.read(path)) for path in inside)]
 
-    def read(self, environ: Mapping[str, str]) -> Loaded:
+    def read(self, environ: Mapping[str, str]) -> LoadedConfig:
         """Read and check the files. Raises FileUnusable."""
         return load_many(files.read_sources(self.file, self.folder), env=environ, strict=self.strict)
 
@@ -79,7 +79,7 @@ class Prepared:
     findings: tuple[Finding, ...]
 
 
-def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepared:
+def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int]) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from watchfiles import awatch
 
+from claracore.host.disk_space import nearest_folder
+
 SUFFIXES = frozenset({".yaml", ".yml"})
 MOST_LINKS = 40
 LONGEST_BURST_SECONDS = 5.0
@@ -103,7 +105,7 @@ class ConfigWatch:
         watched: set[Path] = set()
         for path in self._paths:
             for step in _steps(path):
-                watched.add(_nearest_existing(step.parent))
+                watched.add(nearest_folder(step.parent))
                 if step.exists():
                     watched.add(step)
         return watched
@@ -139,7 +141,3 @@ def _steps(path: Path) -> list[Path]:
                 steps += found
                 waiting += found
     return steps
-
-
-def _nearest_existing(folder: Path) -> Path:
-    return next(parent for parent in (folder, *folder.parents) if parent.is_dir())

@@ -26,7 +26,9 @@ from claracore.host.setup.settings import SettingsFile
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.configuration import Configuration
 from claracore.host.supervisor.loop import Supervisor
-from claracore.http.access.keyring import Grant, KeyFile, KeyRing, NamedKey
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import Grant, NamedKey
 from claracore.http.access.origins import Origins
 from claracore.http.api.events.broadcaster import Hub
 from claracore.http.gateway.exchange import Exchange

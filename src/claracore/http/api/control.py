@@ -12,6 +12,7 @@ from pathlib import Path
 
 from claracore.core.config.changes import Changes
 from claracore.core.config.model import Config
+from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import Listen
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
@@ -19,19 +20,21 @@ from claracore.host.activity.database import Activity, StoreUnusable
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.rows import Row
 from claracore.host.activity.swaps import Swap
-from claracore.host.library.download import Book
+from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_access import HubAccess
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.sockets.ports import PortKeeper
-from claracore.host.store.downloads import BookOnDisk
+from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.host.supervisor.loop import Supervisor
 from claracore.http.access.guard import Guard
-from claracore.http.access.keyring import KeyFile, KeyRing
-from claracore.http.access.origins import Origins, Rules, is_loopback
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.origins import Origins, Rules
 from claracore.http.api.adopt import Adopter
 from claracore.http.api.context import Context
 from claracore.http.api.create import create_app
@@ -83,9 +86,8 @@ class ControlPlane:
             origins=Origins(rules),
             captures=captures,
             downloads=Downloads(
-                configuration.environ,
-                Tokens(state_dir, configuration.environ),
-                Book() if state_dir is None else BookOnDisk(state_dir, configuration.sources.key),
+                HubAccess(configuration.environ, HubTokens(state_dir, configuration.environ)),
+                DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key),
             ),
             followed=tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in followed),  # noqa: PTH100, PTH111 - as the library does
         )
@@ -164,8 +166,8 @@ class ControlPlane:
         return None if its.disabled else its.every_seconds
 
     def _pids(self) -> dict[str, int]:
-        lives = ((model, self.context.supervisor.life(model)) for model in self.context.supervisor.slots)
-        return {model: life.child.pid for model, life in lives if life is not None and life.child is not None}
+        running = self.context.supervisor.all_running()
+        return {model: server.pid for model, server in running.items() if server.pid is not None}
 
     def _reloaded(self) -> None:
         now = self.context.configuration

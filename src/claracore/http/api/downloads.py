@@ -58,7 +58,7 @@ class TokenView(BaseModel):
 @router.get("")
 async def downloads(here: Here) -> DownloadsView:
     """List the downloads."""
-    token = await asyncio.to_thread(here.downloads.tokens.find)
+    token = await asyncio.to_thread(here.downloads.hub.tokens.find)
     return DownloadsView(
         downloads=[download_view(download) for download in here.downloads.all],
         folder=str(download_folder(here)),
@@ -70,7 +70,7 @@ async def downloads(here: Here) -> DownloadsView:
 async def start(here: Here, wish: DownloadWish) -> DownloadView:
     """Fetch a model; answers when the hub has said what it consists of, and goes on by itself."""
     folder = folder_of(here, wish.to)
-    plan, _files = await here.downloads.look(wish.ref, projector=wish.projector)
+    plan, _files = await here.downloads.hub.look(wish.ref, projector=wish.projector)
     return download_view(await here.downloads.add(plan, folder))
 
 
@@ -78,7 +78,7 @@ async def start(here: Here, wish: DownloadWish) -> DownloadView:
 async def plan(here: Here, wish: DownloadWish) -> PlanView:
     """Say what would be fetched, and what else the repository has; nothing is."""
     folder = folder_of(here, wish.to)
-    found, files = await here.downloads.look(wish.ref, projector=wish.projector)
+    found, files = await here.downloads.hub.look(wish.ref, projector=wish.projector)
     options = await options_of(here, SetupWishes())
     room = await asyncio.to_thread(room_for, here.config.engine, options)
     return await asyncio.to_thread(plan_view, found, files, folder, room)
@@ -87,8 +87,8 @@ async def plan(here: Here, wish: DownloadWish) -> PlanView:
 @router.put("/token")
 async def keep_token(here: Here, wish: TokenWish) -> TokenView:
     """Keep a token for gated models, readable by this user only."""
-    await asyncio.to_thread(here.downloads.tokens.keep, wish.token)
-    token = await asyncio.to_thread(here.downloads.tokens.find)
+    await asyncio.to_thread(here.downloads.hub.tokens.keep, wish.token)
+    token = await asyncio.to_thread(here.downloads.hub.tokens.find)
     return TokenView(source=token.source if token else None)
 
 

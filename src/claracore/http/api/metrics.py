@@ -41,9 +41,8 @@ def gauges(here: Context) -> Iterator[Family]:
     waiting = {(model,): float(len(slot.waiting)) for model, slot in slots.items()}
     yield Gauge("claracore_requests_waiting", "Requests that wait for a model.", ("model",), waiting.items())
     memory: dict[tuple[str], float] = {}
-    for model in slots:
-        life = here.supervisor.life(model)
-        used = memory_bytes(life.child.pid) if life and life.child else None
+    for model, running in here.supervisor.all_running().items():
+        used = memory_bytes(running.pid) if model in slots and running.pid is not None else None
         if used is not None:
             memory[model,] = float(used)
     yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", ("model",), memory.items())
@@ -95,11 +94,11 @@ def _machine(here: Context) -> Iterator[Family]:
 
 async def _of_engines(here: Context) -> dict[str, str]:
     """Return what the servers of the models that are ready say under /metrics; who does not answer is left out."""
-    endpoints = {}
-    for model, slot in here.supervisor.slots.items():
-        life = here.supervisor.life(model)
-        if slot.state is ModelState.READY and life is not None and life.endpoint is not None:
-            endpoints[model] = life.endpoint
+    endpoints = {
+        model: running.endpoint
+        for model, running in here.supervisor.all_running().items()
+        if running.state is ModelState.READY and running.endpoint is not None
+    }
 
     async def ask(model: str) -> tuple[str, str]:
         with contextlib.suppress(OSError, TimeoutError, ValueError):

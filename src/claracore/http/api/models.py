@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.errors import ModelNotFound
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.context import Context, Here, Holder
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.types import ModelState
@@ -145,9 +145,9 @@ def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str
 
 def _metadata(here: Context, model: ModelConfig) -> dict[str, Any]:
     """Return the model's metadata with its port, without what its capabilities say already (COMPAT 1.3)."""
-    life = here.supervisor.life(model.id)
+    server = here.supervisor.running(model.id)
     planned = here.keeper.plan.assignment.get(model.id)
-    port = life.endpoint.port if life is not None and life.endpoint is not None else planned
+    port = server.endpoint.port if server is not None and server.endpoint is not None else planned
     found: dict[str, Any] = in_place(model.metadata, port=port)
     told = _abilities(model)
     return {key: value for key, value in found.items() if not told or key not in TOLD_BY_CAPABILITIES}
@@ -190,8 +190,8 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
         model = here.config.models.get(model_id)
         if slot.state is ModelState.STOPPED or model is None:
             continue
-        life = here.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        server = here.supervisor.running(model_id)
+        endpoint = server.endpoint if server else None
         rows.append(
             {
                 "model": model_id,
@@ -202,7 +202,7 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
                 "name": model.name,
                 "description": model.description,
                 "port": endpoint.port if endpoint else None,
-                "pid": life.child.pid if life and life.child else None,
+                "pid": server.pid if server else None,
                 "serving": len(slot.serving),
                 "waiting": len(slot.waiting),
             }
@@ -216,12 +216,11 @@ async def load(here: Here, name: str) -> LoadedView:
     model_id = here.resolve(name)
     begun = time.monotonic()
     await here.supervisor.load(model_id)
-    life = here.supervisor.life(model_id)
-    endpoint = life.endpoint if life else None
+    server = here.supervisor.running(model_id)
     return LoadedView(
         model=model_id,
         state=here.supervisor.state(model_id),
-        port=(endpoint.port or None) if endpoint else None,
+        port=server.port if server else None,
         seconds=round(time.monotonic() - begun, 3),
     )
 

@@ -14,7 +14,7 @@ from claracore.http.gateway.forward import Onward, request_parts
 from claracore.http.gateway.model import reader_of, with_model_in_query
 
 if TYPE_CHECKING:
-    from claracore.http.access.keyring import Grant
+    from claracore.http.access.keys import Grant
     from claracore.http.gateway.forward import Peer
     from claracore.http.gateway.model import Asked
     from claracore.http.gateway.pool import Line

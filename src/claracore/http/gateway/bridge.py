@@ -20,6 +20,7 @@ from claracore.http.wire.framing import LAST_CHUNK, chunk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from claracore.http.access.keys import Grant
     from claracore.http.gateway.budget import Share
     from claracore.http.gateway.connection import Connection
     from claracore.http.gateway.contract import Message, Scope
@@ -32,9 +33,10 @@ _log = logging.getLogger(__name__)
 class BridgedCall:
     """One call of the ASGI application."""
 
-    def __init__(self, connection: Connection, head: RequestHead) -> None:
+    def __init__(self, connection: Connection, head: RequestHead, grant: Grant | None) -> None:
         self.connection = connection
         self.head = head
+        self._grant = grant
         self.answering = False
         self._pieces: list[bytes] = []
         self._size = 0
@@ -153,7 +155,7 @@ class BridgedCall:
             ],
             "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
             "server": tuple(server[:2]) if isinstance(server, tuple) else None,
-            "state": {},
+            "state": {"grant": self._grant},
         }
 
     def _scheme(self) -> str:

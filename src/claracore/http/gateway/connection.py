@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from claracore.errors import ClaraCoreError, PayloadTooLarge
+from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.departure import Departure
 from claracore.http.gateway.forward import Peer, peer_of
 from claracore.http.wire.answers import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, error_answer
@@ -372,7 +373,7 @@ class Connection(asyncio.Protocol):
     def _write_error(self, error: ClaraCoreError, origin: bytes = b"") -> None:
         with_body = self.head is None or self.head.method != b"HEAD"
         how = self.connection_header()
-        self.transport.write(error_answer(error, connection=how, with_body=with_body, origin=origin))
+        self.transport.write(error_answer(error, connection=how, with_body=with_body, more=cors_lines(origin)))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer first.

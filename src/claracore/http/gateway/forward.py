@@ -7,10 +7,10 @@ bytes, its case and its order.
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import NamedTuple
 
-from claracore.http.access.origins import lines_for
+from claracore.core.ports.address import address_of
+from claracore.http.access.origins import cors_lines
 from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
@@ -55,9 +55,7 @@ def peer_of(peername: object, *, secure: bool = False) -> Peer:
     """Read what the transport says about the client."""
     if not isinstance(peername, tuple):
         return Peer(b"", trusted=True, secure=secure)
-    address = ip_address(str(peername[0]).partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
+    address = address_of(str(peername[0]))
     trusted = address.is_private or address.is_loopback
     return Peer(str(address).encode(), trusted, address.is_loopback, secure, str(address))
 
@@ -148,7 +146,7 @@ def _response_parts(
         removed -= _CODING
     lines = [b"HTTP/1.1" + head.status_line[8:]]
     lines += keep(head.names, _with_gap(head), removed)
-    lines += lines_for(origin)
+    lines += cors_lines(origin)
     if connection:
         lines.append(b"Connection: " + connection)
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
@@ -160,7 +158,7 @@ _remembered_response = lru_cache(maxsize=512)(_response_parts)
 
 def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
     """Return the head of an event stream that the gateway begins by itself."""
-    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache", *lines_for(origin)]
+    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache", *cors_lines(origin)]
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from claracore.http.access.origins import lines_for
+from claracore.http.access.origins import cors_lines
 from claracore.http.wire.answers import answer
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def preflight(head: RequestHead, origin: bytes) -> Canned:
     return Canned(
         204,
         [
-            *lines_for(origin),
+            *cors_lines(origin),
             b"Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS",
             b"Access-Control-Allow-Headers: " + allowed,
             b"Access-Control-Max-Age: 86400",

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from claracore.core.config.model import Config
-    from claracore.http.access.keyring import Grant
+    from claracore.http.access.keys import Grant
     from claracore.http.gateway.connection import Handler
     from claracore.http.gateway.contract import AsgiApp, Observer, Supervisor
     from claracore.http.gateway.pool import Line
@@ -203,7 +203,7 @@ class Gateway:
         if path == COMFYUI[:-1]:
             return Local(connection, redirect(308, COMFYUI))
         self.observer.settle()
-        return BridgedCall(connection, head)
+        return BridgedCall(connection, head, grant)
 
     def _exchange(self, connection: Connection, admission: Admission) -> Exchange:
         exchange = Exchange(connection, admission, self.targets)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.core.config.model import Config, ModelConfig
+from claracore.core.ports.address import is_this_host
 from claracore.http.gateway.selection import Choice
 
 if TYPE_CHECKING:
     from claracore.core.config.routing import PeerConfig
-    from claracore.http.access.keyring import Grant
+    from claracore.http.access.keys import Grant
     from claracore.http.gateway.pool import Line
 
 
@@ -114,7 +115,7 @@ def _address(proxy: str) -> tuple[bytes, bytes, str]:
     # A `proxy` still holding ${PORT} is our own child; its port is not known yet and does not matter here.
     external = "${" not in proxy
     url = urlsplit(proxy.replace("${PORT}", "1").replace("${SOCKET}", ""))
-    local = url.hostname in ("localhost", "127.0.0.1", "::1", None)
+    local = is_this_host(url.hostname or "localhost")
     return (
         url.path.rstrip("/").encode(),
         url.netloc.rpartition("@")[2].encode() if external and not local else b"",

@@ -14,7 +14,7 @@ _DISPOSITION = re.compile(rb"^content-disposition:[ \t]*form-data(;.*)$", re.IGN
 _PARAMETER = re.compile(rb';\s*([\w*-]+)=(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;]+))')
 
 
-class Part(NamedTuple):
+class FormField(NamedTuple):
     """A field: its name, its bytes, and where those begin and end in the body."""
 
     name: str
@@ -30,7 +30,7 @@ def boundary_of(content_type: bytes) -> bytes:
     return (found[1] or found[2]) if found else b""
 
 
-def parts_of(body: bytes, boundary: bytes) -> Iterator[Part]:
+def parts_of(body: bytes, boundary: bytes) -> Iterator[FormField]:
     """Yield the parts that are complete in `body`, in order; a part without a name has the name ''."""
     delimiter = b"--" + boundary
     position = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter)
@@ -51,7 +51,7 @@ def parts_of(body: bytes, boundary: bytes) -> Iterator[Part]:
         end = max(end, start)
         name, is_file = _name_of(body[head_start:head_end])
         # A file's bytes are of no interest here, and may be large.
-        yield Part(name, is_file, start, end, b"" if is_file else body[start:end])
+        yield FormField(name, is_file, start, end, b"" if is_file else body[start:end])
         position = body.find(delimiter, end)
 
 

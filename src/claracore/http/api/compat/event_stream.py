@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from claracore.host.activity.rows import Row
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.compat.first_claracore import old_info
 from claracore.http.api.compat.llama_swap import oldest_row
 from claracore.http.api.context import Context, Here, Holder
@@ -112,8 +112,8 @@ def model_status(here: Context) -> list[dict[str, Any]]:
     """Return every model in the old shape."""
     rows = []
     for model_id, model in sorted(here.config.models.items()):
-        life = here.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        running = here.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
         rows.append(
             {
                 "id": model_id,

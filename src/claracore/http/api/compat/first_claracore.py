@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from claracore.errors import BadRequest
 from claracore.host.library.download import DownloadStatus
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 from claracore.http.api.context import Here
 from claracore.http.api.download_views import DownloadView, download_view
 from claracore.http.api.downloads import download_folder, folder_of
@@ -83,15 +83,15 @@ class OldKey(BaseModel):
 @router.post("/api/models/download")
 async def start(here: Here, wish: OldWish) -> dict[str, Any]:
     """Fetch a model."""
-    token = Token(wish.hf_api_key.strip(), "hfApiKey of the request") if wish.hf_api_key.strip() else None
+    token = HubToken(wish.hf_api_key.strip(), "hfApiKey of the request") if wish.hf_api_key.strip() else None
     folder = folder_of(here, wish.destination_path or None)
-    plan, _files = await here.downloads.look(wish.reference, token=token)
+    plan, _files = await here.downloads.hub.look(wish.reference, token=token)
     download = await here.downloads.add(plan, folder, token=token)
     common = {"status": "started", "modelId": wish.model_id or plan.reference.repo}
     if wish.is_multi_part or len(plan.variant.files) > 1:
         parts = {"quantization": download.quantization, "partCount": len(plan.variant.files)}
         return {"downloadId": download.id, "downloadIds": [download.id], **common, **parts}
-    return {"downloadId": download.id, **common, "filename": plan.targets[0].name}
+    return {"downloadId": download.id, **common, "filename": plan.files[0].name}
 
 
 @router.post("/api/models/download/cancel")
@@ -154,13 +154,13 @@ def _destination(path: str, name: str, type_: str, description: str) -> dict[str
 @router.get("/api/settings/hf-api-key")
 async def key(here: Here) -> dict[str, Any]:
     """Show whether there is a token; never the token."""
-    return {"apiKey": "", "configured": await asyncio.to_thread(here.downloads.tokens.find) is not None}
+    return {"apiKey": "", "configured": await asyncio.to_thread(here.downloads.hub.tokens.find) is not None}
 
 
 @router.post("/api/settings/hf-api-key")
 async def keep_key(here: Here, wish: OldKey) -> dict[str, str]:
     """Keep a token."""
-    await asyncio.to_thread(here.downloads.tokens.keep, wish.api_key)
+    await asyncio.to_thread(here.downloads.hub.tokens.keep, wish.api_key)
     return {"status": "saved"}
 
 

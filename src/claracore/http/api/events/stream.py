@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from claracore import __version__
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.context import Context, Here, Holder
 from claracore.http.api.events.broadcaster import Follower, frame
 
