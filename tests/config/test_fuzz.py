@@ -13,7 +13,7 @@ from claracore.core.config.lines import read_plain
 from claracore.core.config.load import LoadedConfig, load
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config, ModelConfig
-from claracore.core.config.show import as_yaml, rows
+from claracore.core.config.show import as_yaml, shown_options
 from claracore.core.config.tree import Unreadable
 from claracore.core.config.typed import shapes
 from config.corpus_files import INVALID, VALID
@@ -31,7 +31,7 @@ def survives(text: str) -> LoadedConfig:
         assert str(finding)
     assert len(loaded.places) >= 0
     if loaded.config is not None:
-        assert as_yaml(rows(loaded, loaded.config, env={}, defaults=True))
+        assert as_yaml(shown_options(loaded, loaded.config, env={}, defaults=True))
     return loaded
 
 

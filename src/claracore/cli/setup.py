@@ -15,7 +15,7 @@ from claracore.cli.client import JSON
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.plan import Placement, Wishes, plan
 from claracore.core.ports.listen import Listen, parse_listen
@@ -91,8 +91,8 @@ def fit(
     model = one_model(file)
     companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
     room = budget_of(machine, live=realtime)
-    abilities = Abilities(engine.flags if engine is not None else None)
-    placement = plan(model.facts, room, Wishes(ctx, parallel), abilities, companions)
+    known_flags = KnownFlags(engine.flags if engine is not None else None)
+    placement = plan(model.facts, room, Wishes(ctx, parallel), known_flags, companions)
     if as_json:
         print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
     else:
