@@ -28,7 +28,7 @@ from claracore.http.access.origins import Rules, hosts
 
 if TYPE_CHECKING:
     from claracore.app import App, Following, Options
-    from claracore.cli.serving import ServeOptions
+    from claracore.cli.serve_options import ServeOptions
 
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""

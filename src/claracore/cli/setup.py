@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from claracore.app import Following
-    from claracore.cli.serving import ServeOptions
+    from claracore.cli.serve_options import ServeOptions
 
 WIDTH = 140
 """Columns of a table that no terminal limits."""
