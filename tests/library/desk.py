@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.library.download import Book, Download, DownloadStatus
-from claracore.host.library.downloads import Downloads
+from claracore.host.library.downloads import Downloads, Nobody
 from claracore.host.library.tokens import Tokens
 from fakes.fake_hub import FakeHub, Fault
 
@@ -18,7 +18,7 @@ NAME = "tiny-Q4_K_M.gguf"
 PLACE = f"{REPO}/{NAME}"
 
 
-class Desk:
+class Desk(Nobody):
     """Downloads with a clock that does not run: pauses are noted and over at once."""
 
     def __init__(self, hub: FakeHub, folder: Path, *, book: Book | None = None, **environ: str) -> None:
@@ -26,8 +26,7 @@ class Desk:
         self.pauses: list[float] = []
         self.told: list[tuple[str, DownloadStatus]] = []
         tokens = Tokens(folder / "state", hub.environ(**environ))
-        self.downloads = Downloads(hub.environ(**environ), tokens, book or Book(), wait=self.wait)
-        self.downloads.on_change = self.changed
+        self.downloads = Downloads(hub.environ(**environ), tokens, book or Book(), self, wait=self.wait)
         self._changed = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:

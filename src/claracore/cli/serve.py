@@ -22,17 +22,21 @@ from claracore.cli.console import LogWishes, Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
 from claracore.cli.setup import console, library_cache, progress, tell
+from claracore.core.config.changes import Changes
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import find_engine
+from claracore.host.setup.following import Following
 from claracore.host.setup.write import SetupOptions, configured_engine, write_setup
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
-from claracore.host.supervisor.configuration import Sources
+from claracore.host.supervisor.configuration import Prepared, Sources
+from claracore.host.supervisor.loop import Supervisor
 from claracore.http.access.origins import Rules
+from claracore.http.options import Options
 
 if TYPE_CHECKING:
-    from claracore.app import App, Following, Options
+    from claracore.app import App
 
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
@@ -70,8 +74,6 @@ class ServeWishes:
 def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     end_at_once()
-    from claracore.app import Options  # noqa: PLC0415 - see the module's docstring
-
     terminal = Terminal(wishes.log)
     listen = parse_listen(wishes.listen)
     look_for_a_free_port(listen)
@@ -108,8 +110,6 @@ def look_for_a_free_port(listen: Listen) -> None:
 
 def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     """Write the models of the folders into the configuration and say what came of it."""
-    from claracore.app import Following  # noqa: PLC0415 - see the module's docstring
-
     setup = replace(wishes.setup, listen_port=listen_port)
     cache = library_cache()
     engine = find_engine(configured_engine(wishes.config))
@@ -121,23 +121,39 @@ def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
 
 
 def _run(options: Options, terminal: Terminal) -> None:
-    from claracore.app import App  # noqa: PLC0415 - see the module's docstring
+    from claracore.app import build  # noqa: PLC0415 - see the module's docstring
 
     async def main() -> None:
-        app = App(options)
+        async with build(options) as app:
 
-        def ready(app: App) -> None:
-            terminal.follow(app.configuration.now.config, app.supervisor)
-            app.configuration.apply.append(lambda prepared, _: terminal.follow(prepared.config, app.supervisor))
-            print(welcome(app), flush=True)
+            def ready() -> None:
+                terminal.follow(app.configuration.now.config, app.supervisor)
+                app.configuration.follow(_Shown(terminal, app.supervisor))
+                print(welcome(app), flush=True)
 
-        await app.run(ready)
+            await app.run(ready)
         _end_soon()
 
     try:
         run(main())
     except KeyboardInterrupt:  # while it started
         end_by(signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Has the terminal show what the configuration in force asks for (`ConfigurationListener`)."""
+
+    terminal: Terminal
+    supervisor: Supervisor
+
+    def apply(self, prepared: Prepared, changes: Changes) -> None:
+        """Show what another configuration asks for."""
+        del changes
+        self.terminal.follow(prepared.config, self.supervisor)
+
+    def reloaded(self) -> None:
+        """Nothing more to show."""
 
 
 def _end_soon() -> None:

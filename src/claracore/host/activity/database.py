@@ -8,6 +8,7 @@ bounded. Readers have connections of their own; call them from a thread.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sqlite3
@@ -360,3 +361,24 @@ def _count(connection: sqlite3.Connection, wanted: Wanted) -> int:
         where, values = (f" WHERE {subjects.sql}" if subjects.sql else ""), list(subjects.values)
         query = f"SELECT ifnull(sum(requests), 0) FROM claracore_subjects{where}"  # noqa: S608 - values are bound
     return int(connection.execute(query, values).fetchone()[0])
+
+
+def open_activity(configured: str | None, key: str, state_dir: Path | None) -> Activity:
+    """Open the file that the configuration names (`store.path`), or this configuration's own in the state directory.
+
+    `key` names the configuration. A file that cannot be used is logged, and activity is kept in memory for this run.
+    """
+    try:
+        return Activity(_path(configured, key, state_dir))
+    except StoreUnusable as error:
+        logger.error("%s; it is kept in memory, for this run only", error)  # noqa: TRY400 - a user's disk, not a bug
+        return Activity(None)
+
+
+def _path(configured: str | None, key: str, state_dir: Path | None) -> Path | None:
+    """Return where activity is kept; None for in memory."""
+    if configured:
+        return Path(os.path.expanduser(configured))  # noqa: PTH111 - Path's raises for a user without a home
+    if state_dir is None:
+        return None
+    return state_dir / "activity" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"

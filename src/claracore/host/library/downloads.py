@@ -2,7 +2,7 @@
 
 A download is one model: all its files, one after another, in a folder. Two run at a time, the others wait for their
 turn. The list is kept on disk at every change of state, so that a restart goes on where it was. Nobody needs to stay
-connected: whoever wants to know is told by `on_change`.
+connected: whoever wants to know is a `DownloadsListener`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from claracore.core.pull.choice import NoSuchFile, is_projector
 from claracore.core.pull.listing import RemoteFile
@@ -46,6 +46,32 @@ T = TypeVar("T")
 _log = logging.getLogger("claracore.downloads")
 
 
+class DownloadsListener(Protocol):
+    """Who is told how downloads go. Called on the event loop."""
+
+    def changed(self, download: Download) -> None:
+        """Take a download that is further, or in another state."""
+
+    def removed(self, download: Download) -> None:
+        """Take a download that is not on the list any more."""
+
+    async def complete(self, download: Download) -> None:
+        """Take a download whose files are all there; it counts as finished when this returns."""
+
+
+class Nobody:
+    """A listener that does nothing: the files are left where they are."""
+
+    def changed(self, download: Download) -> None:
+        """Ignore it."""
+
+    def removed(self, download: Download) -> None:
+        """Ignore it."""
+
+    async def complete(self, download: Download) -> None:
+        """Ignore it."""
+
+
 class Downloads:
     """All downloads of one ClaraCore."""
 
@@ -54,14 +80,12 @@ class Downloads:
         environ: Mapping[str, str],
         tokens: Tokens,
         book: Book,
+        listener: DownloadsListener | None = None,
         *,
         at_once: int = AT_ONCE,
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.on_change: Callable[[Download], None] = lambda _: None
-        self.on_gone: Callable[[Download], None] = lambda _: None
-        self.on_complete: Callable[[Download], Awaitable[None]] = _nothing_more
-        """Called when all files are there, before the download counts as finished."""
+        self._listener = listener or Nobody()
         self.tokens = tokens
         self._environ = environ
         self._book = book
@@ -187,7 +211,7 @@ class Downloads:
         if download.status is not DownloadStatus.FINISHED:
             await asyncio.to_thread(_delete_fetched, download)
         self._book.save(self._all.values())
-        self.on_gone(download)
+        self._listener.removed(download)
         self._next()
         return download
 
@@ -234,7 +258,7 @@ class Downloads:
             await asyncio.to_thread(_look_at_parts, download)
             await asyncio.to_thread(self._look_for_room, download)
             await self._fetch_files(download)
-            await self.on_complete(download)
+            await self._listener.complete(download)
         except ClaraCoreError as error:
             self._fail(download, error.message)
         else:
@@ -334,7 +358,7 @@ class Downloads:
     def _announce(self, download: Download) -> None:
         """Tell how a download is, as long as it is on the list."""
         if download.id in self._all:
-            self.on_change(download)
+            self._listener.changed(download)
 
 
 async def _others(hub: HubClient, reference: Reference, files: Sequence[RemoteFile]) -> str:
@@ -352,10 +376,6 @@ def _client(environ: Mapping[str, str], token: Callable[[], Token | None]) -> Hu
     from claracore.host.library.hub import HubClient  # noqa: PLC0415 - see above
 
     return HubClient(environ, token)
-
-
-async def _nothing_more(_download: Download) -> None:
-    """Leave the files where they are."""
 
 
 def _hosts(environ: Mapping[str, str]) -> list[str]:

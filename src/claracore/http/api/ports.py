@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from claracore.core.ports.report import ReportJson
 from claracore.host.sockets.observe import observe_running, reasons, running_report, sentence, why
-from claracore.http.api.context import Context, Here
+from claracore.http.api.dependencies import RuntimeDep
+from claracore.http.api.parts import Runtime
 from claracore.types import ModelState
 
 router = APIRouter(tags=["ports"])
@@ -77,30 +78,30 @@ class ReportView(BaseModel):
 
 
 @router.get("/api/ports", response_model=ReportView)
-async def ports(here: Here) -> ReportJson:
+async def ports(runtime: RuntimeDep) -> ReportJson:
     """List the ranges, and every port that is planned or in use."""
-    return running_report(here.keeper, here.config, _serving(here))
+    return running_report(runtime.keeper, runtime.config, _serving(runtime))
 
 
 @router.get("/api/ports/{port}")
-async def port(here: Here, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
+async def port(runtime: RuntimeDep, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
     """Say who has a port and why."""
-    ours = observe_running(here.keeper, _serving(here)).get(port)
+    ours = observe_running(runtime.keeper, _serving(runtime)).get(port)
     if ours is not None and ours.holder:
         seen, said = ours, sentence(port, ours)
     else:
-        with here.keeper.ledger.locked():
-            instances = here.keeper.ledger.others()
+        with runtime.keeper.ledger.locked():
+            instances = runtime.keeper.ledger.others()
         seen, said = await asyncio.to_thread(why, port, instances)
-    more = [*reasons(port, here.keeper.plan), *([seen.note] if seen.note else [])]
+    more = [*reasons(port, runtime.keeper.plan), *([seen.note] if seen.note else [])]
     return PortView(port=port, state=seen.state.value, sentence=said, reasons=more)
 
 
-def _serving(here: Context) -> dict[str, int]:
+def _serving(runtime: Runtime) -> dict[str, int]:
     """Return the pid of each model that is ready."""
     pids = {}
-    for model_id, slot in here.supervisor.slots.items():
-        life = here.supervisor.life(model_id)
+    for model_id, slot in runtime.supervisor.slots.items():
+        life = runtime.supervisor.life(model_id)
         if slot.state is ModelState.READY and life is not None and life.child is not None:
             pids[model_id] = life.child.pid
     return pids

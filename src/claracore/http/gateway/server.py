@@ -80,6 +80,7 @@ class Gateway:
         rules: Rules | None = None,
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
+        in_flight: dict[int, Exchange] | None = None,
     ) -> None:
         self.supervisor = supervisor
         self.app = app
@@ -96,7 +97,7 @@ class Gateway:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time
         self.stopping = False
-        self.in_flight: dict[int, Exchange] = {}
+        self.in_flight: dict[int, Exchange] = {} if in_flight is None else in_flight
         """Requests with the supervisor, by request id; `record` of each says how far it is."""
         self.beside: set[Exchange] = set()
         """WebSockets that do not count: the supervisor does not know of them."""
