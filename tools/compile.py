@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
-    "core/scheduler": "core slot",
+    "core/scheduler": "core notes settle slot slots",
     "host/activity": "counts database journal measures record watch",
-    "host/supervisor": "loop",
+    "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (
         "admission alarm answering budget collected connection contract exchange forward pool routes server targets "
@@ -43,6 +44,8 @@ def compile_into(folder: Path) -> None:
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
     os.chdir(ROOT)  # mypy names modules by their path from here
+    if linker := sysconfig.get_config_var("LDSHARED"):  # a Python built with a search path of its own hands it on
+        os.environ["LDSHARED"] = " ".join(word for word in linker.split() if "-rpath" not in word)
     with tempfile.TemporaryDirectory() as between:
         extensions = mypycify(
             ["--config-file=pyproject.toml", *MODULES],

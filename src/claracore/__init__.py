@@ -1,3 +1,8 @@
 """One port for every local model."""
 
-__version__ = "0.1.0"
+__all__ = ["__version__"]
+
+try:
+    from claracore._version import __version__
+except ModuleNotFoundError:  # the source as git has it, neither built nor installed
+    __version__ = "0.0"

@@ -40,8 +40,9 @@ from claracore.host.store import files, leftovers
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
 from claracore.host.supervisor.kin import adopting
-from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.server_process import Surroundings
 from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.keyring import KeyRing
 from claracore.http.api.control import ControlPlane
@@ -96,7 +97,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         log = stack.enter_context(proxy_log(announcer.proxy_log))
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
-        supervisor = Supervisor(config, Surroundings(keeper, commands, options.environ, socket_dir))
+        runner = LocalRunner(Surroundings(keeper, commands, options.environ, socket_dir))
+        supervisor = Supervisor(config, runner)
         configuration = _configuration(options, front, commands)
 
         counts, captures = Counts(), Captures(config.capture_buffer << 20)

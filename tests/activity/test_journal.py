@@ -32,7 +32,7 @@ class Models:
 
     slots: dict[str, Slot] = field(default_factory=dict)
 
-    def life(self, _model: str) -> None:
+    def running(self, _model: str) -> None:
         return None
 
     def failure(self, _model: str) -> None:

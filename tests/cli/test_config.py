@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from claracore.cli.config import config_app
 from claracore.core.config.schema import json_schema, reference_page
+from cli.runner import invoke
 
-RUN = CliRunner()
 GOOD = "models:\n  a: {cmd: 'llama-server --port ${PORT}', ttl: 5m}\n"
 
 
@@ -21,19 +19,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_check_says_fine_and_exits_0(folder: Path) -> None:
     (folder / "config.yaml").write_text(GOOD)
-    result = RUN.invoke(config_app, ["check"])
+    result = invoke(["config", "check"])
     assert (result.exit_code, result.stdout) == (0, "config.yaml: fine\n")
 
 
 def test_check_counts_warnings_and_exits_0(folder: Path) -> None:
     (folder / "config.yaml").write_text("models: {a: {cmd: '/nowhere/server --port ${PORT}'}}\n")
-    result = RUN.invoke(config_app, ["check"])
+    result = invoke(["config", "check"])
     assert (result.exit_code, result.stdout) == (0, "config.yaml: usable, with 1 warning\n")
 
 
 def test_check_tells_all_errors_and_exits_1(folder: Path) -> None:
     (folder / "bad.yaml").write_text("startPort: x\nmodles: {}\n")
-    result = RUN.invoke(config_app, ["check", "bad.yaml"])
+    result = invoke(["config", "check", "bad.yaml"])
     assert result.exit_code == 1
     assert "bad.yaml:1:12: error: startPort: found 'x'" in result.stderr
     assert "bad.yaml:2:1: error: modles: unknown key 'modles' (did you mean 'models'?)" in result.stderr
@@ -42,7 +40,7 @@ def test_check_tells_all_errors_and_exits_1(folder: Path) -> None:
 
 def test_check_as_json(folder: Path) -> None:
     (folder / "bad.yaml").write_text("startPort: x\n")
-    result = RUN.invoke(config_app, ["check", "--json", "bad.yaml"])
+    result = invoke(["config", "check", "--json", "bad.yaml"])
     told = json.loads(result.stdout)
     assert result.exit_code == 1
     assert told["ok"] is False
@@ -59,58 +57,58 @@ def test_check_as_json(folder: Path) -> None:
 
 def test_strict_lets_warnings_fail(folder: Path) -> None:
     (folder / "config.yaml").write_text(GOOD + "logLevel: LOUD\n")
-    assert RUN.invoke(config_app, ["check"]).exit_code == 0
-    assert RUN.invoke(config_app, ["check", "--strict"]).exit_code == 1
+    assert invoke(["config", "check"]).exit_code == 0
+    assert invoke(["config", "check", "--strict"]).exit_code == 1
 
 
 def test_a_folder_is_checked_as_one(folder: Path) -> None:
     (folder / "a.yaml").write_text(GOOD)
     (folder / "b.yml").write_text("globalTTL: 5\n")
-    assert RUN.invoke(config_app, ["check", str(folder)]).exit_code == 0
+    assert invoke(["config", "check", str(folder)]).exit_code == 0
 
 
 def test_a_missing_file_is_said_so(folder: Path) -> None:
-    result = RUN.invoke(config_app, ["check"])
+    result = invoke(["config", "check"])
     assert result.exit_code == 1
     assert result.stderr == "config.yaml cannot be read: No such file or directory\n"
-    assert RUN.invoke(config_app, ["check", str(folder / "x"), "--listen", "nonsense"]).exit_code == 1
+    assert invoke(["config", "check", str(folder / "x"), "--listen", "nonsense"]).exit_code == 1
 
 
 def test_show_prints_yaml_with_origins(folder: Path) -> None:
     (folder / "config.yaml").write_text(GOOD)
-    result = RUN.invoke(config_app, ["show"])
+    result = invoke(["config", "show"])
     assert result.exit_code == 0
     assert "    ttl: 300.0  # config.yaml:2" in result.stdout
-    rows = json.loads(RUN.invoke(config_app, ["show", "--json", "--all"]).stdout)
+    rows = json.loads(invoke(["config", "show", "--json", "--all"]).stdout)
     assert {"path": "startPort", "value": 8100, "origin": "default"} in rows
 
 
 def test_schema_and_reference(folder: Path) -> None:
-    assert json.loads(RUN.invoke(config_app, ["schema"]).stdout) == json_schema()
-    assert RUN.invoke(config_app, ["schema", "--markdown"]).stdout == reference_page()
+    assert json.loads(invoke(["config", "schema"]).stdout) == json_schema()
+    assert invoke(["config", "schema", "--markdown"]).stdout == reference_page()
     assert list(folder.iterdir()) == []
 
 
 def test_migrate_shows_and_then_writes(folder: Path) -> None:
     path = folder / "config.yaml"
     path.write_text("# mine\nstartPort: 5800 # old\n" + GOOD)
-    dry = RUN.invoke(config_app, ["migrate", "--dry-run"])
+    dry = invoke(["config", "migrate", "--dry-run"])
     assert "-startPort: 5800 # old\n+startPort: 8100 # old" in dry.stdout
     assert "5800" in path.read_text()
-    done = RUN.invoke(config_app, ["migrate"])
+    done = invoke(["config", "migrate"])
     assert done.exit_code == 0
     assert path.read_text() == "# mine\nstartPort: 8100 # old\n" + GOOD
     assert len(list(folder.glob("config.yaml.backup.*"))) == 1
-    assert "nothing to change" in RUN.invoke(config_app, ["migrate"]).stdout
+    assert "nothing to change" in invoke(["config", "migrate"]).stdout
     path.write_text("startPort: 5800\n")
-    assert "nothing to change" in RUN.invoke(config_app, ["migrate", "--listen", ":9000"]).stdout
+    assert "nothing to change" in invoke(["config", "migrate", "--listen", ":9000"]).stdout
 
 
 def test_diff_tells_what_would_happen(folder: Path) -> None:
     (folder / "config.yaml").write_text(GOOD)
     (folder / "new.yaml").write_text(GOOD.replace("--port", "-c 1 --port") + "  b: {proxy: 'http://127.0.0.1:1'}\n")
-    result = RUN.invoke(config_app, ["diff", "new.yaml"])
+    result = invoke(["config", "diff", "new.yaml"])
     assert result.stdout == "added: b\nrestart: a\n"
-    told = json.loads(RUN.invoke(config_app, ["diff", "new.yaml", "--json"]).stdout)
+    told = json.loads(invoke(["config", "diff", "new.yaml", "--json"]).stdout)
     assert told["restart"] == ["a"]
-    assert "mean the same" in RUN.invoke(config_app, ["diff", "config.yaml"]).stdout
+    assert "mean the same" in invoke(["config", "diff", "config.yaml"]).stdout

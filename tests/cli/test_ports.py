@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from claracore.cli.ports import ports_app
+from cli.runner import invoke
 from sockets.helpers import free_port, free_run, stranger
 
 CONFIG = """
@@ -42,8 +41,8 @@ def config(tmp_path: Path, ports: range) -> Path:
 
 
 def run(*words: object) -> tuple[int, str]:
-    result = CliRunner().invoke(ports_app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = invoke(["ports", *words])
+    assert result.exception is None, result.exception
     return result.exit_code, result.output
 
 
@@ -140,8 +139,9 @@ def test_a_running_server_is_asked(config: Path) -> None:
     assert (code, json.loads(text)) == (0, truth)
 
 
-def test_a_server_that_does_not_tell_leaves_the_plan(config: Path) -> None:
-    with server({"/api/identity": {"name": "claracore", "pid": 7}}) as port:
+@pytest.mark.parametrize("answer", [{}, {"/api/ports": {"web": {}, "ranges": [], "ports": [{}], "findings": []}}])
+def test_a_server_that_does_not_tell_leaves_the_plan(config: Path, answer: dict[str, Any]) -> None:
+    with server({"/api/identity": {"name": "claracore", "pid": 7}, **answer}) as port:
         code, text = run("--config", config, "--listen", port)
     assert code == 0
     assert "qwen" in text

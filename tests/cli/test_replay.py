@@ -6,19 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from claracore.cli.root import app
 from claracore.core.scheduler.replay import NoPolicy
 from claracore.errors import BadRequest
+from cli.runner import Result, invoke
 from e2e.instance import configured, fake, instance
 
-RUN = CliRunner()
 CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n  two:\n    cmd: '{fake()}'\n"
 
 
 def say(*words: object, exit_code: int = 0) -> Result:
-    result = RUN.invoke(app, ["replay", *map(str, words)])
+    result = invoke(["replay", *words])
     assert result.exit_code == exit_code, (result.output, result.exception)
     return result
 

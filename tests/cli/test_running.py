@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from claracore.cli.client import ServerSaid, complete_model
-from claracore.cli.root import app
+from claracore.cli.root import VERBS, verb
+from claracore.cli.verb import Group
 from claracore.errors import BadRequest, Conflict, NotFound
+from cli.runner import Result, invoke
 from e2e.instance import Instance, configured, fake, instance
 
-RUN = CliRunner()
 CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n    aliases: [eins]\n  two:\n    cmd: '{fake()}'\n"
 
 
@@ -36,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def say(*words: str, exit_code: int = 0) -> Result:
-    result = RUN.invoke(app, list(words))
+    result = invoke(words)
     assert result.exit_code == exit_code, (result.output, result.exception)
     return result
 
@@ -79,7 +80,7 @@ def test_chat_and_bench(server: Instance) -> None:
     assert say("chat", "one", "hello", "--url", server.url).stdout.strip()
     messages = json.loads(say("chat", "one", "hello", "--system", "be kind", "--json", "--url", server.url).stdout)
     assert [message["role"] for message in messages] == ["system", "user", "assistant"]
-    typed = RUN.invoke(app, ["chat", "one", "--url", server.url], input="one\ntwo\n\nnever said\n")
+    typed = invoke(["chat", "one", "--url", server.url], typed="one\ntwo\n\nnever said\n")
     assert typed.exit_code == 0
     found = json.loads(say("bench", "one", "-n", "4", "-c", "2", "--json", "--url", server.url).stdout)
     assert (found["requests"], found["errors"]) == (4, 0)
@@ -88,7 +89,7 @@ def test_chat_and_bench(server: Instance) -> None:
 
 
 def test_doctor_with_and_without_a_server(server: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = RUN.invoke(app, ["doctor", "--json", "--url", server.url])
+    told = invoke(["doctor", "--json", "--url", server.url])
     assert {check["name"] for check in json.loads(told.stdout)["checks"]} >= {"versions", "config", "disk", "ports"}
     monkeypatch.chdir(tmp_path)
     text = say("doctor", "--url", "http://127.0.0.1:1", exit_code=1).stdout
@@ -98,12 +99,24 @@ def test_doctor_with_and_without_a_server(server: Instance, tmp_path: Path, monk
     assert "/nope does not exist" in say("doctor", "--url", "http://127.0.0.1:1", exit_code=1).stdout
 
 
-def test_the_shell_completes_models(server: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def completed(line: str, folder: Path) -> set[str]:
+    """What argcomplete's script is told for a line with the cursor at its end: on descriptor 8 (its README)."""
+    told = folder / "told"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    claracore = [sys.executable, "-m", "claracore"]
+    subprocess.run(["sh", "-c", 'exec 8>"$0"; exec "$@"', told, *claracore], env=os.environ | asked, check=True)
+    return {word.strip() for word in told.read_text().split("\n")} - {""}
+
+
+def test_the_shell_completes_models(server: Instance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLARACORE_URL", server.url)
-    for verb in ("load", "unload", "logs", "chat", "bench"):
-        words = {"COMP_WORDS": f"claracore {verb} ", "COMP_CWORD": "2", "_CLARACORE_COMPLETE": "complete_bash"}
-        told = RUN.invoke(app, [], env=words, prog_name="claracore")
-        assert told.stdout.split() == ["eins", "one", "two"], (verb, told.output)
+    for word in ("load", "unload", "logs", "chat", "bench"):
+        offered = completed(f"claracore {word} ", tmp_path)
+        assert {"eins", "one", "two"} <= offered, word
+        assert all(name.startswith("-") for name in offered - {"eins", "one", "two"})
+    assert {"--follow", "--lines"} <= completed("claracore logs --", tmp_path)
+    assert completed("claracore p", tmp_path) == {"ports", "ps", "pull"}
+    assert completed("claracore config mi", tmp_path) == {"migrate"}
     assert complete_model("t") == ["two"]
     monkeypatch.setenv("CLARACORE_URL", "http://127.0.0.1:1")
     assert complete_model("t") == []
@@ -158,5 +171,71 @@ def test_a_key_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_verb_does_not_load_the_server() -> None:
     """It takes a second, in which a shell that completes a name would have its answer."""
-    heavy = "import sys, claracore.cli.root; sys.exit(sum(name in sys.modules for name in ('fastapi', 'starlette')))"
-    assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
+    heavy = "('fastapi', 'pydantic', 'rich', 'asyncio', 'argcomplete')"
+    code = f"import sys, claracore.cli.models; sys.exit(sum(name in sys.modules for name in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_once(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", f"/bin/{shell}")
+    settings = {"bash": ".bashrc", "zsh": ".zshrc"}.get(shell)
+    if settings is not None:
+        (tmp_path / settings).write_text("alias ll='ls -l'\n")
+    for words in (["--install-completion"], ["--install-completion", shell]):
+        assert str(tmp_path) in say(*words).stdout
+    written = [path for path in tmp_path.rglob("*claracore*") if path.is_file()]
+    assert len(written) == 1
+    assert written[0].read_text() in say("--show-completion").stdout
+    if settings is not None:
+        assert (tmp_path / settings).read_text().count(str(written[0])) == 1
+        assert "alias ll" in (tmp_path / settings).read_text()
+
+
+def test_a_shell_that_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(say("--show-completion", "tcsh", exit_code=1).exception, BadRequest)
+    monkeypatch.delenv("SHELL", raising=False)
+    assert isinstance(say("--install-completion", exit_code=1).exception, BadRequest)
+
+
+def test_what_earlier_versions_have_installed_starts_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_CLARACORE_COMPLETE", "complete_bash")
+    assert say().output == ""
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_is_where_the_table_says_and_explains_itself(name: str) -> None:
+    found = verb(name)
+    assert found.summary.startswith(VERBS[name].summary.rstrip("."))
+    assert VERBS[name].summary in say("--help").stdout
+    assert f"claracore {name}" in say(name, "--help").stdout
+    for word, each in found.verbs.items() if isinstance(found, Group) else ():
+        assert each.summary
+        assert f"claracore {name} {word}" in say(name, word, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pss"], "did you mean 'ps'"),
+        (["ps", "--nope"], "unrecognized arguments: --nope"),
+        (["ps", "--al"], "unrecognized arguments: --al"),
+        (["logs", "-n", "0"], "from 1 to 2000"),
+        (["logs", "-n", "many"], "invalid int value"),
+        (["config", "chekc"], "is none of check"),
+        (["load"], "required: model"),
+        (["--nope"], "unrecognized arguments: --nope"),
+        (["keys", "add", "x", "--scope", "everything"], "invalid Right value"),
+    ],
+)
+def test_words_that_cannot_be_understood(words: list[str], said: str) -> None:
+    assert said in say(*words, exit_code=2).stderr
+
+
+def test_a_group_without_a_verb_explains_itself() -> None:
+    assert "migrate" in say("config", exit_code=2).stdout
+
+
+def test_options_may_stand_between_words(server: Instance) -> None:
+    assert say("chat", "one", "--url", server.url, "hello").stdout.strip()

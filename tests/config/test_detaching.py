@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.config.command import split
-from claracore.core.config.detaching import JUDGES, MENTIONED, PREFIXES, detaching
+from claracore.core.config.detaching import JUDGES, MENTIONED, detaching
 from claracore.core.config.load import load
+from claracore.core.config.prefixes import PREFIXES
 from claracore.core.config.shell import habits_in
 
 
@@ -32,6 +33,7 @@ from claracore.core.config.shell import habits_in
         ("docker compose up --wait", "docker compose up --wait", "remove --wait"),
         ("docker compose start x", "docker compose start", "up SERVICE"),
         ("sh -c 'docker run -d img'", "docker run --detach", "remove -d"),
+        ("docker run -d img sh -c 'cd /x && exec server'", "docker run --detach", "remove -d"),
         ("sh -c 'nohup server --port ${PORT} > log 2>&1 &'", "&", "remove it"),
         ("env A=1 bash -c 'server & disown'", "&", "remove it"),
         ("sh -c 'cd /x && docker start x'", "docker start", "--attach"),

@@ -208,7 +208,7 @@ main()
 """
 """Says when it comes to import a module."""
 
-MOMENTS = ["claracore.cli.root", "typer", "psutil", "claracore.app", "fastapi", "claracore.host.engines.find"]
+MOMENTS = ["claracore.cli.root", "argparse", "psutil", "claracore.app", "fastapi", "claracore.host.engines.find"]
 
 
 @pytest.mark.parametrize("numbers", [[signal.SIGINT], BOTH])

@@ -18,7 +18,7 @@ import pytest
 
 from claracore.errors import ModelFailed
 from claracore.host.supervisor.child import Exit
-from claracore.host.supervisor.health import Patience, wait_until_ready
+from claracore.host.supervisor.health import ReadyDeadline, wait_until_ready
 from claracore.types import Endpoint
 from fakes.running import line_with, on_uvloop, running
 
@@ -48,7 +48,9 @@ def held_port() -> Iterator[int]:
 async def engine(endpoint: Endpoint, *flags: str) -> AsyncIterator[tuple[Child, OutputRing]]:
     where = ("--host", endpoint.unix_path) if endpoint.unix_path else ("--port", str(endpoint.port))
     async with running(*ENGINE, *SMALL, *where, *flags) as (child, output):
-        await wait_until_ready(endpoint, "/health", child=child, patience=Patience(50), model="smol", output=output)
+        await wait_until_ready(
+            endpoint, "/health", child=child, deadline=ReadyDeadline(50), model="smol", output=output
+        )
         yield child, output
 
 
@@ -157,7 +159,7 @@ def test_a_busy_port_is_recognised() -> None:
                 endpoint = Endpoint(port=1)
                 with pytest.raises(ModelFailed, match=rf"cannot listen on 127.0.0.1:{port}: Address already in use"):
                     await wait_until_ready(
-                        endpoint, "/health", child=child, patience=Patience(50), model="smol", output=output
+                        endpoint, "/health", child=child, deadline=ReadyDeadline(50), model="smol", output=output
                     )
                 assert await child.exited == Exit(1, None)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from claracore.host.library.download import Book, Download, DownloadStatus
+from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 from claracore.host.library.downloads import Downloads, Nobody
+from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.tokens import Tokens
 from fakes.fake_hub import FakeHub, Fault
 
@@ -21,12 +22,13 @@ PLACE = f"{REPO}/{NAME}"
 class Desk(Nobody):
     """Downloads with a clock that does not run: pauses are noted and over at once."""
 
-    def __init__(self, hub: FakeHub, folder: Path, *, book: Book | None = None, **environ: str) -> None:
+    def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
         self.folder = folder
         self.pauses: list[float] = []
         self.told: list[tuple[str, DownloadStatus]] = []
         tokens = Tokens(folder / "state", hub.environ(**environ))
-        self.downloads = Downloads(hub.environ(**environ), tokens, book or Book(), self, wait=self.wait)
+        access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
+        self.downloads = Downloads(access, store or DownloadStore(), self)
         self._changed = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:
@@ -37,7 +39,7 @@ class Desk(Nobody):
         self._changed.set()
 
     async def start(self, reference: str = REPO, **more: Any) -> Download:
-        plan, _files = await self.downloads.look(reference)
+        plan, _files = await self.downloads.hub.look(reference)
         return await self.downloads.add(plan, self.folder, **more)
 
     async def until(self, wanted: Callable[[], bool]) -> None:
@@ -67,10 +69,14 @@ class Desk(Nobody):
 
 
 def at_desk(
-    hub: FakeHub, folder: Path, talk: Callable[[Desk], Coroutine[Any, Any, None]], book: Book | None = None, **env: str
+    hub: FakeHub,
+    folder: Path,
+    talk: Callable[[Desk], Coroutine[Any, Any, None]],
+    store: DownloadStore | None = None,
+    **env: str,
 ) -> Desk:
     async def main() -> Desk:
-        desk = Desk(hub, folder, book=book, **env)
+        desk = Desk(hub, folder, store=store, **env)
         try:
             await talk(desk)
         finally:

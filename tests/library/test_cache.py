@@ -12,7 +12,7 @@ from claracore.host.library import read as reading
 from claracore.host.library import scan as scanning
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import scan
-from claracore.host.library.walk import Candidate
+from claracore.host.library.walk import ModelFiles
 from zoo.synthetic import Shape, write
 from zoo.templates import CHATML
 
@@ -26,7 +26,7 @@ def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
     original = reading.read
 
-    def noted(candidate: Candidate, seen: SeenArrays) -> reading.Reading:
+    def noted(candidate: ModelFiles, seen: SeenArrays) -> reading.Reading:
         paths.append(Path(candidate.paths[0]).name)
         return original(candidate, seen)
 

@@ -8,7 +8,7 @@ import pytest
 
 from claracore.errors import Conflict
 from claracore.host.library.download import DownloadStatus, NoSuchDownload
-from claracore.host.store.downloads import BookOnDisk
+from claracore.host.store.downloads import DownloadStoreOnDisk
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import BODY, PLACE, REPO, Desk, at_desk, held
 
@@ -74,16 +74,16 @@ def test_a_restart_goes_on_where_it_was(hub: FakeHub, tmp_path: Path) -> None:
         assert download.status is DownloadStatus.FINISHED
 
     state = tmp_path / "state"
-    assert at_desk(hub, tmp_path, first, BookOnDisk(state, "key")).files == [f"{PLACE}.part"]
+    assert at_desk(hub, tmp_path, first, DownloadStoreOnDisk(state, "key")).files == [f"{PLACE}.part"]
     fault.release.set()
-    assert at_desk(hub, tmp_path, second, BookOnDisk(state, "key")).files == [PLACE]
+    assert at_desk(hub, tmp_path, second, DownloadStoreOnDisk(state, "key")).files == [PLACE]
     assert (tmp_path / PLACE).read_bytes() == BODY
-    assert BookOnDisk(state, "another").load() == []
+    assert DownloadStoreOnDisk(state, "another").load() == []
     assert "range" in hub.asked("cdn")[-1].headers
 
 
 def test_a_damaged_list_costs_only_itself(tmp_path: Path) -> None:
-    book = BookOnDisk(tmp_path, "key")
+    book = DownloadStoreOnDisk(tmp_path, "key")
     book.path.parent.mkdir()
     book.path.write_text("{")
     assert book.load() == []

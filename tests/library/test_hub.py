@@ -63,7 +63,7 @@ def test_a_gated_model_says_what_to_do(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
         with pytest.raises(Gated, match=r"is gated: ask for access .*HF_TOKEN"):
             await desk.start()
-        desk.downloads.tokens.keep(hub.token)
+        desk.downloads.hub.tokens.keep(hub.token)
         assert (await desk.pull()).status is DownloadStatus.FINISHED
 
     at_desk(hub, tmp_path, talk)
@@ -123,7 +123,7 @@ def test_a_token_that_comes_with_a_download_is_used_for_it(hub: FakeHub, tmp_pat
     token = Token(hub.token, "the request")
 
     async def talk(desk: Desk) -> None:
-        plan, _files = await desk.downloads.look(REPO, token=token)
+        plan, _files = await desk.downloads.hub.look(REPO, token=token)
         download = await desk.downloads.add(plan, desk.folder, token=token)
         await desk.downloads.idle()
         assert download.status is DownloadStatus.FINISHED
@@ -170,7 +170,7 @@ def test_names_that_climb_out_of_the_folder_are_not_seen(hub: FakeHub, tmp_path:
         hub.more_entries.append({"type": "file", "path": path, "size": 1, "oid": "0" * 40, "lfs": {"oid": "0" * 64}})
 
     async def talk(desk: Desk) -> None:
-        _plan, files = await desk.downloads.look(REPO)
+        _plan, files = await desk.downloads.hub.look(REPO)
         assert not [file for file in files if "evil" in file.path or "hidden" in file.path or "//" in file.path]
         with pytest.raises(ClaraCoreError):
             await desk.start(f"{REPO}/../../evil.gguf")

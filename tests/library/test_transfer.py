@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import DiskFull
-from claracore.host.library import downloads as module
+from claracore.host.library import download_files as module
 from claracore.host.library.download import DownloadStatus
-from claracore.host.library.part import Part
+from claracore.host.library.partial import PartialFile
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import BODY, NAME, PLACE, REPO, Desk, at_desk
 
@@ -100,7 +100,7 @@ def test_what_an_older_version_has_left_is_replaced(hub: FakeHub, tmp_path: Path
 
 def test_a_file_that_changed_since_it_was_listed_is_refused(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
-        plan, _files = await desk.downloads.look(REPO)
+        plan, _files = await desk.downloads.hub.look(REPO)
         hub.repos[REPO][NAME] = BODY[::-1]
         download = await desk.downloads.add(plan, desk.folder)
         await desk.downloads.idle()
@@ -137,16 +137,16 @@ def test_a_full_disk_is_told_before_and_during(hub: FakeHub, tmp_path: Path, mon
 
     async def during(desk: Desk) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(Part, "_put", full)
+            patch.setattr(PartialFile, "_put", full)
             download = await desk.pull()
         assert download.status is DownloadStatus.FAILED
         assert "no space is left" in (download.error or "")
         assert desk.files == [f"{PLACE}.part"]
         assert await desk.resumed(download) is DownloadStatus.FINISHED
 
-    real = Part._put
+    real = PartialFile._put
 
-    def full(part: Part, data: memoryview) -> int:
+    def full(part: PartialFile, data: memoryview) -> int:
         if part.size >= 1024 * 1024:
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(part, data)
@@ -170,14 +170,14 @@ def test_a_folder_that_is_none_is_told(hub: FakeHub, tmp_path: Path, monkeypatch
         raise PermissionError(errno.EACCES, "Permission denied")
 
     said = f"{PLACE} cannot be used: Permission denied"
-    monkeypatch.setattr("claracore.host.library.transfer.Part", refused)
+    monkeypatch.setattr("claracore.host.library.transfer.PartialFile", refused)
     at_desk(hub, tmp_path, talk)
 
 
 def test_nobody_else_writes_to_the_same_part(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
-        plan, _files = await desk.downloads.look(REPO)
-        other = Part(tmp_path / PLACE, plan.targets[0].remote)
+        plan, _files = await desk.downloads.hub.look(REPO)
+        other = PartialFile(tmp_path / PLACE, plan.files[0].remote)
         other.write(BODY[:10])
         download = await desk.pull()
         assert "another ClaraCore" in (download.error or "")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.plan import plan
 from claracore.core.ports.report import Observation, PortState, report, role_of
@@ -20,7 +22,7 @@ def test_the_shape_of_the_report() -> None:
         8200: Observation(PortState.HELD, "b", 1, "ClaraCore (pid 1)"),
     }
     finding = Finding("warning", "m", "startPort", Place("c.yaml", 1, 2), "do")
-    assert report(PLAN, CONFIG, observed, findings=(finding,)) == {
+    assert asdict(report(PLAN, CONFIG, observed, findings=(finding,))) == {
         "web": {
             "hosts": ["127.0.0.1", "::1"],
             "port": 5800,
@@ -51,8 +53,8 @@ def row(*cells: object) -> object:
 
 def test_a_port_that_another_model_still_has_says_for_whom_it_is_planned() -> None:
     observed = {8100: Observation(PortState.SERVING, "old", 9, 'model "old"')}
-    first = report(PLAN, CONFIG, observed)["ports"][0]
-    assert (first["model"], first["note"]) == ("old", 'planned for "a"')
+    first = report(PLAN, CONFIG, observed).ports[0]
+    assert (first.model, first.note) == ("old", 'planned for "a"')
 
 
 def test_what_the_plan_wants_with_a_port() -> None:

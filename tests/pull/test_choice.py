@@ -13,7 +13,7 @@ from claracore.core.pull.listing import RemoteFile, files_of, next_page
 from claracore.core.pull.plan import plan
 from claracore.core.pull.reference import parse
 from claracore.errors import BadRequest
-from claracore.host.library.part import digest_for
+from claracore.host.library.partial import digest_for
 from claracore.host.library.projectors import MARK
 
 QUANTIZATIONS = ("IQ2_M", "IQ4_XS", "Q2_K", "Q3_K_L", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16")
@@ -42,18 +42,18 @@ SEVERAL = repo("llama-1b.Q4_K_M.gguf", "llama-3b.Q4_K_M.gguf", "llama-1b.Q8_0.gg
 
 
 def chosen(text: str, files: list[RemoteFile]) -> list[str]:
-    return [target.remote.path for target in plan(parse(text), files).targets]
+    return [file.remote.path for file in plan(parse(text), files).files]
 
 
 def places(text: str, files: list[RemoteFile]) -> list[str]:
-    return [str(target.place) for target in plan(parse(text), files).targets]
+    return [str(file.place) for file in plan(parse(text), files).files]
 
 
 def test_four_bits_and_the_projector_that_runs_everywhere() -> None:
     assert chosen("g/g", BARTOWSKI) == ["google_gemma-3-4b-it-Q4_K_M.gguf", "mmproj-google_gemma-3-4b-it-f16.gguf"]
     assert chosen("g/g", UNSLOTH) == ["Qwen3-VL-30B-UD-Q4_K_XL.gguf", "mmproj-BF16.gguf"]
     without = plan(parse("g/g"), BARTOWSKI, projector=False)
-    assert [target.name for target in without.targets] == ["google_gemma-3-4b-it-Q4_K_M.gguf"]
+    assert [file.name for file in without.files] == ["google_gemma-3-4b-it-Q4_K_M.gguf"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from claracore.core.scheduler.eviction import Group, Groups
+from claracore.core.scheduler.policy import Situation
 
 RULE = Groups(
     {
@@ -13,7 +14,7 @@ RULE = Groups(
 
 
 def evictees(target: str, *running: str) -> set[str]:
-    return set(RULE.evictees(target, frozenset(running)))
+    return set(RULE.evictees(Situation(target, frozenset(running))))
 
 
 def test_members_of_a_swap_group_replace_each_other() -> None:

@@ -5,12 +5,12 @@ from itertools import product
 import pytest
 
 from claracore.core.scheduler import lifecycle
-from claracore.core.scheduler.lifecycle import Cause
+from claracore.core.scheduler.lifecycle import Trigger
 from claracore.types import ModelState
 
 
-@pytest.mark.parametrize(("state", "cause"), list(product(ModelState, Cause)))
-def test_every_transition_is_in_the_table_or_refused(state: ModelState, cause: Cause) -> None:
+@pytest.mark.parametrize(("state", "cause"), list(product(ModelState, Trigger)))
+def test_every_transition_is_in_the_table_or_refused(state: ModelState, cause: Trigger) -> None:
     if (state, cause) in lifecycle.TRANSITIONS:
         assert lifecycle.after(state, cause) is lifecycle.TRANSITIONS[state, cause]
     else:
@@ -21,7 +21,7 @@ def test_every_transition_is_in_the_table_or_refused(state: ModelState, cause: C
 def test_every_state_can_be_left_and_only_an_end_leads_to_stopped() -> None:
     assert {state for state, _ in lifecycle.TRANSITIONS} == set(ModelState)
     assert {cause for (_, cause), next_ in lifecycle.TRANSITIONS.items() if next_ is ModelState.STOPPED} == {
-        Cause.ENDED
+        Trigger.ENDED
     }
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 from claracore.core.config.load import load
 from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 from claracore.core.scheduler.matrix import DEFAULT_COST, Matrix
+from claracore.core.scheduler.policy import Situation
 from claracore.core.scheduler.rules import policy_of
 
 MODELS = list("abcdefg")
@@ -20,7 +21,7 @@ def rule(costs: dict[str, int] | None = None, **sets: str) -> Matrix:
 
 
 def evictees(its: Matrix, target: str, *running: str) -> str:
-    return "".join(sorted(its.evictees(target, frozenset(running))))
+    return "".join(sorted(its.evictees(Situation(target, frozenset(running)))))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,9 @@ def test_the_answer_is_that_of_listing_all_expansions(
         return sum(costs.get(model, DEFAULT_COST) for model in gone)
 
     expected = min((running - found for found in possible), key=cost, default=running)
-    assert Matrix(tuple(sets), costs).evictees(target, running) == (frozenset() if target in running else expected)
+    assert Matrix(tuple(sets), costs).evictees(Situation(target, running)) == (
+        frozenset() if target in running else expected
+    )
 
 
 @given(
@@ -104,9 +107,9 @@ def test_models_that_have_gone_do_not_change_the_choice(
     sets: list[Expression], target: str, running: frozenset[str]
 ) -> None:
     its = Matrix(tuple(sets))
-    gone = its.evictees(target, running)
+    gone = its.evictees(Situation(target, running))
     for model in gone:
-        assert its.evictees(target, running - {model}) == gone - {model}
+        assert its.evictees(Situation(target, running - {model})) == gone - {model}
 
 
 def test_a_hundred_thousand_expansions_are_not_listed() -> None:
@@ -115,7 +118,7 @@ def test_a_hundred_thousand_expansions_are_not_listed() -> None:
     found = read_sets({"it": text}, {}, names)["it"]
     assert not isinstance(found, BadExpression)
     its = Matrix((found,))
-    assert its.evictees("m0", frozenset({"m1", "m10", "m20", "m30", "m40"})) == {"m1"}
+    assert its.evictees(Situation("m0", frozenset({"m1", "m10", "m20", "m30", "m40"}))) == {"m1"}
 
 
 def test_the_configuration_chooses_the_rule() -> None:
@@ -133,5 +136,5 @@ matrix:
     assert loaded.findings == ()
     assert loaded.config is not None
     policy = policy_of(loaded.config)
-    assert policy.rule.evictees("a", frozenset({"org/b:1", "c"})) == {"c"}
-    assert policy.rule.evictees("c", frozenset({"a", "org/b:1"})) == {"org/b:1"}
+    assert policy.rule.evictees(Situation("a", frozenset({"org/b:1", "c"}))) == {"c"}
+    assert policy.rule.evictees(Situation("c", frozenset({"a", "org/b:1"}))) == {"org/b:1"}

@@ -28,7 +28,7 @@ from claracore.core.scheduler.events import (
     StopReason,
     UnloadAsked,
 )
-from claracore.core.scheduler.eviction import Beside, Group, Groups
+from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import ModelPolicy, Policy
 from claracore.core.scheduler.record import SHAPES, Begun, Recorded, Unreadable, read
@@ -58,7 +58,7 @@ def test_the_table_of_shapes_is_that_of_the_classes() -> None:
 def test_every_kind_of_value_is_read_as_it_was() -> None:
     matrix = Matrix((Together((One("a"), One(STRANGE))),), {"a": 3})
     policy = Policy(
-        Beside(matrix, frozenset({STRANGE, "b"})), {STRANGE: ModelPolicy(queue_timeout_seconds=float("inf"))}
+        LocalOnly(matrix, frozenset({STRANGE, "b"})), {STRANGE: ModelPolicy(queue_timeout_seconds=float("inf"))}
     )
     told: list[tuple[Event, list[Effect]]] = [
         (Arrived(1, STRANGE, by_hand=True), [Start(STRANGE), Stop("a", StopReason.UNWANTED)]),

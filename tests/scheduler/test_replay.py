@@ -24,13 +24,13 @@ from claracore.core.scheduler.eviction import Group, Groups
 from claracore.core.scheduler.obstacle import Cause, Obstacle
 from claracore.core.scheduler.policy import ModelPolicy, Policy
 from claracore.core.scheduler.record import Begun, Recorded
-from claracore.core.scheduler.replay import NoPolicy, Run, Waiting, as_test, replay, runs
+from claracore.core.scheduler.replay import ModelQueue, NoPolicy, Recording, as_test, replay, runs
 from claracore.types import ModelState
 
 STOPPED, STARTING, READY, STOPPING = ModelState.STOPPED, ModelState.STARTING, ModelState.READY, ModelState.STOPPING
 CHANGED = (Stop("b", StopReason.CHANGED),)
 POLICY = Policy(Groups({"g": Group()}, {"a": "g", "b": "g"}), {"a": ModelPolicy(), "b": ModelPolicy()})
-SWAP = Run(
+SWAP = Recording(
     POLICY,
     (
         Recorded(2, 1.0, Arrived(1, "a"), (Start("a"),)),
@@ -45,11 +45,11 @@ SWAP = Run(
 def test_a_swap_is_told_with_states_and_reasons() -> None:
     told = [(its.moved, its.waiting) for its in replay(SWAP)]
     assert told == [
-        ((("a", STOPPED, STARTING),), (Waiting("a", (1,), Obstacle(Cause.LOADING)),)),
+        ((("a", STOPPED, STARTING),), (ModelQueue("a", (1,), Obstacle(Cause.LOADING)),)),
         ((("a", STARTING, READY),), ()),
-        ((), (Waiting("b", (2,), Obstacle(Cause.ANSWERS, ("a",))),)),
-        ((("a", READY, STOPPING),), (Waiting("b", (2,), Obstacle(Cause.UNLOADING, ("a",))),)),
-        ((("a", STOPPING, STOPPED), ("b", STOPPED, STARTING)), (Waiting("b", (2,), Obstacle(Cause.LOADING)),)),
+        ((), (ModelQueue("b", (2,), Obstacle(Cause.ANSWERS, ("a",))),)),
+        ((("a", READY, STOPPING),), (ModelQueue("b", (2,), Obstacle(Cause.UNLOADING, ("a",))),)),
+        ((("a", STOPPING, STOPPED), ("b", STOPPED, STARTING)), (ModelQueue("b", (2,), Obstacle(Cause.LOADING)),)),
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_run_without_a_beginning_takes_the_configuration_that_is_named() -> No
     first, second = SWAP.records[:2], SWAP.records[:1]
     with pytest.raises(NoPolicy, match=r"line 2: .*--config FILE"):
         runs(first)
-    assert runs([*first, *second], POLICY) == [Run(POLICY, first), Run(POLICY, second)]
+    assert runs([*first, *second], POLICY) == [Recording(POLICY, first), Recording(POLICY, second)]
     with pytest.raises(NoPolicy, match="line 2"):  # the clock went backwards: another one
         runs([Begun(1, 0.0, POLICY), *first, *second])
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from claracore.core.config.load import load
+from claracore.core.scheduler.policy import Situation
 from claracore.core.scheduler.rules import policy_of
 
 TEXT = """
@@ -23,5 +24,5 @@ def test_what_the_configuration_says_is_what_the_scheduler_knows() -> None:
     assert (a.ttl_seconds, a.concurrency, a.queue_limit, a.queue_timeout_seconds, a.drain_seconds) == (5, 2, 3, 4, 7)
     assert policy.models["b"].ttl_seconds == 60
     assert [policy.models[name].priority for name in "abc"] == [0, 9, 0]
-    assert policy.rule.evictees("a", frozenset("bc")) == {"b"}
-    assert policy.rule.evictees("c", frozenset("ab")) == set()
+    assert policy.rule.evictees(Situation("a", frozenset("bc"))) == {"b"}
+    assert policy.rule.evictees(Situation("c", frozenset("ab"))) == set()

@@ -7,21 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from claracore.cli import setup as commands
 from claracore.errors import BadRequest
+from cli.runner import invoke
 from zoo.families import mmproj
 from zoo.synthetic import Shape, shard_images, write
 
 MODELS = Path(__file__).parents[2] / ".models"
 GEMMA = MODELS / "gemma/gemma-3-270m-q4_k_m.gguf"
-
-app = typer.Typer()
-app.command()(commands.setup)
-app.command()(commands.fit)
-app.command()(commands.hardware)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +25,7 @@ def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, words)
+    result = invoke(words)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output

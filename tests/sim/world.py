@@ -37,7 +37,7 @@ from claracore.core.scheduler.events import (
 )
 from claracore.core.scheduler.eviction import Group, Groups
 from claracore.core.scheduler.matrix import Matrix
-from claracore.core.scheduler.policy import ModelPolicy, Policy
+from claracore.core.scheduler.policy import ModelPolicy, Policy, Situation
 from claracore.types import ModelState
 
 MODELS = [f"m{number}" for number in range(6)]
@@ -174,7 +174,7 @@ class World:
     def start(self, model: str) -> None:
         assert model not in self.running, "a process may only be started when the one before is gone"
         assert model in self.policy.models, "a removed model is never started"
-        evictees = self.policy.rule.evictees(model, frozenset(self.running))
+        evictees = self.policy.rule.evictees(Situation(model, frozenset(self.running)))
         assert not evictees, f"{model} started beside {sorted(evictees)}"
         assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
         assert self.now >= self.failures.get(model, (0, 0.0))[1], f"{model} is started again too soon"
@@ -194,8 +194,8 @@ class World:
         for other in turns[: turns.index(model)] if model in turns else []:
             if self.running.get(other, "stopping") != "stopping" or not self.insists(other):
                 continue
-            must_go = self.policy.rule.evictees(other, without - {other})
-            more = self.policy.rule.evictees(other, beside - {other})
+            must_go = self.policy.rule.evictees(Situation(other, without - {other}))
+            more = self.policy.rule.evictees(Situation(other, beside - {other}))
             hindered += [other] if more - must_go else []
             without, beside = (without - must_go) | {other}, (beside - more) | {other}
         return hindered
@@ -377,7 +377,7 @@ class World:
                 waited = self.now - since - self.excused.get(request, 0.0)
                 assert waited >= policy.queue_timeout_seconds - 1e-6
             case RefuseReason.PINNED:
-                evictees = self.policy.rule.evictees(model, frozenset(self.running))
+                evictees = self.policy.rule.evictees(Situation(model, frozenset(self.running)))
                 assert evictees & self.pinned
             case RefuseReason.FAILED:
                 assert model not in self.running
@@ -401,7 +401,7 @@ class World:
             assert not slot.serving or slot.state in {ModelState.READY, ModelState.STOPPING}
             idle_and_ready = slot.state is ModelState.READY and not slot.serving and slot.leaving is None
             in_the_way = any(
-                other.waiting and model in self.policy.rule.evictees(name, frozenset(self.running))
+                other.waiting and model in self.policy.rule.evictees(Situation(name, frozenset(self.running)))
                 for name, other in slots.items()
             )
             assert not (idle_and_ready and slot.waiting and not in_the_way), f"{model} is idle while requests wait"
@@ -414,7 +414,7 @@ class World:
         first = next((slot for slot in self.scheduler.in_turn(self.now) if slot.waiting), None)
         if first is None or first.state is not ModelState.STOPPED:
             return
-        evictees = self.policy.rule.evictees(first.model, frozenset(self.running))
+        evictees = self.policy.rule.evictees(Situation(first.model, frozenset(self.running)))
         slots = [self.scheduler.slots[model] for model in evictees]
         assert evictees, f"{first.model} could start and does not"
         going = any(slot.state is ModelState.STOPPING for slot in slots)

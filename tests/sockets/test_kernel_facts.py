@@ -1,4 +1,4 @@
-"""The kernel facts of PORTS.md that the design stands on, asked of this kernel."""
+"""The facts about ports that the design stands on, asked of this kernel."""
 
 from __future__ import annotations
 

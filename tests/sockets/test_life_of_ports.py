@@ -103,7 +103,7 @@ class LifeOfPorts(RuleBasedStateMachine):
         for _, child in self.children.values():
             child.close()
         self.children.clear()
-        for holder in (*self.keeper._held.values(), *self.keeper._seals.values()):
+        for holder in self.keeper._holds.sockets:
             holder.close()
         self.keeper.ledger._life.close()
         self.keeper = self.begin()

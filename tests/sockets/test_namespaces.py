@@ -1,4 +1,4 @@
-"""Port spaces are per network namespace (kernel fact 8): what is taken in one is free in the other."""
+"""Port spaces are per network namespace: what is taken in one is free in the other."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
         assert seen[ports[3]].state is PortState.HELD
         assert (seen[ports[4]].state, seen[ports[4]].model) == (PortState.HELD, "b")
         found = running_report(ours, config("a", "b", "c", "d"), {"a": 77})
-        assert [row["model"] for row in found["ports"] if row["state"] == "held"] == ["d", "b"]
-        assert [finding["message"].split(" is taken")[0] for finding in found["findings"]] == [f"port {ports[1]}"]
+        assert [row.model for row in found.ports if row.state == "held"] == ["d", "b"]
+        assert [finding.message.split(" is taken")[0] for finding in found.findings] == [f"port {ports[1]}"]
 
 
 def test_an_external_server_is_named_before_and_while_it_serves_a_model(tmp_path: Path) -> None:

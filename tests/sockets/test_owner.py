@@ -15,7 +15,7 @@ from claracore.host.sockets import kernel_linux, owner
 from claracore.host.sockets.bound import BoundSocket, Reuse, Stage
 from claracore.host.sockets.kernel import holder_pid, process_start, process_token, sockets_on, user_name
 from claracore.host.sockets.kinship import left_by
-from claracore.host.sockets.owner import Grounds, Verdict, belongs_to, binds_with, listeners_on, owner_of, verify
+from claracore.host.sockets.owner import Grounds, Ownership, binds_with, listeners_on, owner_of, verify
 from sockets.helpers import LISTENER, free_port, leave_in_time_wait, listening, readline, start, stranger
 
 NOBODY = 65534
@@ -24,9 +24,9 @@ NOBODY = 65534
 def test_a_port_belongs_to_the_process_that_listens_on_it() -> None:
     port = free_port()
     with stranger(port) as child, stranger(free_port()) as other:
-        assert belongs_to(port, child.pid)
-        assert belongs_to(port, os.getpid())  # the child is our descendant
-        assert not belongs_to(port, other.pid)
+        assert verify(port, child.pid).ours
+        assert verify(port, os.getpid()).ours  # the child is our descendant
+        assert not verify(port, other.pid).ours
 
 
 def test_a_grandchild_counts() -> None:
@@ -34,7 +34,7 @@ def test_a_grandchild_counts() -> None:
     script = f"'{sys.executable}' -I -S -c '{LISTENER}' 127.0.0.1 {port}; true"
     shell = start(["sh", "-c", script])
     assert readline(shell) == "ok"
-    assert belongs_to(port, shell.pid)
+    assert verify(port, shell.pid).ours
     assert not kernel_linux.owned_by(shell.pid, sockets_on(port))
     shell.communicate()
 
@@ -157,14 +157,14 @@ def test_whether_anybody_listens() -> None:
 
 def test_a_free_port_belongs_to_nobody() -> None:
     port = free_port()
-    assert not belongs_to(port, os.getpid())
+    assert not verify(port, os.getpid()).ours
     assert owner_of(port) is None
 
 
 def test_a_silent_socket_is_no_server_but_it_has_an_owner() -> None:
     port = free_port()
     with stranger(port, "silent") as other:
-        assert not belongs_to(port, other.pid)
+        assert not verify(port, other.pid).ours
         owner = owner_of(port)
         if owner is None:
             pytest.skip("this kernel does not show bound sockets that do not listen (before 6.8)")
@@ -175,25 +175,25 @@ def test_a_silent_socket_is_no_server_but_it_has_an_owner() -> None:
 def test_a_stranger_of_the_same_user_that_joins_takes_the_port_away() -> None:
     port = free_port()
     with stranger(port, "reuseport") as child:
-        assert belongs_to(port, child.pid)
+        assert verify(port, child.pid).ours
         with stranger(port, "reuseport") as other:
             assert other.answer == "ok"
-            assert not belongs_to(port, child.pid)
+            assert not verify(port, child.pid).ours
 
 
 def test_only_sockets_that_answer_on_the_address_count() -> None:
     port = free_port()
     with stranger(port) as child, stranger(port, host="127.0.0.2"), stranger(port, host="::1"):
-        assert belongs_to(port, child.pid)
-        assert not belongs_to(port, child.pid, host="::1")
+        assert verify(port, child.pid).ours
+        assert not verify(port, child.pid, host="::1").ours
 
 
 @pytest.mark.parametrize("options", [("dual",), ()])
 def test_a_listener_on_all_ipv6_addresses_answers_ipv4_when_it_is_dual(options: tuple[str, ...]) -> None:
     port = free_port()
     with stranger(port, *options, host="::") as child:
-        assert belongs_to(port, child.pid) == bool(options)
-        assert belongs_to(port, child.pid, host="::1")
+        assert verify(port, child.pid).ours == bool(options)
+        assert verify(port, child.pid, host="::1").ours
 
 
 def test_the_owner_is_described() -> None:
@@ -264,7 +264,7 @@ def test_proc_answers_where_netlink_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(kernel_linux, "_ask_netlink", refuse)
     port = free_port()
     with stranger(port) as child:
-        assert belongs_to(port, child.pid)
+        assert verify(port, child.pid).ours
 
 
 def test_the_start_of_a_process_identifies_it() -> None:
@@ -282,7 +282,7 @@ def test_many_sockets_do_not_confuse() -> None:
     for sock in sockets:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
-    assert all(belongs_to(sock.getsockname()[1], os.getpid()) for sock in sockets)
+    assert all(verify(sock.getsockname()[1], os.getpid()).ours for sock in sockets)
     for sock in sockets:
         sock.close()
 
@@ -290,16 +290,16 @@ def test_many_sockets_do_not_confuse() -> None:
 def test_our_child_is_verified_on_the_address_where_it_is_reached() -> None:
     port = free_port()
     with stranger(port, host="::1") as child:
-        assert verify(port, child.pid, host="::1") == Verdict(
+        assert verify(port, child.pid, host="::1") == Ownership(
             ours=True, listeners=frozenset(sockets_on(port)), grounds=Grounds.CHILD
         )
-        assert verify(port, child.pid) == Verdict(ours=False)
+        assert verify(port, child.pid) == Ownership(ours=False)
 
 
 def test_a_bound_and_silent_socket_answers_nothing() -> None:
     port = free_port()
     with stranger(port, "silent") as other:
-        assert verify(port, other.pid) == Verdict(ours=False)
+        assert verify(port, other.pid) == Ownership(ours=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="two listeners of one user on one port")

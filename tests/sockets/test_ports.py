@@ -541,5 +541,5 @@ def test_held_sockets_are_not_inherited(tmp_path: Path) -> None:
     ports = free_run(2)
     with keeper(plan_for(ports, "a"), tmp_path) as ours:
         ours.hold_all()
-        assert all(not holder.get_inheritable() for holder in ours._held.values())
-        assert all(isinstance(holder, socket.socket) for holder in ours._held.values())
+        assert all(not holder.get_inheritable() for holder in ours._holds.sockets)
+        assert all(isinstance(holder, socket.socket) for holder in ours._holds.sockets)

@@ -25,7 +25,7 @@ import json, os, random, socket, sys
 from pathlib import Path
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan, Range
-from claracore.host.sockets.owner import belongs_to, listeners_on
+from claracore.host.sockets.owner import listeners_on, verify
 from claracore.host.sockets.ports import PortKeeper
 
 folder, first, last, models, starts, seed, hold = sys.argv[1:]
@@ -63,7 +63,7 @@ def one(name, can_share):
         child = serve(lease.port, lease.shared)
         if child is not None:
             keeper.seal(lease, os.getpid(), listeners_on(lease.port, "127.0.0.1"))
-            if belongs_to(lease.port, os.getpid()):
+            if verify(lease.port, os.getpid()).ours:
                 return lease, child
             child.close()
         keeper.give_back(lease)
@@ -77,7 +77,7 @@ for _ in range(int(starts)):
     name = chance.choice(names)
     if name in running:
         lease, child = running.pop(name)
-        count["served" if belongs_to(lease.port, os.getpid()) else "strangers"] += 1
+        count["served" if verify(lease.port, os.getpid()).ours else "strangers"] += 1
         child.close()
         keeper.give_back(lease)
     lease, child = one(name, can_share=chance.random() < 0.5)
@@ -86,7 +86,7 @@ for _ in range(int(starts)):
         continue
     running[name] = lease, child
 for lease, child in running.values():
-    count["served" if belongs_to(lease.port, os.getpid()) else "strangers"] += 1
+    count["served" if verify(lease.port, os.getpid()).ours else "strangers"] += 1
 print(json.dumps(count), flush=True)
 sys.stdin.readline()
 keeper.close()

@@ -10,7 +10,7 @@ import pytest
 
 from claracore.errors import ModelFailed, NotReadyInTime
 from claracore.host.supervisor import health
-from claracore.host.supervisor.health import Loading, Patience, loading, wait_until_ready
+from claracore.host.supervisor.health import Loading, ReadyDeadline, loading, wait_until_ready
 from claracore.types import Endpoint
 from fakes import command
 from fakes.running import LOOPS, control, fake, line_with, running
@@ -41,7 +41,7 @@ async def wait(
         endpoint,
         path,
         child=child,
-        patience=Patience(timeout_seconds),
+        deadline=ReadyDeadline(timeout_seconds),
         model="qwen",
         output=output,
         on_progress=on_progress,
@@ -183,14 +183,14 @@ def test_a_server_that_gets_further_has_its_time_again_from_then(run: Run) -> No
 )
 def test_what_counts_as_getting_further(said: tuple[Loading | None, ...], left: float) -> None:
     now = 100.0
-    patience = Patience(10.0, clock=lambda: now)
+    deadline = ReadyDeadline(10.0, clock=lambda: now)
     now += 6
     for news in said:
         if news is None:
             now += 1
         else:
-            patience.hear(news)
-    assert patience.left_seconds == left
+            deadline.progressed(news)
+    assert deadline.left_seconds == left
 
 
 @loops

@@ -35,12 +35,13 @@ from claracore.errors import (
 )
 from claracore.host.engines.abilities import Abilities
 from claracore.host.sockets.host import own_hosts, plan_here
-from claracore.host.sockets.owner import Grounds, Verdict
+from claracore.host.sockets.owner import Grounds, Ownership
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.life import Life, LocalRunner
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.program import SpawnFailed
+from claracore.host.supervisor.server_process import ServerProcess, Surroundings
 from claracore.host.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint, ModelState
 from fakes import command
@@ -83,12 +84,26 @@ async def supervising(config: Config, tmp_path: Path) -> AsyncIterator[Superviso
     plan = plan_here(config, Listen(), places={})
     with contextlib.closing(PortKeeper(plan, state_dir=tmp_path, ledger_dir=tmp_path / "ledger")) as keeper:
         around = Surroundings(keeper, Commands(None, lambda _: Abilities()), dict(os.environ), tmp_path / "sockets")
-        supervisor = Supervisor(config, around)
+        supervisor = Supervisor(config, LocalRunner(around))
         try:
             async with asyncio.timeout(60):
                 yield supervisor
         finally:
             await supervisor.shut_down(0.0)
+
+
+def surroundings(supervisor: Supervisor) -> Surroundings:
+    runner = supervisor._runs._runner
+    assert isinstance(runner, LocalRunner)
+    return runner.around
+
+
+def process_of(supervisor: Supervisor, model: str) -> ServerProcess:
+    """The process of a model's server, with what only this host knows of it."""
+    life = supervisor._runs.get(model)
+    assert isinstance(life, Life)
+    assert life._process is not None
+    return life._process
 
 
 def run(story: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -124,10 +139,9 @@ async def test_a_request_for_a_ready_model_is_served_inside_arrive(tmp_path: Pat
 async def test_a_swap_stops_the_one_and_starts_the_other(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake(), "b": fake()}), tmp_path) as supervisor:
         number, _ = await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
-        assert life.child is not None
-        process = psutil.Process(life.child.pid)
+        running = supervisor.running("a")
+        assert running is not None
+        process = psutil.Process(running.pid)
         waiting = Request()
         other = supervisor.arrive("b", waiting)
         assert supervisor.position(other) == 1
@@ -169,11 +183,9 @@ async def test_connections_are_closed_before_a_server_is_told_to_end(tmp_path: P
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         closed: list[tuple[Endpoint, bool]] = []
         number, request = await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
-        assert life.child is not None
-        child = life.child
-        life.on_closing = lambda endpoint: closed.append((endpoint, child.exited.done()))
+        child = process_of(supervisor, "a").child
+        assert child is not None
+        supervisor.on_closing = lambda endpoint: closed.append((endpoint, child.exited.done()))
         supervisor.finish(number)
         await supervisor.unload(["a"])
         assert closed == [(request.endpoint, False)]
@@ -317,6 +329,7 @@ class Told:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.all: list[str] = []
+        self.loading = asyncio.Event()
         self._supervisor = supervisor
 
     def starting(self, model: str) -> None:
@@ -331,8 +344,9 @@ class Told:
     def ended(self, model: str) -> None:
         self._add("ended", model)
 
-    def told(self, model: str) -> None:
-        self._add("told", model)
+    def reported(self, model: str) -> None:
+        self._add("reported", model)
+        self.loading.set()
 
     def pinned(self, model: str) -> None:
         self._add(f"pinned {self._supervisor.slots[model].pinned}", model)
@@ -407,9 +421,9 @@ async def test_an_external_server_is_served_without_a_process(tmp_path: Path) ->
     async with supervising(config, tmp_path) as supervisor:
         _, request = await served(supervisor, "far")
         assert request.endpoint == Endpoint("192.0.2.1", 8080)
-        life = supervisor.life("far")
-        assert life is not None
-        assert life.child is None
+        running = supervisor.running("far")
+        assert running is not None
+        assert running.pid is None
 
 
 @run
@@ -425,10 +439,9 @@ async def test_a_model_that_leads_to_ourselves_is_refused(tmp_path: Path) -> Non
 async def test_shutdown_refuses_who_waits_and_leaves_nothing(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake(), "b": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
-        assert life.child is not None
-        process = psutil.Process(life.child.pid)
+        running = supervisor.running("a")
+        assert running is not None
+        process = psutil.Process(running.pid)
         waiting = Request()
         supervisor.arrive("b", waiting)
         await supervisor.shut_down(0.0)
@@ -470,47 +483,49 @@ async def test_loading_a_model_that_is_ready_does_not_wait_for_its_turn(tmp_path
 async def test_who_was_sent_to_an_earlier_run_reaches_nobody_while_the_next_one_starts(tmp_path: Path) -> None:
     """Both have the same endpoint; the second one must neither be taken for verified nor for lost."""
     async with supervising(config_of({"a": fake("--loading")}), tmp_path) as supervisor:
+        loading = starts(supervisor).loading
         supervisor.arrive("a", Request())
-        life = supervisor.life("a")
-        assert life is not None
-        loading = asyncio.Event()
-        life.on_told = loading.set
         await asyncio.sleep(0)  # its task has run up to where its process is started
-        assert life.endpoint is not None
+        running = supervisor.running("a")
+        assert running is not None
+        assert running.endpoint is not None
         with socket.socket() as connection:
-            assert not await supervisor.reaches("a", life.endpoint, connection)
-            assert not await supervisor.confirm("a", life.endpoint)
+            assert not await supervisor.reaches("a", running.endpoint, connection)
+            assert not await supervisor.confirm("a", running.endpoint)
             await loading.wait()
-            assert not await supervisor.reaches("a", life.endpoint, connection)
-            assert not await supervisor.confirm("a", life.endpoint)
-        assert not life.lost
+            assert not await supervisor.reaches("a", running.endpoint, connection)
+            assert not await supervisor.confirm("a", running.endpoint)
+        process = process_of(supervisor, "a")
+        assert not process.lost
+        with socket.socket() as connection:
+            assert not await process.reaches(connection)
+        assert not await process.confirm()
         earlier = Request()
-        assert supervisor.take_back(0, "a", life.endpoint, earlier)
+        assert supervisor.take_back(0, "a", running.endpoint, earlier)
         assert list(supervisor.slots["a"].waiting) == [0, 1]
 
 
 @run
 async def test_a_container_to_which_packets_are_forwarded_is_lost_when_it_takes_no_connection(tmp_path: Path) -> None:
     """There is no listener that could be missed: only who fails to connect notices."""
-    forwarded = Verdict(ours=True, grounds=Grounds.FORWARDED)
+    forwarded = Ownership(ours=True, grounds=Grounds.FORWARDED)
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
-        assert life.child is not None
-        verdicts = [forwarded, forwarded, Verdict(ours=False)]
+        process = process_of(supervisor, "a")
+        assert process.child is not None
+        verdicts = [forwarded, forwarded, Ownership(ours=False)]
         check = OwnerCheck(
             Endpoint("127.0.0.1", free_port()),
-            life.child.pid,
+            process.child.pid,
             look=lambda: verdicts.pop(0),
             seal=lambda _: True,
             take=lambda _: None,
         )
         assert check.verify()
-        life._watch = life._watch_of(check, "none")  # whom the kernel forwards to cannot be made up without rights
-        assert await life.confirm(in_passing=True)
-        assert not await life.confirm()
-        assert life.lost
+        process._watch = process._watch_of(check)  # whom the kernel forwards to cannot be made up without rights
+        assert await process.confirm(in_passing=True)
+        assert not await process.confirm()
+        assert process.lost
 
 
 @run
@@ -537,11 +552,10 @@ async def test_a_proxy_may_name_this_machine(tmp_path: Path) -> None:
 async def test_a_model_is_not_lost_because_no_more_files_can_be_opened(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
         await served(supervisor, "a")
-        life = supervisor.life("a")
-        assert life is not None
+        process = process_of(supervisor, "a")
         with no_more_files():
-            assert await life.confirm()
-        assert not life.lost
+            assert await process.confirm()
+        assert not process.lost
 
 
 @run
@@ -558,7 +572,7 @@ async def test_kill_does_not_wait_for_a_server_that_is_deaf(tmp_path: Path) -> N
 @run
 async def test_a_full_disk_under_the_ledger_stops_no_model(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
-        ledger = supervisor._around.keeper.ledger
+        ledger = surroundings(supervisor).keeper.ledger
         ledger._write = lambda: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
         await supervisor.load("a")
         await supervisor.unload(["a"])
@@ -600,7 +614,7 @@ async def start_and_stop(supervisor: Supervisor) -> tuple[Request, int]:
     if request.error is None:
         supervisor.finish(number)
     await supervisor.unload(["a"])
-    return request, supervisor._around.keeper.conflicts["a"]
+    return request, surroundings(supervisor).keeper.conflicts["a"]
 
 
 @run

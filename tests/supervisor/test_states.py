@@ -23,8 +23,9 @@ from claracore.host.sockets.host import plan_here
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import Loading
-from claracore.host.supervisor.life import Surroundings
+from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.server_process import Surroundings
 from claracore.types import ModelState
 from fakes import command
 from fakes.running import LOOPS, control, line_with, python, running
@@ -60,7 +61,8 @@ async def supervising(tmp_path: Path, *flags: str, start: int = 24760) -> AsyncI
     commands.learn(config.models.values())
     plan = plan_here(config, Listen(), places={})
     with contextlib.closing(PortKeeper(plan, state_dir=tmp_path, ledger_dir=tmp_path / "ledger")) as keeper:
-        supervisor = Supervisor(config, Surroundings(keeper, commands, dict(os.environ), tmp_path / "sockets"))
+        around = Surroundings(keeper, commands, dict(os.environ), tmp_path / "sockets")
+        supervisor = Supervisor(config, LocalRunner(around))
         try:
             async with asyncio.timeout(60):
                 yield supervisor
@@ -75,11 +77,11 @@ class Heard:
         self.all: list[str] = []
         self._supervisor = supervisor
 
-    def told(self, model: str) -> None:
-        life = self._supervisor.life(model)
-        assert life is not None
-        assert life.progress is not None
-        self.all.append(f"{life.progress.progress:.0%}".replace("%", " %") + (", asleep" if life.asleep else ""))
+    def reported(self, model: str) -> None:
+        running = self._supervisor.running(model)
+        assert running is not None
+        assert running.loading is not None
+        self.all.append(f"{running.loading.progress:.0%}".replace("%", " %") + (", asleep" if running.asleep else ""))
 
     def starting(self, model: str) -> None: ...
     def ready(self, model: str) -> None: ...
@@ -94,8 +96,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def progress(supervisor: Supervisor) -> Loading | None:
-    life = supervisor.life("a")
-    return life.progress if life else None
+    running = supervisor.running("a")
+    return running.loading if running else None
+
+
+def asleep(supervisor: Supervisor) -> bool:
+    running = supervisor.running("a")
+    return running is not None and running.asleep
 
 
 @loops
@@ -106,22 +113,22 @@ def test_how_far_it_has_loaded_is_known_and_is_not_in_its_log(run: Run, tmp_path
             loaded = asyncio.create_task(supervisor.load("a"))
             await until(lambda: progress(supervisor) == Loading("Loading model", 0.25))
             await line_with(supervisor.output("a"), "listening on ")
-            life = supervisor.life("a")
-            assert life is not None
-            assert life.endpoint is not None
-            await control(life.endpoint, f"print?text={quote(loading(0.75))}")
+            running = supervisor.running("a")
+            assert running is not None
+            assert running.endpoint is not None
+            await control(running.endpoint, f"print?text={quote(loading(0.75))}")
             await until(lambda: progress(supervisor) == Loading("Loading model", 0.75))
             # A claim is no proof: as long as /health says 503 it is not ready.
-            await control(life.endpoint, f"print?text={quote(report('ready'))}")
-            await control(life.endpoint, "print?text=a%20line%20of%20its%20log")
+            await control(running.endpoint, f"print?text={quote(report('ready'))}")
+            await control(running.endpoint, "print?text=a%20line%20of%20its%20log")
             await line_with(supervisor.output("a"), "a line of its log")
             assert supervisor.state("a") is ModelState.STARTING
-            await control(life.endpoint, "ready")
+            await control(running.endpoint, "ready")
             await loaded
-            await control(life.endpoint, f"print?text={quote(report('sleeping'))}")
-            await until(lambda: life.asleep)
-            await control(life.endpoint, f"print?text={quote(report('ready'))}")
-            await until(lambda: not life.asleep)
+            await control(running.endpoint, f"print?text={quote(report('sleeping'))}")
+            await until(lambda: asleep(supervisor))
+            await control(running.endpoint, f"print?text={quote(report('ready'))}")
+            await until(lambda: not asleep(supervisor))
             assert not [line for line in supervisor.output("a").tail(100) if MARK in line]
             assert listener.all == ["25 %", "75 %", "75 %", "75 %, asleep", "75 %"]
 
@@ -149,10 +156,9 @@ def test_one_that_somebody_else_has_told_to_end_does_not_count_as_ready_for_long
     async def story() -> None:
         async with supervising(tmp_path) as supervisor:
             await supervisor.load("a")
-            life = supervisor.life("a")
-            assert life is not None
-            assert life.child is not None
-            process = psutil.Process(life.child.pid)
+            running = supervisor.running("a")
+            assert running is not None
+            process = psutil.Process(running.pid)
             process.send_signal(signal.SIGTERM)
             await until(lambda: supervisor.state("a") is ModelState.STOPPED)
             assert not process.is_running()

@@ -12,6 +12,7 @@ from claracore.core.config.command import split
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
+from claracore.core.scheduler.policy import Situation
 from claracore.core.scheduler.rules import policy_of
 from claracore.host.engines.abilities import flags
 from claracore.host.setup.examine import examine
@@ -52,7 +53,7 @@ def test_who_is_said_to_run_together_does_whoever_comes_first(path: Path) -> Non
     for together in claims(path, "together", "+"):
         for order in permutations(together):
             for number, model in enumerate(order):
-                assert not rule.evictees(model, frozenset(order[:number])), (model, order)
+                assert not rule.evictees(Situation(model, frozenset(order[:number]))), (model, order)
 
 
 @each
@@ -60,7 +61,7 @@ def test_who_is_said_to_run_in_turn_makes_the_other_go(path: Path) -> None:
     rule = policy_of(config_of(path)).rule
     for turns in claims(path, "in turn", ","):
         for target, running in permutations(turns, 2):
-            assert rule.evictees(target, frozenset({running})) == {running}, (target, running)
+            assert rule.evictees(Situation(target, frozenset({running}))) == {running}, (target, running)
 
 
 @each

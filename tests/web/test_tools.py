@@ -58,3 +58,18 @@ def test_versions_of_node_are_read(tmp_path: Path) -> None:
     assert node_version(str(node)) == (20, 19)
     assert node_version(str(tmp_path / "missing")) is None
     assert node_version(None) is None
+
+
+def test_the_interface_of_an_sdist_is_that_of_its_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = tool("build_ui")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "UI", tmp_path / "ui")
+    monkeypatch.setattr(build, "STATIC", tmp_path / "static")
+    for path in (tmp_path / "PKG-INFO", tmp_path / "ui" / "src" / "main.ts", tmp_path / "static" / "index.html"):
+        assert not build.is_fresh()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.utime(tmp_path / "static" / "index.html", (1000, 1000))
+    assert build.is_fresh()
+    (tmp_path / "PKG-INFO").unlink()
+    assert not build.is_fresh()

@@ -8,11 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from queue import Empty, SimpleQueue
-from typing import Annotated
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, complete_model, path_of, show_json
+from claracore.cli.client import JSON, MODEL, URL, Server, ServerSaid, path_of, show_json
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, option, within
 from claracore.host.activity.statistics import Percentiles, percentiles
 
 LOAD_SECONDS = 3600.0
@@ -29,13 +28,14 @@ class Run:
 
 
 def bench(
-    model: Annotated[str, typer.Argument(help="Id or alias.", autocompletion=complete_model)],
-    requests: Annotated[int, typer.Option("--requests", "-n", min=1, max=10_000, help="Answers to ask for.")] = 8,
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, max=256, help="At once.")] = 1,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each answer, at most.")] = 64,
-    prompt: Annotated[str, typer.Option(help="What to ask.")] = QUESTION,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
+    *,
+    model: str,
+    requests: int,
+    concurrency: int,
+    max_tokens: int,
+    prompt: str,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """Load a model, ask it the same again and again, and say how fast it answered."""
     server = Server(url)
@@ -67,9 +67,9 @@ def bench(
     if as_json:
         show_json(found)
     else:
-        typer.echo(_text(found, first, speed, errors))
+        say(_text(found, first, speed, errors))
     if errors:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def _run_all(server: Server, body: dict[str, object], requests: int, concurrency: int) -> tuple[list[Run], list[str]]:
@@ -87,7 +87,7 @@ def _run_all(server: Server, body: dict[str, object], requests: int, concurrency
                 return
             try:
                 runs.append(_one(server, body))
-            except (ServerSaid, typer.Exit) as error:
+            except (ServerSaid, SystemExit) as error:
                 errors.append(str(error))
 
     threads = [threading.Thread(target=work) for _ in range(min(concurrency, requests))]
@@ -136,3 +136,17 @@ def _text(found: dict[str, object], first: Percentiles | None, speed: Percentile
         lines.append(f"  one answer   p50 {speed.p50:.1f} tokens/s, p95 {speed.p95:.1f} tokens/s")
     lines += [f"  error: {error}" for error in dict.fromkeys(errors)]
     return "\n".join(lines)
+
+
+BENCH = Verb(
+    bench,
+    {
+        "model": MODEL,
+        "requests": option("--requests", "-n", about="Answers to ask for.", kind=within(1, 10_000), default=8),
+        "concurrency": option("--concurrency", "-c", about="At once.", kind=within(1, 256), default=1),
+        "max_tokens": option("--max-tokens", about="Tokens of each answer, at most.", kind=within(1), default=64),
+        "prompt": option("--prompt", about="What to ask.", default=QUESTION),
+        "url": URL,
+        "as_json": JSON,
+    },
+)

@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from claracore.cli.client import Server, ServerSaid, UrlOption, complete_model, show_json
+from claracore.cli.client import MODEL, URL, Server, ServerSaid, show_json
 from claracore.cli.interrupts import interrupt_once
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, flag, option, within, word
 
 PROMPT = "> "
 DATA = "data:"
 
 
 def chat(
-    model: Annotated[str, typer.Argument(help="Id or alias.", autocompletion=complete_model)],
-    message: Annotated[str | None, typer.Argument(help="Say this, print the answer and end.")] = None,
-    system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
-    url: UrlOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the messages as JSON when it is over.")] = False,
+    *, model: str, message: str | None, system: str | None, max_tokens: int | None, url: str | None, as_json: bool
 ) -> None:
     """Talk to a model; an empty line or Ctrl-D ends."""
     server = Server(url)
@@ -35,11 +30,11 @@ def chat(
             for piece in pieces(server, {"model": model, "messages": said, "stream": True, **options}):
                 answer += piece
                 if not as_json:
-                    typer.echo(piece, nl=False)
+                    say(piece, end="")
         except KeyboardInterrupt:
             interrupt_once()  # enough of this answer
         if not as_json:
-            typer.echo()
+            say()
         said.append({"role": "assistant", "content": answer})
     if as_json:
         show_json(said)
@@ -70,3 +65,16 @@ def _typed() -> Iterator[str]:
         if not line.strip():
             return
         yield line
+
+
+CHAT = Verb(
+    chat,
+    {
+        "model": MODEL,
+        "message": word(about="Say this, print the answer and end.", nargs="?"),
+        "system": option("--system", about="What the model is told first."),
+        "max_tokens": option("--max-tokens", about="Longest answer, in tokens.", kind=within(1)),
+        "url": URL,
+        "as_json": flag("--json", about="Print the messages as JSON when it is over."),
+    },
+)

@@ -10,26 +10,28 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr
 from io import StringIO
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
-import typer
-
+from claracore.cli.terminal import say
+from claracore.cli.verb import flag, option, word
 from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.sockets.ledger import default_folder, living_instances
 from claracore.host.state import default_state_dir
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_URL = "http://127.0.0.1:5800"
 NO_SERVER = 3
 TIMEOUT_SECONDS = 30.0
 COMPLETION_SECONDS = 1.0
 
-UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the server, if it is not found by itself.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+URL = option("--url", about="Address of the server, if it is not found by itself.")
+JSON = flag("--json", about="Print JSON.")
 
 
 class ServerSaid(ClaraCoreError):
@@ -48,7 +50,7 @@ class Server:
             raise BadRequest(f"--url {given!r} is no address: write {DEFAULT_URL}")
 
     def ask(self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Return the JSON (or the text) of an answer. Raises ServerSaid; typer.Exit(3) when nobody answers."""
+        """Return the JSON (or the text) of an answer. Raises ServerSaid; SystemExit(3) when nobody answers."""
         with self.open(method, path, body, timeout_seconds=timeout_seconds or TIMEOUT_SECONDS) as answer:
             raw = answer.read()
         if answer.headers.get_content_type() == "application/json":
@@ -71,8 +73,8 @@ class Server:
                 connection.request(method, path, json.dumps(body) if body is not None else None, headers)
                 answer = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
-                typer.echo(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
-                raise typer.Exit(NO_SERVER) from error
+                say(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
+                raise SystemExit(NO_SERVER) from error
             with answer:
                 if answer.status >= 300:
                     raise ServerSaid(_message(answer))
@@ -102,6 +104,8 @@ def running_server(url: str | None) -> Server | None:
 
 def _tls() -> ssl.SSLContext:
     """Return how the server's certificate is checked: CLARACORE_CA names a file for one that is self-made."""
+    import ssl  # noqa: PLC0415 - not for http
+
     return ssl.create_default_context(cafile=os.environ.get("CLARACORE_CA"))
 
 
@@ -110,10 +114,13 @@ def complete_model(incomplete: str) -> list[str]:
     try:
         with redirect_stderr(StringIO()):  # words about a missing server would stand in the middle of the command
             models = Server().ask("GET", "/api/models", timeout_seconds=COMPLETION_SECONDS)["models"]
-    except (ClaraCoreError, typer.Exit):
+    except (ClaraCoreError, SystemExit):
         return []
     names = sorted(name for model in models for name in (model["id"], *model["aliases"]))
     return [name for name in names if name.startswith(incomplete)]
+
+
+MODEL = word(about="Id or alias.", complete=complete_model)
 
 
 def path_of(model: str) -> str:
@@ -140,4 +147,4 @@ def _message(answer: http.client.HTTPResponse) -> str:
 
 def show_json(data: object) -> None:
     """Print JSON for programs."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    say(json.dumps(data, indent=2, ensure_ascii=False))

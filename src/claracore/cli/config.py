@@ -6,10 +6,10 @@ import difflib
 import json
 import os
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
+from claracore.cli.terminal import say
+from claracore.cli.verb import Group, Verb, flag, option, word
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import Loaded, load_many
 from claracore.core.config.migrate import migrate
@@ -23,21 +23,10 @@ from claracore.host.store.files import change, read, read_sources
 from claracore.types import Finding
 
 DEFAULT_FILE = Path("config.yaml")
-COLOURS = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": typer.colors.BLUE}
-
-config_app = typer.Typer(no_args_is_help=True, help="Look at, check and migrate configuration files.")
-
-FileArgument = Annotated[Path, typer.Argument(help="Configuration file, or a folder of them.", show_default=True)]
-ListenOption = Annotated[str, typer.Option(help="Where ClaraCore will listen, as in `claracore --listen`.")]
+STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
-@config_app.command()
-def check(
-    files: Annotated[list[Path] | None, typer.Argument(help="Files or folders; by default ./config.yaml.")] = None,
-    as_json_text: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check too.")] = False,
-    listen: ListenOption = "5800",
-) -> None:
+def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str) -> None:
     """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
     findings: list[Finding] = []
     for file in files or [DEFAULT_FILE]:
@@ -52,37 +41,23 @@ def check(
         warnings = sum(finding.severity == "warning" for finding in findings)
         fine = f"usable, with {_counted(warnings, 'warning')}" if warnings else "fine"
         verdict = _counted(len(refused), "problem") if refused else fine
-        typer.secho(f"{names}: {verdict}", bold=True)
-    raise typer.Exit(1 if refused else 0)
+        say(f"{names}: {verdict}", style="bold")
+    raise SystemExit(1 if refused else 0)
 
 
-@config_app.command()
-def show(
-    file: FileArgument = DEFAULT_FILE,
-    every: Annotated[bool, typer.Option("--all", help="Show options left at their default too.")] = False,
-    as_json_text: Annotated[bool, typer.Option("--json", help="Write a JSON list of path, value, origin.")] = False,
-) -> None:
+def show(*, file: Path, every: bool, as_json_text: bool) -> None:
     """Print what the file means: macros in place, secrets masked, and where each value comes from."""
     loaded, config = _loaded(file)
     shown = rows(loaded, config, env=os.environ, defaults=every)
-    typer.echo(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
+    say(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
 
 
-@config_app.command()
-def schema(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference page instead.")] = False,
-) -> None:
+def schema(*, markdown: bool) -> None:
     """Print the JSON schema of configuration files, for editors and other tools."""
-    typer.echo(reference_page().rstrip("\n") if markdown else json.dumps(json_schema(), indent=2))
+    say(reference_page().rstrip("\n") if markdown else json.dumps(json_schema(), indent=2))
 
 
-@config_app.command("migrate")
-def migrate_file(
-    file: Annotated[Path, typer.Argument(help="Configuration file.")] = DEFAULT_FILE,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="The same, as `serve` has it.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
-    listen: ListenOption = "5800",
-) -> None:
+def migrate_file(*, file: Path, config: Path | None, dry_run: bool, listen: str) -> None:
     """Adapt an old file: a startPort that is our own listen port moves. Comments stay, a backup is kept."""
     file = config or file
     port = _address(listen).port
@@ -103,29 +78,24 @@ def migrate_file(
     except ClaraCoreError as error:
         _fail(error)
     for sentence in sentences or (f"{file}: nothing to change",):
-        typer.echo(sentence)
+        say(sentence)
     if written.backup is not None:
-        typer.echo(f"{file} written; the old text is in {written.backup}")
+        say(f"{file} written; the old text is in {written.backup}")
 
 
 def _show_migration(file: Path, text: str, listen_port: int) -> None:
     """Say what would change, as sentences and as a unified diff."""
     migrated = migrate(text, listen_port=listen_port)
     if not migrated.changes:
-        typer.echo(f"{file}: nothing to change")
+        say(f"{file}: nothing to change")
         return
     for sentence in migrated.changes:
-        typer.echo(sentence)
+        say(sentence)
     before, after = text.splitlines(keepends=True), migrated.text.splitlines(keepends=True)
-    typer.echo("".join(difflib.unified_diff(before, after, str(file), f"{file} (new)")).rstrip("\n"))
+    say("".join(difflib.unified_diff(before, after, str(file), f"{file} (new)")).rstrip("\n"))
 
 
-@config_app.command()
-def diff(
-    new: Annotated[Path, typer.Argument(help="The new file or folder.")],
-    old: Annotated[Path, typer.Option("--config", help="The present file or folder.")] = DEFAULT_FILE,
-    as_json_text: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-) -> None:
+def diff(*, new: Path, old: Path, as_json_text: bool) -> None:
     """Tell which models would restart, come, go or stay if NEW took the place of the present file."""
     changes = compare(_loaded(old)[1], _loaded(new)[1])
     if as_json_text:
@@ -133,9 +103,9 @@ def diff(
         return
     for title, ids in _named(changes).items():
         if ids:
-            typer.echo(f"{title}: {', '.join(sorted(ids))}")
+            say(f"{title}: {', '.join(sorted(ids))}")
     if changes.nothing:
-        typer.echo("both mean the same")
+        say("both mean the same")
 
 
 def _named(changes: Changes) -> dict[str, frozenset[str]]:
@@ -168,13 +138,13 @@ def _loaded(file: Path) -> tuple[Loaded, Config]:
     loaded = load_many(_sources(file), env=os.environ)
     if loaded.config is None:
         _tell(loaded.findings)
-        raise typer.Exit(1)
+        raise SystemExit(1)
     return loaded, loaded.config
 
 
 def _tell(findings: list[Finding] | tuple[Finding, ...]) -> None:
     for finding in findings:
-        typer.secho(str(finding), err=True, fg=COLOURS[finding.severity])
+        say(finding, err=True, style=STYLES[finding.severity])
 
 
 def _plain(finding: Finding) -> dict[str, str | int | None]:
@@ -195,5 +165,40 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _fail(error: ClaraCoreError) -> NoReturn:
-    typer.secho(error.message, err=True, fg=typer.colors.RED)
-    raise typer.Exit(1) from error
+    say(error.message, err=True, style="red")
+    raise SystemExit(1) from error
+
+
+LISTEN = option("--listen", about="Where ClaraCore will listen, as in `claracore --listen`.", default="5800")
+CHECK = {
+    "files": word(about="Files or folders; by default ./config.yaml.", kind=Path, nargs="*"),
+    "as_json_text": flag("--json", about="Write the findings as JSON."),
+    "strict": flag("--strict", about="Let warnings fail the check too."),
+    "listen": LISTEN,
+}
+SHOW = {
+    "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?", default=DEFAULT_FILE),
+    "every": flag("--all", about="Show options left at their default too."),
+    "as_json_text": flag("--json", about="Write a JSON list of path, value, origin."),
+}
+MIGRATE = {
+    "file": word(about="Configuration file.", kind=Path, nargs="?", default=DEFAULT_FILE),
+    "config": option("--config", "-c", about="The same, as `serve` has it.", kind=Path),
+    "dry_run": flag("--dry-run", about="Only show what would change."),
+    "listen": LISTEN,
+}
+DIFF = {
+    "new": word(about="The new file or folder.", kind=Path),
+    "old": option("--config", about="The present file or folder.", kind=Path, default=DEFAULT_FILE),
+    "as_json_text": flag("--json", about="Write JSON."),
+}
+CONFIG = Group(
+    "Look at, check and migrate configuration files.",
+    {
+        "check": Verb(check, CHECK),
+        "show": Verb(show, SHOW),
+        "schema": Verb(schema, {"markdown": flag("--markdown", about="Print the reference page instead.")}),
+        "migrate": Verb(migrate_file, MIGRATE),
+        "diff": Verb(diff, DIFF),
+    },
+)

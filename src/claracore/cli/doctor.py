@@ -7,12 +7,11 @@ import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import urlsplit
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, UrlOption, show_json
+from claracore.cli.client import JSON, URL, Server, show_json
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, option
 from claracore.core.config.load import load
 from claracore.core.ports.listen import parse_listen
 from claracore.errors import ClaraCoreError
@@ -21,12 +20,7 @@ from claracore.host.sockets.front import identify
 from claracore.host.state import default_state_dir
 
 
-def doctor(
-    config: Annotated[Path, typer.Option(help="Configuration to look at, when no server runs.")] = Path("config.yaml"),
-    listen: Annotated[str, typer.Option(help="Where the server will listen.")] = "5800",
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def doctor(*, config: Path, listen: str, url: str | None, as_json: bool) -> None:
     """Look for what is wrong: engine, graphics, ports, configuration, disk, versions. Exit code 1 if something is."""
     checks = _from_server(url) or _here(config, listen)
     wrong = [check for check in checks if not check.ok]
@@ -34,11 +28,11 @@ def doctor(
         show_json({"ok": not wrong, "checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
-            mark = typer.style("ok  ", fg="green") if check.ok else typer.style("look", fg="yellow", bold=True)
-            typer.echo(f"{mark}  {check.name:<9} {check.message}")
+            say("ok  " if check.ok else "look", style="green" if check.ok else "yellow bold", end="  ")
+            say(f"{check.name:<9} {check.message}")
             if check.way_out:
-                typer.echo(f"{'':<16}{check.way_out}")
-    raise typer.Exit(1 if wrong else 0)
+                say(f"{'':<16}{check.way_out}")
+    raise SystemExit(1 if wrong else 0)
 
 
 def _from_server(url: str | None) -> list[Check]:
@@ -62,3 +56,16 @@ def _here(config: Path, listen: str) -> list[Check]:
     missing = Check("config", ok=False, message=f"there is no {config}", way_out="claracore setup FOLDER writes one")
     none = Check("server", ok=True, message="no server runs; this is what one would find")
     return [none, *diagnose(subject), *([] if present else [missing])]
+
+
+DOCTOR = Verb(
+    doctor,
+    {
+        "config": option(
+            "--config", about="Configuration to look at, when no server runs.", kind=Path, default=Path("config.yaml")
+        ),
+        "listen": option("--listen", about="Where the server will listen.", default="5800"),
+        "url": URL,
+        "as_json": JSON,
+    },
+)

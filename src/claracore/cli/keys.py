@@ -8,28 +8,17 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated
 
-import typer
-
-from claracore.cli.client import JsonOption, show_json
-from claracore.cli.ports import table
+from claracore.cli.client import JSON, show_json
+from claracore.cli.terminal import say, table
+from claracore.cli.verb import Group, Verb, many, option, word
 from claracore.core.config.fields import parse_seconds
 from claracore.errors import BadRequest
 from claracore.host.state import default_state_dir, needed_state_dir
 from claracore.http.access.keyring import KeyFile, NamedKey, Right
 
-keys_app = typer.Typer(no_args_is_help=True, help="Keys with scopes: inference, read, admin.")
 
-
-@keys_app.command("add")
-def add(
-    name: Annotated[str, typer.Argument(help="What to call the key in logs and activity.")],
-    scope: Annotated[list[Right] | None, typer.Option(help="May be given more than once; inference if not.")] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Only this model id; may be given more than once.")] = None,
-    expires: Annotated[str | None, typer.Option(help="After this time: 12h, 30d, or a date 2027-01-31.")] = None,
-    as_json: JsonOption = False,
-) -> None:
+def add(*, name: str, scope: list[Right] | None, model: list[str] | None, expires: str | None, as_json: bool) -> None:
     """Make a key and print it, once. From the first key on, every call needs one."""
     file = KeyFile(needed_state_dir())
     first = not file.load()
@@ -38,29 +27,27 @@ def add(
     if as_json:
         show_json({**_plain(key), "key": text})
         return
-    typer.echo(text)
-    typer.echo(f"keep it: it is not shown again. {name!r} may: {', '.join(sorted(key.rights))}", err=True)
+    say(text)
+    say(f"keep it: it is not shown again. {name!r} may: {', '.join(sorted(key.rights))}", err=True)
     if first and Right.ADMIN not in key.rights:
-        typer.echo("no key has the scope admin: nobody can administer; add one with --scope admin", err=True)
+        say("no key has the scope admin: nobody can administer; add one with --scope admin", err=True)
 
 
-@keys_app.command("list")
-def list_keys(as_json: JsonOption = False) -> None:
+def list_keys(*, as_json: bool) -> None:
     """List the keys, without the keys."""
     found = KeyFile(default_state_dir()).load()
     if as_json:
         show_json([_plain(key) for key in found])
     elif found:
-        typer.echo("\n".join(table(("name", "scopes", "models", "made", "expires"), [_cells(key) for key in found])))
+        say("\n".join(table(("name", "scopes", "models", "made", "expires"), [_cells(key) for key in found])))
     else:
-        typer.echo("there are no named keys")
+        say("there are no named keys")
 
 
-@keys_app.command("remove")
-def remove(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
+def remove(*, name: str) -> None:
     """Take a key away."""
     KeyFile(needed_state_dir()).remove(name)
-    typer.echo(f"{name} is removed; a running server refuses it within two seconds")
+    say(f"{name} is removed; a running server refuses it within two seconds")
 
 
 def moment(text: str) -> float:
@@ -92,3 +79,25 @@ def _cells(key: NamedKey) -> list[str]:
 
 def _day(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+ADD = {
+    "name": word(about="What to call the key in logs and activity."),
+    "scope": many(
+        "--scope",
+        about=f"{', '.join(Right)}; may be given more than once; inference if not.",
+        kind=Right,
+        choices=list(Right),
+    ),
+    "model": many("--model", about="Only this model id; may be given more than once."),
+    "expires": option("--expires", about="After this time: 12h, 30d, or a date 2027-01-31."),
+    "as_json": JSON,
+}
+KEYS = Group(
+    "Keys with scopes: inference, read, admin.",
+    {
+        "add": Verb(add, ADD),
+        "list": Verb(list_keys, {"as_json": JSON}),
+        "remove": Verb(remove, {"name": word(about="The key's name.")}),
+    },
+)

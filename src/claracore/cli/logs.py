@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, UrlOption, complete_model, path_of, show_json
+from claracore.cli.client import JSON, URL, Server, complete_model, path_of, show_json
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, flag, option, within, word
 
 PROXY = "proxy"
 
 
-def logs(
-    model: Annotated[
-        str, typer.Argument(help="Id or alias; ClaraCore's own log if none is named.", autocompletion=complete_model)
-    ] = PROXY,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=2000, help="Lines of the past.")] = 200,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def logs(*, model: str, follow: bool, lines: int, url: str | None, as_json: bool) -> None:
     """Print the last lines of ClaraCore's log or of a model's server."""
     server = Server(url)
     past = server.ask("GET", f"/api/logs?{urlencode({'source': model, 'lines': lines})}")
@@ -30,14 +22,14 @@ def logs(
         show_json(past)
         return
     for line in past["lines"]:
-        typer.echo(_line(line))
+        say(_line(line))
     if follow:
         with (
             suppress(KeyboardInterrupt),
             server.open("GET", f"/logs/stream/{path_of(past['source'])}?no-history") as answer,
         ):
             for text in server.lines(answer):
-                typer.echo(text)
+                say(text)
 
 
 def _line(line: dict[str, Any]) -> str:
@@ -45,3 +37,20 @@ def _line(line: dict[str, Any]) -> str:
         return str(line["text"])
     at = datetime.fromtimestamp(line["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return f"{at} {line['level'].upper():<5} {line['text']}"
+
+
+LOGS = Verb(
+    logs,
+    {
+        "model": word(
+            about="Id or alias; ClaraCore's own log if none is named.",
+            complete=complete_model,
+            nargs="?",
+            default=PROXY,
+        ),
+        "follow": flag("--follow", "-f", about="Go on as more comes."),
+        "lines": option("--lines", "-n", about="Lines of the past.", kind=within(1, 2000), default=200),
+        "url": URL,
+        "as_json": JSON,
+    },
+)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, UrlOption, complete_model, path_of, show_json
-from claracore.cli.ports import table
+from claracore.cli.client import JSON, MODEL, URL, Server, complete_model, path_of, show_json
+from claracore.cli.terminal import say, table
+from claracore.cli.verb import Verb, flag, word
 
 LOAD_SECONDS = 3600.0
 """A model may take long; the server knows when to give up."""
 
 
-def ps(
-    every: Annotated[bool, typer.Option("--all", "-a", help="The stopped models too.")] = False,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def ps(*, every: bool, url: str | None, as_json: bool) -> None:
     """List the models that run: state, port, memory, requests, time left."""
     models = Server(url).ask("GET", "/api/models")["models"]
     shown = [model for model in models if every or model["state"] != "stopped"]
     if as_json:
         show_json(shown)
     elif not shown:
-        typer.echo(f"none of the {len(models)} models runs" if models else "no models are configured")
+        say(f"none of the {len(models)} models runs" if models else "no models are configured")
     else:
-        typer.echo("\n".join(table(HEAD, [model_cells(model) for model in shown])))
+        say("\n".join(table(HEAD, [model_cells(model) for model in shown])))
 
 
 HEAD = ("model", "state", "port", "pid", "memory", "load", "serving", "waiting", "ttl left", "")
@@ -56,34 +51,35 @@ def _cell(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def load(
-    model: Annotated[str, typer.Argument(help="Id or alias.", autocompletion=complete_model)],
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def load(*, model: str, url: str | None, as_json: bool) -> None:
     """Load a model, and wait until it is ready."""
     done = Server(url).ask("POST", f"/api/models/load/{path_of(model)}", timeout_seconds=LOAD_SECONDS)
     if as_json:
         show_json(done)
     else:
         where = f" on port {done['port']}" if done["port"] else ""
-        typer.echo(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
+        say(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
 
 
-def unload(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(help="Ids or aliases; all models if none is named.", autocompletion=complete_model),
-    ] = None,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def unload(*, models: list[str], url: str | None, as_json: bool) -> None:
     """Unload models, and wait until they are gone."""
     server = Server(url)
-    paths = [f"/api/models/unload/{path_of(model)}" for model in models or ()] or ["/api/models/unload"]
+    paths = [f"/api/models/unload/{path_of(model)}" for model in models] or ["/api/models/unload"]
     for path in paths:
         server.ask("POST", path, timeout_seconds=LOAD_SECONDS)
     if as_json:
         show_json({"unloaded": models or "all"})
     else:
-        typer.echo(f"unloaded {', '.join(models) if models else 'all models'}")
+        say(f"unloaded {', '.join(models) if models else 'all models'}")
+
+
+PS = Verb(ps, {"every": flag("--all", "-a", about="The stopped models too."), "url": URL, "as_json": JSON})
+LOAD = Verb(load, {"model": MODEL, "url": URL, "as_json": JSON})
+UNLOAD = Verb(
+    unload,
+    {
+        "models": word(about="Ids or aliases; all models if none is named.", complete=complete_model, nargs="*"),
+        "url": URL,
+        "as_json": JSON,
+    },
+)

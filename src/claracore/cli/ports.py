@@ -10,18 +10,19 @@ from __future__ import annotations
 import http.client
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
-import typer
+import msgspec
 
+from claracore.cli.terminal import say, table
+from claracore.cli.verb import Group, Verb, flag, option, within, word
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
-from claracore.core.ports.report import PortState, ReportJson, report
+from claracore.core.ports.report import PortRow, PortState, RangeView, ReportView, report
 from claracore.errors import ClaraCoreError, ConfigError
 from claracore.host.sockets.front import identify
 from claracore.host.sockets.history import load_history
@@ -32,70 +33,50 @@ from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
 
 ANSWER_SECONDS = 5.0
-CHOICES = ("config", "config_dir", "listen")
+DEFAULT_FILE = Path("config.yaml")
 AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
-FolderOption = Annotated[Path | None, typer.Option("--config-dir", help="Folder whose *.yaml files are merged in.")]
-ListenOption = Annotated[str, typer.Option("--listen", help="Where the web interface listens, as for `serve`.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, the shape of GET /api/ports.")]
 
-ports_app = typer.Typer(help="Show which port belongs to what, and why.", invoke_without_command=True)
-
-
-@ports_app.callback()
-def show_ports(
-    context: typer.Context,
-    config: ConfigOption = Path("config.yaml"),
-    config_dir: FolderOption = None,
-    listen: ListenOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Show the port plan and what is true right now."""
-    if context.invoked_subcommand is not None:
-        return
+def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | None, as_json: bool) -> None:
+    """Show which port belongs to what, and why: the plan, and what is true right now."""
     try:
-        sources = map(context.get_parameter_source, CHOICES)
-        said = any(source is not None and source.name == "COMMANDLINE" for source in sources)
+        said = config is not None or config_dir is not None
         address = parse_listen(listen or ("5800" if said else the_only_server()))
         found = current_report(sources_of(config, config_dir), address)
     except ClaraCoreError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))
-    if any(finding["severity"] == "error" for finding in found["findings"]):
-        raise typer.Exit(1)
+        say(error, err=True)
+        raise SystemExit(2) from error
+    say(json.dumps(asdict(found), indent=2) if as_json else as_text(found))
+    if any(finding.severity == "error" for finding in found.findings):
+        raise SystemExit(1)
 
 
-@ports_app.command("why")
-def why_port(
-    port: Annotated[int, typer.Argument(help="The port to explain.", min=1, max=65535)],
-    config: ConfigOption = Path("config.yaml"),
-    config_dir: FolderOption = None,
-    listen: ListenOption = "5800",
-) -> None:
+def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen: str | None) -> None:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
     seen, sentence = why(port, living_instances(default_folder(default_state_dir())))
     plan = None
     with suppress(ClaraCoreError):
-        plan = planned(sources_of(config, config_dir), parse_listen(listen))[1]
-    typer.echo("\n  ".join([sentence, *reasons(port, plan)]))
+        plan = planned(sources_of(config, config_dir), parse_listen(listen or "5800"))[1]
+    say("\n  ".join([sentence, *reasons(port, plan)]))
     if seen.state not in AVAILABLE:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def the_only_server() -> str:
     """Return where the only ClaraCore of this machine listens; the usual port when there is none, or several."""
-    urls = [its.url for its in living_instances(default_folder(default_state_dir())) if its.url.startswith("http:")]
+    urls = [
+        found.url for found in living_instances(default_folder(default_state_dir())) if found.url.startswith("http:")
+    ]
     return urlsplit(urls[0]).netloc if len(urls) == 1 else "5800"
 
 
-def sources_of(config: Path, config_dir: Path | None) -> Sources:
+def sources_of(config: Path | None, config_dir: Path | None) -> Sources:
     """Return what is to be read, as `serve` does."""
-    return Sources(config if config.exists() or config_dir is None else None, config_dir, strict=False)
+    file = config or DEFAULT_FILE
+    return Sources(file if file.exists() or config_dir is None else None, config_dir, strict=False)
 
 
-def current_report(sources: Sources, listen: Listen) -> ReportJson:
+def current_report(sources: Sources, listen: Listen) -> ReportView:
     """Return the report of the running server on `listen`, or the plan and the kernel's view when there is none.
 
     Raises ConfigError or FileUnusable for a configuration that cannot be read.
@@ -117,7 +98,7 @@ def planned(sources: Sources, listen: Listen) -> tuple[Config, PortPlan]:
     return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history)
 
 
-def fetch(listen: Listen) -> ReportJson | None:
+def fetch(listen: Listen) -> ReportView | None:
     """Return the answer of GET /api/ports; None when the server does not give it (an API key is needed, an old server).
 
     CLARACORE_API_KEY is sent when it is set.
@@ -129,28 +110,28 @@ def fetch(listen: Listen) -> ReportJson | None:
         try:
             connection.request("GET", "/api/ports", headers={"Authorization": f"Bearer {key}"} if key else {})
             answer = connection.getresponse()
-            body: Any = json.loads(answer.read())
+            body = json.loads(answer.read())
         finally:
             connection.close()
-        if answer.status == 200 and isinstance(body, dict) and body.keys() >= ReportJson.__required_keys__:
-            return cast("ReportJson", body)
+        if answer.status == 200:
+            return msgspec.convert(body, ReportView)  # raises a ValueError for anything else
     return None
 
 
-def as_text(found: ReportJson) -> str:
+def as_text(found: ReportView) -> str:
     """Return the report for people."""
-    web = found["web"]
-    lines = [f"web interface  {web['url']}  {web['state']}{_by(web['holder'])}", ""]
-    lines += table(["range", "ports", "models"], [_range_cells(its) for its in found["ranges"]])
-    if found["ports"]:
+    web = found.web
+    lines = [f"web interface  {web.url}  {web.state}{_by(web.holder)}", ""]
+    lines += table(["range", "ports", "models"], [_range_cells(each) for each in found.ranges])
+    if found.ports:
         lines += [
             "",
-            *table(["port", "model", "group", "state", "held by"], [_port_cells(row) for row in found["ports"]]),
+            *table(["port", "model", "group", "state", "held by"], [_port_cells(row) for row in found.ports]),
         ]
-    for finding in found["findings"]:
-        place = f"{finding['place']}: " if finding["place"] else ""
-        lines += ["", f"{place}{finding['severity']}: {finding['message']}"]
-        lines += [f"  {finding['way_out']}"] if finding["way_out"] else []
+    for finding in found.findings:
+        place = f"{finding.place}: " if finding.place else ""
+        lines += ["", f"{place}{finding.severity}: {finding.message}"]
+        lines += [f"  {finding.way_out}"] if finding.way_out else []
     return "\n".join(lines)
 
 
@@ -158,19 +139,22 @@ def _by(holder: str) -> str:
     return f"  by {holder}" if holder else ""
 
 
-def _range_cells(its: Any) -> list[str]:  # noqa: ANN401 - a row of JSON
-    return [its["name"], f"{its['start']}-{its['end']}", str(len(its["members"]))]
+def _range_cells(each: RangeView) -> list[str]:
+    return [each.name, f"{each.start}-{each.end}", str(len(each.members))]
 
 
-def _port_cells(row: Any) -> list[str]:  # noqa: ANN401 - a row of JSON
-    holder = "; ".join(filter(None, [row["holder"], row["note"]]))
-    return [str(row["port"]), row["model"] or "-", row["group"] or "-", row["state"], holder]
+def _port_cells(row: PortRow) -> list[str]:
+    holder = "; ".join(filter(None, [row.holder, row.note]))
+    return [str(row.port), row.model or "-", row.group or "-", row.state, holder]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return aligned lines under a head."""
-    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *rows)
-    ]
+PLAN = {
+    "config": option("--config", "-c", about="The configuration file; config.yaml if not given.", kind=Path),
+    "config_dir": option("--config-dir", about="Folder whose *.yaml files are merged in.", kind=Path),
+    "listen": option("--listen", about="Where the web interface listens, as for `serve`."),
+}
+PORTS = Group(
+    "Show which port belongs to what, and why.",
+    {"why": Verb(why_port, {"port": word(about="The port to explain.", kind=within(1, 65535)), **PLAN})},
+    alone=Verb(show_ports, {**PLAN, "as_json": flag("--json", about="Print JSON, the shape of GET /api/ports.")}),
+)

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, ServerSaid, UrlOption, running_server, show_json
+from claracore.cli.client import JSON, URL, Server, ServerSaid, running_server, show_json
 from claracore.cli.loop import run
 from claracore.cli.pull_shown import Meter, meter, plan_lines
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
 from claracore.host.library.destinations import DEFAULT_FOLDER
-from claracore.host.library.download import Book, Download
+from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads, DownloadsListener, Nobody
+from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.tokens import Tokens
 from claracore.host.library.views import download_view, plan_view
 from claracore.host.setup.surveyor import memory_budget
@@ -38,24 +39,14 @@ CONFIG = Path("config.yaml")
 View = dict[str, Any]
 
 
-def pull(
-    ref: Annotated[
-        str,
-        typer.Argument(help="org/repo, org/repo:Q4_K_M, the address of a .gguf file, or 'llama-server -hf org/repo'."),
-    ],
-    to: Annotated[Path | None, typer.Option(help="Folder for it, instead of the usual one.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be fetched; fetch nothing.")] = False,
-    projector: Annotated[bool, typer.Option(help="Fetch the model's eyes or ears (mmproj) too.")] = True,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str | None, as_json: bool) -> None:
     """Get a model from the hub: choose the file, fetch, check, and serve it."""
     server = running_server(url)
     folder = Path(os.path.abspath(os.path.expanduser(to))) if to is not None else None  # noqa: PTH100, PTH111 - links stay
     if dry_run:
         wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
         plan = _asked(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
-        show_json(plan) if as_json else typer.echo("\n".join(plan_lines(plan)))
+        show_json(plan) if as_json else say("\n".join(plan_lines(plan)))
         return
     watch: AbstractContextManager[Meter] = nullcontext(lambda _view: None) if as_json else meter()
     try:
@@ -69,10 +60,10 @@ def pull(
         goes_on = (
             "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"
         )
-        typer.echo(f"\nstopped; {goes_on}", err=True)
-        raise typer.Exit(130) from None
-    show_json(view) if as_json else typer.echo(_outcome(view, served=server is not None))
-    raise typer.Exit(0 if view["status"] == "finished" else 1)
+        say(f"\nstopped; {goes_on}", err=True)
+        raise SystemExit(130) from None
+    show_json(view) if as_json else say(_outcome(view, served=server is not None))
+    raise SystemExit(0 if view["status"] == "finished" else 1)
 
 
 def usual_folder() -> Path:
@@ -120,7 +111,7 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
 
 
 def _downloads(listener: DownloadsListener | None = None) -> Downloads:
-    return Downloads(os.environ, Tokens(default_state_dir(), os.environ), Book(), listener)
+    return Downloads(HubAccess(os.environ, Tokens(default_state_dir(), os.environ)), DownloadStore(), listener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +128,7 @@ class _Shown(Nobody):
 async def _planned(ref: str, folder: Path, projector: bool) -> View:
     downloads = _downloads()
     try:
-        plan, found = await downloads.look(ref, projector=projector)
+        plan, found = await downloads.hub.look(ref, projector=projector)
         budget = await asyncio.to_thread(memory_budget, None, SetupOptions())
         return plan_view(plan, found, folder, budget).model_dump(mode="json")
     finally:
@@ -148,7 +139,7 @@ async def _fetched(ref: str, folder: Path, projector: bool, show: Callable[[View
     """Fetch it in this process."""
     downloads = _downloads(_Shown(show))
     try:
-        plan, _found = await downloads.look(ref, projector=projector)
+        plan, _found = await downloads.hub.look(ref, projector=projector)
         download = await downloads.add(plan, folder)
         await downloads.idle()
         return download_view(download).model_dump(mode="json")
@@ -169,3 +160,16 @@ def _outcome(view: View, *, served: bool) -> str:
     if served:
         return view["note"] or f"it is in {first}"
     return f"it is in {first}\nserve it: claracore --models-folder {view['folder']}"
+
+
+PULL = Verb(
+    pull,
+    {
+        "ref": word(about="org/repo, org/repo:Q4_K_M, the address of a .gguf file, or 'llama-server -hf org/repo'."),
+        "to": option("--to", about="Folder for it, instead of the usual one.", kind=Path),
+        "dry_run": flag("--dry-run", about="Show what would be fetched; fetch nothing."),
+        "projector": switch("--projector", about="Fetch what lets the model see or hear (mmproj) too.", default=True),
+        "url": URL,
+        "as_json": JSON,
+    },
+)

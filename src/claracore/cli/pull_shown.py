@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import typer
-
-from claracore.cli.ports import table
+from claracore.cli.terminal import say, table
 
 Meter = Callable[[dict[str, Any]], None]
 
@@ -59,7 +57,7 @@ def meter() -> Iterator[Meter]:
             words = f"{view['status']} {view['ref']}, {size(view['total_bytes'])}{_trouble(view)}"
             if words not in said[-1:]:
                 said.append(words)
-                typer.echo(words, err=True)
+                say(words, err=True)
 
         yield line
         return

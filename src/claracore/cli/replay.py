@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.config.load import load_many
 from claracore.core.scheduler.events import Effect, Event, Reconfigured, Refuse, Serve, Start, Stop
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.record import Begun, Recorded, Unreadable, read
-from claracore.core.scheduler.replay import Decision, Run, Waiting, as_test, replay, runs
+from claracore.core.scheduler.replay import Decision, ModelQueue, Recording, as_test, replay, runs
 from claracore.core.scheduler.rules import policy_of
 from claracore.errors import BadRequest
 from claracore.host.store.files import read_sources
@@ -32,16 +31,10 @@ CAUSES = {
 }
 
 
-def replay_logs(
-    logs: Annotated[list[Path], typer.Argument(metavar="LOG", help="Log files, oldest first; text or JSON.")],
-    config: Annotated[
-        Path | None, typer.Option(help="What the log began with, if it does not say so itself: a file or a folder.")
-    ] = None,
-    write_test: Annotated[Path | None, typer.Option(help="Write what was recorded as a test in Python.")] = None,
-    differences: Annotated[bool, typer.Option("--differences", help="Print only what differs from the log.")] = False,
-) -> None:
-    """Hand the events of a log of `--log-level debug` to the scheduler; print its decisions with their reasons.
+def replay_logs(*, logs: list[Path], config: Path | None, write_test: Path | None, differences: bool) -> None:
+    """Hand the events of a debug log to the scheduler, and print its decisions.
 
+    Each has its reason.
     Exit code 1 if it decides anything else than what the log says.
     """
     policy = _policy(config) if config is not None else None
@@ -51,12 +44,12 @@ def replay_logs(
     differing = sum(_show(number, run, only_differences=differences) for number, run in enumerate(found, 1))
     events = sum(len(run.records) for run in found)
     verdict = f"{differing} decided differently" if differing else "all decided as recorded"
-    typer.secho(f"{events} events in {len(found)} run{'s' if len(found) > 1 else ''}: {verdict}", bold=True)
+    say(f"{events} events in {len(found)} run{'s' if len(found) > 1 else ''}: {verdict}", style="bold")
     if write_test is not None:
         with write_test.open("x", encoding="utf-8") as file:
             file.write(as_test(found))
-        typer.echo(f"{write_test} written")
-    raise typer.Exit(1 if differing else 0)
+        say(f"{write_test} written")
+    raise SystemExit(1 if differing else 0)
 
 
 def _policy(config: Path) -> Policy:
@@ -76,7 +69,7 @@ def _records(logs: list[Path]) -> Iterator[Begun | Recorded]:
                 raise BadRequest(f"{log}: {error.message}") from error
 
 
-def _show(number: int, run: Run, *, only_differences: bool) -> int:
+def _show(number: int, run: Recording, *, only_differences: bool) -> int:
     """Print a run and return how many of its decisions differ."""
     _echo(f"run {number}: {', '.join(run.policy.models) or 'no models'}")
     differing = 0
@@ -121,7 +114,7 @@ def _order(effect: Effect) -> str:
             return f"refuse request {request}: {reason}"
 
 
-def _wait(waiting: Waiting) -> str:
+def _wait(waiting: ModelQueue) -> str:
     obstacle = waiting.obstacle
     cause = CAUSES[obstacle.cause] if obstacle is not None else "nothing that lasts"
     others = f" ({', '.join(obstacle.models)})" if obstacle is not None and obstacle.models else ""
@@ -131,4 +124,17 @@ def _wait(waiting: Waiting) -> str:
 
 def _echo(line: str) -> None:
     """Print a line; names in a log may hold what a terminal would obey."""
-    typer.echo("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
+    say("".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line))
+
+
+REPLAY = Verb(
+    replay_logs,
+    {
+        "logs": word(about="Log files, oldest first; text or JSON.", kind=Path, nargs="+", metavar="LOG"),
+        "config": option(
+            "--config", about="What the log began with, if it does not say so itself: a file or a folder.", kind=Path
+        ),
+        "write_test": option("--write-test", about="Write what was recorded as a test in Python.", kind=Path),
+        "differences": flag("--differences", about="Print only what differs from the log."),
+    },
+)

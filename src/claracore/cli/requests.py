@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from claracore.cli.client import JsonOption, Server, UrlOption, show_json
-from claracore.cli.ports import table
+from claracore.cli.client import JSON, URL, Server, show_json
+from claracore.cli.terminal import say, table
+from claracore.cli.verb import Verb, option
 
 HEAD = ("id", "model", "state", "age", "bytes", "path", "client")
 
 
-def requests(
-    cancel: Annotated[int | None, typer.Option(help="End the request with this id.")] = None,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def requests(*, cancel: int | None, url: str | None, as_json: bool) -> None:
     """List the requests in flight, or end one."""
     server = Server(url)
     if cancel is not None:
         done = server.ask("POST", f"/api/requests/{cancel}/cancel")
-        show_json(done) if as_json else typer.echo(f"request {cancel} was ended")
+        show_json(done) if as_json else say(f"request {cancel} was ended")
         return
     found = server.ask("GET", "/api/requests")["requests"]
     if as_json:
         show_json(found)
     else:
-        typer.echo("\n".join(table(HEAD, [_cells(row) for row in found])) if found else "no requests are in flight")
+        say("\n".join(table(HEAD, [_cells(row) for row in found])) if found else "no requests are in flight")
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     state = f"{row['state']} (place {row['position']})" if row["position"] else row["state"]
     age = f"{time.time() - row['arrived_at']:.1f} s"
     return [str(row["id"]), row["model"], state, age, str(row["response_bytes"]), row["path"], row["client"]]
+
+
+REQUESTS = Verb(
+    requests,
+    {"cancel": option("--cancel", about="End the request with this id.", kind=int), "url": URL, "as_json": JSON},
+)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
-
-import typer
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typing import NamedTuple, NoReturn
 
 from claracore.cli.interrupts import interrupt_once
+from claracore.cli.terminal import say
+from claracore.cli.verb import USAGE, Argument, Group, Parser, Verb, flag, option
 from claracore.errors import ClaraCoreError
 
-EXAMPLES = """
+PROG = "claracore"
+EXAMPLES = """\
 One port for every local model.
 
-\b
-Examples:
+examples:
   claracore --models-folder ~/models         find models, write config.yaml, serve
   claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
   claracore --config my.yaml --listen :8080  serve a file on all interfaces
@@ -28,161 +28,122 @@ Examples:
   claracore engine --help                    the built-in engine's own flags
 """
 
+
+class Place(NamedTuple):
+    """Where a verb is, in a module of this package, and what it does; the module is imported when it is asked for."""
+
+    module: str
+    name: str
+    summary: str
+
+
 VERBS = {
-    "config": "config:config_app",
-    "ports": "ports:ports_app",
-    "keys": "keys:keys_app",
-    "pull": "pull:pull",
-    "setup": "setup:setup",
-    "fit": "setup:fit",
-    "hardware": "setup:hardware",
-    "status": "status:status",
-    "ps": "models:ps",
-    "load": "models:load",
-    "unload": "models:unload",
-    "logs": "logs:logs",
-    "requests": "requests:requests",
-    "doctor": "doctor:doctor",
-    "replay": "replay:replay_logs",
-    "chat": "chat:chat",
-    "bench": "bench:bench",
+    "config": Place("config", "CONFIG", "Look at, check and migrate configuration files."),
+    "ports": Place("ports", "PORTS", "Show which port belongs to what, and why."),
+    "keys": Place("keys", "KEYS", "Keys with scopes: inference, read, admin."),
+    "pull": Place("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
+    "setup": Place("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
+    "fit": Place("setup", "FIT", "Show what a model takes on this machine, and how it would run."),
+    "hardware": Place(
+        "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."
+    ),
+    "status": Place("status", "STATUS", "Say whether a server runs, where, and how it is."),
+    "ps": Place("models", "PS", "List the models that run: state, port, memory, requests, time left."),
+    "load": Place("models", "LOAD", "Load a model, and wait until it is ready."),
+    "unload": Place("models", "UNLOAD", "Unload models, and wait until they are gone."),
+    "logs": Place("logs", "LOGS", "Print the last lines of ClaraCore's log or of a model's server."),
+    "requests": Place("requests", "REQUESTS", "List the requests in flight, or end one."),
+    "doctor": Place(
+        "doctor", "DOCTOR", "Look for what is wrong: engine, graphics, ports, configuration, disk, versions."
+    ),
+    "replay": Place("replay", "REPLAY", "Hand the events of a debug log to the scheduler, and print its decisions."),
+    "chat": Place("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
+    "bench": Place("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
 }
-"""Where each verb is: a module of this package, and a function or a group of verbs in it."""
 
 
-class Verbs(TyperGroup):
-    """The verbs, each loaded when it is asked for: what it needs takes longer than what it does."""
-
-    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - passed on as they are
-        super().__init__(**attributes)
-        self.commands.update(dict.fromkeys(VERBS, self))  # the names, for lists and suggestions
-
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:  # type: ignore[override] # the type that typer declares is private
-        """Return a verb; None when there is none of this name."""
-        del ctx
-        if cmd_name not in VERBS:
-            return None
-        module, _, name = VERBS[cmd_name].partition(":")
-        found = getattr(import_module(f"claracore.cli.{module}"), name)
-        if not isinstance(found, typer.Typer):
-            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-            alone.command(cmd_name)(found)
-            found = alone
-        return cast("TyperCommand | TyperGroup", get_command(found))
+def verb(name: str) -> Verb | Group:
+    """Return a verb, importing what it needs. Raises KeyError when there is none of this name."""
+    place = VERBS[name]
+    found = getattr(import_module(f"claracore.cli.{place.module}"), place.name)
+    assert isinstance(found, (Verb, Group))  # noqa: S101 - a test looks at each
+    return found
 
 
-app = typer.Typer(
-    cls=Verbs,
-    help=EXAMPLES,
-    invoke_without_command=True,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+def dispatch(argv: Sequence[str]) -> None:
+    """Do what the words say. Raises ClaraCoreError, OSError, SystemExit (2 for words that cannot be understood)."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for words
+        from claracore.cli.completion import complete  # noqa: PLC0415 - only then
 
-
-@app.callback()
-def serve_command(
-    context: typer.Context,
-    models_folder: Annotated[
-        list[Path] | None, typer.Option(help="Folder with GGUF files; may be given more than once.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file; with --models-folder written if there is none.")
-    ] = None,
-    config_dir: Annotated[Path | None, typer.Option(help="Folder whose *.yaml files are merged into it.")] = None,
-    listen: Annotated[
-        str, typer.Option(help="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.")
-    ] = "5800",
-    watch_config: Annotated[bool, typer.Option(help="Take over changes of the configuration while running.")] = True,
-    watch_models: Annotated[bool, typer.Option(help="Serve models that appear in the folders while running.")] = True,
-    backend: Annotated[
-        str | None, typer.Option(help="cuda, rocm, vulkan, metal or cpu, instead of what is found.")
-    ] = None,
-    ram: Annotated[float | None, typer.Option(help="Memory in GB to plan with, instead of what is found.")] = None,
-    vram: Annotated[float | None, typer.Option(help="GPU memory in GB to plan with, likewise.")] = None,
-    jinja: Annotated[bool, typer.Option(help="Use the chat templates of the models.")] = True,
-    parallel: Annotated[int | None, typer.Option(help="Answers that a model gives at once.")] = None,
-    auto_draft: Annotated[bool, typer.Option(help="Pair models with a small draft of the same family.")] = False,
-    realtime: Annotated[bool, typer.Option(help="Plan with the memory that is free now.")] = False,
-    hold_ports: Annotated[bool, typer.Option(help="Let the kernel keep the models' ports while running.")] = True,
-    strict: Annotated[bool, typer.Option(help="Refuse a configuration with unknown keys.")] = False,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warn or error; instead of logLevel.")] = None,
-    log_format: Annotated[str, typer.Option(help="text, or json: one object a line.")] = "text",
-    log_file: Annotated[Path | None, typer.Option(help="Write the log there too; it is rotated at 10 MB.")] = None,
-    body_buffer: Annotated[
-        int | None,
-        typer.Option(min=1, help="Megabytes for request bodies that cannot be sent on yet; instead of bodyBuffer."),
-    ] = None,
-    insecure: Annotated[bool, typer.Option(help="Let other hosts administer without a key.")] = False,
-    allowed_host: Annotated[
-        list[str] | None, typer.Option(help="Another name under which this server is reached, e.g. by a TLS proxy.")
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        typer.Option(help="Origin whose pages may use the models, e.g. https://chat.example; * is all."),
-    ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Certificate (PEM, with its chain): serve https.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key, if it is in another file.")] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
-) -> None:
-    """Serve; see --help."""
-    if version:
-        from claracore.build import version_text  # noqa: PLC0415 - only where it is needed, as below
-
-        print(f"claracore {version_text()}")
-        raise typer.Exit
-    if context.invoked_subcommand is not None:
+        complete()
+    if "_CLARACORE_COMPLETE" in os.environ:  # so does what earlier versions have installed: nothing, and no server
         return
-    from claracore.cli.console import LogWishes  # noqa: PLC0415 - a verb needs none of this
-    from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve  # noqa: PLC0415
-    from claracore.host.setup.write import SetupOptions  # noqa: PLC0415
-    from claracore.http.access.origins import Rules, hosts  # noqa: PLC0415
+    first, rest = (argv[0], argv[1:]) if argv else ("", [])
+    if first in VERBS:
+        verb(first).run(f"{PROG} {first}", rest)
+    elif first and not first.startswith("-"):
+        near = difflib.get_close_matches(first, VERBS, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        _end(f"there is no verb {first!r}{meant} (claracore --help has them all)", USAGE)
+    elif first in {"--install-completion", "--show-completion"}:
+        from claracore.cli.completion import install, script  # noqa: PLC0415 - only where it is needed, as below
 
-    options = SetupOptions(
-        backend=backend,
-        vram_gb=vram,
-        ram_gb=ram,
-        parallel=parallel,
-        jinja=jinja,
-        auto_draft=auto_draft,
-        realtime=realtime,
+        say((install if first == "--install-completion" else script)(*rest[:1]))
+    elif "--version" in argv:
+        from claracore.build import version_text  # noqa: PLC0415
+
+        say(f"{PROG} {version_text()}")
+    else:
+        from claracore.cli.serving import SERVE  # noqa: PLC0415 - a verb needs none of it
+
+        if not {"--help", "-h"}.isdisjoint(argv):
+            parser(SERVE.takes).print_help()
+        else:
+            SERVE.run(PROG, argv)
+
+
+ABOUT = {
+    "version": flag("--version", about="Print the version and end."),
+    "install_completion": option("--install-completion", about="Teach bash, zsh or fish the verbs.", nargs="?"),
+    "show_completion": option("--show-completion", about="Print what would be installed.", nargs="?"),
+}
+
+
+def parser(takes: Mapping[str, Argument]) -> Parser:
+    """Return what explains `claracore` as a whole: its verbs, and what it takes without one."""
+    lines = "\n".join(f"  {name:<10} {place.summary}" for name, place in VERBS.items())
+    made = Parser(
+        PROG,
+        usage=f"{PROG} [OPTIONS] | {PROG} VERB ...",
+        description=f"{EXAMPLES}\nverbs:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    serve(
-        ServeWishes(
-            folders=tuple(models_folder or ()),
-            config=config or DEFAULT_CONFIG,
-            may_begin_empty=config is None and config_dir is None,
-            config_dir=config_dir,
-            listen=listen,
-            watch_config=watch_config,
-            watch_models=watch_models,
-            hold_ports=hold_ports,
-            strict=strict,
-            log=LogWishes(log_level, log_format, log_file),
-            rules=Rules(insecure, hosts(allowed_host or ()), hosts(cors_origin or ())),
-            tls=(tls_cert, tls_key) if tls_cert is not None else None,
-            setup=options,
-            body_buffer=body_buffer,
-        )
-    )
+    for parameter, argument in {**takes, **ABOUT}.items():
+        argument.add_to(made, parameter)
+    return made
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the command line; an error that a user can understand is a message and exit code 1, never a traceback."""
     interrupt_once()
     try:
-        app(args=[_long(word) for word in argv], prog_name="claracore")
+        dispatch([_long(word) for word in argv])
     except ClaraCoreError as error:
         _end(error.message)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("\naborted", err=True)
+        sys.exit(130)
     except OSError as error:
         what = f"{error.filename}: " if error.filename is not None else ""
         _end(f"{what}{error.strerror or error}")
 
 
-def _end(message: str) -> NoReturn:
-    print(f"claracore: {message}", file=sys.stderr)
-    sys.exit(1)
+def _end(message: str, code: int = 1) -> NoReturn:
+    say(f"{PROG}: {message}", err=True)
+    sys.exit(code)
 
 
 GO_FLAGS = {"-config", "-config-dir", "-listen", "-watch-config", "-models-folder", "-version", "-help"}

@@ -22,21 +22,22 @@ from claracore.cli.console import LogWishes, Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
 from claracore.cli.setup import console, library_cache, progress, tell
-from claracore.core.config.changes import Changes
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import find_engine
-from claracore.host.setup.following import Following
 from claracore.host.setup.write import SetupOptions, configured_engine, write_setup
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
-from claracore.host.supervisor.configuration import Prepared, Sources
-from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.configuration import Sources
 from claracore.http.access.origins import Rules
-from claracore.http.options import Options
 
 if TYPE_CHECKING:
     from claracore.app import App
+    from claracore.core.config.changes import Changes
+    from claracore.host.setup.following import Following
+    from claracore.host.supervisor.configuration import Prepared
+    from claracore.host.supervisor.loop import Supervisor
+    from claracore.http.options import Options
 
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
@@ -74,6 +75,8 @@ class ServeWishes:
 def serve(wishes: ServeWishes) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     end_at_once()
+    from claracore.http.options import Options  # noqa: PLC0415 - see the module's docstring
+
     terminal = Terminal(wishes.log)
     listen = parse_listen(wishes.listen)
     look_for_a_free_port(listen)
@@ -110,6 +113,8 @@ def look_for_a_free_port(listen: Listen) -> None:
 
 def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
     """Write the models of the folders into the configuration and say what came of it."""
+    from claracore.host.setup.following import Following  # noqa: PLC0415 - see the module's docstring
+
     setup = replace(wishes.setup, listen_port=listen_port)
     cache = library_cache()
     engine = find_engine(configured_engine(wishes.config))

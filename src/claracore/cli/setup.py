@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from claracore.cli.client import JSON
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.flags import Abilities
 from claracore.core.fit.memory import Companions
@@ -33,28 +34,22 @@ if TYPE_CHECKING:
 WIDTH = 140
 """Columns of a table that no terminal limits."""
 
-BackendOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, rocm, vulkan, metal or sycl.")]
-VramOption = Annotated[float | None, typer.Option(help="Video memory in GB, instead of what is found.")]
-RamOption = Annotated[float | None, typer.Option(help="RAM in GB, instead of what is found.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 def setup(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with GGUF files; looked through recursively.")],
-    config: Annotated[Path, typer.Option(help="Configuration file to write, or to merge into.")] = Path("config.yaml"),
-    backend: BackendOption = None,
-    vram: VramOption = None,
-    ram: RamOption = None,
-    ctx: Annotated[
-        int | None, typer.Option(help="Context for every model, instead of the largest comfortable.")
-    ] = None,
-    parallel: Annotated[int | None, typer.Option(help="Requests that each model answers at a time.")] = None,
-    listen: Annotated[str, typer.Option(help="Where ClaraCore will listen.")] = "5800",
-    jinja: Annotated[bool, typer.Option(help="Use the models' own chat templates.")] = True,
-    auto_draft: Annotated[bool, typer.Option(help="Let small models draft for large ones.")] = False,
-    realtime: Annotated[bool, typer.Option(help="Plan with memory that is free right now.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")] = False,
-    as_json: JsonOption = False,
+    *,
+    folders: list[Path],
+    config: Path,
+    backend: str | None,
+    vram: float | None,
+    ram: float | None,
+    ctx: int | None,
+    parallel: int | None,
+    listen: str,
+    jinja: bool,
+    auto_draft: bool,
+    realtime: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Look at model files and this machine, and write a configuration that says why."""
     options = SetupOptions(
@@ -63,7 +58,7 @@ def setup(
     )  # fmt: skip
     engine = find_engine(configured_engine(config))
     for finding in engine.findings:
-        typer.secho(str(finding), err=True, fg=typer.colors.YELLOW)
+        say(finding, err=True, style="yellow")
     with progress(quiet=as_json) as on_progress:
         report = write_setup(
             folders, config, options, engine=engine, cache=library_cache(), dry_run=dry_run, on_progress=on_progress
@@ -75,14 +70,15 @@ def setup(
 
 
 def fit(
-    file: Annotated[Path, typer.Argument(help="Model file; any shard of a model in several files.")],
-    ctx: Annotated[int | None, typer.Option(help="Context in tokens, instead of the largest comfortable.")] = None,
-    parallel: Annotated[int | None, typer.Option(help="Requests at a time.")] = None,
-    vram: VramOption = None,
-    ram: RamOption = None,
-    backend: BackendOption = None,
-    realtime: Annotated[bool, typer.Option(help="Plan with memory that is free right now.")] = False,
-    as_json: JsonOption = False,
+    *,
+    file: Path,
+    ctx: int | None,
+    parallel: int | None,
+    vram: float | None,
+    ram: float | None,
+    backend: str | None,
+    realtime: bool,
+    as_json: bool,
 ) -> None:
     """Show what a model takes on this machine, and how it would run; exit code 1 when it does not fit."""
     engine = _engine()
@@ -103,12 +99,10 @@ def fit(
         screen.print(Text(model.name, style="bold"), Text(model.description))
         screen.print(working_table(placement))
         screen.print(fit_verdict(placement))
-    raise typer.Exit(0 if placement.fits else 1)
+    raise SystemExit(0 if placement.fits else 1)
 
 
-def hardware(
-    backend: BackendOption = None, vram: VramOption = None, ram: RamOption = None, as_json: JsonOption = False
-) -> None:
+def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_json: bool) -> None:
     """Show processors, memory and graphics devices as ClaraCore plans with them."""
     found = machine_for(None, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
     if as_json:
@@ -271,3 +265,41 @@ def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
             bar.update(task, completed=done, total=total, name=path.name)
 
         yield on_progress
+
+
+MACHINE = {
+    "backend": option("--backend", about="auto, cpu, cuda, rocm, vulkan, metal or sycl."),
+    "vram": option("--vram", about="Video memory in GB, instead of what is found.", kind=float),
+    "ram": option("--ram", about="RAM in GB, instead of what is found.", kind=float),
+}
+REALTIME = switch("--realtime", about="Plan with memory that is free right now.", default=False)
+SETUP = Verb(
+    setup,
+    {
+        "folders": word(about="Folders with GGUF files; looked through recursively.", kind=Path, nargs="+"),
+        "config": option(
+            "--config", about="Configuration file to write, or to merge into.", kind=Path, default=Path("config.yaml")
+        ),
+        **MACHINE,
+        "ctx": option("--ctx", about="Context for every model, instead of the largest comfortable.", kind=int),
+        "parallel": option("--parallel", about="Requests that each model answers at a time.", kind=int),
+        "listen": option("--listen", about="Where ClaraCore will listen.", default="5800"),
+        "jinja": switch("--jinja", about="Use the models' own chat templates.", default=True),
+        "auto_draft": switch("--auto-draft", about="Let small models draft for large ones.", default=False),
+        "realtime": REALTIME,
+        "dry_run": flag("--dry-run", about="Show what would be written; write nothing."),
+        "as_json": JSON,
+    },
+)
+FIT = Verb(
+    fit,
+    {
+        "file": word(about="Model file; any shard of a model in several files.", kind=Path),
+        "ctx": option("--ctx", about="Context in tokens, instead of the largest comfortable.", kind=int),
+        "parallel": option("--parallel", about="Requests at a time.", kind=int),
+        **MACHINE,
+        "realtime": REALTIME,
+        "as_json": JSON,
+    },
+)
+HARDWARE = Verb(hardware, {**MACHINE, "as_json": JSON})

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-import typer
+from claracore.cli.client import JSON, URL, Server, show_json
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb
 
-from claracore.cli.client import JsonOption, Server, UrlOption, show_json
 
-
-def status(url: UrlOption = None, as_json: JsonOption = False) -> None:
+def status(*, url: str | None, as_json: bool) -> None:
     """Say whether a server runs, where, and how it is."""
     server = Server(url)
     who = server.ask("GET", "/api/identity")
@@ -36,7 +36,7 @@ def status(url: UrlOption = None, as_json: JsonOption = False) -> None:
     taken = [row for row in ports["ports"] if row["state"] in ("stranger", "instance")]
     lines += [f"port {row['port']}  taken by {row['holder']}" for row in taken]
     lines += [f"{finding['severity']}: {finding['message']}" for finding in ports["findings"]]
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 def _progress(fraction: float | None) -> str:
@@ -48,3 +48,6 @@ def _since(started_at: float | None) -> str:
         return ""
     hours, seconds = divmod(int(time.time() - started_at), 3600)
     return f", up for {hours} h {seconds // 60} min"
+
+
+STATUS = Verb(status, {"url": URL, "as_json": JSON})

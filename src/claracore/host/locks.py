@@ -37,37 +37,16 @@ class FileLock:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def acquire(self, patience_seconds: float | None = None) -> bool:
-        """Wait for the lock, for ever or as long as the patience lasts; return whether we have it."""
-        if patience_seconds is not None:
-            return self._acquire_within(patience_seconds)
-        if sys.platform == "win32":
-            # LK_LOCK gives up after ten attempts, a second apart.
-            while True:
-                with contextlib.suppress(OSError):
-                    msvcrt.locking(self._descriptor, msvcrt.LK_LOCK, 1)
-                    return True
-        else:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        """Wait for the lock, for ever (None) or as long as the patience lasts; return whether we have it."""
+        if patience_seconds is None:
+            while not _take(self._descriptor, wait=True):
+                pass  # LK_LOCK gives up after ten attempts, a second apart
             return True
-
-    def _acquire_within(self, patience_seconds: float) -> bool:
-        """Ask again and again: flock(2) knows no time limit."""
         deadline = time.monotonic() + patience_seconds
-        while not self.try_acquire():
+        while not _take(self._descriptor, wait=False):  # asked again and again: flock(2) knows no time limit
             if time.monotonic() >= deadline:
                 return False
             time.sleep(ASK_AGAIN_SECONDS)
-        return True
-
-    def try_acquire(self) -> bool:
-        """Take the lock if nobody has it."""
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
         return True
 
     def close(self) -> None:
@@ -75,9 +54,23 @@ class FileLock:
         os.close(self._descriptor)
 
 
+def _take(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file; return False when another has it."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if wait and sys.platform != "win32":
+            raise  # this file system knows no locks
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, patience_seconds: float | None = None) -> Iterator[bool]:
-    """Hold the lock on a file or a folder for the length of a block; the block is told whether it has it.
+    """Hold the lock on a file or a folder for the length of a block, which gets whether it has it.
 
     It always has, unless there is an end to the patience.
     """

@@ -15,6 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from claracore.errors import BadRequest
+from claracore.host.disk import private_folder
 
 VARIABLE = "XDG_STATE_HOME"
 
@@ -71,7 +72,7 @@ def why_unusable(folder: Path) -> str | None:
     if folder.is_relative_to(home) and not os.path.isdir(home):  # noqa: PTH112 - Path's raises where one may not look
         return f"there is no {home}"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
     except OSError as error:
         return error.strerror or str(error)
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -91,9 +92,9 @@ def runtime_folder() -> Path:
 
 def make_private(folder: Path) -> None:
     """Make a folder for this user only. Raises OSError, also for one that somebody else has prepared in /tmp."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    its = folder.lstat()
-    if not folder.is_dir() or folder.is_symlink() or its.st_uid != _uid() or its.st_mode & 0o022:
+    private_folder(folder)
+    found = folder.lstat()
+    if not folder.is_dir() or folder.is_symlink() or found.st_uid != _uid() or found.st_mode & 0o022:
         raise OSError(f"{folder} is not a folder that only this user may write to")
 
 

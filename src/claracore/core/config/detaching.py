@@ -9,19 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
 from typing import NamedTuple
 
-from claracore.core.config.command import split
-from claracore.core.config.shell import script_at
+from claracore.core.config.prefixes import last_command, name_of, programs_in, script_of
 
-PREFIXES = frozenset(
-    {
-        "sudo", "doas", "env", "nice", "ionice", "chrt", "taskset", "numactl", "exec", "nohup", "time", "timeout",
-        "stdbuf", "setsid", "systemd-run",
-    }
-)  # fmt: skip
-"""Programs that run the command which follows them, after options and assignments of their own."""
 IN_BACKGROUND = re.compile(r"(?<![&>\\])&\s*(?:disown\s*)?$")
 CONTAINER_SWITCHES = frozenset(
     {
@@ -48,39 +39,25 @@ class Detaching(NamedTuple):
 
 def detaching(argv: Sequence[str]) -> Detaching | None:
     """Return what in a command line puts the server into the background; None when it stays."""
-    script = script_at(argv)
+    script = script_of(argv)
     if script is not None:
-        return _in_script(argv[script])
-    for index in range(len(argv)):
-        name = _name(argv[index])
+        return _in_script(script)
+    for at in programs_in(argv):
+        name = name_of(argv[at])
         judge = JUDGES.get(name)
-        found = judge(name, argv[index + 1 :]) if judge is not None else None
-        if found is not None or not _introduces(argv, index):
+        found = judge(name, argv[at + 1 :]) if judge is not None else None
+        if found is not None:
             return found
     return None
 
 
-def _introduces(argv: Sequence[str], index: int) -> bool:
-    """Whether the program may still come after this word: it is a prefix, or an option of one, or an option's value."""
-    word = argv[index]
-    if _name(word) in PREFIXES:
-        return True
-    return index > 0 and (word.startswith("-") or "=" in word or argv[index - 1].startswith("-") or word.isdigit())
-
-
 def _in_script(script: str) -> Detaching | None:
-    """Judge the last command of a script, which is the one that the script waits for."""
     if IN_BACKGROUND.search(script):
         return Detaching("&", "remove it")
-    last = re.split(r"&&|\|\||;|\n", script.strip().rstrip(";"))[-1]
     try:
-        return detaching(split(last))
+        return detaching(last_command(script))
     except ValueError:
         return None
-
-
-def _name(word: str) -> str:
-    return PurePath(word).name.removesuffix(".exe")
 
 
 def _options(words: Sequence[str], takes_value: Callable[[str], bool]) -> tuple[list[str], Sequence[str]]:

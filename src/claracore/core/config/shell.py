@@ -1,7 +1,7 @@
 """What in a command would a shell have read in another way?
 
 No shell is involved in starting a model, so variables, redirections and the like reach the program as they are written.
-That is rarely meant. Nothing is changed here: each habit is told with its way out. What stands in quotes, and the
+That is rarely meant. No command is changed: each habit is returned with its way out. What stands in quotes, and the
 script of a `sh -c`, is taken as meant.
 """
 
@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import NamedTuple
 
 from claracore.core.config.command import Word, words_of
+from claracore.core.config.prefixes import name_of, script_at
 
-SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish"})
 OTHER_SHELLS = frozenset({"ssh", "wsl", "cmd", "powershell", "pwsh"})
 """They hand the rest of their words to a shell, elsewhere or of another kind."""
 BUILTINS = frozenset({"cd", "export", "source", ".", "ulimit", "umask", "set", "unset", "eval", "alias", "exec"})
 ONLY_PORT = re.compile(r"\$\{(?:PORT|SOCKET|PID)\}")
 SIGNS = re.compile(r"[&|;<>~`$*]|^\s*(?:\w+=|\.\s|(?:cd|export|source|ulimit|umask|set|unset|eval|alias|exec)\s)")
 """Without one of these in its text a command has no such habit."""
-SCRIPT_FLAG = re.compile(r"-[a-z]*c[a-z]*")
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=")
 REDIRECTION = re.compile(r"(?:\d*|&)>>?&?(?!\|)|\d*<(?=[\w./~-]*$)")  # not <|im_end|>, nor <s>
 VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
@@ -42,20 +40,12 @@ def habits_in(cmd: str) -> list[Habit]:
     if SIGNS.search(ONLY_PORT.sub("", cmd)) is None:
         return []
     words = words_of(cmd)
-    if any(PurePath(word.text).name.lower().removesuffix(".exe") in OTHER_SHELLS for word in words[:4]):
+    if any(name_of(word.text.lower()) in OTHER_SHELLS for word in words[:4]):
         return []
     found = [*_of_the_beginning(words)]
     if (script := script_at([word.text for word in words])) is not None:
         del words[script]
     return [*found, *_of_the_words(words)]
-
-
-def script_at(argv: Sequence[str]) -> int | None:
-    """Return where in a command line the script of a `sh -c` stands; None when there is none."""
-    for index in range(2, len(argv)):
-        if SCRIPT_FLAG.fullmatch(argv[index - 1]) and PurePath(argv[index - 2]).name in SHELLS:
-            return index
-    return None
 
 
 def _of_the_beginning(words: Sequence[Word]) -> Iterator[Habit]:
@@ -68,11 +58,11 @@ def _of_the_beginning(words: Sequence[Word]) -> Iterator[Habit]:
 
 
 def _of_the_words(words: Sequence[Word]) -> Iterator[Habit]:
-    told = set()
+    kinds = set()
     for word in words:
         for kind, habit in _of_one(word):
-            if kind not in told:
-                told.add(kind)
+            if kind not in kinds:
+                kinds.add(kind)
                 yield habit
 
 

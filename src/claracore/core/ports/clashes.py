@@ -11,6 +11,7 @@ from claracore.core.config.model import Config
 from claracore.core.ports.findings import culprit
 from claracore.core.ports.fixed import Claim
 from claracore.core.ports.listen import Listen
+from claracore.core.scheduler.policy import Situation
 from claracore.core.scheduler.rules import policy_of
 from claracore.types import Finding, Place
 
@@ -67,11 +68,11 @@ class _Company:
 
         Groups are not symmetric: one that is not exclusive joins one that is. In a matrix both ways are the same.
         """
-        going_on = others - self._rule.evictees(model_id, others)
+        going_on = others - self._rule.evictees(Situation(model_id, others))
         if not self._by_groups:
             return going_on
         alone = frozenset({model_id})
-        return going_on | {other for other in others if not self._rule.evictees(other, alone)}
+        return going_on | {other for other in others if not self._rule.evictees(Situation(other, alone))}
 
 
 def _by_port(claims: Mapping[str, Claim]) -> dict[int, list[str]]:

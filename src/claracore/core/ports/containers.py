@@ -1,7 +1,7 @@
 """Does a command, or a process, run a container, and which ports of this host does it publish?
 
 A container started by `docker run -p 9000:8080` is no descendant of ours and its port is bound by the runtime, so its
-owner cannot be checked the usual way (PORTS.md, kernel fact 11). Recognition only; the check is `owner.verify`.
+owner cannot be checked the usual way (docs/ports.md). Recognition only; the check is `sockets.owner.verify`.
 Options as in docker-run(1) and podman-run(1).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from claracore.core.config.command import split
+from claracore.core.config.prefixes import last_command, name_of, programs_in, script_of
 
 RUNTIMES = frozenset({"docker", "podman", "nerdctl", "finch"})
 CLIENTS = RUNTIMES | {
@@ -27,7 +27,6 @@ CLIENTS = RUNTIMES | {
     "limactl",
 }
 """Programs that ask a runtime for a container and stay for as long as it runs."""
-SHELLS = frozenset({"sh", "bash", "zsh", "dash"})
 INTERPRETER = re.compile(r"(?:ba|da|z|k)?sh|python[0-9.]*|perl")
 BACKENDS = {
     **dict.fromkeys(("docker-compose", "com.docker.cli"), "docker"),
@@ -35,8 +34,6 @@ BACKENDS = {
     "limactl": "nerdctl",
 }
 """The command of the runtime that other clients work with (distrobox may be set to another)."""
-PREFIXES = frozenset({"sudo", "env", "nice", "exec", "doas", "ionice", "nohup", "time"})
-"""Commands that only introduce another one, with options and assignments of their own."""
 PUBLISH = re.compile(r"(?:(?:\[[0-9a-fA-F:]*\]|[0-9.]*):)?(\d+)(?:-(\d+))?:\d+(?:-\d+)?(?:/tcp)?")
 """`-p [address:]port[-port]:port[-port][/tcp]`; without a host port the runtime chooses one; udp is another space."""
 
@@ -85,19 +82,18 @@ class Container:
 def container_of(argv: Sequence[str]) -> Container | None:
     """Return what container a command line runs; None when it runs none.
 
-    The runtime may stand behind `sudo`, `env A=B` and the like, or inside `sh -c "..."`.
+    The runtime may stand behind `sudo`, `env A=B` and the like, or be the last command of a `sh -c "..."`.
     """
-    if len(argv) > 2 and PurePath(argv[0]).name in SHELLS and argv[1] in {"-c", "-lc"}:
+    script = script_of(argv)
+    if script is not None:
         try:
-            return container_of(split(argv[2].removeprefix("exec ")))
+            return container_of(last_command(script))
         except ValueError:
             return None
-    for index, word in enumerate(argv):
-        if index > 0 and PurePath(argv[0]).name not in PREFIXES:
-            return None
-        name = PurePath(word).name.removesuffix(".exe")
+    for at in programs_in(argv):
+        name = name_of(argv[at])
         if name in RUNTIMES:
-            rest = argv[index + 1 :]
+            rest = argv[at + 1 :]
             ports = tuple(dict.fromkeys(port for value in _values(rest, "-p", "--publish") for port in _ports(value)))
             own_name = next(iter(_values(rest, None, "--name")), "")
             return Container(name, ports, "host" in _values(rest, None, "--network", "--net"), own_name)
@@ -111,7 +107,7 @@ def client_of(name: str, argv: Sequence[str]) -> Container | None:
     """
     words = argv[1:] if argv and INTERPRETER.fullmatch(PurePath(argv[0]).name) else argv
     script = PurePath(words[0]).name if words else ""
-    client = next((its for its in (name.removesuffix(".exe"), script) if its in CLIENTS), None)
+    client = next((each for each in (name_of(name), script) if each in CLIENTS), None)
     if client is None:
         return None
     return container_of(words) or Container(BACKENDS.get(client, client))

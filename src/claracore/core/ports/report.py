@@ -1,6 +1,7 @@
 """What is there to see about ports: the plan, and what is true right now?
 
-A pure function from a plan and observations to the JSON that `claracore ports --json` and `GET /api/ports` share.
+A pure function from a plan and observations to the values that `claracore ports --json` and `GET /api/ports` give as
+JSON, field by field.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypedDict
 
 from claracore.core.config.model import Config
 from claracore.core.ports.ranges import PortPlan
@@ -48,8 +48,9 @@ class Observation:
     note: str = ""
 
 
-class PortJson(TypedDict):
-    """One row of the report."""
+@dataclass(frozen=True, slots=True)
+class PortRow:
+    """One port that is planned or in use."""
 
     port: int
     model: str | None
@@ -60,8 +61,9 @@ class PortJson(TypedDict):
     note: str
 
 
-class RangeJson(TypedDict):
-    """One range of the report; `end` is included."""
+@dataclass(frozen=True, slots=True)
+class RangeView:
+    """One range; `end` is included."""
 
     name: str
     start: int
@@ -69,7 +71,8 @@ class RangeJson(TypedDict):
     members: list[str]
 
 
-class WebJson(TypedDict):
+@dataclass(frozen=True, slots=True)
+class WebView:
     """Where the web interface listens."""
 
     hosts: list[str]
@@ -80,8 +83,9 @@ class WebJson(TypedDict):
     holder: str
 
 
-class FindingJson(TypedDict):
-    """One finding, with its place as `file:line:column` or null."""
+@dataclass(frozen=True, slots=True)
+class PortFinding:
+    """One finding about ports, with its place as `file:line:column` or null."""
 
     severity: str
     message: str
@@ -90,13 +94,14 @@ class FindingJson(TypedDict):
     way_out: str
 
 
-class ReportJson(TypedDict):
-    """Everything about ports; the shape of `GET /api/ports`."""
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """Everything about ports."""
 
-    web: WebJson
-    ranges: list[RangeJson]
-    ports: list[PortJson]
-    findings: list[FindingJson]
+    web: WebView
+    ranges: list[RangeView]
+    ports: list[PortRow]
+    findings: list[PortFinding]
 
 
 UNSEEN = Observation(PortState.UNKNOWN)
@@ -108,7 +113,7 @@ def report(
     observed: Mapping[int, Observation],
     *,
     findings: tuple[Finding, ...] = (),
-) -> ReportJson:
+) -> ReportView:
     """Return plan and truth together; `findings` (of holding) come after the plan's own.
 
     A model that runs on another port than planned has a row for each: who has the planned one, and its own.
@@ -118,17 +123,15 @@ def report(
     for port, observation in observed.items():
         if port not in rows and port != plan.web.port:
             rows[port] = ([observation.model] if observation.model else [], observation)
-    return ReportJson(
+    return ReportView(
         web=_web(plan, observed.get(plan.web.port, UNSEEN)),
-        ranges=[
-            RangeJson(name=its.name, start=its.start, end=its.end, members=list(its.members)) for its in plan.ranges
-        ],
+        ranges=[RangeView(stretch.name, stretch.start, stretch.end, list(stretch.members)) for stretch in plan.ranges],
         ports=[
             _row(port, model_id, config, observation)
             for port, (models, observation) in sorted(rows.items())
             for model_id in models or [None]
         ],
-        findings=[finding_json(finding) for finding in (*plan.findings, *findings)],
+        findings=[_finding(finding) for finding in (*plan.findings, *findings)],
     )
 
 
@@ -139,19 +142,19 @@ def _models_by_port(plan: PortPlan) -> dict[int, list[str | None]]:
     return owners
 
 
-def _web(plan: PortPlan, seen: Observation) -> WebJson:
+def _web(plan: PortPlan, seen: Observation) -> WebView:
     web = plan.web
-    return WebJson(
+    return WebView(
         hosts=list(web.hosts), port=web.port, url=web.url, state=seen.state.value, pid=seen.pid, holder=seen.holder
     )
 
 
-def _row(port: int, model_id: str | None, config: Config, seen: Observation) -> PortJson:
+def _row(port: int, model_id: str | None, config: Config, seen: Observation) -> PortRow:
     note = seen.note
     if model_id is not None and seen.model is not None and seen.model != model_id:
         note = f'planned for "{model_id}"' + (f"; {note}" if note else "")
         model_id = seen.model
-    return PortJson(
+    return PortRow(
         port=port,
         model=model_id,
         group=config.group_of(model_id) if model_id is not None else None,
@@ -162,9 +165,8 @@ def _row(port: int, model_id: str | None, config: Config, seen: Observation) -> 
     )
 
 
-def finding_json(finding: Finding) -> FindingJson:
-    """Return a finding as JSON."""
-    return FindingJson(
+def _finding(finding: Finding) -> PortFinding:
+    return PortFinding(
         severity=finding.severity,
         message=finding.message,
         path=finding.path,
@@ -177,11 +179,11 @@ def role_of(port: int, plan: PortPlan) -> str:
     """Return what the plan wants with a port, in words; empty when nothing."""
     if port == plan.web.port:
         return "it is the port of ClaraCore's web interface"
-    for model_id, its in plan.assignment.items():
-        if its == port:
+    for model_id, assigned in plan.assignment.items():
+        if assigned == port:
             return f'it is planned for model "{model_id}"'
-    for model_id, its in plan.fixed.items():
-        if its == port:
+    for model_id, fixed in plan.fixed.items():
+        if fixed == port:
             whose = "names a server of somebody else there" if model_id in plan.external else "names it itself"
             return f'model "{model_id}" {whose}'
     if port in plan.reserved:

@@ -95,7 +95,7 @@ def _variant(files: Sequence[RemoteFile], count: int) -> Variant:
 
 
 def is_projector(file: RemoteFile) -> bool:
-    """Whether a file is the eyes or ears of a model, and not a model."""
+    """Whether a file is a projector (mmproj), by which a model takes images or sound, and not a model."""
     name = PurePosixPath(file.path).name
     return name.lower().endswith(".gguf") and _PROJECTOR.search(name[: -len(".gguf")]) is not None
 

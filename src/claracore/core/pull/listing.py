@@ -41,11 +41,11 @@ def _file(entry: object) -> RemoteFile | None:
     match entry:
         case {"type": "file", "path": str(path), **rest} if is_safe_path(path):
             stored = rest.get("lfs")
-            told: dict[str, Any] = stored if isinstance(stored, dict) else {}
-            size = told.get("size", rest.get("size"))
+            lfs: dict[str, Any] = stored if isinstance(stored, dict) else {}
+            size = lfs.get("size", rest.get("size"))
             if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= LARGEST_BYTES:
                 return None
-            return RemoteFile(path, size, _hex(told.get("oid"), _SHA256), _hex(rest.get("oid"), _SHA1))
+            return RemoteFile(path, size, _hex(lfs.get("oid"), _SHA256), _hex(rest.get("oid"), _SHA1))
     return None
 
 

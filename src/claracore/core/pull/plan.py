@@ -21,7 +21,7 @@ PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PlannedFile:
     """One file to be fetched, and its place relative to the download folder."""
 
     remote: RemoteFile
@@ -29,7 +29,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The file's name here."""
+        """The name that the file gets."""
         return self.place.name
 
 
@@ -39,21 +39,21 @@ class Plan:
 
     reference: Reference
     variant: Variant
-    targets: tuple[Target, ...]
+    files: tuple[PlannedFile, ...]
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(target.remote.size for target in self.targets)
+        return sum(file.remote.size for file in self.files)
 
 
 def plan(reference: Reference, files: Sequence[RemoteFile], *, projector: bool = True) -> Plan:
     """Choose the files that a reference means. Raises NoSuchFile, BadRequest."""
     variant = choose(reference, files)
-    eyes = projector_for(variant, files) if projector else None
+    mmproj = projector_for(variant, files) if projector else None
     folder = PurePosixPath(reference.repo) / folder_of(variant, files)
-    wanted = (*variant.files, eyes) if eyes is not None else variant.files
-    return Plan(reference, variant, tuple(Target(file, folder / PurePosixPath(file.path).name) for file in wanted))
+    wanted = (*variant.files, mmproj) if mmproj is not None else variant.files
+    return Plan(reference, variant, tuple(PlannedFile(file, folder / PurePosixPath(file.path).name) for file in wanted))
 
 
 def folder_of(variant: Variant, files: Sequence[RemoteFile]) -> PurePosixPath:

@@ -7,11 +7,9 @@ group stops every other group that is not `persistent`. A member of a non-exclus
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-if TYPE_CHECKING:
-    from claracore.core.scheduler.policy import EvictionRule
+from claracore.core.scheduler.policy import EvictionRule, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,10 @@ class Groups:
     groups: Mapping[str, Group]
     member_of: Mapping[str, str]
 
-    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
+    def evictees(self, situation: Situation) -> frozenset[str]:
         """Return which of the running models must stop before the target starts."""
-        return frozenset(model for model in running if model != target and self._must_go(model, target))
+        target = situation.target
+        return frozenset(model for model in situation.running if model != target and self._must_go(model, target))
 
     def _must_go(self, model: str, target: str) -> bool:
         mine, theirs = self.member_of[target], self.member_of.get(model)
@@ -44,12 +43,14 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """Another rule, with models that take nothing of this machine: nobody goes for them, they go for nobody."""
+class LocalOnly:
+    """Another rule, asked about the models of this machine only: for a `remote` one nobody goes, and it for nobody."""
 
     rule: EvictionRule
-    elsewhere: frozenset[str]
+    remote: frozenset[str]
 
-    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
-        """Return what the other rule says of those that are here."""
-        return frozenset() if target in self.elsewhere else self.rule.evictees(target, running - self.elsewhere)
+    def evictees(self, situation: Situation) -> frozenset[str]:
+        """Return what the other rule says of those that run on this machine."""
+        if situation.target in self.remote:
+            return frozenset()
+        return self.rule.evictees(replace(situation, running=situation.running - self.remote))

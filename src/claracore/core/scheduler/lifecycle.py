@@ -12,7 +12,7 @@ from typing import Final
 from claracore.types import ModelState
 
 
-class Cause(StrEnum):
+class Trigger(StrEnum):
     """What moves a model from one state to the next."""
 
     START_ORDERED = "start ordered"
@@ -25,29 +25,29 @@ class Cause(StrEnum):
 STOPPED, STARTING, READY, STOPPING = ModelState.STOPPED, ModelState.STARTING, ModelState.READY, ModelState.STOPPING
 
 TRANSITIONS: Final = {
-    (STOPPED, Cause.START_ORDERED): STARTING,
-    (STARTING, Cause.BECAME_READY): READY,
-    (STARTING, Cause.STOP_ORDERED): STOPPING,
-    (STARTING, Cause.ENDED): STOPPED,
-    (READY, Cause.STOP_ORDERED): STOPPING,
+    (STOPPED, Trigger.START_ORDERED): STARTING,
+    (STARTING, Trigger.BECAME_READY): READY,
+    (STARTING, Trigger.STOP_ORDERED): STOPPING,
+    (STARTING, Trigger.ENDED): STOPPED,
+    (READY, Trigger.STOP_ORDERED): STOPPING,
     # It serves nobody any more, and what it had started may take a while to go.
-    (READY, Cause.DIED): STOPPING,
-    (READY, Cause.ENDED): STOPPED,
+    (READY, Trigger.DIED): STOPPING,
+    (READY, Trigger.ENDED): STOPPED,
     # The health check may succeed in the very moment in which the stop is ordered.
-    (STOPPING, Cause.BECAME_READY): STOPPING,
-    (STOPPING, Cause.ENDED): STOPPED,
+    (STOPPING, Trigger.BECAME_READY): STOPPING,
+    (STOPPING, Trigger.ENDED): STOPPED,
 }
 
 
-def after(state: ModelState, cause: Cause) -> ModelState:
+def after(state: ModelState, trigger: Trigger) -> ModelState:
     """Return the state that follows; raises `ValueError` for a transition that must never be asked for."""
     try:
-        return TRANSITIONS[state, cause]
+        return TRANSITIONS[state, trigger]
     except KeyError:
-        raise ValueError(f"a model that is {state} cannot get the cause {cause!r}") from None
+        raise ValueError(f"a model that is {state} cannot get the cause {trigger!r}") from None
 
 
 def table() -> str:
     """Return the transitions as a Markdown table, for ARCHITECTURE.md."""
-    rows = [f"| {state} | {cause} | {following} |" for (state, cause), following in TRANSITIONS.items()]
+    rows = [f"| {state} | {trigger} | {following} |" for (state, trigger), following in TRANSITIONS.items()]
     return "\n".join(["| state | cause | next |", "|---|---|---|", *rows])

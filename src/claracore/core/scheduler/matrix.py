@@ -17,6 +17,7 @@ from functools import reduce
 from typing import assert_never
 
 from claracore.core.config.matrix import Either, Expression, One, Together
+from claracore.core.scheduler.policy import Situation
 
 DEFAULT_COST = 1
 
@@ -28,8 +29,9 @@ class Matrix:
     sets: tuple[Expression, ...]
     costs: Mapping[str, int] = field(default_factory=dict)
 
-    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
+    def evictees(self, situation: Situation) -> frozenset[str]:
         """Return which of the running models must stop before the target starts."""
+        target, running = situation.target, situation.running
         if target in running or not running:
             return frozenset()
         bits = {model: 1 << number for number, model in enumerate([target, *sorted(running)])}

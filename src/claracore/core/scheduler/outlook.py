@@ -8,52 +8,56 @@ more must go.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from claracore.core.scheduler.policy import EvictionRule
+from claracore.core.scheduler.policy import EvictionRule, Situation
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a model meets when it gets its place, and what of that goes for it."""
 
-    model: str
-    running: frozenset[str]
+    situation: Situation
     gone: frozenset[str]
 
 
 class Outlook:
     """What runs now, and what will, when those who claim their place have got it in turn."""
 
-    def __init__(self, rule: EvictionRule, running: frozenset[str]) -> None:
+    def __init__(
+        self, rule: EvictionRule, running: frozenset[str], idle_since: Mapping[str, float], ending: frozenset[str]
+    ) -> None:
+        """Look ahead from what runs now; `running`, `idle_since` and `ending` as in `Situation`."""
         self._rule = rule
         self._running = running
+        self._idle_since = idle_since
+        self._ending = ending
         self._turns: list[Turn] = []
 
     def evictees(self, model: str) -> frozenset[str]:
         """Return what must stop before this model starts now; it may itself be what is ending."""
-        return self._rule.evictees(model, self._running - {model})
+        return self._rule.evictees(self._situation(model, self._running))
 
     def started(self, model: str) -> None:
         """Take in that a model that hinders nobody runs from now on."""
         self._running |= {model}
-        self._turns = [Turn(turn.model, turn.running | {model}, turn.gone) for turn in self._turns]
+        self._turns = [Turn(turn.situation.beside(model), turn.gone) for turn in self._turns]
 
     def claim(self, model: str) -> None:
         """Take in that a model is to have its place when those that claimed theirs before have had their turn."""
-        last = self._turns[-1] if self._turns else None
-        running = (last.running - last.gone | {last.model} if last else self._running) - {model}
-        self._turns.append(Turn(model, running, self._rule.evictees(model, running)))
+        running = self._running
+        if self._turns:
+            last = self._turns[-1]
+            running = last.situation.running - last.gone | {last.situation.target}
+        situation = self._situation(model, running)
+        self._turns.append(Turn(situation, self._rule.evictees(situation)))
 
     def hindered_by(self, model: str) -> Iterator[str]:
         """Return who claims a place for which more would have to go if this model started now."""
         for turn in self._turns:
-            if self._rule.evictees(turn.model, turn.running | {model}) - turn.gone:
-                yield turn.model
+            if self._rule.evictees(turn.situation.beside(model)) - turn.gone:
+                yield turn.situation.target
 
     def hinders(self, model: str) -> bool:
         """Whether anybody's claim is hindered if this model starts now."""
@@ -61,4 +65,8 @@ class Outlook:
 
     def displacing(self, model: str) -> Iterator[str]:
         """Return who claims a place for which this model, which runs, must go."""
-        return (turn.model for turn in self._turns if model in turn.gone)
+        return (turn.situation.target for turn in self._turns if model in turn.gone)
+
+    def _situation(self, model: str, running: frozenset[str]) -> Situation:
+        ahead = tuple(turn.situation.target for turn in self._turns)
+        return Situation(model, running - {model}, self._idle_since, self._ending, ahead)

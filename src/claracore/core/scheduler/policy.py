@@ -24,11 +24,39 @@ class ModelPolicy:
     """How long answers in progress may go on after somebody asked for the model to be unloaded."""
 
 
-class EvictionRule(Protocol):
-    """Says which of the running models must go so that the target fits."""
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A model is to start: everything that an eviction rule may look at.
 
-    def evictees(self, target: str, running: frozenset[str]) -> frozenset[str]:
-        """Return the part of `running` (never the target) that must be stopped before `target` starts."""
+    What is the same in every situation (groups, sizes in bytes by the configuration) is a field of the rule itself. A
+    situation may be one that is only thought of, in which those ahead have had their turn (`outlook`).
+    """
+
+    target: str
+    running: frozenset[str]
+    """Every model whose server starts, runs or ends, without the target."""
+    idle_since: Mapping[str, float] = field(default_factory=dict)
+    """When those that are ready and answer nobody gave their last answer, by id, in seconds of the scheduler's clock.
+
+    Not in it are who answers, starts or ends, and who is ahead and runs in thought only."""
+    ending: frozenset[str] = frozenset()
+    """Those that have been ordered to stop: their place will be free whatever the rule says, but is not yet."""
+    ahead: tuple[str, ...] = ()
+    """The models that get their place before the target, in turn. In a situation that is thought of they run."""
+
+    def beside(self, model: str) -> Situation:
+        """Return the same with one more model that runs."""
+        return Situation(self.target, self.running | {model}, self.idle_since, self.ending, self.ahead)
+
+
+class EvictionRule(Protocol):
+    """Says which of the running models must go so that the target fits.
+
+    The same answer for equal situations: the rule is asked again and again, also about what is only thought of.
+    """
+
+    def evictees(self, situation: Situation) -> frozenset[str]:
+        """Return the part of `situation.running` that must be stopped before the target starts."""
         ...
 
 

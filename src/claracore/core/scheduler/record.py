@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from claracore.core.config.matrix import Either, Expression, One, Together
 from claracore.core.scheduler import events
-from claracore.core.scheduler.eviction import Beside, Group, Groups
+from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import ModelPolicy, Policy
 from claracore.errors import BadRequest
@@ -27,7 +27,7 @@ LOGGER = "claracore.supervisor"
 DEEPEST = 200
 """How deeply values may be nested; the expressions of a matrix that can be configured take 160."""
 
-RULES = (Groups, Matrix, Beside)
+RULES = (Groups, Matrix, LocalOnly)
 
 Check = type | tuple[Any, ...]
 """A type; or (tuple, X), (frozenset, X), (dict, K, V) with what is inside; or alternatives: ("any of", X, Y)."""
@@ -74,7 +74,7 @@ SHAPES: Mapping[type, Mapping[str, Check]] = {
     Groups: {"groups": (dict, str, Group), "member_of": (dict, str, str)},
     Group: {"swap": bool, "exclusive": bool, "persistent": bool},
     Matrix: {"sets": (tuple, EXPRESSION), "costs": (dict, str, int)},
-    Beside: {"rule": RULE, "elsewhere": TEXTS},
+    LocalOnly: {"rule": RULE, "remote": TEXTS},
     One: {"model_id": str},
     Together: {"parts": (tuple, EXPRESSION)},
     Either: {"parts": (tuple, EXPRESSION)},
@@ -317,7 +317,7 @@ def _fits(value: Any, check: Check) -> bool:  # noqa: ANN401 - as above
 def _be_sound(policy: Policy) -> None:
     """Raise ValueError for a policy whose rule does not know its models."""
     rule = policy.rule
-    while isinstance(rule, Beside):
+    while isinstance(rule, LocalOnly):
         rule = rule.rule
     if isinstance(rule, Groups):
         lost = policy.models.keys() - rule.member_of.keys()

@@ -13,14 +13,14 @@ from typing import Any
 
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import Died, Effect, Ended, Event, Lost, Ready
-from claracore.core.scheduler.lifecycle import TRANSITIONS, Cause
+from claracore.core.scheduler.lifecycle import TRANSITIONS, Trigger
 from claracore.core.scheduler.obstacle import Obstacle
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.record import Begun, Recorded
 from claracore.errors import BadRequest
 from claracore.types import ModelState
 
-CAUSES: Mapping[type, Cause] = {Ready: Cause.BECAME_READY, Ended: Cause.ENDED}
+TRIGGERS: Mapping[type, Trigger] = {Ready: Trigger.BECAME_READY, Ended: Trigger.ENDED}
 
 
 class NoPolicy(BadRequest):
@@ -28,7 +28,7 @@ class NoPolicy(BadRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ModelQueue:
     """Requests that wait for one model, oldest first, and what for; None when it is nothing that lasts."""
 
     model: str
@@ -44,7 +44,7 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     moved: tuple[tuple[str, ModelState, ModelState], ...] = ()
     """Which models changed their states, from what to what."""
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[ModelQueue, ...] = ()
     impossible: str = ""
 
     @property
@@ -54,14 +54,14 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Recording:
     """What one server recorded from its start on, and with which policy it began."""
 
     policy: Policy
     records: tuple[Recorded, ...]
 
 
-def runs(records: Iterable[Begun | Recorded], policy: Policy | None = None) -> list[Run]:
+def runs(records: Iterable[Begun | Recorded], policy: Policy | None = None) -> list[Recording]:
     """Divide a record by the servers that wrote it; `policy` is for those whose beginning it lacks.
 
     A run begins where the record says so, or where the clock goes backwards. Raises NoPolicy.
@@ -82,15 +82,15 @@ def runs(records: Iterable[Begun | Recorded], policy: Policy | None = None) -> l
                 found.append((policy, []))
             found[-1][1].append(record)
         last = record.now
-    return [Run(first, tuple(told)) for first, told in found]
+    return [Recording(first, tuple(told)) for first, told in found]
 
 
-def replay(run: Run) -> Iterator[Decision]:
+def replay(recording: Recording) -> Iterator[Decision]:
     """Give the decision about each event; the last is the first event that cannot happen here, if there is one."""
-    scheduler = Scheduler(run.policy)
+    scheduler = Scheduler(recording.policy)
     stopped = ModelState.STOPPED
     after = _states(scheduler)
-    for record in run.records:
+    for record in recording.records:
         impossible = _impossible(scheduler, record.event)
         if impossible:
             yield Decision(record, impossible=impossible)
@@ -104,7 +104,7 @@ def replay(run: Run) -> Iterator[Decision]:
             tuple(effects),
             tuple(pair for pair in pairs if pair[1] is not pair[2]),
             tuple(
-                Waiting(slot.model, tuple(slot.waiting), scheduler.obstacle(slot.model, record.now))
+                ModelQueue(slot.model, tuple(slot.waiting), scheduler.obstacle(slot.model, record.now))
                 for slot in scheduler.in_turn(record.now)
             ),
         )
@@ -121,8 +121,8 @@ def _impossible(scheduler: Scheduler, event: Event) -> str:
     slot = scheduler.slots.get(event.model)
     if slot is None:
         return f"there is no model {event.model!r} here"
-    cause = CAUSES.get(type(event))
-    if cause is not None and (slot.state, cause) not in TRANSITIONS:
+    trigger = TRIGGERS.get(type(event))
+    if trigger is not None and (slot.state, trigger) not in TRANSITIONS:
         return f"the model {event.model!r} is {slot.state} here"
     return ""
 
@@ -132,18 +132,18 @@ def _impossible(scheduler: Scheduler, event: Event) -> str:
 HEAD = '"""What a debug log recorded: events left, and the orders that followed them right."""\n\n'
 
 
-def as_test(recorded: Iterable[Run]) -> str:
+def as_test(recorded: Iterable[Recording]) -> str:
     """Return the source of a test for each run, with the orders of the record; a formatter breaks its long lines."""
     names = {
         (Scheduler.__module__, "Scheduler"),
         *(("claracore.core.scheduler.events", name) for name in ("Effect", "Event")),
     }
     tests = []
-    for number, run in enumerate(recorded, 1):
-        policy = source(run.policy, names)
+    for number, recording in enumerate(recorded, 1):
+        policy = source(recording.policy, names)
         steps = [
             f"        ({record.now!r}, {source(record.event, names)}, {source(list(record.effects), names)}),\n"
-            for record in run.records
+            for record in recording.records
         ]
         tests.append(
             f"\n\ndef test_run_{number}() -> None:\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from claracore.core.config.matrix import BadExpression, read_sets
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import Matrix as MatrixConfig
-from claracore.core.scheduler.eviction import Beside, Group, Groups
+from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy
 
@@ -14,9 +14,9 @@ def policy_of(config: Config) -> Policy:
     """Take from a configuration what the scheduler must know of it."""
     priorities = config.priorities
     models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
-    elsewhere = frozenset(model_id for model_id in config.models if config.peer_of(model_id) is not None)
+    remote = frozenset(model_id for model_id in config.models if config.peer_of(model_id) is not None)
     rule = _rule(config)
-    return Policy(Beside(rule, elsewhere) if elsewhere else rule, models)
+    return Policy(LocalOnly(rule, remote) if remote else rule, models)
 
 
 def _rule(config: Config) -> EvictionRule:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from claracore.core.scheduler import lifecycle
 from claracore.core.scheduler.events import StopReason
-from claracore.core.scheduler.lifecycle import Cause
+from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.policy import ModelPolicy
 from claracore.types import ModelState
 
@@ -51,9 +51,9 @@ class Slot:
     loading_seconds: dict[int, float] = field(default_factory=dict)
     """For how long the model was loaded for a waiting request, which is no time of waiting for its turn."""
 
-    def move(self, cause: Cause) -> None:
+    def move(self, trigger: Trigger) -> None:
         """Take one step in the table of `lifecycle`."""
-        self.state = lifecycle.after(self.state, cause)
+        self.state = lifecycle.after(self.state, trigger)
 
     def count_loading(self, now: float) -> None:
         """Remember, when it is loading no more, how long those who wait have waited for that."""

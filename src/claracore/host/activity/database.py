@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,7 @@ from claracore.host.activity.rows import (
     row_of,
     sql_type,
 )
+from claracore.host.disk import private_file, private_folder
 from claracore.host.locks import FileLock
 
 logger = logging.getLogger("claracore.activity")
@@ -118,9 +119,10 @@ class Activity:
         self._lock: FileLock | None = None
         try:
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(path.parent)
                 self._lock = _own(path)
-                _make_private(path)
+                # Who asked what and when is for our user only. SQLite gives the files beside it the mode of this one.
+                private_file(path, *(path.with_name(f"{path.name}-{kind}") for kind in ("wal", "shm")))
             # Held open: a database in memory lives as long as a connection to it.
             self._keeper = self._connect()
             _prepare(self._keeper)
@@ -315,19 +317,10 @@ class _Writer:
 def _own(path: Path) -> FileLock:
     """Keep other instances from this file: two writers would give the same numbers to different rows."""
     lock = FileLock(path.with_name(f"{path.name}.lock"))
-    if not lock.try_acquire():
+    if not lock.acquire(0):
         lock.close()
         raise OSError("another ClaraCore with the same configuration keeps its own there")
     return lock
-
-
-def _make_private(path: Path) -> None:
-    """Let only our user read who asked what and when. SQLite gives the files beside it the mode of this one."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    for its in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        with suppress(FileNotFoundError, PermissionError):  # one of somebody else who lets us write to it
-            if its.stat().st_mode & 0o077:
-                its.chmod(0o600)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -378,7 +371,7 @@ def open_activity(configured: str | None, key: str, state_dir: Path | None) -> A
 def _path(configured: str | None, key: str, state_dir: Path | None) -> Path | None:
     """Return where activity is kept; None for in memory."""
     if configured:
-        return Path(os.path.expanduser(configured))  # noqa: PTH111 - Path's raises for a user without a home
+        return Path(os.path.expanduser(configured))
     if state_dir is None:
         return None
     return state_dir / "activity" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.sqlite"

@@ -171,7 +171,7 @@ class Journal:
         self._swaps.ended(model)
         self._listener.model_changed(model)
 
-    def told(self, model: str) -> None:
+    def reported(self, model: str) -> None:
         """Note that a model's server has said something new about itself."""
         self._listener.model_progressed(model)
 

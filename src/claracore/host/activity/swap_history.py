@@ -19,7 +19,7 @@ from claracore.errors import ClaraCoreError
 from claracore.host.activity.counts import Counts, RestartReason
 from claracore.host.activity.record import Record
 from claracore.host.activity.swaps import Swap, SwapPhases
-from claracore.host.supervisor.life import Life
+from claracore.host.supervisor.running import Running
 from claracore.types import ModelState
 
 KEPT_SWAPS = 200
@@ -32,8 +32,8 @@ class Models(Protocol):
     def slots(self) -> Mapping[str, Slot]:
         """State and requests of each model."""
 
-    def life(self, model_id: str) -> Life | None:
-        """Return the present run of a model's server."""
+    def running(self, model_id: str) -> Running | None:
+        """Return how the model's server is now; None when there is none."""
 
     def failure(self, model_id: str) -> ClaraCoreError | None:
         """Return why its last run failed."""
@@ -166,9 +166,9 @@ class SwapHistory:
             self._on_swap(swap)
 
     def _swap(self, model: str, loading: _Loading, now: float, error: str | None) -> Swap:
-        life = self._models.life(model)
-        # The phases of a life are of time.monotonic(); what matters is how long ago that was.
-        ago = time.monotonic() - life.phases.spawned_at if life and life.phases.spawned_at else None
+        running = self._models.running(model)
+        # `since` is of time.monotonic(); what matters is how long ago that was.
+        ago = time.monotonic() - running.since if running and running.since is not None else None
         spawned_at = None if ago is None else max(loading.started_at, now - ago)
         stop_ordered_at = loading.started_at if loading.stop_ordered_at is None else loading.stop_ordered_at
         before = max(0.0, stop_ordered_at - loading.wanted_at)

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,8 +17,9 @@ import msgspec
 
 import claracore
 from claracore.core.gguf import abilities, architectures, facts, header, model, names, quantization, types
+from claracore.host.disk import keep_private
 from claracore.host.library import read
-from claracore.host.library.walk import Candidate
+from claracore.host.library.walk import ModelFiles
 
 FORMAT: Final = 1
 FILE: Final = "library.cache"
@@ -64,22 +64,22 @@ class ReadingCache:
         """Return the one that is kept in the state folder; without one, for as long as the object lives."""
         return cls(state_dir / FILE if state_dir is not None else None)
 
-    def get(self, candidate: Candidate) -> read.Reading | None:
+    def get(self, files: ModelFiles) -> read.Reading | None:
         """Return what was read before, if the files are the same as then."""
-        entry = self._entries.get(candidate.paths[0])
-        return entry.reading if entry is not None and entry.files == _files_of(candidate) else None
+        entry = self._entries.get(files.paths[0])
+        return entry.reading if entry is not None and entry.files == _files_of(files) else None
 
-    def grew(self, candidate: Candidate) -> bool:
+    def grew(self, files: ModelFiles) -> bool:
         """Tell whether a file had fewer bytes when it was read before: it is written from its beginning to its end."""
-        entry = self._entries.get(candidate.paths[0])
+        entry = self._entries.get(files.paths[0])
         before = {path: size for path, size, _ in entry.files} if entry is not None else {}
-        return any(before.get(path, size) < size for path, size, _ in _files_of(candidate))
+        return any(before.get(path, size) < size for path, size, _ in _files_of(files))
 
-    def put(self, candidate: Candidate, reading: read.Reading) -> None:
+    def put(self, files: ModelFiles, reading: read.Reading) -> None:
         """Remember what was read."""
-        earlier = self._entries.get(candidate.paths[0])
-        entry = Entry(_files_of(candidate), reading, earlier.id if earlier else None)
-        self._entries[candidate.paths[0]] = entry
+        earlier = self._entries.get(files.paths[0])
+        entry = Entry(_files_of(files), reading, earlier.id if earlier else None)
+        self._entries[files.paths[0]] = entry
         self._changed = True
 
     def ids(self) -> dict[str, str]:
@@ -107,15 +107,7 @@ class ReadingCache:
         if self.path is None or not self._changed:
             return
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(msgspec.msgpack.encode(_File(self._version, self._entries)))
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            keep_private(self.path, msgspec.msgpack.encode(_File(self._version, self._entries)), flush=False)
             self._changed = False
 
     def _load(self) -> dict[str, Entry]:
@@ -132,7 +124,5 @@ class ReadingCache:
         return stored.entries if stored.version == self._version else {}
 
 
-def _files_of(candidate: Candidate) -> tuple[tuple[str, int, int], ...]:
-    return tuple(
-        (path, stamp.size, stamp.mtime_ns) for path, stamp in zip(candidate.paths, candidate.stamps, strict=True)
-    )
+def _files_of(files: ModelFiles) -> tuple[tuple[str, int, int], ...]:
+    return tuple((path, stamp.size, stamp.mtime_ns) for path, stamp in zip(files.paths, files.stamps, strict=True))

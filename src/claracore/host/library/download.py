@@ -74,7 +74,7 @@ class Download:
 
     @property
     def done(self) -> int:
-        """Bytes that are here."""
+        """Bytes that are on the disk."""
         return sum(file.done for file in self.files)
 
     @property
@@ -103,12 +103,12 @@ class NoSuchDownload(NotFound):
     code = "no_such_download"
 
 
-class Book:
-    """Where the list of downloads is kept between runs."""
+class DownloadStore:
+    """Where the list of downloads is kept between runs: nowhere, unless a subclass says where."""
 
     def load(self) -> list[Download]:
-        """Return what was kept."""
+        """Return the downloads of the last `save`, the oldest first."""
         return []
 
     def save(self, downloads: Iterable[Download]) -> None:
-        """Keep the list."""
+        """Keep the list in the place of the one before; raises nothing."""

@@ -2,46 +2,33 @@
 
 A download is one model: all its files, one after another, in a folder. Two run at a time, the others wait for their
 turn. The list is kept on disk at every change of state, so that a restart goes on where it was. Nobody needs to stay
-connected: whoever wants to know is a `DownloadsListener`.
+connected: a `DownloadsListener` is given whatever has changed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import Final, Protocol
 
-from claracore.core.pull.choice import NoSuchFile, is_projector
-from claracore.core.pull.listing import RemoteFile
-from claracore.core.pull.plan import Plan, part_of, plan
-from claracore.core.pull.reference import HUB, Reference, parse
-from claracore.errors import ClaraCoreError, Conflict, DiskFull
-from claracore.host.library.download import OPEN, RUNNING, Book, Download, DownloadStatus, FileState, NoSuchDownload
-from claracore.host.library.hub_errors import Passing
-from claracore.host.library.part import device_of, free_bytes, size_of
-from claracore.host.library.tokens import Token, Tokens
-
-if TYPE_CHECKING:
-    from claracore.host.library.hub import HubClient
+from claracore.core.pull.choice import is_projector
+from claracore.core.pull.plan import Plan
+from claracore.errors import ClaraCoreError, Conflict
+from claracore.host.library.download import OPEN, Download, DownloadStatus, DownloadStore, FileState, NoSuchDownload
+from claracore.host.library.download_files import check_room, delete_fetched, look_at_files
+from claracore.host.library.hub_access import HubAccess
+from claracore.host.library.tokens import Token
 
 AT_ONCE: Final = 2
-TELL_SECONDS: Final = 0.5
+ANNOUNCE_SECONDS: Final = 0.5
+"""Between two announcements of progress."""
 SPEED_SECONDS: Final = 8.0
 """The speed is that of the last so many seconds."""
-ASKED: Final = 3
-"""Times that the hub is asked what it has, when it is busy."""
-PATIENCE_SECONDS: Final = 10
-SPARE_BYTES: Final = 256 * 1024 * 1024
-"""Disk space that a download leaves alone."""
-
-T = TypeVar("T")
 
 _log = logging.getLogger("claracore.downloads")
 
@@ -77,29 +64,23 @@ class Downloads:
 
     def __init__(
         self,
-        environ: Mapping[str, str],
-        tokens: Tokens,
-        book: Book,
+        hub: HubAccess,
+        store: DownloadStore,
         listener: DownloadsListener | None = None,
         *,
         at_once: int = AT_ONCE,
-        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._listener = listener or Nobody()
-        self.tokens = tokens
-        self._environ = environ
-        self._book = book
+        self.hub = hub
+        self._store = store
         self._at_once = at_once
-        self._wait = wait
-        self._all = {download.id: download for download in book.load()}
+        self._all = {download.id: download for download in store.load()}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._own_tokens: dict[str, Token] = {}
         """Tokens that came with a download; in memory only."""
-        self._hub: HubClient | None = None
-        self._opening = asyncio.Lock()
         self._adding = asyncio.Lock()
-        self._tellers: dict[str, asyncio.TimerHandle] = {}
-        """Who is told of progress at the next beat."""
+        self._announcements: dict[str, asyncio.TimerHandle] = {}
+        """By id: when progress is announced next. What comes in between is announced with it."""
 
     @property
     def all(self) -> list[Download]:
@@ -114,41 +95,14 @@ class Downloads:
             raise NoSuchDownload(f"there is no download {download_id!r}; it may have been removed") from None
 
     def begin(self) -> None:
-        """Go on with what an earlier run has left."""
+        """Queue what an earlier run has left unfinished, and begin."""
         for download in self._all.values():
             if download.status in OPEN:
                 download.status = DownloadStatus.QUEUED
         self._next()
 
-    async def look(
-        self, text: str, *, projector: bool = True, token: Token | None = None
-    ) -> tuple[Plan, list[RemoteFile]]:
-        """Ask the hub what a reference means. Raises BadRequest, NotFound, Forbidden, HubUnreachable."""
-        reference = parse(text, hosts=_hosts(self._environ))
-        async with self._hub_for(token) as hub:
-            files = await self._patiently(lambda: hub.listing(reference))
-            try:
-                wanted = plan(reference, files, projector=projector)
-            except NoSuchFile as error:
-                raise NoSuchFile(error.message + await _others(hub, reference, files), param="ref") from error
-            # The listing of a gated repository is open to everybody, and its files are not.
-            await self._patiently(lambda: hub.admitted(reference, wanted.variant.path))
-            return wanted, files
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the hub, and again when it is busy for a moment; somebody waits for the answer."""
-        for attempt in range(1, ASKED):
-            try:
-                return await ask()
-            except ClaraCoreError as error:
-                pause = error.retry_after_seconds if error.retry_after_seconds is not None else attempt
-                if not isinstance(error, Passing) or pause > PATIENCE_SECONDS:
-                    raise
-                await self._wait(pause)
-        return await ask()
-
     async def add(self, wanted: Plan, folder: Path, *, token: Token | None = None) -> Download:
-        """Queue a model; one that is being fetched to the same place already is gone on with.
+        """Queue a model and return its download; the one that fetches it to the same folder already, resumed, if any.
 
         Raises DiskFull, FolderUnusable.
         """
@@ -156,7 +110,7 @@ class Downloads:
             return await self._add(wanted, folder, token)
 
     async def _add(self, wanted: Plan, folder: Path, token: Token | None) -> Download:
-        files = [FileState(target.remote, str(target.place)) for target in wanted.targets]
+        files = [FileState(target.remote, str(target.place)) for target in wanted.files]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:
                 if known.status in {DownloadStatus.PAUSED, DownloadStatus.FAILED}:
@@ -165,8 +119,8 @@ class Downloads:
                     return known
         quantization = wanted.variant.quantization
         download = Download(secrets.token_hex(6), wanted.reference, quantization, folder, files, created_at=time.time())
-        await asyncio.to_thread(_look_at_parts, download)
-        await asyncio.to_thread(self._look_for_room, download)
+        await asyncio.to_thread(look_at_files, download)
+        await asyncio.to_thread(check_room, download, self.all)
         if token is not None:
             self._own_tokens[download.id] = token
         self._all[download.id] = download
@@ -175,7 +129,7 @@ class Downloads:
         return download
 
     def pause(self, download_id: str) -> Download:
-        """Stop fetching and keep what is here. Raises NoSuchDownload, Conflict when it has ended."""
+        """Stop fetching and keep what was fetched. Raises NoSuchDownload, Conflict when it has ended."""
         download = self.get(download_id)
         if download.status not in OPEN | {DownloadStatus.PAUSED}:
             raise Conflict(f"the download has {download.status}; only one that goes on can be paused")
@@ -187,7 +141,7 @@ class Downloads:
         return download
 
     def resume(self, download_id: str) -> Download:
-        """Go on with what was paused, or failed. Raises NoSuchDownload, Conflict when it is finished."""
+        """Queue again what was paused, or failed. Raises NoSuchDownload, Conflict when it is finished."""
         download = self.get(download_id)
         if download.status is DownloadStatus.FINISHED:
             raise Conflict("the download is finished")
@@ -202,15 +156,15 @@ class Downloads:
         download = self.get(download_id)
         del self._all[download_id]
         self._own_tokens.pop(download_id, None)
-        if (teller := self._tellers.pop(download_id, None)) is not None:
-            teller.cancel()
+        if (announcement := self._announcements.pop(download_id, None)) is not None:
+            announcement.cancel()
         task = self._tasks.get(download_id)
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
         if download.status is not DownloadStatus.FINISHED:
-            await asyncio.to_thread(_delete_fetched, download)
-        self._book.save(self._all.values())
+            await asyncio.to_thread(delete_fetched, download)
+        self._store.save(self._all.values())
         self._listener.removed(download)
         self._next()
         return download
@@ -223,19 +177,17 @@ class Downloads:
     async def close(self) -> None:
         """Stop; what was under way goes on at the next start."""
         self._at_once = 0
-        for teller in self._tellers.values():
-            teller.cancel()
+        for announcement in self._announcements.values():
+            announcement.cancel()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        if self._hub is not None:
-            await self._hub.aclose()
-            self._hub = None
+        await self.hub.close()
 
     def _next(self) -> None:
-        """Begin what has its turn."""
+        """Begin those whose turn it is: the oldest first, `at_once` of them at a time."""
         for download in self._all.values():
             if len(self._tasks) >= self._at_once:
                 return
@@ -252,11 +204,11 @@ class Downloads:
         self._next()
 
     async def _run(self, download: Download) -> None:
-        """Fetch the files of a download; whatever goes wrong is its state."""
+        """Fetch the files of a download; what goes wrong becomes its status and error."""
         self._status(download, DownloadStatus.DOWNLOADING)
         try:
-            await asyncio.to_thread(_look_at_parts, download)
-            await asyncio.to_thread(self._look_for_room, download)
+            await asyncio.to_thread(look_at_files, download)
+            await asyncio.to_thread(check_room, download, self.all)
             await self._fetch_files(download)
             await self._listener.complete(download)
         except ClaraCoreError as error:
@@ -267,56 +219,22 @@ class Downloads:
             _log.info("downloaded %s to %s", download.reference, download.folder)
 
     async def _fetch_files(self, download: Download) -> None:
-        from claracore.host.library.transfer import Job, Told, fetch  # noqa: PLC0415 - see _client
+        from claracore.host.library.transfer import Job, TransferEvents, fetch  # noqa: PLC0415 - as in hub_access
 
-        async with self._hub_for(self._own_tokens.get(download.id)) as hub:
+        async with self.hub.client(self._own_tokens.get(download.id)) as hub:
             # The projector first: whoever watches the folder finds it beside the model.
             for file in sorted(download.files, key=lambda file: not is_projector(file.remote)):
                 if file.complete:
                     continue
-                told = Told(
+                events = TransferEvents(
                     partial(self._moved, download, file),
                     partial(self._checking, download),
                     partial(self._trouble, download),
                 )
                 job = Job(download.reference, file.remote, download.folder / file.place)
-                fetched = await fetch(hub, job, told, self._wait)
+                fetched = await fetch(hub, job, events, self.hub.wait)
                 file.done, file.complete, file.found = file.remote.size, True, not fetched
                 self._changed(download)
-
-    @contextlib.asynccontextmanager
-    async def _hub_for(self, token: Token | None) -> AsyncIterator[HubClient]:
-        """Give a client of the hub; those that share the usual token share connections."""
-        if token is not None:
-            own = await asyncio.to_thread(_client, self._environ, lambda: token)
-            try:
-                yield own
-            finally:
-                await own.aclose()
-            return
-        async with self._opening:
-            hub = self._hub
-            if hub is None:
-                hub = self._hub = await asyncio.to_thread(_client, self._environ, self.tokens.find)
-        yield hub
-
-    def _look_for_room(self, download: Download) -> None:
-        """Raise DiskFull when the rest does not fit beside what others that run have still to write there."""
-        free, device = free_bytes(download.folder), device_of(download.folder)
-        others = [
-            other
-            for other in self.all
-            if other is not download and other.status in RUNNING and device_of(other.folder) == device
-        ]
-        promised = sum(other.total - other.done for other in others)
-        needed = download.total - download.done
-        if needed + promised + SPARE_BYTES > free and needed > 0:
-            beside = f" beside {_gb(promised)} for downloads under way" if promised else ""
-            raise DiskFull(
-                f"{download.reference} needs {_gb(needed)} more in {download.folder}{beside}, where {_gb(free)} are "
-                "free; make room, or choose another folder",
-                param="to",
-            )
 
     def _moved(self, download: Download, file: FileState, done: int) -> None:
         file.done = done
@@ -324,15 +242,17 @@ class Downloads:
         samples = download.samples
         samples.append((now, download.done))
         del samples[: bisect_left(samples, (now - SPEED_SECONDS, 0))]
-        if download.id not in self._tellers:
-            self._tellers[download.id] = asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell, download)
+        if download.id not in self._announcements:
+            self._announcements[download.id] = asyncio.get_running_loop().call_later(
+                ANNOUNCE_SECONDS, self._announce_progress, download
+            )
 
-    def _tell(self, download: Download) -> None:
-        self._tellers.pop(download.id).cancel()
+    def _announce_progress(self, download: Download) -> None:
+        self._announcements.pop(download.id).cancel()
         self._announce(download)
 
-    def _checking(self, download: Download, its: bool) -> None:  # noqa: FBT001 - called with the news alone
-        self._status(download, DownloadStatus.CHECKING if its else DownloadStatus.DOWNLOADING)
+    def _checking(self, download: Download, is_checking: bool) -> None:  # noqa: FBT001 - as TransferEvents calls it
+        self._status(download, DownloadStatus.CHECKING if is_checking else DownloadStatus.DOWNLOADING)
 
     def _trouble(self, download: Download, trouble: str | None) -> None:
         if download.error != trouble:
@@ -352,60 +272,10 @@ class Downloads:
             self._changed(download)
 
     def _changed(self, download: Download) -> None:
-        self._book.save(self._all.values())
+        self._store.save(self._all.values())
         self._announce(download)
 
     def _announce(self, download: Download) -> None:
-        """Tell how a download is, as long as it is on the list."""
+        """Give it to the listener, as long as the download is on the list."""
         if download.id in self._all:
             self._listener.changed(download)
-
-
-async def _others(hub: HubClient, reference: Reference, files: Sequence[RemoteFile]) -> str:
-    """Return words about repositories that have files for us, when this one has none."""
-    if any(file.path.lower().endswith(".gguf") for file in files):
-        return ""
-    with contextlib.suppress(ClaraCoreError):
-        near = [repo for repo in await hub.search(reference.repo.partition("/")[2]) if repo != reference.repo]
-        return f"; others have: {', '.join(near)}" if near else ""
-    return ""
-
-
-def _client(environ: Mapping[str, str], token: Callable[[], Token | None]) -> HubClient:
-    """Open a client of the hub, in a thread: importing the library and reading certificates takes 0.25 s."""
-    from claracore.host.library.hub import HubClient  # noqa: PLC0415 - see above
-
-    return HubClient(environ, token)
-
-
-def _hosts(environ: Mapping[str, str]) -> list[str]:
-    """Return the names under which people write the hub that HF_ENDPOINT names."""
-    _scheme, _, rest = (environ.get("HF_ENDPOINT") or HUB).strip().lower().partition("://")
-    authority = rest.partition("/")[0]
-    return [authority, authority.rpartition(":")[0]] if ":" in authority else [authority]
-
-
-def _look_at_parts(download: Download) -> None:
-    """Note what an earlier attempt has left on the disk."""
-    for file, path in zip(download.files, download.paths, strict=True):
-        size, whole = size_of(path), file.remote.size
-        file.complete = file.complete and size == whole
-        file.done = min(size if size is not None else size_of(path.with_name(part_of(path))) or 0, whole)
-
-
-def _delete_fetched(download: Download) -> None:
-    """Delete what was fetched for a download, and the folders that it leaves empty."""
-    for file, path in zip(download.files, download.paths, strict=True):
-        with contextlib.suppress(OSError):
-            path.with_name(part_of(path)).unlink(missing_ok=True)
-            if file.complete and not file.found:
-                path.unlink(missing_ok=True)
-        for folder in path.parents:
-            if folder == download.folder:
-                break
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -1,9 +1,9 @@
-"""How is the hub spoken to?
+"""With which requests is the hub asked for listings and files, and what do its answers mean?
 
 The protocol of huggingface.co, and of every mirror that HF_ENDPOINT names: the listing of a repository page by page,
 and a file by way of a redirect to another host. Redirects are followed here and not by the client: the token is for the
 hub's own origin and for nobody else, and what the hub says about a file stands in the answer that redirects. Statuses
-become errors with a culprit and a way out; `Passing` is what may go away by itself.
+become errors with a culprit and a way out; `TransientFailure` is what may go away by itself.
 
 TLS is always verified, with the system's certificates; proxies come from the environment.
 """
@@ -25,7 +25,7 @@ from claracore import __version__
 from claracore.core.pull.listing import RemoteFile, files_of, names_found, next_page
 from claracore.core.pull.reference import HUB, Reference, quoted
 from claracore.errors import BadRequest, ClaraCoreError
-from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub, Passing
+from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub, TransientFailure
 from claracore.host.library.tokens import Token
 
 MOST_PAGES: Final = 100
@@ -34,7 +34,7 @@ LARGEST_ANSWER: Final = 64 * 1024 * 1024
 NEAR: Final = 5
 LONGEST_PAUSE_SECONDS: Final = 300.0
 TIMEOUT: Final = httpx2.Timeout(60.0, connect=20.0, pool=None)
-PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -105,7 +105,7 @@ class HubClient:
     async def _json(self, url: str, reference: Reference | None) -> tuple[Any, str | None]:
         async with self._answer(url, reference, {}) as answer:
             raw = bytearray()
-            async for chunk in _passing(answer.aiter_bytes(), url):
+            async for chunk in _chunks_of(answer.aiter_bytes(), url):
                 raw += chunk
                 if len(raw) > LARGEST_ANSWER:
                     raise HubUnreachable(f"{self.endpoint} answers with more than {LARGEST_ANSWER} bytes")
@@ -130,18 +130,18 @@ class HubClient:
 
     @contextlib.asynccontextmanager
     async def file(self, reference: Reference, path: str, *, start: int = 0) -> AsyncIterator[FileAnswer]:
-        """Give the bytes of a file from `start` on. Raises as `listing`; `Passing` from the chunks too."""
+        """Give the bytes of a file from `start` on. Raises as `listing`; `TransientFailure` from the chunks too."""
         url = self._resolve(reference, path)
         headers = {"Range": f"bytes={start}-"} if start else {}
         linked: dict[str, str] = {}
         async with self._answer(url, reference, headers, linked) as answer:
             begins, size = _range(answer)
-            told = linked.get("x-linked-size", "")
+            whole = linked.get("x-linked-size", "")
             etag = linked.get("x-linked-etag") or linked.get("etag")
             yield FileAnswer(
-                _passing(answer.aiter_raw(), url),
+                _chunks_of(answer.aiter_raw(), url),
                 begins,
-                int(told) if told.isdigit() else size,
+                int(whole) if whole.isdigit() else size,
                 etag.removeprefix("W/").strip('"') if etag else None,
             )
 
@@ -181,8 +181,8 @@ class HubClient:
         code = answer.headers.get("x-error-code", "")
         said = answer.headers.get("x-error-message", "")[:300]
         host = _host(str(answer.url))
-        if status in PASSING:
-            return Passing(
+        if status in TRANSIENT:
+            return TransientFailure(
                 f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''}",
                 retry_after_seconds=_pause(answer.headers.get("retry-after")),
             )
@@ -197,7 +197,7 @@ class HubClient:
             hint = "" if token or missing != "repository" else " (or only for those whom it knows: see HF_TOKEN)"
             return NotOnHub(f"there is no such {missing} on {host}: {what}{hint}", param="ref")
         if status in {401, 403}:  # the CDN: a signed address that has run out; a new one is asked for
-            return Passing(f"{host} answers {status}")
+            return TransientFailure(f"{host} answers {status}")
         return HubUnreachable(f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''} for {what}")
 
     def _how_to_get_in(self, reference: Reference | None, token: Token | None) -> str:
@@ -223,11 +223,11 @@ def endpoint_of(environ: Mapping[str, str]) -> str:
 async def _sending(
     client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], method: str = "GET"
 ) -> AsyncIterator[httpx2.Response]:
-    """Give an answer to read. Raises Passing when there is none."""
+    """Give an answer to read. Raises TransientFailure when there is none."""
     try:
         answer = await client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
     except httpx2.TransportError as error:
-        raise Passing(f"{_host(url)} cannot be reached: {_why(error)}") from error
+        raise TransientFailure(f"{_host(url)} cannot be reached: {_why(error)}") from error
     except (httpx2.InvalidURL, ValueError) as error:
         raise HubUnreachable(f"{_host(url)} gives an address that cannot be used") from error
     try:
@@ -236,13 +236,13 @@ async def _sending(
         await answer.aclose()
 
 
-async def _passing(chunks: AsyncIterator[bytes], url: str) -> AsyncIterator[bytes]:
-    """Give chunks; a broken connection is Passing."""
+async def _chunks_of(chunks: AsyncIterator[bytes], url: str) -> AsyncIterator[bytes]:
+    """Give the chunks. Raises TransientFailure for a broken connection."""
     try:
         async for chunk in chunks:
             yield chunk
     except (httpx2.TransportError, httpx2.DecodingError) as error:
-        raise Passing(f"{_host(url)} broke off: {_why(error)}") from error
+        raise TransientFailure(f"{_host(url)} broke off: {_why(error)}") from error
 
 
 def _why(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What can the hub say instead of what was asked for?"""
+"""Which errors come of asking the hub?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class HubUnreachable(ClaraCoreError):
     code = "hub_unreachable"
 
 
-class Passing(HubUnreachable):
+class TransientFailure(HubUnreachable):
     """A failure that may be over in a moment; `retry_after_seconds` is how long the hub wants to be left alone."""
 
 

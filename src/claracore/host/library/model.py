@@ -10,7 +10,7 @@ from claracore.core.gguf.model import Kind, ModelFacts
 
 @dataclass(frozen=True, slots=True)
 class Projector:
-    """The mmproj file that gives a language model eyes or ears."""
+    """The mmproj file with which a language model takes images or sound."""
 
     path: Path
     facts: ModelFacts

@@ -18,10 +18,10 @@ from claracore.host.library.model import Projector
 MARK: Final = re.compile(
     r"(?:^|[-_.])(?:mm-?proj(?:ector)?|clip|vision|encoder|model|vit|audio)(?=$|[-_.])", re.IGNORECASE
 )
-LISTENERS: Final = frozenset({Kind.CHAT, Kind.BASE, Kind.VISION})
+TAKES_PROJECTOR: Final = frozenset({Kind.CHAT, Kind.BASE, Kind.VISION})
 
 
-class Speaker(NamedTuple):
+class LanguageModel(NamedTuple):
     """A language model that a projector may belong to."""
 
     key: str
@@ -30,29 +30,29 @@ class Speaker(NamedTuple):
     facts: ModelFacts
 
 
-def pair(speakers: Sequence[Speaker], projectors: Iterable[Projector]) -> Mapping[str, Sequence[Projector]]:
+def pair(models: Sequence[LanguageModel], projectors: Iterable[Projector]) -> Mapping[str, Sequence[Projector]]:
     """Return for each model's `key` the projectors that fit it, if any, the best first."""
     paired: dict[str, list[Projector]] = {}
     for projector in projectors:
-        for speaker in _owners(projector, speakers):
-            paired.setdefault(speaker.key, []).append(projector)
+        for model in _owners(projector, models):
+            paired.setdefault(model.key, []).append(projector)
     return {key: sorted(choices, key=_preference) for key, choices in paired.items()}
 
 
-def _owners(projector: Projector, speakers: Sequence[Speaker]) -> list[Speaker]:
+def _owners(projector: Projector, models: Sequence[LanguageModel]) -> list[LanguageModel]:
     folders = {str(projector.path.parent), str(projector.path.parent.parent)}
     near = [
-        speaker
-        for speaker in speakers
-        if speaker.folder in folders and speaker.facts.kind in LISTENERS and _fits(projector.facts, speaker.facts)
+        model
+        for model in models
+        if model.folder in folders and model.facts.kind in TAKES_PROJECTOR and _fits(projector.facts, model.facts)
     ]
-    named = [speaker for speaker in near if _same_name(projector, speaker)]
+    named = [model for model in near if _same_name(projector, model)]
     if named:
-        longest = max(len(speaker.base) for speaker in named)
-        exact = [speaker for speaker in named if speaker.base == _base(projector)]
-        return exact or [speaker for speaker in named if len(speaker.base) == longest]
-    same_folder = [speaker for speaker in near if speaker.folder == str(projector.path.parent)] or near
-    return same_folder if len({speaker.base for speaker in same_folder}) == 1 else []
+        longest = max(len(model.base) for model in named)
+        exact = [model for model in named if model.base == _base(projector)]
+        return exact or [model for model in named if len(model.base) == longest]
+    same_folder = [model for model in near if model.folder == str(projector.path.parent)] or near
+    return same_folder if len({model.base for model in same_folder}) == 1 else []
 
 
 def _fits(projector: ModelFacts, model: ModelFacts) -> bool:
@@ -65,12 +65,11 @@ def _base(projector: Projector) -> str:
     return slug(MARK.sub("-", without_quantization(stem_of(projector.path))))
 
 
-def _same_name(projector: Projector, speaker: Speaker) -> bool:
+def _same_name(projector: Projector, model: LanguageModel) -> bool:
     base = _base(projector)
-    if base and (speaker.base.startswith(base) or base.startswith(speaker.base)):
+    if base and (model.base.startswith(base) or base.startswith(model.base)):
         return True
-    told, own = projector.facts.name, speaker.facts.name
-    return not base and told is not None and told == own
+    return not base and projector.facts.name is not None and projector.facts.name == model.facts.name
 
 
 def _preference(projector: Projector) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from claracore.core.gguf.header import Header, read_header
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.gguf.names import Naming, naming_of
 from claracore.core.gguf.seen import SeenArrays
-from claracore.host.library.walk import Candidate, Stamp
+from claracore.host.library.walk import ModelFiles, Stamp
 
 NOT_SERVED: Final[dict[Kind, str]] = {
     Kind.LORA: "a LoRA adapter, not a model: use it with --lora in the command of its base model",
@@ -32,36 +32,36 @@ NOT_SERVED: Final[dict[Kind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading a candidate gave: facts, a problem, or both (recognised, but not to be served)."""
+    """What reading the files of a model gave: facts, a problem, or both (recognised, but not to be served)."""
 
     facts: ModelFacts | None
     problem: str | None
-    passing: bool = False
+    transient: bool = False
     """The disk refused: not to be remembered, since size and mtime do not change when it is mended."""
     naming: Naming | None = None
     """Of a model with facts. Here, because it follows from path and facts and takes as long as all else of a rescan."""
 
 
-def read(candidate: Candidate, seen: SeenArrays) -> Reading:
-    """Read the headers of a candidate's files."""
-    if candidate.missing:
-        names = ", ".join(candidate.missing)
-        return Reading(None, f"{'shards are' if len(candidate.missing) > 1 else 'a shard is'} missing: {names}")
+def read(files: ModelFiles, seen: SeenArrays) -> Reading:
+    """Read the headers of a model's files."""
+    if files.missing:
+        names = ", ".join(files.missing)
+        return Reading(None, f"{'shards are' if len(files.missing) > 1 else 'a shard is'} missing: {names}")
     headers: list[Header] = []
     problems: list[str] = []
-    passing = False
-    for path, stamp in zip(candidate.paths, candidate.stamps, strict=True):
+    transient = False
+    for path, stamp in zip(files.paths, files.stamps, strict=True):
         try:
             headers.append(_read_file(path, stamp, seen))
         except (UnusableFile, OSError) as error:
             problem = str(error) if isinstance(error, UnusableFile) else f"cannot be read: {error.strerror}"
-            passing = passing or isinstance(error, OSError)
-            problems.append(f"{Path(path).name}: {problem}" if len(candidate.paths) > 1 else problem)
+            transient = transient or isinstance(error, OSError)
+            problems.append(f"{Path(path).name}: {problem}" if len(files.paths) > 1 else problem)
     if problems:
-        return Reading(None, "; ".join(problems), passing)
+        return Reading(None, "; ".join(problems), transient)
     facts = facts_of(headers[0], *headers[1:])
-    unusable = _shards_disagree(candidate, headers) or NOT_SERVED.get(facts.kind)
-    return Reading(facts, unusable, naming=naming_of(PurePath(candidate.paths[0]), facts))
+    unusable = _shards_disagree(files, headers) or NOT_SERVED.get(facts.kind)
+    return Reading(facts, unusable, naming=naming_of(PurePath(files.paths[0]), facts))
 
 
 class UnusableFile(Exception):
@@ -100,19 +100,19 @@ def _without_readahead(descriptor: int) -> None:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
 
 
-def _shards_disagree(candidate: Candidate, headers: list[Header]) -> str | None:
+def _shards_disagree(files: ModelFiles, headers: list[Header]) -> str | None:
     """Return what is wrong with how the shards describe themselves."""
     counts = [header.metadata.get("split.count", 0) for header in headers]
-    if len(headers) == 1 and candidate.shards_expected == 1:
+    if len(headers) == 1 and files.shards_expected == 1:
         count = counts[0]
         if isinstance(count, int) and count > 1:
             number = headers[0].metadata.get("split.no", 0)
             return f"shard {number + 1 if isinstance(number, int) else '?'} of {count} under another name"
         return None
     for number, (header, count) in enumerate(zip(headers, counts, strict=True)):
-        if count != candidate.shards_expected or header.metadata.get("split.no", 0) != number:
-            name = Path(candidate.paths[number]).name
-            return f"{name} is not shard {number + 1} of {candidate.shards_expected} by its own account"
+        if count != files.shards_expected or header.metadata.get("split.no", 0) != number:
+            name = Path(files.paths[number]).name
+            return f"{name} is not shard {number + 1} of {files.shards_expected} by its own account"
     promised = headers[0].metadata.get("split.tensors.count")
     there = sum(len(header.tensors) for header in headers)
     return None if promised in {None, there} else f"the shards have {there} tensors, but {promised} were promised"

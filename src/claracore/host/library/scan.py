@@ -19,9 +19,9 @@ from claracore.core.gguf.names import Naming, aliases_of, unique_ids
 from claracore.core.gguf.seen import SeenArrays
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LeftOut, Library, LibraryModel, Projector
-from claracore.host.library.projectors import Speaker, pair
+from claracore.host.library.projectors import LanguageModel, pair
 from claracore.host.library.read import Reading, read
-from claracore.host.library.walk import Candidate, Found, walk
+from claracore.host.library.walk import FoundFiles, ModelFiles, walk
 from claracore.host.writers import being_written
 
 BEING_WRITTEN = "still being written: served when the program that writes it has closed it"
@@ -35,7 +35,7 @@ class _Known(NamedTuple):
 
     key: str
     path: Path
-    candidate: Candidate
+    files: ModelFiles
     facts: ModelFacts
     naming: Naming
 
@@ -54,14 +54,14 @@ def scan(
     """
     cache = cache if cache is not None else ReadingCache()
     found = walk(folders, missing_ok=missing_ok)
-    readings = _read_all(found.candidates, cache, on_progress)
+    readings = _read_all(found.models, cache, on_progress)
     left_out = [*found.left_out]
     models: list[_Known] = []
     projectors: list[Projector] = []
     first_path = _first_paths(found)
-    for candidate, reading in zip(found.candidates, readings, strict=True):
-        path, facts, naming = candidate.paths[0], reading.facts, reading.naming
-        identity = candidate.stamps[0].identity
+    for files, reading in zip(found.models, readings, strict=True):
+        path, facts, naming = files.paths[0], reading.facts, reading.naming
+        identity = files.stamps[0].identity
         if facts is None or naming is None or reading.problem is not None:
             left_out.append(LeftOut(Path(path), reading.problem or "cannot be read"))
         elif first_path[identity] != path:
@@ -72,10 +72,10 @@ def scan(
             without_head = "a reranker without its classifier head: llama-server cannot rank with it"
             left_out.append(LeftOut(Path(path), without_head))
         else:
-            models.append(_Known(path, Path(path), candidate, facts, naming))
+            models.append(_Known(path, Path(path), files, facts, naming))
     library = _assemble(models, projectors, left_out, cache)
     tops = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH100, PTH111 - as walk does
-    cache.forget_others({candidate.paths[0] for candidate in found.candidates}, tops)
+    cache.forget_others({files.paths[0] for files in found.models}, tops)
     cache.save()
     return library
 
@@ -84,37 +84,33 @@ def _cannot_rank(facts: ModelFacts, naming: Naming) -> bool:
     return facts.kind in {Kind.CHAT, Kind.BASE} and not RERANKER_WORDS.isdisjoint(naming.base.split("-"))
 
 
-def _first_paths(found: Found) -> dict[tuple[int, int], str]:
+def _first_paths(found: FoundFiles) -> dict[tuple[int, int], str]:
     """Return for each file on disk the path under which it is served: a real one before a link, then the first."""
     paths: dict[tuple[int, int], str] = {}
-    for candidate in sorted(
-        found.candidates, key=lambda candidate: (candidate.paths[0] in found.links, candidate.paths)
-    ):
-        paths.setdefault(candidate.stamps[0].identity, candidate.paths[0])
+    for files in sorted(found.models, key=lambda files: (files.paths[0] in found.links, files.paths)):
+        paths.setdefault(files.stamps[0].identity, files.paths[0])
     return paths
 
 
-def _read_all(candidates: Sequence[Candidate], cache: ReadingCache, on_progress: Progress | None) -> list[Reading]:
+def _read_all(models: Sequence[ModelFiles], cache: ReadingCache, on_progress: Progress | None) -> list[Reading]:
     seen = SeenArrays()
     results: list[Reading] = []
-    for number, candidate in enumerate(candidates, start=1):
-        reading = cache.get(candidate)
+    for number, files in enumerate(models, start=1):
+        reading = cache.get(files)
         if reading is None:
-            reading = read(candidate, seen)
-            if reading.problem is None and not cache.grew(candidate) and _unfinished(candidate):
-                reading = Reading(None, BEING_WRITTEN, passing=True)
-            if not reading.passing:
-                cache.put(candidate, reading)
+            reading = read(files, seen)
+            if reading.problem is None and not cache.grew(files) and _unfinished(files):
+                reading = Reading(None, BEING_WRITTEN, transient=True)
+            if not reading.transient:
+                cache.put(files, reading)
         results.append(reading)
         if on_progress is not None:
-            on_progress(number, len(candidates), Path(candidate.paths[0]))
+            on_progress(number, len(models), Path(files.paths[0]))
     return results
 
 
-def _unfinished(candidate: Candidate) -> bool:
-    return any(
-        being_written(path, stamp.mtime_ns) for path, stamp in zip(candidate.paths, candidate.stamps, strict=True)
-    )
+def _unfinished(files: ModelFiles) -> bool:
+    return any(being_written(path, stamp.mtime_ns) for path, stamp in zip(files.paths, files.stamps, strict=True))
 
 
 def _assemble(
@@ -126,8 +122,10 @@ def _assemble(
     aliases = aliases_of({ids[known.key]: known.naming for known in models})
     paired: Mapping[str, Sequence[Projector]] = {}
     if projectors:
-        speakers = [Speaker(known.key, str(known.path.parent), known.naming.base, known.facts) for known in models]
-        paired = pair(speakers, projectors)
+        language_models = [
+            LanguageModel(known.key, str(known.path.parent), known.naming.base, known.facts) for known in models
+        ]
+        paired = pair(language_models, projectors)
         left_out.extend(_unpaired(projectors, paired.values()))
     built = [
         _model(known, ids[known.key], aliases[ids[known.key]], next(iter(paired.get(known.key, ())), None))
@@ -149,7 +147,7 @@ def _model(known: _Known, model_id: str, aliases: tuple[str, ...], projector: Pr
         description += ", text only: there is no mmproj file near it"
     return LibraryModel(
         id=model_id,
-        paths=(known.path, *(Path(path) for path in known.candidate.paths[1:])),
+        paths=(known.path, *(Path(path) for path in known.files.paths[1:])),
         facts=facts if kind is facts.kind else replace(facts, kind=kind),
         kind=kind,
         quantization=naming.quantization,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,9 @@ from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.reference import Reference
 from claracore.errors import Conflict
 from claracore.host.library.hub import FileAnswer, HubClient
-from claracore.host.library.hub_errors import HubUnreachable, Passing
-from claracore.host.library.part import FolderUnusable, Part, WrongBytes, slices_equal
+from claracore.host.library.hub_access import Wait
+from claracore.host.library.hub_errors import HubUnreachable, TransientFailure
+from claracore.host.library.partial import FolderUnusable, PartialFile, WrongBytes, slices_equal
 
 TRIES: Final = 8
 """In a row, without a single new byte."""
@@ -34,18 +35,15 @@ _log = logging.getLogger("claracore.downloads")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Whom a transfer keeps informed."""
+class TransferEvents:
+    """What a transfer calls, in the event loop, while it goes on."""
 
-    bytes: Callable[[int], None]
-    """How much of the file is here."""
-    checking: Callable[[bool], None]
-    """Whether it is being hashed and not fetched."""
-    trouble: Callable[[str | None], None]
-    """What it is waiting for to pass; None when it has."""
-
-
-Wait = Callable[[float], Awaitable[None]]
+    on_bytes: Callable[[int], None]
+    """With how many bytes of the file are on the disk."""
+    on_checking: Callable[[bool], None]
+    """With whether the file is being hashed and not fetched."""
+    on_trouble: Callable[[str | None], None]
+    """With what it waits for to pass; None when it has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +55,42 @@ class Job:
     path: Path
 
 
-async def fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
-    """Have the file in its place; return False when it was there already.
+async def fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) -> bool:
+    """Fetch the file to its place; return False when it was there already.
 
     Raises Conflict when another file is there, WrongBytes, DiskFull, FolderUnusable and whatever the hub says.
     """
     try:
-        return await _fetch(hub, job, told, wait)
+        return await _fetch(hub, job, events, wait)
     except OSError as error:
         raise FolderUnusable(f"{job.path} cannot be used: {error.strerror or error}") from error
 
 
-async def _fetch(hub: HubClient, job: Job, told: Told, wait: Wait) -> bool:
+async def _fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) -> bool:
     if await asyncio.to_thread(job.path.exists):
-        await _compare(job.path, job.remote, told)
+        await _compare(job.path, job.remote, events)
         return False
-    part = await asyncio.to_thread(Part, job.path, job.remote)
+    part = await asyncio.to_thread(PartialFile, job.path, job.remote)
     try:
-        await _take_over(part, told)
+        await _take_over(part, events)
         resumed = part.size > 0
         try:
-            await _fetch_rest(hub, job, part, told, wait)
+            await _fetch_rest(hub, job, part, events, wait)
         except WrongBytes:
             # What an earlier attempt had left may be of an older version of the file.
             if not resumed:
                 raise
             await asyncio.to_thread(part.start_over)
-            await _fetch_rest(hub, job, part, told, wait)
+            await _fetch_rest(hub, job, part, events, wait)
     finally:
         # In a thread: it waits for a write, or for the disk to take all of a large file.
         await asyncio.to_thread(part.close)
     return True
 
 
-async def _compare(path: Path, remote: RemoteFile, told: Told) -> None:
+async def _compare(path: Path, remote: RemoteFile, events: TransferEvents) -> None:
     """Find out that a file that is there is the one that is wanted. Raises Conflict."""
-    told.checking(True)
+    events.on_checking(True)
     keep_going = threading.Event()
     keep_going.set()
     try:
@@ -100,30 +98,30 @@ async def _compare(path: Path, remote: RemoteFile, told: Told) -> None:
         same = size == remote.size and await asyncio.to_thread(slices_equal, path, remote, keep_going)
     finally:
         keep_going.clear()
-        told.checking(False)
+        events.on_checking(False)
     if not same:
         raise Conflict(f"{path} is there already and is another file; move it away, or choose another folder")
-    told.bytes(remote.size)
+    events.on_bytes(remote.size)
 
 
-async def _take_over(part: Part, told: Told) -> None:
+async def _take_over(part: PartialFile, events: TransferEvents) -> None:
     """Hash what an earlier attempt has left."""
     while await asyncio.to_thread(part.take_over):
-        told.checking(True)
-    told.checking(False)
-    told.bytes(part.size)
+        events.on_checking(True)
+    events.on_checking(False)
+    events.on_bytes(part.size)
 
 
-async def _fetch_rest(hub: HubClient, job: Job, part: Part, told: Told, wait: Wait) -> None:
+async def _fetch_rest(hub: HubClient, job: Job, part: PartialFile, events: TransferEvents, wait: Wait) -> None:
     """Fetch what is missing, in as many tries as it takes, and finish the part."""
     tries, remote = 0, job.remote
     while part.size < remote.size or remote.size == 0:
         before = part.size
         try:
-            await _once(hub, job, part, told)
+            await _once(hub, job, part, events)
             if part.size < remote.size:
-                raise Passing(f"{remote.path}: the answer ended {remote.size - part.size:,} bytes early")  # noqa: TRY301 - the same reaction
-        except Passing as error:
+                raise TransientFailure(f"{remote.path}: the answer ended {remote.size - part.size:,} bytes early")  # noqa: TRY301 - the same reaction
+        except TransientFailure as error:
             tries = 1 if part.size > before else tries + 1
             if tries >= TRIES:
                 raise
@@ -131,15 +129,15 @@ async def _fetch_rest(hub: HubClient, job: Job, part: Part, told: Told, wait: Wa
             if pause is None:
                 pause = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), LONGEST_PAUSE_SECONDS)
             _log.info("%s; trying again in %g s", error, pause)
-            told.trouble(error.message)
+            events.on_trouble(error.message)
             await wait(pause)
         else:
             break
-    told.trouble(None)
+    events.on_trouble(None)
     await asyncio.to_thread(part.finish)
 
 
-async def _once(hub: HubClient, job: Job, part: Part, told: Told) -> None:
+async def _once(hub: HubClient, job: Job, part: PartialFile, events: TransferEvents) -> None:
     """Ask for what is missing, and write what comes."""
     remote = job.remote
     async with hub.file(job.reference, remote.path, start=part.size) as answer:
@@ -148,12 +146,12 @@ async def _once(hub: HubClient, job: Job, part: Part, told: Told) -> None:
             if answer.start != 0:
                 raise HubUnreachable(f"{remote.path}: bytes from {part.size:,} on were wanted, others came")
             await asyncio.to_thread(part.start_over)
-            told.bytes(0)
-        told.trouble(None)
-        await _write(answer, part, told)
+            events.on_bytes(0)
+        events.on_trouble(None)
+        await _write(answer, part, events)
 
 
-async def _write(answer: FileAnswer, part: Part, told: Told) -> None:
+async def _write(answer: FileAnswer, part: PartialFile, events: TransferEvents) -> None:
     """Write in blocks; what has come before a failure is kept."""
     block = bytearray()
     clock = asyncio.get_running_loop().time
@@ -164,13 +162,13 @@ async def _write(answer: FileAnswer, part: Part, told: Told) -> None:
             if len(block) >= BLOCK_BYTES or clock() >= due:
                 data, block, due = bytes(block), bytearray(), clock() + BLOCK_SECONDS
                 await asyncio.to_thread(part.write, data)
-                told.bytes(part.size)
-    except Passing:
+                events.on_bytes(part.size)
+    except TransientFailure:
         await asyncio.to_thread(part.write, bytes(block))
-        told.bytes(part.size)
+        events.on_bytes(part.size)
         raise
     await asyncio.to_thread(part.write, bytes(block))
-    told.bytes(part.size)
+    events.on_bytes(part.size)
 
 
 def _check(answer: FileAnswer, remote: RemoteFile) -> None:

@@ -15,7 +15,7 @@ from claracore.core.pull.choice import Variant, projector_for, variants_of
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import Plan
 from claracore.host.library.download import Download, DownloadStatus
-from claracore.host.library.part import free_bytes
+from claracore.host.library.download_files import free_bytes
 
 
 class DownloadFileView(BaseModel):
@@ -140,7 +140,7 @@ def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, budget: Budget)
             PlannedFile(
                 name=target.name, bytes=target.remote.size, sha256=target.remote.sha256, path=str(folder / target.place)
             )
-            for target in plan.targets
+            for target in plan.files
         ],
         total_bytes=plan.size,
         free_bytes=free_bytes(folder),

@@ -49,8 +49,8 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model that may be: one `.gguf` file, or all shards that belong together."""
+class ModelFiles:
+    """What may be a model: one `.gguf` file, or all shards that belong together."""
 
     paths: tuple[str, ...]
     stamps: tuple[Stamp, ...]
@@ -60,22 +60,22 @@ class Candidate:
 
 
 @dataclass(slots=True)
-class Found:
-    """What a walk found: candidates sorted by path, and what was left out."""
+class FoundFiles:
+    """What a walk found: files of models sorted by path, and what was left out."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    models: list[ModelFiles] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     links: set[str] = field(default_factory=set)
     """Files that are symbolic links: of two names of one file the real one is preferred."""
 
 
-def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> Found:
+def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> FoundFiles:
     """Look through the folders (a single file is a folder of one), recursively.
 
     Raises `FolderMissing` when one does not exist, unless `missing_ok`: then it is left out like everything else.
     """
-    found = Found()
-    files: dict[str, Stamp] = {}
+    found = FoundFiles()
+    stamps: dict[str, Stamp] = {}
     entered: set[tuple[int, int]] = set()
     tops: list[tuple[str, os.stat_result]] = []
     for folder in folders:
@@ -90,17 +90,17 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> Found:
         if stat.S_ISDIR(status.st_mode):
             tops.append((path, status))
         else:
-            _note_file(path, status, files, found)
+            _note_file(path, status, stamps, found)
     # Folders behind links come last, so that a file is found under its own path if it has one in the folders.
     while tops:
-        tops = [link for path, status in tops for link in _enter(path, status, files, entered, found)]
-    found.candidates = sorted(_grouped(files), key=lambda candidate: candidate.paths)
+        tops = [link for path, status in tops for link in _enter(path, status, stamps, entered, found)]
+    found.models = sorted(_grouped(stamps), key=lambda files: files.paths)
     found.left_out.sort(key=lambda left: left.path)
     return found
 
 
 def _enter(
-    top: str, status: os.stat_result, files: dict[str, Stamp], entered: set[tuple[int, int]], found: Found
+    top: str, status: os.stat_result, stamps: dict[str, Stamp], entered: set[tuple[int, int]], found: FoundFiles
 ) -> list[tuple[str, os.stat_result]]:
     """Walk one tree without recursion and return the folders that links in it lead to.
 
@@ -127,13 +127,13 @@ def _enter(
                 if looks_like_model:
                     found.left_out.append(LeftOut(Path(entry.path), "a folder, not a model file"))
             elif looks_like_model or UNFINISHED.search(entry.name):
-                _note_file(entry.path, status, files, found)
+                _note_file(entry.path, status, stamps, found)
                 if entry.is_symlink():
                     found.links.add(entry.path)
     return linked
 
 
-def _entries(folder: str, found: Found) -> list[os.DirEntry[str]]:
+def _entries(folder: str, found: FoundFiles) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -142,7 +142,7 @@ def _entries(folder: str, found: Found) -> list[os.DirEntry[str]]:
         return []
 
 
-def _note_file(path: str, status: os.stat_result, files: dict[str, Stamp], found: Found) -> None:
+def _note_file(path: str, status: os.stat_result, stamps: dict[str, Stamp], found: FoundFiles) -> None:
     if UNFINISHED.search(path):
         if not path.lower().endswith(ARIA2):
             found.left_out.append(LeftOut(Path(path), "an unfinished download"))
@@ -151,24 +151,24 @@ def _note_file(path: str, status: os.stat_result, files: dict[str, Stamp], found
     elif os.path.exists(path + ARIA2):  # noqa: PTH110 - hot
         found.left_out.append(LeftOut(Path(path), "an unfinished download (aria2's control file is beside it)"))
     else:
-        files[path] = Stamp(status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+        stamps[path] = Stamp(status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
 
 
-def _grouped(files: dict[str, Stamp]) -> Iterator[Candidate]:
+def _grouped(stamps: dict[str, Stamp]) -> Iterator[ModelFiles]:
     """Put shards together; every other file stands alone."""
     sharded: dict[tuple[str, str, int], dict[int, str]] = {}
-    for path, stamp in files.items():
+    for path, stamp in stamps.items():
         folder, name = os.path.split(path)
         match = SHARD_FILE.match(name)
         if match is None or not 1 <= int(match["number"]) <= int(match["count"]):
-            yield Candidate((path,), (stamp,))
+            yield ModelFiles((path,), (stamp,))
         else:
             group = sharded.setdefault((folder, match["stem"], int(match["count"])), {})
             group[int(match["number"])] = path
     for (_, stem, count), group in sharded.items():
         paths = tuple(group[number] for number in sorted(group))
         missing = _missing_names(stem, count, group.keys())
-        yield Candidate(paths, tuple(files[path] for path in paths), count, missing)
+        yield ModelFiles(paths, tuple(stamps[path] for path in paths), count, missing)
 
 
 def _missing_names(stem: str, count: int, numbers: Iterable[int]) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ def to_watch(folders: Sequence[Path]) -> list[Path]:
     for folder in found:  # grows while it is walked
         for parent, names, _ in os.walk(folder):
             for path in (Path(parent, name) for name in names):
-                if path.is_symlink() and not any(path.resolve().is_relative_to(its) for its in known):
+                if path.is_symlink() and not any(path.resolve().is_relative_to(each) for each in known):
                     known.add(path.resolve())
                     found.append(path.resolve())
     return found

@@ -30,6 +30,7 @@ from claracore.core.fit.merge import Merged, Present, merge, model_paths
 from claracore.core.fit.plan import Wishes
 from claracore.core.fit.yamltext import unwritable
 from claracore.errors import BadRequest, ConfigError
+from claracore.host.disk import keep
 from claracore.host.hardware.engine import FLAG, as_the_engine_sees, list_devices, parse_devices
 from claracore.host.hardware.probe import probe
 from claracore.host.library.cache import ReadingCache
@@ -337,6 +338,6 @@ def keep_schema(folder: Path | None, *, dry_run: bool) -> str:
         if dry_run or (path.exists() and path.read_text(encoding="utf-8") == text):
             return str(path)
         if why_unusable(folder) is None:
-            path.write_text(text, encoding="utf-8")
+            keep(path, text.encode())
             return str(path)
     return ""

@@ -51,7 +51,7 @@ class BoundSocket:
         return self.address in {"0.0.0.0", f"::ffff:{host}"} or (self.address == "::" and not self.v6only)  # noqa: S104 - compared, not bound
 
     def in_the_way_of(self, host: str) -> bool:
-        """Whether it keeps host's address from being bound: a wildcard on either side is enough (kernel fact 5).
+        """Whether it keeps host's address from being bound: a wildcard on either side is enough.
 
         What is in TIME_WAIT does not: it belongs to nobody, and `hold` knows how to pass it.
         """

@@ -12,14 +12,13 @@ import json
 import os
 import socket
 import sys
-import time
 from collections.abc import Collection, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from claracore.core.ports.listen import Listen, bracketed
 from claracore.errors import PortTaken
-from claracore.host.sockets.owner import owner_of
+from claracore.host.sockets.owner import holder_in_words
 
 LISTEN_FDS_START = 3
 BACKLOG = 2048
@@ -199,8 +198,7 @@ def _taken(host: str, port: int, error: OSError) -> PortTaken:
     identity = identify(reachable, port)
     if identity is not None:
         return AlreadyRunning(f"http://{bracketed(reachable)}:{port}", identity.pid)
-    owner = owner_of(port, host=host)
-    who = owner.describe(time.time()) if owner else "a process that could not be found"
+    who = holder_in_words(port, host=host) or "a process that could not be found"
     return PortTaken(f"port {port} is taken by {who}\n  stop that process, or use --listen {port + 1} or --listen auto")
 
 

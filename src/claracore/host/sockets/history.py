@@ -14,7 +14,7 @@ from pathlib import Path
 
 from claracore.core.ports.history import remember
 from claracore.core.ports.ranges import LAST_PORT, PortPlan
-from claracore.host.disk import keep_private
+from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
 
 FILE = "ports.json"
@@ -34,7 +34,7 @@ def save_history(state_dir: Path | None, config_key: str, plan: PortPlan) -> Non
     """Remember the ports of a plan that is being followed, where there is a place to. Raises OSError."""
     if state_dir is None:
         return
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(state_dir)
     path = state_dir / FILE
     # Without the lock (its owner is frozen) another instance's change may be lost, which is no harm: see above.
     with locked(state_dir / "ports.lock", patience_seconds=PATIENCE_SECONDS):

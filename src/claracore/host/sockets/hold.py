@@ -2,13 +2,14 @@
 
 A bound socket that never listens receives no connection but keeps everybody else from binding. With SO_REUSEPORT set
 *after* the exclusive bind, only a socket that asks for SO_REUSEPORT too, under the same user, may join: our child
-(`llama-server --reuse-port`). A stranger's plain or SO_REUSEADDR bind still fails. (PORTS.md, kernel facts 2 and 3.)
+(`llama-server --reuse-port`). A stranger's plain or SO_REUSEADDR bind still fails. (tests/sockets/test_kernel_facts.py
+asks the kernel for each of these facts.)
 
 The same with SO_REUSEADDR: nearly every server sets it, and it lets several sockets bind as long as none listens. A
 child that is known to set it may join then, and is alone as soon as it listens. Between its start and that moment only
-a stranger that sets it too can be quicker; for programs that set neither the hold has to be given up (fact 4).
+a stranger that sets it too can be quicker; for programs that set neither the hold has to be given up.
 
-The hold is on all IPv4 addresses: 127.0.0.1 and 0.0.0.0 conflict both ways (fact 5), so it covers whatever address
+The hold is on all IPv4 addresses: 127.0.0.1 and 0.0.0.0 conflict both ways, so it covers whatever address
 the child chooses and notices a stranger on any of them.
 """
 
@@ -45,7 +46,7 @@ def hold(port: int) -> socket.socket:
 
 
 def system_can_share() -> bool:
-    """Whether this system has the SO_REUSEPORT that fact 2 needs; BSD's and macOS's differ, Windows has none."""
+    """Whether SO_REUSEPORT lets a child join an exclusive bind; BSD's and macOS's differ, Windows has none."""
     return sys.platform == "linux"
 
 
@@ -107,7 +108,7 @@ def _bind_alone(holder: socket.socket, port: int) -> None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE or sys.platform == "win32" or somebody_on(port, silent=True):
             raise
-        # Only remains of finished connections are left: fact 3.
+        # Only remains of finished connections are left (TIME_WAIT), which SO_REUSEADDR passes.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((ANY, port))
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -112,11 +112,13 @@ async def literal(endpoint: Endpoint) -> Endpoint:
         return endpoint
     try:
         async with asyncio.timeout(NAME_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+            entries = await asyncio.get_running_loop().getaddrinfo(
+                endpoint.host, endpoint.port, type=socket.SOCK_STREAM
+            )
     except OSError:  # TimeoutError is one
         return endpoint
-    addresses, ours = sorted((str(entry[4][0]) for entry in found), key=lambda its: ":" in its), own_hosts()
-    address = next((its for its in addresses if is_this_host(its, ours)), endpoint.host)
+    addresses, ours = sorted((str(entry[4][0]) for entry in entries), key=lambda address: ":" in address), own_hosts()
+    address = next((each for each in addresses if is_this_host(each, ours)), endpoint.host)
     return Endpoint(address, endpoint.port)
 
 

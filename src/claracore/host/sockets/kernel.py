@@ -10,6 +10,7 @@ import sys
 
 if sys.platform == "linux":
     from claracore.host.sockets.kernel_linux import (
+        ancestors,
         children,
         family,
         hides,
@@ -18,6 +19,7 @@ if sys.platform == "linux":
         network_namespace,
         other_end,
         owned_by,
+        pids,
         process_start,
         process_token,
         reuse_of,
@@ -28,6 +30,7 @@ if sys.platform == "linux":
     )
 else:
     from claracore.host.sockets.kernel_portable import (
+        ancestors,
         children,
         family,
         hides,
@@ -36,6 +39,7 @@ else:
         network_namespace,
         other_end,
         owned_by,
+        pids,
         process_start,
         process_token,
         reuse_of,
@@ -46,6 +50,7 @@ else:
     )
 
 __all__ = [
+    "ancestors",
     "children",
     "family",
     "hides",
@@ -54,6 +59,7 @@ __all__ = [
     "network_namespace",
     "other_end",
     "owned_by",
+    "pids",
     "process_start",
     "process_token",
     "reuse_of",

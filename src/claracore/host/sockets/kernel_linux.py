@@ -74,10 +74,10 @@ def other_end(connection: socket.socket) -> int:
     One look-up in the kernel's table of connections (~5 us). Raises OSError when the connection is over, and where
     netlink is refused.
     """
-    (here, port), (there, their_port) = connection.getsockname()[:2], connection.getpeername()[:2]
+    (own, port), (peer, peer_port) = connection.getsockname()[:2], connection.getpeername()[:2]
     kind = connection.family
-    addresses = (socket.inet_pton(kind, address).ljust(16, b"\0") for address in (there, here))
-    sock_id = struct.pack("!HH", their_port, port) + b"".join(addresses) + struct.pack("=I", 0) + b"\xff" * 8
+    addresses = (socket.inet_pton(kind, address).ljust(16, b"\0") for address in (peer, own))
+    sock_id = struct.pack("!HH", peer_port, port) + b"".join(addresses) + struct.pack("=I", 0) + b"\xff" * 8
     body = struct.pack("=BBBxI", kind, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + sock_id
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
         netlink.send(HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body)
@@ -164,6 +164,17 @@ def family(pid: int) -> Iterator[int]:
                 waiting.append(child)
 
 
+def pids() -> list[int]:
+    """Return the ids of all processes that /proc shows us."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are all that is wanted
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the parent of a process, and its parent, up to the first process."""
+    while (fields := _stat(pid)) and (pid := int(fields[1])):
+        yield pid
+
+
 def children(pid: int) -> list[int]:
     """Return the direct children, of all threads of the process."""
     children: list[int] = []
@@ -244,7 +255,7 @@ def reuse_of(pid: int, entry: BoundSocket) -> Reuse | None:
         # Some builds of Python have no os.pidfd_open.
         with suppress(OSError, AttributeError), _duplicate(pid, number) as sock:
             address, port = (
-                sock.getsockopt(socket.SOL_SOCKET, its) for its in (socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+                sock.getsockopt(socket.SOL_SOCKET, option) for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT)
             )
             return (Reuse.ADDRESS if address else Reuse.NONE) | (Reuse.PORT if port else Reuse.NONE)
     return None

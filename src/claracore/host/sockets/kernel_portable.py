@@ -48,7 +48,7 @@ def _connections() -> Iterator[tuple[tuple[str, int], str, int | None]]:
 
 def other_end(connection: socket.socket) -> int:
     """Raise OSError: there is no way to ask for the inode of a connection's other end."""
-    raise OSError(f"who accepted {connection} cannot be asked here")
+    raise OSError(f"who accepted {connection} cannot be asked on this system")
 
 
 def family(pid: int) -> Iterator[int]:
@@ -90,6 +90,18 @@ def hides(pid: int) -> bool:
     return False
 
 
+def pids() -> list[int]:
+    """Return the ids of all processes."""
+    return psutil.pids()
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the parent of a process, and its parent, up to the first process."""
+    with suppress(psutil.Error):
+        for parent in psutil.Process(pid).parents():
+            yield parent.pid
+
+
 def children(pid: int) -> list[int]:
     """Return the direct children of the process."""
     with suppress(psutil.Error):
@@ -108,7 +120,7 @@ def holder_pid(entry: BoundSocket) -> int | None:
 
 
 def stop_sharing(pid: int, entry: BoundSocket) -> bool:
-    """Take SO_REUSEPORT from a socket of another process: not possible here."""
+    """Take SO_REUSEPORT from a socket of another process: not possible on this system."""
     del pid, entry
     return False
 

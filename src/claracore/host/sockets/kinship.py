@@ -1,8 +1,8 @@
 """Which processes count as our child's, and which as a container runtime's?
 
 The child's are its descendants, also those that came to us when they lost their parent, and whoever is still in its
-group or session. Of those that run as another user, or with
-rights that we have not, the kernel shows us what they are called and as whom they act, but not which sockets they have.
+group or session. Of those that run as another user, or with rights that we have not, the kernel shows us what they are
+called and as whom they act, but not which sockets they have.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def of_a_runtime(entry: BoundSocket) -> bool:
         return entry.uid == ROOT
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        return any(is_runtime(_called(its)) for its in (process, *process.parents()))
+        return any(is_runtime(_called(each)) for each in (process, *process.parents()))
     return False
 
 

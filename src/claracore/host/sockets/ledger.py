@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from claracore.host.disk import private_folder
 from claracore.host.locks import FileLock, locked
 from claracore.host.sockets.kernel import network_namespace, process_start
 from claracore.host.sockets.orphans import Orphan, end_orphans
@@ -68,7 +69,7 @@ def default_folder(state_dir: Path | None) -> Path | None:
 
 
 class Ledger:
-    """Our own entry, and a window on the others'."""
+    """Our own entry, which others read, and what the others have written."""
 
     def __init__(self, folder: Path) -> None:
         self.token = secrets.token_hex(16)
@@ -83,10 +84,10 @@ class Ledger:
         self._join()
 
     def _join(self) -> None:
-        """Appear among the others."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folders and our entry, and lock it. Raises OSError."""
+        private_folder(self._root)
         with self.locked():
-            self._folder.mkdir(exist_ok=True, mode=0o700)
+            private_folder(self._folder)
             self._life = FileLock(self._folder / f"{self.token}.lock")
             self._life.acquire()
             self.write()
@@ -139,7 +140,7 @@ class Ledger:
             self.write()
 
     def set_url(self, url: str) -> None:
-        """Tell the others where our web interface is."""
+        """Write down the address of our web interface, for messages of the others."""
         self.url = url
         self.write()
 
@@ -152,8 +153,8 @@ class Ledger:
         ended: list[Orphan] = []
         for path in sorted(self._root.glob("*/*.lock")):
             with self.locked():
-                estate = _take(path)
-            if estate is None:
+                lock = _take(path)
+            if lock is None:
                 continue
             children = (_read(path) or {}).get("children", ())
             recorded = [
@@ -162,22 +163,22 @@ class Ledger:
                 )
                 for child in children
             ]
-            kin = [Process(*its) for child in children for its in child.get("kin", ())]
+            kin = [Process(*pair) for child in children for pair in child.get("kin", ())]
             # What was started before it could be written down carries the token all the same.
             ended += end_orphans(recorded, kin, token=path.stem)
             with self.locked():
                 _remove(path)
-                estate.close()
+                lock.close()
         return tuple(ended)
 
     def close(self) -> None:
-        """Leave: our ports and children are nobody's business any more."""
+        """Remove our entry and free our lock: what we gave out is free for all."""
         with self.locked():
             _remove(self._folder / f"{self.token}.lock")
             self._life.close()
 
     def write(self) -> None:
-        """Tell the others what `leases` holds; call it under the lock, and before a port is let go for a child.
+        """Write our entry with what `leases` holds; call it under the lock, and before a port is let go for a child.
 
         A full disk is a warning: the kernel's holds and the death signal of the children do not need the ledger.
         """
@@ -245,7 +246,7 @@ def _take(path: Path) -> FileLock | None:
     if not path.exists():
         return None
     lock = FileLock(path)
-    if lock.try_acquire():
+    if lock.acquire(0):
         return lock
     lock.close()
     return None

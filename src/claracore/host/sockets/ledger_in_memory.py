@@ -19,17 +19,17 @@ logger = logging.getLogger("claracore.ports")
 
 
 class LedgerInMemory(Ledger):
-    """Our own entry, shown to nobody."""
+    """A ledger of this instance alone, kept in memory."""
 
     def __init__(self) -> None:
         super().__init__(Path(os.devnull))
 
     def _join(self) -> None:
-        """Share nothing."""
+        """Do nothing: there is no folder."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Exclude nobody."""
+        """Do nothing: nobody else sees this ledger."""
         yield
 
     def others(self) -> list[Instance]:
@@ -37,14 +37,14 @@ class LedgerInMemory(Ledger):
         return []
 
     def sweep(self) -> tuple[Orphan, ...]:
-        """End nothing."""
+        """Return nothing: what a dead instance left is not known."""
         return ()
 
     def close(self) -> None:
-        """Leave nothing."""
+        """Do nothing: nothing was written."""
 
     def write(self) -> None:
-        """Tell nobody."""
+        """Do nothing: there is no folder."""
 
 
 def ledger_in(folder: Path | None) -> Ledger:

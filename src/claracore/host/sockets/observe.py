@@ -7,21 +7,20 @@ what our own keeper knows. Asked by people and the web interface, never on the p
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
-from claracore.core.ports.report import Observation, PortState, ReportJson, report, role_of
+from claracore.core.ports.report import Observation, PortState, ReportView, report, role_of
 from claracore.core.ports.tenants import WELL_KNOWN
 from claracore.host.sockets.bound import Stage
 from claracore.host.sockets.hold import ANY
 from claracore.host.sockets.host import ephemeral_range, reserved_ephemeral_ports
 from claracore.host.sockets.kernel import sockets_on
 from claracore.host.sockets.ledger import Instance, living_instances
-from claracore.host.sockets.owner import owner_of
+from claracore.host.sockets.owner import describe_owner, owner_of
 from claracore.host.sockets.ports import PortKeeper
 
 
@@ -49,11 +48,11 @@ def observe_port(port: int, instances: Iterable[Instance] = (), *, host: str = A
     if lender is not None:
         model = lender.leases[port]
         if owner is not None and owner.listening and owner.pid != lender.pid:
-            holder = f'{owner.describe(time.time())}, the server of model "{model}" of {lender}'
+            holder = f'{describe_owner(owner)}, the server of model "{model}" of {lender}'
             return Observation(PortState.INSTANCE, model, owner.pid, holder)
         return Observation(PortState.INSTANCE, model, lender.pid, f'{lender}, which holds it for its model "{model}"')
     if owner is not None:
-        return Observation(PortState.STRANGER, None, owner.pid, owner.describe(time.time()))
+        return Observation(PortState.STRANGER, None, owner.pid, describe_owner(owner))
     if any(entry.stage is Stage.TIME_WAIT for entry in entries):
         return Observation(PortState.TIME_WAIT, note="remains of finished connections, for up to a minute")
     return Observation(PortState.FREE)
@@ -95,11 +94,11 @@ def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observat
     if keeper.ledger.leases.get(port) == model_id:
         return Observation(PortState.SERVING, model_id, pid, f'model "{model_id}"')
     owner = owner_of(port)
-    holder = owner.describe(time.time()) if owner is not None else ""
+    holder = describe_owner(owner) if owner is not None else ""
     return Observation(PortState.EXTERNAL, model_id, owner.pid if owner is not None else None, holder)
 
 
-def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportJson:
+def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportView:
     """Return the answer of `GET /api/ports`; `serving` maps the models that are ready to the pid of their child."""
     return report(keeper.plan, config, observe_running(keeper, serving), findings=keeper.findings)
 

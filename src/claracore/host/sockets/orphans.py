@@ -19,9 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from claracore.host.sockets.kernel import family, process_token
+from claracore.host.sockets.kernel import ancestors, family, pids, process_token
 from claracore.host.sockets.processes import FORCE, Process, seen, send, wait
 
 logger = logging.getLogger("claracore.ports")
@@ -54,7 +52,7 @@ def carriers(mark: str) -> list[int]:
 
     Looks at all processes (~10 ms); on macOS it sees those of this user that the system does not protect.
     """
-    return [pid for pid in psutil.pids() if (its := process_token(pid)) and mark in {its, instance_of(its)}]
+    return [pid for pid in pids() if (found := process_token(pid)) and mark in {found, instance_of(found)}]
 
 
 def end_orphans(
@@ -89,8 +87,8 @@ def end_orphans(
 def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Process]) -> list[Orphan]:
     """Return what carries one of the tokens, its descendants, and its companions in sessions of the recorded."""
     models = {orphan.token: orphan.model for orphan in recorded}
-    found = {its.pid: Orphan(its.pid, its.start, "", "") for its in kin if its.alive}
-    for pid in psutil.pids():
+    found = {member.pid: Orphan(member.pid, member.start, "", "") for member in kin if member.alive}
+    for pid in pids():
         mark = process_token(pid)
         if mark and instance_of(mark) in tokens:
             for member in family(pid):
@@ -102,7 +100,7 @@ def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Pro
                 _add(found, member, orphan.model, orphan.token)
     leaders = found.keys() | {orphan.pid for orphan in recorded}
     sessions = {session: orphan for orphan in found.values() if (session := _session(orphan.pid)) in leaders}
-    for pid in psutil.pids() if sessions else ():
+    for pid in pids() if sessions else ():
         companion = sessions.get(_session(pid))
         if companion is not None:
             _add(found, pid, companion.model, companion.token)
@@ -119,7 +117,7 @@ def _printers(leader: Orphan) -> list[int]:
     """
     if sys.platform != "linux" or not leader.pipe:
         return []
-    return [pid for pid in psutil.pids() if _session(pid) == leader.pid and _prints_to(pid, leader.pipe)]
+    return [pid for pid in pids() if _session(pid) == leader.pid and _prints_to(pid, leader.pipe)]
 
 
 def _prints_to(pid: int, pipe: int) -> bool:
@@ -151,6 +149,4 @@ def _session(pid: int) -> int:
 def _ourselves() -> Iterator[int]:
     """Yield our own pid and our ancestors': ClaraCore may have been started by what a model's command has started."""
     yield os.getpid()
-    with suppress(psutil.Error):
-        for parent in psutil.Process().parents():
-            yield parent.pid
+    yield from ancestors(os.getpid())

@@ -1,7 +1,8 @@
 """Who has this port, and is it ours?
 
-Two questions with different prices. `belongs_to` is asked before a model is served and looks only at the port and at
-our child: well under a millisecond. `owner_of` is asked when something is wrong and may search all processes.
+Two questions with different prices. `verify` is asked before a model is served; where our child listens it looks only
+at the port and at the child: well under a millisecond. `owner_of` is asked when something is wrong and may search all
+processes.
 """
 
 from __future__ import annotations
@@ -25,16 +26,6 @@ from claracore.host.sockets.kinship import client_among, hidden_in, kin, left_by
 FORWARDED_SECONDS = 0.2
 
 
-def belongs_to(port: int, pid: int, *, host: str = "127.0.0.1") -> bool:
-    """Whether every socket that may answer on host:port belongs to the process or one of its `kin` (P8).
-
-    Every one, because SO_REUSEPORT lets a stranger of the same user join and get a share of the connections. False
-    when nobody listens and when we may not see whose socket it is.
-    """
-    entries = listeners_on(port, host)
-    return bool(entries) and not left_by(kin(pid), entries)
-
-
 def listeners_on(port: int, host: str) -> frozenset[BoundSocket]:
     """Return the listening sockets at which a connection to host:port may arrive."""
     return frozenset(entry for entry in sockets_on(port) if entry.reached_by(host))
@@ -54,10 +45,10 @@ def binds_with(port: int, pid: int, *, host: str = "127.0.0.1") -> Reuse | None:
     members, found = list(family(pid)), None
     for entry in (entry for entry in sockets_on(port) if entry.reached_by(host)):
         seen = (reuse_of(member, entry) for member in members)
-        its = next((reuse for reuse in seen if reuse is not None), Reuse.NONE)
+        reuse = next((reuse for reuse in seen if reuse is not None), Reuse.NONE)
         if entry.uid != os.geteuid():
-            its &= ~Reuse.PORT
-        found = its if found is None else found & its
+            reuse &= ~Reuse.PORT
+        found = reuse if found is None else found & reuse
     return found
 
 
@@ -79,6 +70,12 @@ def owner_of(port: int, *, host: str = "127.0.0.1", ignore_pid: int | None = Non
         if pid is None or pid != ignore_pid:
             return _describe(pid, entry, entries)
     return None
+
+
+def holder_in_words(port: int, *, host: str, ignore_pid: int | None = None) -> str | None:
+    """Return who keeps host:port from being bound, as of now, in words; None when nobody does (see `owner_of`)."""
+    owner = owner_of(port, host=host, ignore_pid=ignore_pid)
+    return describe_owner(owner) if owner is not None else None
 
 
 def _describe(pid: int | None, entry: BoundSocket, entries: list[BoundSocket]) -> Owner:
@@ -117,7 +114,7 @@ class Grounds(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Ownership:
     """Whether requests may be sent to a port: `ours`, on which grounds, and what to tell people about it.
 
     `listeners` are the sockets that were judged and accepted, all those at which a connection may arrive; empty when
@@ -140,33 +137,33 @@ def verify(
     host: str = "127.0.0.1",
     whose: Whose = "child",
     external: frozenset[BoundSocket] = frozenset(),
-) -> Verdict:
-    """Decide whether the server on host:port is the one that we started (P8), naming the stranger if it is not.
+) -> Ownership:
+    """Decide whether the server on host:port is the one that we started, naming the stranger if it is not.
 
     May be asked at any time, also long after the start: it looks at what is there now and remembers nothing. `external`
     are the listeners that were there before, of a server that somebody else runs and that is meant. With `whose`
-    "child" a container runtime is accepted when a descendant is a container's client (kernel fact 11), with "runtime"
-    in any case. Every listener must be accepted, for a connection may arrive at each.
+    "child" a container runtime is accepted when a descendant is a container's client, because the runtime binds the
+    ports of a container; with "runtime" it is in any case. Every listener must be accepted: SO_REUSEPORT lets a
+    stranger of the same user join and get a share of the connections.
     """
     entries = listeners_on(port, host)
     strangers = left_by(family(pid), entries)
     if entries and not strangers:
-        return Verdict(True, listeners=entries, grounds=Grounds.CHILD)
+        return Ownership(True, listeners=entries, grounds=Grounds.CHILD)
     client = client_among(family(pid))
     runs_container = whose == "runtime" or client is not None
     if not entries:
         if (runs_container or whose == "any") and _is_forwarded(port, host):
             note = f"port {port} is forwarded to a container without a listener; its owner is unchecked"
-            return Verdict(True, None, note, grounds=Grounds.FORWARDED, container=client)
-        return Verdict(ours=False)
+            return Ownership(True, None, note, grounds=Grounds.FORWARDED, container=client)
+        return Ownership(ours=False)
     grounds, strangers = _judge(strangers, pid, external, whose, runs_container=runs_container)
     if not strangers:
         owner = _one_of(entries)
-        note = f"port {port} is answered by {_told(owner)}{WORDS[grounds]}" if owner and grounds in WORDS else ""
-        its = client if grounds is Grounds.RUNTIME else None
-        return Verdict(True, owner, note, entries, grounds, its)
+        note = f"port {port} is answered by {_named(owner)}{WORDS[grounds]}" if owner and grounds in WORDS else ""
+        return Ownership(True, owner, note, entries, grounds, client if grounds is Grounds.RUNTIME else None)
     owner = _one_of(strangers)
-    return Verdict(False, owner, _not_ours(port, owner, whose) if owner else "")
+    return Ownership(False, owner, _not_ours(port, owner, whose) if owner else "")
 
 
 WORDS = {
@@ -209,15 +206,17 @@ def _is_forwarded(port: int, host: str) -> bool:
         return probe.connect_ex((host, port)) == 0 and probe.getsockname() != probe.getpeername()
 
 
-def _told(owner: Owner) -> str:
+def _named(owner: Owner) -> str:
     runtime = owner.name is not None and is_runtime(owner.name)
     return f"the container runtime, {describe_owner(owner)}" if runtime else describe_owner(owner)
 
 
 def _not_ours(port: int, owner: Owner, whose: Whose) -> str:
-    told = f"port {port} is answered by {_told(owner)}"
+    answer = f"port {port} is answered by {_named(owner)}"
     if owner.name is None:
-        return f"{told}; if that is the model's server, write `owner: any`"
+        return f"{answer}; if that is the model's server, write `owner: any`"
     if is_runtime(owner.name) and whose == "child":
-        return f"{told}, and no process of the command is a container's client; if it is meant, write `owner: runtime`"
-    return f"{told}, which is no container runtime" if whose == "runtime" else told
+        return (
+            f"{answer}, and no process of the command is a container's client; if it is meant, write `owner: runtime`"
+        )
+    return f"{answer}, which is no container runtime" if whose == "runtime" else answer

@@ -1,16 +1,14 @@
 """Which port does a model get when it starts, so that nobody else can have it?
 
 Plan (pure) -> ledger (other instances) -> hold (the kernel): `PortKeeper` does the three under one lock and is all the
-supervisor needs. It never waits for anything but that lock. It does not start, verify or retry: see `owner.belongs_to`
-for the check after the start, and `avoid` of `lease` for the next try.
+supervisor needs. It never waits for anything but that lock. It does not start, verify or retry: see `owner.verify`
+for the check after the start, and `avoid` of `lease` for the next try. The ways of the kernel are in docs/ports.md.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import socket
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,19 +19,19 @@ from claracore.core.ports import messages
 from claracore.core.ports.leases import Leases, Passed
 from claracore.core.ports.ranges import PortPlan, Range
 from claracore.errors import PortTaken, too_many_files
+from claracore.host.sockets.binding import Binding
 from claracore.host.sockets.bound import BoundSocket, Reuse
-from claracore.host.sockets.hold import ANY, admit, hold, hold_budget, seal, somebody_on, system_can_share
+from claracore.host.sockets.hold import ANY, hold_budget, somebody_on, system_can_share
+from claracore.host.sockets.holds import Holds
 from claracore.host.sockets.kernel import family, stop_sharing
 from claracore.host.sockets.kinship import kin, left_by, user_behind
 from claracore.host.sockets.ledger import default_folder
 from claracore.host.sockets.ledger_in_memory import ledger_in
-from claracore.host.sockets.owner import binds_with, listeners_on, owner_of
+from claracore.host.sockets.owner import binds_with, holder_in_words, listeners_on
 from claracore.types import Finding
 
 MOST_EXPLAINED = 20
 """Finding out who has a port looks through all processes, 10 ms on a busy machine."""
-MOST_DOUBTS = 2
-"""Failures in a row that end the attempts to have a server join the hold. One may be a stranger that has left again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +60,11 @@ class PortKeeper:
     ) -> None:
         self.leases = Leases(plan)
         self.ledger = ledger_in(ledger_dir or default_folder(state_dir))
-        self._holding = hold
-        self._held: dict[int, socket.socket] = {}
-        self._seals: dict[int, socket.socket] = {}
+        self._holds = Holds(keeping=hold)
+        self._binding = Binding()
         self._planned: dict[str, int | None] = {}
         """What the plan said when a model's port was claimed: when it says something else, the claim is stale."""
         self._running: set[str] = set()
-        self._binds: dict[str, Reuse] = {}
-        """With which option each model's server was seen to bind, where it was not told to (`learn`)."""
-        self._doubts: Counter[str] = Counter()
-        """How often in a row that has failed, although nobody else was there."""
         self._moves: dict[str, Finding] = {}
         self.conflicts: Counter[str] = Counter()
         """How often each model could not have the port that it was to have; whoever sees it adds it."""
@@ -84,7 +77,7 @@ class PortKeeper:
     @property
     def held(self) -> frozenset[int]:
         """The ports that the kernel keeps for us at this moment."""
-        return frozenset(self._held)
+        return self._holds.ports
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -97,7 +90,7 @@ class PortKeeper:
 
     def hold_all(self) -> tuple[Finding, ...]:
         """Take every planned port that can be had; return what was taken instead of what, and what could not be had."""
-        if not self._holding:
+        if not self._holds.keeping:
             return ()
         findings: list[Finding] = []
         with self.ledger.locked():
@@ -105,8 +98,8 @@ class PortKeeper:
             for model_id in sorted(self.plan.assignment, key=self.plan.assignment.__getitem__):
                 if model_id in self.leases.given:
                     continue
-                if len(self._held) >= hold_budget():
-                    findings.append(messages.too_many_to_hold(len(self._held)))
+                if len(self._holds) >= hold_budget():
+                    findings.append(messages.too_many_to_hold(len(self._holds)))
                     break
                 with _errors_into(findings, self.plan.range_of(model_id)):
                     findings += self._claim(model_id, frozenset(), others, passed)
@@ -120,18 +113,18 @@ class PortKeeper:
             raise PortTaken(messages.unusable(model_id, clash))
 
     def lease(self, model_id: str, *, can_share: bool, avoid: frozenset[int] = frozenset()) -> Lease:
-        """Give the model a port for a start; `avoid` has those on which it could not bind just now (P9).
+        """Give the model a port for a start; `avoid` has those on which it could not bind just now.
 
         Raises PortTaken, naming the holder, when its fixed port or its whole range is taken.
         """
         self.refuse_unusable(model_id)
         external = self._external(model_id)
-        shared = can_share and self._holding and system_can_share()
+        shared = can_share and self._holds.can_be_joined
         if model_id not in self.plan.assignment and model_id in self.plan.fixed:
             return self._lease_fixed(model_id, self.plan.fixed[model_id], external)
         port = self.leases.given.get(model_id)
         note = ""
-        if port is None or port not in self._held or port in avoid:
+        if port is None or port not in self._holds or port in avoid:
             with self.ledger.locked():
                 findings = self._claim(model_id, avoid, self._others())
                 self.ledger.write()
@@ -146,37 +139,23 @@ class PortKeeper:
         A child that can join the hold does: one told to share, one that was seen to bind in a way that allows it. For
         others the hold is let go, and the ledger alone has the port.
         """
-        reuse = Reuse.PORT if lease.shared else self._binds.get(lease.model_id, Reuse.NONE)
-        holder = self._held.get(lease.port)
-        if reuse is Reuse.NONE or holder is None:
-            self._let_go(lease.port)
-        else:
-            self._close_seal(lease.port)
-            admit(holder, reuse)
+        self._holds.hand_over(lease.port, Reuse.PORT if lease.shared else self._binding.of(lease.model_id))
 
     def learn(self, lease: Lease, pid: int, *, host: str) -> None:
         """See how the child, which listens now, bound its port: the hold of its next start depends on it."""
-        model_id = lease.model_id
         if self._joins(lease):
-            self._doubts.pop(model_id, None)
-        if lease.shared or not (self._holding and system_can_share()) or model_id in self._binds:
-            return
-        if self._doubts[model_id] >= MOST_DOUBTS:
-            return
-        reuse = binds_with(lease.port, pid, host=host) or Reuse.NONE
-        # Of two options the one that fewer strangers are let in by: a stranger may set both, too.
-        self._binds[model_id] = Reuse.ADDRESS if Reuse.ADDRESS in reuse else reuse
+            self._binding.joined(lease.model_id)
+        if self._holds.can_be_joined and not lease.shared:
+            self._binding.learn(lease.model_id, lambda: binds_with(lease.port, pid, host=host))
 
     def doubt(self, lease: Lease, *, hung: bool = False) -> bool:
         """Say that the child failed before it was ready; return whether our own hold may have been in its way.
 
-        Then the next start has the port to itself: the server may look whether it is free before it binds it, or bind
-        in another way than it used to. One that hung until its time was up is not tried again in this way.
+        Then the next start has the port to itself. `hung`: it did not end by itself, its time was up.
         """
         if not self._joins(lease) or somebody_on(lease.port):
             return False
-        self._doubts[lease.model_id] += MOST_DOUBTS if hung else 1
-        self._binds.pop(lease.model_id, None)
+        self._binding.failed(lease.model_id, hung=hung)
         return True
 
     def seal(self, lease: Lease, pid: int, listeners: Collection[BoundSocket]) -> bool:
@@ -190,25 +169,25 @@ class PortKeeper:
             return False
         members = list(kin(pid) if left_by(family(pid), frozenset(listeners)) else family(pid))
         shared = [entry for entry in listeners if any(stop_sharing(member, entry) for member in members)]
-        return self._seal(lease.port) if shared or lease.port in self._held else True
+        return self._holds.seal(lease.port) if shared or lease.port in self._holds else True
 
     def give_back(self, lease: Lease) -> None:
         """Take the port back after the child has ended, and hold it again."""
         self._running.discard(lease.model_id)
-        if lease.port not in self._held:
-            self._close_seal(lease.port)
+        if lease.port not in self._holds:
+            self._holds.unseal(lease.port)
         if self.leases.given.get(lease.model_id) != lease.port:
             return
-        if not self._holding or self._is_stale(lease.model_id):
+        if not self._holds.keeping or self._is_stale(lease.model_id):
             self._drop(lease.model_id)
             with self.ledger.locked():
                 self.ledger.write()
-        elif lease.port in self._held:
-            self._shut_again(lease.port)
+        elif lease.port in self._holds:
+            self._holds.shut(lease.port)
         else:
             # Where somebody was quicker, the next lease finds out who.
             with self.ledger.locked(), suppress(OSError):
-                self._held[lease.port] = hold(lease.port)
+                self._holds.take(lease.port)
 
     def replan(self, plan: PortPlan) -> None:
         """Follow a new plan: running models keep their ports, of the others those whose plan has not changed.
@@ -216,8 +195,7 @@ class PortKeeper:
         Call `hold_all` afterwards to take what is new.
         """
         self.leases.replan(plan)
-        self._binds.clear()  # a model's command may be another
-        self._doubts.clear()
+        self._binding.forget()
         for model_id in [name for name in self.leases.given if name not in self._running and self._is_stale(name)]:
             self._drop(model_id)
         with self.ledger.locked():
@@ -225,30 +203,12 @@ class PortKeeper:
 
     def close(self) -> None:
         """Let go of everything."""
-        for holder in (*self._seals.values(), *self._held.values()):
-            holder.close()
-        self._seals.clear()
-        self._held.clear()
+        self._holds.close()
         self.ledger.close()
 
     def _joins(self, lease: Lease) -> bool:
         """Whether the child was to join the hold, after `hand_over`, because of what was learned; else it is let go."""
-        return not lease.shared and lease.port in self._held
-
-    def _shut_again(self, port: int) -> None:
-        """Let nobody join a held port any more; its child is gone."""
-        if somebody_on(port):
-            self._let_go(port)  # somebody was quicker than the child; the next lease finds out who
-        else:
-            self._seal(port)
-
-    def _seal(self, port: int) -> bool:
-        if port not in self._seals:
-            plain = seal(self._held.get(port), port)
-            if plain is None:
-                return False
-            self._seals[port] = plain
-        return True
+        return not lease.shared and lease.port in self._holds
 
     def _is_stale(self, model_id: str) -> bool:
         planned = self.plan.assignment.get(model_id)
@@ -282,8 +242,8 @@ class PortKeeper:
         else:
             self.conflicts[model_id] += not avoid
             home = self.plan.range_of(model_id)
-            here = {port: why for port, why in refused.items() if home is None or home.explicit_end <= (port in home)}
-            raise PortTaken(messages.nothing_free(model_id, home, here))
+            named = {port: why for port, why in refused.items() if home is None or home.explicit_end <= (port in home)}
+            raise PortTaken(messages.nothing_free(model_id, home, named))
         self._drop(model_id, keep=port)
         self.leases.give(model_id, port)
         self.ledger.leases[port] = model_id
@@ -299,33 +259,25 @@ class PortKeeper:
 
     def _take(self, port: int, *, explain: bool = True) -> str | None:
         """Bind the port and keep it (or only look, when nothing is held); return who has it when that fails."""
-        if port in self._held:
-            return None
         try:
-            holder = hold(port)
+            self._holds.take(port)
         except OSError as error:
             if too_many_files(error):
                 raise PortTaken("this process has too many files open to take another port; raise ulimit -n") from error
             return self._why(port, error) if explain else messages.somebody()
-        if self._holding:
-            self._held[port] = holder
-        else:
-            holder.close()
         return None
 
     def _why(self, port: int, error: OSError) -> str:
         if error.errno != errno.EADDRINUSE:
             return messages.may_not_bind(port)
-        owner = owner_of(port, host=ANY)
-        return owner.describe(time.time()) if owner is not None else messages.somebody()
+        return holder_in_words(port, host=ANY) or messages.somebody()
 
     def _who_else(self, port: int) -> str:
-        """Return who has a port on which the model's server could not bind just now (P9)."""
-        owner = owner_of(port, host=ANY, ignore_pid=os.getpid())
-        return owner.describe(time.time()) if owner is not None else messages.could_not_bind()
+        """Return who has a port on which the model's server could not bind just now."""
+        return holder_in_words(port, host=ANY, ignore_pid=os.getpid()) or messages.could_not_bind()
 
     def _earlier_tenant(self, port: int) -> str | None:
-        return next((messages.still_running(name) for name, its in self.leases.given.items() if its == port), None)
+        return next((messages.still_running(name) for name, given in self.leases.given.items() if given == port), None)
 
     def _external(self, model_id: str) -> frozenset[BoundSocket]:
         """Return who listens at the model's proxy before its command is started, where that may be meant.
@@ -378,16 +330,7 @@ class PortKeeper:
         self.leases.release(model_id)
         self._moves.pop(model_id, None)
         self.ledger.leases.pop(port, None)
-        self._let_go(port)
-
-    def _let_go(self, port: int) -> None:
-        self._close_seal(port)
-        if (holder := self._held.pop(port, None)) is not None:
-            holder.close()
-
-    def _close_seal(self, port: int) -> None:
-        if (plain := self._seals.pop(port, None)) is not None:
-            plain.close()
+        self._holds.let_go(port)
 
 
 @contextmanager

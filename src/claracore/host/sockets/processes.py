@@ -14,8 +14,6 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-import psutil
-
 from claracore.host.sockets.kernel import process_start
 
 FORCE = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
@@ -34,10 +32,12 @@ class Process:
         return process_start(self.pid) == self.start
 
     def __str__(self) -> str:
+        import psutil  # noqa: PLC0415 - 20 ms, which verbs that name no process need not wait
+
         name, user = "", ""
         with suppress(psutil.Error):
-            its = psutil.Process(self.pid)
-            name, user = its.name(), its.username()
+            process = psutil.Process(self.pid)
+            name, user = process.name(), process.username()
         return f"pid {self.pid} ({name or 'unknown'}, user {user or 'unknown'})"
 
 
@@ -71,6 +71,8 @@ def wait(process: Process, seconds: float) -> bool:
     """Wait until the process has ended; False when it has not in time. Blocks."""
     seconds = max(0.0, seconds)
     if sys.platform != "linux":
+        import psutil  # noqa: PLC0415 - as above
+
         with suppress(psutil.Error):
             if process.alive:
                 _, still = psutil.wait_procs([psutil.Process(process.pid)], timeout=seconds)

@@ -2,7 +2,7 @@
 
 For models with `transport: unix`. The path must fit into sockaddr_un: 107 bytes on Linux, 103 on macOS (unix(7)); a
 long state directory therefore falls back to a short one of this user. A path that a dead server left makes the next
-bind fail (PORTS.md, kernel fact 9), so it is removed, but only when nobody answers there.
+bind fail so it is removed, but only when nobody answers there.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def clear_path(path: Path) -> None:
 
 
 def unix_listener_of(path: Path, pid: int) -> int | None:
-    """Return the server at the path if it is the process or one of its `kin` (P8 for Unix sockets), else None.
+    """Return the server at the path if it is the process or one of its `kin`, else None.
 
-    The kernel names who listens whatever its user is, so that nothing is hidden here.
+    The kernel names who listens whatever its user is, so that nothing is hidden.
     """
     listener = listener_pid(path)
     return listener if listener and listener in kin(pid) else None

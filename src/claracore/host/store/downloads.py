@@ -1,7 +1,7 @@
 """Where is the list of downloads kept?
 
 One JSON file for each configuration, in the state directory; replaced as a whole at every change of state. How far a
-download is stands in the size of its parts and not here.
+download is, is known by the sizes of its files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from claracore.host.disk import keep_private
-from claracore.host.library.download import OPEN, Book, Download
+from claracore.host.library.download import OPEN, Download, DownloadStore
 
 MOST_ENDED: Final = 50
 _log = logging.getLogger("claracore.downloads")
@@ -28,8 +28,8 @@ class Kept(msgspec.Struct):
     downloads: list[Download]
 
 
-class BookOnDisk(Book):
-    """Keeps the list in a file."""
+class DownloadStoreOnDisk(DownloadStore):
+    """A file with the list."""
 
     def __init__(self, state_dir: Path, key: str) -> None:
         """`key` names the configuration: two ClaraCores of one user do not share their downloads."""
@@ -46,7 +46,7 @@ class BookOnDisk(Book):
             return []
 
     def save(self, downloads: Iterable[Download]) -> None:
-        """Keep the list; a disk that refuses costs the memory of it, and nothing else."""
+        """Keep the list; where the disk refuses, which is logged, the list is lost at the end, and nothing else."""
         every = list(downloads)
         ended = [download for download in every if download.status not in OPEN and download.ended_at is not None]
         dropped = {download.id for download in ended[:-MOST_ENDED]}

@@ -14,17 +14,18 @@ from pathlib import Path
 
 import psutil
 
-LEFTOVER = re.compile(r"ports\.(?P<ports>[0-9]{1,9})|.+\.(?P<other>[0-9]{1,9})\.tmp|\..+\.[0-9a-f]{12}\.tmp")
+from claracore.host.disk import is_temporary
+
+OF_OLDER_VERSIONS = re.compile(r"ports\.(?P<ports>[0-9]{1,9})|.+\.(?P<other>[0-9]{1,9})\.tmp")
 ABANDONED_SECONDS = 3600.0
 
 
 def sweep(folder: Path) -> tuple[str, ...]:
-    """Remove unfinished files that nobody is at any more; return their names. What cannot be removed stays."""
+    """Remove unfinished files that nobody is writing any more; return their names. What cannot be removed stays."""
     removed = []
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
-            match = LEFTOVER.fullmatch(path.name)
-            if match is None or not path.is_file() or not _is_abandoned(path, match["ports"] or match["other"]):
+            if not path.is_file() or not _is_abandoned(path):
                 continue
             with suppress(OSError):
                 path.unlink()
@@ -32,7 +33,9 @@ def sweep(folder: Path) -> tuple[str, ...]:
     return tuple(removed)
 
 
-def _is_abandoned(path: Path, pid: str | None) -> bool:
-    if pid is not None:
-        return not psutil.pid_exists(int(pid))
-    return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+def _is_abandoned(path: Path) -> bool:
+    """Whether it is an unfinished file whose writer is dead or, where its name tells no writer, has left it alone."""
+    match = OF_OLDER_VERSIONS.fullmatch(path.name)
+    if match is not None:
+        return not psutil.pid_exists(int(match["ports"] or match["other"]))
+    return is_temporary(path.name) and time.time() - path.stat().st_mtime > ABANDONED_SECONDS

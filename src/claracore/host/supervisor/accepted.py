@@ -13,7 +13,7 @@ from claracore.core.ports.containers import Container
 from claracore.core.ports.fixed import is_this_host
 from claracore.host.sockets.bound import BoundSocket
 from claracore.host.sockets.host import own_hosts
-from claracore.host.sockets.owner import Grounds, Verdict, listeners_on, verify
+from claracore.host.sockets.owner import Grounds, Ownership, listeners_on, verify
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.host.supervisor.child import Exit
 from claracore.host.supervisor.verified import OwnerCheck
@@ -23,8 +23,8 @@ logger = logging.getLogger("claracore.supervisor")
 
 LEFTOVER_SECONDS = 2.0
 """How long a runtime may take to end its listeners after the container's client has."""
-Told = set[tuple[str, Grounds | None]]
-"""Of which models people were told on which grounds somebody else than a child is accepted."""
+Announced = set[tuple[str, Grounds | None]]
+"""The models, and the grounds on which somebody else than a child is accepted for each, that are in the log."""
 
 
 @dataclass(slots=True)
@@ -33,11 +33,11 @@ class Accepted:
 
     model: ModelConfig
     keeper: PortKeeper
-    told: Told
-    verdict: Verdict | None = None
+    announced: Announced
+    verdict: Ownership | None = None
 
     def check(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> OwnerCheck | None:
-        """Return the check that who answers at the endpoint belongs to the process, or is accepted instead of it (P8).
+        """Return the check that who answers at the endpoint belongs to the process, or is accepted instead of it.
 
         None where that is not for us to see: the server is on another machine, and the command only a way to it.
         """
@@ -59,7 +59,7 @@ class Accepted:
             hint=messages.came_later() if self.model.id in self.keeper.plan.detached else "",
         )
 
-    def _look(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> Verdict:
+    def _look(self, endpoint: Endpoint, pid: int, lease: Lease | None) -> Ownership:
         """Return who answers at the endpoint now, and whether that is who is meant."""
         whose = self.model.owner
         if whose == "child" and self.model.id in self.keeper.plan.containers:
@@ -67,12 +67,12 @@ class Accepted:
         external = lease.external if lease else frozenset[BoundSocket]()
         return verify(endpoint.port, pid, host=endpoint.host, whose=whose, external=external)
 
-    def take(self, verdict: Verdict) -> None:
+    def take(self, verdict: Ownership) -> None:
         """Keep the verdict, and tell people what is special about it, once for each model."""
         self.verdict = verdict
         what = (self.model.id, verdict.grounds)
-        if verdict.note and what not in self.told:
-            self.told.add(what)
+        if verdict.note and what not in self.announced:
+            self.announced.add(what)
             level = logging.WARNING if verdict.grounds is Grounds.ANY else logging.INFO
             logger.log(level, "model %s: %s", self.model.id, verdict.note)
 
@@ -92,5 +92,5 @@ class Accepted:
         if self.verdict is None or not self.verdict.listeners & listeners_on(where.port, where.host):
             return
         container = self.keeper.plan.containers.get(self.model.id) or self.verdict.container or Container("docker")
-        told = messages.container_left(where.port, container, has_stop=bool(self.model.cmd_stop))
-        logger.warning("model %s: %s", self.model.id, told)
+        message = messages.container_left(where.port, container, has_stop=bool(self.model.cmd_stop))
+        logger.warning("model %s: %s", self.model.id, message)

@@ -1,4 +1,4 @@
-"""Who waits for the supervisor's word, and who listens to what becomes of model servers?"""
+"""What does the supervisor call when it has decided about a request, or when something becomes of a model's server?"""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from claracore.types import Endpoint
 
 
 class Waiter(Protocol):
-    """One request that waits for its model; told exactly once how that ended."""
+    """One request that waits for its model: exactly one of its methods is called, once."""
 
     def serve(self, endpoint: Endpoint) -> None:
-        """Go on: the model is ready at `endpoint`."""
+        """Send the request to `endpoint`, where its model is ready. Followed by one `finish` or `take_back`."""
 
     def refuse(self, error: ClaraCoreError) -> None:
-        """Give up."""
+        """Answer the request with `error`. Nothing follows: the supervisor has forgotten it."""
 
 
 class Listener(Protocol):
-    """Hears what becomes of model servers. Called between chunks: must be quick and must not raise."""
+    """What is called, between chunks of answers, when something becomes of a model's server. Quick; raises nothing."""
 
     def starting(self, model: str) -> None:
-        """Hear that a server is being started."""
+        """Note that a server is being started."""
 
     def ready(self, model: str) -> None:
-        """Hear that it answers, and that requests go on."""
+        """Note that it answers, and that the requests that waited for it have been served."""
 
     def stopping(self, model: str, reason: StopReason) -> None:
-        """Hear that it was ordered to end."""
+        """Note that it was ordered to end."""
 
     def ended(self, model: str) -> None:
-        """Hear that it is gone, asked or not, before anything follows from it."""
+        """Note that it is gone, asked or not. The orders that follow from that have not been carried out yet."""
 
-    def told(self, model: str) -> None:
-        """Hear that it has said something new about itself: how far it has loaded, that it sleeps."""
+    def reported(self, model: str) -> None:
+        """Note that it has said something new about itself: how far it has loaded, that it sleeps."""
 
     def pinned(self, model: str) -> None:
-        """Hear that a person pinned it or let it go."""
+        """Note that a person pinned it or let it go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A person's wish to have a model loaded: a request with an empty answer."""
+    """A request with an empty answer, by which a person has a model loaded."""
 
     done: asyncio.Future[None]
 
     def serve(self, endpoint: Endpoint) -> None:
-        """Ready."""
+        """Complete `done`: the model is ready."""
         del endpoint
         if not self.done.done():
             self.done.set_result(None)
 
     def refuse(self, error: ClaraCoreError) -> None:
-        """Not to be had."""
+        """Fail `done` with the error."""
         if not self.done.done():
             self.done.set_exception(error)

@@ -50,7 +50,7 @@ class Loading:
 
 
 @dataclass(slots=True)
-class Patience:
+class ReadyDeadline:
     """How long a server may still take: so many seconds from its start, or from when it last got further.
 
     It got further when it tells a larger fraction of what it is at, or of something new; a sentence alone is none.
@@ -65,7 +65,7 @@ class Patience:
     def __post_init__(self) -> None:
         self.since = self.clock()
 
-    def hear(self, news: Loading) -> None:
+    def progressed(self, news: Loading) -> None:
         """Take in what the server says of its loading."""
         before = self.reached.get(news.message)
         if news.progress is None or (before is not None and news.progress <= before):
@@ -100,7 +100,7 @@ async def wait_until_ready(
     path: str,
     *,
     child: Child,
-    patience: Patience,
+    deadline: ReadyDeadline,
     model: str,
     output: OutputRing,
     on_progress: Callable[[Loading], None] | None = None,
@@ -112,12 +112,12 @@ async def wait_until_ready(
     The path "none" asks nothing and leaves it to `verify`. Refused connections, silence, 503 and every other status
     mean "not yet". `on_progress` hears each change of what a 503 says. When `hint` is set the next poll comes at once:
     the server itself has said that it is ready, which is no proof. Raises ModelFailed when the child ends
-    first (how, and its last lines), NotReadyInTime with what was seen last when the `patience` is over; what a 503 says
-    prolongs it.
+    first (how, and its last lines), NotReadyInTime with what was seen last at the `deadline`; progress
+    that a 503 tells of postpones it.
     """
 
     def hear(news: Loading) -> None:
-        patience.hear(news)
+        deadline.progressed(news)
         if on_progress is not None:
             on_progress(news)
 
@@ -125,14 +125,14 @@ async def wait_until_ready(
     task = asyncio.create_task(polls.run(), name=f"health of {model}")
     try:
         racers: set[asyncio.Future[None] | asyncio.Future[Exit]] = {task, child.exited}
-        while not (task.done() or child.exited.done()) and (left := patience.left_seconds) > 0:
+        while not (task.done() or child.exited.done()) and (left := deadline.left_seconds) > 0:
             await asyncio.wait(racers, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if child.exited.done():
             reason = f"its server ended before it was ready: {child.exited.result()}"
             raise ModelFailed(model, reason, output.tail(LAST_LINES))
         if not task.done():
             tail = "".join(f"\n  | {line}" for line in output.tail(LAST_LINES))
-            raise NotReadyInTime(f"model {model!r} {patience}: {polls.last_seen}{tail}")
+            raise NotReadyInTime(f"model {model!r} {deadline}: {polls.last_seen}{tail}")
         task.result()
     finally:
         task.cancel()

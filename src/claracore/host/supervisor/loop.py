@@ -22,13 +22,11 @@ from claracore.core.config.model import Config
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
-    Died,
     Effect,
     Ended,
     Event,
     FilesChanged,
     Finished,
-    Lost,
     Pinned,
     Ready,
     Reconfigured,
@@ -39,7 +37,6 @@ from claracore.core.scheduler.events import (
     ShutdownAsked,
     Start,
     Stop,
-    StopReason,
     TimePassed,
     UnloadAsked,
 )
@@ -50,9 +47,11 @@ from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.contract import Listener, Loaded, Waiter
-from claracore.host.supervisor.life import Life, Surroundings
-from claracore.host.supervisor.named_files import Stamp, stamp_of
-from claracore.host.supervisor.refusals import Circumstances, refusal
+from claracore.host.supervisor.refusals import circumstances, refusal
+from claracore.host.supervisor.runner import Runner
+from claracore.host.supervisor.running import Running
+from claracore.host.supervisor.runs import Runs
+from claracore.host.supervisor.wake import WakeTimer
 from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.supervisor")
@@ -68,14 +67,13 @@ class _Waiting:
 class Supervisor:
     """Starts, swaps and stops the models of one configuration, and tells requests when to go on."""
 
-    def __init__(self, config: Config, around: Surroundings) -> None:
+    def __init__(self, config: Config, runner: Runner) -> None:
         self.config = config
         self.on_closing: Callable[[Endpoint], None] = lambda _: None
         """Closes every connection to an endpoint, at once; set by the gateway."""
         self.on_lost: Callable[[Endpoint], None] = lambda _: None
         """Gives up the connections to an endpoint that are being opened: who is there need not accept them."""
         self.listener: Listener | None = None
-        self._around = around
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
@@ -83,15 +81,17 @@ class Supervisor:
         """Until the first event, before which it is recorded."""
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
-        self._lives: dict[str, Life] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._failures: dict[str, ClaraCoreError] = {}
-        self._stamps: dict[str, Stamp] = {}
-        """What the files that a model's command names looked like when it failed."""
-        self._outputs: dict[str, OutputRing] = {}
+        self._runs = Runs(
+            runner,
+            post=self._post,
+            on_report=lambda model: self._tell(lambda listener: listener.reported(model)),
+            close=lambda endpoint: self.on_closing(endpoint),  # noqa: PLW0108 - set later
+            stop_opening=lambda endpoint: self.on_lost(endpoint),  # noqa: PLW0108 - as above
+        )
+        self._endpoints = self._runs.endpoints
         self._events: deque[Event] = deque()
         self._handling = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._wake = WakeTimer(lambda: self._post(TimePassed()))
 
     # --- what requests call ---------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class Supervisor:
             self._give(waiter, model_id, request)
             return request
         now = self._loop.time()
-        if model_id in self._stamps and self._scheduler.failing(model_id, now) and self._has_new_files(model_id):
+        if self._scheduler.failing(model_id, now) and self._runs.has_new_files(model_id):
             self._post(FilesChanged(model_id))
         self._waiting[request] = _Waiting(waiter, model_id, now)
         self._post(Arrived(request, model_id, by_hand))
@@ -121,7 +121,7 @@ class Supervisor:
         if not self._handling and self._scheduler.release(request_id, now):
             if logger.isEnabledFor(logging.DEBUG):
                 self._record(Finished(request_id), [], now)
-            self._set_timer()
+            self._wake.by(self._scheduler.next_deadline())
             return
         self._waiting.pop(request_id, None)
         self._post(Finished(request_id))
@@ -131,13 +131,13 @@ class Supervisor:
 
         True as well where that is not checked: the server is somebody else's, or on another machine.
         """
-        life = self._at(model_id, endpoint)
-        return life is not None and await life.reaches(connection)
+        run = self._runs.at(model_id, endpoint)
+        return run is not None and await run.reaches(connection)
 
     async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
-        life = self._at(model_id, endpoint)
-        return life is not None and await life.confirm()
+        run = self._runs.at(model_id, endpoint)
+        return run is not None and await run.confirm()
 
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.
@@ -145,17 +145,12 @@ class Supervisor:
         Instead of `finish`; `waiter` is told again, perhaps before this returns. False, and nothing is changed, where
         the server is not ours to start again.
         """
-        life = self._at(model_id, endpoint)
-        if life is not None and not life.checked:
+        run = self._runs.at(model_id, endpoint)
+        if run is not None and not run.checked:
             return False
         self._waiting[request_id] = _Waiting(waiter, model_id, self._loop.time())
         self._post(Returned(request_id, model_id))
         return True
-
-    def _at(self, model_id: str, endpoint: Endpoint) -> Life | None:
-        """Return the run of the model's server that has the endpoint; None when that is over."""
-        life = self._lives.get(model_id)
-        return life if life is not None and life.endpoint == endpoint else None
 
     def beside(self, model_id: str) -> Endpoint | None:
         """Return where a model is reached by what neither waits nor counts: its server may be stopped all the same.
@@ -165,7 +160,7 @@ class Supervisor:
         slot = self._scheduler.slots.get(model_id)
         if slot is None or slot.state is not ModelState.READY or slot.leaving is not None:
             return None
-        return self._lives[model_id].endpoint
+        return self._endpoints[model_id]
 
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place of a request in its model's queue; None when it does not wait."""
@@ -174,6 +169,10 @@ class Supervisor:
     def obstacle(self, model_id: str) -> Obstacle | None:
         """Return what the requests that wait for a model wait for; None when none waits."""
         return self._scheduler.obstacle(model_id, self._loop.time())
+
+    def would_unload(self, model_id: str) -> list[str]:
+        """Return the models, by id, that would have to be stopped if this one, which is stopped, started now."""
+        return self._scheduler.evictees(model_id)
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""
@@ -193,17 +192,22 @@ class Supervisor:
         """State, requests in progress and waiting, by model id; for looking at."""
         return self._scheduler.slots
 
-    def life(self, model_id: str) -> Life | None:
-        """Return the present run of a model's server: process, endpoint, progress; None when it has none."""
-        return self._lives.get(model_id)
+    def running(self, model_id: str) -> Running | None:
+        """Return how the model's server is now; None when there is none."""
+        run = self._runs.get(model_id)
+        return run.running(self.state(model_id)) if run is not None else None
+
+    def all_running(self) -> dict[str, Running]:
+        """Return how each model's server is now, by model id; models without one are left out."""
+        return {model_id: run.running(self.state(model_id)) for model_id, run in self._runs}
 
     def output(self, model_id: str) -> OutputRing:
         """Return what the model's servers have printed."""
-        return self._outputs.setdefault(model_id, OutputRing())
+        return self._runs.output(model_id)
 
     def failure(self, model_id: str) -> ClaraCoreError | None:
         """Return why the last run of a model failed; None when it did not."""
-        return self._failures.get(model_id)
+        return self._runs.failure(model_id)
 
     async def load(self, model_id: str) -> None:
         """Return when the model is ready. Raises what a request for it would be refused with."""
@@ -222,7 +226,7 @@ class Supervisor:
     async def unload(self, model_ids: Iterable[str]) -> None:
         """Return when none of the models' present servers runs any more. Answers in progress may end first."""
         wanted = tuple(model_ids)
-        ending = [self._tasks[model_id] for model_id in wanted if model_id in self._tasks]
+        ending = self._runs.tasks(wanted)
         self._post(UnloadAsked(wanted))
         if ending:
             await asyncio.wait(ending)
@@ -243,21 +247,19 @@ class Supervisor:
     def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
         self.config = config
-        self._failures = {model: error for model, error in self._failures.items() if model not in changed}
+        self._runs.forget_failures(changed)
         self._post(Reconfigured(policy_of(config), changed))
 
     def kill(self) -> None:
         """End every server at once, whatever it is doing and however long it may take to end by itself."""
-        for life in self._lives.values():
-            life.kill()
+        self._runs.kill()
 
     async def shut_down(self, grace_seconds: float) -> None:
         """Return when every server is gone; answers in progress have `grace_seconds`. Again with 0 means now."""
         self._post(ShutdownAsked(grace_seconds))
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
-        if self._timer is not None:
-            self._timer.cancel()
+        while tasks := self._runs.tasks():
+            await asyncio.wait(tasks)
+        self._wake.cancel()
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -271,7 +273,7 @@ class Supervisor:
                 self._handle(self._events.popleft())
         finally:
             self._handling = False
-            self._set_timer()
+            self._wake.by(self._scheduler.next_deadline())
 
     def _handle(self, event: Event) -> None:
         now = self._loop.time()
@@ -295,10 +297,6 @@ class Supervisor:
     def _record(self, event: Event, effects: list[Effect], now: float) -> None:
         logger.debug("%r %s -> %s", now, event, effects)
 
-    def _has_new_files(self, model_id: str) -> bool:
-        model = self.config.models.get(model_id)
-        return model is not None and stamp_of(model, self._around.environ) != self._stamps.get(model_id)
-
     def _tell(self, what: Callable[[Listener], None]) -> None:
         """Let the listener hear something; what goes wrong there is its own affair."""
         if self.listener is None:
@@ -308,114 +306,38 @@ class Supervisor:
         except Exception:
             logger.exception("a listener failed")
 
-    def _set_timer(self) -> None:
-        """Wake at the scheduler's deadline. A timer that is early does no harm, so it is only ever moved forward."""
-        deadline = self._scheduler.next_deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._wake)
-
-    def _wake(self) -> None:
-        self._timer = None
-        self._post(TimePassed())
-
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Serve(request):
                 self._serve(request)
             case Refuse(request, reason):
-                if (its := self._waiting.pop(request, None)) is not None:
-                    its.waiter.refuse(self._refusal(reason, its))
+                if (waiting := self._waiting.pop(request, None)) is not None:
+                    waiting.waiter.refuse(self._refusal(reason, waiting))
             case Start(model):
-                self._start(model)
+                self._runs.start(self.config.models[model])
+                self._tell(lambda listener: listener.starting(model))
             case Stop(model, reason):
-                self._stop(model, reason)
+                logger.info("model %s: stopping (%s)", model, reason)
+                self._runs.stop(model)
+                self._tell(lambda listener: listener.stopping(model, reason))
             case _:
                 assert_never(effect)
 
     def _serve(self, request: int) -> None:
-        its = self._waiting.pop(request, None)
-        if its is None:  # it has left in the meantime; its Finished is behind us in the queue
+        waiting = self._waiting.pop(request, None)
+        if waiting is None:  # it has left in the meantime; its Finished is behind us in the queue
             return
-        self._give(its.waiter, its.model, request)
+        self._give(waiting.waiter, waiting.model, request)
 
     def _give(self, waiter: Waiter, model: str, request: int) -> None:
         """Let a request go on that the scheduler counts as served; a bug in its waiter ends it, and only it."""
-        endpoint = self._lives[model].endpoint
-        assert endpoint is not None, "a ready model has an endpoint"  # noqa: S101 - Life's promise
+        endpoint = self._endpoints[model]
         try:
             waiter.serve(endpoint)
         except Exception:
             logger.exception("request %d could not be served", request)
             self.finish(request)
 
-    def _start(self, model: str) -> None:
-        life = Life(
-            self.config.models[model],
-            self._around,
-            self.output(model),
-            on_ready=lambda: self._ready(model),
-            on_closing=self.on_closing,
-            on_told=lambda: self._tell(lambda listener: listener.told(model)),
-            on_lost=lambda why: self._lost(model, why),
-            on_died=lambda: self._post(Died(model)),
-        )
-        self._failures.pop(model, None)
-        self._stamps.pop(model, None)
-        self._lives[model] = life
-        logger.info("model %s: starting", model)
-        task = self._tasks[model] = self._loop.create_task(life.run(), name=f"life of {model}")
-        task.add_done_callback(lambda _: self._ended(model))
-        self._tell(lambda listener: listener.starting(model))
-
-    def _ready(self, model: str) -> None:
-        its = self._lives[model]
-        logger.info("model %s: ready after %.1f s, at %s", model, its.phases.load_seconds, its.endpoint)
-        self._post(Ready(model))
-
-    def _lost(self, model: str, why: str) -> None:
-        logger.warning("model %s: %s; it is stopped, and started again when it is asked for", model, why)
-        self._post(Lost(model))
-        if (endpoint := self._lives[model].endpoint) is not None:
-            self.on_lost(endpoint)
-
-    def _stop(self, model: str, reason: StopReason) -> None:
-        logger.info("model %s: stopping (%s)", model, reason)
-        self._lives[model].stop()
-        self._tell(lambda listener: listener.stopping(model, reason))
-
-    def _ended(self, model: str) -> None:
-        life = self._lives.pop(model)
-        del self._tasks[model]
-        if life.failure is not None and life.lost:
-            self._failures[model] = life.failure
-            logger.info("model %s: stopped, since it was lost", model)
-        elif life.failure is not None and not life.stopping:
-            self._failures[model] = life.failure
-            self._stamps[model] = stamp_of(life.model, self._around.environ)
-            logger.error("%s", life.failure)
-        else:
-            logger.info("model %s: stopped", model)
-        self._post(Ended(model))
-
-    def _refusal(self, reason: RefuseReason, its: _Waiting) -> ClaraCoreError:
-        slot = self._scheduler.slots.get(its.model)
-        model = self.config.models.get(its.model)
-        now = self._loop.time()
-        failing = self._scheduler.failing(its.model, now)
-        return refusal(
-            reason,
-            Circumstances(
-                model=its.model,
-                known=frozenset(self.config.models),
-                waiting=len(slot.waiting) if slot else 0,
-                queue_limit=model.queue.limit if model else 0,
-                waited_seconds=now - its.since,
-                pinned=" and ".join(f"{name!r} (pinned)" for name in self._scheduler.pinned_against(its.model)),
-                failure=self._failures.get(its.model),
-                tried_seconds_ago=now - failing.at if failing and its.since >= failing.at else None,
-                retry_seconds=failing.retry_at - now if failing else 0.0,
-            ),
-        )
+    def _refusal(self, reason: RefuseReason, waiting: _Waiting) -> ClaraCoreError:
+        now, failure = self._loop.time(), self._runs.failure(waiting.model)
+        return refusal(reason, circumstances(self._scheduler, self.config, waiting.model, waiting.since, now, failure))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from claracore.core.config.model import Config
+from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import RefuseReason
 from claracore.errors import (
     ClaraCoreError,
@@ -74,6 +76,26 @@ TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] =
     ),
     RefuseReason.SHUTDOWN: lambda _: ShuttingDown("ClaraCore is shutting down", retry_after_seconds=10),
 }
+
+
+def circumstances(  # noqa: PLR0917 - each is somebody else's
+    scheduler: Scheduler, config: Config, model_id: str, since: float, now: float, failure: ClaraCoreError | None
+) -> Circumstances:
+    """Return what there is to say at `now` about a request that came at `since`, in seconds of the same clock."""
+    slot = scheduler.slots.get(model_id)
+    model = config.models.get(model_id)
+    failing = scheduler.failing(model_id, now)
+    return Circumstances(
+        model=model_id,
+        known=frozenset(config.models),
+        waiting=len(slot.waiting) if slot else 0,
+        queue_limit=model.queue.limit if model else 0,
+        waited_seconds=now - since,
+        pinned=" and ".join(f"{name!r} (pinned)" for name in scheduler.pinned_against(model_id)),
+        failure=failure,
+        tried_seconds_ago=now - failing.at if failing and since >= failing.at else None,
+        retry_seconds=failing.retry_at - now if failing else 0.0,
+    )
 
 
 def refusal(reason: RefuseReason, circumstances: Circumstances) -> ClaraCoreError:

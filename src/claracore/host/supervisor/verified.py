@@ -19,7 +19,7 @@ from pathlib import Path
 from claracore.errors import too_many_files
 from claracore.host.sockets.bound import BoundSocket
 from claracore.host.sockets.kernel import other_end
-from claracore.host.sockets.owner import Verdict, is_open_in, listeners_on
+from claracore.host.sockets.owner import Ownership, is_open_in, listeners_on
 from claracore.host.sockets.unix import listener_pid, listening_at, peer_pid, unix_listener_of
 from claracore.types import Endpoint
 
@@ -42,9 +42,9 @@ class OwnerCheck:
         endpoint: Endpoint,
         pid: int,
         *,
-        look: Callable[[], Verdict],
+        look: Callable[[], Ownership],
         seal: Seal,
-        take: Callable[[Verdict], None],
+        take: Callable[[Ownership], None],
         hint: str = "",
     ) -> None:
         """Check `endpoint`, where the process `pid` or who belongs to it is to answer.
@@ -82,7 +82,7 @@ class OwnerCheck:
             self._take(verdict)
         return verdict.ours
 
-    def _judge(self) -> Verdict:
+    def _judge(self) -> Ownership:
         verdict = self._look()
         if not verdict.ours and verdict.owner is not None:
             raise Stranger(verdict.note + self._hint)

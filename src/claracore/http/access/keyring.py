@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from claracore.errors import BadRequest, Conflict, NotFound
-from claracore.host.disk import keep_private
+from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
 from claracore.host.state import state_path
 from claracore.host.store.files import FileUnusable, unwritable
@@ -288,7 +288,7 @@ class KeyFile:
                 yield
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.path.parent)
             with locked(self.path.with_suffix(".lock")):
                 yield
         except OSError as error:

@@ -12,14 +12,15 @@ import logging
 from claracore.core.config.changes import Changes
 from claracore.core.ports.listen import Listen
 from claracore.host.library.destinations import Destinations
-from claracore.host.library.download import Book, Download
+from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads
+from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.tokens import Tokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.adopt import Adopter
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.surveyor import Surveyor
-from claracore.host.store.downloads import BookOnDisk
+from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.http.access.guard import Guard
 from claracore.http.access.keyring import KeyFile, KeyRing
@@ -123,8 +124,8 @@ class DownloadNews:
 
 def _downloads(installation: Installation, configuration: Configuration, news: DownloadNews) -> Downloads:
     state_dir, environ = installation.state_dir, configuration.environ
-    book = Book() if state_dir is None else BookOnDisk(state_dir, configuration.sources.key)
-    return Downloads(environ, Tokens(state_dir, environ), book, news)
+    store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
+    return Downloads(HubAccess(environ, Tokens(state_dir, environ)), store, news)
 
 
 def _warn_if_open(listen: Listen, ring: KeyRing, rules: Rules) -> None:

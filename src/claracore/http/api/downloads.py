@@ -46,7 +46,7 @@ class TokenView(BaseModel):
 @router.get("")
 async def downloads(downloads: DownloadsDep, destinations: DestinationsDep) -> DownloadsView:
     """List the downloads."""
-    token = await asyncio.to_thread(downloads.tokens.find)
+    token = await asyncio.to_thread(downloads.hub.tokens.find)
     return DownloadsView(
         downloads=[download_view(download) for download in downloads.all],
         folder=str(destinations.usual()),
@@ -58,7 +58,7 @@ async def downloads(downloads: DownloadsDep, destinations: DestinationsDep) -> D
 async def start(downloads: DownloadsDep, destinations: DestinationsDep, wish: DownloadWish) -> DownloadView:
     """Fetch a model; answers when the hub has said what it consists of, and goes on by itself."""
     folder = destinations.chosen(wish.to)
-    plan, _files = await downloads.look(wish.ref, projector=wish.projector)
+    plan, _files = await downloads.hub.look(wish.ref, projector=wish.projector)
     return download_view(await downloads.add(plan, folder))
 
 
@@ -68,15 +68,15 @@ async def plan(
 ) -> PlanView:
     """Say what would be fetched, and what else the repository has; nothing is."""
     folder = destinations.chosen(wish.to)
-    found, files = await downloads.look(wish.ref, projector=wish.projector)
+    found, files = await downloads.hub.look(wish.ref, projector=wish.projector)
     return await asyncio.to_thread(plan_view, found, files, folder, await surveyor.budget())
 
 
 @router.put("/token")
 async def keep_token(downloads: DownloadsDep, wish: TokenWish) -> TokenView:
     """Keep a token for gated models, readable by this user only."""
-    await asyncio.to_thread(downloads.tokens.keep, wish.token)
-    token = await asyncio.to_thread(downloads.tokens.find)
+    await asyncio.to_thread(downloads.hub.tokens.keep, wish.token)
+    token = await asyncio.to_thread(downloads.hub.tokens.find)
     return TokenView(source=token.source if token else None)
 
 

@@ -107,11 +107,11 @@ def _machine(history: History) -> Iterator[Family]:
 
 async def _of_engines(runtime: Runtime) -> dict[str, str]:
     """Return what the servers of the models that are ready say under /metrics; who does not answer is left out."""
-    endpoints = {}
-    for model, slot in runtime.supervisor.slots.items():
-        life = runtime.supervisor.life(model)
-        if slot.state is ModelState.READY and life is not None and life.endpoint is not None:
-            endpoints[model] = life.endpoint
+    endpoints = {
+        model: running.endpoint
+        for model, running in runtime.supervisor.all_running().items()
+        if running.state is ModelState.READY and running.endpoint is not None
+    }
 
     async def ask(model: str) -> tuple[str, str]:
         with contextlib.suppress(OSError, TimeoutError, ValueError):

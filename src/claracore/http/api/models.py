@@ -146,9 +146,9 @@ def _row(runtime: Runtime, model: ModelConfig, name: str, created: int) -> dict[
 
 def _metadata(runtime: Runtime, model: ModelConfig) -> dict[str, Any]:
     """Return the model's metadata with its port, without what its capabilities say already, as llama-swap shows it."""
-    life = runtime.supervisor.life(model.id)
+    server = runtime.supervisor.running(model.id)
     planned = runtime.keeper.plan.assignment.get(model.id)
-    port = life.endpoint.port if life is not None and life.endpoint is not None else planned
+    port = server.endpoint.port if server is not None and server.endpoint is not None else planned
     found: dict[str, Any] = in_place(model.metadata, port=port)
     said = _abilities(model)
     return {key: value for key, value in found.items() if not said or key not in SAID_BY_CAPABILITIES}
@@ -191,8 +191,8 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
         model = runtime.config.models.get(model_id)
         if slot.state is ModelState.STOPPED or model is None:
             continue
-        life = runtime.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        server = runtime.supervisor.running(model_id)
+        endpoint = server.endpoint if server else None
         rows.append(
             {
                 "model": model_id,
@@ -203,7 +203,7 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
                 "name": model.name,
                 "description": model.description,
                 "port": endpoint.port if endpoint else None,
-                "pid": life.child.pid if life and life.child else None,
+                "pid": server.pid if server else None,
                 "serving": len(slot.serving),
                 "waiting": len(slot.waiting),
             }
@@ -217,12 +217,11 @@ async def load(runtime: RuntimeDep, name: str) -> LoadedView:
     model_id = runtime.resolve(name)
     begun = time.monotonic()
     await runtime.supervisor.load(model_id)
-    life = runtime.supervisor.life(model_id)
-    endpoint = life.endpoint if life else None
+    server = runtime.supervisor.running(model_id)
     return LoadedView(
         model=model_id,
         state=runtime.supervisor.state(model_id),
-        port=(endpoint.port or None) if endpoint else None,
+        port=server.port if server else None,
         seconds=round(time.monotonic() - begun, 3),
     )
 

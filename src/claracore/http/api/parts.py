@@ -77,8 +77,8 @@ class Runtime:
 
     def pids(self) -> dict[str, int]:
         """Return the process of each model's server that has one."""
-        lives = ((model, self.supervisor.life(model)) for model in self.supervisor.slots)
-        return {model: life.child.pid for model, life in lives if life is not None and life.child is not None}
+        running = self.supervisor.all_running()
+        return {model_id: server.pid for model_id, server in running.items() if server.pid is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
-from claracore.core.ports.report import ReportJson
+from claracore.core.ports.report import ReportView
 from claracore.host.sockets.observe import observe_running, reasons, running_report, sentence, why
 from claracore.http.api.dependencies import RuntimeDep
 from claracore.http.api.parts import Runtime
@@ -26,59 +26,8 @@ class PortView(BaseModel):
     reasons: list[str]
 
 
-class WebView(BaseModel):
-    """Where the web interface listens."""
-
-    hosts: list[str]
-    port: int
-    url: str
-    state: str
-    pid: int | None
-    holder: str
-
-
-class RangeView(BaseModel):
-    """One range; `end` is included."""
-
-    name: str
-    start: int
-    end: int
-    members: list[str]
-
-
-class PortRow(BaseModel):
-    """One port that is planned or in use."""
-
-    port: int
-    model: str | None
-    group: str | None
-    state: str
-    pid: int | None
-    holder: str
-    note: str
-
-
-class PortFinding(BaseModel):
-    """One finding about ports, with its place as `file:line:column` or null."""
-
-    severity: str
-    message: str
-    path: str
-    place: str | None
-    way_out: str
-
-
-class ReportView(BaseModel):
-    """Everything about ports (`ports.report.ReportJson`)."""
-
-    web: WebView
-    ranges: list[RangeView]
-    ports: list[PortRow]
-    findings: list[PortFinding]
-
-
-@router.get("/api/ports", response_model=ReportView)
-async def ports(runtime: RuntimeDep) -> ReportJson:
+@router.get("/api/ports")
+async def ports(runtime: RuntimeDep) -> ReportView:
     """List the ranges, and every port that is planned or in use."""
     return running_report(runtime.keeper, runtime.config, _serving(runtime))
 
@@ -99,9 +48,8 @@ async def port(runtime: RuntimeDep, port: Annotated[int, Path(ge=1, le=65535)]) 
 
 def _serving(runtime: Runtime) -> dict[str, int]:
     """Return the pid of each model that is ready."""
-    pids = {}
-    for model_id, slot in runtime.supervisor.slots.items():
-        life = runtime.supervisor.life(model_id)
-        if slot.state is ModelState.READY and life is not None and life.child is not None:
-            pids[model_id] = life.child.pid
-    return pids
+    return {
+        model_id: running.pid
+        for model_id, running in runtime.supervisor.all_running().items()
+        if running.state is ModelState.READY and running.pid is not None
+    }

@@ -12,7 +12,6 @@ from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.scheduler.obstacle import Cause
-from claracore.core.scheduler.rules import policy_of
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.answering import Phase
@@ -99,9 +98,6 @@ class Views:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._rule = policy_of(runtime.config).rule
-        slots = runtime.supervisor.slots
-        self._running = frozenset(model for model, slot in slots.items() if slot.state is not ModelState.STOPPED)
         self._now = asyncio.get_running_loop().time()
 
     def model(self, model_id: str, *, with_memory: bool = True) -> ModelView:
@@ -109,15 +105,14 @@ class Views:
         runtime = self._runtime
         model = runtime.config.models[model_id]
         slot = runtime.supervisor.slots.get(model_id)
-        life = runtime.supervisor.life(model_id)
-        child = life.child if life else None
-        endpoint = life.endpoint if life else None
+        running = runtime.supervisor.running(model_id)
+        pid = running.pid if running else None
+        endpoint = running.endpoint if running else None
         state = slot.state if slot else ModelState.STOPPED
-        loading = life.progress if life and state is ModelState.STARTING else None
+        loading = running.loading if running and state is ModelState.STARTING else None
         last = runtime.swaps.measured(model_id)
         failure = runtime.supervisor.failure(model_id)
         expires_at = slot.expires_at if slot else None
-        evictees = self._rule.evictees(model_id, self._running) if state is ModelState.STOPPED else ()
         return ModelView(
             id=model_id,
             name=model.name,
@@ -128,13 +123,13 @@ class Views:
             group=runtime.config.group_of(model_id),
             kind=kind_of(model),
             capabilities=_capabilities(model),
-            port=(endpoint.port or None) if endpoint else None,
-            pid=child.pid if child else None,
-            memory_bytes=memory_bytes(child.pid) if child and with_memory else None,
+            port=running.port if running else None,
+            pid=pid,
+            memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
             load_seconds=_rounded(last.load_seconds),
             progress=loading.progress if loading else None,
             progress_message=loading.message if loading else None,
-            asleep=life is not None and life.asleep and state is ModelState.READY,
+            asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,
@@ -145,7 +140,7 @@ class Views:
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(model, endpoint),
             endpoint=str(endpoint) if endpoint else None,
-            would_unload=sorted(evictees),
+            would_unload=runtime.supervisor.would_unload(model_id) if state is ModelState.STOPPED else [],
             tokens_per_second=last.tokens_per_second,
         )
 

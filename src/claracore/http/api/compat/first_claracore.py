@@ -55,8 +55,8 @@ async def info(runtime: RuntimeDep) -> dict[str, Any]:
     """List the models with their ports."""
     rows = []
     for model_id, model in sorted(runtime.config.models.items()):
-        life = runtime.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        running = runtime.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
         planned = runtime.keeper.plan.assignment.get(model_id) or runtime.keeper.plan.fixed.get(model_id)
         port = endpoint.port if endpoint and endpoint.port else planned
         rows.append(

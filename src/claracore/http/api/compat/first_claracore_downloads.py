@@ -85,13 +85,13 @@ async def start(downloads: DownloadsDep, destinations: DestinationsDep, body: Do
     """Fetch a model."""
     token = Token(body.hf_api_key.strip(), "hfApiKey of the request") if body.hf_api_key.strip() else None
     folder = destinations.chosen(body.destination_path or None)
-    plan, _files = await downloads.look(body.reference, token=token)
+    plan, _files = await downloads.hub.look(body.reference, token=token)
     download = await downloads.add(plan, folder, token=token)
     common = {"status": "started", "modelId": body.model_id or plan.reference.repo}
     if body.is_multi_part or len(plan.variant.files) > 1:
         parts = {"quantization": download.quantization, "partCount": len(plan.variant.files)}
         return {"downloadId": download.id, "downloadIds": [download.id], **common, **parts}
-    return {"downloadId": download.id, **common, "filename": plan.targets[0].name}
+    return {"downloadId": download.id, **common, "filename": plan.files[0].name}
 
 
 @router.post("/api/models/download/cancel")
@@ -154,13 +154,13 @@ def _destination(path: str, name: str, type_: str, description: str) -> dict[str
 @router.get("/api/settings/hf-api-key")
 async def key(downloads: DownloadsDep) -> dict[str, Any]:
     """Show whether there is a token; never the token."""
-    return {"apiKey": "", "configured": await asyncio.to_thread(downloads.tokens.find) is not None}
+    return {"apiKey": "", "configured": await asyncio.to_thread(downloads.hub.tokens.find) is not None}
 
 
 @router.post("/api/settings/hf-api-key")
 async def keep_key(downloads: DownloadsDep, body: HubKeyBody) -> dict[str, str]:
     """Keep a token."""
-    await asyncio.to_thread(downloads.tokens.keep, body.api_key)
+    await asyncio.to_thread(downloads.hub.tokens.keep, body.api_key)
     return {"status": "saved"}
 
 

@@ -125,8 +125,8 @@ def model_status(runtime: Runtime) -> list[dict[str, Any]]:
     """Return every model as llama-swap shows it."""
     rows = []
     for model_id, model in sorted(runtime.config.models.items()):
-        life = runtime.supervisor.life(model_id)
-        endpoint = life.endpoint if life else None
+        running = runtime.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
         rows.append(
             {
                 "id": model_id,

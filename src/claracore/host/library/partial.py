@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import threading
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from typing import Final, Protocol
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import part_of
 from claracore.errors import FULL, ClaraCoreError, Conflict, DiskFull, disk_full
+from claracore.host.disk import finish
 from claracore.host.locks import FileLock
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
@@ -48,17 +48,20 @@ class Digest(Protocol):
 
 
 def digest_for(remote: RemoteFile) -> tuple[Digest, str | None]:
-    """Return the hash that the hub has told for a file, to be computed, and what it must be."""
+    """Return a hash of the kind by which the hub names the file's content, and its value; None where it gives none."""
     if remote.sha256 is None and remote.blob is not None:
         return hashlib.sha1(b"blob %d\0" % remote.size, usedforsecurity=False), remote.blob
     return hashlib.sha256(), remote.sha256
 
 
-class Part:
-    """A file on its way. One at a time writes to it, whichever process that is."""
+class PartialFile:
+    """A file that is being fetched. One at a time writes to it, whichever process that is."""
 
     def __init__(self, path: Path, remote: RemoteFile) -> None:
-        """Open what is there or a new one. Raises Conflict when another process has it, FolderUnusable."""
+        """Open what an earlier attempt has left, or a new file.
+
+        Raises Conflict when another process has it, FolderUnusable.
+        """
         self.path = path
         self.part = path.with_name(part_of(path))
         self._remote = remote
@@ -69,7 +72,7 @@ class Part:
             self._lock = FileLock(self.part)
         except OSError as error:
             raise _refused(self.part, error) from error
-        if not self._lock.try_acquire():
+        if not self._lock.acquire(0):
             self._lock.close()
             raise Conflict(f"{self.part} is being downloaded by another ClaraCore")
         self._file = self.part.open("r+b", buffering=0)
@@ -108,7 +111,7 @@ class Part:
         return self._file.write(data)
 
     def start_over(self) -> None:
-        """Throw away what is there."""
+        """Empty the file."""
         with self._busy:
             self._start_over()
 
@@ -133,13 +136,12 @@ class Part:
                     f"{self._expected[:12]}...); they were thrown away"
                 )
             try:
-                os.fsync(self._file.fileno())
-                self.part.replace(self.path)
+                finish(self._file, self.part, self.path)
             except OSError as error:
                 raise _refused(self.part, error) from error
 
     def close(self) -> None:
-        """Let go of the file; it stays. One that is empty is of no use to anybody."""
+        """Close and unlock the file, which stays, unless it is empty."""
         with self._busy:
             if self.size == 0 and not self._file.closed and os.fstat(self._file.fileno()).st_size == 0:
                 self.part.unlink(missing_ok=True)
@@ -160,32 +162,3 @@ def slices_equal(path: Path, remote: RemoteFile, keep_going: threading.Event) ->
         while keep_going.is_set() and (data := file.read(SLICE_BYTES)):
             digest.update(data)
     return expected is None or digest.hexdigest() == expected
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how much room there is in a folder, which need not exist yet. Raises FolderUnusable."""
-    try:
-        return shutil.disk_usage(existing(folder)).free
-    except OSError as error:
-        raise FolderUnusable(f"{folder} cannot be used: {error.strerror or error}") from error
-
-
-def device_of(folder: Path) -> int | None:
-    """Return which disk a folder is on, or will be; None when nobody may know."""
-    try:
-        return existing(folder).stat().st_dev
-    except OSError:
-        return None
-
-
-def size_of(path: Path) -> int | None:
-    """Return the size of a file; None when there is none to be seen."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def existing(folder: Path) -> Path:
-    """Return the nearest folder above that exists."""
-    return next(above for above in (folder, *folder.absolute().parents) if above.exists())

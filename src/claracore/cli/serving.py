@@ -1,0 +1,114 @@
+"""With which options does `claracore` serve?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from claracore.cli.verb import Verb, many, option, switch, within
+
+
+def serve_models(
+    *,
+    models_folder: list[Path] | None,
+    config: Path | None,
+    config_dir: Path | None,
+    listen: str,
+    watch_config: bool,
+    watch_models: bool,
+    backend: str | None,
+    ram: float | None,
+    vram: float | None,
+    jinja: bool,
+    parallel: int | None,
+    auto_draft: bool,
+    realtime: bool,
+    hold_ports: bool,
+    strict: bool,
+    log_level: str | None,
+    log_format: str,
+    log_file: Path | None,
+    body_buffer: int | None,
+    insecure: bool,
+    allowed_host: list[str] | None,
+    cors_origin: list[str] | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> None:
+    """Serve until asked to end."""
+    from claracore.cli.console import LogWishes  # noqa: PLC0415 - not for --help
+    from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve  # noqa: PLC0415
+    from claracore.host.setup.write import SetupOptions  # noqa: PLC0415
+    from claracore.http.access.origins import Rules, hosts  # noqa: PLC0415
+
+    setup = SetupOptions(
+        backend=backend,
+        vram_gb=vram,
+        ram_gb=ram,
+        parallel=parallel,
+        jinja=jinja,
+        auto_draft=auto_draft,
+        realtime=realtime,
+    )
+    serve(
+        ServeWishes(
+            folders=tuple(models_folder or ()),
+            config=config or DEFAULT_CONFIG,
+            may_begin_empty=config is None and config_dir is None,
+            config_dir=config_dir,
+            listen=listen,
+            watch_config=watch_config,
+            watch_models=watch_models,
+            hold_ports=hold_ports,
+            strict=strict,
+            log=LogWishes(log_level, log_format, log_file),
+            rules=Rules(insecure, hosts(allowed_host or ()), hosts(cors_origin or ())),
+            tls=(tls_cert, tls_key) if tls_cert is not None else None,
+            setup=setup,
+            body_buffer=body_buffer,
+        )
+    )
+
+
+TAKES = {
+    "models_folder": many("--models-folder", about="Folder with GGUF files; may be given more than once.", kind=Path),
+    "config": option("--config", about="Configuration file; with --models-folder written if there is none.", kind=Path),
+    "config_dir": option("--config-dir", about="Folder whose *.yaml files are merged into it.", kind=Path),
+    "listen": option(
+        "--listen",
+        about="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.",
+        default="5800",
+    ),
+    "watch_config": switch(
+        "--watch-config", about="Take over changes of the configuration while running.", default=True
+    ),
+    "watch_models": switch(
+        "--watch-models", about="Serve models that appear in the folders while running.", default=True
+    ),
+    "backend": option("--backend", about="cuda, rocm, vulkan, metal or cpu, instead of what is found."),
+    "ram": option("--ram", about="Memory in GB to plan with, instead of what is found.", kind=float),
+    "vram": option("--vram", about="GPU memory in GB to plan with, likewise.", kind=float),
+    "jinja": switch("--jinja", about="Use the chat templates of the models.", default=True),
+    "parallel": option("--parallel", about="Answers that a model gives at once.", kind=int),
+    "auto_draft": switch("--auto-draft", about="Pair models with a small draft of the same family.", default=False),
+    "realtime": switch("--realtime", about="Plan with the memory that is free now.", default=False),
+    "hold_ports": switch("--hold-ports", about="Let the kernel keep the models' ports while running.", default=True),
+    "strict": switch("--strict", about="Refuse a configuration with unknown keys.", default=False),
+    "log_level": option("--log-level", about="debug, info, warn or error; instead of logLevel."),
+    "log_format": option("--log-format", about="text, or json: one object a line.", default="text"),
+    "log_file": option("--log-file", about="Write the log there too; it is rotated at 10 MB.", kind=Path),
+    "body_buffer": option(
+        "--body-buffer",
+        about="Megabytes for request bodies that cannot be sent on yet; instead of bodyBuffer.",
+        kind=within(1),
+    ),
+    "insecure": switch("--insecure", about="Let other hosts administer without a key.", default=False),
+    "allowed_host": many(
+        "--allowed-host", about="Another name under which this server is reached, e.g. by a TLS proxy."
+    ),
+    "cors_origin": many(
+        "--cors-origin", about="Origin whose pages may use the models, e.g. https://chat.example; * is all."
+    ),
+    "tls_cert": option("--tls-cert", about="Certificate (PEM, with its chain): serve https.", kind=Path),
+    "tls_key": option("--tls-key", about="Its private key, if it is in another file.", kind=Path),
+}
+SERVE = Verb(serve_models, TAKES)

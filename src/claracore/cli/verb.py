@@ -1,0 +1,170 @@
+"""What is a verb of the command line: what does it take, and how do the words that were typed get to its function?
+
+Declared as values beside the function, read by argparse. A library that reads signatures (typer, with pydantic) takes
+three times as long to import as everything else that `claracore ps` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+USAGE = 2
+"""Exit code for words that cannot be understood."""
+
+Words = Callable[[str], Sequence[str]]
+"""From what has been typed of a word to the words that it may become."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One parameter of a verb's function: an option when it has flags, else a word at its place."""
+
+    about: str
+    flags: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """As `ArgumentParser.add_argument` takes them."""
+    complete: Words | None = None
+    """What the shell offers for it."""
+
+    def add_to(self, parser: argparse.ArgumentParser, parameter: str) -> None:
+        """Have `parser` read it as `parameter` of the function."""
+        settings = {"help": self.about, **self.settings}
+        if self.flags:
+            action = parser.add_argument(*self.flags, dest=parameter, **settings)
+        else:
+            action = parser.add_argument(parameter, **settings)
+        if self.complete is not None:
+            complete = self.complete
+            # argcomplete's way to ask for words, by an attribute of the action (its README, "Specifying completers").
+            action.completer = lambda prefix, **_: complete(prefix)  # type: ignore[attr-defined]
+
+
+def option(
+    *flags: str,
+    about: str,
+    kind: Callable[[str], Any] = str,
+    default: object = None,
+    **settings: Any,  # noqa: ANN401 - as argparse has it
+) -> Argument:
+    """Return an option with a value; `kind` makes it of the text, or raises ValueError."""
+    return Argument(about, flags, {"type": kind, "default": default, "metavar": _metavar(kind), **settings})
+
+
+def many(*flags: str, about: str, kind: Callable[[str], Any] = str, **settings: Any) -> Argument:  # noqa: ANN401 - as argparse has it
+    """Return an option that may be given more than once: a list, or None."""
+    return Argument(about, flags, {"type": kind, "action": "append", "metavar": _metavar(kind), **settings})
+
+
+def flag(*flags: str, about: str) -> Argument:
+    """Return an option without a value, which is off unless it is given."""
+    return Argument(about, flags, {"action": "store_true"})
+
+
+def switch(name: str, *, about: str, default: bool) -> Argument:
+    """Return an option without a value that may be given as `--name` and as `--no-name`."""
+    return Argument(about, (name,), {"action": argparse.BooleanOptionalAction, "default": default})
+
+
+def word(
+    *,
+    about: str,
+    kind: Callable[[str], Any] = str,
+    complete: Words | None = None,
+    **settings: Any,  # noqa: ANN401 - as argparse has it
+) -> Argument:
+    """Return a word that must be there; with `nargs` "?", "*" or "+" none, any number, or at least one."""
+    return Argument(about, (), {"type": kind, **settings}, complete)
+
+
+def within(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return what reads a number of this range; it raises ArgumentTypeError for others."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least or (most is not None and value > most):
+            limits = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{value} is not {limits}")
+        return value
+
+    number.__name__ = "int"  # argparse names it in "invalid int value"
+    return number
+
+
+def _metavar(kind: Callable[[str], Any]) -> str | None:
+    return {"int": "N", "float": "N", "Path": "PATH", "str": "TEXT"}.get(getattr(kind, "__name__", ""))
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's own, without abbreviations of options: a new option would change what they mean."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:  # noqa: ANN401 - as argparse has it
+        super().__init__(prog=prog, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2; say where help is instead of printing half of it."""
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A function and what it takes, by the names of its parameters."""
+
+    function: Callable[..., None]
+    takes: Mapping[str, Argument] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a line."""
+        return (self.function.__doc__ or "").partition("\n")[0]
+
+    def parser(self, prog: str) -> Parser:
+        """Return what reads its words."""
+        made = Parser(prog, description=self.function.__doc__)
+        for parameter, argument in self.takes.items():
+            argument.add_to(made, parameter)
+        return made
+
+    def run(self, prog: str, words: Sequence[str]) -> None:
+        """Call the function with what the words say. Raises SystemExit(2) for words that it does not take."""
+        self.function(**vars(self.parser(prog).parse_intermixed_args(words)))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Verbs below a verb, and what it does when none of them is named."""
+
+    summary: str
+    verbs: Mapping[str, Verb]
+    alone: Verb | None = None
+
+    def parser(self, prog: str) -> Parser:
+        """Return what explains the group, or reads the words of `alone`."""
+        lines = "\n".join(f"  {name:<10} {verb.summary}" for name, verb in self.verbs.items())
+        made = Parser(
+            prog,
+            description=f"{self.summary}\n\nverbs:\n{lines}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            usage=f"{prog} VERB ..." if self.alone is None else None,
+        )
+        for parameter, argument in self.alone.takes.items() if self.alone is not None else ():
+            argument.add_to(made, parameter)
+        return made
+
+    def run(self, prog: str, words: Sequence[str]) -> None:
+        """Run the verb that the first word names, or `alone`. Raises SystemExit(2) for any other word."""
+        verb = self.verbs.get(words[0]) if words else None
+        if verb is not None:
+            verb.run(f"{prog} {words[0]}", words[1:])
+            return
+        parser = self.parser(prog)
+        if self.alone is not None:
+            self.alone.function(**vars(parser.parse_args(words)))
+            return
+        parser.parse_known_args(words[:1])  # --help
+        if words:
+            parser.error(f"{words[0]!r} is none of {', '.join(self.verbs)}")
+        parser.print_help()
+        raise SystemExit(USAGE)

@@ -1,0 +1,88 @@
+"""What does the scheduler remember of all models and their requests, and which small steps change it?
+
+Each step leaves requests, slots and counts in accord with each other, and adds the order that follows, if there is one,
+to `orders`. None of them decides anything: that is `settle`, and what each event means is `notes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from claracore.core.scheduler.events import Effect, Refuse, RefuseReason, Serve, Stop, StopReason
+from claracore.core.scheduler.lifecycle import Trigger
+from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.slot import FOREVER, Failing, Slot
+from claracore.types import ModelState
+
+
+class Slots:
+    """The slots of all models, which request is where, and the orders that follow from the event at hand."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.by_model = {model: Slot(model, its_policy) for model, its_policy in policy.models.items()}
+        self.awake: dict[str, Slot] = {}
+        """The models that run or that somebody waits for; the others, which may be thousands, need no looking at."""
+        self.model_of: dict[int, str] = {}
+        """The model of each request that waits or is served."""
+        self.queued = 0
+        """How many requests wait."""
+        self.held_back: frozenset[str] = frozenset()
+        """The models that take no new requests, because one that insists on its place cannot have it beside them."""
+        self.next_deadline = FOREVER
+        """When time alone may change a decision; it may be early, never late."""
+        self.shutdown_deadline: float | None = None
+        """When answers in progress are ended; set once ClaraCore is to end."""
+        self.orders: list[Effect] = []
+
+    # --- what is so ------------------------------------------------------------------------------------------------
+
+    def admits(self, slot: Slot) -> bool:
+        """Whether a model serves one more request at once."""
+        return (
+            slot.state is ModelState.READY
+            and slot.leaving is None
+            and slot.has_room
+            and slot.model not in self.held_back
+        )
+
+    def failing(self, model: str, now: float) -> Failing | None:
+        """Return the failure for which requests for a model are refused without another try; None when they are not."""
+        slot = self.by_model.get(model)
+        if slot is None or slot.failing is None or slot.state is not ModelState.STOPPED:
+            return None
+        return slot.failing if now < slot.failing.retry_at else None
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    def serve(self, slot: Slot, request: int) -> None:
+        """Order that a waiting request is served."""
+        if slot.waiting.pop(request, None) is not None:
+            self.queued -= 1
+        self.model_of[request] = slot.model
+        slot.serving.add(request)
+        self.orders.append(Serve(request))
+
+    def stop(self, slot: Slot, reason: StopReason) -> None:
+        """Order that a model's server is stopped; it is stopping from here on."""
+        slot.move(Trigger.STOP_ORDERED)
+        self.orders.append(Stop(slot.model, reason))
+
+    def refuse_waiting(self, slot: Slot, reason: RefuseReason) -> None:
+        """Order that every request that waits for a model is refused."""
+        self.refuse(slot, list(slot.waiting), reason)
+
+    def refuse(self, slot: Slot, requests: Iterable[int], reason: RefuseReason) -> None:
+        """Order that these waiting requests are refused, and forget them."""
+        for request in requests:
+            del slot.waiting[request]
+            self.model_of.pop(request, None)
+            self.queued -= 1
+            self.orders.append(Refuse(request, reason))
+
+    def note_idle(self, slot: Slot, now: float) -> None:
+        """Take in that one of a model's answers is over: if it was the last, the model is idle from `now` on."""
+        if not slot.serving:
+            slot.idle_since = now
+            if slot.policy.ttl_seconds:
+                self.next_deadline = min(self.next_deadline, slot.expires_at or FOREVER)

@@ -1,0 +1,93 @@
+"""What of a download is on the disk, and is there room for the rest? Blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from claracore.core.pull.plan import part_of
+from claracore.errors import DiskFull
+from claracore.host.library.download import RUNNING, Download
+from claracore.host.library.partial import FolderUnusable
+
+SPARE_BYTES: Final = 256 * 1024 * 1024
+"""Disk space that a download leaves alone."""
+
+
+def look_at_files(download: Download) -> None:
+    """Set `done` and `complete` of each file to what an earlier attempt has left."""
+    for file, path in zip(download.files, download.paths, strict=True):
+        size, whole = size_of(path), file.remote.size
+        file.complete = file.complete and size == whole
+        file.done = min(size if size is not None else size_of(path.with_name(part_of(path))) or 0, whole)
+
+
+def check_room(download: Download, all_downloads: Iterable[Download]) -> None:
+    """Raise DiskFull when the rest does not fit beside what others that run have still to write to the same disk.
+
+    Raises FolderUnusable when that cannot be known.
+    """
+    free, device = free_bytes(download.folder), device_of(download.folder)
+    promised = sum(
+        other.total - other.done
+        for other in all_downloads
+        if other is not download and other.status in RUNNING and device_of(other.folder) == device
+    )
+    needed = download.total - download.done
+    if needed + promised + SPARE_BYTES > free and needed > 0:
+        beside = f" beside {_gb(promised)} for downloads under way" if promised else ""
+        raise DiskFull(
+            f"{download.reference} needs {_gb(needed)} more in {download.folder}{beside}, where {_gb(free)} are "
+            "free; make room, or choose another folder",
+            param="to",
+        )
+
+
+def delete_fetched(download: Download) -> None:
+    """Delete what was fetched for a download, and the folders that it leaves empty. What cannot be deleted stays."""
+    for file, path in zip(download.files, download.paths, strict=True):
+        with contextlib.suppress(OSError):
+            path.with_name(part_of(path)).unlink(missing_ok=True)
+            if file.complete and not file.found:
+                path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == download.folder:
+                break
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much room there is in a folder, which need not exist yet. Raises FolderUnusable."""
+    try:
+        return shutil.disk_usage(existing(folder)).free
+    except OSError as error:
+        raise FolderUnusable(f"{folder} cannot be used: {error.strerror or error}") from error
+
+
+def device_of(folder: Path) -> int | None:
+    """Return which disk a folder is on, or will be; None when nobody may know."""
+    try:
+        return existing(folder).stat().st_dev
+    except OSError:
+        return None
+
+
+def size_of(path: Path) -> int | None:
+    """Return the size of a file; None when there is none to be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def existing(folder: Path) -> Path:
+    """Return the nearest folder above that exists."""
+    return next(above for above in (folder, *folder.absolute().parents) if above.exists())
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

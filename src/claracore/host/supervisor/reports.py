@@ -1,0 +1,49 @@
+"""What does a model's server say about itself while it loads and runs?
+
+A llama-server that is treated as a router's child says it on stdout (`engines.states`), any other in the bodies of its
+health checks. That it is ready is a claim and no proof: the next poll comes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from claracore.host.engines import states
+from claracore.host.supervisor.health import Loading, ReadyDeadline
+
+
+class Reports:
+    """What one process has said last."""
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        """`on_change` is called whenever `loading` or `asleep` may be another."""
+        self.loading: Loading | None = None
+        self.asleep = False
+        """Whether it has freed its memory until the next request (`--sleep-idle-seconds`)."""
+        self.says_ready = asyncio.Event()
+        self.deadline: ReadyDeadline | None = None
+        """Until when it is to be ready, which progress postpones; set when it begins to be waited for."""
+        self._on_change = on_change
+
+    def take(self, line: str) -> bool:
+        """Take in a line of stdout; False, and nothing has changed, for one that is no report."""
+        state = states.parse(line)
+        if state is None:
+            return False
+        self.asleep = state.name == "sleeping"
+        if state.name == "loading":
+            loading = Loading(state.loading, state.progress)
+            if self.deadline is not None:
+                self.deadline.progressed(loading)
+            self.take_loading(loading)
+            return True
+        if state.name == "ready":
+            self.says_ready.set()
+        self._on_change()
+        return True
+
+    def take_loading(self, loading: Loading) -> None:
+        """Take in how far it has loaded."""
+        self.loading = loading
+        self._on_change()

@@ -1,0 +1,33 @@
+"""How is a model's server at this moment, for whoever looks at it?
+
+One value that API, metrics, activity and command line read; nobody outside of this folder sees the object that runs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from claracore.host.supervisor.health import Loading
+from claracore.types import Endpoint, ModelState
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One run of a model's server, from the order to start until everything of it is gone."""
+
+    state: ModelState
+    endpoint: Endpoint | None = None
+    """Where it answers, or will; None until its port or socket is chosen."""
+    pid: int | None = None
+    """The first process of its command; None before that is started, and for a server that somebody else runs."""
+    since: float | None = None
+    """When that process was started, in seconds of `time.monotonic()`; None as `pid` is."""
+    loading: Loading | None = None
+    """What it said last of its loading; still there when it is ready."""
+    asleep: bool = False
+    """Whether it has freed its memory until the next request (`--sleep-idle-seconds`)."""
+
+    @property
+    def port(self) -> int | None:
+        """Its TCP port; None while there is no endpoint, and for a Unix socket."""
+        return (self.endpoint.port or None) if self.endpoint is not None else None

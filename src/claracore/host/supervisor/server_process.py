@@ -1,0 +1,299 @@
+"""How does one process of a model's server go, on one port, from its start until all of it is gone?
+
+Spawn, wait until it answers *and* is provably ours, say so, wait for its end or for the order to stop, close our
+connections to it, stop it. Which port it gets, and whether another one is tried after it, is `life`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from claracore.core.config.command import bind
+from claracore.core.config.model import ModelConfig
+from claracore.core.ports.bindfail import is_bind_failure
+from claracore.core.ports.fixed import endpoint_of
+from claracore.errors import ModelFailed, NotReadyInTime
+from claracore.host.engines import states
+from claracore.host.logs.output import OutputRing
+from claracore.host.sockets.host import literal
+from claracore.host.sockets.ports import Lease, PortKeeper
+from claracore.host.sockets.unix import clear_path, socket_path
+from claracore.host.supervisor.accepted import Accepted, Announced
+from claracore.host.supervisor.child import Child, StillRuns
+from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.health import ReadyDeadline, is_healthy, wait_until_ready
+from claracore.host.supervisor.kin import MARK
+from claracore.host.supervisor.reports import Reports
+from claracore.host.supervisor.runner import RunListener
+from claracore.host.supervisor.stop_order import StopOrder
+from claracore.host.supervisor.verified import ListenerWatch, OwnerCheck, Stranger
+from claracore.types import Endpoint
+
+logger = logging.getLogger("claracore.supervisor")
+
+LOOK_SECONDS = 1.0
+"""Between two looks at whether a server still listens; each costs some 50 us."""
+DYING_SECONDS = 0.1
+"""Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
+LAST_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a process of any model needs of the rest."""
+
+    keeper: PortKeeper
+    commands: Commands
+    environ: Mapping[str, str]
+    socket_dir: Path | None
+    """Where the Unix sockets of models with `transport: unix` are; None for the folder of this session."""
+    announced: Announced = field(default_factory=set)
+
+
+class BindFailed(Exception):
+    """The server could not have its port; `args` says what it printed."""
+
+
+class HeldFromIt(Exception):
+    """The server ended before it was ready, perhaps because we held its port."""
+
+
+class ServerProcess:
+    """One process of a model's server; `run` is all of it."""
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        around: Surroundings,
+        output: OutputRing,
+        *,
+        lease: Lease | None,
+        stop: StopOrder,
+        listener: RunListener,
+    ) -> None:
+        """Nothing is started yet. Raises ModelFailed when there is no place for the model's socket, ValueError."""
+        self.model = model
+        self.child: Child | None = None
+        self.spawned_at: float | None = None
+        """In seconds of `time.monotonic()`."""
+        self.reports = Reports(lambda: listener.reported(model.id))
+        self.checked = True
+        """Whether connections are to be checked: not those to a server that is on another machine."""
+        self.lost_because: ModelFailed | None = None
+        self._around = around
+        self._output = output
+        self._lease = lease
+        self._stop = stop
+        self._listener = listener
+        socket_file = self._clear_socket() if model.transport == "unix" else None
+        self._bound = bind(model, port=lease.port if lease else None, socket=socket_file)
+        self.endpoint = Endpoint(unix_path=socket_file) if socket_file else endpoint_of(self._bound.proxy)
+        self._reports_state = around.commands.tells_state(model)
+        states_env = states.ENVIRONMENT if self._reports_state else {}
+        self._env = {**around.environ, **states_env, **self._bound.env, MARK: around.keeper.ledger.mark()}
+        self._printed: deque[str] = deque(maxlen=LAST_LINES)
+        self._accepted = Accepted(model, around.keeper, around.announced)
+        self._watch: ListenerWatch | None = None
+        """Whether who was verified still listens; None before that is known, and where it is not checked."""
+        self._is_ready = False
+
+    async def run(self) -> None:
+        """Return when the process is gone and the end was ordered.
+
+        Raises SpawnFailed, BindFailed, HeldFromIt, NotReadyInTime, ModelFailed, OSError.
+        """
+        keeper = self._around.keeper
+        if self._lease is not None:
+            keeper.hand_over(self._lease)
+        child = self.child = await Child.spawn(
+            self._around.commands.argv(self._bound.argv, share=self._lease is not None and self._lease.shared),
+            env=self._env,
+            on_line=self._on_line,
+            on_stdout=self._on_stdout if self._reports_state else None,
+        )
+        self.spawned_at = time.monotonic()
+        try:
+            keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
+            if await self._becomes_ready(child):
+                keeper.ledger.record_kin(child.pid, child.look_around())
+                # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
+                child.exited.add_done_callback(lambda _: self._note_death())
+                self._is_ready = True
+                self._listener.ready(self.model.id, self.endpoint)
+                await self._until_end(child)
+        finally:
+            await self._end(child)
+            if child.exited.done():
+                self._accepted.after(child.exited.result(), self.endpoint)
+        if not self._stop.given:
+            raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(self._printed))
+
+    # --- what is asked of it while it runs --------------------------------------------------------------------------
+
+    async def reaches(self, connection: socket.socket) -> bool:
+        """Whether a connection opened just now can have reached nobody but the verified server; see `ServerRun`."""
+        return not self.checked or ((watch := self._watch_when_ready) is not None and await watch.reaches(connection))
+
+    async def confirm(self, *, in_passing: bool = False) -> bool:
+        """Look anew at who answers: True when it is the verified server, or ours again and ready; see `lost`.
+
+        `in_passing`: nobody has failed to reach it, so that an endpoint without a listener is not tried.
+        """
+        watch = self._watch_when_ready
+        return watch is not None and not self._stop.given and await watch.confirm(in_passing=in_passing)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was ready, and nobody or somebody else answers now; `lost_because` says who."""
+        return self._watch is not None and self._watch.lost
+
+    @property
+    def _watch_when_ready(self) -> ListenerWatch | None:
+        """None while it starts: who asks then was sent to an earlier process, at the same endpoint."""
+        return self._watch if self._is_ready else None
+
+    # --- start ------------------------------------------------------------------------------------------------------
+
+    def _clear_socket(self) -> str:
+        """Return the path of the model's Unix socket after removing what a dead server may have left there."""
+        try:
+            path = socket_path(self._around.socket_dir, self.model.id)
+        except OSError as error:
+            raise ModelFailed(self.model.id, str(error)) from error
+        clear_path(path)
+        return str(path)
+
+    def _on_line(self, line: str) -> None:
+        self._printed.append(line)
+        self._output.append(line)
+
+    def _on_stdout(self, line: str) -> None:
+        if not self.reports.take(line):
+            self._on_line(line)
+
+    async def _becomes_ready(self, child: Child) -> bool:
+        """Wait until the server answers (True) or the order to stop comes (False); raises as `run`."""
+        self.endpoint = await literal(self.endpoint)
+        check = self._accepted.check(self.endpoint, child.pid, self._lease)
+        self.checked = check is not None
+        self._watch = self._watch_of(check) if check is not None else None
+        deadline = self.reports.deadline = ReadyDeadline(self.model.health_check_timeout_seconds)
+        waiting = asyncio.ensure_future(
+            wait_until_ready(
+                self.endpoint,
+                self._bound.check_endpoint,
+                child=child,
+                deadline=deadline,
+                model=self.model.id,
+                output=self._output,
+                on_progress=None if self._reports_state else self.reports.take_loading,
+                verify=check.verify if check is not None else None,
+                hint=self.reports.says_ready if self._reports_state else None,
+            )
+        )
+        try:
+            await self._stop.or_done(waiting)
+            if not waiting.done():
+                return False
+            waiting.result()
+        except Stranger as error:
+            raise BindFailed(str(error)) from error
+        except NotReadyInTime:
+            if self._lease is not None:
+                self._around.keeper.doubt(self._lease, hung=True)
+            raise
+        except ModelFailed as error:
+            raise self._why_not_ready(error, child) from error
+        else:
+            return True
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+    def _why_not_ready(self, error: ModelFailed, child: Child) -> Exception:
+        """Return what it means that the server ended before it was ready: a matter of its port, or of the model."""
+        if self._lease is not None and child.exited.done():
+            if self._around.keeper.doubt(self._lease):
+                return HeldFromIt()
+            if is_bind_failure(self._printed, port=self._lease.port):
+                return BindFailed(next((line for line in self._printed if is_bind_failure([line])), ""))
+        returned = child.exited.done() and child.exited.result().code == 0
+        hint = self._around.commands.hint(self.model, returned=returned)
+        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed))
+
+    def _watch_of(self, check: OwnerCheck) -> ListenerWatch:
+        return ListenerWatch(
+            check,
+            is_ready=lambda: is_healthy(self.endpoint, self._bound.check_endpoint),
+            is_ending=self._is_ending,
+            on_lost=self._note_lost,
+        )
+
+    # --- end --------------------------------------------------------------------------------------------------------
+
+    async def _until_end(self, child: Child) -> None:
+        """Wait until the process ends or is to end.
+
+        Once a second it is seen to that the verified server still listens, also when nobody asks: its leader may be a
+        script, and a llama-server that reports its state and gets SIGTERM from somebody else (a person, an
+        out-of-memory daemon) closes its socket and then waits for our word.
+        """
+        while not (child.exited.done() or self._stop.given):
+            await self._stop.or_done(child.exited, LOOK_SECONDS if self.checked and not self.lost else None)
+            if not child.exited.done():
+                await self.confirm(in_passing=True)
+
+    def _note_death(self) -> None:
+        if not self._stop.given:
+            self._listener.died(self.model.id)
+
+    def _note_lost(self, why: str) -> None:
+        self.lost_because = ModelFailed(self.model.id, why, self._output.tail(LAST_LINES))
+        self._listener.lost(self.model.id, why)
+
+    async def _is_ending(self) -> bool:
+        """Whether the process was told to end, or has just died: of that we hear a moment after its sockets close."""
+        if self.child is not None:
+            await asyncio.wait({self.child.exited}, timeout=DYING_SECONDS)
+        return self._stop.given or self.child is None or self.child.exited.done()
+
+    async def _end(self, child: Child) -> None:
+        """Stop the process if it still runs.
+
+        llama-server does not end while a client is connected, so our connections go first. One that reports its state
+        reads stdin once it is ready, and ends by that in half the time of SIGTERM, or at SIGTERM and with that line.
+        """
+        where = self.endpoint
+        try:
+            self._listener.closing(where)
+        finally:
+            stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+            try:
+                await child.stop(
+                    0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
+                    stop_argv=stop_argv,
+                    env=self._env,
+                    exit_line=states.EXIT if self._reports_state else b"",
+                    reads_stdin=self.reports.says_ready.is_set(),
+                )
+            except StillRuns as error:
+                self._give_up(error)
+            self._around.keeper.ledger.forget_child(child.pid)
+
+    def _give_up(self, error: StillRuns) -> None:
+        """Say that what is left of the server goes on, on its port, and that nothing waits for it any more."""
+        way_out = ""
+        if error.refused and not self.model.cmd_stop.strip():
+            way_out = "; end it by hand, and let `cmdStop: sudo kill ${PID}` do so the next time"
+        elif error.refused:
+            way_out = f"; cmdStop ({self.model.cmd_stop.strip()!r}) did not end it: end it by hand"
+        port = self.endpoint.port
+        keeps = f", and keeps port {port} if it listens there" if port else ""
+        logger.error("model %s: could not end %s. It goes on running%s%s", self.model.id, error, keeps, way_out)
