@@ -19,7 +19,7 @@ from claracore.host.activity.database import Activity
 from claracore.host.activity.journal import SETTLE_RECORDS, Journal
 from claracore.host.activity.measures import Counter, Histogram
 from claracore.host.activity.record import Record
-from claracore.host.activity.rows import Row
+from claracore.host.activity.rows import ActivityRow
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.swaps import Swap
 from claracore.host.activity.watch import Watch
@@ -46,7 +46,7 @@ class Models:
 class Watching:
     """A listener that notes what it was given."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ActivityRow] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     progressed: list[str] = field(default_factory=list)
     on_row: Callable[[], None] = lambda: None
@@ -58,7 +58,7 @@ class Watching:
     def request_over(self, record: Record) -> None:
         pass
 
-    def row_added(self, row: Row) -> None:
+    def row_added(self, row: ActivityRow) -> None:
         self.rows.append(row)
         self.on_row()
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from claracore.errors import BadRequest
 from claracore.host.activity.database import Activity
-from claracore.host.activity.rows import COLUMNS, Row, Wanted
+from claracore.host.activity.queries import Wanted
+from claracore.host.activity.rows import COLUMNS, ActivityRow
 from claracore.host.activity.statistics import ModelStats, Percentiles, stats_by_model
 from claracore.host.activity.swaps import Swap
 from claracore.http.api.dependencies import HistoryDep, RuntimeDep
@@ -26,12 +27,12 @@ Models = Annotated[list[str] | None, Query(description="May be given more than o
 Moment = Annotated[str | None, Query(description="RFC 3339, or unix seconds.")]
 
 
-# The columns are declared once, in `store.rows`; pydantic does not read msgspec's structs.
+# The columns are declared once, in `host/activity/rows`; pydantic does not read msgspec's structs.
 RowView = create_model(
     "Row",
     __config__=ConfigDict(from_attributes=True),
-    __doc__=Row.__doc__,
-    **{name: (hint, ...) for name, hint in get_type_hints(Row).items() if name in COLUMNS},  # type: ignore[call-overload]
+    __doc__=ActivityRow.__doc__,
+    **{name: (hint, ...) for name, hint in get_type_hints(ActivityRow).items() if name in COLUMNS},  # type: ignore[call-overload]
 )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from claracore.host.activity.rows import Row, Wanted
+from claracore.host.activity.queries import Wanted
+from claracore.host.activity.rows import ActivityRow
 from claracore.host.hardware.probe import probe
 from claracore.host.setup.settings import SystemSettings
 from claracore.http.api.compat.numbers import known, rfc3339
@@ -35,7 +36,7 @@ async def metrics(history: HistoryDep) -> list[dict[str, Any]]:
     return [metric_row(row) for row in reversed(rows)]
 
 
-def metric_row(row: Row) -> dict[str, Any]:
+def metric_row(row: ActivityRow) -> dict[str, Any]:
     """Return a row as the first ClaraCore showed it."""
     return {
         "id": row.id,

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from claracore.errors import BadRequest
-from claracore.host.activity.rows import Row, Wanted
+from claracore.host.activity.queries import Wanted
+from claracore.host.activity.rows import ActivityRow
 from claracore.host.activity.statistics import newest_speeds, percentiles, stats_by_model
 from claracore.http.api.activity import Limit, Models, Moment, Page, moment, page_of
 from claracore.http.api.compat.numbers import known, rfc3339
@@ -69,7 +70,7 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
     return {**found.model_dump(exclude={"data"}), "data": [activity_row(row) for row in found.data]}
 
 
-def activity_row(row: Row) -> dict[str, Any]:
+def activity_row(row: ActivityRow) -> dict[str, Any]:
     """Return a row as llama-swap shows it."""
     return {
         "id": row.id,

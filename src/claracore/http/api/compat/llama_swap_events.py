@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from claracore.host.activity.rows import Row
+from claracore.host.activity.rows import ActivityRow
 from claracore.host.library.views import DownloadView
 from claracore.host.logs.proxy import ProxyLog
 from claracore.http.access.keyring import Grant
@@ -87,7 +87,7 @@ def _translated(event: Event) -> bytes | None:
     match event.type, event.data:
         case "log", {"source": source, "text": text}:
             return message("logData", {"source": PROXY if source == PROXY else "upstream", "data": f"{text}\n"})
-        case "activity", Row() as row:
+        case "activity", ActivityRow() as row:
             return message("activity", {"id": row.id}) + message("metrics", [metric_row(row)])
         case "request", {"id": id_, "state": state}:
             operation = "remove" if state == "finished" else "upsert"

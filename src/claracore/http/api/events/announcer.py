@@ -7,7 +7,7 @@ remembers what was sent last.
 
 from __future__ import annotations
 
-from claracore.host.activity.rows import Row
+from claracore.host.activity.rows import ActivityRow
 from claracore.host.activity.swaps import Swap
 from claracore.host.hardware.samples import Sample
 from claracore.host.library.download import Download
@@ -27,7 +27,7 @@ class Announcer:
     def __init__(self, broadcaster: Broadcaster) -> None:
         self._publish = broadcaster.publish
 
-    def row(self, row: Row) -> None:
+    def row(self, row: ActivityRow) -> None:
         """Send `activity`: a request is over."""
         self._publish("activity", row)
 

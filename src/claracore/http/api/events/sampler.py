@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from claracore.host.activity.record import Record
-from claracore.host.activity.rows import Row
+from claracore.host.activity.rows import ActivityRow
 from claracore.host.logs.output import OutputRing
 from claracore.host.logs.proxy import Entry
 from claracore.http.access.keyring import KeyRing
@@ -68,7 +68,7 @@ class Sampler:
         """Whether anybody follows events now or may come back for them."""
         return self._broadcaster.attended()
 
-    def row_added(self, row: Row) -> None:
+    def row_added(self, row: ActivityRow) -> None:
         """Send what is kept of a request that is over."""
         self._announcer.row(row)
 
