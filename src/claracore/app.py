@@ -29,7 +29,7 @@ from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.hardware.samples import Performance
 from claracore.host.logs.findings import log_findings
-from claracore.host.logs.proxy import proxy_log
+from claracore.host.logs.proxy import ProxyLog, proxy_log
 from claracore.host.setup.following import follow
 from claracore.host.signals import listen_to_signals
 from claracore.host.sockets.front import open_listeners, opened
@@ -46,11 +46,8 @@ from claracore.host.supervisor.server_process import Surroundings
 from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.keyring import KeyRing
 from claracore.http.api.control import ControlPlane
-from claracore.http.api.events.announcer import Announcer
-from claracore.http.api.events.broadcaster import Broadcaster
-from claracore.http.api.events.open_streams import OpenStreams
 from claracore.http.api.events.sampler import Sampler
-from claracore.http.api.parts import History, Installation, Runtime
+from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.contract import Settings
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.options import Options
@@ -87,55 +84,50 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.enter_context(memory.no_collections())
         socket_dir = _look_after_state(options)
         front = _open_front(options)
-        config = front.prepared.config
         log_findings(front.prepared.findings)
-        commands = Commands(await asyncio.to_thread(found_engine, config.engine), abilities_of)
-        await asyncio.to_thread(commands.learn, config.models.values())
-
-        broadcaster = Broadcaster()
-        announcer = Announcer(broadcaster)
-        log = stack.enter_context(proxy_log(announcer.proxy_log))
+        commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
+        await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
+        events = Events.make()
+        log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
         runner = LocalRunner(Surroundings(keeper, commands, options.environ, socket_dir))
-        supervisor = Supervisor(config, runner)
+        supervisor = Supervisor(front.prepared.config, runner)
         configuration = _configuration(options, front, commands)
+        counts = Counts()
+        runtime = Runtime(configuration, supervisor, keeper, SwapHistory(supervisor, counts, events.announcer.swap))
+        yield _assemble(options, front, runtime, counts, events=events, log=log)
 
-        counts, captures = Counts(), Captures(config.capture_buffer << 20)
-        activity = open_activity(config.store.path, options.sources.key, options.state_dir)
-        runtime = Runtime(configuration, supervisor, keeper, SwapHistory(supervisor, counts, announcer.swap))
-        history = History(activity, counts, captures, Performance(announcer.sample))
 
-        open_streams = OpenStreams()
-        ring = KeyRing(config.api_keys, on_change=open_streams.end_all)
-        sampler = Sampler(runtime, ring, broadcaster, announcer)
-        journal = Journal(activity, counts, captures, runtime.swaps, sampler)
-        supervisor.listener = journal
-        control = ControlPlane(
-            runtime,
-            history,
-            Installation(front.listen, options.url(front.listen), options.state_dir, options.followed),
-            broadcaster=broadcaster,
-            announcer=announcer,
-            sampler=sampler,
-            open_streams=open_streams,
-            ring=ring,
-            rules=options.rules,
-            log=log,
-        )
-        gateway = Gateway(
-            config,
-            supervisor=supervisor,
-            app=control.app,
-            observer=journal,
-            settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
-            ring=ring,
-            rules=options.rules,
-            captures=captures,
-            profile=runtime.profile,
-            in_flight=runtime.in_flight,
-        )
-        yield App(options, front, configuration, keeper, supervisor, gateway, control, journal, activity, open_streams)
+def _assemble(
+    options: Options, front: Front, runtime: Runtime, counts: Counts, *, events: Events, log: ProxyLog
+) -> App:
+    """Make what keeps and shows requests, and what takes them in."""
+    config, captures = front.prepared.config, Captures(front.prepared.config.capture_buffer << 20)
+    activity = open_activity(config.store.path, options.sources.key, options.state_dir)
+    history = History(activity, counts, captures, Performance(events.announcer.sample))
+    ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
+    sampler = Sampler(runtime, ring, events)
+    journal = Journal(activity, counts, captures, runtime.swaps, sampler)
+    runtime.supervisor.listener = journal
+    installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
+    control = ControlPlane(
+        runtime, history, installation, events, sampler=sampler, ring=ring, rules=options.rules, log=log
+    )
+    gateway = Gateway(
+        config,
+        supervisor=runtime.supervisor,
+        app=control.app,
+        observer=journal,
+        settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
+        ring=ring,
+        rules=options.rules,
+        captures=captures,
+        profile=runtime.profile,
+        in_flight=runtime.in_flight,
+    )
+    parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
+    return App(options, front, *parts)
 
 
 def _look_after_state(options: Options) -> Path | None:
@@ -191,13 +183,12 @@ class App:
     options: Options
     front: Front
     configuration: Configuration
-    keeper: PortKeeper
     supervisor: Supervisor
+    keeper: PortKeeper
     gateway: Gateway
     control: ControlPlane
     journal: Journal
     activity: Activity
-    open_streams: OpenStreams
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a second signal."""
@@ -228,7 +219,7 @@ class App:
             memory.tidy()
             ready()
             await self._until_stopped(serving)
-            self.open_streams.end_all()
+            self.control.end_streams()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self.control.close()
         self.journal.settle()

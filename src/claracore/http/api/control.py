@@ -28,10 +28,8 @@ from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.origins import Origins, Rules, is_loopback
 from claracore.http.api.create import create_app
 from claracore.http.api.events.announcer import Announcer
-from claracore.http.api.events.broadcaster import Broadcaster
-from claracore.http.api.events.open_streams import OpenStreams
 from claracore.http.api.events.sampler import Sampler
-from claracore.http.api.parts import History, Installation, Runtime
+from claracore.http.api.parts import Events, History, Installation, Runtime
 
 logger = logging.getLogger("claracore.api")
 
@@ -44,11 +42,9 @@ class ControlPlane:
         runtime: Runtime,
         history: History,
         installation: Installation,
+        events: Events,
         *,
-        broadcaster: Broadcaster,
-        announcer: Announcer,
         sampler: Sampler,
-        open_streams: OpenStreams,
         ring: KeyRing,
         rules: Rules,
         log: ProxyLog,
@@ -57,14 +53,14 @@ class ControlPlane:
         configuration, state_dir = runtime.configuration, installation.state_dir
         self._runtime = runtime
         self._history = history
-        self._announcer = announcer
+        self._events = events
         self._sampler = sampler
         self._named_keys = NamedKeys(ring, KeyFile(state_dir), configuration)
         surveyor = Surveyor(configuration, SettingsFile(state_dir), installation.listen.port, state_dir)
         self._adopter = Adopter(configuration, surveyor, installation.followed)
-        self._downloads = _downloads(installation, configuration, DownloadNews(announcer, self._adopter))
+        self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         parts = (
-            *(runtime, history, installation, broadcaster, announcer, open_streams, ring, self._named_keys, log),
+            *(runtime, history, installation, events, ring, self._named_keys, log),
             *(surveyor, self._downloads, Destinations(configuration, installation.followed), Origins(rules)),
         )
         self.app = Guard(create_app(parts), ring, rules)
@@ -73,6 +69,10 @@ class ControlPlane:
         )
         _warn_if_open(installation.listen, ring, rules)
         self._downloads.begin()
+
+    def end_streams(self) -> None:
+        """End the answers that would go on for ever."""
+        self._events.open_streams.end_all()
 
     async def close(self) -> None:
         """Stop watching, sampling and downloading."""
@@ -90,12 +90,12 @@ class ControlPlane:
         self._adopter.config_changed()
         for model_id in changes.soft | changes.restart:
             self._sampler.model_changed(model_id)
-        self._announcer.ports()
+        self._events.announcer.ports()
         self._named_keys.use_again()
 
     def reloaded(self) -> None:
         """Announce what the configuration files say now: taken over, or rejected."""
-        self._announcer.configuration(self._runtime.configuration)
+        self._events.announcer.configuration(self._runtime.configuration)
 
     def _sample_every(self) -> float | None:
         settings = self._runtime.config.performance

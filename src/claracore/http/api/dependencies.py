@@ -18,10 +18,7 @@ from claracore.host.setup.surveyor import Surveyor
 from claracore.http.access.keyring import Grant, KeyRing
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.origins import Origins
-from claracore.http.api.events.announcer import Announcer
-from claracore.http.api.events.broadcaster import Broadcaster
-from claracore.http.api.events.open_streams import OpenStreams
-from claracore.http.api.parts import History, Installation, Runtime
+from claracore.http.api.parts import Events, History, Installation, Runtime
 
 Part = TypeVar("Part")
 
@@ -54,9 +51,7 @@ DestinationsDep = Annotated[Destinations, Depends(_given(Destinations))]
 SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
 KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
-BroadcasterDep = Annotated[Broadcaster, Depends(_given(Broadcaster))]
-AnnouncerDep = Annotated[Announcer, Depends(_given(Announcer))]
-OpenStreamsDep = Annotated[OpenStreams, Depends(_given(OpenStreams))]
+EventsDep = Annotated[Events, Depends(_given(Events))]
 ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]
 
 GrantDep = Annotated[Grant | None, Depends(_grant)]

@@ -15,7 +15,7 @@ from claracore.errors import BadRequest
 from claracore.host.logs.output import OutputRing
 from claracore.host.logs.proxy import Entry, ProxyLog
 from claracore.http.access.keyring import Grant
-from claracore.http.api.dependencies import GrantDep, OpenStreamsDep, ProxyLogDep, RuntimeDep
+from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
 from claracore.http.api.events.announcer import PROXY
 from claracore.http.api.events.open_streams import OpenStreams
 from claracore.http.api.parts import Runtime
@@ -69,23 +69,23 @@ async def history(runtime: RuntimeDep, log: ProxyLogDep, request: Request) -> Re
 
 @router.get("/logs/stream")
 async def stream_mixed(
-    runtime: RuntimeDep, log: ProxyLogDep, open_streams: OpenStreamsDep, holder: GrantDep, request: Request
+    runtime: RuntimeDep, log: ProxyLogDep, events: EventsDep, holder: GrantDep, request: Request
 ) -> StreamingResponse:
     """Follow what `logToStdout` names: ClaraCore's own log, the models' output, or both."""
-    return _stream(_named_by_config(runtime, log), open_streams, holder, request)
+    return _stream(_named_by_config(runtime, log), events.open_streams, holder, request)
 
 
 @router.get("/logs/stream/{source:path}")
 async def stream_one(  # noqa: PLR0917 - FastAPI gives them by name
     runtime: RuntimeDep,
     log: ProxyLogDep,
-    open_streams: OpenStreamsDep,
+    events: EventsDep,
     holder: GrantDep,
     request: Request,
     source: str,
 ) -> StreamingResponse:
     """Follow ClaraCore's own log (`proxy`), the output of all models (`upstream`), or of one model."""
-    return _stream(_named(runtime, log, source), open_streams, holder, request)
+    return _stream(_named(runtime, log, source), events.open_streams, holder, request)
 
 
 def _named(runtime: Runtime, log: ProxyLog, source: str) -> list[OutputRing]:

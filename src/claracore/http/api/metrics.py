@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse
 from claracore import __version__
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
-from claracore.http.api.dependencies import BroadcasterDep, HistoryDep, InstallationDep, RuntimeDep
+from claracore.http.api.dependencies import EventsDep, HistoryDep, InstallationDep, RuntimeDep
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.parts import History, Installation, Runtime
 from claracore.http.api.scrape import scrape
@@ -29,12 +29,18 @@ async def metrics(
     runtime: RuntimeDep,
     history: HistoryDep,
     installation: InstallationDep,
-    broadcaster: BroadcasterDep,
+    events: EventsDep,
     *,
     engines: bool = False,
 ) -> PlainTextResponse:
     """Write counts since the start and gauges of this moment; with `engines=1` the model servers' own as well."""
-    gauges = (*_models(runtime), *_ports(runtime), *_self(installation, broadcaster), *_process(), *_machine(history))
+    gauges = (
+        *_models(runtime),
+        *_ports(runtime),
+        *_self(installation, events.broadcaster),
+        *_process(),
+        *_machine(history),
+    )
     text = exposition([*history.counts.families, *gauges])
     if engines:
         text = merged(text, await _of_engines(runtime))

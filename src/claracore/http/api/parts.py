@@ -22,6 +22,9 @@ from claracore.host.hardware.samples import Performance
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.configuration import Configuration
 from claracore.host.supervisor.loop import Supervisor
+from claracore.http.api.events.announcer import Announcer
+from claracore.http.api.events.broadcaster import Broadcaster
+from claracore.http.api.events.open_streams import OpenStreams
 from claracore.http.gateway.exchange import Exchange
 from claracore.http.gateway.selection import ActiveProfile
 
@@ -89,6 +92,21 @@ class History:
     counts: Counts
     captures: Captures
     performance: Performance
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """How whoever watches hears of what happens."""
+
+    broadcaster: Broadcaster
+    announcer: Announcer
+    open_streams: OpenStreams
+
+    @classmethod
+    def make(cls) -> Events:
+        """Return a broadcaster that nobody follows yet; in a running event loop."""
+        broadcaster = Broadcaster()
+        return cls(broadcaster, Announcer(broadcaster), OpenStreams())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore.errors import NotFound
-from claracore.http.api.dependencies import AnnouncerDep, RuntimeDep
+from claracore.http.api.dependencies import EventsDep, RuntimeDep
 
 router = APIRouter(prefix="/api/profiles", tags=["models"])
 
@@ -43,11 +43,11 @@ async def profiles(runtime: RuntimeDep) -> ProfilesView:
 
 
 @router.put("/active")
-async def activate(runtime: RuntimeDep, announcer: AnnouncerDep, wish: Wish) -> ProfilesView:
+async def activate(runtime: RuntimeDep, events: EventsDep, wish: Wish) -> ProfilesView:
     """Activate a profile for every request from now on, or none."""
     if wish.name is not None and wish.name not in runtime.config.profiles:
         known = ", ".join(runtime.config.profiles) or "there are none"
         raise NotFound(f"there is no profile {wish.name!r}; known: {known}", param="name")
     runtime.profile.name = wish.name
-    announcer.profile(wish.name)
+    events.announcer.profile(wish.name)
     return await profiles(runtime)

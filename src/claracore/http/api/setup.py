@@ -21,7 +21,7 @@ from claracore.host.setup.surveyor import Surveyor, known_models, text_with
 from claracore.host.setup.write import SetupOptions, SetupReport, Survey
 from claracore.host.store import files
 from claracore.http.api.config import WrittenView, change_config
-from claracore.http.api.dependencies import AnnouncerDep, InstallationDep, RuntimeDep, SurveyorDep
+from claracore.http.api.dependencies import EventsDep, InstallationDep, RuntimeDep, SurveyorDep
 from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.hardware import HardwareView, hardware_view
 
@@ -129,9 +129,9 @@ async def browse(
 
 
 @router.post("/scan")
-async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, announcer: AnnouncerDep, wish: ScanWish) -> ScanView:
+async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wish: ScanWish) -> ScanView:
     """Look at model files and this machine, and say what would be written; nothing is."""
-    found = await _survey(surveyor, announcer, wish)
+    found = await _survey(surveyor, events.announcer, wish)
     report = await asyncio.to_thread(found.onto_file)
     text = await asyncio.to_thread(text_with, report, wish.models)
     ports = runtime.keeper.plan.assignment
@@ -156,12 +156,12 @@ async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, announcer: AnnouncerD
 
 
 @router.post("/apply")
-async def apply(runtime: RuntimeDep, surveyor: SurveyorDep, announcer: AnnouncerDep, wish: ApplyWish) -> WrittenView:
+async def apply(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wish: ApplyWish) -> WrittenView:
     """Write the configuration that a scan has shown, with all or some of its models, and take it over.
 
     Without a `hash` the models go into the file as it is when they have been looked at.
     """
-    found = await _survey(surveyor, announcer, wish)
+    found = await _survey(surveyor, events.announcer, wish)
     return await change_config(
         runtime.configuration, lambda old: text_with(found.onto(old), wish.models), wish.hash or "*"
     )

@@ -20,12 +20,11 @@ from claracore.host.logs.proxy import ProxyLog
 from claracore.http.access.keyring import Grant
 from claracore.http.api.compat.first_claracore import metric_row
 from claracore.http.api.compat.first_claracore_downloads import download_info
-from claracore.http.api.dependencies import BroadcasterDep, GrantDep, OpenStreamsDep, ProxyLogDep, RuntimeDep
+from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
 from claracore.http.api.events.announcer import PROXY
 from claracore.http.api.events.broadcaster import Broadcaster, Event, Follower
-from claracore.http.api.events.open_streams import OpenStreams
 from claracore.http.api.events.stream import HEARTBEAT_SECONDS, SSE_HEADERS
-from claracore.http.api.parts import Runtime
+from claracore.http.api.parts import Events, Runtime
 from claracore.http.api.views import request_views
 
 router = APIRouter(tags=["llama-swap"], include_in_schema=False)
@@ -34,23 +33,15 @@ HISTORY_LINES = 500
 
 
 @router.get("/api/events")
-async def events(
-    runtime: RuntimeDep,
-    log: ProxyLogDep,
-    broadcaster: BroadcasterDep,
-    open_streams: OpenStreamsDep,
-    holder: GrantDep,
-) -> StreamingResponse:
+async def events(runtime: RuntimeDep, log: ProxyLogDep, sources: EventsDep, holder: GrantDep) -> StreamingResponse:
     """Follow events in the shape of llama-swap and the first ClaraCore."""
-    frames = _frames(runtime, log, broadcaster, open_streams, holder)
+    frames = _frames(runtime, log, sources, holder)
     return StreamingResponse(frames, media_type="text/event-stream", headers=SSE_HEADERS)
 
 
-async def _frames(
-    runtime: Runtime, log: ProxyLog, broadcaster: Broadcaster, open_streams: OpenStreams, holder: Grant | None
-) -> AsyncIterator[bytes]:
-    follower = LlamaSwapFollower(broadcaster, runtime)
-    with broadcaster.add(follower), open_streams.holding(follower, holder):
+async def _frames(runtime: Runtime, log: ProxyLog, sources: Events, holder: Grant | None) -> AsyncIterator[bytes]:
+    follower = LlamaSwapFollower(sources.broadcaster, runtime)
+    with sources.broadcaster.add(follower), sources.open_streams.holding(follower, holder):
         yield _beginning(runtime, log)
         while not follower.ended:
             yield await follower.next(HEARTBEAT_SECONDS)

@@ -15,8 +15,7 @@ from claracore.host.logs.output import OutputRing
 from claracore.host.logs.proxy import Entry
 from claracore.http.access.keyring import KeyRing
 from claracore.http.api.events.announcer import Announcer
-from claracore.http.api.events.broadcaster import Broadcaster
-from claracore.http.api.parts import Runtime
+from claracore.http.api.parts import Events, Runtime
 from claracore.http.api.views import ModelView, RequestView, Views, request_views
 from claracore.types import ModelState
 
@@ -32,18 +31,18 @@ COUNTED_DOWN = frozenset({"ttl_left_seconds", "memory_bytes"})
 class Sampler:
     """Watches models and requests on behalf of those who follow events; the journal's listener."""
 
-    def __init__(self, runtime: Runtime, ring: KeyRing, broadcaster: Broadcaster, announcer: Announcer) -> None:
+    def __init__(self, runtime: Runtime, ring: KeyRing, events: Events) -> None:
         self._runtime = runtime
         self._ring = ring
-        self._broadcaster = broadcaster
-        self._announcer = announcer
+        self._broadcaster = events.broadcaster
+        self._announcer = events.announcer
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._models: dict[str, ModelView] = {}
         self._requests: dict[int, RequestView] = {}
         self._taps: dict[str, _Tap] = {}
         self._beats = 0
-        broadcaster.on_interest = self.interest_changed
+        self._broadcaster.on_interest = self.interest_changed
 
     def interest_changed(self) -> None:
         """Begin to look when somebody listens, and stop when nobody does."""
