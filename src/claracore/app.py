@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from starlette.types import Receive, Scope, Send
+
 from claracore.core.config.changes import Changes
 from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError
@@ -27,7 +29,7 @@ from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.engines.find import abilities_of, found_engine
-from claracore.host.hardware.samples import Performance
+from claracore.host.hardware.samples import SampleHistory
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
 from claracore.host.setup.following import follow
@@ -48,7 +50,7 @@ from claracore.http.access.keyring import KeyRing
 from claracore.http.api.control import ControlPlane
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
-from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.options import Options
 from claracore.types import ModelState
@@ -105,26 +107,39 @@ def _assemble(
     """Make what keeps and shows requests, and what takes them in."""
     config, captures = front.prepared.config, Captures(front.prepared.config.capture_buffer << 20)
     activity = open_activity(config.store.path, options.sources.key, options.state_dir)
-    history = History(activity, counts, captures, Performance(events.announcer.sample))
+    history = History(activity, counts, captures, SampleHistory(events.announcer.sample))
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
     runtime.supervisor.listener = journal
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
-    control = ControlPlane(
-        runtime, history, installation, events, sampler=sampler, ring=ring, rules=options.rules, log=log
-    )
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the control plane. It asks models through the gateway, so that the gateway is made before it."""
+        await control.app(scope, receive, send)
+
     gateway = Gateway(
         config,
         supervisor=runtime.supervisor,
-        app=control.app,
+        app=answer,
         observer=journal,
-        settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
+        limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
         rules=options.rules,
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,
+    )
+    control = ControlPlane(
+        runtime,
+        history,
+        installation,
+        events,
+        sampler=sampler,
+        gateway=gateway,
+        ring=ring,
+        rules=options.rules,
+        log=log,
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_run
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 response_schema_conformance = pytest.importorskip("schemathesis.specs.openapi.checks").response_schema_conformance
 
-CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n  two:\n    cmd: '{fake()}'\n"
+CONFIG = f"startPort: {free_run(8).start}\nmodels:\n  one:\n    cmd: '{fake()}'\n  two:\n    cmd: '{fake()}'\n"
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))
 """For each operation."""
 ENDLESS = r"/api/(stream|events)|/logs/stream.*"

@@ -17,17 +17,20 @@ from typing import Any
 import psutil
 import pytest
 
-from claracore.http.access.keyring import Grant, KeyFile, Right
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keys import Grant, Right
 from claracore.http.api.compat.llama_swap import histogram
 from claracore.http.api.events.open_streams import OpenStreams
 from e2e.instance import Answer, Instance, configured, fake, instance
-from sockets.helpers import free_run, stranger
+from fakes.ports import free_run
+from sockets.helpers import stranger
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MODELS = Path(__file__).resolve().parents[2] / ".models"
 CONFIG = f"""
 # a comment that stays
 includeAliasesInList: true
+startPort: {free_run(8).start}
 models:
   one:
     cmd: '{fake()}'

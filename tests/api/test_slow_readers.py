@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from e2e.instance import WAIT_SECONDS, configured, fake, instance
+from fakes.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from e2e.instance import WAIT_SECONDS, configured, fake, instance
     [("/logs/stream/loud", rb"\.\.\. \d+ lines were lost: the reader was too slow"), ("/api/stream", b"event: resync")],
 )
 def test_a_stalled_reader_stalls_no_model_and_is_told_what_it_missed(tmp_path: Path, path: str, told: bytes) -> None:
-    configured(tmp_path, f"models:\n  loud:\n    cmd: '{fake('--flood-forever')}'\n")
+    configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  loud:\n    cmd: '{fake('--flood-forever')}'\n")
     with instance(tmp_path) as server, contextlib.ExitStack() as stack:
         where = urlsplit(server.url)
         stalled = socket.create_connection((where.hostname or "", where.port or 0), WAIT_SECONDS)

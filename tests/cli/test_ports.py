@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cli.runner import invoke
-from sockets.helpers import free_port, free_run, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import stranger
 
 CONFIG = """
 startPort: {start}

@@ -14,6 +14,7 @@ import pytest
 
 from e2e.instance import configured, fake, instance
 from fakes.fake_hub import FakeHub, Fault, fake_hub
+from fakes.ports import free_port
 
 REPO = "org/tiny-GGUF"
 BODY = bytes(range(256)) * 8192
@@ -88,7 +89,7 @@ def test_an_interrupted_one_goes_on(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_a_running_server_does_the_work(hub: FakeHub, tmp_path: Path, smollm2: Path) -> None:
     hub.repos[REPO] = {"SmolLM2-135M-Instruct.Q4_1.gguf": smollm2.read_bytes()}
-    configured(tmp_path, f"models:\n  one:\n    cmd: '{fake()}'\n")
+    configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  one:\n    cmd: '{fake()}'\n")
     with instance(tmp_path, env=hub.environ()) as server:
         done = pull(hub, tmp_path, REPO)
         assert done.returncode == 0, done.stderr

@@ -11,8 +11,9 @@ from claracore.core.scheduler.replay import NoPolicy
 from claracore.errors import BadRequest
 from cli.runner import Result, invoke
 from e2e.instance import configured, fake, instance
+from fakes.ports import free_run
 
-CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n  two:\n    cmd: '{fake()}'\n"
+CONFIG = f"startPort: {free_run(8).start}\nmodels:\n  one:\n    cmd: '{fake()}'\n  two:\n    cmd: '{fake()}'\n"
 
 
 def say(*words: object, exit_code: int = 0) -> Result:

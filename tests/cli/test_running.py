@@ -17,8 +17,17 @@ from claracore.cli.verb import Group
 from claracore.errors import BadRequest, Conflict, NotFound
 from cli.runner import Result, invoke
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_run
 
-CONFIG = f"models:\n  one:\n    cmd: '{fake()}'\n    aliases: [eins]\n  two:\n    cmd: '{fake()}'\n"
+CONFIG = f"""\
+startPort: {free_run(8).start}
+models:
+  one:
+    cmd: '{fake()}'
+    aliases: [eins]
+  two:
+    cmd: '{fake()}'
+"""
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from e2e.instance import Answer, Instance, configured, fake, instance
+from fakes.ports import free_run
 
+START = free_run(8).start
 TEXT = f"""\
 # written by hand
-startPort: 24800   # ours
+startPort: {START}   # ours
 groups:
   all: {{swap: false, exclusive: false, members: [a, "b"]}}
 models:
@@ -31,10 +33,22 @@ hooks: {{on_startup: {{preload: [b]}}}}
 """
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Instance]:
-    with instance(tmp_path, "--config", str(configured(tmp_path, TEXT))) as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    folder = tmp_path_factory.mktemp("config-api")
+    with instance(folder, "--config", str(configured(folder, TEXT))) as running:
         yield running
+
+
+@pytest.fixture
+def served(server: Instance) -> Instance:
+    """The server of the module as it was when it started, but for `b`, which it preloaded: nothing is loaded."""
+    if text(server) != TEXT:
+        assert put(server, TEXT, "*").status == 200
+    for backup in server.folder.glob("config.yaml.backup.*"):
+        backup.unlink()
+    assert server.ask("POST", "/api/models/unload").status == 200
+    return server
 
 
 def text(served: Instance) -> str:
@@ -100,12 +114,12 @@ def test_of_two_who_replace_the_same_text_at_once_one_is_refused(served: Instanc
 def test_changes_of_different_models_at_once_are_all_kept(served: Instance) -> None:
     names = [f"m{number}" for number in range(6)]
     rows = "".join(f"  {name}: {{cmd: '{fake()}', ttl: 1}}\n" for name in names)
-    assert put(served, f"startPort: 24800\nmodels:\n{rows}", "*").status == 200
+    assert put(served, f"startPort: {START}\nmodels:\n{rows}", "*").status == 200
     for seconds in range(2, 7):
         answers = at_once(*(partial(patch, served, name, {"ttl": seconds}) for name in names))
         assert [answer.status for answer in answers] == [200] * len(names)
         assert [answer.json["changes"]["soft"] for answer in answers] == [[name] for name in names]
-        assert text(served) == f"startPort: 24800\nmodels:\n{rows}".replace("ttl: 1", f"ttl: {seconds}")
+        assert text(served) == f"startPort: {START}\nmodels:\n{rows}".replace("ttl: 1", f"ttl: {seconds}")
 
 
 def test_the_command_line_and_the_server_lose_nothing_of_each_other(served: Instance) -> None:
@@ -167,7 +181,7 @@ def test_what_a_person_saves_while_the_server_changes_the_file_is_never_overwrit
 
 
 def test_what_is_wrong_is_answered_with_every_place_and_changes_nothing(served: Instance) -> None:
-    bad = TEXT.replace("ttl: 5m", "ttl: soon").replace("[bee]", "[a, bee, bee]").replace("24800", "99999")
+    bad = TEXT.replace("ttl: 5m", "ttl: soon").replace("[bee]", "[a, bee, bee]").replace(str(START), "99999")
     answer = put(served, bad, "*")
     assert answer.status == 422
     found = {(its["path"], its["line"], its["severity"]) for its in answer.json["error"]["findings"]}
@@ -254,8 +268,23 @@ def test_yaml_may_be_the_body_itself(served: Instance) -> None:
     assert served.ask("POST", "/api/config/check", TEXT.encode(), {"Content-Type": "text/plain"}).status == 415
 
 
+def test_a_form_changes_a_text_that_is_not_saved(served: Instance) -> None:
+    shown = served.ask("POST", "/api/config/form", {"yaml": TEXT}).json
+    assert shown["yaml"] == TEXT
+    assert [(model["id"], model["ttl"]) for model in shown["models"]] == [("a", "5m"), ("b", "")]
+    changed = served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "a", "ttl": "6m"}).json
+    assert changed["yaml"] == TEXT.replace("ttl: 5m", "ttl: 6m")
+    assert changed["models"][0]["ttl"] == "6m"
+    assert text(served) == TEXT
+    assert served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "x", "ttl": "1"}).status == 404
+    assert served.ask("POST", "/api/config/form", {"yaml": TEXT, "model": "a", "group": "x"}).status == 409
+    broken = served.ask("POST", "/api/config/form", {"yaml": "models: ["})
+    assert broken.status == 422
+    assert broken.json["error"]["findings"][0]["severity"] == "error"
+
+
 def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
-    assert served.chat("a").status == served.chat("b").status == 200  # b may still be loading: it is preloaded
+    assert served.chat("a").status == served.chat("b").status == 200
     before = served.running()
     changes = served.ask("POST", "/api/config/reload").json["changes"]
     assert changes["kept"] == ["a", "b"]
@@ -271,7 +300,7 @@ def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
 def test_a_matrix_decides_what_stays_loaded(tmp_path: Path) -> None:
     rows = "".join(f"  {name}: {{cmd: '{fake()}'}}\n" for name in "abc")
     matrix = "matrix:\n  evict_costs: {b: 5}\n  sets: {pair: 'a & (b | c)', lone: b}\n"
-    path = configured(tmp_path, f"startPort: 24800\nmodels:\n{rows}{matrix}")
+    path = configured(tmp_path, f"startPort: {START}\nmodels:\n{rows}{matrix}")
     with instance(tmp_path, "--config", str(path)) as running:
         for name in ("b", "a"):
             assert running.chat(name).status == 200

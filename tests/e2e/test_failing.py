@@ -9,9 +9,10 @@ import openai
 import pytest
 
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_run
 
 CONFIG = f"""
-startPort: 24260
+startPort: {free_run(8).start}
 models:
   broken: {{cmd: '{fake("--print", "out of memory on device 0", "--crash", "start")}'}}
   silent: {{cmd: '{fake("--hang", "health")}', healthCheckTimeout: 1}}

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from e2e.instance import Answer, Instance, configured, fake, instance
+from fakes.ports import free_run
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="mounts a small disk")
 
-TEXT = f"models:\n  a:\n    cmd: '{fake()}'\n    ttl: 1\n  b:\n    cmd: '{fake()}'\n"
+TEXT = f"startPort: {free_run(8).start}\nmodels:\n  a:\n    cmd: '{fake()}'\n    ttl: 1\n  b:\n    cmd: '{fake()}'\n"
 
 
 class OnSmallDisk(Instance):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from e2e.instance import Instance, configured, fake, instance
 from fakes import command
+from fakes.ports import free_port
 
 UPGRADE = b"GET /upstream/a/ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
@@ -42,7 +43,7 @@ def echoes(stream: socket.socket) -> None:
 
 
 def test_a_websocket_through_upstream_loads_the_model(tmp_path: Path) -> None:
-    config = configured(tmp_path, f"models:\n  a: {{cmd: '{fake()}'}}\n")
+    config = configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{fake()}'}}\n")
     with instance(tmp_path, "--config", str(config)) as server, connected(server) as stream:
         echoes(stream)
 
@@ -62,7 +63,7 @@ def test_tls_in_front(tmp_path: Path) -> None:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(made, check=True, capture_output=True)
-    config = configured(tmp_path, f"models:\n  a: {{cmd: '{fake()}'}}\n")
+    config = configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{fake()}'}}\n")
     flags = ("--config", str(config), "--tls-cert", str(certificate), "--tls-key", str(key))
     with instance(tmp_path, *flags) as server:
         assert server.url.startswith("https://")

@@ -21,7 +21,7 @@ from e2e.instance import WAIT_SECONDS, Instance, configured, fake, gone, instanc
 from e2e.test_ports_killed import ours
 from fakes import command
 from fakes.others import OURSELVES, SOMEBODY, as_ourselves, server_of_another
-from sockets.helpers import free_run
+from fakes.ports import free_run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_CHILD_SUBREAPER")
 

@@ -23,6 +23,7 @@ import pytest
 from claracore.host.engines.find import Unusable, learn
 from claracore.host.engines.states import MARK
 from e2e.instance import WAIT_SECONDS, Instance, configured, gone, instance
+from fakes.ports import free_run
 
 SERVER = os.environ.get("CLARACORE_LLAMA_SERVER", "")
 
@@ -150,7 +151,7 @@ def test_other_shapes(tmp_path: Path, env: dict[str, str], smollm2: Path) -> Non
     flags = f"-m {smollm2} -c 512 -np 1"
     config = configured(
         tmp_path,
-        f"""startPort: 24160
+        f"""startPort: {free_run(8).start}
 models:
   embed: {{cmd: "llama-server --port ${{PORT}} {flags} --embeddings --pooling mean"}}
   socket: {{transport: unix, cmd: "llama-server --host ${{SOCKET}} {flags}"}}

@@ -17,7 +17,8 @@ import pytest
 
 from e2e.instance import WAIT_SECONDS, Answer, Instance, configured, fake, instance
 from fakes import command
-from sockets.helpers import free_port, free_run, readline, start
+from fakes.ports import free_port, free_run
+from sockets.helpers import readline, start
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems are not told what listens so cheaply")
 

@@ -13,9 +13,10 @@ import pytest
 
 from e2e.instance import Instance, configured, fake, instance
 from e2e.ports import claracore, environment
-from sockets.helpers import free_port, free_run, readline, start, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import readline, start, stranger
 
-MODEL = "startPort: 24700\nmodels:\n  a: {cmd: '%s'}\n"
+MODEL = f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{fake()}'}}\n"
 
 LAUNCHER = """
 import os, socket, sys
@@ -33,7 +34,7 @@ os.execv(sys.executable, [sys.executable, "-m", "claracore", *sys.argv[1:]])
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("front")
-    configured(folder, MODEL % fake())
+    configured(folder, MODEL)
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import Instance, configured, fake, instance
 from e2e.ports import claracore, sharing_engine
-from sockets.helpers import free_run
+from fakes.ports import free_run
 
 CLARACORE = str(Path(sys.executable).with_name("claracore"))
 

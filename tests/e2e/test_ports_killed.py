@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import WAIT_SECONDS, Instance, configured, fake, gone, instance
 from e2e.ports import sharing_engine
-from sockets.helpers import free_run
+from fakes.ports import free_run
 
 Moment = Callable[[Instance, int], None]
 
@@ -75,7 +76,7 @@ def test_after_sigkill_nothing_is_left_and_the_next_start_works_on_the_same_port
     shares: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     ports = free_run(4)
-    mark = f"mark-of-{tmp_path.name}"
+    mark = f"mark-of-{tmp_path.name}-{os.getpid()}"
     cmd = f"{sharing_engine(tmp_path)} --port ${{PORT}} -m {mark}" if shares else fake("-m", mark)
     text = f"startPort: {ports.start}\nmodels:\n  a: {{cmd: '{cmd}'}}\n  b: {{cmd: '{cmd}'}}\n"
     text += "groups:\n  both: {swap: false, members: [a, b]}\n"

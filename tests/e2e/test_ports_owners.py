@@ -19,7 +19,8 @@ from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import Answer, Instance, configured, instance
 from e2e.ports import container_runtime
 from fakes import SCRIPT
-from sockets.helpers import free_port, readline
+from fakes.ports import free_port
+from sockets.helpers import readline
 
 USER, OTHER = 61234, 61235
 """Users without an entry in /etc/passwd: ClaraCore runs as the one, a server as the other."""

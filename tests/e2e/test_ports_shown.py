@@ -13,7 +13,8 @@ import pytest
 
 from e2e.instance import Instance, configured, fake, instance
 from e2e.ports import claracore, sharing_engine
-from sockets.helpers import free_port, free_run, leave_in_time_wait, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import leave_in_time_wait, stranger
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 

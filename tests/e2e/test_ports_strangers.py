@@ -15,7 +15,8 @@ import pytest
 from claracore.host.sockets.kernel import sockets_on
 from e2e.instance import Answer, Instance, configured, fake, instance
 from e2e.ports import container_runtime, sharing_engine
-from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import leave_in_time_wait, listening, stranger
 
 REPLY = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{"answered": "by me"}'
 

@@ -13,7 +13,7 @@ import pytest
 
 from e2e.instance import Instance, configured, fake, instance
 from e2e.ports import adversary, sharing_engine
-from sockets.helpers import free_run
+from fakes.ports import free_run
 
 STARTS = int(os.environ.get("PORTS_STARTS", "14"))
 """Of each instance."""

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from e2e.instance import Instance, configured, gone, instance
+from fakes.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -140,14 +141,15 @@ def test_a_chat_while_another_streams_waits_for_the_end_of_the_stream(served: In
 def test_embeddings_with_the_sdk(tmp_path: Path, smollm2: Path) -> None:
     engine = f'"{sys.executable}" -m claracore engine'
     cmd = f"{engine} --port ${{PORT}} -m {smollm2} -c 512 --embeddings --pooling mean"
-    config = configured(tmp_path, f"startPort: 24100\nmodels:\n  embed:\n    cmd: {json.dumps(cmd)}\n")
+    port = free_port()
+    config = configured(tmp_path, f"startPort: {port}\nmodels:\n  embed:\n    cmd: {json.dumps(cmd)}\n")
     with (
         instance(tmp_path, "--config", str(config)) as running,
         openai.OpenAI(base_url=f"{running.url}/v1", api_key="none") as client,
     ):
         data = client.embeddings.create(model="embed", input=["hello", "world"]).data
         assert [len(row.embedding) for row in data] == [576, 576]
-        assert urlsplit(running.running()["embed"]["proxy"]).port == 24100
+        assert urlsplit(running.running()["embed"]["proxy"]).port == port
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -14,13 +14,15 @@ import pytest
 
 from e2e.instance import Instance, configured, fake, instance
 from fakes import command
+from fakes.ports import free_run
 
+START = free_run(8).start
 TOGETHER = "groups:\n  all: {swap: false, exclusive: false, members: [%s]}\n"
 
 
 def text(models: dict[str, str]) -> str:
     rows = "".join(f"  {name}: {{{its}}}\n" for name, its in models.items())
-    return f"startPort: 24600\nmodels:\n{rows}" + TOGETHER % ", ".join(models)
+    return f"startPort: {START}\nmodels:\n{rows}" + TOGETHER % ", ".join(models)
 
 
 BEFORE = {"a": f"cmd: '{fake()}'", "b": f"cmd: '{fake()}'", "d": f"cmd: '{fake()}'"}
@@ -100,7 +102,7 @@ def test_an_emptied_file_is_no_order_to_stop_every_model(served: Instance) -> No
     (served.folder / "config.yaml").write_text("")
     assert served.line("the file is empty")
     assert served.running() == before
-    (served.folder / "config.yaml").write_text("startPort: 24600\nmodels: {}\n")
+    (served.folder / "config.yaml").write_text(f"startPort: {START}\nmodels: {{}}\n")
     served.line("removed: a, b, d")
 
 
@@ -157,7 +159,7 @@ def test_another_engine_serves_the_models_that_call_it_by_name(tmp_path: Path) -
         path.chmod(0o755)
         return path
 
-    models = "startPort: 24600\nmodels: {a: {cmd: 'llama-server --port ${PORT}'}}\n"
+    models = f"startPort: {START}\nmodels: {{a: {{cmd: 'llama-server --port ${{PORT}}'}}}}\n"
     path = configured(tmp_path, f"engine: {engine('one')}\n{models}")
     with instance(tmp_path, "--config", str(path)) as running:
         assert running.chat("a").json["echo"]["model"] == "one"

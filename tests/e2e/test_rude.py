@@ -19,9 +19,10 @@ import psutil
 import pytest
 
 from e2e.instance import Instance, configured, fake, gone, instance
+from fakes.ports import free_port, free_run
 
 CONFIG = f"""
-startPort: 24200
+startPort: {free_run(16).start}
 healthCheckTimeout: 15
 unloadTimeout: 1
 models:
@@ -115,14 +116,15 @@ def test_a_crash_of_an_idle_server_is_seen_at_once_and_the_next_request_starts_i
 
 
 def test_a_port_that_a_stranger_takes_is_left_to_the_stranger(tmp_path: Path) -> None:
+    first = free_run(2).start
     with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", 24300))
+        stranger.bind(("127.0.0.1", first))
         stranger.listen()
-        config = configured(tmp_path, f"startPort: 24300\nmodels:\n  good: {{cmd: '{fake()}'}}\n")
+        config = configured(tmp_path, f"startPort: {first}\nmodels:\n  good: {{cmd: '{fake()}'}}\n")
         with instance(tmp_path, "--config", str(config)) as running:
-            assert running.line("24300 is taken by")
+            assert running.line(f"{first} is taken by")
             assert running.chat("good").status == 200
-            assert running.running()["good"]["port"] == 24301
+            assert running.running()["good"]["port"] == first + 1
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
@@ -223,7 +225,7 @@ def test_a_configuration_that_was_named_but_is_not_there_is_an_error(tmp_path: P
 
 
 def test_a_stream_under_way_may_end_before_claracore_does(tmp_path: Path) -> None:
-    config = configured(tmp_path, f"startPort: 24320\nmodels:\n  good: {{cmd: '{fake()}'}}\n")
+    config = configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  good: {{cmd: '{fake()}'}}\n")
     with instance(tmp_path, "--config", str(config)) as running:
         connection = running.connect()
         body = {"model": "good", "stream": True, "messages": [], "fake": {"chunks": 3, "hold_after": 1}}
@@ -245,7 +247,7 @@ def test_a_stream_under_way_may_end_before_claracore_does(tmp_path: Path) -> Non
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    config = configured(tmp_path, f"startPort: 24330\nmodels:\n  good: {{cmd: '{fake()}'}}\n")
+    config = configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  good: {{cmd: '{fake()}'}}\n")
     with instance(tmp_path, "--config", str(config)) as running:
         connection = running.connect()
         body = {"model": "good", "stream": True, "messages": [], "fake": {"chunks": 3, "hold_after": 1}}
@@ -260,7 +262,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 
 
 def test_killed_in_the_middle_of_a_start_it_leaves_nothing(tmp_path: Path) -> None:
-    config = configured(tmp_path, f"startPort: 24340\nmodels:\n  slow: {{cmd: '{fake('--loading')}'}}\n")
+    config = configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  slow: {{cmd: '{fake('--loading')}'}}\n")
     with instance(tmp_path, "--config", str(config)) as running:
 
         def ask() -> None:

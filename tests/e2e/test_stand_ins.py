@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_port, free_run
 
 TEXT = f"""\
-startPort: 24840
+startPort: {free_run(8).start}
 groups:
   together: {{swap: false, members: [a, b]}}
 models:
@@ -85,7 +86,7 @@ def test_a_profile_holds_while_it_is_active(served: Instance) -> None:
 
 JSON = {"Content-Type": "application/json"}
 PEER = f"""\
-startPort: 24860
+startPort: {free_port()}
 apiKeys: [theirs]
 models:
   large: {{cmd: '{fake()}', aliases: [other]}}
@@ -97,7 +98,7 @@ def test_models_of_a_peer(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     with instance(tmp_path / "far", "--config", str(configured(tmp_path / "far", PEER))) as far:
         text = f"""\
-startPort: 24870
+startPort: {free_port()}
 apiKeys: [ours]
 models:
   mine: {{cmd: '{fake()}'}}

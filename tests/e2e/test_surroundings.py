@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_port
 
 ADMIN = {"name": "me", "scopes": ["admin", "inference"]}
 
@@ -37,7 +38,7 @@ def verb(env: Mapping[str, str], folder: Path, *argv: str) -> subprocess.Complet
 
 
 def test_everything_is_kept_in_memory_and_one_warning_says_so(tmp_path: Path) -> None:
-    config = configured(tmp_path, f"models:\n  a: {{cmd: '{fake()}'}}\n")
+    config = configured(tmp_path, f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{fake()}'}}\n")
     with instance(tmp_path, "--config", str(config), env=nowhere(tmp_path)) as served:
         assert served.chat("a").status == 200
         assert [row["model"] for row in served.ask("GET", "/api/activity").json["data"]] == ["a"]
@@ -111,7 +112,7 @@ def test_a_user_without_a_name_is_served(home: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        config = configured(folder, f"models:\n  a: {{cmd: '{fake()}'}}\n")
+        config = configured(folder, f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{fake()}'}}\n")
         with instance(folder, "--config", str(config), kind=At) as stranger:
             assert stranger.chat("a").status == 200
             assert stranger.end() == 0

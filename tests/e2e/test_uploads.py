@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from e2e.instance import Instance, configured, fake, instance
+from fakes.ports import free_port
 
 MIB = 1 << 20
 UPLOADS = 12
@@ -50,7 +51,7 @@ class Rude:
 @pytest.mark.parametrize("by_hand", [False, True], ids=["bodyBuffer", "--body-buffer"])
 def test_twelve_uploads_without_a_model(tmp_path: Path, by_hand: bool) -> None:  # noqa: FBT001 - drawn
     option = "" if by_hand else f"bodyBuffer: {BUFFER}\n"
-    config = configured(tmp_path, f"{option}models:\n  m: {{cmd: '{fake()}'}}\n")
+    config = configured(tmp_path, f"{option}startPort: {free_port()}\nmodels:\n  m: {{cmd: '{fake()}'}}\n")
     with instance(tmp_path, "--config", str(config), *(["--body-buffer", str(BUFFER)] if by_hand else [])) as here:
         before = psutil.Process(here.process.pid).memory_info().rss
         refused = threading.Semaphore(0)

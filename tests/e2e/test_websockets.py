@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from e2e.instance import WAIT_SECONDS, Instance, configured, fake, instance
+from fakes.ports import free_run
 
 CONFIG = f"""
-startPort: 24270
+startPort: {free_run(8).start}
 unloadTimeout: 1
 models:
   page: {{cmd: '{fake()}', concurrencyLimit: 1, compat: {{ignoreWebsockets: true}}}}

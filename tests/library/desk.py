@@ -10,7 +10,7 @@ from typing import Any
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 from claracore.host.library.downloads import Downloads, Nobody
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
@@ -26,7 +26,7 @@ class Desk(Nobody):
         self.folder = folder
         self.pauses: list[float] = []
         self.told: list[tuple[str, DownloadStatus]] = []
-        tokens = Tokens(folder / "state", hub.environ(**environ))
+        tokens = HubTokens(folder / "state", hub.environ(**environ))
         access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
         self.downloads = Downloads(access, store or DownloadStore(), self)
         self._changed = asyncio.Event()

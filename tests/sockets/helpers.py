@@ -1,4 +1,4 @@
-"""Ports and strangers for tests of sockets: real ones, in a range below the kernel's ephemeral ports."""
+"""Strangers for tests of sockets: processes and sockets of others, on real ports."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, cast
-
-LOWEST, HIGHEST = 21000, 24000
 
 LISTENER = """
 import os, socket, sys
@@ -41,42 +39,6 @@ if "answer" in options:
         peer.close()
 sys.stdin.read()
 """
-
-
-def is_free(port: int) -> bool:
-    """Whether a plain exclusive bind on all addresses of both families succeeds."""
-    with socket.socket() as probe, socket.socket(socket.AF_INET6) as probe6:
-        probe6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            probe.bind(("0.0.0.0", port))
-            probe6.bind(("::", port))
-        except OSError:
-            return False
-    return True
-
-
-def _starts() -> Iterator[int]:
-    """Yield beginnings of runs of ports; other test processes begin elsewhere."""
-    width = HIGHEST - LOWEST
-    offset = os.getpid() * 101 % width
-    while True:
-        for step in range(0, width, 20):
-            yield LOWEST + (offset + step) % width
-
-
-_STARTS = _starts()
-
-
-def free_run(length: int = 1) -> range:
-    """Return consecutive ports that are free now and were not returned before for a long time."""
-    for start in _STARTS:
-        if start + length <= HIGHEST and all(is_free(port) for port in range(start, start + length)):
-            return range(start, start + length)
-    raise AssertionError
-
-
-def free_port() -> int:
-    return free_run(1).start
 
 
 @dataclass

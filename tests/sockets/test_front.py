@@ -12,7 +12,8 @@ import pytest
 from claracore.core.ports.listen import EVERYWHERE, LOOPBACK, Listen, parse_listen
 from claracore.errors import PortTaken
 from claracore.host.sockets.front import AlreadyRunning, identify, open_listeners, opened
-from sockets.helpers import free_port, free_run, listening, start, stranger
+from fakes.ports import free_port, free_run
+from sockets.helpers import listening, start, stranger
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import pytest
 
 from claracore.host.sockets.bound import Reuse
 from claracore.host.sockets.holds import Holds
-from sockets.helpers import free_port, is_free, stranger
+from fakes.ports import free_port, is_free
+from sockets.helpers import stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody joins a hold")
 

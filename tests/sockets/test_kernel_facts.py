@@ -13,7 +13,8 @@ import pytest
 from claracore.host.sockets.bound import Reuse
 from claracore.host.sockets.hold import admit, hold, seal
 from claracore.host.sockets.kernel import other_end
-from sockets.helpers import free_port, leave_in_time_wait, listening, stranger
+from fakes.ports import free_port
+from sockets.helpers import leave_in_time_wait, listening, stranger
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the facts are Linux's")
 

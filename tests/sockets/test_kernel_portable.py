@@ -6,7 +6,8 @@ import os
 
 from claracore.host.sockets import kernel_linux, kernel_portable
 from claracore.host.sockets.bound import Stage
-from sockets.helpers import free_port, listening, stranger
+from fakes.ports import free_port
+from sockets.helpers import listening, stranger
 
 
 def test_a_listener_and_its_process_are_found() -> None:

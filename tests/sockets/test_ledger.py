@@ -13,7 +13,8 @@ import pytest
 from claracore.host.sockets.kernel import process_start, process_token
 from claracore.host.sockets.ledger import Ledger, living_instances
 from claracore.host.sockets.orphans import Orphan, carriers, end_orphans
-from sockets.helpers import free_port, readline, start, stranger
+from fakes.ports import free_port
+from sockets.helpers import readline, start, stranger
 
 INSTANCE = """
 import sys

@@ -20,8 +20,9 @@ from claracore.core.ports.ranges import PortPlan
 from claracore.errors import PortTaken
 from claracore.host.sockets.owner import listeners_on
 from claracore.host.sockets.ports import Lease, PortKeeper
+from fakes.ports import free_run
 from ports.configs import config, group
-from sockets.helpers import free_run, listening
+from sockets.helpers import listening
 
 NAMES = [f"m{number}" for number in range(6)]
 PORTS = free_run(9)

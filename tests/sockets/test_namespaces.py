@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sockets.helpers import free_run, readline, start
+from fakes.ports import free_run
+from sockets.helpers import readline, start
 from sockets.test_ports import keeper, plan_for
 from sockets.test_two_instances import MODELS, script_arguments
 

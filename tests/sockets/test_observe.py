@@ -15,8 +15,9 @@ from claracore.host.sockets.ledger import Ledger, living_instances
 from claracore.host.sockets.observe import observe, observe_running, running_report, why
 from claracore.host.sockets.owner import verify
 from claracore.types import Endpoint
+from fakes.ports import free_port, free_run
 from ports.configs import config
-from sockets.helpers import free_port, free_run, leave_in_time_wait, listening, stranger
+from sockets.helpers import leave_in_time_wait, listening, stranger
 from sockets.test_ports import keeper, plan_for
 
 

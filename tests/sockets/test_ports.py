@@ -20,7 +20,8 @@ from claracore.host.sockets.hold import hold_budget
 from claracore.host.sockets.owner import Grounds, listeners_on, verify
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.types import Endpoint, Finding, Place
-from sockets.helpers import free_port, free_run, is_free, listening, stranger
+from fakes.ports import free_port, free_run, is_free
+from sockets.helpers import listening, stranger
 
 
 def plan_of(assignment: Mapping[str, int], ports: range, *, reserved: frozenset[int] = frozenset()) -> PortPlan:

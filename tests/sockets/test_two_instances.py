@@ -14,7 +14,8 @@ from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan, Range
 from claracore.host.sockets.kernel import sockets_on
 from claracore.host.sockets.ports import PortKeeper
-from sockets.helpers import free_run, readline, start
+from fakes.ports import free_run
+from sockets.helpers import readline, start
 
 STARTS = 200
 MODELS = 8

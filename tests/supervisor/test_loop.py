@@ -19,10 +19,10 @@ import pytest
 
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
-from claracore.core.ports.fixed import is_this_host
+from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Arrived, Effect, Event, Finished, StopReason
+from claracore.core.scheduler.events import Arrived, Event, Finished, Order, StopReason
 from claracore.core.scheduler.rules import policy_of
 from claracore.errors import (
     ClaraCoreError,
@@ -45,13 +45,13 @@ from claracore.host.supervisor.server_process import ServerProcess, Surroundings
 from claracore.host.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint, ModelState
 from fakes import command
-from sockets.helpers import free_port
+from fakes.ports import free_port, free_run
 from supervisor.test_verified import no_more_files
 
 
-def config_of(models: dict[str, str], more: str = "", start: int = 24700) -> Config:
+def config_of(models: dict[str, str], more: str = "") -> Config:
     rows = "".join(f"  {name}: {{cmd: '{cmd}', unloadTimeout: 1}}\n" for name, cmd in models.items())
-    loaded = load(f"startPort: {start}\nmodels:\n{rows}{more}", env={})
+    loaded = load(f"startPort: {free_run(4).start}\nmodels:\n{rows}{more}", env={})
     assert loaded.config is not None, loaded.findings
     return loaded.config
 
@@ -125,12 +125,13 @@ async def served(supervisor: Supervisor, model: str) -> tuple[int, Request]:
 
 @run
 async def test_a_request_for_a_ready_model_is_served_inside_arrive(tmp_path: Path) -> None:
-    async with supervising(config_of({"a": fake()}), tmp_path) as supervisor:
+    config = config_of({"a": fake()})
+    async with supervising(config, tmp_path) as supervisor:
         first, _ = await served(supervisor, "a")
         request = Request()
         second = supervisor.arrive("a", request)
         assert request.endpoint is not None
-        assert request.endpoint.port == 24700
+        assert request.endpoint.port == config.start_port
         supervisor.finish(first)
         supervisor.finish(second)
 
@@ -296,8 +297,8 @@ def test_the_record_at_debug_level_replays_what_happened_and_changes_nothing(
     replayed, seen = Scheduler(policy_of(config)), 0
     for record in caplog.records:
         if record.msg == "%r %s -> %s":
-            now, event, effects = cast("tuple[float, Event, list[Effect]]", record.args)
-            assert replayed.handle(event, now) == effects, event
+            now, event, orders = cast("tuple[float, Event, list[Order]]", record.args)
+            assert replayed.handle(event, now) == orders, event
             seen += isinstance(event, (Arrived, Finished))
     assert seen == 6
 
@@ -539,7 +540,7 @@ async def test_a_proxy_may_name_this_machine(tmp_path: Path) -> None:
     if not is_this_host(address, own_hosts()):
         pytest.skip("the name of this machine means another one")
     row = f"  a: {{cmd: '{fake('--host', address)}', proxy: 'http://{host}:${{PORT}}', unloadTimeout: 1}}\n"
-    loaded = load(f"startPort: 24700\nmodels:\n{row}", env={})
+    loaded = load(f"startPort: {free_port()}\nmodels:\n{row}", env={})
     assert loaded.config is not None
     async with supervising(loaded.config, tmp_path) as supervisor:
         _, request = await served(supervisor, "a")
@@ -600,7 +601,7 @@ def probing(tmp_path: Path, more: str, *words: str) -> Config:
     script = tmp_path / "probing.py"
     script.write_text(PROBING)
     cmd = " ".join(f'"{word}"' for word in (sys.executable, "-I", "-S", str(script), "${PORT}", *words))
-    text = f"startPort: 24730\nmodels:\n  a: {{cmd: '{cmd}', checkEndpoint: none, unloadTimeout: 1{more}}}\n"
+    text = f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{cmd}', checkEndpoint: none, unloadTimeout: 1{more}}}\n"
     loaded = load(text, env={})
     assert loaded.config is not None, loaded.findings
     return loaded.config
@@ -619,11 +620,12 @@ async def start_and_stop(supervisor: Supervisor) -> tuple[Request, int]:
 
 @run
 async def test_a_server_that_looks_before_it_binds_starts_every_time_on_its_port(tmp_path: Path) -> None:
-    async with supervising(probing(tmp_path, ""), tmp_path) as supervisor:
+    config = probing(tmp_path, "")
+    async with supervising(config, tmp_path) as supervisor:
         for _ in range(5):
             request, conflicts = await start_and_stop(supervisor)
             assert request.endpoint is not None, request.error
-            assert (request.endpoint.port, conflicts) == (24730, 0)
+            assert (request.endpoint.port, conflicts) == (config.start_port, 0)
 
 
 @run

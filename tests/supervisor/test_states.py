@@ -28,6 +28,7 @@ from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.types import ModelState
 from fakes import command
+from fakes.ports import free_port
 from fakes.running import LOOPS, control, line_with, python, running
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def loading(value: float) -> str:
 
 
 @contextlib.asynccontextmanager
-async def supervising(tmp_path: Path, *flags: str, start: int = 24760) -> AsyncIterator[Supervisor]:
+async def supervising(tmp_path: Path, *flags: str) -> AsyncIterator[Supervisor]:
     """Supervise one model, `a`, whose server is called llama-server and is said to report its state."""
     program = tmp_path / "llama-server"
     fake = command("--router-child", *flags)
     program.write_text(f'#!/bin/sh\nexec {shlex.join(fake)} "$@"\n')
     program.chmod(0o755)
-    text = f"startPort: {start}\nmodels:\n  a: {{cmd: '{program} --port ${{PORT}}', unloadTimeout: 60}}\n"
+    text = f"startPort: {free_port()}\nmodels:\n  a: {{cmd: '{program} --port ${{PORT}}', unloadTimeout: 60}}\n"
     config = load(text, env={}).config
     assert config is not None
     commands = Commands(None, lambda _: Abilities(frozenset({"--reuse-port"}), tells_state=True))

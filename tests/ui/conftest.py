@@ -13,7 +13,8 @@ pytest.importorskip("playwright", reason="the dev dependency playwright drives t
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from ui.stand import FAKE, ODD, SMALL, SMOLLM2, STATIC, Server, config, free_ports, serving
+from fakes.ports import free_run
+from ui.stand import FAKE, ODD, SMALL, SMOLLM2, STATIC, Server, config, serving
 
 WAIT_MS = 30_000
 """For what comes at once on a machine that has nothing else to do."""
@@ -83,7 +84,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with real models; tests leave it as they find it."""
-    with serving(tmp_path_factory.mktemp("server"), config(start_port=free_ports(8), models=SMALL)) as server:
+    with serving(tmp_path_factory.mktemp("server"), config(start_port=free_run(8).start, models=SMALL)) as server:
         yield server
 
 
@@ -91,6 +92,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def parrots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The same with model servers that only seem to be some: ready at once, done at once."""
     with serving(
-        tmp_path_factory.mktemp("parrots"), config(start_port=free_ports(8), models=ODD, engine=FAKE)
+        tmp_path_factory.mktemp("parrots"), config(start_port=free_run(8).start, models=ODD, engine=FAKE)
     ) as server:
         yield server

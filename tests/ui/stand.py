@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -71,24 +70,6 @@ models:
     swap: true
     members: [smollm2, gemma]
 {more}"""
-
-
-def free_ports(count: int) -> int:
-    """Return the first of `count` neighbouring ports that nobody has, below the ephemeral range."""
-    for first in range(18400, 28000, count):
-        with contextlib.ExitStack() as stack:
-            for port in range(first, first + count):
-                trying = stack.enter_context(socket.socket())
-                if trying.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-                try:
-                    trying.bind(("127.0.0.1", port))
-                except OSError:
-                    break
-            else:
-                return first
-    message = "no free ports"
-    raise AssertionError(message)
 
 
 @dataclass

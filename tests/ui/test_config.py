@@ -6,7 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import Server, config, free_ports, serving
+from fakes.ports import free_run
+from ui.stand import Server, config, serving
 
 STREAM = """async () => {
   const messages = [{ role: 'user', content: 'Tell me a long story.' }];
@@ -38,7 +39,7 @@ def replace_all(page: Page, text: str) -> None:
 
 
 def test_an_error_then_a_good_one_while_an_answer_streams(page: Page, tmp_path: Path) -> None:
-    text = config(start_port=free_ports(8))
+    text = config(start_port=free_run(8).start)
     with serving(tmp_path, text) as server:
         page.goto(f"{server.url}/ui/config")
         verdict, save = page.get_by_test_id("verdict"), page.get_by_role("button", name="Save")
@@ -74,7 +75,7 @@ def test_an_error_then_a_good_one_while_an_answer_streams(page: Page, tmp_path: 
 
 
 def test_the_form_edits_the_same_text(page: Page, tmp_path: Path) -> None:
-    text = config(start_port=free_ports(8))
+    text = config(start_port=free_run(8).start)
     with serving(tmp_path, text) as server:
         page.goto(f"{server.url}/ui/config?model=smollm2")
         context = page.get_by_label("Context (tokens)")
@@ -100,7 +101,7 @@ def test_keys_are_completed_from_the_schema(page: Page, server: Server) -> None:
 
 
 def test_a_change_by_another_hand_is_noticed(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, f"startPort: {free_ports(8)}\n") as server:
+    with serving(tmp_path, f"startPort: {free_run(8).start}\n") as server:
         page.goto(f"{server.url}/ui/config")
         editor = page.get_by_role("textbox", name="Configuration")
         expect(editor).to_contain_text("startPort")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import config, free_ports, serving
+from fakes.ports import free_run
+from ui.stand import config, serving
 
 
 def test_it_reconnects_after_a_restart(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8))) as server:
+    with serving(tmp_path, config(start_port=free_run(8).start)) as server:
         page.goto(server.url)
         status = page.get_by_role("navigation").get_by_role("status")
         expect(status).to_contain_text("Live")
@@ -24,7 +25,7 @@ def test_it_reconnects_after_a_restart(page: Page, tmp_path: Path) -> None:
 
 
 def test_the_page_follows_a_configuration_that_changes(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8))) as server:
+    with serving(tmp_path, config(start_port=free_run(8).start)) as server:
         page.goto(server.url)
         expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
         good = server.config.read_text()

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fakes.fake_hub import FakeHub, Fault, fake_hub
-from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server, config, free_ports
+from fakes.ports import free_run
+from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server, config
 
 REPO = "small/SmolLM2-135M-GGUF"
 MODEL = "smollm2-135m-instruct-q4_1"
@@ -19,12 +20,18 @@ SLOW = 60_000
 """Milliseconds that a loaded machine may take for what the server does; the page itself is quicker."""
 
 
+@pytest.fixture(scope="module")
+def bodies() -> tuple[bytes, bytes]:
+    """A model that is fetched, and a larger one that is only listed."""
+    return SMOLLM2.read_bytes(), GEMMA.read_bytes()
+
+
 @pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    body = SMOLLM2.read_bytes()
+def hub(bodies: tuple[bytes, bytes]) -> Iterator[FakeHub]:
+    body, larger = bodies
     files = {
         "SmolLM2-135M-Instruct-Q4_1.gguf": body,
-        "SmolLM2-135M-Instruct-Q8_0.gguf": GEMMA.read_bytes(),
+        "SmolLM2-135M-Instruct-Q8_0.gguf": larger,
         "SmolLM2-135M-Instruct-Q2_K-00001-of-00002.gguf": body[:1000],
     }
     with fake_hub(repos={REPO: files, "small/gated-GGUF": {"gated-Q4_0.gguf": body[:1000]}}) as hub:
@@ -35,7 +42,7 @@ def hub() -> Iterator[FakeHub]:
 @contextlib.contextmanager
 def server_of(hub: FakeHub, folder: Path) -> Iterator[Server]:
     server = Server(folder, environ=hub.environ())
-    server.config.write_text(config(start_port=free_ports(8)))
+    server.config.write_text(config(start_port=free_run(8).start))
     server.start()
     try:
         yield server

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ui.stand import Server, config, free_ports, serving
+from fakes.ports import free_run
+from ui.stand import Server, config, serving
 
 KEY = "good-key-0123456789"
 
@@ -16,7 +17,7 @@ KEY = "good-key-0123456789"
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that nobody may use without the key."""
-    text = config(start_port=free_ports(8), more=f"apiKeys: [{KEY}]\n")
+    text = config(start_port=free_run(8).start, more=f"apiKeys: [{KEY}]\n")
     with serving(tmp_path_factory.mktemp("locked"), text) as server:
         yield server
 
@@ -50,7 +51,7 @@ def test_a_page_without_a_key_asks_and_keeps_it(page: Page, locked: Server) -> N
 
 
 def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path, config(start_port=free_ports(8))) as server:
+    with serving(tmp_path, config(start_port=free_run(8).start)) as server:
         page.goto(f"{server.url}/ui/system")
         page.get_by_role("button", name="New key").click()
         page.get_by_label("Name").fill("laptop")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from ui.stand import FAKE, Server, config, free_ports, serving
+from fakes.ports import free_run
+from ui.stand import FAKE, Server, config, serving
 
 
 def row(page: Page, model: str) -> Locator:
@@ -49,7 +50,7 @@ def test_a_pinned_model_says_so(page: Page, server: Server) -> None:
 def test_a_profile_is_chosen_where_there_are_some(page: Page, tmp_path: Path) -> None:
     profiles = "profiles: {work: {description: Names for work, pins: {gpt-4: gemma}}}\n"
     peers = "peers: {box: {proxy: 'http://box', models: [big]}}\n"
-    text = config(start_port=free_ports(8), engine=FAKE, more=profiles + peers)
+    text = config(start_port=free_run(8).start, engine=FAKE, more=profiles + peers)
     with serving(tmp_path, text) as server:
         page.goto(server.url)
         expect(page.get_by_label("Group (peers)")).to_contain_text("Models of other servers")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import Server, config, free_ports, serving
+from fakes.ports import free_run
+from ui.stand import Server, config, serving
 
 
 def test_a_stranger_on_a_planned_port_is_seen_and_named(page: Page, tmp_path: Path) -> None:
-    first = free_ports(8)
+    first = free_run(8).start
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", first))
         stranger.listen()

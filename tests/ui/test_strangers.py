@@ -11,8 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page
 
+from fakes.ports import free_run
 from ui.conftest import CHROMIUM, FLAGS, WAIT_MS
-from ui.stand import FAKE, Server, config, free_ports, serving
+from ui.stand import FAKE, Server, config, serving
 
 NAMES = "--host-resolver-rules=MAP evil.example 127.0.0.1, MAP pointed.example 127.0.0.1, MAP box.local 127.0.0.1"
 """`box.local` stands for a machine in the network: browsers send no Sec-Fetch-Site to it over plain http."""
@@ -68,7 +69,7 @@ def evil() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("ours"), config(start_port=free_ports(8), engine=FAKE)) as server:
+    with serving(tmp_path_factory.mktemp("ours"), config(start_port=free_run(8).start, engine=FAKE)) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,10 @@ from claracore.host.library.destinations import DEFAULT_FOLDER
 from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads, DownloadsListener, Nobody
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.library.views import download_view, plan_view
+from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.surveyor import memory_budget
-from claracore.host.setup.write import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
 
@@ -86,32 +86,23 @@ def _by_server(server: Server, wish: View, show: Callable[[View], None]) -> View
         view: View = server.ask("POST", "/api/downloads", wish, timeout_seconds=ASKING_SECONDS)
         path = f"/api/downloads/{view['id']}"
         show(view)
-        events = _events(server.lines(stream))
+        events = server.events(stream)
         while view["status"] not in ENDED and not view["removed"]:
             try:
-                type_, data = next(events)
+                event = next(events)
             except StopIteration:
                 raise ServerSaid("the server has ended; the download goes on when it runs again") from None
-            if type_ == "download" and data["id"] == view["id"]:
+            data = json.loads(event.data)
+            if event.type == "download" and data["id"] == view["id"]:
                 view = data
-            elif type_ in {"hello", "resync"}:
+            elif event.type in {"hello", "resync"}:
                 view = server.ask("GET", path)
             show(view)
     return view
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
-    """Give the events of a stream."""
-    type_ = ""
-    for line in lines:
-        if line.startswith("event: "):
-            type_ = line[7:]
-        elif line.startswith("data: "):
-            yield type_, json.loads(line[6:])
-
-
 def _downloads(listener: DownloadsListener | None = None) -> Downloads:
-    return Downloads(HubAccess(os.environ, Tokens(default_state_dir(), os.environ)), DownloadStore(), listener)
+    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore(), listener)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from claracore.core.config import edit
+from claracore.core.config.lines import read_plain
 from claracore.errors import ModelNotFound
 
 
 def without_model(text: str, model_id: str) -> str:
     """Return the text without the model and its memberships. Raises ModelNotFound when the text does not have it."""
-    plain = edit.read_plain(text)
+    plain = read_plain(text)
     models = plain.get("models") or {}
     if model_id not in models:
         raise ModelNotFound(model_id, models)

@@ -45,7 +45,7 @@ class Sample:
 
 
 def take_sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool = True) -> Sample:
-    """Look at the machine and at the servers of models; blocking, 1.3 ms, half of it without the GPUs."""
+    """Measure the machine and the memory of models' servers, by pid; blocking, 1.3 ms, half of it without the GPUs."""
     gpus = probe().gpus if with_gpus else ()
     memory, swap, network = probe_memory(), psutil.swap_memory(), psutil.net_io_counters()
     return Sample(
@@ -63,8 +63,8 @@ def take_sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool 
     )
 
 
-class Performance:
-    """Samples of the last hour."""
+class SampleHistory:
+    """The samples of the last hour, the oldest first."""
 
     def __init__(self, on_sample: Callable[[Sample], None]) -> None:
         self.samples: deque[Sample] = deque()

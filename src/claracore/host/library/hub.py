@@ -26,7 +26,7 @@ from claracore.core.pull.listing import RemoteFile, files_of, names_found, next_
 from claracore.core.pull.reference import HUB, Reference, quoted
 from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub, TransientFailure
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 
 MOST_PAGES: Final = 100
 MOST_HOPS: Final = 5
@@ -54,7 +54,7 @@ class FileAnswer:
 class HubClient:
     """One hub, for one event loop. Close it with `aclose`."""
 
-    def __init__(self, environ: Mapping[str, str], token: Callable[[], Token | None]) -> None:
+    def __init__(self, environ: Mapping[str, str], token: Callable[[], HubToken | None]) -> None:
         """Read HF_ENDPOINT. Raises BadRequest when that is no address, or when HF_HUB_OFFLINE forbids all of it."""
         if environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise BadRequest("HF_HUB_OFFLINE is set: nothing is fetched from the hub")
@@ -115,7 +115,7 @@ class HubClient:
             raise HubUnreachable(f"{self.endpoint} does not answer with JSON: is it a hub?") from error
 
     async def admitted(self, reference: Reference, path: str) -> None:
-        """Find out that a file may be fetched. Raises as `listing`."""
+        """Return when the hub lets us fetch a file (asked by HEAD). Raises as `listing`."""
         async with _sending(self._client, self._resolve(reference, path), self._credentials(), "HEAD") as answer:
             if not answer.is_success and answer.status_code not in REDIRECTS:
                 raise self._refusal(answer, reference, self._token())
@@ -175,7 +175,7 @@ class HubClient:
             raise HubUnreachable(f"{_host(url)} redirects to {scheme}, which is not as safe; it is not followed")
         return target
 
-    def _refusal(self, answer: httpx2.Response, reference: Reference | None, token: Token | None) -> ClaraCoreError:
+    def _refusal(self, answer: httpx2.Response, reference: Reference | None, token: HubToken | None) -> ClaraCoreError:
         """Return the error for an answer that is no success."""
         status, what = answer.status_code, str(reference) if reference else self.endpoint
         code = answer.headers.get("x-error-code", "")
@@ -200,7 +200,7 @@ class HubClient:
             return TransientFailure(f"{host} answers {status}")
         return HubUnreachable(f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''} for {what}")
 
-    def _how_to_get_in(self, reference: Reference | None, token: Token | None) -> str:
+    def _how_to_get_in(self, reference: Reference | None, token: HubToken | None) -> str:
         page = f"{self.endpoint}/{reference.repo}" if reference else self.endpoint
         if token is None:
             return (
@@ -223,7 +223,7 @@ def endpoint_of(environ: Mapping[str, str]) -> str:
 async def _sending(
     client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], method: str = "GET"
 ) -> AsyncIterator[httpx2.Response]:
-    """Give an answer to read. Raises TransientFailure when there is none."""
+    """Send a request and give the answer, whose body is not read yet. Raises TransientFailure when there is none."""
     try:
         answer = await client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
     except httpx2.TransportError as error:

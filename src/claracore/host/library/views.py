@@ -150,7 +150,7 @@ def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, budget: Budget)
 
 
 def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], budget: Budget) -> VariantView:
-    projector = projector_for(variant, files)
+    projector_file = projector_for(variant, files)
     reference = plan.reference
     revision = "" if reference.revision == "main" else f"@{reference.revision}"
     return VariantView(
@@ -161,6 +161,6 @@ def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], budget: Budg
         shards=len(variant.files) + variant.missing,
         missing=variant.missing,
         bytes=variant.size,
-        fit=by_size(variant.size + (projector.size if projector else 0), budget),
+        fit=by_size(variant.size + (projector_file.size if projector_file else 0), budget),
         chosen=variant == plan.variant,
     )

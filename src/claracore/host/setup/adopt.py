@@ -16,8 +16,9 @@ from claracore.core.fit.merge import model_paths
 from claracore.core.pull.choice import is_projector
 from claracore.errors import ClaraCoreError
 from claracore.host.library.download import Download
+from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.surveyor import Surveyor
-from claracore.host.setup.write import SetupOptions
+from claracore.host.setup.write import proposed
 from claracore.host.supervisor.configuration import Configuration
 
 WATCHER_SECONDS: Final = 60.0
@@ -71,7 +72,7 @@ class Adopter:
             reasons += [str(left) for left in found.left_out]
             download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
             return
-        await self._configuration.change(lambda old: found.onto(old).text)
+        await self._configuration.change(lambda old: proposed(found, old).text)
 
     def _served(self, paths: list[Path]) -> list[str]:
         """Return the ids of the models whose file is among these."""

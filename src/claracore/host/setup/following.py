@@ -13,7 +13,8 @@ from claracore.host.engines.find import find_engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import Library
 from claracore.host.library.watch import LibraryChange, watch
-from claracore.host.setup.write import SetupOptions, SetupReport, write_setup
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.write import SetupReport, write_setup
 
 logger = logging.getLogger("claracore")
 
@@ -53,6 +54,5 @@ def _log(change: LibraryChange) -> None:
 
 def _write(following: Following, configured_engine: str | None) -> SetupReport:
     engine = find_engine(configured_engine)
-    return write_setup(
-        following.folders, following.config, following.setup, engine=engine, cache=following.cache, gently=True
-    )
+    request = SetupRequest(following.folders, following.config, following.setup, engine, following.cache, gently=True)
+    return write_setup(request)

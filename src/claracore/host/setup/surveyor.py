@@ -1,6 +1,6 @@
 """What would a set-up of these model files be, for the configuration that is in force?
 
-Fills in what a person has saved (`settings`) and what is known of this ClaraCore, and has `write.survey` look. Nothing
+Fills in what a person has saved (`settings`) and what is known of this ClaraCore, and has `survey` look. Nothing
 is written here.
 """
 
@@ -11,14 +11,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from claracore.core.config import edit
+from claracore.core.config.lines import read_plain
 from claracore.core.config.without_model import without_model
 from claracore.core.fit.budget import Budget, budget_of
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
+from claracore.host.setup.machine import machine_for
+from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.settings import SettingsFile
-from claracore.host.setup.write import SetupOptions, SetupReport, Survey, machine_for, survey
+from claracore.host.setup.survey import Survey, survey
+from claracore.host.setup.write import SetupReport
 from claracore.host.supervisor.configuration import Configuration
 
 
@@ -48,7 +51,7 @@ class Surveyor:
     async def survey(self, paths: Sequence[Path], wished: SetupOptions, progress: Progress | None = None) -> Survey:
         """Look at the models in folders (or files). `progress` is called in another thread.
 
-        Raises Conflict where the configuration is a folder, and as `write.survey` does.
+        Raises Conflict where the configuration is a folder, and as `survey.survey` does.
         """
         options = await self.options(wished)
         file = self.configuration.sources.one_file()
@@ -57,7 +60,7 @@ class Surveyor:
         def look() -> Survey:
             cache = ReadingCache.in_folder(self.state_dir)
             engine = find_engine(configured)
-            return survey(paths, file, options, engine=engine, cache=cache, dry_run=True, on_progress=progress)
+            return survey(SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress))
 
         return await asyncio.to_thread(look)
 
@@ -78,7 +81,7 @@ def memory_budget(configured_engine: str | None, options: SetupOptions) -> Budge
 
 def known_models(report: SetupReport) -> Collection[str]:
     """Return the ids of the models that the file has already."""
-    models = edit.read_plain(report.old_text).get("models") if report.old_text else None
+    models = read_plain(report.old_text).get("models") if report.old_text else None
     return models if isinstance(models, dict) else ()
 
 
@@ -88,7 +91,7 @@ def text_with(report: SetupReport, wanted: Collection[str] | None) -> str:
     if wanted is None:
         return text
     known = known_models(report)
-    for model_id in edit.read_plain(text).get("models") or {}:
+    for model_id in read_plain(text).get("models") or {}:
         if model_id not in known and model_id not in wanted:
             text = without_model(text, model_id)
     return text

@@ -14,7 +14,9 @@ from dataclasses import replace
 from claracore.errors import BadRequest
 from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.configuration import Configuration
-from claracore.http.access.keyring import KeyFile, KeyRing, NamedKey, Right
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import NamedKey, Right
 
 logger = logging.getLogger("claracore.api")
 

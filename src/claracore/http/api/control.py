@@ -10,12 +10,13 @@ import asyncio
 import logging
 
 from claracore.core.config.changes import Changes
+from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import Listen
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.adopt import Adopter
 from claracore.host.setup.settings import SettingsFile
@@ -23,13 +24,15 @@ from claracore.host.setup.surveyor import Surveyor
 from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.http.access.guard import Guard
-from claracore.http.access.keyring import KeyFile, KeyRing
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
-from claracore.http.access.origins import Origins, Rules, is_loopback
+from claracore.http.access.origins import Origins, Rules
 from claracore.http.api.create import create_app
 from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
+from claracore.http.gateway.server import Gateway
 
 logger = logging.getLogger("claracore.api")
 
@@ -45,6 +48,7 @@ class ControlPlane:
         events: Events,
         *,
         sampler: Sampler,
+        gateway: Gateway,
         ring: KeyRing,
         rules: Rules,
         log: ProxyLog,
@@ -60,12 +64,12 @@ class ControlPlane:
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         parts = (
-            *(runtime, history, installation, events, ring, self._named_keys, log),
+            *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, self._downloads, Destinations(configuration, installation.followed), Origins(rules)),
         )
         self.app = Guard(create_app(parts), ring, rules)
         self._sampling = asyncio.get_running_loop().create_task(
-            history.performance.run(self._sample_every, runtime.pids), name="performance"
+            history.samples.run(self._sample_every, runtime.pids), name="performance"
         )
         _warn_if_open(installation.listen, ring, rules)
         self._downloads.begin()
@@ -125,7 +129,7 @@ class DownloadNews:
 def _downloads(installation: Installation, configuration: Configuration, news: DownloadNews) -> Downloads:
     state_dir, environ = installation.state_dir, configuration.environ
     store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
-    return Downloads(HubAccess(environ, Tokens(state_dir, environ)), store, news)
+    return Downloads(HubAccess(environ, HubTokens(state_dir, environ)), store, news)
 
 
 def _warn_if_open(listen: Listen, ring: KeyRing, rules: Rules) -> None:

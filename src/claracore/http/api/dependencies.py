@@ -15,10 +15,12 @@ from claracore.host.library.destinations import Destinations
 from claracore.host.library.downloads import Downloads
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.surveyor import Surveyor
-from claracore.http.access.keyring import Grant, KeyRing
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import Grant
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.origins import Origins
 from claracore.http.api.parts import Events, History, Installation, Runtime
+from claracore.http.gateway.server import Gateway
 
 Part = TypeVar("Part")
 
@@ -49,6 +51,7 @@ InstallationDep = Annotated[Installation, Depends(_given(Installation))]
 DownloadsDep = Annotated[Downloads, Depends(_given(Downloads))]
 DestinationsDep = Annotated[Destinations, Depends(_given(Destinations))]
 SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
+GatewayDep = Annotated[Gateway, Depends(_given(Gateway))]
 KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
 EventsDep = Annotated[Events, Depends(_given(Events))]

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from claracore.http.access.keyring import NamedKey, Right
+from claracore.http.access.keys import NamedKey, Right
 from claracore.http.api.dependencies import KeyRingDep, NamedKeysDep, RuntimeDep
 
 router = APIRouter(prefix="/api/keys", tags=["keys"])
@@ -70,11 +70,4 @@ async def remove(runtime: RuntimeDep, ring: KeyRingDep, named_keys: NamedKeysDep
 
 def key_view(key: NamedKey) -> KeyView:
     """Return a key as JSON shows it."""
-    return KeyView(
-        name=key.name,
-        scopes=sorted(key.rights),
-        models=sorted(key.models) if key.models is not None else None,
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-        expired=key.expired(time.time()),
-    )
+    return KeyView(**key.as_json(), expired=key.grant.expired(time.time()))

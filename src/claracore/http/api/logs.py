@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from claracore.errors import BadRequest
 from claracore.host.logs.output import OutputRing
-from claracore.host.logs.proxy import Entry, ProxyLog
-from claracore.http.access.keyring import Grant
+from claracore.host.logs.proxy import LogEntry, ProxyLog
+from claracore.http.access.keys import Grant
 from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
 from claracore.http.api.events.announcer import PROXY
 from claracore.http.api.events.open_streams import OpenStreams
@@ -53,7 +53,7 @@ async def last_lines(runtime: RuntimeDep, log: ProxyLogDep, source: str = PROXY,
         entries = list(log.entries)[-lines:]
     else:
         source = runtime.resolve(source)
-        entries = [Entry(line) for line in runtime.supervisor.output(source).tail(lines)]
+        entries = [LogEntry(line) for line in runtime.supervisor.output(source).tail(lines)]
     views = [LineView(at=entry.at, level=entry.level, text=entry.text) for entry in entries]
     return LogView(source=source, lines=views)
 
@@ -134,7 +134,7 @@ async def _lines(
             for line in ring.tail(history_lines):
                 merged.push(line)
             ring.attach(merged)
-            leaving.callback(ring.unsubscribe, merged)
+            leaving.callback(ring.detach, merged)
         yield ""  # sends the head: a client is not to wait for the first line
         reported = merged.dropped
         async for lines in merged.bunches():

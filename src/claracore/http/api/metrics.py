@@ -11,12 +11,14 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from claracore import __version__
+from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
-from claracore.http.api.dependencies import EventsDep, HistoryDep, InstallationDep, RuntimeDep
+from claracore.http.api.dependencies import EventsDep, GatewayDep, HistoryDep, InstallationDep, RuntimeDep
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.parts import History, Installation, Runtime
 from claracore.http.api.scrape import scrape
+from claracore.http.gateway.inside import Inside
 from claracore.types import ModelState
 
 router = APIRouter(tags=["metrics"])
@@ -30,6 +32,7 @@ async def metrics(
     history: HistoryDep,
     installation: InstallationDep,
     events: EventsDep,
+    gateway: GatewayDep,
     *,
     engines: bool = False,
 ) -> PlainTextResponse:
@@ -43,7 +46,7 @@ async def metrics(
     )
     text = exposition([*history.counts.families, *gauges])
     if engines:
-        text = merged(text, await _of_engines(runtime))
+        text = merged(text, await _of_engines(runtime, gateway.inside))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
 
 
@@ -93,9 +96,9 @@ def _process() -> Iterator[Family]:
 
 
 def _machine(history: History) -> Iterator[Family]:
-    if not history.performance.samples:
+    if not history.samples.samples:
         return
-    sample = history.performance.samples[-1]
+    sample = history.samples.samples[-1]
     for name, help_text, value in (
         ("claracore_cpu_percent", "Use of all processors.", sample.cpu_percent),
         ("claracore_memory_total_bytes", "RAM that ClaraCore may use.", sample.memory_total_bytes),
@@ -111,17 +114,14 @@ def _machine(history: History) -> Iterator[Family]:
     yield Gauge("claracore_gpu_memory_free_bytes", "Free memory of a graphics device.", labels, free.items())
 
 
-async def _of_engines(runtime: Runtime) -> dict[str, str]:
+async def _of_engines(runtime: Runtime, inside: Inside) -> dict[str, str]:
     """Return what the servers of the models that are ready say under /metrics; who does not answer is left out."""
-    endpoints = {
-        model: running.endpoint
-        for model, running in runtime.supervisor.all_running().items()
-        if running.state is ModelState.READY and running.endpoint is not None
-    }
+    running = runtime.supervisor.all_running()
+    ready = [model_id for model_id, server in running.items() if server.state is ModelState.READY]
 
-    async def ask(model: str) -> tuple[str, str]:
-        with contextlib.suppress(OSError, TimeoutError, ValueError):
-            return model, await scrape(endpoints[model], "/metrics")
-        return model, ""
+    async def ask(model_id: str) -> tuple[str, str]:
+        with contextlib.suppress(ClaraCoreError, TimeoutError, ValueError):
+            return model_id, await scrape(inside, model_id, "/metrics")
+        return model_id, ""
 
-    return dict(await asyncio.gather(*map(ask, endpoints)))
+    return dict(await asyncio.gather(*map(ask, ready)))

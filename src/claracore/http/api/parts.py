@@ -13,20 +13,20 @@ from pathlib import Path
 
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
-from claracore.errors import ClaraCoreError, Conflict, ModelNotFound
+from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.swap_history import SwapHistory
-from claracore.host.hardware.samples import Performance
+from claracore.host.hardware.samples import SampleHistory
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.configuration import Configuration
 from claracore.host.supervisor.loop import Supervisor
 from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.events.open_streams import OpenStreams
-from claracore.http.gateway.exchange import Exchange
-from claracore.http.gateway.selection import ActiveProfile
+from claracore.http.gateway.inflight import InFlight
+from claracore.http.gateway.targets import ActiveProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Runtime:
     supervisor: Supervisor
     keeper: PortKeeper
     swaps: SwapHistory
-    in_flight: dict[int, Exchange] = field(default_factory=dict)
+    in_flight: dict[int, InFlight] = field(default_factory=dict)
     """The requests that are with the supervisor or a model, by id; the gateway puts them in and takes them out."""
     profile: ActiveProfile = field(default_factory=ActiveProfile)
     loads: set[asyncio.Task[None]] = field(default_factory=set)
@@ -66,17 +66,9 @@ class Runtime:
         self.loads.add(task)
         task.add_done_callback(self.loads.discard)
 
-    def cancel(self, request_id: int) -> bool:
-        """End one request in flight, whose client gets 409; return whether there was one."""
-        exchange = self.in_flight.get(request_id)
-        if exchange is None:
-            return False
-        exchange.cancel(Conflict("the request was cancelled"))
-        return True
-
     def look_at_answers(self) -> None:
         """Bring the swaps up to date with answers that have begun."""
-        self.swaps.look_at(exchange.record for exchange in self.in_flight.values())
+        self.swaps.look_at(request.record for request in self.in_flight.values())
 
     def pids(self) -> dict[str, int]:
         """Return the process of each model's server that has one."""
@@ -91,7 +83,7 @@ class History:
     activity: Activity
     counts: Counts
     captures: Captures
-    performance: Performance
+    samples: SampleHistory
 
 
 @dataclass(frozen=True, slots=True)

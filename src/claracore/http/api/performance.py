@@ -32,5 +32,5 @@ async def performance(
     settings = runtime.config.performance
     if settings.disabled:
         response.status_code = 503
-    samples = [] if settings.disabled else history.performance.after(after)
+    samples = [] if settings.disabled else history.samples.after(after)
     return PerformanceView(enabled=not settings.disabled, every_seconds=settings.every_seconds, samples=samples)

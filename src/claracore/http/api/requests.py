@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore.errors import NotFound
-from claracore.http.api.dependencies import RuntimeDep
+from claracore.http.api.dependencies import GatewayDep, RuntimeDep
 from claracore.http.api.views import RequestView, request_views
 
 router = APIRouter(tags=["requests"])
@@ -32,8 +32,8 @@ async def requests(runtime: RuntimeDep) -> RequestsView:
 
 @router.post("/api/requests/{id}/cancel")
 @router.post("/api/inflight/{id}/cancel", include_in_schema=False)
-async def cancel(runtime: RuntimeDep, id: int) -> Cancelled:  # noqa: A002 - the name in the path
+async def cancel(gateway: GatewayDep, id: int) -> Cancelled:  # noqa: A002 - the name in the path
     """End one request."""
-    if not runtime.cancel(id):
+    if not gateway.cancel(id):
         raise NotFound(f"no request {id} is in flight")
     return Cancelled()

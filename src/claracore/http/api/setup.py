@@ -17,8 +17,10 @@ from claracore.core.fit.plan import Placement
 from claracore.core.gguf.model import ModelFacts
 from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
+from claracore.host.setup.request import SetupOptions
+from claracore.host.setup.survey import Survey
 from claracore.host.setup.surveyor import Surveyor, known_models, text_with
-from claracore.host.setup.write import SetupOptions, SetupReport, Survey
+from claracore.host.setup.write import SetupReport, proposed, proposed_for_file
 from claracore.host.store import files
 from claracore.http.api.config import WrittenView, change_config
 from claracore.http.api.dependencies import EventsDep, InstallationDep, RuntimeDep, SurveyorDep
@@ -132,7 +134,7 @@ async def browse(
 async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wish: ScanWish) -> ScanView:
     """Look at model files and this machine, and say what would be written; nothing is."""
     found = await _survey(surveyor, events.announcer, wish)
-    report = await asyncio.to_thread(found.onto_file)
+    report = await asyncio.to_thread(proposed_for_file, found)
     text = await asyncio.to_thread(text_with, report, wish.models)
     ports = runtime.keeper.plan.assignment
     models = [
@@ -163,7 +165,7 @@ async def apply(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, w
     """
     found = await _survey(surveyor, events.announcer, wish)
     return await change_config(
-        runtime.configuration, lambda old: text_with(found.onto(old), wish.models), wish.hash or "*"
+        runtime.configuration, lambda old: text_with(proposed(found, old), wish.models), wish.hash or "*"
     )
 
 

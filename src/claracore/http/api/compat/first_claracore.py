@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 
+from claracore.core.units import GIB
 from claracore.host.activity.queries import Wanted
 from claracore.host.activity.rows import ActivityRow
+from claracore.host.disk_space import free_at
 from claracore.host.hardware.probe import probe
 from claracore.host.setup.settings import SystemSettings
 from claracore.http.api.compat.numbers import known, rfc3339
@@ -77,7 +78,7 @@ async def info(runtime: RuntimeDep) -> dict[str, Any]:
 async def specs(installation: InstallationDep) -> dict[str, Any]:
     """Show memory, processors and disk, in bytes."""
     machine = await asyncio.to_thread(probe)
-    disk = await asyncio.to_thread(shutil.disk_usage, _existing(installation.state_dir or Path.cwd()))
+    free = await asyncio.to_thread(free_at, installation.state_dir or Path.cwd())
     return {
         "totalRAM": machine.memory.total_bytes,
         "availableRAM": machine.memory.available_bytes,
@@ -85,7 +86,7 @@ async def specs(installation: InstallationDep) -> dict[str, Any]:
         "availableVRAM": sum(gpu.free_bytes or 0 for gpu in machine.gpus),
         "cpuCores": machine.processor.logical,
         "gpuName": machine.gpus[0].name if machine.gpus else "",
-        "diskSpace": disk.free,
+        "diskSpace": free,
     }
 
 
@@ -95,10 +96,9 @@ async def detection() -> dict[str, Any]:
     machine = await asyncio.to_thread(probe)
     backend = machine.backend.value
     gpus = machine.gpus
-    gib = 1024**3
-    vram = sum(gpu.total_bytes or 0 for gpu in gpus) / gib
-    ram = machine.memory.total_bytes / gib
-    primary = [{"name": gpu.name, "brand": gpu.vendor, "vramGB": (gpu.total_bytes or 0) / gib} for gpu in gpus[:1]]
+    vram = sum(gpu.total_bytes or 0 for gpu in gpus) / GIB
+    ram = machine.memory.total_bytes / GIB
+    primary = [{"name": gpu.name, "brand": gpu.vendor, "vramGB": (gpu.total_bytes or 0) / GIB} for gpu in gpus[:1]]
     return {
         "detectionQuality": "basic" if machine.notes else "excellent",
         "platform": machine.platform,
@@ -107,7 +107,7 @@ async def detection() -> dict[str, Any]:
         "gpuTypes": sorted({gpu.vendor for gpu in gpus}),
         "primaryGPU": primary[0] if primary else None,
         "totalRAMGB": round(ram, 1),
-        "availableRAMGB": round(machine.memory.available_bytes / gib, 1),
+        "availableRAMGB": round(machine.memory.available_bytes / GIB, 1),
         "recommendedBackends": [backend],
         "supportedBackends": sorted({backend, "cpu"}),
         "recommendedContextSizes": CONTEXTS,
@@ -123,11 +123,6 @@ async def detection() -> dict[str, Any]:
         },
         "detectionTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above that exists."""
-    return next(folder for folder in (path, *path.resolve().parents) if folder.exists())
 
 
 @router.get("/api/settings/system")

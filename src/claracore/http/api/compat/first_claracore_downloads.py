@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from claracore.errors import BadRequest
 from claracore.host.library.download import DownloadStatus
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 from claracore.host.library.views import DownloadView, download_view
 from claracore.http.api.dependencies import DestinationsDep, DownloadsDep
 
@@ -83,7 +83,7 @@ class HubKeyBody(BaseModel):
 @router.post("/api/models/download")
 async def start(downloads: DownloadsDep, destinations: DestinationsDep, body: DownloadBody) -> dict[str, Any]:
     """Fetch a model."""
-    token = Token(body.hf_api_key.strip(), "hfApiKey of the request") if body.hf_api_key.strip() else None
+    token = HubToken(body.hf_api_key.strip(), "hfApiKey of the request") if body.hf_api_key.strip() else None
     folder = destinations.chosen(body.destination_path or None)
     plan, _files = await downloads.hub.look(body.reference, token=token)
     download = await downloads.add(plan, folder, token=token)

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from claracore.host.activity.rows import ActivityRow
 from claracore.host.library.views import DownloadView
 from claracore.host.logs.proxy import ProxyLog
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.compat.first_claracore import metric_row
 from claracore.http.api.compat.first_claracore_downloads import download_info
 from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
@@ -26,6 +26,7 @@ from claracore.http.api.events.broadcaster import Broadcaster, Event, Follower
 from claracore.http.api.events.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.http.api.parts import Events, Runtime
 from claracore.http.api.views import request_views
+from claracore.http.wire import sse
 
 router = APIRouter(tags=["llama-swap"], include_in_schema=False)
 
@@ -36,7 +37,7 @@ HISTORY_LINES = 500
 async def events(runtime: RuntimeDep, log: ProxyLogDep, sources: EventsDep, holder: GrantDep) -> StreamingResponse:
     """Follow events in the shape of llama-swap and the first ClaraCore."""
     frames = _frames(runtime, log, sources, holder)
-    return StreamingResponse(frames, media_type="text/event-stream", headers=SSE_HEADERS)
+    return StreamingResponse(frames, media_type=sse.MEDIA_TYPE, headers=SSE_HEADERS)
 
 
 async def _frames(runtime: Runtime, log: ProxyLog, sources: Events, holder: Grant | None) -> AsyncIterator[bytes]:
@@ -135,4 +136,5 @@ def model_status(runtime: Runtime) -> list[dict[str, Any]]:
 
 def message(type_: str, data: object) -> bytes:
     """Return one frame."""
-    return f"event:message\ndata:{json.dumps({'type': type_, 'data': json.dumps(data)})}\n\n".encode()
+    said = json.dumps({"type": type_, "data": json.dumps(data)})
+    return sse.event(said.encode(), name=b"message", colon=b":")  # without spaces, as llama-swap writes them

@@ -12,7 +12,7 @@ from claracore.host.activity.swaps import Swap
 from claracore.host.hardware.samples import Sample
 from claracore.host.library.download import Download
 from claracore.host.library.views import download_view, gone_view
-from claracore.host.logs.proxy import Entry
+from claracore.host.logs.proxy import LogEntry
 from claracore.host.supervisor.configuration import Configuration
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.findings import finding_views
@@ -39,12 +39,12 @@ class Announcer:
         """Send `performance`: a new sample of the machine."""
         self._publish("performance", sample)
 
-    def log(self, source: str, entry: Entry) -> None:
+    def log(self, source: str, entry: LogEntry) -> None:
         """Send `log`: a line of a log; its topic is `log:SOURCE`."""
         data = {"source": source, "at": entry.at, "level": entry.level, "text": entry.text}
         self._publish("log", data, topic=f"log:{source}")
 
-    def proxy_log(self, entry: Entry) -> None:
+    def proxy_log(self, entry: LogEntry) -> None:
         """Send `log`: a line of ClaraCore's own log."""
         self.log(PROXY, entry)
 

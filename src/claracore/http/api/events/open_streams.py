@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 
 LONGEST_SECONDS = 7 * 86_400.0
 """With a key that ends: timers do not reach for years."""

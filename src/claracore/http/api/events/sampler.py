@@ -12,7 +12,7 @@ from typing import Any
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow
 from claracore.host.logs.output import OutputRing
-from claracore.host.logs.proxy import Entry
+from claracore.host.logs.proxy import LogEntry
 from claracore.http.access.keyring import KeyRing
 from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.parts import Events, Runtime
@@ -160,11 +160,11 @@ class _Tap:
 
     def push(self, line: str) -> None:
         """Send a line."""
-        self._announcer.log(self._model_id, Entry(line))
+        self._announcer.log(self._model_id, LogEntry(line))
 
     def close(self) -> None:
         """Stop listening."""
-        self._ring.unsubscribe(self)
+        self._ring.detach(self)
 
 
 def _lasting(view: ModelView) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from claracore import __version__
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.dependencies import EventsDep, GrantDep
 from claracore.http.api.events.broadcaster import Follower, frame
 from claracore.http.api.parts import Events
+from claracore.http.wire.sse import MEDIA_TYPE
 
 router = APIRouter(tags=["events"])
 
@@ -34,7 +35,7 @@ async def stream(
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
     follower = events.broadcaster.follow(wanted, after=after)
     frames = _frames(events, follower, holder, after)
-    return StreamingResponse(frames, media_type="text/event-stream", headers=SSE_HEADERS)
+    return StreamingResponse(frames, media_type=MEDIA_TYPE, headers=SSE_HEADERS)
 
 
 async def _frames(events: Events, follower: Follower, holder: Grant | None, after: int | None) -> AsyncIterator[bytes]:
