@@ -111,7 +111,7 @@ def _assemble(
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
-    runtime.supervisor.listener = journal
+    runtime.supervisor.follow(journal)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -56,8 +56,7 @@ class Relay:
         """Requests that the supervisor does not know of: they keep nothing loaded, and end with their server."""
         self.pool = Pool(IdleRules(limits.max_idle_per_endpoint, limits.upstream_idle_seconds, alarm))
         self.liveness = Liveness(limits, alarm, tasks)
-        supervisor.on_closing = self.close_endpoint
-        supervisor.on_lost = self.stop_opening
+        supervisor.connect(self)
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration for every request that comes from now on."""
