@@ -29,7 +29,7 @@ from claracore.http.access.origins import Rules, hosts
 
 if TYPE_CHECKING:
     from claracore.app import App
-    from claracore.cli.serving import ServeOptions
+    from claracore.cli.serve_options import ServeOptions
     from claracore.core.config.changes import Changes
     from claracore.host.setup.following import Following
     from claracore.host.supervisor.configuration import Prepared

@@ -33,7 +33,7 @@ from claracore.host.state import default_state_dir
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from claracore.cli.serving import ServeOptions
+    from claracore.cli.serve_options import ServeOptions
     from claracore.host.setup.following import Following
 
 WIDTH = 140

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from claracore.cli.verb import Verb, many, option, switch, within
+from claracore.cli.verb import many, option, switch, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +38,6 @@ class ServeOptions:
     tls_cert: Path | None
     """With its chain; the private key may be in the same file."""
     tls_key: Path | None
-
-
-def serve_models(**chosen: Any) -> None:  # noqa: ANN401 - the fields of ServeOptions
-    """Serve until asked to end."""
-    from claracore.cli.serve import serve  # noqa: PLC0415 - not for --help
-
-    serve(ServeOptions(**chosen))
 
 
 TAKES = {
@@ -90,4 +82,3 @@ TAKES = {
     "tls_cert": option("--tls-cert", about="Certificate (PEM, with its chain): serve https.", kind=Path),
     "tls_key": option("--tls-key", about="Its private key, if it is in another file.", kind=Path),
 }
-SERVE = Verb(serve_models, TAKES)
