@@ -12,6 +12,7 @@ import os
 import signal
 import ssl
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,13 @@ from claracore.host.supervisor.configuration import Sources
 from claracore.http.access.origins import Rules, hosts
 
 if TYPE_CHECKING:
-    from claracore.app import App, Following, Options
+    from claracore.app import App
     from claracore.cli.serve_options import ServeOptions
+    from claracore.core.config.changes import Changes
+    from claracore.host.setup.following import Following
+    from claracore.host.supervisor.configuration import Prepared
+    from claracore.host.supervisor.loop import Supervisor
+    from claracore.http.options import Options
 
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
@@ -43,7 +49,7 @@ startPort: 8100
 def serve(chosen: ServeOptions) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     end_at_once()
-    from claracore.app import Options  # noqa: PLC0415 - see the module's docstring
+    from claracore.http.options import Options  # noqa: PLC0415 - see the module's docstring
 
     terminal = Terminal(chosen.log_level, chosen.log_format, chosen.log_file)
     listen = parse_listen(chosen.listen)
@@ -91,23 +97,39 @@ def look_for_a_free_port(listen: Listen) -> None:
 
 
 def _run(options: Options, terminal: Terminal) -> None:
-    from claracore.app import App  # noqa: PLC0415 - see the module's docstring
+    from claracore.app import build  # noqa: PLC0415 - see the module's docstring
 
     async def main() -> None:
-        app = App(options)
+        async with build(options) as app:
 
-        def ready(app: App) -> None:
-            terminal.follow(app.configuration.now.config, app.supervisor)
-            app.configuration.apply.append(lambda prepared, _: terminal.follow(prepared.config, app.supervisor))
-            print(welcome(app), flush=True)
+            def ready() -> None:
+                terminal.follow(app.configuration.now.config, app.supervisor)
+                app.configuration.follow(_Shown(terminal, app.supervisor))
+                print(welcome(app), flush=True)
 
-        await app.run(ready)
+            await app.run(ready)
         _end_soon()
 
     try:
         run(main())
     except KeyboardInterrupt:  # while it started
         end_by(signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Has the terminal show what the configuration in force asks for (`ConfigurationListener`)."""
+
+    terminal: Terminal
+    supervisor: Supervisor
+
+    def apply(self, prepared: Prepared, changes: Changes) -> None:
+        """Show what another configuration asks for."""
+        del changes
+        self.terminal.follow(prepared.config, self.supervisor)
+
+    def reloaded(self) -> None:
+        """Nothing more to show."""
 
 
 def _end_soon() -> None:

@@ -33,8 +33,8 @@ from claracore.host.state import default_state_dir
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from claracore.app import Following
     from claracore.cli.serve_options import ServeOptions
+    from claracore.host.setup.following import Following
 
 WIDTH = 140
 """Columns of a table that no terminal limits."""
@@ -130,7 +130,7 @@ def console() -> Console:
 
 def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Following:
     """Write the models of the folders into the configuration and say what came of it."""
-    from claracore.app import Following  # noqa: PLC0415 - `claracore setup` serves nothing
+    from claracore.host.setup.following import Following  # noqa: PLC0415 - `claracore setup` serves nothing
 
     folders = tuple(chosen.models_folder or ())
     setup = SetupOptions(

@@ -47,7 +47,7 @@ from claracore.core.scheduler.rules import policy_of
 from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
-from claracore.host.supervisor.contract import Listener, LoadWaiter, Waiter
+from claracore.host.supervisor.contract import Connections, Listener, LoadWaiter, NoConnections, Waiter
 from claracore.host.supervisor.refusals import circumstances, refusal
 from claracore.host.supervisor.runner import Runner
 from claracore.host.supervisor.running import Running
@@ -70,11 +70,8 @@ class Supervisor:
 
     def __init__(self, config: Config, runner: Runner) -> None:
         self.config = config
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
-        """Closes every connection to an endpoint, at once; set by the gateway."""
-        self.on_lost: Callable[[Endpoint], None] = lambda _: None
-        """Gives up the connections to an endpoint that are being opened: who is there need not accept them."""
-        self.listener: Listener | None = None
+        self._connections: Connections = NoConnections()
+        self._listener: Listener | None = None
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
@@ -86,13 +83,21 @@ class Supervisor:
             runner,
             post=self._post,
             on_report=lambda model: self._tell(lambda listener: listener.reported(model)),
-            close=lambda endpoint: self.on_closing(endpoint),  # noqa: PLW0108 - set later
-            stop_opening=lambda endpoint: self.on_lost(endpoint),  # noqa: PLW0108 - as above
+            close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
+            stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
+
+    def follow(self, listener: Listener) -> None:
+        """Tell a listener, in place of the former one, what becomes of model servers from now on."""
+        self._listener = listener
+
+    def connect(self, connections: Connections) -> None:
+        """Have these connections closed when their servers are stopped or lost; there is one such part."""
+        self._connections = connections
 
     # --- what requests call ---------------------------------------------------------------------------------------
 
@@ -300,10 +305,10 @@ class Supervisor:
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
         """Call the listener, if there is one. What it raises is logged, and costs nobody else anything."""
-        if self.listener is None:
+        if self._listener is None:
             return
         try:
-            what(self.listener)
+            what(self._listener)
         except Exception:
             logger.exception("a listener failed")
 
