@@ -25,7 +25,7 @@ class Desk:
     def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
         self.folder = folder
         self.pauses: list[float] = []
-        self.told: list[tuple[str, DownloadStatus]] = []
+        self.statuses: list[tuple[str, DownloadStatus]] = []
         tokens = Tokens(folder / "state", hub.environ(**environ))
         access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
         self.downloads = Downloads(access, store or DownloadStore())
@@ -36,7 +36,7 @@ class Desk:
         self.pauses.append(seconds)
 
     def changed(self, download: Download) -> None:
-        self.told.append((download.id, download.status))
+        self.statuses.append((download.id, download.status))
         self._changed.set()
 
     async def start(self, reference: str = REPO, **more: Any) -> Download:
