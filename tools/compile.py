@@ -26,8 +26,8 @@ ROOMS = {
     "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (
-        "admission alarm answering budget collected connection contract exchange forward pool routes server targets "
-        "upstream waiting"
+        "admission alarm answer budget clients collected connect connection contract dispatch exchange forward "
+        "incoming inflight inside loading pool relay request routes server targets tasks upstream"
     ),
     "http/wire": "framing head spans",
 }

@@ -29,7 +29,8 @@ from claracore.host.engines.find import Engine, EngineMissing, Unusable, find_en
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import Library
 from claracore.host.library.watch import watch
-from claracore.host.setup.write import SetupOptions, write_setup
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.write import write_setup
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.ports import PortKeeper
@@ -45,7 +46,7 @@ from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Rules
 from claracore.http.api.control import ControlPlane, proxy_log
-from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Finding, ModelState
 
@@ -186,7 +187,7 @@ class App:
                 supervisor=self.supervisor,
                 app=control.app,
                 observer=control.journal,
-                settings=Settings(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
+                limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
                 ring=ring,
                 rules=options.rules,
                 captures=control.context.captures,
@@ -295,9 +296,8 @@ class App:
                     logger.info("%s in the models folder: %s", kind, ", ".join(model.id for model in models))
             try:
                 engine = await asyncio.to_thread(find_engine, self.configuration.now.config.engine)
-                report = await asyncio.to_thread(
-                    write_setup, folders, following.config, following.setup, engine=engine, cache=cache, gently=True
-                )
+                request = SetupRequest(folders, following.config, following.setup, engine, cache, gently=True)
+                report = await asyncio.to_thread(write_setup, request)
             except (ClaraCoreError, OSError) as error:
                 logger.error("the models folder changed, but %s stays as it is: %s", following.config, error)  # noqa: TRY400
             else:

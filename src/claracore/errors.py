@@ -82,6 +82,10 @@ class Unauthorized(ClaraCoreError):
     type = "authentication_error"
     code = "unauthorized"
 
+    def headers(self) -> dict[str, str]:
+        """Ask a browser for the key, as the password of Basic."""
+        return {**super().headers(), "WWW-Authenticate": 'Basic realm="claracore"'}
+
 
 class Forbidden(ClaraCoreError):
     """A valid key without the right, a foreign origin, or a refused host; 403."""

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from claracore.http.access.guard import MOST_BODY_BYTES, Guard, is_here, right_for
-from claracore.http.access.keyring import KeyRing, NamedKey, Right, _digest
+from claracore.http.access.admitted import admitted
+from claracore.http.access.guard import MOST_BODY_BYTES, Guard, is_from_this_machine, right_for
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import NamedKey, Right, digest_of
 from claracore.http.access.origins import Rules
 
 OUR_NAMES = frozenset({"box", "box.local"})
@@ -20,7 +22,7 @@ EVERY_RIGHT = [Right.INFERENCE, Right.READ, Right.ADMIN]
 
 
 def named(text: str, *rights: Right, expires_at: float | None = None) -> NamedKey:
-    return NamedKey(text, _digest(text.encode()).hex(), frozenset(rights), None, 0.0, expires_at)
+    return NamedKey(text, digest_of(text.encode()).hex(), frozenset(rights), None, 0.0, expires_at)
 
 
 class Answer:
@@ -53,11 +55,13 @@ def call(
 ) -> Answer:
     answer, pieces = Answer(), list(body)
     lines = ([("host", host)] if host is not None else []) + list(headers)
+    ring, sent = ring or KeyRing(), [(name.lower().encode(), value.encode("latin-1")) for name, value in lines]
     scope = {
         "type": "http",
         "method": method,
         "path": path,
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in lines],
+        "headers": sent,
+        "state": {"grant": admitted(ring, dict(sent), b"/")[1]},
         "client": (client, 1),
         "server": (server, 5800),
     }
@@ -71,7 +75,7 @@ def call(
         else:
             answer.body += message["body"]
 
-    guard = Guard(app, ring or KeyRing(), rules or Rules(own_names=OUR_NAMES))
+    guard = Guard(app, ring, rules or Rules(own_names=OUR_NAMES))
     asyncio.run(guard(scope, receive, send))
     return answer
 
@@ -303,7 +307,7 @@ def test_rights(method: str, path: str, right: Right | None) -> None:
     assert right_for(method, path) is right
 
 
-def test_who_is_here() -> None:
-    assert is_here({"client": None}, {})
-    assert not is_here({"client": ("nonsense", 1), "server": None}, {})
-    assert is_here({"client": ("127.8.8.8", 1), "server": ("::", 1)}, {})
+def test_who_is_from_this_machine() -> None:
+    assert is_from_this_machine({"client": None}, {})
+    assert not is_from_this_machine({"client": ("nonsense", 1), "server": None}, {})
+    assert is_from_this_machine({"client": ("127.8.8.8", 1), "server": ("::", 1)}, {})

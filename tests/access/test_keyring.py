@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from claracore.errors import BadRequest, Conflict, NotFound
+from claracore.errors import BadRequest, Conflict, Forbidden, NotFound
 from claracore.host.store.files import FileUnusable
-from claracore.http.access.keyring import Grant, KeyFile, KeyRing, Right, presented
+from claracore.http.access.admitted import check_model
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing, presented
+from claracore.http.access.keys import Grant, Right
 
 
 def test_without_keys_none_is_needed_and_none_is_ours() -> None:
@@ -40,22 +43,24 @@ def test_a_named_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     ring = KeyRing((), file.load())
     grant = ring.grant(text.encode())
     assert grant == Grant("ann", frozenset({Right.INFERENCE}), frozenset({"qwen"}))
-    assert grant.may_use("qwen")
-    assert not grant.may_use("phi")
+    check_model(grant, "qwen")
+    with pytest.raises(Forbidden, match="'ann' is not for model 'phi'"):
+        check_model(grant, "phi")
     assert not grant.may(Right.READ)
 
 
 def test_admin_includes_read_and_not_inference() -> None:
     grant = Grant("boss", frozenset({Right.ADMIN}))
     assert grant.may(Right.READ)
-    assert not grant.may_use("qwen")
+    with pytest.raises(Forbidden, match="'boss' does not have the scope 'inference'"):
+        check_model(grant, "qwen")
 
 
 def test_an_expired_key_opens_nothing_and_still_keeps_the_door_shut(tmp_path: Path) -> None:
     file = KeyFile(tmp_path)
     text, key = file.add("old", [Right.READ], expires_at=time.time() - 1)
     ring = KeyRing((), file.load())
-    assert key.expired(time.time())
+    assert key.grant.expired(time.time())
     assert ring.grant(text.encode()) is None
     assert ring.any
 

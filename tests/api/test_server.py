@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from claracore.http.access.keyring import Grant, KeyFile, Right
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keys import Grant, Right
 from claracore.http.api.compat.llama_swap import histogram
 from claracore.http.api.context import Context
 from e2e.instance import Answer, Instance, configured, fake, instance

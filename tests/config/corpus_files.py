@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from claracore.core.config.load import Loaded, load
-from claracore.core.config.show import rows
+from claracore.core.config.load import LoadedConfig, load
+from claracore.core.config.show import shown_options
 
 CORPUS = Path(__file__).parent / "corpus"
 MARK = "#! "
@@ -46,7 +46,7 @@ class Case:
     def expected(self) -> list[str]:
         return [line for line in self.lines if not line.startswith("env ") and line != "not-in-schema"]
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadedConfig:
         return load(self.text, file=self.path.name, env=self.env)
 
     def found(self) -> list[str]:
@@ -58,7 +58,7 @@ class Case:
             if f.severity != "note"
         ]
         if loaded.config is not None:
-            shown = rows(loaded, loaded.config, env={})
+            shown = shown_options(loaded, loaded.config, env={})
             told += [f"{row.name} = {json.dumps(row.value, ensure_ascii=False)}" for row in shown]
         return told
 

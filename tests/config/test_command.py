@@ -74,6 +74,7 @@ def test_splitting_agrees_with_shlex(text: str) -> None:
 EXPANDS = re.compile(r"\$['\"$]|`")
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no sh")
 @settings(deadline=None, max_examples=60)
 @given(st.text(" .'\"\\$`", max_size=16).filter(lambda text: not EXPANDS.search(re.sub(r"\\.", "", text))))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.core.config.edit import EditRefused, merge, put, read_plain, remove
+from claracore.core.config.edit import EditRefused, merge, put, remove
+from claracore.core.config.lines import LineEdit, NoSimpleWay, read_plain
 from claracore.core.config.load import load
 from config.corpus_files import VALID, Case
 
@@ -173,3 +174,63 @@ def test_an_edit_of_one_model_changes_that_model_only(case: Case) -> None:
         assert after.model_copy(update={"models": before.models}) == before
         changed = [line for line in difflib.ndiff(case.text.split("\n"), text.split("\n")) if line.startswith("- ")]
         assert len(changed) <= 1, "an edit replaces one line at most"
+
+
+def test_a_value_keeps_its_quotes_and_its_indentation() -> None:
+    text = "a: \"x\" # why\nb: 'it''s'\nc:\n   cmd: |\n        one\n        two\n\n   d: {e: 1, f: [g, 'h']}\n"
+    assert put(text, ("a",), 'y"z') == text.replace('"x"', '"y\\"z"')
+    assert put(text, ("b",), "it's not") == text.replace("it''s", "it''s not")
+    assert put(text, ("c", "cmd"), "one\n  2\n") == text.replace("two", "  2")
+    assert put(text, ("c", "d", "e"), 2) == text.replace("e: 1", "e: 2")
+    assert put(text, ("c", "d", "e"), "a, b") == text.replace("e: 1", "e: 'a, b'")
+    assert put(text, ("c", "d", "f"), ["g"]) == text.replace("[g, 'h']", "[g]")
+
+
+def test_items_that_stay_in_a_list_keep_their_comments() -> None:
+    text = "members:\n  - a # the first\n  # about b\n  - b\n  - c\nend: 1\n"
+    assert put(text, ("members",), ["a", "c"]) == text.replace("  - b\n", "")
+    assert put(text, ("members",), ["a", "b", "c", "- d"]) == text.replace("  - c\n", "  - c\n  - '- d'\n")
+    assert put(text, ("members",), ["c", "d"]) == "members:\n  # about b\n  - c\n  - d\nend: 1\n"
+    assert put(text, ("members",), []) == "members: []\nend: 1\n"
+    assert read_plain(put(text, ("members",), ["c", "a"]))["members"] == ["c", "a"]
+
+
+def test_a_comment_below_a_value_belongs_to_it() -> None:
+    text = "models:\n  a:\n    cmd: x\n    # ttl: 5\n  # b: not yet\nend: 1\n"
+    assert put(text, ("models", "a", "ttl"), 1) == text.replace("    # ttl: 5\n", "    ttl: 1\n    # ttl: 5\n")
+    added = put(text, ("models", "c"), {"cmd": "y"})
+    assert added == text.replace("    # ttl: 5\n", "    # ttl: 5\n  c:\n    cmd: y\n")
+    assert remove(added, ("models", "a")) == "models:\n  c:\n    cmd: y\n  # b: not yet\nend: 1\n"
+
+
+def test_windows_line_ends_stay() -> None:
+    text = TEXT.replace("\n", "\r\n")
+    for path, value in (
+        (("startPort",), 1),
+        (("models", "phi", "env"), ["A=1"]),
+        (("models", "qwen", "cmd"), "x\ny\n"),
+    ):
+        changed = put(text, path, value)
+        assert changed.count("\n") == changed.count("\r\n")
+        assert put(TEXT, path, value) == changed.replace("\r\n", "\n")
+
+
+def test_several_changes_are_planned_at_once_and_checked() -> None:
+    edit = LineEdit(TEXT)
+    port, ttl = edit.block(("startPort",)), edit.block(("models", "qwen", "ttl"))
+    assert port is not None
+    assert ttl is not None
+    edit.replace(port.start, port.end, ["startPort: 1"], {("startPort",): 1})
+    edit.delete(ttl)
+    edit.insert(edit.blocks(())[-1].end, ["last: 2"], {("last",): 2})
+    changed = edit.result()
+    assert (
+        changed
+        == TEXT.replace("5800   # old habit", "1")
+        .replace("startPort:   1", "startPort: 1")
+        .replace("    ttl: 300 # five minutes\n", "")
+        + "last: 2\n"
+    )
+    edit.insert(0, ["first: 3"])
+    with pytest.raises(NoSimpleWay, match="something else"):
+        edit.result()

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claracore.core.config.edit import EditRefused, put, read_plain, remove
-from claracore.core.config.load import Loaded, load
+from claracore.core.config.edit import EditRefused, put, remove
+from claracore.core.config.lines import read_plain
+from claracore.core.config.load import LoadedConfig, load
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config, ModelConfig
-from claracore.core.config.show import as_yaml, rows
+from claracore.core.config.show import as_yaml, shown_options
 from claracore.core.config.tree import Unreadable
 from claracore.core.config.typed import shapes
 from config.corpus_files import INVALID, VALID
@@ -21,7 +22,7 @@ MEGABYTE = 1024 * 1024
 TEXTS = [case.text for case in (*VALID, *INVALID)]
 
 
-def survives(text: str) -> Loaded:
+def survives(text: str) -> LoadedConfig:
     loaded = load(text, env={"A": "1", "HOME": "/h"})
     errors = [finding for finding in loaded.findings if finding.severity == "error"]
     assert (loaded.config is None) == bool(errors)
@@ -30,7 +31,7 @@ def survives(text: str) -> Loaded:
         assert str(finding)
     assert len(loaded.places) >= 0
     if loaded.config is not None:
-        assert as_yaml(rows(loaded, loaded.config, env={}, defaults=True))
+        assert as_yaml(shown_options(loaded, loaded.config, env={}, defaults=True))
     return loaded
 
 

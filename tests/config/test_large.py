@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from claracore.core.config.changes import compare
-from claracore.core.config.load import Loaded, load
+from claracore.core.config.load import LoadedConfig, load
 from claracore.core.ports.leases import Leases
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.plan import plan
@@ -115,7 +115,7 @@ def in_proportion(prepare: Callable[[int], Callable[[], object]]) -> None:
     assert many < few * MANY / FEW * 1.25, f"{few} steps for {FEW}, {many} for {MANY}"
 
 
-def loaded(text: str) -> Loaded:
+def loaded(text: str) -> LoadedConfig:
     return load(text, env={})
 
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claracore.core.config.fields import parse_seconds
-from claracore.core.config.load import Loaded, load, load_many
+from claracore.core.config.load import LoadedConfig, load, load_many
 from claracore.types import Place
 
 
-def errors(loaded: Loaded) -> list[str]:
+def errors(loaded: LoadedConfig) -> list[str]:
     return [str(finding) for finding in loaded.findings if finding.severity == "error"]
 
 

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from jsonschema.validators import Draft202012Validator
 
-from claracore.core.config.edit import read_plain
+from claracore.core.config.lines import read_plain
 from claracore.core.config.schema import json_schema, reference_page
 from config.corpus_files import VALID, Case
 

@@ -6,9 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from claracore.host.engines import abilities, options
-from claracore.host.engines.elsewhere import NOT_HERE
-from claracore.host.engines.embedded import Setting, UsageError, apply, defaults, help_text, model_problem, parse
+from claracore.host.engines import abilities, arguments, llama_flags, options
+from claracore.host.engines.embedded import (
+    HUB,
+    Setting,
+    UsageError,
+    apply,
+    defaults,
+    help_text,
+    model_problem,
+    parse,
+)
+from claracore.host.engines.llama_flags import LLAMA_FLAGS, VERSION
+from tool import tool
+
+HELPS = Path(__file__).with_name("helps")
 
 xllamacpp = pytest.importorskip("xllamacpp")
 
@@ -142,8 +154,8 @@ def test_what_the_user_sampled_wins_over_the_models_metadata() -> None:
 
 def test_the_numbers_of_enums_are_llama_cpps() -> None:
     for name, number in (("q8_0", 8), ("bf16", 30), ("iq4_nl", 20), ("q5_1", 7)):
-        assert options.CACHE_TYPE(name) == getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}") == number
-    for name, number in options.SPECULATION.items():
+        assert arguments.CACHE_TYPE(name) == getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}") == number
+    for name, number in arguments.SPECULATION.items():
         kind = f"COMMON_SPECULATIVE_TYPE_{name.upper().replace('-', '_')}"
         assert getattr(xllamacpp.common_speculative_type, kind) == number
 
@@ -174,13 +186,38 @@ def test_help_names_every_flag_in_llama_servers_layout() -> None:
 def test_a_flag_has_one_meaning() -> None:
     names = [flag for rows in options.SECTIONS.values() for row in rows for flag in row.flags]
     assert len(names) == len(set(names))
-    assert not NOT_HERE & options.FLAGS
 
 
 def test_every_flag_of_the_newest_llama_server_is_known_or_known_to_be_missing() -> None:
-    real = abilities.flags(Path(__file__).with_name("helps").joinpath("b11434.txt").read_text())
+    real = abilities.flags(HELPS.joinpath(f"{VERSION}.txt").read_text())
     assert len(real) > 400
-    assert real - options.FLAGS - NOT_HERE == set()
+    assert real <= LLAMA_FLAGS
+    for flag in LLAMA_FLAGS - options.FLAGS:
+        with pytest.raises(UsageError, match=r"the embedded engine (cannot honour|fetches nothing)"):
+            parse([flag])
+
+
+def test_the_list_of_llama_servers_flags_is_what_the_tool_makes() -> None:
+    made = tool("engine_flags").module(VERSION, HELPS.joinpath(f"{VERSION}.txt").read_text())
+    kept = Path(llama_flags.__file__).read_text()
+    assert kept == made, "run `python tools/engine_flags.py tests/engines/helps/BUILD.txt`"
+
+
+def test_the_tool_asks_a_llama_server_itself(tmp_path: Path) -> None:
+    binary = tmp_path / "llama-server"
+    answers = "--version) echo 'version: 12 (ab)' >&2 ;; *) echo '-x, --ex N   some' ;;"
+    binary.write_text(f"#!/bin/sh\ncase $1 in {answers} esac\n")
+    binary.chmod(0o755)
+    version, help_text = tool("engine_flags").asked(binary)
+    assert version == "12 (ab)"
+    assert abilities.flags(help_text) == {"-x", "--ex"}
+
+
+def test_flags_that_download_from_the_hub_are_told_apart() -> None:
+    assert {flag for flag in LLAMA_FLAGS if HUB in flag} == {
+        "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-hft", "--hf-token", "-hfd", "-hfrd", "--hf-repo-draft",
+        "--spec-draft-hf",
+    }  # fmt: skip
 
 
 def test_a_model_that_is_to_be_downloaded_need_not_exist() -> None:

@@ -14,7 +14,7 @@ from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
 from claracore.host.supervisor.contract import Waiter
-from claracore.http.gateway.contract import AsgiApp, Message, Scope, Settings
+from claracore.http.gateway.contract import AsgiApp, Message, PortLimits, Scope
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint, ModelState
 
@@ -235,12 +235,12 @@ async def stage(
     supervisor: StandIn,
     *,
     app: AsgiApp = no_app,
-    settings: Settings | None = None,
+    limits: PortLimits | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a gateway on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     notebook = Notebook()
-    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, settings=settings)
+    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits)
     here = Stage(gateway, supervisor, notebook, listener.getsockname()[1])
     serving = asyncio.create_task(serve([listener], gateway=gateway, stop=here.stop, drain_seconds=0.05))
     try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.core.gguf.header import Tensor
 from claracore.core.gguf.quantization import GUESSED, quantization_of
+from claracore.core.gguf.tensors import Tensor
 from claracore.core.gguf.types import FILE_TYPES
 from zoo.synthetic import FILE_TYPE_NUMBERS, MIXES, TYPE_NUMBERS, Shape
 

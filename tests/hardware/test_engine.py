@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claracore.core.fit.machine import GIB, MIB, Backend, Gpu, Hardware, Memory, Processor
+from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
+from claracore.core.units import GIB, MIB
 from claracore.host.hardware.engine import as_the_engine_sees, list_devices, parse_devices
 
 TWO_CARDS = """\

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.machine import GIB, Backend, Gpu, Hardware, Memory, Processor, overridden, teamed
+from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor, overridden, teamed
+from claracore.core.units import GIB
 from claracore.host.hardware.apple import from_sysctl, parse_sysctl
 from hardware.trees import MAC
 

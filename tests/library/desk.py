@@ -10,7 +10,7 @@ from typing import Any
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 from claracore.host.library.downloads import Downloads
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
@@ -26,7 +26,7 @@ class Desk:
         self.folder = folder
         self.pauses: list[float] = []
         self.statuses: list[tuple[str, DownloadStatus]] = []
-        tokens = Tokens(folder / "state", hub.environ(**environ))
+        tokens = HubTokens(folder / "state", hub.environ(**environ))
         access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
         self.downloads = Downloads(access, store or DownloadStore())
         self.downloads.on_change = self.changed

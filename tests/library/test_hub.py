@@ -11,7 +11,7 @@ from claracore.core.pull.choice import NoSuchFile
 from claracore.errors import ClaraCoreError
 from claracore.host.library.download import DownloadStatus
 from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import PLACE, REPO, Desk, at_desk
 
@@ -120,7 +120,7 @@ def test_a_wrong_token_is_told_with_where_it_comes_from(hub: FakeHub, tmp_path: 
 
 def test_a_token_that_comes_with_a_download_is_used_for_it(hub: FakeHub, tmp_path: Path) -> None:
     hub.gated.add(REPO)
-    token = Token(hub.token, "the request")
+    token = HubToken(hub.token, "the request")
 
     async def talk(desk: Desk) -> None:
         plan, _files = await desk.downloads.hub.look(REPO, token=token)

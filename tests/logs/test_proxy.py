@@ -6,7 +6,7 @@ import logging
 import threading
 from pathlib import Path
 
-from claracore.host.logs.proxy import Entry, JsonFormatter, ProxyLog, file_handler
+from claracore.host.logs.proxy import JsonFormatter, LogEntry, ProxyLog, file_handler
 
 
 def record(message: str, *args: object, level: int = logging.INFO) -> logging.LogRecord:
@@ -15,7 +15,7 @@ def record(message: str, *args: object, level: int = logging.INFO) -> logging.Lo
 
 def test_entries_are_kept_with_time_and_level_and_told() -> None:
     async def conversation() -> None:
-        log, told = ProxyLog(), list[Entry]()
+        log, told = ProxyLog(), list[LogEntry]()
         log.on_entry = told.append
         log.handle(record("model %s: ready", "qwen"))
         log.handle(record("two\nlines", level=logging.WARNING))
@@ -32,7 +32,7 @@ def test_entries_of_other_threads_arrive_on_the_loop() -> None:
         log, heard = ProxyLog(), asyncio.Event()
         threads: list[int] = []
 
-        def hear(_: Entry) -> None:
+        def hear(_: LogEntry) -> None:
             threads.append(threading.get_ident())
             heard.set()
 

@@ -4,7 +4,7 @@ import pytest
 
 from claracore.core.config.command import split
 from claracore.core.ports.containers import Container, client_of, container_of, is_runtime
-from claracore.core.ports.fixed import claim_of, is_this_host
+from claracore.core.ports.fixed import claim_of
 from claracore.core.ports.messages import container_left
 from claracore.types import Endpoint
 from ports.configs import model
@@ -164,9 +164,3 @@ def test_what_to_do_about_a_container_that_goes_on() -> None:
     assert container_left(9000, own, has_stop=False).endswith("write `cmdStop: podman stop own`")
     assert "`cmdStop: docker stop NAME`, with `--name NAME`" in container_left(9000, unnamed, has_stop=False)
     assert container_left(9000, own, has_stop=True).endswith("cmdStop did not end it")
-
-
-def test_hosts_that_are_this_machine() -> None:
-    assert is_this_host("::1")
-    assert not is_this_host("::2")
-    assert not is_this_host("")

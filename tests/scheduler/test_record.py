@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from claracore.core.config.matrix import Expression, One, Together
 from claracore.core.scheduler.events import (
     Arrived,
-    Effect,
     Event,
     Finished,
+    Order,
     Ready,
     Reconfigured,
     Refuse,
@@ -31,7 +31,7 @@ from claracore.core.scheduler.events import (
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import ModelPolicy, Policy
-from claracore.core.scheduler.record import SHAPES, Begun, Recorded, Unreadable, read
+from claracore.core.scheduler.record import SHAPES, Begun, Recorded, UnreadableRecord, read
 from claracore.core.scheduler.replay import replay, runs
 from claracore.host.logs.proxy import JsonFormatter, TextFormatter
 from claracore.host.logs.times import layout_named
@@ -41,8 +41,8 @@ POLICY = Policy(Groups({"g": Group()}, {"a": "g", "b": "g"}), {"a": ModelPolicy(
 STRANGE = "it's \"a\"\\ -> [Serve(request=1)]\n<StopReason.TTL: 'x'> \x1b[31m \udc80 \U0001f600"
 
 
-def line(now: float, event: object, effects: list[Effect]) -> str:
-    return f"2026-11-28 00:00:00,123 DEBUG {now!r} {event} -> {effects}\n"
+def line(now: float, event: object, orders: list[Order]) -> str:
+    return f"2026-11-28 00:00:00,123 DEBUG {now!r} {event} -> {orders}\n"
 
 
 def begin(policy: Policy = POLICY, now: float = 1.0) -> str:
@@ -52,7 +52,7 @@ def begin(policy: Policy = POLICY, now: float = 1.0) -> str:
 def test_the_table_of_shapes_is_that_of_the_classes() -> None:
     for shape, told in SHAPES.items():
         assert [field.name for field in fields(shape)] == list(told), shape
-    assert set(SHAPES) > {*get_args(Event), *get_args(Effect), *get_args(Expression)}
+    assert set(SHAPES) > {*get_args(Event), *get_args(Order), *get_args(Expression)}
 
 
 def test_every_kind_of_value_is_read_as_it_was() -> None:
@@ -60,16 +60,16 @@ def test_every_kind_of_value_is_read_as_it_was() -> None:
     policy = Policy(
         LocalOnly(matrix, frozenset({STRANGE, "b"})), {STRANGE: ModelPolicy(queue_timeout_seconds=float("inf"))}
     )
-    told: list[tuple[Event, list[Effect]]] = [
+    told: list[tuple[Event, list[Order]]] = [
         (Arrived(1, STRANGE, by_hand=True), [Start(STRANGE), Stop("a", StopReason.UNWANTED)]),
         (UnloadAsked(("a",)), [Refuse(1, reason) for reason in RefuseReason]),
         (UnloadAsked(()), [Stop("a", reason) for reason in StopReason]),
         (Reconfigured(policy, frozenset({"a"})), []),
         (Reconfigured(policy), [Serve(7)]),
     ]
-    text = "".join(line(number + 0.1, event, effects) for number, (event, effects) in enumerate(told))
+    text = "".join(line(number + 0.1, event, orders) for number, (event, orders) in enumerate(told))
     assert [
-        (its.event, list(its.effects)) for its in read(text.splitlines(keepends=True)) if isinstance(its, Recorded)
+        (its.event, list(its.orders)) for its in read(text.splitlines(keepends=True)) if isinstance(its, Recorded)
     ] == told
     (begun,) = read([begin(policy)])
     assert isinstance(begun, Begun)
@@ -105,7 +105,7 @@ WHOLE = line(1.5, Arrived(12, "a"), [Start("a")]).rstrip("\n")
 
 @pytest.mark.parametrize("end", range(WHOLE.index("DEBUG ") + len("DEBUG 1.5 "), len(WHOLE)))
 def test_a_record_that_is_cut_off_is_an_error(end: int) -> None:
-    with pytest.raises(Unreadable, match=r"^line 2: .*cut off"):
+    with pytest.raises(UnreadableRecord, match=r"^line 2: .*cut off"):
         list(read([begin(), WHOLE[:end]]))
 
 
@@ -114,7 +114,7 @@ def test_a_json_record_that_is_cut_off_is_an_error() -> None:
         {"at": 1.0, "level": "debug", "logger": "claracore.supervisor", "message": "1.0 Finished(request"}
     )
     for text in (whole, whole[:-9]):
-        with pytest.raises(Unreadable, match="line 1"):
+        with pytest.raises(UnreadableRecord, match="line 1"):
             list(read([text]))
 
 
@@ -151,7 +151,7 @@ BAD = [
 @pytest.mark.parametrize(("text", "why"), BAD, ids=[str(number) for number in range(len(BAD))])
 def test_what_is_none_of_ours_is_an_error(text: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Unreadable) as error:
+    with pytest.raises(UnreadableRecord) as error:
         list(read([f"t DEBUG 1.0 {text}"]))
     assert why in error.value.message
     assert not list(tmp_path.iterdir())
@@ -215,7 +215,7 @@ def test_a_record_that_somebody_has_changed_is_replayed_or_refused(
     lines[which] = its[:at] + piece + its[at + length :]
     try:
         found = runs(read(lines), POLICY)
-    except Unreadable:
+    except UnreadableRecord:
         return
     for run in found:
         for decision in replay(run):

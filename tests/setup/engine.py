@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from claracore.host.engines.find import Engine
 
 MODERN_TEXT = (
     "--model --host --port --reuse-port --fit --ctx-size --n-gpu-layers --parallel --kv-unified --threads --jinja "
@@ -12,12 +12,5 @@ MODERN_TEXT = (
 MODERN = frozenset(MODERN_TEXT.split())
 
 
-@dataclass(frozen=True)
-class Words:
-    argv: tuple[str, ...] = ("/opt/llama cpp/llama-server",)
-    name: str = "llama-server b7000"
-    flags: frozenset[str] = MODERN
-    embedded: bool = False
-
-
-EMBEDDED = Words(("/usr/bin/python3", "-m", "claracore", "engine"), "embedded engine", embedded=True)
+LLAMA_SERVER = Engine(("/opt/llama cpp/llama-server",), "llama-server b7000", "7000", MODERN, embedded=False)
+EMBEDDED = Engine(("/usr/bin/python3", "-m", "claracore", "engine"), "embedded engine", "", MODERN, embedded=True)

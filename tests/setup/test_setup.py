@@ -12,8 +12,9 @@ from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
 from claracore.host.engines.find import find_engine
-from claracore.host.setup.write import SetupOptions, write_setup
-from setup.engine import EMBEDDED, Words
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.write import write_setup
+from setup.engine import EMBEDDED, LLAMA_SERVER
 
 MODELS = Path(__file__).parents[2] / ".models"
 SMOLLM2 = MODELS / "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -29,7 +30,7 @@ def loaded(text: str) -> Config:
 
 def test_two_real_models(tmp_path: Path) -> None:
     report = write_setup(
-        [MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
+        SetupRequest([MODELS], tmp_path / "config.yaml", SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data")
     )
     assert report.written
     config = loaded((tmp_path / "config.yaml").read_text())
@@ -50,7 +51,7 @@ def test_a_folder_without_models_makes_a_file_that_loads(tmp_path: Path) -> None
     (tmp_path / "notes.gguf").write_text("not a model at all")
     (tmp_path / "unfinished.gguf").write_bytes(SMOLLM2.read_bytes()[:5000])
     report = write_setup(
-        [tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
+        SetupRequest([tmp_path], tmp_path / "config.yaml", SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data")
     )
     assert report.catalog.chosen == ()
     assert [left.path.name for left in report.left_out] == ["notes.gguf", "unfinished.gguf"]
@@ -60,7 +61,9 @@ def test_a_folder_without_models_makes_a_file_that_loads(tmp_path: Path) -> None
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     report = write_setup(
-        [MODELS], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data", dry_run=True
+        SetupRequest(
+            [MODELS], tmp_path / "config.yaml", SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data", dry_run=True
+        )
     )
     assert not report.written
     assert list(tmp_path.iterdir()) == []
@@ -69,21 +72,25 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(ClaraCoreError, match="nowhere"):
         write_setup(
-            [tmp_path / "nowhere"],
-            tmp_path / "config.yaml",
-            SetupOptions(),
-            engine=EMBEDDED,
-            schema_dir=tmp_path / "data",
+            SetupRequest(
+                [tmp_path / "nowhere"],
+                tmp_path / "config.yaml",
+                SetupOptions(),
+                EMBEDDED,
+                schema_dir=tmp_path / "data",
+            )
         )
     with pytest.raises(ClaraCoreError, match="at least one"):
-        write_setup([], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+        write_setup(SetupRequest([], tmp_path / "config.yaml", SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     with pytest.raises(ClaraCoreError, match="unknown backend 'opengl': it is one of auto, cpu, cuda"):
         write_setup(
-            [MODELS],
-            tmp_path / "config.yaml",
-            SetupOptions(backend="opengl"),
-            engine=EMBEDDED,
-            schema_dir=tmp_path / "data",
+            SetupRequest(
+                [MODELS],
+                tmp_path / "config.yaml",
+                SetupOptions(backend="opengl"),
+                EMBEDDED,
+                schema_dir=tmp_path / "data",
+            )
         )
 
 
@@ -106,7 +113,7 @@ def test_any_path_survives_the_way_to_the_command_line(tmp_path: Path, name: str
     folder.mkdir()
     (folder / name).symlink_to(SMOLLM2)
     report = write_setup(
-        [folder], tmp_path / "config.yaml", SetupOptions(), engine=Words(), schema_dir=tmp_path / "data"
+        SetupRequest([folder], tmp_path / "config.yaml", SetupOptions(), LLAMA_SERVER, schema_dir=tmp_path / "data")
     )
     (model,) = loaded(report.text).models.values()
     words = split(model.cmd)
@@ -118,7 +125,7 @@ def test_any_path_survives_the_way_to_the_command_line(tmp_path: Path, name: str
 def test_a_path_that_cannot_be_written_is_left_out_with_the_reason(tmp_path: Path, name: bytes) -> None:
     os.symlink(os.fsencode(SMOLLM2), os.path.join(os.fsencode(tmp_path), name))  # noqa: PTH118, PTH211 - bytes
     report = write_setup(
-        [tmp_path], tmp_path / "config.yaml", SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data"
+        SetupRequest([tmp_path], tmp_path / "config.yaml", SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data")
     )
     assert loaded(report.text).models == {}
     assert "in its path" in report.left_out[0].reason
@@ -128,20 +135,20 @@ def test_again_merges_and_keeps_a_backup(tmp_path: Path) -> None:
     folder, config = tmp_path / "models", tmp_path / "config.yaml"
     folder.mkdir()
     (folder / SMOLLM2.name).symlink_to(SMOLLM2)
-    first = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    first = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     config.write_text(first.text.replace("ttl: 1800", "ttl: 7"))
     (folder / GEMMA.name).symlink_to(GEMMA)
-    second = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    second = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     assert second.merged is not None
     assert second.merged.added == ["gemma-3-270m-q4_k_m"]
     assert second.backup is not None
     assert second.backup.read_text() == first.text.replace("ttl: 1800", "ttl: 7")
     assert "+  gemma-3-270m-q4_k_m:\n" in second.diff
     assert loaded(config.read_text()).models["smollm2-135m-instruct-q4_1"].ttl_seconds == 7
-    third = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    third = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     assert (third.written, third.diff, third.backup) == (False, "", None)
     (folder / SMOLLM2.name).unlink()
-    fourth = write_setup([folder], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    fourth = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     assert fourth.merged is not None
     assert fourth.merged.vanished == ["smollm2-135m-instruct-q4_1"]
     assert loaded(config.read_text()).models["smollm2-135m-instruct-q4_1"].unlisted
@@ -151,14 +158,16 @@ def test_a_broken_file_is_not_touched(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("models: [1, 2\n")
     with pytest.raises(ClaraCoreError, match=r"config\.yaml:"):
-        write_setup([MODELS], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+        write_setup(SetupRequest([MODELS], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     assert config.read_text() == "models: [1, 2\n"
 
 
 def test_the_engine_we_bring_understands_what_we_write(tmp_path: Path) -> None:
     engine = find_engine(None)
     options = SetupOptions(auto_draft=True, parallel=2)
-    report = write_setup([MODELS], tmp_path / "config.yaml", options, engine=engine, schema_dir=tmp_path / "data")
+    report = write_setup(
+        SetupRequest([MODELS], tmp_path / "config.yaml", options, engine, schema_dir=tmp_path / "data")
+    )
     for model in loaded(report.text).models.values():
         flags = [word for word in split(model.cmd) if word.startswith("--")]
         assert set(flags) <= engine.flags
@@ -173,7 +182,7 @@ def test_a_model_that_a_person_configured_by_another_path_is_not_added_again(
     (tmp_path / "models" / "smol.gguf").symlink_to(SMOLLM2)
     config = tmp_path / "config.yaml"
     config.write_text("models:\n  mine:\n    cmd: llama-server --port ${PORT} -m models/smol.gguf\n")
-    report = write_setup([tmp_path], config, SetupOptions(), engine=EMBEDDED, schema_dir=tmp_path / "data")
+    report = write_setup(SetupRequest([tmp_path], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     assert report.merged is not None
     assert report.merged.added == []
     assert set(loaded(config.read_text()).models) == {"mine"}

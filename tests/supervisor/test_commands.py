@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from claracore.core.config.model import ModelConfig
 from claracore.host.engines.abilities import Abilities
+from claracore.host.engines.find import Engine
 from claracore.host.supervisor.commands import Commands
 
-
-@dataclass(frozen=True)
-class Engine:
-    argv: tuple[str, ...] = ("/opt/llama/llama-server",)
-    flags: frozenset[str] = frozenset({"--port", "--reuse-port"})
-    tells_state: bool = True
+ENGINE = Engine(
+    ("/opt/llama/llama-server",), "llama-server", "", frozenset({"--port", "--reuse-port"}), False, tells_state=True
+)
 
 
-def commands(engine: Engine | None = Engine(), **flags: set[str]) -> Commands:
+def commands(engine: Engine | None = ENGINE, **flags: set[str]) -> Commands:
     found = {f"/opt/{name}/llama-server": Abilities(frozenset(its), name == "new") for name, its in flags.items()}
     return Commands(engine, lambda path: found.get(path, Abilities()))
 

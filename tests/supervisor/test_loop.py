@@ -19,10 +19,10 @@ import pytest
 
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
-from claracore.core.ports.fixed import is_this_host
+from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Arrived, Effect, Event, Finished, StopReason
+from claracore.core.scheduler.events import Arrived, Event, Finished, Order, StopReason
 from claracore.core.scheduler.rules import policy_of
 from claracore.errors import (
     ClaraCoreError,
@@ -297,8 +297,8 @@ def test_the_record_at_debug_level_replays_what_happened_and_changes_nothing(
     replayed, seen = Scheduler(policy_of(config)), 0
     for record in caplog.records:
         if record.msg == "%r %s -> %s":
-            now, event, effects = cast("tuple[float, Event, list[Effect]]", record.args)
-            assert replayed.handle(event, now) == effects, event
+            now, event, orders = cast("tuple[float, Event, list[Order]]", record.args)
+            assert replayed.handle(event, now) == orders, event
             seen += isinstance(event, (Arrived, Finished))
     assert seen == 6
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,11 @@ def test_imports_point_inwards(name: str) -> None:
 def test_the_core_does_no_io(name: str) -> None:
     roots = {other.split(".")[0] for other in imported(MODULES[name])}
     assert not roots & FORBIDDEN_IN_CORE, f"{name} imports {sorted(roots & FORBIDDEN_IN_CORE)}"
+
+
+def test_no_file_imports_itself_over_others() -> None:
+    graph = {name: imported(path) & set(MODULES) - {name} for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("a circle of imports: " + " -> ".join(reversed(error.args[1])))

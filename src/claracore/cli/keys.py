@@ -15,7 +15,8 @@ from claracore.cli.verb import Group, Verb, many, option, word
 from claracore.core.config.fields import parse_seconds
 from claracore.errors import BadRequest
 from claracore.host.state import default_state_dir, needed_state_dir
-from claracore.http.access.keyring import KeyFile, NamedKey, Right
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keys import NamedKey, Right
 
 
 def add(*, name: str, scope: list[Right] | None, model: list[str] | None, expires: str | None, as_json: bool) -> None:
@@ -25,7 +26,7 @@ def add(*, name: str, scope: list[Right] | None, model: list[str] | None, expire
     rights = scope or [Right.INFERENCE]
     text, key = file.add(name, rights, models=model, expires_at=moment(expires) if expires else None)
     if as_json:
-        show_json({**_plain(key), "key": text})
+        show_json({**key.as_json(), "key": text})
         return
     say(text)
     say(f"keep it: it is not shown again. {name!r} may: {', '.join(sorted(key.rights))}", err=True)
@@ -37,7 +38,7 @@ def list_keys(*, as_json: bool) -> None:
     """List the keys, without the keys."""
     found = KeyFile(default_state_dir()).load()
     if as_json:
-        show_json([_plain(key) for key in found])
+        show_json([key.as_json() for key in found])
     elif found:
         say("\n".join(table(("name", "scopes", "models", "made", "expires"), [_cells(key) for key in found])))
     else:
@@ -60,19 +61,9 @@ def moment(text: str) -> float:
         raise BadRequest(f"--expires {text!r}: write 12h, 30d or 2027-01-31") from error
 
 
-def _plain(key: NamedKey) -> dict[str, object]:
-    return {
-        "name": key.name,
-        "scopes": sorted(key.rights),
-        "models": sorted(key.models) if key.models is not None else None,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-    }
-
-
 def _cells(key: NamedKey) -> list[str]:
     models = "all" if key.models is None else ", ".join(sorted(key.models))
-    ended = " (over)" if key.expired(time.time()) else ""
+    ended = " (over)" if key.grant.expired(time.time()) else ""
     expires = "never" if key.expires_at is None else _day(key.expires_at) + ended
     return [key.name, ", ".join(sorted(key.rights)), models, _day(key.created_at), expires]
 

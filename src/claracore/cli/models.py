@@ -7,6 +7,7 @@ from typing import Any
 from claracore.cli.client import JSON, MODEL, URL, Server, complete_model, path_of, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, flag, word
+from claracore.core.units import MIB
 
 LOAD_SECONDS = 3600.0
 """A model may take long; the server knows when to give up."""
@@ -38,7 +39,7 @@ def model_cells(model: dict[str, Any]) -> list[str]:
         f"{model['state']}{progress}",
         _cell(model["port"]),
         _cell(model["pid"]),
-        f"{model['memory_bytes'] / 1024**2:.0f} MiB" if model["memory_bytes"] else "-",
+        f"{model['memory_bytes'] / MIB:.0f} MiB" if model["memory_bytes"] else "-",
         f"{model['load_seconds']:.1f} s" if model["load_seconds"] is not None else "-",
         str(model["serving"]),
         str(model["waiting"]),

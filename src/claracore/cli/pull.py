@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from claracore.core.config.load import load
 from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
-from claracore.host.setup.write import SetupOptions
+from claracore.host.library.hub_tokens import HubTokens
+from claracore.host.setup.request import SetupOptions
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
 from claracore.http.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
@@ -83,32 +83,23 @@ def _by_server(server: Server, wish: View, show: Callable[[View], None]) -> View
         view: View = server.ask("POST", "/api/downloads", wish, timeout_seconds=ASKING_SECONDS)
         path = f"/api/downloads/{view['id']}"
         show(view)
-        events = _events(server.lines(stream))
+        events = server.events(stream)
         while view["status"] not in ENDED and not view["removed"]:
             try:
-                type_, data = next(events)
+                event = next(events)
             except StopIteration:
                 raise ServerSaid("the server has ended; the download goes on when it runs again") from None
-            if type_ == "download" and data["id"] == view["id"]:
+            data = json.loads(event.data)
+            if event.type == "download" and data["id"] == view["id"]:
                 view = data
-            elif type_ in {"hello", "resync"}:
+            elif event.type in {"hello", "resync"}:
                 view = server.ask("GET", path)
             show(view)
     return view
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
-    """Give the events of a stream."""
-    type_ = ""
-    for line in lines:
-        if line.startswith("event: "):
-            type_ = line[7:]
-        elif line.startswith("data: "):
-            yield type_, json.loads(line[6:])
-
-
 def _downloads() -> Downloads:
-    return Downloads(HubAccess(os.environ, Tokens(default_state_dir(), os.environ)), DownloadStore())
+    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore())
 
 
 async def _planned(ref: str, folder: Path, projector: bool) -> View:

@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from claracore.cli.terminal import say, table
+from claracore.core.units import gb
 
 Meter = Callable[[dict[str, Any]], None]
 
 FIT = {"gpu": "fits the GPU", "memory": "fits memory", "nowhere": "too large"}
 HEAD = ("", "quantization", "size", "this machine", "file")
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people say it."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count:.0f} B"
 
 
 def left(seconds: float | None) -> str:
@@ -35,16 +31,16 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         [
             "->" if variant["chosen"] else "",
             variant["quantization"] or "-",
-            size(variant["bytes"]),
+            gb(variant["bytes"], 2),
             FIT[variant["fit"]] if not variant["missing"] else f"{variant['missing']} shards are missing",
             variant["file"] + (f" (+{variant['shards'] - 1})" if variant["shards"] > 1 else ""),
         ]
         for variant in plan["variants"]
     ]
     lines = [f"{plan['repo']} has:", *table(HEAD, rows), "", "would be fetched:"]
-    lines += [f"  {size(file['bytes']):>9}  {file['path']}" for file in plan["files"]]
-    free = f"{size(plan['free_bytes'])} are free in {plan['folder']}"
-    return [*lines, f"  {size(plan['total_bytes']):>9}  together; {free}"]
+    lines += [f"  {gb(file['bytes'], 2):>9}  {file['path']}" for file in plan["files"]]
+    free = f"{gb(plan['free_bytes'], 2)} are free in {plan['folder']}"
+    return [*lines, f"  {gb(plan['total_bytes'], 2):>9}  together; {free}"]
 
 
 @contextmanager
@@ -54,7 +50,7 @@ def meter() -> Iterator[Meter]:
         said: list[str] = []
 
         def line(view: dict[str, Any]) -> None:
-            words = f"{view['status']} {view['ref']}, {size(view['total_bytes'])}{_trouble(view)}"
+            words = f"{view['status']} {view['ref']}, {gb(view['total_bytes'], 2)}{_trouble(view)}"
             if words not in said[-1:]:
                 said.append(words)
                 say(words, err=True)
@@ -81,7 +77,7 @@ def meter() -> Iterator[Meter]:
                 description=f"{view['status']} {view['quantization'] or view['repo']}{_trouble(view)}",
                 completed=view["done_bytes"],
                 total=view["total_bytes"],
-                speed=f"{size(speed)}/s" if speed else "",
+                speed=f"{gb(speed, 2)}/s" if speed else "",
                 left=left(view["eta_seconds"]),
             )
 

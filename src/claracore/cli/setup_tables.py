@@ -13,9 +13,10 @@ from rich.text import Text
 from claracore.core.config.load import load
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.machine import Gpu, Hardware
-from claracore.core.fit.memory import RAM, gib
+from claracore.core.fit.memory import RAM
 from claracore.core.fit.plan import Placement, Verdict
 from claracore.core.ports.listen import Listen
+from claracore.core.units import gib
 from claracore.host.setup.write import SetupReport
 from claracore.host.sockets.host import plan_here
 

@@ -37,7 +37,7 @@ class Changes:
 
     @property
     def nothing(self) -> bool:
-        """Whether both configurations mean the same."""
+        """Whether the two configurations differ in nothing that is compared."""
         return not (self.added or self.removed or self.restart or self.soft or self.settings)
 
 

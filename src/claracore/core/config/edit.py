@@ -1,34 +1,41 @@
 """How is one option changed in a YAML text so that all the rest stays as it was typed?
 
-The lines of the value are found and replaced; every other byte stays. Where that does not fit (flow mappings,
-aliases) the whole text goes through ruamel's round trip, which keeps comments, order and quoting. Either way the
-result is read again and must say exactly what was asked for, or the edit is refused.
+By lines (`lines`): a scalar in its own characters and its own quotes, a list item by item where items only come or go,
+anything else by the lines of its value. Where that does not fit (mappings in braces, aliases) the whole text goes
+through ruamel's round trip, which keeps comments, order and quoting. Either way the result is read again and must say
+exactly what was asked for, or the edit is refused.
 """
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
 
 from claracore.core.config.collector import no_collection
+from claracore.core.config.lines import (
+    Block,
+    Keys,
+    LineEdit,
+    NoSimpleWay,
+    indent_of,
+    plain,
+    read_plain,
+    value_at,
+    with_value,
+    without_value,
+)
 from claracore.core.config.report import dotted
-from claracore.core.config.scalars import value_of
-from claracore.core.config.tree import Branch, Leaf, Node, Twigs, compose, parse, unmask
+from claracore.core.config.tree import ScalarNode, SequenceNode
 from claracore.errors import Conflict
 
-Keys = tuple[str, ...]
+ABSENT = object()
 
 
 class EditRefused(Conflict):
     """The text cannot be changed by program without changing something else."""
 
     code = "edit_refused"
-
-
-class _NoSimpleWay(Exception):
-    """The lines of the value cannot be replaced alone."""
 
 
 @no_collection()
@@ -38,63 +45,52 @@ def put(text: str, path: Keys, value: object) -> str:
     `value` is plain data (None, bool, int, float, str, lists and dicts of them). Raises Unreadable if `text` is no
     YAML, EditRefused if the change cannot be made alone.
     """
-    wanted = _with(read_plain(text), path, value)
-    return _changed(
-        text, path, wanted, lambda: _put_lines(text, path, value), lambda data: _writer().put_in(data, path, value)
+    wanted = with_value(read_plain(text), path, value)
+    return _first_right(
+        path,
+        wanted,
+        lambda: _by_lines(text, path, value, _put_closely),
+        lambda: _by_lines(text, path, value, _put_lines),
+        lambda: _writer().round_trip(text, lambda data: _writer().put_in(data, path, value)),
     )
 
 
 @no_collection()
 def remove(text: str, path: Keys) -> str:
     """Return `text` without the key at `path`; unchanged if there is none. Raises as `put`."""
-    present: Any = read_plain(text)
-    for key in path:
-        if not isinstance(present, dict) or key not in present:
-            return text
-        present = present[key]
-    wanted = _without(read_plain(text), path)
-    return _changed(text, path, wanted, lambda: _remove_lines(text, path), lambda data: _writer().remove_in(data, path))
+    present = read_plain(text)
+    above = value_at(present, path[:-1])
+    if not isinstance(above, dict) or path[-1] not in above:
+        return text
+    return _first_right(
+        path,
+        without_value(present, path),
+        lambda: _by_lines(text, path, ABSENT, _remove_lines),
+        lambda: _writer().round_trip(text, lambda data: _writer().remove_in(data, path)),
+    )
 
 
 def merge(text: str, path: Keys, patch: Mapping[str, object]) -> str:
     """Apply a JSON merge patch (RFC 7396) at `path`: None removes a key, mappings merge, the rest replaces."""
     for key, value in patch.items():
-        here = (*path, key)
+        below = (*path, key)
         if value is None:
-            text = remove(text, here)
-        elif isinstance(value, Mapping) and value and isinstance(_at(read_plain(text), here), dict):
-            text = merge(text, here, value)
+            text = remove(text, below)
+        elif isinstance(value, Mapping) and value and isinstance(value_at(read_plain(text), below), dict):
+            text = merge(text, below, value)
         else:
-            text = put(text, here, value)
+            text = put(text, below, value)
     return text
 
 
-def read_plain(text: str) -> dict[str, Any]:
-    """Return what a text says, macros left as they are written. Raises Unreadable."""
-    root, _findings = parse(text, "")
-    return {key: _plain(node) for key, (_key, node) in root.entries.items()}
-
-
-def _plain(node: Node) -> Any:  # noqa: ANN401 - plain data
-    match node:
-        case Leaf():
-            value = value_of(node, node.text)
-            return ".nan" if isinstance(value, float) and math.isnan(value) else value
-        case Twigs(items=items):
-            return [_plain(item) for item in items]
-        case Branch(entries=entries):
-            return {key: _plain(child) for key, (_key, child) in entries.items()}
-
-
-def _changed(
-    text: str, path: Keys, wanted: dict[str, Any], by_lines: Callable[[], str], in_data: Callable[[Any], None]
-) -> str:
-    for attempt in (by_lines, lambda: _writer().round_trip(text, in_data)):
+def _first_right(path: Keys, wanted: dict[str, object], *ways: Callable[[], str]) -> str:
+    """Return the first result that says what is wanted. Raises EditRefused."""
+    for way in ways:
         try:
-            result = attempt()
+            result = way()
             if read_plain(result) == wanted:
                 return result
-        except (_NoSimpleWay, ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError):
             continue
     raise EditRefused(
         f"{dotted(path)} cannot be changed by program: an alias, a merge key or a second document is in the way;"
@@ -102,148 +98,141 @@ def _changed(
     )
 
 
-def _at(data: Any, path: Keys) -> Any:  # noqa: ANN401 - plain data
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
+def _by_lines(text: str, path: Keys, value: object, plan: Callable[[LineEdit, Keys, object], None]) -> str:
+    edit = LineEdit(text)
+    if not edit.one_document:
+        raise NoSimpleWay
+    plan(edit, path, value)
+    return edit.result()
 
 
-def _with(data: Any, path: Keys, value: object) -> Any:  # noqa: ANN401 - plain data
-    if not path:
-        return value
-    below = dict(data) if isinstance(data, dict) else {}
-    below[path[0]] = _with(below.get(path[0]), path[1:], value)
-    return below
-
-
-def _without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
-    if len(path) == 1:
-        return {key: value for key, value in data.items() if key != path[0]}
-    return {**data, path[0]: _without(data[path[0]], path[1:])}
-
-
-# By lines: positions are offsets into the text, as PyYAML's marks give them.
-
-
-def _put_lines(text: str, path: Keys, value: object) -> str:
-    node = compose(text)
-    if node is None:
-        return (
-            text.rstrip()
-            + "\n" * bool(text.strip())
-            + "\n".join(_writer().written(path[0], _nested(path[1:], value)))
-            + "\n"
-        )
-    for level, key in enumerate(path):
-        _require_block(node)
-        entry = _entry(node, key)
-        if entry is None:
-            return _insert(text, node, key, _nested(path[level + 1 :], value))
-        _require_own(*entry)
-        if level == len(path) - 1 or entry[1].id != "mapping":
-            return _replace(text, entry, _nested(path[level + 1 :], value))
-        if not entry[1].value:
-            return _replace(text, entry, _nested(path[level + 1 :], value))
-        node = entry[1]
-    raise _NoSimpleWay
-
-
-def _remove_lines(text: str, path: Keys) -> str:
-    node = compose(text)
-    for key in path[:-1]:
-        _require_block(node)
-        entry = _entry(node, key)
-        if entry is None:
-            raise _NoSimpleWay
-        _require_own(*entry)
-        node = entry[1]
-    _require_block(node)
-    entry = _entry(node, path[-1])
-    if entry is None:
-        raise _NoSimpleWay
-    if len(node.value) == 1 and len(path) > 1:
-        return _put_lines(text, path[:-1], {})
-    start = text.rfind("\n", 0, entry[0].start_mark.index) + 1
-    if text[start : entry[0].start_mark.index].strip():
-        raise _NoSimpleWay
-    return text[:start] + text[_line_end(text, _content_end(text, *entry)) + 1 :]
-
-
-def _require_block(node: Any) -> None:  # noqa: ANN401 - PyYAML's nodes have no types
-    if node.id != "mapping" or node.flow_style:
-        raise _NoSimpleWay
-
-
-def _require_own(key: Any, value: Any) -> None:  # noqa: ANN401 - PyYAML's nodes have no types
-    """Refuse a value that stands elsewhere, under an anchor."""
-    if value.start_mark.index < key.end_mark.index:
-        raise _NoSimpleWay
-
-
-def _entry(node: Any, key: str) -> tuple[Any, Any] | None:  # noqa: ANN401 - PyYAML's nodes have no types
-    return next((pair for pair in node.value if pair[0].id == "scalar" and unmask(pair[0].value, "") == key), None)
-
-
-def _content_end(text: str, key: Any, value: Any) -> int:  # noqa: ANN401 - PyYAML's nodes have no types
-    """Return where the entry's last character is over; blank lines and comments after it do not belong to it."""
-    if value.start_mark.index < key.end_mark.index:
-        return _line_end(text, key.end_mark.index)
-    if value.id == "mapping" and not value.flow_style and value.value:
-        return _content_end(text, *value.value[-1])
-    if value.id == "sequence" and not value.flow_style and value.value:
-        return _content_end(text, key, value.value[-1])
-    return len(text[: value.end_mark.index].rstrip())
-
-
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
-
-
-def _replace(text: str, entry: tuple[Any, Any], value: object) -> str:
-    key, old = entry
-    colon = text.find(":", key.end_mark.index)
-    if colon < 0 or text[key.end_mark.index : colon].strip():
-        raise _NoSimpleWay
-    end = max(_content_end(text, key, old), colon + 1)
-    rest = text[end : _line_end(text, end)]
-    if rest.strip() and not rest.lstrip().startswith("#"):
-        raise _NoSimpleWay
-    if old.id == "sequence" and old.flow_style and isinstance(value, list) and not any(map(_is_container, value)):
-        head, *lines = [_writer().in_flow(value)]
+def _put_closely(edit: LineEdit, path: Keys, value: object) -> None:
+    """Plan to change a scalar in its own characters, a list by the items that differ."""
+    block = edit.block(path)
+    if block is None or block.aliased:
+        raise NoSimpleWay
+    if isinstance(block.node, ScalarNode) and not isinstance(value, (dict, list)):
+        source = edit.text[block.node.start : block.value_end]
+        edit.splice(block.node.start, block.value_end, _in_style(source, value, flow=block.beside), {path: value})
+    elif isinstance(block.node, SequenceNode) and isinstance(value, list):
+        _put_list(edit, block, block.node, value)
     else:
-        head, *lines = _writer().written("k", value)
-        head = head.removeprefix("k:").strip()
-    gap = text[colon + 1 : old.start_mark.index] if old.start_mark.index > colon else " "
+        raise NoSimpleWay
+
+
+def _in_style(source: str, value: object, *, flow: bool) -> str:
+    """Write a scalar as the one in `source` is written. Raises NoSimpleWay."""
+    if source.startswith("|") and isinstance(value, str):
+        header, _, body = source.replace("\r", "").partition("\n")
+        indent = " " * indent_of(body)
+        return "\n".join([header, *(indent + line if line else "" for line in value.rstrip("\n").split("\n"))])
+    if not source or source[0] in "|>" or (isinstance(value, str) and "\n" in value):
+        raise NoSimpleWay
+    if source[0] == '"' and isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if source[0] == "'" and isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if flow:
+        return str(_writer().in_flow([value]))[1:-1]
+    head, *more = _writer().written("k", value)
+    if more:
+        raise NoSimpleWay
+    return str(head.removeprefix("k:").strip())
+
+
+def _put_list(edit: LineEdit, block: Block, node: SequenceNode, value: list[object]) -> None:
+    """Plan to write a list in brackets anew, or to take items out of one in lines and put new ones behind the rest."""
+    if node.flow:
+        if any(isinstance(item, (dict, list)) for item in value):
+            raise NoSimpleWay
+        edit.splice(node.start, node.end, _writer().in_flow(value), {block.path: value})
+        return
+    kept, new = _kept_and_new([plain(item) for item in node.items], value)
+    if not kept:
+        raise NoSimpleWay
+    for number, item in enumerate(node.items):
+        if number not in kept:
+            edit.replace(edit.line_at(item.start), edit.line_at(edit.content_end(item.end)) + 1, ())
+    dash = " " * indent_of(edit.lines[edit.line_at(node.items[0].start)])
+    edit.insert(block.end, [dash + line[2:] for line in _written("k", new)[1:]] if new else [], {block.path: value})
+
+
+def _kept_and_new(old: list[object], new: list[object]) -> tuple[set[int], list[object]]:
+    """Return which items of a list stay, and what follows them in the new one. Raises NoSimpleWay if others move."""
+    kept: set[int] = set()
+    for number, item in enumerate(old):
+        if len(kept) < len(new) and new[len(kept)] == item:
+            kept.add(number)
+    return kept, new[len(kept) :]
+
+
+def _put_lines(edit: LineEdit, path: Keys, value: object) -> None:
+    """Plan to write a value by lines: in place of the old one, or below the last key of its mapping."""
+    if not edit.root.entries:
+        lines = [*edit.text.rstrip().split("\n")] if edit.text.strip() else []
+        edit.replace(0, len(edit.lines), [*lines, *_written(path[0], _nested(path[1:], value)), ""], {path: value})
+        return
+    level = next((level for level in range(len(path), 0, -1) if edit.block(path[:level]) is not None), 0)
+    block, missing = edit.block(path[:level]) if level else None, path[level:]
+    below = edit.blocks(path[:level])
+    if missing and below:
+        _insert(edit, below, missing[0], _nested(missing[1:], value))
+    elif block is not None:
+        _rewrite(edit, block, _nested(missing, value))
+    else:
+        raise NoSimpleWay
+    edit.wanted = with_value(edit.wanted, path, value)
+
+
+def _insert(edit: LineEdit, siblings: list[Block], key: str, value: object) -> None:
+    last = siblings[-1]
+    if last.beside:
+        raise NoSimpleWay
+    between = edit.lines[siblings[-2].end : last.start] if len(siblings) > 1 else []
+    spaced = isinstance(value, dict) and any(not line.strip() for line in between)
+    indent = " " * siblings[0].indent
+    lines = [indent + line if line else "" for line in _written(key, value)]
+    edit.insert(last.end, [*[""] * spaced, *lines])
+
+
+def _rewrite(edit: LineEdit, block: Block, value: object) -> None:
+    """Plan to write the value of a key anew; a comment beside it stays on the line of the key."""
+    text = edit.text
+    colon = text.find(":", block.key.end)
+    if block.beside or block.aliased or colon < 0 or text[block.key.end : colon].strip():
+        raise NoSimpleWay
+    end = max(block.value_end, colon + 1)
+    rest = text[end:].partition("\n")[0].removesuffix("\r")
+    if rest.strip() and not rest.lstrip().startswith("#"):
+        raise NoSimpleWay
+    head, *lines = _written("k", value)
+    head = head.removeprefix("k:").strip()
+    gap = text[colon + 1 : block.node.start]
     gap = " " if "\n" in gap or "#" in gap or not gap else gap
-    indent = " " * key.start_mark.column
-    block = "".join(f"\n{indent}{line}" if line else "\n" for line in lines)
-    return text[: colon + 1] + (gap + head if head else "") + rest + block + text[end + len(rest) :]
+    indent = " " * block.indent
+    below = "".join(f"\n{indent}{line}" if line else "\n" for line in lines)
+    edit.splice(colon + 1, end + len(rest), (gap + head if head else "") + rest + below, {})
 
 
-def _insert(text: str, node: Any, key: str, value: object) -> str:  # noqa: ANN401 - PyYAML's nodes have no types
-    last = node.value[-1]
-    at = _line_end(text, _content_end(text, *last))
-    indent = " " * node.value[0][0].start_mark.column
-    spaced = isinstance(value, dict) and len(node.value) > 1 and _blank_line(text, node.value[-2], last)
-    block = "".join(f"\n{indent}{line}" if line else "\n" for line in _writer().written(key, value))
-    return text[:at] + ("\n" if spaced else "") + block + (text[at:] or "\n")
+def _remove_lines(edit: LineEdit, path: Keys, _absent: object) -> None:
+    block = edit.block(path)
+    if block is None:
+        raise NoSimpleWay
+    if len(path) > 1 and len(edit.blocks(path[:-1])) == 1:
+        _put_lines(edit, path[:-1], {})
+    else:
+        edit.delete(block)
 
 
-def _blank_line(text: str, before: tuple[Any, Any], after: tuple[Any, Any]) -> bool:
-    """Tell whether two entries have an empty line between them."""
-    between = text[_content_end(text, *before) : after[0].start_mark.index]
-    return any(not line.strip() for line in between.split("\n")[1:-1])
+def _written(key: str, value: object) -> list[str]:
+    lines: list[str] = _writer().written(key, value)
+    return lines
 
 
 def _nested(path: Keys, value: object) -> object:
     for key in reversed(path):
         value = {key: value}
     return value
-
-
-def _is_container(value: object) -> bool:
-    return isinstance(value, (dict, list))
 
 
 def _writer() -> ModuleType:

@@ -16,7 +16,7 @@ from claracore.core.config.macros import Expander, Scope
 from claracore.core.config.merge import merge
 from claracore.core.config.model import Config
 from claracore.core.config.report import Places, Report
-from claracore.core.config.tree import Branch, Unreadable, parse
+from claracore.core.config.tree import MappingNode, Unreadable, parse
 from claracore.core.config.typed import read_config
 from claracore.types import Finding, Place
 
@@ -24,28 +24,28 @@ ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """What came of a text: `config` is None exactly if a finding is an error. `places` maps dotted paths to places."""
 
     config: Config | None
     findings: tuple[Finding, ...]
     places: Mapping[str, Place]
-    root: Branch
+    root: MappingNode
     """The text's tree, for those who show where a value comes from."""
 
 
-def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> Loaded:
+def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
     """Load one text. `env` is the environment for `${env.NAME}`; `strict` makes unknown keys errors."""
     return load_many([(file, text)], env=env, strict=strict)
 
 
 @no_collection()
-def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> Loaded:
+def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
     """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
     report = Report()
-    root = Branch(sources[0][0] if sources else "config.yaml")
+    root = MappingNode(sources[0][0] if sources else "config.yaml")
     config: Config | None = None
-    trees: list[Branch] = []
+    trees: list[MappingNode] = []
     for file, text in sources:
         try:
             tree, findings = parse(text, file)
@@ -69,10 +69,12 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
         place = finding.place or root.place
         return ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
 
-    return Loaded(None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root)
+    return LoadedConfig(
+        None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root
+    )
 
 
-def _read(root: Branch, expander: Expander, *, strict: bool) -> Config:
+def _read(root: MappingNode, expander: Expander, *, strict: bool) -> Config:
     declared = root.entries.get("macros")
     scope = expander.scope(Scope(), declared[1] if declared else None, ("macros",))
     config, broken = read_config(root, expander, scope, strict=strict)

@@ -15,7 +15,7 @@ from typing import cast
 
 from claracore.core.config.report import Hints, Path, Report
 from claracore.core.config.scalars import Scalar, as_text, value_of
-from claracore.core.config.tree import Branch, Leaf, Node, Twigs, Unreadable
+from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode, Unreadable
 
 Value = Scalar | list["Value"] | dict[str, "Value"]
 
@@ -34,7 +34,7 @@ class Macro:
 
     value: Scalar
     path: Path
-    node: Leaf
+    node: ScalarNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +58,25 @@ class Expander:
 
     def value(self, node: Node, scope: Scope, path: Path) -> Value:
         """Return the value of `node` with all macros in place."""
-        if isinstance(node, Leaf):
-            return self.leaf(node, scope, path)
-        if isinstance(node, Twigs):
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, scope, path)
+        if isinstance(node, SequenceNode):
             return self._list(node, scope, path)
         return {key: self.value(child, scope, (*path, key)) for key, (_key, child) in node.entries.items()}
 
-    def _list(self, node: Twigs, scope: Scope, path: Path) -> list[Value]:
+    def _list(self, node: SequenceNode, scope: Scope, path: Path) -> list[Value]:
         """Return the items; in `[${env.KEYS}]` the commas of a variable separate, as if it were written there."""
         values: list[Value] = []
         for index, item in enumerate(node.items):
             value = self.value(item, scope, (*path, index))
-            several = node.flow and isinstance(item, Leaf) and item.plain and ENV_USE.search(item.text)
+            several = node.flow and isinstance(item, ScalarNode) and item.plain and ENV_USE.search(item.text)
             if several and isinstance(value, str) and "," in value:
                 values += [part.strip() for part in value.split(",") if part.strip()]
             else:
                 values.append(value)
         return values
 
-    def leaf(self, node: Leaf, scope: Scope, path: Path) -> Scalar:
+    def scalar(self, node: ScalarNode, scope: Scope, path: Path) -> Scalar:
         """Return the value of a scalar."""
         text = node.text
         if "${" not in text:
@@ -126,9 +126,9 @@ class Expander:
 
     def name_keys(self, node: Node, path: Path = ()) -> Node:
         """Put environment variables in place in the keys below `node`, where macros may not stand."""
-        if isinstance(node, Twigs):
+        if isinstance(node, SequenceNode):
             node.items = [self.name_keys(item, (*path, index)) for index, item in enumerate(node.items)]
-        elif isinstance(node, Branch):
+        elif isinstance(node, MappingNode):
             node.entries = {
                 self._with_env(key, key_node, (*path, key)): (key_node, self.name_keys(child, (*path, key)))
                 for key, (key_node, child) in node.entries.items()
@@ -136,19 +136,19 @@ class Expander:
         return node
 
     def _declared(self, node: Node, path: Path) -> dict[str, Macro]:
-        if not isinstance(node, Branch):
-            if not (isinstance(node, Leaf) and node.plain and value_of(node, node.text) is None):
+        if not isinstance(node, MappingNode):
+            if not (isinstance(node, ScalarNode) and node.plain and value_of(node, node.text) is None):
                 self.report.error("found no mapping", path, node, "expected lines such as `name: value`")
             return {}
         macros: dict[str, Macro] = {}
         for name, (key, value) in node.entries.items():
-            here = (*path, name)
+            key_path = (*path, name)
             problem, way_out = _problem_with(name, value)
-            if problem or not isinstance(value, Leaf):
-                self.report.error(problem, here, value if NAME.fullmatch(name) else key, way_out)
+            if problem or not isinstance(value, ScalarNode):
+                self.report.error(problem, key_path, value if NAME.fullmatch(name) else key, way_out)
                 continue
-            found = value_of(value, self._with_env(value.text, value, here))
-            macros[name] = Macro(found, here, value)
+            found = value_of(value, self._with_env(value.text, value, key_path))
+            macros[name] = Macro(found, key_path, value)
         return macros
 
     def _with_earlier(self, macro: Macro, earlier: Mapping[str, Scalar]) -> Scalar:
@@ -161,7 +161,7 @@ class Expander:
         put = USE.sub(lambda match: as_text(earlier[match[1]]) if match[1] in earlier else match[0], text)
         return self._bounded(put, macro.node)
 
-    def _with_env(self, text: str, node: Leaf, path: Path) -> str:
+    def _with_env(self, text: str, node: ScalarNode, path: Path) -> str:
         if "${env." not in text:
             return text
 
@@ -224,7 +224,7 @@ def _problem_with(name: str, value: Node) -> tuple[str, str]:
         return f"{name[:80]!r} cannot name a macro", "use letters, digits, _ and -, fewer than 64"
     if name in RESERVED:
         return f"the name {name} is reserved: it stands for {RESERVED[name]}", "choose another name"
-    if not isinstance(value, Leaf):
+    if not isinstance(value, ScalarNode):
         return "found a list or mapping as the value of a macro", "use a text, a number, true or false"
     if f"${{{name}}}" in value.text:
         return f"macro {name!r} uses itself", "remove the reference"

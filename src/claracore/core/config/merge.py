@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from claracore.core.config.report import Path, Report
 from claracore.core.config.scalars import value_of
-from claracore.core.config.tree import Branch, Leaf, Node, Twigs
+from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 ROUTER_SETTINGS = ("routing", "router", "settings")
 DECLARED_ONCE: frozenset[Path] = frozenset(
@@ -22,7 +22,7 @@ DECLARED_ONCE: frozenset[Path] = frozenset(
 )
 
 
-def merge(trees: Sequence[Branch], report: Report) -> Branch:
+def merge(trees: Sequence[MappingNode], report: Report) -> MappingNode:
     """Return the tree of all files together; conflicts go to `report`, and the first file's value stays."""
     merged = trees[0]
     for tree in trees[1:]:
@@ -30,18 +30,18 @@ def merge(trees: Sequence[Branch], report: Report) -> Branch:
     return merged
 
 
-def _branches(first: Branch, second: Branch, path: Path, report: Report) -> Branch:
+def _branches(first: MappingNode, second: MappingNode, path: Path, report: Report) -> MappingNode:
     entries = dict(first.entries)
     for key, (key_node, node) in second.entries.items():
-        here = (*path, key)
+        key_path = (*path, key)
         if key not in entries:
             entries[key] = (key_node, node)
         elif path in DECLARED_ONCE:
             way_out = f"it is also in {entries[key][0].place}"
-            report.error(f"duplicate {path[-1]}: {key!r}", here, key_node, way_out)
+            report.error(f"duplicate {path[-1]}: {key!r}", key_path, key_node, way_out)
         else:
-            entries[key] = (entries[key][0], _nodes(entries[key][1], node, here, report))
-    return Branch(first.file, first.mark, entries, first.size + second.size, max(first.depth, second.depth))
+            entries[key] = (entries[key][0], _nodes(entries[key][1], node, key_path, report))
+    return MappingNode(first.file, first.mark, entries, first.size + second.size, max(first.depth, second.depth))
 
 
 def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
@@ -50,13 +50,13 @@ def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
     if _empty(first):
         return second
     match first, second:
-        case Branch(), Branch():
+        case MappingNode(), MappingNode():
             return _branches(first, second, path, report)
-        case Twigs(), Twigs():
+        case SequenceNode(), SequenceNode():
             items = [*first.items, *second.items]
             size, depth = first.size + second.size, max(first.depth, second.depth)
-            return Twigs(first.file, first.mark, items, size, depth, first.flow and second.flow)
-        case Leaf(), Leaf() if value_of(first, first.text) == value_of(second, second.text):
+            return SequenceNode(first.file, first.mark, items, size, depth, first.flow and second.flow)
+        case ScalarNode(), ScalarNode() if value_of(first, first.text) == value_of(second, second.text):
             return first
         case _:
             report.error(f"conflict at {path[-1]!r}", path, second, f"another value is in {first.place}")
@@ -64,4 +64,4 @@ def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
 
 
 def _empty(node: Node) -> bool:
-    return isinstance(node, Leaf) and node.plain and value_of(node, node.text) is None
+    return isinstance(node, ScalarNode) and node.plain and value_of(node, node.text) is None

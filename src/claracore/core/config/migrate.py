@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from claracore.core.config.edit import EditRefused, put, read_plain
+from claracore.core.config.edit import EditRefused, put
+from claracore.core.config.lines import read_plain
 from claracore.core.config.model import DEFAULT_START_PORT
 from claracore.core.config.tree import Unreadable
 

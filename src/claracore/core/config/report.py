@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from claracore.core.config.tree import Branch, Leaf, Node, Twigs
+from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
 from claracore.types import Finding, Place, Severity
 
 Path = tuple[str | int, ...]
@@ -55,24 +55,24 @@ class Hints:
 
 @dataclass(slots=True)
 class Report:
-    """The findings so far."""
+    """Collects findings, each with the place of its path in the file."""
 
     findings: list[Finding] = field(default_factory=list)
     hints: Hints = field(default_factory=Hints)
     _wrong: set[str] = field(default_factory=set)
 
     def add(self, severity: Severity, message: str, path: Path, place: Place | None, way_out: str = "") -> None:
-        """Note a finding."""
+        """Add a finding about `path`."""
         if severity == "error":
             self._wrong.add(dotted(path))
         self.findings.append(Finding(severity, message, dotted(path), place, way_out))
 
     def error(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
-        """Note that the file cannot be used as it is."""
+        """Add a finding that makes the file unusable."""
         self.add("error", message, path, node.place if node else None, way_out)
 
     def warn(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
-        """Note something that is probably not meant."""
+        """Add a finding that does not keep the file from being used."""
         self.add("warning", message, path, node.place if node else None, way_out)
 
     def has_error(self, path: Path) -> bool:
@@ -90,9 +90,9 @@ def node_at(root: Node, path: Path) -> Node:
     node = root
     for part in path:
         match node, part:
-            case Branch(entries=entries), str() if part in entries:
+            case MappingNode(entries=entries), str() if part in entries:
                 node = entries[part][1]
-            case Twigs(items=items), int() if part < len(items):
+            case SequenceNode(items=items), int() if part < len(items):
                 node = items[part]
             case _:
                 break
@@ -102,7 +102,7 @@ def node_at(root: Node, path: Path) -> Node:
 class Places(Mapping[str, Place]):
     """Dotted path -> where the file says it; worked out when asked, because most paths are never asked for."""
 
-    def __init__(self, root: Branch) -> None:
+    def __init__(self, root: MappingNode) -> None:
         self._root = root
 
     def __getitem__(self, path: str) -> Place:
@@ -123,7 +123,7 @@ def _find(node: Node, path: str) -> Node | None:
     if not path:
         return node
     match node:
-        case Branch(entries=entries):
+        case MappingNode(entries=entries):
             ends = [at for at, letter in enumerate(path) if letter in ".["] + [len(path)]
             for end in reversed(ends):
                 entry = entries.get(path[:end])
@@ -131,11 +131,11 @@ def _find(node: Node, path: str) -> Node | None:
                 found = _find(entry[1], rest) if entry else None
                 if found is not None:
                     return entry[0] if entry and not rest else found
-        case Twigs(items=items):
+        case SequenceNode(items=items):
             index, _, rest = path.removeprefix("[").partition("]")
             if index.isdecimal() and len(index) < 8 and int(index) < len(items):
                 return _find(items[int(index)], rest.removeprefix("."))
-        case Leaf():
+        case ScalarNode():
             pass
     return None
 
@@ -143,13 +143,13 @@ def _find(node: Node, path: str) -> Node | None:
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
     """Give every value below `node` with its path, in the order of the file."""
     match node:
-        case Branch(entries=entries):
+        case MappingNode(entries=entries):
             for key, (_key, value) in entries.items():
                 yield (*path, key), value
                 yield from walk(value, (*path, key))
-        case Twigs(items=items):
+        case SequenceNode(items=items):
             for index, item in enumerate(items):
                 yield (*path, index), item
                 yield from walk(item, (*path, index))
-        case Leaf():
+        case ScalarNode():
             pass

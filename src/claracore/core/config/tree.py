@@ -23,25 +23,35 @@ DEEPEST = 48
 LARGEST = 500_000
 MACRO_BRACES = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 OPEN, CLOSE = "\ue000", "\ue001"
+SECOND_DOCUMENT = "a second document begins here; only the first is read"
 YAML_TAG = "tag:yaml.org,2002:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Placed:
-    """A part of the text. Its place is made when asked for: most never are, and there are many."""
+    """A part of the text. Its place is made when asked for: most never are, and there are many.
+
+    `end` is the offset behind its last character; a block text's may be behind empty lines that follow it.
+    """
 
     __slots__ = ()
     file: str
     mark: Any
+    end: int
+
+    @property
+    def start(self) -> int:
+        """The offset of its first character: of an anchor or a tag, where it has one."""
+        return int(self.mark.index) if self.mark is not None else 0
 
     @property
     def place(self) -> Place:
-        """Where it begins."""
+        """File, line and column (both from 1) of its first character."""
         return _place(self.file, self.mark)
 
 
 @dataclass(slots=True, eq=False)
-class Leaf(_Placed):
+class ScalarNode(_Placed):
     """A scalar. `plain` is False for quoted and block text, which is never a number; `tag` is YAML's, if written."""
 
     file: str
@@ -51,10 +61,11 @@ class Leaf(_Placed):
     tag: str | None
     size: int
     depth: int = 0
+    end: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Twigs(_Placed):
+class SequenceNode(_Placed):
     """A sequence; `flow` is one in brackets."""
 
     file: str
@@ -63,22 +74,25 @@ class Twigs(_Placed):
     size: int = 1
     depth: int = 0
     flow: bool = False
+    end: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Branch(_Placed):
-    """A mapping: key -> (key's node, value's node); merge keys are resolved."""
+class MappingNode(_Placed):
+    """A mapping: key -> (key's node, value's node); merge keys are resolved; `flow` is one in braces."""
 
     file: str
     mark: Any = None
-    entries: dict[str, tuple[Leaf, Node]] = field(default_factory=dict)
+    entries: dict[str, tuple[ScalarNode, Node]] = field(default_factory=dict)
     size: int = 1
     depth: int = 0
-    key: Leaf | None = None
+    key: ScalarNode | None = None
     merged: list[Node] = field(default_factory=list)
+    flow: bool = False
+    end: int = 0
 
 
-Node = Leaf | Twigs | Branch
+Node = ScalarNode | SequenceNode | MappingNode
 
 
 def _place(file: str, mark: Any) -> Place:  # noqa: ANN401 - PyYAML's marks have no type
@@ -93,7 +107,7 @@ class Unreadable(ValueError):
         self.finding = Finding("error", message, "", place, way_out)
 
 
-def parse(text: str, file: str) -> tuple[Branch, list[Finding]]:
+def parse(text: str, file: str) -> tuple[MappingNode, list[Finding]]:
     """Return the mapping that `text` is (empty for an empty text), and findings such as duplicate keys.
 
     Raises Unreadable for what is not YAML, not a mapping at the top, nested too deeply or multiplied by aliases.
@@ -110,9 +124,9 @@ def parse(text: str, file: str) -> tuple[Branch, list[Finding]]:
     except (yaml.YAMLError, UnicodeError) as error:
         raise Unreadable(*_bad_character(text, file)) from error
     root = builder.root
-    if root is None or (isinstance(root, Leaf) and root.plain and root.text in {"", "~", "null"}):
-        return Branch(file), builder.findings
-    if not isinstance(root, Branch):
+    if root is None or (isinstance(root, ScalarNode) and root.plain and root.text in {"", "~", "null"}):
+        return MappingNode(file), builder.findings
+    if not isinstance(root, MappingNode):
         raise Unreadable(
             "found something else than a mapping at the top", root.place, "expected lines such as `models:`"
         )
@@ -127,17 +141,6 @@ def mask(text: str) -> str:
 def unmask(text: str, original: str) -> str:
     """Undo `mask` in a text made from `mask(original)`."""
     return text if OPEN in original or CLOSE in original else text.replace(OPEN, "{").replace(CLOSE, "}")
-
-
-def compose(text: str) -> Any:  # noqa: ANN401 - PyYAML's nodes have no types
-    """Return PyYAML's nodes of a text that `parse` accepts, for those who need to know where values end.
-
-    Raises Unreadable for what only `parse` accepts: a second document, an anchor that is defined twice.
-    """
-    try:
-        return yaml.compose(mask(text), Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        raise Unreadable(*_told(error, "")) from error
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -170,20 +173,22 @@ class _Builder:
         self.root: Node | None = None
         self.documents = 0
         self.findings: list[Finding] = []
-        self._open: list[tuple[Branch | Twigs, str | None]] = []
+        self._open: list[tuple[MappingNode | SequenceNode, str | None]] = []
         self._anchors: dict[str, Node | None] = {}
         self._aliased = False
+        self._reached = 0
+        """Where the last scalar, alias or bracket ended, and with it what is open around it in block style."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events share no useful type
         kind = type(event)
         if kind is yaml.ScalarEvent:
             self._scalar(event)
         elif kind is yaml.MappingStartEvent:
-            self._start(Branch(self.file, event.start_mark), event.anchor)
+            self._start(MappingNode(self.file, event.start_mark, flow=event.flow_style), event.anchor)
         elif kind is yaml.SequenceStartEvent:
-            self._start(Twigs(self.file, event.start_mark, flow=event.flow_style), event.anchor)
+            self._start(SequenceNode(self.file, event.start_mark, flow=event.flow_style), event.anchor)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self._end()
+            self._end(event)
         elif kind is yaml.AliasEvent:
             self._alias(event)
         elif kind is yaml.DocumentStartEvent:
@@ -192,33 +197,36 @@ class _Builder:
     def _document(self, event: Any) -> None:  # noqa: ANN401 - see take
         self.documents += 1
         if self.documents > 1:
-            message = "a second document begins here; only the first is read"
-            self.findings.append(
-                Finding("warning", message, "", _place(self.file, event.start_mark), "remove the line `---`")
-            )
+            place = _place(self.file, event.start_mark)
+            self.findings.append(Finding("warning", SECOND_DOCUMENT, "", place, "remove the line `---`"))
 
     def _scalar(self, event: Any) -> None:  # noqa: ANN401 - see take
         text: str = event.value
         if self.masked and OPEN in text:
             text = text.replace(OPEN, "{").replace(CLOSE, "}")
-        leaf = Leaf(self.file, event.start_mark, text, event.implicit[0], event.tag, 1 + (len(text) >> 6))
+        self._reached = end = event.end_mark.index
+        size = 1 + (len(text) >> 6)
+        node = ScalarNode(self.file, event.start_mark, text, event.implicit[0], event.tag, size, end=end)
         if event.anchor:
-            self._anchors[event.anchor] = leaf
-        self._add(leaf)
+            self._anchors[event.anchor] = node
+        self._add(node)
 
-    def _start(self, node: Branch | Twigs, anchor: str | None) -> None:
+    def _start(self, node: MappingNode | SequenceNode, anchor: str | None) -> None:
         if len(self._open) >= DEEPEST:
             raise Unreadable(f"nested more than {DEEPEST} levels deep", node.place)
         parent = self._open[-1][0] if self._open else None
-        if isinstance(parent, Branch) and parent.key is None:
+        if isinstance(parent, MappingNode) and parent.key is None:
             raise Unreadable("found a mapping or list as a key", node.place, "a key is a plain text")
         if anchor:
             self._anchors[anchor] = None
         self._open.append((node, anchor))
 
-    def _end(self) -> None:
+    def _end(self, event: Any) -> None:  # noqa: ANN401 - see take
         node, anchor = self._open.pop()
-        if isinstance(node, Branch) and node.merged:
+        if node.flow:
+            self._reached = event.end_mark.index
+        node.end = self._reached
+        if isinstance(node, MappingNode) and node.merged:
             self._merge(node)
         if anchor:
             self._anchors[anchor] = node
@@ -234,6 +242,7 @@ class _Builder:
                 f"the alias *{name} stands inside the value that it names", _place(self.file, event.start_mark)
             )
         self._aliased = True
+        self._reached = event.end_mark.index
         self._add(node)
 
     def _add(self, node: Node) -> None:
@@ -241,10 +250,10 @@ class _Builder:
             self.root = node
             return
         parent = self._open[-1][0]
-        if isinstance(parent, Twigs):
+        if isinstance(parent, SequenceNode):
             parent.items.append(node)
         elif parent.key is None:
-            if not isinstance(node, Leaf):
+            if not isinstance(node, ScalarNode):
                 raise Unreadable("found a mapping or list as a key", node.place, "a key is a plain text")
             parent.key = node
         else:
@@ -252,7 +261,7 @@ class _Builder:
             parent.key = None
         self._measure(parent, node)
 
-    def _entry(self, parent: Branch, key: Leaf, node: Node) -> None:
+    def _entry(self, parent: MappingNode, key: ScalarNode, node: Node) -> None:
         if key.plain and key.text == "<<":
             parent.merged.append(node)
         elif key.text in parent.entries:
@@ -264,10 +273,12 @@ class _Builder:
 
     def _path(self, key: str) -> str:
         """Return the dotted path of `key` in the mapping that is being read."""
-        above = [node.key.text for node, _anchor in self._open if isinstance(node, Branch) and node.key is not None]
+        above = [
+            node.key.text for node, _anchor in self._open if isinstance(node, MappingNode) and node.key is not None
+        ]
         return ".".join([*above[:-1], key])
 
-    def _measure(self, parent: Branch | Twigs, node: Node) -> None:
+    def _measure(self, parent: MappingNode | SequenceNode, node: Node) -> None:
         parent.size += node.size
         if parent.depth <= node.depth:
             parent.depth = node.depth + 1
@@ -276,10 +287,10 @@ class _Builder:
                 "aliases multiply this to more than can be read", parent.place, "use fewer aliases of aliases"
             )
 
-    def _merge(self, node: Branch) -> None:
+    def _merge(self, node: MappingNode) -> None:
         for value in node.merged:
-            for source in value.items if isinstance(value, Twigs) else [value]:
-                if not isinstance(source, Branch):
+            for source in value.items if isinstance(value, SequenceNode) else [value]:
+                if not isinstance(source, MappingNode):
                     raise Unreadable("found a value that is no mapping after `<<:`", source.place, "use `<<: *anchor`")
                 for key, entry in source.entries.items():
                     node.entries.setdefault(key, entry)

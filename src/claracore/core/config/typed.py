@@ -19,9 +19,9 @@ from claracore.core.config.command import without_comments
 from claracore.core.config.fields import Section, mark
 from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
 from claracore.core.config.model import Compat, Config, ModelConfig
+from claracore.core.config.refusals import tell
 from claracore.core.config.report import Path, Report, nearest, node_at
-from claracore.core.config.told import tell
-from claracore.core.config.tree import Branch, Leaf, Node
+from claracore.core.config.tree import MappingNode, Node, ScalarNode
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
 COMFYUI, COMFYUI_CONCURRENCY = "comfyui_auto", 50
@@ -78,29 +78,29 @@ class Reader:
 
     def section(self, node: Node, section: type[Section], scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
         """Return the plain data of a section: known keys only, macros in place."""
-        if not isinstance(node, Branch):
+        if not isinstance(node, MappingNode):
             return self.expander.value(node, scope, path)
         known = shapes(section)
         data: dict[str, Any] = {}
         for key, (key_node, value) in node.entries.items():
             shape = known.get(OLD_SPELLINGS.get(key, key))
-            here = (*path, key)
+            key_path = (*path, key)
             if shape is not None:
-                self._note(shape, key, here, key_node)
-                data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, here)
+                self._note(shape, key, key_path, key_node)
+                data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, key_path)
             elif not key.startswith("x-"):
-                self._unknown(key, known, here, key_node)
+                self._unknown(key, known, key_path, key_node)
         return data
 
     def _value(self, key: str, node: Node, shape: Shape, scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
         if key == "macros":
             return None
         if shape.section is None:
-            if key in {"cmd", "cmdStop"} and isinstance(node, Leaf):
+            if key in {"cmd", "cmdStop"} and isinstance(node, ScalarNode):
                 node = replace(node, text=without_comments(node.text))
                 scope = replace(scope, late=LATE_IN_STOP) if key == "cmdStop" and scope.model_id is not None else scope
             return self.expander.value(node, scope, path)
-        if not shape.many or not isinstance(node, Branch):
+        if not shape.many or not isinstance(node, MappingNode):
             return self.section(node, shape.section, scope, path)
         return {
             name: self.section(child, shape.section, scope, (*path, name)) for name, (_, child) in node.entries.items()
@@ -162,21 +162,21 @@ def _spelled_as_text(error: ValidationError, data: Any, node: Node) -> bool:  # 
         holder: Any = data
         for part in above:
             holder = holder[part]
-        leaf = node_at(node, problem["loc"])
-        if isinstance(leaf, Leaf):
-            holder[last] = leaf.text if "${" not in leaf.text else str(problem["input"])
+        value_node = node_at(node, problem["loc"])
+        if isinstance(value_node, ScalarNode):
+            holder[last] = value_node.text if "${" not in value_node.text else str(problem["input"])
             changed = True
     return changed
 
 
-def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool) -> tuple[Config, set[str]]:
+def read_config(root: MappingNode, expander: Expander, scope: Scope, *, strict: bool) -> tuple[Config, set[str]]:
     """Return the configuration that `root` describes, before checks across the file, and the ids of broken models.
 
     Values with errors, which are in the report, have their defaults.
     """
     reader = Reader(expander, strict, set())
     models_node = root.entries.get("models")
-    without_models = Branch(
+    without_models = MappingNode(
         root.file, root.mark, {key: entry for key, entry in root.entries.items() if key != "models"}
     )
     data = reader.section(without_models, Config, scope, ())
@@ -188,7 +188,7 @@ def read_config(root: Branch, expander: Expander, scope: Scope, *, strict: bool)
     return Config.model_construct(**{**head.__dict__, "models": models}), broken
 
 
-def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
+def _mend_head(data: dict[str, Any], root: MappingNode, report: Report) -> None:
     """Accept what other programs accept in silence, but say so."""
     level = data.get("logLevel")
     if level is not None and level not in LOG_LEVELS:
@@ -210,8 +210,8 @@ def _mend_head(data: dict[str, Any], root: Branch, report: Report) -> None:
 
 
 def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict[str, tuple[ModelConfig, bool]]:
-    if not isinstance(node, Branch):
-        if not (isinstance(node, Leaf) and node.text in {"", "~", "null"}):
+    if not isinstance(node, MappingNode):
+        if not (isinstance(node, ScalarNode) and node.text in {"", "~", "null"}):
             reader.report.error("found no mapping", ("models",), node, "expected lines such as `my-model:`")
         return {}
     return {
@@ -222,7 +222,7 @@ def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict
 
 def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> tuple[ModelConfig, bool]:
     path: Path = ("models", model_id)
-    macros = node.entries.get("macros") if isinstance(node, Branch) else None
+    macros = node.entries.get("macros") if isinstance(node, MappingNode) else None
     scope = reader.expander.scope(outer, macros[1] if macros else None, (*path, "macros"), model_id)
     data = reader.section(node, ModelConfig, scope, path)
     if not isinstance(data, dict):
@@ -268,10 +268,10 @@ def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Sco
         return
     expanded: dict[str, Any] = {}
     for key, value in by_id.items():
-        here = (*path, "filters", "setParamsByID", key)
-        place = node_at(node, here[2:])
-        name = expander.text(key, place, scope, here)
+        key_path = (*path, "filters", "setParamsByID", key)
+        place = node_at(node, key_path[2:])
+        name = expander.text(key, place, scope, key_path)
         if name in expanded:
-            expander.report.error(f"two keys expand to {name!r}", here, place, "keep one of them")
+            expander.report.error(f"two keys expand to {name!r}", key_path, place, "keep one of them")
         expanded[name] = value
     filters["setParamsByID"] = expanded

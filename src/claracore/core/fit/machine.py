@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-GIB = 1024**3
-MIB = 1024**2
+from claracore.core.units import GIB
 
 
 class Backend(StrEnum):

@@ -12,9 +12,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from claracore.core.config.command import split
+from claracore.core.config.lines import Block, Keys, LineEdit, indent_of, plain
 from claracore.core.config.migrate import migrate
-from claracore.core.config.tree import Branch, Leaf, Node, Twigs
-from claracore.core.fit.blocks import Block, Blocks, indent_of, plain
+from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
 from claracore.core.fit.catalog import LARGE, SMALL
 from claracore.core.fit.document import (
     Setup,
@@ -27,8 +27,8 @@ from claracore.core.fit.document import (
     write_part,
     write_parts,
 )
-from claracore.core.fit.record import MISSING, Part
-from claracore.core.fit.refresh import Found, find_record, is_untouched, refresh
+from claracore.core.fit.record import MISSING, DocumentPart
+from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
 
 MODEL_FLAGS = ("--model", "-m")
@@ -88,14 +88,12 @@ def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port:
     """
     migrated = migrate(text, listen_port=listen_port)
     for only_new in (False, True):
-        blocks, result = Blocks.of(migrated.text, "config.yaml"), Merged(text, notes=list(migrated.changes))
-        work = _Merge(blocks, present, result, only_new=only_new)
+        result = Merged(text, notes=list(migrated.changes))
+        work = _Merge(LineEdit(migrated.text, "config.yaml"), present, result, only_new=only_new)
         work.run(setup, today)
         if not gently or not any(_disturbs(key) for key in result.refreshed):
             break
-    work.result.text = work.blocks.text()
-    if "\r\n" in text:
-        work.result.text = work.result.text.replace("\n", "\r\n")
+    work.result.text = work.edit.result()
     return work.result
 
 
@@ -103,37 +101,37 @@ def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port:
 class _Merge:
     """One merge under way."""
 
-    blocks: Blocks
+    edit: LineEdit
     present: Present
     result: Merged
     only_new: bool = False
 
     def run(self, setup: Setup, today: str) -> None:
         setup = self.with_known_names(setup)
-        found = find_record(self.blocks, 0, len(self.blocks.lines), 0)
-        self.refresh(self.blocks.root, top_parts(setup), found, "")
+        record = find_record(self.edit, 0, len(self.edit.lines), 0)
+        self.refresh((), top_parts(setup), record, "")
         self.macro(setup)
         self.models(setup)
         self.missing(today)
         self.groups(setup)
 
-    def branch(self, key: str) -> Branch:
-        """Return a mapping at the top; an empty one when it is not there."""
-        node = self.blocks.root.entries[key][1] if key in self.blocks.root.entries else None
-        return node if isinstance(node, Branch) else Branch(self.blocks.root.file)
+    def entries(self, key: str) -> Mapping[str, tuple[ScalarNode, Node]]:
+        """Return the entries of a mapping at the top; none when it is not there."""
+        mapping = self.edit.mapping((key,))
+        return mapping.entries if mapping is not None else {}
 
-    def refresh(self, branch: Branch, parts: Sequence[Part], found: Found, prefix: str, *, whole: bool = False) -> None:
+    def refresh(
+        self, path: Keys, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False
+    ) -> None:
         """Refresh one mapping if it has a record."""
-        if self.only_new:
-            return
-        if found.line is not None and branch.entries:
-            changes = refresh(self.blocks, branch, parts, found, prefix, whole=whole)
+        if not self.only_new and record.line is not None and self.edit.blocks(path):
+            changes = refresh(self.edit, path, parts, record, prefix, whole=whole)
             self.result.refreshed += changes.refreshed
             self.result.kept += changes.kept
 
     def with_known_names(self, setup: Setup) -> Setup:
         """Give each model the id that its file has in the text, and new ones an id and aliases that are free there."""
-        entries = self.branch("models").entries
+        entries = self.entries("models")
         known = {path: model_id for model_id, path in self.present.paths.items()}
         taken = set(entries) | {name for _, node in entries.values() for name in _texts(node, "aliases")}
         chosen = []
@@ -153,78 +151,97 @@ class _Merge:
 
     def macro_name(self, setup: Setup) -> str:
         """Return the macro's name: another one where a person uses it for a command that takes no port."""
-        entry = self.branch("macros").entries.get(setup.macro)
-        text = entry[1].text if entry is not None and isinstance(entry[1], Leaf) else "${PORT}"
+        entry = self.entries("macros").get(setup.macro)
+        text = entry[1].text if entry is not None and isinstance(entry[1], ScalarNode) else "${PORT}"
         return setup.macro if "${PORT}" in text else f"{setup.macro}-generated"
 
     def macro(self, setup: Setup) -> None:
         """Refresh the macro that starts the engine, or add it in front of the others: it uses none of them."""
-        blocks, parts = self.blocks, macro_parts(setup)
-        block, branch = blocks.child(blocks.root, "macros"), self.branch("macros")
+        parts, block, children = macro_parts(setup), self.edit.block(("macros",)), self.edit.blocks(("macros",))
+        says = _values(("macros",), parts)
         if block is None:
-            models = blocks.child(blocks.root, "models")
-            at = models.above if models is not None else len(blocks.lines)
-            blocks.replace(at, at, ["macros:", *write_parts(parts, 2), ""])
+            models = self.edit.block(("models",))
+            at = comments_above(self.edit, models) if models is not None else len(self.edit.lines)
+            self.edit.insert(at, ["macros:", *write_parts(parts, 2), ""], says)
             return
-        found, children = find_record(blocks, block.start + 1, block.end), blocks.children(branch)
-        if setup.macro in branch.entries or setup.macro in found.marks:
-            self.refresh(branch, parts, found, "macros.")
+        record = find_record(self.edit, block.start + 1, block.end)
+        if setup.macro in self.entries("macros") or setup.macro in record.marks:
+            self.refresh(("macros",), parts, record, "macros.")
         elif any(child.inline for child in children):
             raise ValueError(ONE_LINE.format("macros"))
         else:
             indent = children[0].indent if children else 2
             end = block.start + 1 if children else block.end
-            blocks.replace(block.start, end, ["macros:", *write_parts(parts, indent)])
+            self.edit.replace(block.start, end, ["macros:", *write_parts(parts, indent)], says)
 
     def models(self, setup: Setup) -> None:
         """Refresh the models that are there and add the others."""
-        entries = {block.key: block for block in self.blocks.children(self.branch("models"))}
-        if any(block.inline for block in entries.values()):
+        blocks = {block.key.text: block for block in self.edit.blocks(("models",))}
+        if any(block.inline for block in blocks.values()):
             raise ValueError(ONE_LINE.format("models"))
-        indent = min((block.indent for block in entries.values()), default=2)
+        indent = min((block.indent for block in blocks.values()), default=2)
         lines: list[str] = []
+        says: dict[Keys, object] = {}
         for chosen in setup.chosen:
-            model_id = chosen.candidate.id
-            block = entries.get(model_id)
+            model_id, parts = chosen.candidate.id, model_parts(setup, chosen)
+            block = blocks.get(model_id)
             if block is None:
                 lines += ["", *model_lines(setup, chosen, indent)]
+                says |= _values(("models", model_id), parts)
                 self.result.added.append(model_id)
-            elif isinstance(block.node, Branch):
-                found = find_record(self.blocks, block.start + 1, block.end)
-                self.refresh(block.node, model_parts(setup, chosen), found, f"{model_id}.", whole=True)
+            elif isinstance(block.node, MappingNode):
+                record = find_record(self.edit, block.start + 1, block.end)
+                self.refresh(block.path, parts, record, f"{model_id}.", whole=True)
         if lines:
-            self.append("models", lines)
+            self.append("models", lines, says)
 
     def missing(self, today: str) -> None:
         """Mark and hide models whose file is gone; take the marks away when it is back."""
-        for block in self.blocks.children(self.branch("models")):
-            if not isinstance(block.node, Branch) or not block.node.entries:
+        for block in self.edit.blocks(("models",)):
+            children = self.edit.blocks(block.path)
+            if not children:
                 continue
-            marked = [n for n in range(block.start, block.end) if self.is_mark_of_missing(n)]
-            if block.key in self.present.missing and not marked:
-                space = " " * min(child.indent for child in self.blocks.children(block.node))
-                lines = [f"{space}{MISSING} {today}: {self.present.paths[block.key]}"]
-                lines += [f"{space}unlisted: true {HIDDEN}"] * ("unlisted" not in block.node.entries)
-                self.blocks.replace(block.start + 1, block.start + 1, lines)
-                self.result.vanished.append(block.key)
-            elif marked and block.key not in self.present.missing:
-                for number in marked:
-                    self.blocks.replace(number, number + 1, [])
-                self.result.returned.append(block.key)
+            name = block.key.text
+            marked = [number for number in range(block.start, block.end) if self.is_mark_of_missing(number)]
+            if name in self.present.missing and not marked:
+                self.hide(block, " " * min(child.indent for child in children), today)
+                self.result.vanished.append(name)
+            elif marked and name not in self.present.missing:
+                self.show(block, marked)
+                self.result.returned.append(name)
+
+    def hide(self, block: Block, space: str, today: str) -> None:
+        """Mark a model whose file is gone, and take it off the lists."""
+        lines = [f"{space}{MISSING} {today}: {self.present.paths[block.key.text]}"]
+        says: dict[Keys, object] = {}
+        if self.edit.block((*block.path, "unlisted")) is None:
+            lines.append(f"{space}unlisted: true {HIDDEN}")
+            says[(*block.path, "unlisted")] = True
+        self.edit.insert(block.start + 1, lines, says)
+
+    def show(self, block: Block, marked: Sequence[int]) -> None:
+        """Take the marks off a model whose file is back."""
+        unlisted = self.edit.block((*block.path, "unlisted"))
+        for number in marked:
+            if unlisted is not None and unlisted.start == number:
+                self.edit.delete(unlisted)
+            else:
+                self.edit.replace(number, number + 1, ())
 
     def is_mark_of_missing(self, number: int) -> bool:
-        line = self.blocks.lines[number]
+        line = self.edit.lines[number]
         return line.lstrip().startswith(MISSING) or line.endswith(HIDDEN)
 
     def groups(self, setup: Setup) -> None:
         """Put new models into their groups; sort all anew where nobody changed the members by hand."""
-        groups = {block.key: block for block in self.blocks.children(self.branch("groups"))}
+        groups = {block.key.text: block for block in self.edit.blocks(("groups",))}
         listed = {name: _texts(block.node, "members") for name, block in groups.items()}
         placed = {member for members in listed.values() for member in members}
         known = {chosen.candidate.id for chosen in setup.chosen}
         ours = all(self.members_are_ours(groups[name]) for name in (LARGE, SMALL) if name in groups)
         indent = min((block.indent for block in groups.values()), default=2)
         lines: list[str] = []
+        says: dict[Keys, object] = {}
         for name in (LARGE, SMALL):
             before, wanted = listed.get(name, []), members_of(setup, name)
             if self.only_new:
@@ -239,53 +256,60 @@ class _Merge:
                 self.group(groups[name], parts)
             elif members:
                 lines += [f"{' ' * indent}{name}:", *write_parts(parts, indent + 2)]
+                says |= _values(("groups", name), parts)
         if lines:
-            self.append("groups", lines)
+            self.append("groups", lines, says)
 
     def members_are_ours(self, block: Block) -> bool:
         """Tell whether the members of a group still are as they were generated."""
-        found = find_record(self.blocks, block.start + 1, block.end)
-        child = self.blocks.child(block.node, "members") if isinstance(block.node, Branch) else None
-        return child is not None and is_untouched(child, found.marks.get("members"))
+        record = find_record(self.edit, block.start + 1, block.end)
+        child = self.edit.block((*block.path, "members"))
+        return child is not None and is_untouched(self.edit, child, record.marks.get("members"))
 
-    def group(self, block: Block, parts: Sequence[Part]) -> None:
+    def group(self, block: Block, parts: Sequence[DocumentPart]) -> None:
         """Refresh one group; behind members that a person changed, new ones are added."""
-        branch, found = block.node, find_record(self.blocks, block.start + 1, block.end)
+        name, record = block.key.text, find_record(self.edit, block.start + 1, block.end)
         members = next(part for part in parts if part.key == "members")
-        child = self.blocks.child(branch, "members") if isinstance(branch, Branch) else None
-        if not isinstance(branch, Branch) or child is None or child.inline:
-            self.result.notes.append(f"the group {block.key} is left alone: its members are not on lines of their own")
+        child = self.edit.block((*block.path, "members"))
+        if child is None or child.inline:
+            self.result.notes.append(f"the group {name} is left alone: its members are not on lines of their own")
             return
         if self.members_are_ours(block):
-            refresh(self.blocks, branch, [members] if self.only_new else parts, found, f"{block.key}.")
+            refresh(self.edit, block.path, [members] if self.only_new else parts, record, f"{name}.")
             return
-        self.refresh(branch, [part for part in parts if part.key != "members"], found, f"{block.key}.")
+        self.refresh(block.path, [part for part in parts if part.key != "members"], record, f"{name}.")
         self.add_members(child, members)
 
-    def add_members(self, child: Block, members: Part) -> None:
+    def add_members(self, child: Block, members: DocumentPart) -> None:
         """Put new members behind those that are there; `members` has both."""
-        present = plain(child.node)
-        new = [member for member in _strings(members.value) if member not in _strings(present)]
-        items = [line for line in self.blocks.lines[child.start + 1 : child.end] if line.lstrip().startswith("-")]
+        present = _strings(plain(child.node))
+        new = [member for member in _strings(members.value) if member not in present]
+        items = [line for line in self.edit.lines[child.start + 1 : child.end] if line.lstrip().startswith("-")]
         if new and items:
             space = " " * indent_of(items[0])
-            self.blocks.replace(child.end, child.end, [f"{space}- {scalar(member)}" for member in new])
+            says = {child.path: [*plain(child.node), *new]}
+            self.edit.insert(child.end, [f"{space}- {scalar(member)}" for member in new], says)
         elif new:
-            self.blocks.replace(child.start, child.end, write_part(replace(members, comments=()), child.indent))
+            lines = write_part(replace(members, comments=()), child.indent)
+            self.edit.replace(child.start, child.end, lines, {child.path: members.value})
 
-    def append(self, key: str, lines: Sequence[str]) -> None:
+    def append(self, key: str, lines: Sequence[str], says: Mapping[Keys, object]) -> None:
         """Put lines behind the last entry of a top-level mapping, which is made if it is not there."""
-        blocks = self.blocks
-        block = blocks.child(blocks.root, key)
+        edit, block = self.edit, self.edit.block((key,))
         if block is None:
-            end = len(blocks.lines)
-            while end > 0 and not blocks.lines[end - 1].strip():
+            end = len(edit.lines)
+            while end > 0 and not edit.lines[end - 1].strip():
                 end -= 1
-            blocks.replace(end, len(blocks.lines), ["", f"{key}:", *lines, ""])
-        elif isinstance(block.node, Branch) and block.node.entries:
-            blocks.replace(block.end, block.end, lines)
+            edit.replace(end, len(edit.lines), ["", f"{key}:", *lines, ""], says)
+        elif edit.blocks((key,)):
+            edit.insert(block.end, lines, says)
         else:
-            blocks.replace(block.start, block.end, [f"{key}:", *lines])
+            edit.replace(block.start, block.end, [f"{key}:", *lines], says)
+
+
+def _values(path: Keys, parts: Sequence[DocumentPart]) -> dict[Keys, object]:
+    """Return what generated keys say at their paths."""
+    return {(*path, part.key): part.value for part in parts}
 
 
 def _disturbs(key: str) -> bool:
@@ -299,5 +323,7 @@ def _strings(value: object) -> list[str]:
 
 def _texts(node: Node, key: str) -> list[str]:
     """Return the texts in a list under a key of a mapping; none when there is no such list."""
-    value = node.entries[key][1] if isinstance(node, Branch) and key in node.entries else None
-    return [item.text for item in value.items if isinstance(item, Leaf)] if isinstance(value, Twigs) else []
+    value = node.entries[key][1] if isinstance(node, MappingNode) and key in node.entries else None
+    return (
+        [item.text for item in value.items if isinstance(item, ScalarNode)] if isinstance(value, SequenceNode) else []
+    )

@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from claracore.core.gguf import architectures
-from claracore.core.gguf.header import Header, Tensor, Value
+from claracore.core.gguf.header import Header, Value
 from claracore.core.gguf.model import Kind
+from claracore.core.gguf.tensors import Tensor
 
 POOLING: Final = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
 """llama.cpp's `enum llama_pooling_type`."""

@@ -14,18 +14,17 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 an
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
-from operator import attrgetter
-from typing import BinaryIO, Final, Literal, NamedTuple
+from functools import cache
+from typing import BinaryIO, Final
 
 from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
 from claracore.core.gguf.seen import Seen, SeenArrays
-from claracore.core.gguf.types import SCALAR_FORMATS, TENSOR_TYPES, ValueType
+from claracore.core.gguf.tensors import ByteOrder, Tensor, read_tensors
+from claracore.core.gguf.types import SCALAR_FORMATS, ValueType
 from claracore.core.gguf.window import Window
 
 MAX_KEYS: Final = 1 << 16
@@ -33,9 +32,6 @@ MAX_KEY: Final = 1 << 16
 MAX_TEXT: Final = 1 << 21
 """Longer strings are not decoded but remembered by position, like long arrays."""
 MAX_TENSORS: Final = 1 << 16
-MAX_TENSOR_NAME: Final = 1 << 10
-MAX_DIMENSIONS: Final = 4
-MAX_TENSOR_ROW: Final = 8 + MAX_TENSOR_NAME + 4 + 8 * MAX_DIMENSIONS + 4 + 8
 MAX_STRINGS: Final = 1 << 23
 """Elements of all arrays of strings together; the largest vocabularies have 2^18, and as many merges."""
 ARRAY_WEIGHT: Final = 64
@@ -43,7 +39,6 @@ ARRAY_WEIGHT: Final = 64
 MAX_KEPT: Final = 1 << 24
 """Bytes of all strings and small arrays that are decoded."""
 MAX_NESTING: Final = 4
-MAX_ELEMENTS: Final = 1 << 62
 VALUES_KEPT: Final = 1024
 """Arrays of at most so many numbers (per-layer settings) or `TEXTS_KEPT` strings (tags, labels) are decoded."""
 TEXTS_KEPT: Final = 64
@@ -72,25 +67,12 @@ class Array:
 Value = Scalar | Array
 
 
-class Tensor(NamedTuple):
-    """One row of the tensor table."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: int
-    offset: int
-    """From `Header.data_offset`."""
-    elements: int
-    size: int
-    """Bytes of data, without padding."""
-
-
 @dataclass(frozen=True, slots=True)
 class Header:
     """Key/values and tensor table of one file."""
 
     version: int
-    byte_order: Literal["little", "big"]
+    byte_order: ByteOrder
     metadata: Mapping[str, Value]
     tensors: tuple[Tensor, ...]
     data_offset: int
@@ -114,11 +96,9 @@ class _HeaderReader(Window):
     def __init__(self, stream: BinaryIO, size: int, seen: SeenArrays | None) -> None:
         super().__init__(stream, size)
         self.seen = seen
-        self.byte_order: Literal["little", "big"] = "little"
+        self.byte_order: ByteOrder = "little"
         self.walked = 0
         self.kept = 0
-        self.data_end = 0
-        """Where the data of the tensors that were read ends, from `Header.data_offset`."""
         self.structs = _structs("<")
         self.u32 = self.structs[ValueType.UINT32].unpack_from
         self.u64 = self.structs[ValueType.UINT64].unpack_from
@@ -134,9 +114,9 @@ class _HeaderReader(Window):
                 raise GGUFError(f"key {key!r} is {'empty' if not key else 'there twice'}")
             metadata[key] = self._value(key, followed=left > 1)
         alignment = _alignment(metadata)
-        tensors = self._tensors(tensor_count, alignment)
+        tensors, data_end = read_tensors(self, tensor_count, alignment, self.byte_order)
         data_offset = -(-self.position // alignment) * alignment
-        missing = max(0, data_offset + self.data_end - self.size) if tensors else 0
+        missing = max(0, data_offset + data_end - self.size) if tensors else 0
         return Header(version, self.byte_order, metadata, tensors, data_offset, self.size, missing)
 
     def _preamble(self) -> int:
@@ -297,51 +277,7 @@ class _HeaderReader(Window):
         self.skip(at - self.at)
         return done
 
-    def _tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
-        tensors: list[Tensor] = []
-        try:
-            while len(tensors) < count:
-                self.refill(MAX_TENSOR_ROW)
-                self._tensors_in_window(tensors, count, alignment)
-        except (struct.error, IndexError) as error:
-            raise HeaderTruncated(f"the file ends at byte {self.size}, inside its table of tensors") from error
-        if len(set(map(_NAME, tensors))) != len(tensors):
-            raise GGUFError("a tensor name is there twice")
-        return tuple(tensors)
 
-    def _tensors_in_window(self, tensors: list[Tensor], count: int, alignment: int) -> None:
-        """Read rows of the table until less than the largest row is left in the window (but one at least).
-
-        The other hot loop: a library has more tensors than anything else.
-
-        Raises `struct.error` or `IndexError` when the file ends in a row.
-        """
-        layout, low = _LAYOUTS[self.byte_order]
-        new_tensor = tuple.__new__  # what the class itself calls, with one call less
-        u64, buffer, at, end = self.u64, self.buffer, self.at, self.data_end
-        last = max(at, len(buffer) - MAX_TENSOR_ROW)
-        while at <= last and len(tensors) < count:
-            length = u64(buffer, at)[0]
-            if length > MAX_TENSOR_NAME:
-                raise GGUFError(f"a tensor name of {length} bytes at byte {self.start + at} is over the limit")
-            begin, at = at + 8, at + 8 + length
-            name = buffer[begin:at].decode()
-            begin, at = at, at + 8 + 8 * buffer[at + low]
-            try:
-                shape, kind, elements, size = layout(buffer[begin:at])
-            except GGUFError as error:
-                raise GGUFError(f"tensor {name!r} {error}") from error
-            offset = u64(buffer, at)[0]
-            at += 8
-            if offset % alignment or offset > MAX_ELEMENTS:
-                raise GGUFError(f"tensor {name!r} starts at {offset}, which is not aligned to {alignment}")
-            if offset + size > end:  # noqa: PLR1730 - a call would take longer
-                end = offset + size
-            tensors.append(new_tensor(Tensor, (name, shape, kind, offset, elements, size)))
-        self.at, self.data_end = at, end
-
-
-_NAME: Final = attrgetter("name")
 KEY: Final = re.compile(rb"[A-Za-z0-9_.\-/]+")
 
 
@@ -356,33 +292,6 @@ def _short_strings() -> re.Pattern[bytes]:
 @cache
 def _structs(mark: str) -> dict[int, struct.Struct]:
     return {kind: struct.Struct(mark + letter) for kind, letter in SCALAR_FORMATS.items()}
-
-
-def _layout(row: bytes, mark: str) -> tuple[tuple[int, ...], int, int, int]:
-    """Return shape, type, elements and bytes of a tensor; `row` is what stands between its name and its offset.
-
-    Raises `GGUFError`; `struct.error` when the row is too short.
-    """
-    dimensions: int = struct.unpack_from(f"{mark}I", row)[0]
-    if dimensions > MAX_DIMENSIONS:
-        raise GGUFError(f"has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit")
-    *shape, kind = struct.unpack_from(f"{mark}4x{'Q' * dimensions}I", row)
-    tensor_type = TENSOR_TYPES.get(kind)
-    if tensor_type is None:
-        raise GGUFError(f"is of type {kind}, which is not known")
-    elements = math.prod(shape)
-    if elements > MAX_ELEMENTS:
-        raise GGUFError(f"has the shape {tuple(shape)}, which is too large to be true")
-    if shape and shape[0] % tensor_type.block_elements:
-        raise GGUFError(f"has rows of {shape[0]} elements, which cannot be stored as {tensor_type.name}")
-    return tuple(shape), kind, elements, elements // tensor_type.block_elements * tensor_type.block_bytes
-
-
-# Cached: the same few shapes occur in every layer. With each, where the low byte of the number of dimensions stands.
-_LAYOUTS: Final = {
-    "little": (lru_cache(maxsize=4096)(partial(_layout, mark="<")), 0),
-    "big": (lru_cache(maxsize=4096)(partial(_layout, mark=">")), 3),
-}
 
 
 def _alignment(metadata: Mapping[str, Value]) -> int:

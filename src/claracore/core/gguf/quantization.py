@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from claracore.core.gguf.header import Tensor
+from claracore.core.gguf.tensors import Tensor
 from claracore.core.gguf.types import FILE_TYPES, TENSOR_TYPES
 
 GUESSED: Final = 1024

@@ -5,7 +5,6 @@ Read from `--port N`, `--port=N` and `-p N:...` in cmd, and from a proxy URL on 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from claracore.core.config.command import split, without_comments
 from claracore.core.config.model import ModelConfig
+from claracore.core.ports.address import is_this_host
 from claracore.core.ports.containers import Container, container_of
 from claracore.types import Endpoint
 
@@ -30,7 +30,7 @@ WORTH_SPLITTING = re.compile(r"--port[=\s\\]+[\"']?\d|docker|podman|nerdctl|finc
 """Most commands say `--port ${PORT}` and run no container; splitting a thousand of them would take 100 ms."""
 AT_HOME_ON = {port: {name for name, usual in AT_HOME.items() if usual == port} for port in AT_HOME.values()}
 NUMBER = re.compile(r"[0-9]+")
-HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+OF_THIS_HOST = {"localhost", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -100,16 +100,5 @@ def endpoint_of(proxy: str) -> Endpoint:
     """Return where a proxy URL leads; this host is always its literal loopback address: `localhost` may mean ::1."""
     url = urlsplit(proxy)
     host = url.hostname or "localhost"
-    literal = "::1" if host == "::1" else "127.0.0.1" if host in HERE else host
+    literal = "127.0.0.1" if host in OF_THIS_HOST else host
     return Endpoint(literal, url.port or DEFAULT_PORTS.get(url.scheme, 80))
-
-
-def is_this_host(host: str, own_hosts: Collection[str] = ()) -> bool:
-    """Whether a host name of a URL means this machine, without asking a name server."""
-    if host.lower() in {"localhost", *own_hosts}:
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified

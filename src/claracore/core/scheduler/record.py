@@ -102,7 +102,7 @@ _TEXT_LINE = re.compile(r"[^\[\n]{0,60}?\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRI
 _MESSAGE = re.compile(r"(?P<now>\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:\s|$)")
 
 
-class Unreadable(BadRequest):
+class UnreadableRecord(BadRequest):
     """The log has a record that cannot be read."""
 
 
@@ -122,11 +122,11 @@ class Recorded:
     line: int
     now: float
     event: events.Event
-    effects: tuple[events.Effect, ...]
+    orders: tuple[events.Order, ...]
 
 
 def read(lines: Iterable[str]) -> Iterator[Begun | Recorded]:
-    """Give the records of a log, in text or JSON, in their order. Raises Unreadable, which names the line."""
+    """Give the records of a log, in text or JSON, in their order. Raises UnreadableRecord, which names the line."""
     for number, line in enumerate(lines, 1):
         try:
             message = _message(line)
@@ -134,7 +134,7 @@ def read(lines: Iterable[str]) -> Iterator[Begun | Recorded]:
             if message is not None and found is not None:
                 yield _record(number, float(found["now"]), message[found.end() :])
         except ValueError as error:
-            raise Unreadable(
+            raise UnreadableRecord(
                 f"line {number}: {error}; is the log cut off, or copied from a terminal, which breaks lines? "
                 "(--log-file writes whole ones)"
             ) from error
@@ -166,7 +166,7 @@ def _record(line: int, now: float, text: str) -> Begun | Recorded:
     reading = _Reading(text)
     event = _checked(reading.value(0), ("any of", *get_args(events.Event)), "the event")
     reading.take("->")
-    orders = _checked(reading.value(0), (list, ("any of", *get_args(events.Effect))), "the orders")
+    orders = _checked(reading.value(0), (list, ("any of", *get_args(events.Order))), "the orders")
     reading.end()
     if isinstance(event, events.Reconfigured):
         _be_sound(event.policy)

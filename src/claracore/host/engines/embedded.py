@@ -25,6 +25,8 @@ STDIN_MARK = "CLARACORE_STDIN"
 """`held` in the environment: stdin is a pipe that closes when who started us is gone (supervisor/child.py)."""
 
 HELP_COLUMN = 40
+HUB = "-hf"
+"""In the names of flags that llama-server's command line resolves before its server begins; xllamacpp does not."""
 
 
 class UsageError(Exception):
@@ -73,11 +75,11 @@ def unknown(flag: str) -> str:
     """Say what is wrong with a flag that is not in the table."""
     if not flag.startswith("-"):
         return f"{flag!r} is not a flag, and no flag before it takes a value"
-    from claracore.host.engines.elsewhere import HUB, NOT_HERE  # noqa: PLC0415 - only a wrong command line pays for it
+    from claracore.host.engines.llama_flags import LLAMA_FLAGS  # noqa: PLC0415 - only a wrong command line pays for it
 
-    if flag in HUB:
+    if flag in LLAMA_FLAGS and HUB in flag:
         return f"{flag}: the embedded engine fetches nothing from Hugging Face; download the file and use -m FILE"
-    if flag in NOT_HERE:
+    if flag in LLAMA_FLAGS:
         return (
             f"{flag} is a flag of llama-server that the embedded engine cannot honour; install llama-server to use it"
         )

@@ -75,11 +75,13 @@ def find_engine(configured: str | None) -> Engine:
                 )
             )
         else:
-            version, its = known
-            return Engine((candidate,), NAME, version, its.flags, False, its.tells_state, tuple(findings))
+            version, known_abilities = known
+            return Engine(
+                (candidate,), NAME, version, known_abilities.flags, False, known_abilities.tells_state, tuple(findings)
+            )
     if importlib.util.find_spec("xllamacpp") is None:
-        told = "".join(f"\n  {finding.message}" for finding in findings)
-        raise EngineMissing(f"no engine to run models with: {INSTALL}{told}")
+        reasons = "".join(f"\n  {finding.message}" for finding in findings)
+        raise EngineMissing(f"no engine to run models with: {INSTALL}{reasons}")
     # -P: what lies in the folder that ClaraCore was started in must not be imported instead of the real thing.
     argv = (sys.executable, "-P", "-m", "claracore", "engine")
     version = metadata.version("xllamacpp")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import platform
 import subprocess
 
-from claracore.core.fit.machine import MIB, Backend, Gpu, Memory, Processor
+from claracore.core.fit.machine import Backend, Gpu, Memory, Processor
+from claracore.core.units import MIB
 from claracore.host.hardware.tree import whole_number
 
 NAMES = ("hw", "machdep.cpu", "iogpu", "vm.page_free_count", "vm.pagesize")

@@ -17,7 +17,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 
-from claracore.core.fit.machine import MIB, Backend, Gpu, Hardware
+from claracore.core.fit.machine import Backend, Gpu, Hardware
+from claracore.core.units import MIB
 
 FLAG = "--list-devices"
 SECONDS = 30

@@ -16,7 +16,19 @@ from typing import Final, Self
 import msgspec
 
 import claracore
-from claracore.core.gguf import abilities, architectures, facts, header, model, names, quantization, types
+from claracore.core.gguf import (
+    abilities,
+    architectures,
+    facts,
+    header,
+    keys,
+    layers,
+    model,
+    names,
+    quantization,
+    tensors,
+    types,
+)
 from claracore.host.disk import keep_private
 from claracore.host.library import read
 from claracore.host.library.walk import ModelFiles
@@ -25,7 +37,7 @@ FORMAT: Final = 1
 FILE: Final = "library.cache"
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class CachedModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is remembered of one model."""
 
     files: tuple[tuple[str, int, int], ...]
@@ -36,13 +48,14 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class _File(msgspec.Struct, array_like=True):
     version: str
-    entries: dict[str, Entry]
+    entries: dict[str, CachedModel]
 
 
 @functools.cache
 def _version() -> str:
     """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
-    rules = (abilities, architectures, facts, header, model, names, quantization, read, types)
+    gguf = (abilities, architectures, facts, header, keys, layers, model, names, quantization, tensors, types)
+    rules = (*gguf, read)
     try:
         sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)
     except OSError:  # not installed as files
@@ -78,7 +91,7 @@ class ReadingCache:
     def put(self, files: ModelFiles, reading: read.Reading) -> None:
         """Remember what was read."""
         earlier = self._entries.get(files.paths[0])
-        entry = Entry(_files_of(files), reading, earlier.id if earlier else None)
+        entry = CachedModel(_files_of(files), reading, earlier.id if earlier else None)
         self._entries[files.paths[0]] = entry
         self._changed = True
 
@@ -110,7 +123,7 @@ class ReadingCache:
             keep_private(self.path, msgspec.msgpack.encode(_File(self._version, self._entries)), flush=False)
             self._changed = False
 
-    def _load(self) -> dict[str, Entry]:
+    def _load(self) -> dict[str, CachedModel]:
         if self.path is None:
             return {}
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from claracore.core.pull.plan import part_of
+from claracore.core.units import gb
 from claracore.errors import DiskFull
+from claracore.host.disk_space import device_at, free_at
 from claracore.host.library.download import RUNNING, Download
 from claracore.host.library.partial import FolderUnusable
 
@@ -38,9 +39,9 @@ def check_room(download: Download, all_downloads: Iterable[Download]) -> None:
     )
     needed = download.total - download.done
     if needed + promised + SPARE_BYTES > free and needed > 0:
-        beside = f" beside {_gb(promised)} for downloads under way" if promised else ""
+        beside = f" beside {gb(promised)} for downloads under way" if promised else ""
         raise DiskFull(
-            f"{download.reference} needs {_gb(needed)} more in {download.folder}{beside}, where {_gb(free)} are "
+            f"{download.reference} needs {gb(needed)} more in {download.folder}{beside}, where {gb(free)} are "
             "free; make room, or choose another folder",
             param="to",
         )
@@ -63,7 +64,7 @@ def delete_fetched(download: Download) -> None:
 def free_bytes(folder: Path) -> int:
     """Return how much room there is in a folder, which need not exist yet. Raises FolderUnusable."""
     try:
-        return shutil.disk_usage(existing(folder)).free
+        return free_at(folder)
     except OSError as error:
         raise FolderUnusable(f"{folder} cannot be used: {error.strerror or error}") from error
 
@@ -71,7 +72,7 @@ def free_bytes(folder: Path) -> int:
 def device_of(folder: Path) -> int | None:
     """Return which disk a folder is on, or will be; None when nobody may know."""
     try:
-        return existing(folder).stat().st_dev
+        return device_at(folder)
     except OSError:
         return None
 
@@ -82,12 +83,3 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def existing(folder: Path) -> Path:
-    """Return the nearest folder above that exists."""
-    return next(above for above in (folder, *folder.absolute().parents) if above.exists())
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

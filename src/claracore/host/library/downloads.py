@@ -23,7 +23,7 @@ from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.library.download import OPEN, Download, DownloadStatus, DownloadStore, FileState, NoSuchDownload
 from claracore.host.library.download_files import check_room, delete_fetched, look_at_files
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 
 AT_ONCE: Final = 2
 ANNOUNCE_SECONDS: Final = 0.5
@@ -53,8 +53,8 @@ class Downloads:
         self._at_once = at_once
         self._all = {download.id: download for download in store.load()}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._own_tokens: dict[str, Token] = {}
-        """Tokens that came with a download; in memory only."""
+        self._own_tokens: dict[str, HubToken] = {}
+        """HubTokens that came with a download; in memory only."""
         self._adding = asyncio.Lock()
         self._announcements: dict[str, asyncio.TimerHandle] = {}
         """By id: when progress is announced next. What comes in between is announced with it."""
@@ -78,7 +78,7 @@ class Downloads:
                 download.status = DownloadStatus.QUEUED
         self._next()
 
-    async def add(self, wanted: Plan, folder: Path, *, token: Token | None = None) -> Download:
+    async def add(self, wanted: Plan, folder: Path, *, token: HubToken | None = None) -> Download:
         """Queue a model and return its download; the one that fetches it to the same folder already, resumed, if any.
 
         Raises DiskFull, FolderUnusable.
@@ -86,7 +86,7 @@ class Downloads:
         async with self._adding:
             return await self._add(wanted, folder, token)
 
-    async def _add(self, wanted: Plan, folder: Path, token: Token | None) -> Download:
+    async def _add(self, wanted: Plan, folder: Path, token: HubToken | None) -> Download:
         files = [FileState(target.remote, str(target.place)) for target in wanted.files]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:

@@ -26,7 +26,7 @@ from claracore.core.pull.listing import RemoteFile, files_of, names_found, next_
 from claracore.core.pull.reference import HUB, Reference, quoted
 from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub, TransientFailure
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 
 MOST_PAGES: Final = 100
 MOST_HOPS: Final = 5
@@ -54,7 +54,7 @@ class FileAnswer:
 class HubClient:
     """One hub, for one event loop. Close it with `aclose`."""
 
-    def __init__(self, environ: Mapping[str, str], token: Callable[[], Token | None]) -> None:
+    def __init__(self, environ: Mapping[str, str], token: Callable[[], HubToken | None]) -> None:
         """Read HF_ENDPOINT. Raises BadRequest when that is no address, or when HF_HUB_OFFLINE forbids all of it."""
         if environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise BadRequest("HF_HUB_OFFLINE is set: nothing is fetched from the hub")
@@ -175,7 +175,7 @@ class HubClient:
             raise HubUnreachable(f"{_host(url)} redirects to {scheme}, which is not as safe; it is not followed")
         return target
 
-    def _refusal(self, answer: httpx2.Response, reference: Reference | None, token: Token | None) -> ClaraCoreError:
+    def _refusal(self, answer: httpx2.Response, reference: Reference | None, token: HubToken | None) -> ClaraCoreError:
         """Return the error for an answer that is no success."""
         status, what = answer.status_code, str(reference) if reference else self.endpoint
         code = answer.headers.get("x-error-code", "")
@@ -200,7 +200,7 @@ class HubClient:
             return TransientFailure(f"{host} answers {status}")
         return HubUnreachable(f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''} for {what}")
 
-    def _how_to_get_in(self, reference: Reference | None, token: Token | None) -> str:
+    def _how_to_get_in(self, reference: Reference | None, token: HubToken | None) -> str:
         page = f"{self.endpoint}/{reference.repo}" if reference else self.endpoint
         if token is None:
             return (

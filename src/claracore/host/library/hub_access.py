@@ -17,7 +17,7 @@ from claracore.core.pull.plan import Plan, plan
 from claracore.core.pull.reference import HUB, Reference, parse
 from claracore.errors import ClaraCoreError
 from claracore.host.library.hub_errors import TransientFailure
-from claracore.host.library.tokens import Token, Tokens
+from claracore.host.library.hub_tokens import HubToken, HubTokens
 
 if TYPE_CHECKING:
     from claracore.host.library.hub import HubClient
@@ -35,7 +35,7 @@ Wait = Callable[[float], Awaitable[None]]
 class HubAccess:
     """The way to the hub that HF_ENDPOINT in `environ` names; opened when it is first needed. Close it with `close`."""
 
-    def __init__(self, environ: Mapping[str, str], tokens: Tokens, *, wait: Wait = asyncio.sleep) -> None:
+    def __init__(self, environ: Mapping[str, str], tokens: HubTokens, *, wait: Wait = asyncio.sleep) -> None:
         self.tokens = tokens
         self.wait = wait
         self._environ = environ
@@ -43,7 +43,7 @@ class HubAccess:
         self._opening = asyncio.Lock()
 
     async def look(
-        self, text: str, *, projector: bool = True, token: Token | None = None
+        self, text: str, *, projector: bool = True, token: HubToken | None = None
     ) -> tuple[Plan, list[RemoteFile]]:
         """Return which files a reference means, and all files that its repository has.
 
@@ -61,7 +61,7 @@ class HubAccess:
             return wanted, files
 
     @contextlib.asynccontextmanager
-    async def client(self, token: Token | None) -> AsyncIterator[HubClient]:
+    async def client(self, token: HubToken | None) -> AsyncIterator[HubClient]:
         """Give a client that presents `token`; None stands for the one that counts at each request.
 
         Raises BadRequest for an HF_ENDPOINT that is no address.
@@ -107,7 +107,7 @@ async def _others(hub: HubClient, reference: Reference, files: Sequence[RemoteFi
     return ""
 
 
-def _client(environ: Mapping[str, str], token: Callable[[], Token | None]) -> HubClient:
+def _client(environ: Mapping[str, str], token: Callable[[], HubToken | None]) -> HubClient:
     """Open a client of the hub, in a thread: importing the library and reading certificates takes 0.25 s."""
     from claracore.host.library.hub import HubClient  # noqa: PLC0415 - see above
 

@@ -6,7 +6,6 @@ them in a thread.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +14,15 @@ from pathlib import Path
 
 from claracore.build import version_text
 from claracore.core.ports.listen import Listen
+from claracore.core.units import GIB
 from claracore.errors import ClaraCoreError
+from claracore.host.disk_space import free_at
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.hardware.probe import probe
 from claracore.host.setup.examine import examine
 from claracore.host.state import state_problem
 from claracore.host.store import files
 
-GIB = 1024**3
 LOW_DISK_BYTES = 2 * GIB
 NEEDED = ("fastapi", "msgspec", "pydantic", "ruamel.yaml", "uvloop")
 
@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is to be examined."""
+    """Folders, listen address and configuration of the ClaraCore that is examined."""
 
     config: Path | None
     config_dir: Path | None
@@ -120,8 +120,7 @@ def _disk(subject: Subject) -> Iterator[Check]:
         yield Check("state", ok=False, message=message, way_out=state_problem())
         return
     try:
-        folder = next(path for path in (subject.state_dir, *subject.state_dir.resolve().parents) if path.exists())
-        free = shutil.disk_usage(folder).free
+        free = free_at(subject.state_dir)
     except OSError as error:
         yield Check("disk", ok=False, message=f"{subject.state_dir}: {error.strerror}", way_out="look at the disk")
         return

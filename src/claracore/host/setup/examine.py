@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from claracore.core.config.collector import no_collection
-from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.ports.listen import Listen
 from claracore.host.setup.presence import missing_things
 from claracore.host.sockets.host import plan_here
@@ -21,7 +21,7 @@ from claracore.types import Finding
 class Examined:
     """What loading gave, and all findings in order of weight."""
 
-    loaded: Loaded
+    loaded: LoadedConfig
     findings: tuple[Finding, ...]
 
     @property

@@ -7,7 +7,6 @@ addresses this host is known. Each falls back to what is usual where it cannot b
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import socket
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from claracore.core.config.model import Config
-from claracore.core.ports.fixed import is_this_host
+from claracore.core.ports.address import is_address, is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.plan import plan
 from claracore.core.ports.ranges import PortPlan
@@ -89,10 +88,15 @@ def _has_capability(number: int) -> bool:
     return False
 
 
+def own_names() -> frozenset[str]:
+    """Return the names of this host in lower case: as it calls itself, without the domain, and as mDNS has it."""
+    name = socket.gethostname().lower()
+    return frozenset({name, name.partition(".")[0], f"{name.partition('.')[0]}.local"})
+
+
 def own_hosts() -> frozenset[str]:
     """Return the lower-case names and addresses of this host, without asking a name server."""
-    name = socket.gethostname().lower()
-    names = {name, name.partition(".")[0], f"{name.partition('.')[0]}.local"}
+    names = set(own_names())
     with suppress(OSError, psutil.Error):
         for addresses in psutil.net_if_addrs().values():
             names |= {
@@ -108,7 +112,7 @@ async def literal(endpoint: Endpoint) -> Endpoint:
 
     Who listens is told by addresses. Names that are not known in time stay as they are.
     """
-    if endpoint.unix_path is not None or _is_address(endpoint.host):
+    if endpoint.unix_path is not None or is_address(endpoint.host):
         return endpoint
     try:
         async with asyncio.timeout(NAME_SECONDS):
@@ -120,14 +124,6 @@ async def literal(endpoint: Endpoint) -> Endpoint:
     addresses, ours = sorted((str(entry[4][0]) for entry in entries), key=lambda address: ":" in address), own_hosts()
     address = next((each for each in addresses if is_this_host(each, ours)), endpoint.host)
     return Endpoint(address, endpoint.port)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _setting(name: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports import messages
+from claracore.core.ports.address import is_this_host
 from claracore.core.ports.containers import Container
-from claracore.core.ports.fixed import is_this_host
 from claracore.host.sockets.bound import BoundSocket
 from claracore.host.sockets.host import own_hosts
 from claracore.host.sockets.owner import Grounds, Ownership, listeners_on, verify
@@ -28,7 +28,7 @@ Announced = set[tuple[str, Grounds | None]]
 
 
 @dataclass(slots=True)
-class Accepted:
+class Acceptance:
     """The verdict by which one run of a model's server became ready; None where nothing was to be verified."""
 
     model: ModelConfig

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import PurePath
-from typing import Protocol
 
 from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import detaching
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.shell import habits_in
 from claracore.host.engines.abilities import Abilities
+from claracore.host.engines.find import Engine
 
 LLAMA_SERVER = "llama-server"
 EMBEDDED_MODULE = "claracore.engines.embedded"
@@ -27,26 +27,10 @@ NOTHING = Abilities()
 EMBEDDED = Abilities(frozenset({REUSE_PORT}), tells_state=True)
 
 
-class EngineLike(Protocol):
-    """What must be known of an engine; `engines.find.Engine` is one."""
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """Words that start it."""
-
-    @property
-    def flags(self) -> frozenset[str]:
-        """The flags it knows."""
-
-    @property
-    def tells_state(self) -> bool:
-        """Whether it reports how far it has loaded."""
-
-
 class Commands:
     """The engine of this configuration, and the abilities of every binary that its commands name."""
 
-    def __init__(self, engine: EngineLike | None, abilities: Callable[[str], Abilities]) -> None:
+    def __init__(self, engine: Engine | None, abilities: Callable[[str], Abilities]) -> None:
         """Take the engine, if there is one, and the function that asks a binary what it can (it may block)."""
         self.engine = engine
         self._ask = abilities

@@ -15,16 +15,17 @@ from pathlib import Path
 
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.collector import no_collection
-from claracore.core.config.load import Loaded, load_many
+from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_peers
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.errors import ConfigError, Conflict
+from claracore.host.engines.find import Engine
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.host import plan_here
 from claracore.host.store import files
-from claracore.host.supervisor.commands import Commands, EngineLike
+from claracore.host.supervisor.commands import Commands
 from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
@@ -64,7 +65,7 @@ class Sources:
         inside = files.yaml_files(self.folder) if self.folder is not None else []
         return [(str(self.one_file()), text), *((str(path), files.read(path)) for path in inside)]
 
-    def read(self, environ: Mapping[str, str]) -> Loaded:
+    def read(self, environ: Mapping[str, str]) -> LoadedConfig:
         """Read and check the files. Raises FileUnusable."""
         return load_many(files.read_sources(self.file, self.folder), env=environ, strict=self.strict)
 
@@ -78,7 +79,7 @@ class Prepared:
     findings: tuple[Finding, ...]
 
 
-def prepare(loaded: Loaded, listen: Listen, history: Mapping[str, int]) -> Prepared:
+def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int]) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
@@ -116,7 +117,7 @@ class Configuration:
         listen: Listen,
         environ: Mapping[str, str],
         commands: Commands,
-        find_engine: Callable[[str | None], EngineLike | None],
+        find_engine: Callable[[str | None], Engine | None],
         state_dir: Path | None,
     ) -> None:
         self.sources = sources
@@ -151,7 +152,7 @@ class Configuration:
         """Write what `edit` makes of the file's text, and take it over; a text that cannot be used is not written.
 
         `files.change` says what a concurrent change means, and what `expected` is. Changes of this process queue here,
-        so that each is told what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
+        so that each gets what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
         what `edit` raises; then nothing has changed.
         """
         file = self.sources.one_file()
@@ -187,18 +188,23 @@ class Configuration:
             if "engine" in changes.settings:
                 self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
-            former, self.now = self.now, prepared
-            told = {(finding.path, finding.message) for finding in former.findings}
-            self.tell(tuple(its for its in prepared.findings if (its.path, its.message) not in told))
-            if not changes.nothing:
-                try:
-                    for apply in self.apply:
-                        apply(prepared, changes)
-                except BaseException:
-                    self.now = former
-                    raise
+            self._take_over(prepared, changes)
             self.on_reload()
             return changes
+
+    def _take_over(self, prepared: Prepared, changes: Changes) -> None:
+        """Let another configuration be the one in force, and act. Raises what `apply` raises; then the old one is."""
+        former, self.now = self.now, prepared
+        known = {(finding.path, finding.message) for finding in former.findings}
+        self.tell(tuple(found for found in prepared.findings if (found.path, found.message) not in known))
+        if changes.nothing:
+            return
+        try:
+            for apply in self.apply:
+                apply(prepared, changes)
+        except BaseException:
+            self.now = former
+            raise
 
     async def _settled(self) -> list[tuple[str, str]]:
         """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""

@@ -44,7 +44,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadWaiter:
     """A request with an empty answer, by which a person has a model loaded."""
 
     done: asyncio.Future[None]

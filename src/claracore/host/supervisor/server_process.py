@@ -25,7 +25,7 @@ from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.host import literal
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.host.sockets.unix import clear_path, socket_path
-from claracore.host.supervisor.accepted import Accepted, Announced
+from claracore.host.supervisor.accepted import Acceptance, Announced
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import ReadyDeadline, is_healthy, wait_until_ready
@@ -99,7 +99,7 @@ class ServerProcess:
         states_env = states.ENVIRONMENT if self._reports_state else {}
         self._env = {**around.environ, **states_env, **self._bound.env, MARK: around.keeper.ledger.mark()}
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
-        self._accepted = Accepted(model, around.keeper, around.announced)
+        self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: ListenerWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not checked."""
         self._is_ready = False

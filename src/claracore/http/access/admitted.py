@@ -1,8 +1,7 @@
 """Who may come in, and for which model?
 
-The key that a request carries, looked up in the ring. Order: Basic password, Bearer, `x-api-key`. A header that carried
-one of our keys is ours and is not passed on; a key for the model server is. What a key may do on the control plane is
-`api.guard`'s question.
+The key that a request carries, looked up in the ring: once a request, here. A header that carried one of our keys is
+ours and is not passed on; a key for the model server is. What a key may do on the control plane is `guard`'s question.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from __future__ import annotations
 import re
 
 from claracore.errors import Forbidden, Unauthorized
-from claracore.http.access.keyring import Grant, KeyRing, Right, presented
+from claracore.http.access.keyring import KeyRing, presented
+from claracore.http.access.keys import Grant, Right
 
-# No key is asked for here (COMPAT 2): liveness probes, the entry page, the redirect to the models page, and who this
-# is, which a second start on the same port asks.
+# No key is asked for here: liveness probes (llama-swap's paths), the entry page, what browsers fetch unasked, the
+# redirect to the models page, and who this is, which a second start on the same port asks.
 OPEN_PATHS = frozenset(
     (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity")
 )
@@ -23,9 +23,10 @@ _NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)
 
 
 def admitted(ring: KeyRing, noted: dict[bytes, bytes], path: bytes) -> tuple[frozenset[bytes], Grant | None]:
-    """Return the names of the headers that carry one of our keys, and what that key allows.
+    """Return the names of the headers that carry one of our keys, and what the first of these keys allows.
 
-    Raises Unauthorized when a key is needed and there is none.
+    `noted` are the request's header values by lower-case name. Raises Unauthorized when a key is needed and there is
+    none.
     """
     if not ring.any:
         return _NOTHING
@@ -37,13 +38,17 @@ def admitted(ring: KeyRing, noted: dict[bytes, bytes], path: bytes) -> tuple[fro
             carriers.add(name)
             first = first or grant
     if first is None and path not in OPEN_PATHS and not OPEN_FILES.fullmatch(path):
-        raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+        raise without_key()
     return frozenset(carriers), first
+
+
+def without_key() -> Unauthorized:
+    """Return the error for a request that needs a key and carries none that counts."""
+    return Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
 
 
 def check_model(grant: Grant, model_id: str) -> None:
     """Raise Forbidden when the key is not for inference with this model."""
-    if Right.INFERENCE not in grant.rights:
-        raise Forbidden(f"the key {grant.name!r} does not have the scope 'inference'")
+    grant.check(Right.INFERENCE)
     if not grant.knows(model_id):
         raise Forbidden(f"the key {grant.name!r} is not for model {model_id!r}", param="model")

@@ -4,6 +4,8 @@ An ASGI application in front of the real one. Everything that is refused is refu
 no key or one without the right (401, 403), a page of another site (Origin, Sec-Fetch-Site), a name that an attacker may
 have pointed at us (Host: DNS rebinding), a form where JSON belongs (415), a body that is too large (413). Why:
 docs/threat-model.md.
+
+What the caller's key allows has been found out by the gateway (`admitted`) and is in the scope: `state["grant"]`.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from typing import Any, Final
 
 from fastapi.responses import JSONResponse
 
-from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge, Unauthorized
-from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS
-from claracore.http.access.keyring import Grant, KeyRing, Right, presented
-from claracore.http.access.origins import Rules, check_host, is_loopback
+from claracore.core.ports.address import is_loopback
+from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge
+from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS, without_key
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import Grant, Right
+from claracore.http.access.origins import Rules, check_host
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,7 +32,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_BODY_BYTES = 20 * 1024 * 1024
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CHANGED_BY_GET: Final = frozenset({"/unload"})
-"""Kept for old clients (COMPAT 2.5)."""
+"""llama-swap's clients unload by GET."""
 
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
@@ -66,14 +70,14 @@ class Guard:
         self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it."""
+        """Pass a request on to the application, or answer it with a JSON error (`refusal`)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = _headers(scope)
         guarded = _with_headers(send)
         try:
-            scope.setdefault("state", {})["grant"] = self.admit(scope, headers)
+            self.admit(scope, headers, scope["state"]["grant"])
         except ClaraCoreError as error:
             await refusal(error)(scope, receive, guarded)
             return
@@ -81,11 +85,13 @@ class Guard:
             scope["method"] = "GET"  # The gateway leaves the body away; probes like to ask so.
         await self._app(scope, _bounded(receive), guarded)
 
-    def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Grant | None:
-        """Return the key's grant, None where none is needed. Raises Unauthorized, Forbidden and others."""
+    def admit(self, scope: Scope, headers: dict[bytes, bytes], grant: Grant | None) -> None:
+        """Raise Unauthorized, Forbidden, UnsupportedMedia or PayloadTooLarge for what must not reach the application.
+
+        `grant` is what the caller's key allows; None without a key that counts.
+        """
         method, path = scope["method"], scope["path"]
         changes = method not in SAFE_METHODS or path in CHANGED_BY_GET
-        grant = self._grant(headers)
         self._check_right(scope, headers, grant, right_for(method, path))
         if changes:
             self.check_site(headers)
@@ -98,23 +104,15 @@ class Guard:
             check_host(self._rules, headers.get(b"host", b""))
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
-            raise PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
-        return grant
-
-    def _grant(self, headers: dict[bytes, bytes]) -> Grant | None:
-        for _header, key in presented(headers.get(b"authorization"), headers.get(b"x-api-key")):
-            grant = self._ring.grant(key)
-            if grant is not None:
-                return grant
-        return None
+            raise too_large()
 
     def _check_right(self, scope: Scope, headers: dict[bytes, bytes], grant: Grant | None, right: Right | None) -> None:
         if self._ring.any:
             if grant is None and not is_open(scope["method"], scope["path"]):
-                raise Unauthorized("no valid API key: send 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
-            if grant is not None and right is not None and not grant.may(right):
-                raise Forbidden(f"the key {grant.name!r} does not have the scope {right.value!r}")
-        elif right is Right.ADMIN and not self._rules.insecure and not is_here(scope, headers):
+                raise without_key()
+            if grant is not None and right is not None:
+                grant.check(right)
+        elif right is Right.ADMIN and not self._rules.insecure and not is_from_this_machine(scope, headers):
             raise Forbidden(
                 "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
                 "admin', or start with --insecure"
@@ -148,8 +146,8 @@ def check_whence(headers: dict[bytes, bytes]) -> None:
 
     Over plain http, to any address but this machine's, it sends no Sec-Fetch-Site, and a page may withhold its Referer.
     """
-    told = (b"origin", b"referer", b"sec-fetch-site")
-    if BROWSER.match(headers.get(b"user-agent", b"")) and not any(headers.get(name) for name in told):
+    says = (b"origin", b"referer", b"sec-fetch-site")
+    if BROWSER.match(headers.get(b"user-agent", b"")) and not any(headers.get(name) for name in says):
         raise Forbidden(
             "the browser does not say which page asks for this: use the web interface, or POST /api/models/unload"
         )
@@ -173,7 +171,7 @@ def check_media(headers: dict[bytes, bytes]) -> None:
         raise UnsupportedMedia("send the body as 'Content-Type: application/json'")
 
 
-def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+def is_from_this_machine(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether the client is on this machine; what a proxy forwards is not."""
     if any(name in headers for name in FORWARDED):
         return False
@@ -186,9 +184,13 @@ def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
 
 
 def refusal(error: ClaraCoreError) -> JSONResponse:
-    """Return the answer for an error."""
-    headers = {"WWW-Authenticate": 'Basic realm="claracore"'} if isinstance(error, Unauthorized) else {}
-    return JSONResponse(error.envelope(), error.status, headers)
+    """Return the answer for an error: the OpenAI envelope as JSON."""
+    return JSONResponse(error.envelope(), error.status, error.headers())
+
+
+def too_large() -> PayloadTooLarge:
+    """Return the error for a body over the limit."""
+    return PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
@@ -217,7 +219,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > MOST_BODY_BYTES:
-            raise PayloadTooLarge(f"the body is longer than {MOST_BODY_BYTES} bytes")
+            raise too_large()
         return message
 
     return receiving

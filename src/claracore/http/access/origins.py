@@ -6,13 +6,13 @@ no Origin and is not concerned. Why each rule: docs/threat-model.md.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from claracore.core.ports.address import is_address, is_localhost
 from claracore.errors import Forbidden
+from claracore.host.sockets.host import own_names
 
 LOCAL_NAMES = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".ts.net")
 """Nobody can buy a name under these, so no stranger can point one at us (RFC 6761, 6762, 8375; tailnets)."""
@@ -29,12 +29,6 @@ _WITHOUT_ORIGIN = frozenset((b"GET", b"HEAD"))
 # `127.0.0.1:1.evil.example` for this machine.
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]+(?:%[0-9a-z._~%-]+)?)\]|([^\s/?#@:\[\]\\]+))(?::[0-9]*)?")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)")
-
-
-def own_names() -> frozenset[str]:
-    """Return the names of this machine, in lower case."""
-    name = socket.gethostname().lower()
-    return frozenset({name, name.partition(".")[0], f"{name.partition('.')[0]}.local"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +110,7 @@ class Origins:
             said = found[0] if found is not None else referer.decode("latin-1")
             raise Forbidden(f"a page of {said[:100]!r} may not use the models here; allow it with --cors-origin {said}")
         # The neighbours of `ai.example.com` are other people's; those of `localhost` are this machine's.
-        if site and not referer and not is_this_machine(name_in(host.decode("latin-1"))):
+        if site and not referer and not is_localhost(name_in(host.decode("latin-1"))):
             raise Forbidden("a page of a neighbouring site that withholds its name may not use the models")
 
     def allows(self, origin: bytes, host: bytes) -> bool:
@@ -134,7 +128,7 @@ class Origins:
         if origin in rules.cors_origins or "*" in rules.cors_origins or rules.is_our_page(origin, host):
             return True
         found = _ORIGIN.fullmatch(origin)
-        return found is not None and (found[1] in APP_SCHEMES or is_this_machine(name_in(found[2])))
+        return found is not None and (found[1] in APP_SCHEMES or is_localhost(name_in(found[2])))
 
 
 def name_in(authority: str) -> str:
@@ -146,31 +140,7 @@ def name_in(authority: str) -> str:
     return str(name).removesuffix(".") if address is None else str(address) if is_address(address) else ""
 
 
-def is_this_machine(name: str) -> bool:
-    """Whether a name or literal address can only mean this machine."""
-    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
-
-
-def is_address(name: str) -> bool:
-    """Whether a text is a literal IP address."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a literal address is this machine's own; names are not."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback)
-
-
-def lines_for(origin: bytes) -> list[bytes]:
+def cors_lines(origin: bytes) -> list[bytes]:
     """Return the header lines that let a page of this origin read an answer; none when there is no page."""
     return [b"Access-Control-Allow-Origin: " + origin, b"Vary: Origin"] if origin else []
 

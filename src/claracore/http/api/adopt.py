@@ -16,6 +16,7 @@ from claracore.core.fit.merge import model_paths
 from claracore.core.pull.choice import is_projector
 from claracore.errors import ClaraCoreError
 from claracore.host.library.download import Download
+from claracore.host.setup.write import proposed
 from claracore.http.api.config import change_config
 from claracore.http.api.context import Context
 from claracore.http.api.setup import SetupWishes, survey_for
@@ -68,7 +69,7 @@ class Adopter:
             reasons += [str(left) for left in found.left_out]
             download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
             return
-        await change_config(self._here, lambda old: found.onto(old).text, "*")
+        await change_config(self._here, lambda old: proposed(found, old).text, "*")
 
     def _served(self, paths: list[Path]) -> list[str]:
         """Return the ids of the models whose file is among these."""

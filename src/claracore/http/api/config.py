@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,8 @@ from fastapi import APIRouter, Body, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from claracore.core.config import edit
+from claracore.core.config import edit, form
+from claracore.core.config.lines import read_plain
 from claracore.core.config.load import load_many
 from claracore.core.config.schema import json_schema
 from claracore.core.config.tree import Unreadable
@@ -85,6 +87,36 @@ class CheckView(BaseModel):
     changes: ChangesView | None
 
 
+class FormText(BaseModel):
+    """A text that need not be saved, and what a person typed into a form: a missing option stays, an empty one goes."""
+
+    yaml: str
+    model: str = ""
+    ttl: str | None = None
+    context: str | None = None
+    """Tokens: --ctx-size of the command."""
+    group: str | None = None
+
+
+class ModelFormView(BaseModel):
+    """What a form shows of one model."""
+
+    id: str
+    line: int
+    """Where it begins in the text, from 1."""
+    ttl: str
+    context: str
+    group: str
+
+
+class FormsView(BaseModel):
+    """A text, and what a form shows of its models."""
+
+    yaml: str
+    models: list[ModelFormView]
+    groups: list[str]
+
+
 class ReloadView(BaseModel):
     """What was taken over."""
 
@@ -144,6 +176,12 @@ async def check(here: Here, text: TextInBody) -> CheckView:
     return CheckView(ok=examined.usable, findings=finding_views(examined.findings), changes=changes)
 
 
+@router.post("/form")
+async def edit_text(typed: FormText) -> FormsView:
+    """Change options of one model in a text, whose other bytes stay, and say what a form shows; nothing is saved."""
+    return await asyncio.to_thread(_edit_text, typed)
+
+
 @router.post("/reload")
 async def reload(here: Here) -> ReloadView:
     """Take over what the file says now."""
@@ -190,7 +228,7 @@ async def delete_model(here: Here, name: str, if_match: IfMatch = None) -> Writt
 
 def without_model(text: str, model_id: str) -> str:
     """Return the text without the model and its memberships. Raises ModelNotFound when the text does not have it."""
-    plain = edit.read_plain(text)
+    plain = read_plain(text)
     models = plain.get("models") or {}
     if model_id not in models:
         raise ModelNotFound(model_id, models)
@@ -231,6 +269,16 @@ def _refuse_new_errors(here: Context, text: str, changed: str) -> None:
     new = [its for its in after if its.severity == "error" and (its.path, its.message) not in known]
     if new:
         raise ConfigError(new)
+
+
+def _edit_text(typed: FormText) -> FormsView:
+    change = form.FormChange(typed.ttl, typed.context, typed.group)
+    try:
+        text = form.changed(typed.yaml, typed.model, change) if typed.model else typed.yaml
+        found = [ModelFormView(**asdict(each)) for each in form.forms(text)]
+        return FormsView(yaml=text, models=found, groups=form.groups(text))
+    except Unreadable as error:
+        raise ConfigError([error.finding]) from error
 
 
 def _changed(change: Callable[[str], str], text: str) -> str:

@@ -26,11 +26,14 @@ from claracore.host.setup.settings import SettingsFile
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.configuration import Configuration
 from claracore.host.supervisor.loop import Supervisor
-from claracore.http.access.keyring import Grant, KeyFile, KeyRing, NamedKey
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import Grant, NamedKey
 from claracore.http.access.origins import Origins
 from claracore.http.api.events.broadcaster import Hub
-from claracore.http.gateway.exchange import Exchange
-from claracore.http.gateway.selection import ActiveProfile
+from claracore.http.gateway.inflight import InFlight
+from claracore.http.gateway.inside import Inside
+from claracore.http.gateway.targets import ActiveProfile
 
 LONGEST_STREAM_SECONDS = 7 * 86_400.0
 """With a key that ends: timers do not reach for years."""
@@ -70,8 +73,10 @@ class Context:
     """Folders whose models are served as soon as they are there."""
     performance: SampleHistory = field(default_factory=SampleHistory)
     profile: ActiveProfile = field(default_factory=ActiveProfile)
-    in_flight: Callable[[], Mapping[int, Exchange]] = dict
+    in_flight: Callable[[], Mapping[int, InFlight]] = dict
     """The requests that are with the supervisor or a model, by id."""
+    inside: Inside | None = None
+    """Asks models; None until the gateway is there."""
     cancel: Callable[[int], bool] = lambda _: False
     """Ends one request in flight; False when there is none."""
     started_at: float = field(default_factory=time.time)
@@ -108,7 +113,7 @@ class Context:
 
     def look_at_answers(self) -> None:
         """Bring the swaps up to date."""
-        self.journal.look_at(exchange.record for exchange in self.in_flight().values())
+        self.journal.look_at(request.record for request in self.in_flight().values())
 
     def begin_load(self, model_id: str) -> None:
         """Load a model without waiting for it; why it failed is in `supervisor.failure`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from claracore.core.config.changes import Changes
 from claracore.core.config.model import Config
+from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import Listen
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
@@ -22,7 +23,7 @@ from claracore.host.activity.swaps import Swap
 from claracore.host.library.download import DownloadStore
 from claracore.host.library.downloads import Downloads
 from claracore.host.library.hub_access import HubAccess
-from claracore.host.library.tokens import Tokens
+from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.sockets.ports import PortKeeper
@@ -31,8 +32,9 @@ from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.host.supervisor.loop import Supervisor
 from claracore.http.access.guard import Guard
-from claracore.http.access.keyring import KeyFile, KeyRing
-from claracore.http.access.origins import Origins, Rules, is_loopback
+from claracore.http.access.key_file import KeyFile
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.origins import Origins, Rules
 from claracore.http.api.adopt import Adopter
 from claracore.http.api.context import Context
 from claracore.http.api.create import create_app
@@ -84,7 +86,7 @@ class ControlPlane:
             origins=Origins(rules),
             captures=captures,
             downloads=Downloads(
-                HubAccess(configuration.environ, Tokens(state_dir, configuration.environ)),
+                HubAccess(configuration.environ, HubTokens(state_dir, configuration.environ)),
                 DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key),
             ),
             followed=tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in followed),  # noqa: PTH100, PTH111 - as the library does
@@ -119,6 +121,7 @@ class ControlPlane:
         """Show and steer the requests of a gateway."""
         self.context.in_flight = lambda: gateway.in_flight
         self.context.cancel = gateway.cancel
+        self.context.inside = gateway.inside
         _warn_if_open(self.context.listen, self.context.ring, self._rules)
         self.context.downloads.begin()
 

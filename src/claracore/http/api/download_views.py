@@ -17,7 +17,8 @@ from claracore.core.pull.plan import Plan
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.library.download import Download, DownloadStatus
 from claracore.host.library.download_files import free_bytes
-from claracore.host.setup.write import SetupOptions, machine_for
+from claracore.host.setup.machine import machine_for
+from claracore.host.setup.request import SetupOptions
 
 DEFAULT_FOLDER = "downloads"
 
@@ -163,7 +164,7 @@ def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, room: Budget) -
 
 
 def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], room: Budget) -> VariantView:
-    eyes = projector_for(variant, files)
+    projector_file = projector_for(variant, files)
     reference = plan.reference
     revision = "" if reference.revision == "main" else f"@{reference.revision}"
     return VariantView(
@@ -174,6 +175,6 @@ def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], room: Budget
         shards=len(variant.files) + variant.missing,
         missing=variant.missing,
         bytes=variant.size,
-        fit=by_size(variant.size + (eyes.size if eyes else 0), room),
+        fit=by_size(variant.size + (projector_file.size if projector_file else 0), room),
         chosen=variant == plan.variant,
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from claracore.errors import BadRequest
-from claracore.http.access.keyring import NamedKey, Right
+from claracore.http.access.keys import NamedKey, Right
 from claracore.http.api.context import Context, Here
 
 router = APIRouter(prefix="/api/keys", tags=["keys"])
@@ -82,11 +82,4 @@ async def _take_over(here: Context) -> None:
 
 def key_view(key: NamedKey) -> KeyView:
     """Return a key as JSON shows it."""
-    return KeyView(
-        name=key.name,
-        scopes=sorted(key.rights),
-        models=sorted(key.models) if key.models is not None else None,
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-        expired=key.expired(time.time()),
-    )
+    return KeyView(**key.as_json(), expired=key.grant.expired(time.time()))

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from claracore.errors import BadRequest
 from claracore.host.logs.output import OutputRing
-from claracore.host.logs.proxy import Entry
-from claracore.http.access.keyring import Grant
+from claracore.host.logs.proxy import LogEntry
+from claracore.http.access.keys import Grant
 from claracore.http.api.context import Context, Here, Holder
 
 router = APIRouter(tags=["logs"])
@@ -49,7 +49,7 @@ async def last_lines(here: Here, source: str = PROXY, lines: Lines = 200) -> Log
         entries = list(here.log.entries)[-lines:]
     else:
         source = here.resolve(source)
-        entries = [Entry(line) for line in here.supervisor.output(source).tail(lines)]
+        entries = [LogEntry(line) for line in here.supervisor.output(source).tail(lines)]
     return LogView(source=source, lines=[LineView(at=it.at, level=it.level, text=it.text) for it in entries])
 
 
@@ -112,7 +112,7 @@ async def _lines(
             for line in ring.tail(history_lines):
                 merged.push(line)
             ring.attach(merged)
-            leaving.callback(ring.unsubscribe, merged)
+            leaving.callback(ring.detach, merged)
         yield ""  # sends the head: a client is not to wait for the first line
         told = merged.dropped
         async for lines in merged.bunches():

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from claracore import __version__
+from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.api.context import Context, Here
@@ -94,15 +95,14 @@ def _machine(here: Context) -> Iterator[Family]:
 
 async def _of_engines(here: Context) -> dict[str, str]:
     """Return what the servers of the models that are ready say under /metrics; who does not answer is left out."""
-    endpoints = {
-        model: running.endpoint
-        for model, running in here.supervisor.all_running().items()
-        if running.state is ModelState.READY and running.endpoint is not None
-    }
+    inside = here.inside
+    if inside is None:
+        return {}
+    ready = [model for model, running in here.supervisor.all_running().items() if running.state is ModelState.READY]
 
     async def ask(model: str) -> tuple[str, str]:
-        with contextlib.suppress(OSError, TimeoutError, ValueError):
-            return model, await scrape(endpoints[model], "/metrics")
+        with contextlib.suppress(ClaraCoreError, TimeoutError, ValueError):
+            return model, await scrape(inside, model, "/metrics")
         return model, ""
 
-    return dict(await asyncio.gather(*map(ask, endpoints)))
+    return dict(await asyncio.gather(*map(ask, ready)))

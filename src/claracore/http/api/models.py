@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.errors import ModelNotFound
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.context import Context, Here, Holder
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.types import ModelState

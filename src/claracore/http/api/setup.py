@@ -14,7 +14,7 @@ import psutil
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from claracore.core.config import edit
+from claracore.core.config.lines import read_plain
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.memory import RAM
 from claracore.core.fit.plan import Placement
@@ -23,7 +23,9 @@ from claracore.errors import NotFound
 from claracore.host.engines.find import find_engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
-from claracore.host.setup.write import SetupOptions, SetupReport, Survey, survey
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.survey import Survey, survey
+from claracore.host.setup.write import SetupReport, proposed, proposed_for_file
 from claracore.host.state import home_folder
 from claracore.host.store import files
 from claracore.http.api.config import WrittenView, change_config, file_of, without_model
@@ -139,7 +141,7 @@ async def browse(
 async def scan(here: Here, wish: ScanWish) -> ScanView:
     """Look at model files and this machine, and say what would be written; nothing is."""
     found = await _survey(here, wish)
-    report = await asyncio.to_thread(found.onto_file)
+    report = await asyncio.to_thread(proposed_for_file, found)
     text = await asyncio.to_thread(_text, report, wish)
     models = [
         *(_found(here, report, chosen) for chosen in report.catalog.chosen),
@@ -168,7 +170,7 @@ async def apply(here: Here, wish: ApplyWish) -> WrittenView:
     Without a `hash` the models go into the file as it is when they have been looked at.
     """
     found = await _survey(here, wish)
-    return await change_config(here, lambda old: _text(found.onto(old), wish), wish.hash or "*")
+    return await change_config(here, lambda old: _text(proposed(found, old), wish), wish.hash or "*")
 
 
 async def _survey(here: Context, wish: ScanWish) -> Survey:
@@ -183,7 +185,7 @@ async def survey_for(here: Context, folders: Sequence[Path], its: SetupWishes, t
     def look() -> Survey:
         cache = ReadingCache.in_folder(here.state_dir)
         engine = find_engine(here.config.engine)
-        return survey(folders, file, options, engine=engine, cache=cache, dry_run=True, on_progress=tell)
+        return survey(SetupRequest(folders, file, options, engine, cache, dry_run=True, on_progress=tell))
 
     return await asyncio.to_thread(look)
 
@@ -224,7 +226,7 @@ def _text(report: SetupReport, wish: ScanWish) -> str:
     if wish.models is None:
         return text
     known = _known(report)
-    for model_id in edit.read_plain(text).get("models") or {}:
+    for model_id in read_plain(text).get("models") or {}:
         if model_id not in known and model_id not in wish.models:
             text = without_model(text, model_id)
     return text
@@ -232,7 +234,7 @@ def _text(report: SetupReport, wish: ScanWish) -> str:
 
 def _known(report: SetupReport) -> Collection[str]:
     """Return the ids of the models that the file has already."""
-    models = edit.read_plain(report.old_text).get("models") if report.old_text else None
+    models = read_plain(report.old_text).get("models") if report.old_text else None
     return models if isinstance(models, dict) else ()
 
 

@@ -14,8 +14,7 @@ from claracore.core.config.show import SECRET_FLAG
 from claracore.core.scheduler.obstacle import Cause
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.api.context import Context
-from claracore.http.gateway.answering import Phase
-from claracore.http.gateway.exchange import Exchange
+from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
 
 Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
@@ -199,14 +198,14 @@ def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
 
 def request_views(here: Context) -> list[RequestView]:
     """Return the requests in flight, the oldest first."""
-    return [request_view(here, id_, exchange) for id_, exchange in sorted(here.in_flight().items())]
+    return [request_view(here, id_, request) for id_, request in sorted(here.in_flight().items())]
 
 
-def request_view(here: Context, id_: int, exchange: Exchange) -> RequestView:
+def request_view(here: Context, id_: int, request: InFlight) -> RequestView:
     """Return one request in flight."""
-    record = exchange.record
+    record = request.record
     wall = time.time() - asyncio.get_running_loop().time()
-    waiting = exchange.phase in (Phase.COLLECTING, Phase.WAITING)
+    waiting = request.phase in (Phase.COLLECTING, Phase.WAITING)
     answering = record.first_byte_at is not None
     return RequestView(
         id=id_,

@@ -7,6 +7,7 @@ which remembers what it took, so that giving it back twice is harmless.
 
 from __future__ import annotations
 
+from claracore.core.units import gib
 from claracore.errors import PayloadTooLarge
 from claracore.http.wire.answers import NoRoomForBody
 
@@ -15,7 +16,7 @@ PIECE_BYTES = 64
 RETRY_AFTER_SECONDS = 5
 
 
-class Budget:
+class BodyBudget:
     """Bytes that all bodies together may take; `taken` is what they take now."""
 
     def __init__(self, limit: int) -> None:
@@ -32,7 +33,7 @@ class Share:
 
     __slots__ = ("_budget", "taken")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
         self.taken = 0
 
@@ -41,12 +42,12 @@ class Share:
         budget = self._budget
         if self.taken + size > budget.limit:
             raise PayloadTooLarge(
-                f"the body takes more than the {_said(budget.limit)} that there are for all bodies; name 'model' at "
+                f"the body takes more than the {gib(budget.limit)} that there are for all bodies; name 'model' at "
                 "its beginning, send less, or let the server have more: bodyBuffer"
             )
         if budget.taken + size > budget.limit:
             raise NoRoomForBody(
-                f"the bodies of other requests take all of the {_said(budget.limit)} that there are for them; try "
+                f"the bodies of other requests take all of the {gib(budget.limit)} that there are for them; try "
                 "again later, name 'model' at the beginning of the body, or let the server have more: bodyBuffer",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
@@ -66,7 +67,3 @@ class Share:
         if self.taken > down_to:
             self._budget.taken -= self.taken - down_to
             self.taken = down_to
-
-
-def _said(size: int) -> str:
-    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size} bytes"

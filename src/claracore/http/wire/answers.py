@@ -5,12 +5,12 @@ The errors that only HTTP knows (timeouts, sizes, versions) are declared here; a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 
-from claracore.errors import BadRequest, ClaraCoreError, Unauthorized
-from claracore.http.access.origins import lines_for
+from claracore.errors import BadRequest, ClaraCoreError
 
 
 class MalformedRequest(BadRequest):
@@ -29,6 +29,10 @@ class MethodNotAllowed(ClaraCoreError):
     def __init__(self, path: str, allowed: tuple[str, ...]) -> None:
         super().__init__(f"{path} answers {' and '.join(allowed)} only")
         self.allowed = allowed
+
+    def headers(self) -> dict[str, str]:
+        """Name the methods that there are."""
+        return {**super().headers(), "Allow": ", ".join(self.allowed)}
 
 
 class RequestTimeout(ClaraCoreError):
@@ -92,21 +96,8 @@ def reason(status: int) -> bytes:
 
 
 def envelope(error: ClaraCoreError) -> bytes:
-    """Return the OpenAI error envelope as JSON."""
+    """Return the OpenAI error envelope as JSON: {"error": {message, type, param, code}}."""
     return msgspec.json.encode(error.envelope())
-
-
-def headers_of(error: ClaraCoreError) -> list[bytes]:
-    """Return the header lines that belong to this error, without line ends."""
-    lines = [f"{name}: {value}".encode() for name, value in error.headers().items()]
-    match error:
-        case Unauthorized():
-            lines.append(b'WWW-Authenticate: Basic realm="claracore"')
-        case MethodNotAllowed(allowed=allowed):
-            lines.append(b"Allow: " + ", ".join(allowed).encode())
-        case _:
-            pass
-    return lines
 
 
 def answer(
@@ -117,7 +108,7 @@ def answer(
     connection: bytes = b"",
     with_body: bool = True,
 ) -> bytes:
-    """Return a complete HTTP/1.1 answer.
+    """Return a complete HTTP/1.1 answer; `headers` are lines without line ends.
 
     `connection` is the value of the Connection header (none when empty); `with_body` is False for HEAD, whose answer
     has the length of a body but not the body (RFC 9110, 9.3.2).
@@ -131,8 +122,9 @@ def answer(
 
 
 def error_answer(
-    error: ClaraCoreError, *, connection: bytes = b"", with_body: bool = True, origin: bytes = b""
+    error: ClaraCoreError, *, connection: bytes = b"", with_body: bool = True, more: Sequence[bytes] = ()
 ) -> bytes:
-    """Return the complete HTTP/1.1 answer for an error; pages of `origin` may read it."""
-    headers = [b"Content-Type: application/json", *headers_of(error), *lines_for(origin)]
+    """Return the complete HTTP/1.1 answer for an error; `more` are further header lines, without line ends."""
+    own = [f"{name}: {value}".encode() for name, value in error.headers().items()]
+    headers = [b"Content-Type: application/json", *own, *more]
     return answer(error.status, headers, envelope(error), connection=connection, with_body=with_body)

@@ -32,6 +32,7 @@ export type ConfigDocument = Omit<schema.ConfigView, 'findings' | 'rejected'> & 
   findings: Finding[];
   rejected: Finding[];
 };
+export type ConfigForms = schema.FormsView;
 export type ConfigCheck = Omit<schema.CheckView, 'findings'> & { findings: Finding[] };
 export type Backup = schema.BackupView;
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from claracore.host.activity.rows import Row
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.compat.first_claracore import old_info
 from claracore.http.api.compat.llama_swap import oldest_row
 from claracore.http.api.context import Context, Here, Holder
@@ -23,6 +23,7 @@ from claracore.http.api.download_views import DownloadView
 from claracore.http.api.events.broadcaster import Event, Follower
 from claracore.http.api.events.stream import HEARTBEAT_SECONDS, SSE_HEADERS
 from claracore.http.api.views import request_views
+from claracore.http.wire import sse
 
 router = APIRouter(tags=["old clients"], include_in_schema=False)
 
@@ -32,7 +33,7 @@ HISTORY_LINES = 500
 @router.get("/api/events")
 async def events(here: Here, holder: Holder) -> StreamingResponse:
     """Follow events in the shape of llama-swap and the first ClaraCore."""
-    return StreamingResponse(_frames(here, holder), media_type="text/event-stream", headers=SSE_HEADERS)
+    return StreamingResponse(_frames(here, holder), media_type=sse.MEDIA_TYPE, headers=SSE_HEADERS)
 
 
 async def _frames(here: Context, holder: Grant | None) -> AsyncIterator[bytes]:
@@ -131,4 +132,5 @@ def model_status(here: Context) -> list[dict[str, Any]]:
 
 def message(type_: str, data: object) -> bytes:
     """Return one frame."""
-    return f"event:message\ndata:{json.dumps({'type': type_, 'data': json.dumps(data)})}\n\n".encode()
+    told = json.dumps({"type": type_, "data": json.dumps(data)})
+    return sse.event(told.encode(), name=b"message", colon=b":")  # without spaces, as llama-swap writes them

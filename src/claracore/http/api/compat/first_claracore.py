@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from claracore.errors import BadRequest
 from claracore.host.library.download import DownloadStatus
-from claracore.host.library.tokens import Token
+from claracore.host.library.hub_tokens import HubToken
 from claracore.http.api.context import Here
 from claracore.http.api.download_views import DownloadView, download_view
 from claracore.http.api.downloads import download_folder, folder_of
@@ -83,7 +83,7 @@ class OldKey(BaseModel):
 @router.post("/api/models/download")
 async def start(here: Here, wish: OldWish) -> dict[str, Any]:
     """Fetch a model."""
-    token = Token(wish.hf_api_key.strip(), "hfApiKey of the request") if wish.hf_api_key.strip() else None
+    token = HubToken(wish.hf_api_key.strip(), "hfApiKey of the request") if wish.hf_api_key.strip() else None
     folder = folder_of(here, wish.destination_path or None)
     plan, _files = await here.downloads.hub.look(wish.reference, token=token)
     download = await here.downloads.add(plan, folder, token=token)

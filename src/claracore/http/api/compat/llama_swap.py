@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
 from math import ceil, log2
@@ -16,9 +15,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
+from claracore.core.units import GIB
 from claracore.errors import BadRequest
 from claracore.host.activity.rows import Row, Wanted
 from claracore.host.activity.statistics import newest_speeds, percentiles, stats_by_model
+from claracore.host.disk_space import free_at
 from claracore.host.hardware.probe import probe
 from claracore.host.setup.settings import SystemSettings
 from claracore.http.api.activity import Limit, Models, Moment, Page, moment, page_of
@@ -189,7 +190,7 @@ async def info(here: Here) -> dict[str, Any]:
 async def specs(here: Here) -> dict[str, Any]:
     """Show memory, processors and disk, in bytes."""
     machine = await asyncio.to_thread(probe)
-    disk = await asyncio.to_thread(shutil.disk_usage, _existing(here.state_dir or Path.cwd()))
+    free = await asyncio.to_thread(free_at, here.state_dir or Path.cwd())
     return {
         "totalRAM": machine.memory.total_bytes,
         "availableRAM": machine.memory.available_bytes,
@@ -197,7 +198,7 @@ async def specs(here: Here) -> dict[str, Any]:
         "availableVRAM": sum(gpu.free_bytes or 0 for gpu in machine.gpus),
         "cpuCores": machine.processor.logical,
         "gpuName": machine.gpus[0].name if machine.gpus else "",
-        "diskSpace": disk.free,
+        "diskSpace": free,
     }
 
 
@@ -207,10 +208,9 @@ async def detection() -> dict[str, Any]:
     machine = await asyncio.to_thread(probe)
     backend = machine.backend.value
     gpus = machine.gpus
-    gib = 1024**3
-    vram = sum(gpu.total_bytes or 0 for gpu in gpus) / gib
-    ram = machine.memory.total_bytes / gib
-    primary = [{"name": gpu.name, "brand": gpu.vendor, "vramGB": (gpu.total_bytes or 0) / gib} for gpu in gpus[:1]]
+    vram = sum(gpu.total_bytes or 0 for gpu in gpus) / GIB
+    ram = machine.memory.total_bytes / GIB
+    primary = [{"name": gpu.name, "brand": gpu.vendor, "vramGB": (gpu.total_bytes or 0) / GIB} for gpu in gpus[:1]]
     return {
         "detectionQuality": "basic" if machine.notes else "excellent",
         "platform": machine.platform,
@@ -219,7 +219,7 @@ async def detection() -> dict[str, Any]:
         "gpuTypes": sorted({gpu.vendor for gpu in gpus}),
         "primaryGPU": primary[0] if primary else None,
         "totalRAMGB": round(ram, 1),
-        "availableRAMGB": round(machine.memory.available_bytes / gib, 1),
+        "availableRAMGB": round(machine.memory.available_bytes / GIB, 1),
         "recommendedBackends": [backend],
         "supportedBackends": sorted({backend, "cpu"}),
         "recommendedContextSizes": CONTEXTS,
@@ -235,11 +235,6 @@ async def detection() -> dict[str, Any]:
         },
         "detectionTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above that exists."""
-    return next(folder for folder in (path, *path.resolve().parents) if folder.exists())
 
 
 @router.get("/api/settings/system")

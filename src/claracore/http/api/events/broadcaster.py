@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import msgspec
 
+from claracore.http.wire import sse
+
 TICK_SECONDS = 0.1
 """Events of this long are sent together: one write per follower, and the newest of several about the same thing."""
 
@@ -45,8 +47,8 @@ class Event:
 
 
 def frame(id_: int, type_: str, data: object) -> bytes:
-    """Return a server-sent event. JSON has no raw line ends, so one `data:` line is enough."""
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (id_, type_.encode(), _encode(data))
+    """Return a server-sent event whose data is JSON."""
+    return sse.event(_encode(data), name=type_.encode(), id_=id_)
 
 
 class Follower:
@@ -97,7 +99,7 @@ class Follower:
             async with asyncio.timeout(heartbeat_seconds):
                 await self._arrived.wait()
         except TimeoutError:
-            return b": still here\n\n"
+            return sse.comment("still here")
         self._arrived.clear()
         out = b"".join(self._frames)
         self._frames.clear()

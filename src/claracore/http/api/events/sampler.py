@@ -11,7 +11,7 @@ from typing import Any
 
 from claracore.host.activity.record import Record
 from claracore.host.logs.output import OutputRing
-from claracore.host.logs.proxy import Entry
+from claracore.host.logs.proxy import LogEntry
 from claracore.http.api.context import Context
 from claracore.http.api.views import ModelView, RequestView, Views, request_views
 from claracore.types import ModelState
@@ -89,7 +89,7 @@ class Pulse:
             data = last.model_dump(mode="json") | {"state": "finished", "response_bytes": record.response_bytes}
             self._here.hub.publish("request", data, key=record.request_id)
 
-    def logged(self, source: str, entry: Entry) -> None:
+    def logged(self, source: str, entry: LogEntry) -> None:
         """Tell a line of a log."""
         data = {"source": source, "at": entry.at, "level": entry.level, "text": entry.text}
         self._here.hub.publish("log", data, topic=f"log:{source}")
@@ -155,11 +155,11 @@ class _Tap:
 
     def push(self, line: str) -> None:
         """Tell a line."""
-        self._pulse.logged(self._model_id, Entry(line))
+        self._pulse.logged(self._model_id, LogEntry(line))
 
     def close(self) -> None:
         """Stop listening."""
-        self._ring.unsubscribe(self)
+        self._ring.detach(self)
 
 
 def _lasting(view: ModelView) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from claracore import __version__
-from claracore.http.access.keyring import Grant
+from claracore.http.access.keys import Grant
 from claracore.http.api.context import Context, Here, Holder
 from claracore.http.api.events.broadcaster import Follower, frame
+from claracore.http.wire.sse import MEDIA_TYPE
 
 router = APIRouter(tags=["events"])
 
@@ -32,9 +33,7 @@ async def stream(
     wanted = frozenset(topic.strip() for topic in topics.split(",") if topic.strip()) or None
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
     follower = here.hub.follow(wanted, after=after)
-    return StreamingResponse(
-        _frames(here, holder, follower, after), media_type="text/event-stream", headers=SSE_HEADERS
-    )
+    return StreamingResponse(_frames(here, holder, follower, after), media_type=MEDIA_TYPE, headers=SSE_HEADERS)
 
 
 async def _frames(here: Context, holder: Grant | None, follower: Follower, after: int | None) -> AsyncIterator[bytes]:

@@ -28,14 +28,14 @@ class TokenUnusable(ClaraCoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class HubToken:
     """A secret, and where it comes from, for messages."""
 
     value: str = field(repr=False)
     source: str
 
 
-class Tokens:
+class HubTokens:
     """Looks for a token each time that one is needed, so that a new one counts at once."""
 
     def __init__(self, state_dir: Path | None, environ: Mapping[str, str]) -> None:
@@ -44,16 +44,16 @@ class Tokens:
         """The one that was given, where there is no folder to keep it in."""
         self._environ = environ
 
-    def find(self) -> Token | None:
+    def find(self) -> HubToken | None:
         """Return the token that counts now; None without one."""
         for name in VARIABLES:
             if value := _clean(self._environ.get(name, "")):
-                return Token(value, name)
+                return HubToken(value, name)
         if self._kept:
-            return Token(self._kept, STORED)
+            return HubToken(self._kept, STORED)
         for path, source in ((self._path, STORED), (self._login_file(), "of `hf auth login`")):
             if path is not None and (value := _read(path)):
-                return Token(value, source)
+                return HubToken(value, source)
         return None
 
     def keep(self, value: str) -> None:

@@ -1,0 +1,25 @@
+"""How is a number of bytes written for people?
+
+Memory by powers of 1024, as every tool that shows memory does; files by powers of 1000, as hubs and file managers do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+GIB: Final = 1024**3
+MIB: Final = 1024**2
+
+
+def gib(size: int) -> str:
+    """Return bytes of memory as text: `4.2 GiB`, `512 MiB` or `96 KiB`."""
+    if size >= GIB:
+        return f"{size / GIB:.1f} GiB"
+    return f"{size / MIB:.0f} MiB" if size >= MIB else f"{size / 1024:.0f} KiB"
+
+
+def gb(size: float, digits: int = 1) -> str:
+    """Return bytes of a file as text: `4.7 GB` with so many digits (from 0.1 GB on), `82.5 MB` or `840 B`."""
+    if size >= 1e8:
+        return f"{size / 1e9:.{digits}f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:.0f} B"

@@ -1,0 +1,46 @@
+"""What is a set-up asked to do?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from claracore.host.engines.find import Engine
+from claracore.host.library.cache import ReadingCache
+from claracore.host.library.scan import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SetupOptions:
+    """What the person wants to be different; None leaves the choice to us."""
+
+    backend: str | None = None
+    vram_gb: float | None = None
+    ram_gb: float | None = None
+    context: int | None = None
+    parallel: int | None = None
+    jinja: bool = True
+    auto_draft: bool = False
+    listen_port: int = 5800
+    """Where ClaraCore itself listens: a `startPort` that covers it is moved."""
+    realtime: bool = False
+    """Plan with memory that is free at this moment instead of installed memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """Where to look for models, which file to write, and what for."""
+
+    folders: Sequence[Path]
+    config_path: Path
+    options: SetupOptions
+    engine: Engine
+    cache: ReadingCache | None = None
+    schema_dir: Path | None = None
+    """Where the JSON schema for editors goes; None is the user's data folder."""
+    dry_run: bool = False
+    """Write nothing."""
+    gently: bool = False
+    """Make no model that runs start anew (see `core.fit.merge`)."""
+    on_progress: Progress | None = None

@@ -1,0 +1,113 @@
+"""Which models are in the folders, and how do they fit this machine? Blocking; nothing of the configuration is read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import platformdirs
+
+from claracore.core.config.schema import json_schema
+from claracore.core.fit.budget import budget_of
+from claracore.core.fit.catalog import Candidate, Catalog, choose
+from claracore.core.fit.document import Setup
+from claracore.core.fit.flags import KnownFlags
+from claracore.core.fit.plan import Wishes
+from claracore.core.fit.yamltext import unwritable
+from claracore.errors import BadRequest
+from claracore.host.disk import keep
+from claracore.host.library.model import LeftOut, Library, LibraryModel
+from claracore.host.library.scan import scan
+from claracore.host.library.vocabulary import Vocabularies
+from claracore.host.setup.machine import machine_for
+from claracore.host.setup.request import SetupRequest
+from claracore.host.state import user_folder, why_unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in the folders and on the machine: everything but the file that it is to be written into."""
+
+    path: Path
+    setup: Setup
+    library: Library
+    left_out: tuple[LeftOut, ...]
+    catalog: Catalog
+    listen_port: int
+    gently: bool = False
+
+
+def survey(request: SetupRequest) -> Survey:
+    """Look at the folders and the machine. Raises FolderMissing, BadRequest (unknown backend, no folder)."""
+    options, engine = request.options, request.engine
+    if not request.folders:
+        raise BadRequest("no folder to look for models in: name at least one")
+    hardware = machine_for(engine, options)
+    library = scan(request.folders, cache=request.cache, on_progress=request.on_progress)
+    candidates, unnameable = candidates_of(library.models, vocabularies=options.auto_draft)
+    known_flags = KnownFlags(engine.flags)
+    budget = budget_of(hardware, live=options.realtime)
+    wishes = Wishes(options.context, options.parallel)
+    catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)
+    schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
+    setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
+    left_out = (*library.left_out, *unnameable)
+    return Survey(request.config_path, setup, library, left_out, catalog, options.listen_port, request.gently)
+
+
+def candidates_of(
+    models: Sequence[LibraryModel], *, vocabularies: bool = False
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Turn what was found into candidates; what cannot be named in a configuration is left out.
+
+    With `vocabularies` all tokens of each model are read, to find out which can draft for which.
+    """
+    found: list[Candidate] = []
+    left_out: list[LeftOut] = []
+    kinds = Vocabularies() if vocabularies else None
+    for model in models:
+        problem = unwritable(str(model.path))
+        if problem is None:
+            found.append(_candidate(model, kinds))
+        else:
+            left_out.append(LeftOut(model.path, problem))
+    return found, left_out
+
+
+def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:
+    projector = model.projector
+    if projector is not None and unwritable(str(projector.path)) is not None:
+        projector = None
+    return Candidate(
+        id=model.id,
+        path=str(model.path),
+        facts=replace(model.facts, vision=model.vision, audio=model.audio),
+        name=model.name,
+        description=model.description,
+        aliases=model.aliases,
+        quantization=model.quantization,
+        mmproj_path=str(projector.path) if projector is not None else None,
+        mmproj_bytes=projector.facts.file_bytes if projector is not None else 0,
+        vocabulary=kinds.name_of(model.path) if kinds is not None else None,
+    )
+
+
+def keep_schema(folder: Path | None, *, dry_run: bool) -> str:
+    """Write the JSON schema of this version's configuration where editors find it.
+
+    Returns its path; empty when there is no place for it.
+    """
+    if folder is None:
+        return ""
+    path = folder / "config.schema.json"
+    text = json.dumps(json_schema(), indent=1) + "\n"
+    with contextlib.suppress(OSError):
+        if dry_run or (path.exists() and path.read_text(encoding="utf-8") == text):
+            return str(path)
+        if why_unusable(folder) is None:
+            keep(path, text.encode())
+            return str(path)
+    return ""
