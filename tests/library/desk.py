@@ -25,7 +25,7 @@ class Desk(Nobody):
     def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
         self.folder = folder
         self.pauses: list[float] = []
-        self.told: list[tuple[str, DownloadStatus]] = []
+        self.statuses: list[tuple[str, DownloadStatus]] = []
         tokens = HubTokens(folder / "state", hub.environ(**environ))
         access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
         self.downloads = Downloads(access, store or DownloadStore(), self)
@@ -35,7 +35,7 @@ class Desk(Nobody):
         self.pauses.append(seconds)
 
     def changed(self, download: Download) -> None:
-        self.told.append((download.id, download.status))
+        self.statuses.append((download.id, download.status))
         self._changed.set()
 
     async def start(self, reference: str = REPO, **more: Any) -> Download:
