@@ -69,3 +69,15 @@ def test_imports_point_inwards(name: str) -> None:
 def test_the_core_does_no_io(name: str) -> None:
     roots = {other.split(".")[0] for other in imported(MODULES[name])}
     assert not roots & FORBIDDEN_IN_CORE, f"{name} imports {sorted(roots & FORBIDDEN_IN_CORE)}"
+
+
+WIRE = {name for name in MODULES if name.startswith("claracore.http.wire")}
+
+
+@pytest.mark.parametrize("name", sorted(WIRE), ids=IDS.__getitem__)
+def test_the_wire_knows_only_bytes(name: str) -> None:
+    """`http/wire` does no I/O either, and knows nothing of who may call what or who answers."""
+    others = imported(MODULES[name])
+    assert not {other.split(".")[0] for other in others} & FORBIDDEN_IN_CORE
+    outside = {other for other in others & set(MODULES) - WIRE if ring(part_of(MODULES[other])) > 1}
+    assert not outside, f"{name} imports {sorted(outside)}"
