@@ -22,12 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
     "core/scheduler": "core notes settle slot slots",
-    "host/activity": "counts database journal measures record watch",
+    "host/activity": "counts database journal measures record swap_history watch writer",
     "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (
-        "admission alarm answering budget collected connection contract exchange forward pool routes server targets "
-        "upstream waiting"
+        "admission alarm answer budget clients collected connect connection contract dispatch exchange forward "
+        "incoming inflight inside loading pool relay request routes server targets tasks upstream"
     ),
     "http/wire": "framing head spans",
 }

@@ -8,7 +8,7 @@ import shutil
 import ssl
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,7 +19,7 @@ from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import NamedKey, Right, digest_of
 from claracore.http.access.origins import Origins, Rules, name_in
 from claracore.http.gateway.connection import Connection
-from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint
 from gateway.stand import Notebook, StandIn, answers, config, model_server, no_app, play, post, stage
@@ -52,11 +52,11 @@ class Wire:
 
 def test_one_client_has_so_many_connections_and_others_are_not_concerned() -> None:
     async def conversation() -> None:
-        settings = Settings(max_connections_per_client=2)
-        gateway = Gateway(config(m={}), supervisor=StandIn(m=None), app=no_app, settings=settings)
+        settings = PortLimits(max_connections_per_client=2)
+        gateway = Gateway(config(m={}), supervisor=StandIn(m=None), app=no_app, limits=settings)
 
         def connect(address: str) -> tuple[Connection, Wire]:
-            connection, wire = Connection(gateway), Wire(address)
+            connection, wire = gateway.connection(), Wire(address)
             connection.connection_made(wire)  # type: ignore[arg-type] # has what is needed
             return connection, wire
 
@@ -69,9 +69,9 @@ def test_one_client_has_so_many_connections_and_others_are_not_concerned() -> No
         for connection, _ in opened:
             connection.connection_lost(None)
         assert not connect("203.0.113.7")[1].closed
-        for connection in list(gateway.connections):
-            connection.connection_lost(None)
-        assert not gateway._of_client
+        for left in list(gateway.clients.connections):
+            cast("Connection", left).connection_lost(None)
+        assert not gateway.clients._of_client
         await gateway.drain(0)
 
     play(conversation)
@@ -89,7 +89,7 @@ def test_keys_are_for_inference_and_for_their_models_and_their_name_is_noted() -
             notebook = Notebook()
             models = config(m={"aliases": ["alias"]}, other={})
             gateway = Gateway(models, supervisor=supervisor, app=no_app, observer=notebook, ring=ring)
-            listening = await asyncio.get_running_loop().create_server(lambda: Connection(gateway), "127.0.0.1", 0)
+            listening = await asyncio.get_running_loop().create_server(gateway.connection, "127.0.0.1", 0)
             port = listening.sockets[0].getsockname()[1]
 
             async def say(data: bytes) -> bytes:
@@ -142,7 +142,7 @@ def test_a_key_is_looked_up_once_a_call(
         ring = KeyRing((), [named("reader", Right.READ)])
         monkeypatch.setattr(keyring, "digest_of", counted)
         gateway = Gateway(config(), supervisor=StandIn(), app=Guard(no_app, ring, Rules()), ring=ring)
-        listening = await asyncio.get_running_loop().create_server(lambda: Connection(gateway), "127.0.0.1", 0)
+        listening = await asyncio.get_running_loop().create_server(gateway.connection, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
         answer = await reader.read()

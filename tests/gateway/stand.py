@@ -13,8 +13,8 @@ import uvloop
 from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
-from claracore.host.supervisor.contract import Waiter
-from claracore.http.gateway.contract import AsgiApp, Message, Scope, Settings
+from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
+from claracore.http.gateway.contract import AsgiApp, Message, PortLimits, Scope
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint, ModelState
 
@@ -53,14 +53,16 @@ class StandIn(Trusting):
 
     def __init__(self, **ready: Endpoint | None) -> None:
         self.endpoints = dict(ready)
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
-        self.on_lost: Callable[[Endpoint], None] = lambda _: None
+        self.connections: Connections = NoConnections()
         self.waiters: dict[int, tuple[str, Waiter]] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []
         self.arrived = 0
         self.left = asyncio.Event()
         self.came = asyncio.Event()
+
+    def connect(self, connections: Connections) -> None:
+        self.connections = connections
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         self.arrived += 1
@@ -235,12 +237,12 @@ async def stage(
     supervisor: StandIn,
     *,
     app: AsgiApp = no_app,
-    settings: Settings | None = None,
+    limits: PortLimits | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a gateway on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     notebook = Notebook()
-    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, settings=settings)
+    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits)
     here = Stage(gateway, supervisor, notebook, listener.getsockname()[1])
     serving = asyncio.create_task(serve([listener], gateway=gateway, stop=here.stop, drain_seconds=0.05))
     try:

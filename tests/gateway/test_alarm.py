@@ -48,8 +48,8 @@ def test_an_idle_gateway_is_not_woken_before_something_is_due() -> None:
             writer.write(post("/v1/completions", b'{"model":"smol"}', connection="keep-alive"))
             await reader.readuntil(b"{}")
             here.gateway.alarm.cancel()
-            here.gateway.alarm.set(here.gateway._look(here.gateway.now()))
-            assert here.gateway.alarm.at > here.gateway.now() + 50
+            here.gateway.alarm.set(here.gateway.look_after(here.gateway.relay.now()))
+            assert here.gateway.alarm.at > here.gateway.relay.now() + 50
             writer.close()
 
     play(conversation)

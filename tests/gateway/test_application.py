@@ -117,7 +117,7 @@ def test_speaking_to_a_client_that_left_is_no_error(caplog: pytest.LogCaptureFix
             reader, writer = await here.connect()
             writer.write(b"GET /api/late HTTP/1.1\r\nHost: h\r\n\r\n")
             await reader.readuntil(b"data: first\n\n")
-            calls = set(here.gateway._tasks)
+            calls = set(here.gateway.tasks.running)
             writer.transport.abort()
             await asyncio.wait(calls)
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import ClaraCoreError, ModelFailed, PayloadTooLarge
-from claracore.http.gateway.budget import PIECE_BYTES, Budget, Share
-from claracore.http.gateway.contract import Message, Scope, Settings
+from claracore.http.gateway.budget import PIECE_BYTES, BodyBudget, Share
+from claracore.http.gateway.contract import Message, PortLimits, Scope
 from claracore.http.wire.answers import NoRoomForBody
 from gateway.stand import ModelServer, Receive, Send, Stage, StandIn, config, model_server, play, post, stage
 
 MIB = 1 << 20
-BUDGET = Settings(body_budget_bytes=4 * MIB)
+BUDGET = PortLimits(body_budget_bytes=4 * MIB)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 LATE = b'{"image":"%b","model":"smol"}' % (b"A" * (3 * MIB))
 """Names its model at its end, so that all of it has to be kept."""
@@ -29,7 +29,7 @@ EARLY = b'{"model":"smol","image":"%b"}' % (b"A" * (3 * MIB))
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 60)), max_size=60), st.integers(0, 100))
 def test_shares_never_exceed_the_budget_and_return_to_zero(steps: list[tuple[int, int]], limit: int) -> None:
-    budget = Budget(limit)
+    budget = BodyBudget(limit)
     shares = [budget.share() for _ in range(3)]
     for which, size in steps:
         share = shares[which % 3]
@@ -57,7 +57,7 @@ def take(share: Share, size: int) -> None:
 
 
 def test_what_can_never_fit_is_told_apart_from_what_may_fit_later() -> None:
-    budget = Budget(100)
+    budget = BodyBudget(100)
     one, other = budget.share(), budget.share()
     one.take(80)
     with pytest.raises(NoRoomForBody) as refusal:
@@ -80,11 +80,11 @@ class Upload:
     async def begin(cls, here: Stage, body: bytes, *, path: str = "/v1/chat/completions", less: int = 1) -> Upload:
         """Send all but `less` bytes and wait until they have come; or until they were refused."""
         upload = cls(here, *await here.connect())
-        before = here.gateway.budget.taken
+        before = here.gateway.relay.budget.taken
         upload.writer.write(post(path, body)[:-less])
-        while here.gateway.budget.taken < before + len(body) - less and not upload.reader._buffer:  # type: ignore[attr-defined]
+        while here.gateway.relay.budget.taken < before + len(body) - less and not upload.reader._buffer:  # type: ignore[attr-defined]
             await asyncio.sleep(0)
-            assert here.gateway.budget.taken <= here.gateway.budget.limit
+            assert here.gateway.relay.budget.taken <= here.gateway.relay.budget.limit
         return upload
 
     async def answer(self, rest: bytes = b"") -> bytes:
@@ -95,7 +95,7 @@ class Upload:
 
 
 async def given_back(here: Stage) -> None:
-    while here.gateway.budget.taken:  # noqa: ASYNC110 - nobody tells when it is, and nobody should have to
+    while here.gateway.relay.budget.taken:  # noqa: ASYNC110 - nobody tells when it is, and nobody should have to
         await asyncio.sleep(0)
 
 
@@ -108,7 +108,7 @@ def test_uploads_without_a_model_share_one_budget() -> None:
     async def conversation() -> None:
         async with (
             model_server(echo_length) as server,
-            stage(config(smol={}), StandIn(smol=server.endpoint), settings=BUDGET) as here,
+            stage(config(smol={}), StandIn(smol=server.endpoint), limits=BUDGET) as here,
         ):
             first = await Upload.begin(here, LATE)
             refused = [await Upload.begin(here, LATE) for _ in range(5)]
@@ -117,7 +117,7 @@ def test_uploads_without_a_model_share_one_budget() -> None:
                 assert head.startswith(b"HTTP/1.1 503 ")
                 assert b"\r\nRetry-After: 5\r\n" in head
                 assert json.loads(body)["error"]["code"] == "no_room_for_body"
-            assert 3 * MIB <= here.gateway.budget.taken < 3 * MIB + 1000 * PIECE_BYTES, (
+            assert 3 * MIB <= here.gateway.relay.budget.taken < 3 * MIB + 1000 * PIECE_BYTES, (
                 "what was refused is free at once"
             )
             assert (await first.answer(LATE[-1:])).startswith(b"HTTP/1.1 200 ")
@@ -131,8 +131,8 @@ def test_uploads_without_a_model_share_one_budget() -> None:
 
 def test_many_small_uploads_count_as_well_and_so_does_each_piece() -> None:
     async def conversation() -> None:
-        settings = Settings(body_budget_bytes=20 * (1000 + PIECE_BYTES))
-        async with stage(config(smol={}), StandIn(smol=None), settings=settings) as here:
+        settings = PortLimits(body_budget_bytes=20 * (1000 + PIECE_BYTES))
+        async with stage(config(smol={}), StandIn(smol=None), limits=settings) as here:
             body = b'{"image":"%b' % (b"A" * 990)
             uploads = [await Upload.begin(here, body + b"x") for _ in range(30)]
             refused = [upload for upload in uploads if upload.reader._buffer]  # type: ignore[attr-defined]
@@ -147,7 +147,7 @@ def test_many_small_uploads_count_as_well_and_so_does_each_piece() -> None:
 
 def test_a_body_larger_than_the_whole_budget_is_too_large() -> None:
     async def conversation() -> None:
-        async with stage(config(smol={}), StandIn(smol=None), settings=Settings(body_budget_bytes=MIB)) as here:
+        async with stage(config(smol={}), StandIn(smol=None), limits=PortLimits(body_budget_bytes=MIB)) as here:
             assert (await (await Upload.begin(here, LATE)).answer()).startswith(b"HTTP/1.1 413 ")
             await given_back(here)
 
@@ -156,8 +156,8 @@ def test_a_body_larger_than_the_whole_budget_is_too_large() -> None:
 
 def test_a_body_that_announces_too_much_is_refused_when_it_is_clear_that_it_must_be_kept() -> None:
     async def conversation() -> None:
-        settings = Settings(max_collected_bytes=2 * MIB)
-        async with stage(config(smol={}), StandIn(smol=None), settings=settings) as here:
+        settings = PortLimits(max_collected_bytes=2 * MIB)
+        async with stage(config(smol={}), StandIn(smol=None), limits=settings) as here:
             upload = await Upload.begin(here, LATE, less=2 * MIB + MIB // 2)
             assert (await upload.answer()).startswith(b"HTTP/1.1 413 ")
             await given_back(here)
@@ -169,7 +169,7 @@ def test_a_body_with_its_model_in_front_passes_however_full_the_budget_is() -> N
     async def conversation() -> None:
         async with (
             model_server(echo_length) as server,
-            stage(config(smol={}), StandIn(smol=server.endpoint), settings=BUDGET) as here,
+            stage(config(smol={}), StandIn(smol=server.endpoint), limits=BUDGET) as here,
         ):
             first = await Upload.begin(here, LATE)
             assert (await here.say(post("/v1/completions", EARLY))).startswith(b"HTTP/1.1 200 ")
@@ -200,13 +200,13 @@ def test_bodies_that_wait_for_a_load_are_counted_until_that_ends(end: str, body:
     async def conversation() -> None:
         async with (
             model_server(echo_length) as server,
-            stage(config(smol={}), StandIn(smol=None), settings=BUDGET) as here,
+            stage(config(smol={}), StandIn(smol=None), limits=BUDGET) as here,
         ):
             here.elsewhere = server.endpoint  # type: ignore[attr-defined]
             upload = Upload(here, *await here.connect())
             upload.writer.write(post("/v1/completions", body))
             await here.supervisor.came.wait()
-            assert here.gateway.budget.taken >= min(len(body), 65_536)
+            assert here.gateway.relay.budget.taken >= min(len(body), 65_536)
             ENDS[end](here, upload)
             await given_back(here)
             upload.writer.close()
@@ -218,14 +218,14 @@ def test_an_edited_body_and_a_capture_are_counted() -> None:
     async def conversation() -> None:
         async with (
             model_server(echo_length) as server,
-            stage(config(smol={"useModelName": "other"}), StandIn(smol=server.endpoint), settings=BUDGET) as here,
+            stage(config(smol={"useModelName": "other"}), StandIn(smol=server.endpoint), limits=BUDGET) as here,
         ):
-            here.gateway.captures.resize(64 * MIB)
+            here.gateway.relay.captures.resize(64 * MIB)
             upload = await Upload.begin(here, EARLY, less=2 * MIB)
-            [exchange] = [its.handler for its in here.gateway.connections]
-            kept = exchange.capture.request.kept  # type: ignore[union-attr]
+            [exchange] = [its.handler for its in here.gateway.clients.connections]
+            kept = exchange.record.capture.request.kept  # type: ignore[union-attr]
             assert MIB // 4 < kept < MIB
-            assert here.gateway.budget.taken >= 2 * kept
+            assert here.gateway.relay.budget.taken >= 2 * kept
             answer = await upload.answer(EARLY[-2 * MIB :])
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert b'"model":"other"' in server.seen[-1]
@@ -255,7 +255,7 @@ def test_a_body_for_the_application_is_counted_until_it_has_answered() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"%d" % len(body)})
 
-        async with stage(config(), StandIn(), app=app, settings=BUDGET) as here:
+        async with stage(config(), StandIn(), app=app, limits=BUDGET) as here:
             first = await Upload.begin(here, LATE, path="/api/echo")
             second = await Upload.begin(here, LATE, path="/api/echo")
             assert (await second.answer()).startswith(b"HTTP/1.1 503 ")

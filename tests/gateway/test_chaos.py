@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from claracore.errors import ModelFailed
 from claracore.host.activity.captures import Captures
-from claracore.http.gateway.connection import Connection
 from claracore.http.gateway.server import Gateway
-from claracore.http.gateway.upstream import Upstream
+from claracore.http.gateway.upstream import UpstreamConnection
 from claracore.types import Endpoint, ModelState
 from conformance.http.corpus import OK, SSE, TINY, chunks, post
 from conformance.http.memory import CONFIG, SETTINGS, MemoryTransport, Notes, ServersInMemory, application
@@ -65,18 +64,18 @@ class Play:
             supervisor=self.supervisor,
             app=application,
             observer=self.notes,
-            settings=replace(SETTINGS, body_budget_bytes=budget),
+            limits=replace(SETTINGS, body_budget_bytes=budget),
             captures=Captures(4096),
         )
-        self.pool = self.gateway.pool = ServersInMemory([], bytewise=False).pool
-        self.connection = Connection(self.gateway)
+        self.pool = self.gateway.relay.pool = ServersInMemory([], bytewise=False).pool
+        self.connection = self.gateway.connection()
         self.transport = MemoryTransport()
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.client, self.answer = client, answer
         self.left = False
 
-    def serving(self) -> Upstream | None:
-        return next((its for its in list(self.pool.all) if its.owner is not None), None)
+    def serving(self) -> UpstreamConnection | None:
+        return next((its for its in list(self.pool.connections) if its.recipient is not None), None)
 
     async def step(self, step: str, size: int) -> None:  # noqa: C901, PLR0912 - a match over all steps is a table
         gone = self.left or self.transport.closed
@@ -111,9 +110,9 @@ class Play:
                 for request_id in list(self.gateway.in_flight):
                     assert self.gateway.cancel(request_id)
             case "stop model":
-                self.gateway.close_endpoint(HERE)
+                self.gateway.relay.close_endpoint(HERE)
             case "late":
-                self.gateway._look(self.gateway.now() + 1e6)
+                self.gateway.look_after(self.gateway.relay.now() + 1e6)
             case _:
                 await asyncio.sleep(0)
 
@@ -124,7 +123,7 @@ class Play:
     async def end(self) -> None:
         if not self.left:
             self.go()
-        elif self.connection in self.gateway.connections:
+        elif self.connection in self.gateway.clients.connections:
             self.connection.connection_lost(None)
         await asyncio.sleep(0)
         self.supervisor.ready("m", HERE)
@@ -134,8 +133,8 @@ class Play:
         assert len(self.supervisor.finished) == len(set(self.supervisor.finished))
         ids = [record.request_id for record in self.notes.records if record.request_id is not None]
         assert len(ids) == len(set(ids)) == self.supervisor.arrived
-        assert not self.pool.all, "a connection to the model server is left"
-        assert self.gateway.budget.taken == 0, "memory for a body was not given back"
+        assert not self.pool.connections, "a connection to the model server is left"
+        assert self.gateway.relay.budget.taken == 0, "memory for a body was not given back"
 
 
 def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready: bool, budget: int) -> None:
@@ -143,16 +142,16 @@ def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready:
         play: Any = Play(client, answer, ready=ready, budget=budget)
         for step, size in steps:
             await play.step(step, size)
-            owned = [its for its in play.pool.all if its.owner is not None]
+            owned = [its for its in play.pool.connections if its.recipient is not None]
             assert len(owned) <= 1, "one request at a time, one connection"
-            assert 0 <= play.gateway.budget.taken <= budget
+            assert 0 <= play.gateway.relay.budget.taken <= budget
         with contextlib.suppress(asyncio.CancelledError):
             await play.end()
 
     asyncio.run(conversation())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from(CLIENTS),
     st.sampled_from(ANSWERS),

@@ -42,7 +42,7 @@ def test_keep_alive_uses_one_connection_on_each_side() -> None:
                     writer.write(post("/v1/completions", CHAT, connection="keep-alive"))
                     assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200 OK")
                 writer.close()
-                assert repr(here.gateway.pool) == "<Pool 1 connections, 1 idle>"
+                assert repr(here.gateway.relay.pool) == "<Pool 1 connections, 1 idle>"
             assert server.connections == 1
 
     play(conversation)

@@ -11,12 +11,12 @@ import pytest
 from claracore.http.gateway.bridge import BridgedCall
 from claracore.http.gateway.connection import Connection
 from claracore.http.gateway.exchange import Exchange
-from claracore.http.gateway.upstream import Upstream
+from claracore.http.gateway.upstream import UpstreamConnection
 from claracore.types import Endpoint
 from fakes.ports import free_port
 from gateway.stand import ModelServer, Stage, StandIn, config, model_server, play, post, stage
 
-OURS = (Connection, Exchange, BridgedCall, Upstream)
+OURS = (Connection, Exchange, BridgedCall, UpstreamConnection)
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 SWITCH = (
     b"GET /upstream/m/ws HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -95,7 +95,7 @@ def test_nothing_is_left_for_the_garbage_collector(conversation: Callable[[Stage
                 try:
                     for _ in range(5):
                         await conversation(here)
-                    while here.gateway.connections or here.gateway.pool.all:  # noqa: ASYNC110 - the kernel tells
+                    while here.gateway.clients.connections or here.gateway.relay.pool.connections:  # noqa: ASYNC110 - the kernel tells
                         await asyncio.sleep(0)
                     await asyncio.sleep(0)  # a transport lets go of its protocol in the next turn of the loop
                     assert alive() == {}

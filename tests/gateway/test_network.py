@@ -11,7 +11,7 @@ import pytest
 
 from claracore.errors import ModelFailed
 from claracore.host.activity.tokens import Tokens
-from claracore.http.gateway.contract import Settings
+from claracore.http.gateway.contract import PortLimits
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, StandIn, answers, config, model_server, play, post, stage
 
@@ -91,7 +91,7 @@ def test_connections_are_closed_before_a_server_is_stopped() -> None:
                 reader, writer = await here.connect()
                 writer.write(post("/v1/chat/completions", CHAT))
                 await reader.readuntil(b"one\n\n\r\n")
-                supervisor.on_closing(server.endpoint)
+                supervisor.connections.close_endpoint(server.endpoint)
                 rest = await reader.read()
                 assert b"event: error\n" in rest
                 assert b"it is being stopped" in rest
@@ -125,7 +125,7 @@ def test_a_slow_reader_slows_its_model_server() -> None:
                 before = written
                 await asyncio.sleep(0.1)
             assert written < 100_000_000
-            connection = next(iter(here.gateway.connections))
+            connection = next(iter(here.gateway.clients.connections))
             assert connection.transport.get_write_buffer_size() < 1 << 20
             writer.transport.resume_reading()  # type: ignore[attr-defined]
             total = len(await reader.read())
@@ -236,10 +236,10 @@ def test_a_websocket_that_does_not_count_is_no_request_and_goes_with_its_model()
                 writer.write(b"one")
                 assert await reader.readexactly(3) == b"ONE"
                 assert (supervisor.arrived, supervisor.finished, here.gateway.in_flight) == (0, [], {})
-                assert len(here.gateway.beside) == 1
-                supervisor.on_closing(server.endpoint)  # somebody else is to have its place
+                assert len(here.gateway.relay.uncounted) == 1
+                supervisor.connections.close_endpoint(server.endpoint)  # somebody else is to have its place
                 assert await reader.read() == b""
-                assert (supervisor.finished, here.gateway.beside) == ([], set())
+                assert (supervisor.finished, here.gateway.relay.uncounted) == ([], set())
                 assert [record.status for record in here.notebook.records] == [101]
                 writer.close()
                 supervisor.endpoints["smol"] = None
@@ -315,7 +315,7 @@ def test_an_error_of_the_server_after_the_loading_state_is_an_event() -> None:
 def test_a_stream_that_waits_long_gets_comments() -> None:
     async def conversation() -> None:
         supervisor = StandIn(smol=None)
-        async with stage(config(smol={}), supervisor, settings=Settings(stream_keep_alive_seconds=0.01)) as here:
+        async with stage(config(smol={}), supervisor, limits=PortLimits(stream_keep_alive_seconds=0.01)) as here:
             reader, writer = await here.connect()
             writer.write(post("/v1/completions", CHAT))
             await reader.readuntil(b"\n\n")
@@ -346,7 +346,7 @@ def test_a_failed_load_is_a_502_with_the_reason() -> None:
 
 def test_a_slow_head_is_ended_by_the_sweep() -> None:
     async def conversation() -> None:
-        async with stage(config(), StandIn(), settings=Settings(head_timeout_seconds=0.01)) as here:
+        async with stage(config(), StandIn(), limits=PortLimits(head_timeout_seconds=0.01)) as here:
             reader, writer = await here.connect()
             writer.write(b"GET / HT")
             assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
@@ -434,7 +434,7 @@ def test_a_reader_that_stalls_is_given_up() -> None:
     async def conversation() -> None:
         async with model_server(script) as server:
             supervisor = StandIn(smol=server.endpoint)
-            async with stage(config(smol={}), supervisor, settings=Settings(stalled_reader_seconds=0.01)) as here:
+            async with stage(config(smol={}), supervisor, limits=PortLimits(stalled_reader_seconds=0.01)) as here:
                 _, writer = await here.connect()
                 writer.transport.pause_reading()  # type: ignore[attr-defined]
                 writer.write(post("/v1/completions", CHAT))

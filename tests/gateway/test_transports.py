@@ -86,7 +86,7 @@ def test_an_https_model_server(certificate: Path, monkeypatch: pytest.MonkeyPatc
         supervisor = StandIn(smol=Endpoint("127.0.0.1", port))
         async with stage(config(smol={"cmd": "", "proxy": f"https://localhost:{port}"}), supervisor) as here:
             assert (await here.say(post("/v1/completions", ASK))).endswith(b"{}")
-            assert len(here.gateway.pool.all) == 1
+            assert len(here.gateway.relay.pool.connections) == 1
         listening.close()
         assert seen[0].startswith(b"POST /v1/completions HTTP/1.1\r\n")
 
@@ -174,9 +174,9 @@ def test_a_client_that_leaves_in_the_middle_of_an_upload_while_the_model_loads()
             writer.write(request[:500_000])
             await supervisor.came.wait()
             writer.close()
-            before = here.gateway.now()
+            before = here.gateway.relay.now()
             await supervisor.left.wait()
-            assert here.gateway.now() - before < 5
+            assert here.gateway.relay.now() - before < 5
             assert supervisor.finished == [1]
             assert here.notebook.records[0].client_left
 
@@ -261,7 +261,7 @@ def test_connections_to_a_model_server_do_not_pile_up() -> None:
         async with model_server(answers(OK)) as server, stage(config(smol={}), StandIn(smol=server.endpoint)) as here:
             for _ in range(20):
                 assert (await here.say(post("/v1/completions", ASK))).endswith(b"{}")
-            assert server.connections == len(here.gateway.pool.all) == 1
+            assert server.connections == len(here.gateway.relay.pool.connections) == 1
 
     play(conversation)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,11 @@ def test_the_wire_knows_only_bytes(name: str) -> None:
     assert not {other.split(".")[0] for other in others} & FORBIDDEN_IN_CORE
     outside = {other for other in others & set(MODULES) - WIRE if ring(part_of(MODULES[other])) > 1}
     assert not outside, f"{name} imports {sorted(outside)}"
+
+
+def test_no_file_imports_itself_over_others() -> None:
+    graph = {name: imported(path) & set(MODULES) - {name} for name, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("a circle of imports: " + " -> ".join(reversed(error.args[1])))

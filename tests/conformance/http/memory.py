@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 from claracore.core.config.model import Config
 from claracore.host.activity.record import Record
 from claracore.http.gateway.alarm import NEVER, Alarm
-from claracore.http.gateway.connection import Connection
-from claracore.http.gateway.contract import Message, Scope, Settings
-from claracore.http.gateway.pool import Line, Pool
+from claracore.http.gateway.contract import Message, PortLimits, Scope
+from claracore.http.gateway.pool import Pool
 from claracore.http.gateway.server import Gateway
-from claracore.http.gateway.upstream import Upstream
+from claracore.http.gateway.upstream import Destination, IdleRules, UpstreamConnection
 from claracore.types import Endpoint, ModelState
 from gateway.stand import Trusting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from claracore.host.supervisor.contract import Waiter
+    from claracore.host.supervisor.contract import Connections, Waiter
 
 
 @dataclass
@@ -81,10 +80,11 @@ class AlwaysReady(Trusting):
     """Every model is ready at the same place."""
 
     def __init__(self) -> None:
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
-        self.on_lost: Callable[[Endpoint], None] = lambda _: None
         self.serving: set[int] = set()
         self.count = 0
+
+    def connect(self, connections: Connections) -> None:
+        pass
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         assert model_id
@@ -112,12 +112,12 @@ class ServersInMemory:
 
     def __init__(self, answers: list[bytes], *, bytewise: bool) -> None:
         alarm = Alarm(asyncio.get_running_loop(), lambda _: NEVER)
-        self.pool = Pool(max_idle_per_endpoint=8, idle_seconds=60, alarm=alarm, dial=self.dial)
+        self.pool = Pool(IdleRules(8, 60, alarm), self.dial)
         self.answers = list(answers)
         self.bytewise = bytewise
         self.sent: list[MemoryTransport] = []
 
-    async def dial(self, _line: Line, protocol: Callable[[], Upstream]) -> Upstream:
+    async def dial(self, _destination: Destination, protocol: Callable[[], UpstreamConnection]) -> UpstreamConnection:
         connection = protocol()
         transport = MemoryTransport()
         connection.connection_made(transport)  # type: ignore[arg-type]
@@ -127,15 +127,15 @@ class ServersInMemory:
     def give_answers(self) -> bool:
         """Let every model server that was asked, and has heard the whole request, answer."""
         gave = False
-        for connection in list(self.pool.all):
-            if connection.owner is None or not connection.owner.request_sent or not self.answers:
+        for connection in list(self.pool.connections):
+            if connection.recipient is None or not connection.recipient.request_sent or not self.answers:
                 continue
             answer = self.answers.pop(0)
             gave = True
             ends = answer.endswith(b"<close>")
             answer = answer.removesuffix(b"<close>")
             for piece in [answer[n : n + 1] for n in range(len(answer))] if self.bytewise else [answer]:
-                if connection.owner is not None:
+                if connection.recipient is not None:
                     connection.data_received(piece)
             if ends:
                 connection.connection_lost(None)
@@ -185,7 +185,7 @@ CONFIG = Config.model_validate(
     }
 )
 LOCKED = CONFIG.model_copy(update={"api_keys": ("key1", "key2")})
-SETTINGS = Settings(max_head_bytes=1024, max_body_bytes=4096)
+SETTINGS = PortLimits(max_head_bytes=1024, max_body_bytes=4096)
 
 
 @dataclass
@@ -204,11 +204,11 @@ async def converse(
     """Hand `pieces` to a fresh gateway, one after the other, letting everything happen that can happen after each."""
     supervisor = AlwaysReady()
     gateway = Gateway(
-        LOCKED if locked else CONFIG, supervisor=supervisor, app=application, observer=Notes(), settings=SETTINGS
+        LOCKED if locked else CONFIG, supervisor=supervisor, app=application, observer=Notes(), limits=SETTINGS
     )
     servers = ServersInMemory(answers, bytewise=bytewise)
-    gateway.pool = servers.pool
-    connection = Connection(gateway)
+    gateway.relay.pool = servers.pool
+    connection = gateway.connection()
     transport = MemoryTransport()
     connection.connection_made(transport)  # type: ignore[arg-type]
     for piece in pieces:
@@ -229,6 +229,6 @@ async def converse(
 async def _settle(gateway: Gateway, servers: ServersInMemory) -> None:
     """Take turns of the loop until nothing has happened for a few: five are enough for the application to answer."""
     quiet = 0
-    while quiet < (5 if gateway._tasks or gateway.connections else 1):
+    while quiet < (5 if gateway.tasks.running or gateway.clients.connections else 1):
         quiet = 0 if servers.give_answers() else quiet + 1
         await asyncio.sleep(0)

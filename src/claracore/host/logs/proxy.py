@@ -12,7 +12,8 @@ import logging
 import logging.handlers
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,12 +41,12 @@ class LogEntry:
 class ProxyLog(logging.Handler):
     """The last entries of ClaraCore's own log, and the ring of its lines. Made on the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_entry: Callable[[LogEntry], None] = lambda _: None) -> None:
+        """`on_entry` is called with each entry, on the event loop."""
         super().__init__()
         self.ring = OutputRing()
         self.entries: deque[LogEntry] = deque(maxlen=KEPT_ENTRIES)
-        self.on_entry: Callable[[LogEntry], None] = lambda _: None
-        """Called with each entry, on the event loop."""
+        self._on_entry = on_entry
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self.setFormatter(TextFormatter())
@@ -67,7 +68,19 @@ class ProxyLog(logging.Handler):
         self.entries.append(entry)
         for part in line.split("\n"):
             self.ring.append(part)
-        self.on_entry(entry)
+        self._on_entry(entry)
+
+
+@contextmanager
+def proxy_log(on_entry: Callable[[LogEntry], None]) -> Iterator[ProxyLog]:
+    """Keep ClaraCore's own log for the length of a block."""
+    log = ProxyLog(on_entry)
+    root = logging.getLogger("claracore")
+    root.addHandler(log)
+    try:
+        yield log
+    finally:
+        root.removeHandler(log)
 
 
 def level_name(record: logging.LogRecord) -> str:

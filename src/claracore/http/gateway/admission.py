@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from claracore.http.access.keys import Grant
     from claracore.http.gateway.forward import Peer
     from claracore.http.gateway.model import Asked
-    from claracore.http.gateway.pool import Line
     from claracore.http.gateway.routes import Route
     from claracore.http.gateway.targets import Target
+    from claracore.http.gateway.upstream import Destination
     from claracore.http.wire.buffer import Body
     from claracore.http.wire.head import RequestHead
 
@@ -31,8 +31,19 @@ class Admission:
     """One head of an inference request that may come in."""
 
     __slots__ = (
-        "_onward", "_parts", "asked", "dropped", "grant", "head", "loads", "method", "origin", "path", "route",
-        "said_path", "unlimited",
+        "_onward",
+        "_parts",
+        "asked",
+        "dropped",
+        "grant",
+        "head",
+        "loads",
+        "method",
+        "origin",
+        "path",
+        "path_text",
+        "route",
+        "unlimited",
     )  # fmt: skip
 
     def __init__(
@@ -61,26 +72,26 @@ class Admission:
         """Whether a model that is not there may be loaded for it; llama.cpp's web interface says when it may not."""
         self.asked: Callable[[Body], Asked] = reader_of(head.noted.get(b"content-type", b""))
         self.method = head.method.decode()
-        self.said_path = head.path.decode("latin-1")
-        self._onward: tuple[Target, Line, Peer, bool] | None = None
+        self.path_text = head.path.decode("latin-1")
+        self._onward: tuple[Target, Destination, Peer, bool] | None = None
         self._parts = (b"", b"")
 
-    def request_bytes(self, target: Target, line: Line, peer: Peer, length: int | None) -> bytes:
+    def request_bytes(self, target: Target, destination: Destination, peer: Peer, length: int | None) -> bytes:
         """Return the head to send to the model server, with its empty line; `length` is that of the body as sent."""
         onward = self._onward
         sized = length is not None
         if (
             onward is None
             or onward[0] is not target
-            or onward[1] is not line
+            or onward[1] is not destination
             or onward[2] != peer
             or onward[3] is not sized
         ):
             path = target.base_path + self.path if target.base_path else self.path
             if target.use_model_name and self.route is not None:
                 path = with_model_in_query(path, target.use_model_name)
-            onward_to = Onward(path, target.host or line.host, peer, self.dropped, target.own_lines, sized)
+            onward_to = Onward(path, target.host or destination.host, peer, self.dropped, target.own_lines, sized)
             self._parts = request_parts(self.head, onward_to)
-            self._onward = (target, line, peer, sized)
+            self._onward = (target, destination, peer, sized)
         before, after = self._parts
         return before if length is None else b"%b%d%b" % (before, length, after)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -21,23 +22,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from claracore.http.access.keys import Grant
-    from claracore.http.gateway.budget import Share
-    from claracore.http.gateway.connection import Connection
-    from claracore.http.gateway.contract import Message, Scope
+    from claracore.http.gateway.budget import BodyBudget, Share
+    from claracore.http.gateway.contract import AsgiApp, Channel, Message, Scope
+    from claracore.http.gateway.tasks import Tasks
     from claracore.http.wire.head import RequestHead
 
 _MAX_WAITING_BYTES = 65_536
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The ASGI application, and what its calls take."""
+
+    app: AsgiApp
+    budget: BodyBudget
+    tasks: Tasks
+
+
 class BridgedCall:
     """One call of the ASGI application."""
 
-    def __init__(self, connection: Connection, head: RequestHead, grant: Grant | None) -> None:
-        self.connection = connection
+    def __init__(self, channel: Channel, head: RequestHead, grant: Grant | None, application: Application) -> None:
+        self.channel = channel
+        self.application = application
         self.head = head
         self._grant = grant
-        self.answering = False
+        self.started = False
         self._pieces: list[bytes] = []
         self._size = 0
         self._share: Share | None = None
@@ -52,7 +63,7 @@ class BridgedCall:
         self._left_to_send: int | None = None
         self._done = False
         name = f"asgi {head.method.decode()} {head.path.decode('latin-1')}"
-        connection.gateway.run(self._call(), name=name).add_done_callback(self._ended_call)
+        application.tasks.run(self._call(), name=name).add_done_callback(self._ended_call)
 
     # The connection's side.
 
@@ -72,23 +83,23 @@ class BridgedCall:
         self._complete = last
         self._more.set()
         if self._size > _MAX_WAITING_BYTES and not last:
-            self.connection.hold_body()
+            self.channel.hold_body()
 
     def _keep(self, size: int) -> None:
         """Take memory for a piece. Raises `ClaraCoreError` when there is none."""
         if self._share is None:
-            self._share = self.connection.gateway.budget.share()
+            self._share = self.application.budget.share()
         self._share.take(size + PIECE_BYTES)
 
     def left(self) -> None:
-        """Hear that the client is gone."""
+        """End: the client is gone."""
         self._gone = True
         self._pieces.clear()
         self._more.set()
         self._drained.set()
 
     def ended(self) -> bool:
-        """Hear that the client sends no more: a plain answer is still sent, an endless one hears of it and may stop."""
+        """Return True: a plain answer is still sent; for an endless one the application gets `http.disconnect`."""
         self._more.set()
         self._ended = True
         return True
@@ -109,7 +120,7 @@ class BridgedCall:
 
     async def _call(self) -> None:
         try:
-            await self.connection.gateway.app(self._scope(), self._receive, self._send)
+            await self.application.app(self._scope(), self._receive, self._send)
             if not self._done and not self._gone:
                 self._fail("the application gave no complete answer")
         except ClaraCoreError as error:
@@ -131,15 +142,15 @@ class BridgedCall:
         if self._gone or self._done:
             return
         self._done = True
-        if self.answering:
-            self.connection.abort()
+        if self.started:
+            self.channel.abort()
         else:
-            self.connection.refuse(error)
+            self.channel.refuse(error)
 
     def _scope(self) -> Scope:
-        head, connection = self.head, self.connection
-        server = connection.transport.get_extra_info("sockname")
-        peer = connection.transport.get_extra_info("peername")
+        head, channel = self.head, self.channel
+        server = channel.transport.get_extra_info("sockname")
+        peer = channel.transport.get_extra_info("peername")
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -159,8 +170,8 @@ class BridgedCall:
         }
 
     def _scheme(self) -> str:
-        said = self.head.noted.get(b"x-forwarded-proto", b"") if self.connection.peer.trusted else b""
-        return "https" if self.connection.peer.secure or said.lower() == b"https" else "http"
+        said = self.head.noted.get(b"x-forwarded-proto", b"") if self.channel.peer.trusted else b""
+        return "https" if self.channel.peer.secure or said.lower() == b"https" else "http"
 
     async def _receive(self) -> Message:
         while True:
@@ -169,7 +180,7 @@ class BridgedCall:
             if self._pieces:
                 body = b"".join(self._pieces)
                 self._pieces, self._size = [], 0
-                self.connection.resume_body()
+                self.channel.resume_body()
                 return {"type": "http.request", "body": body, "more_body": not self._complete}
             if self._ended:
                 return {"type": "http.disconnect"}
@@ -189,10 +200,10 @@ class BridgedCall:
 
     def _write(self, body: bytes, *, more: bool) -> None:
         out = b""
-        if not self.answering:
+        if not self.started:
             if self._begin is None:
                 raise RuntimeError("http.response.body before http.response.start")
-            self.answering = True
+            self.started = True
             out = self._head(self._begin, body, more=more)
         if self._has_no_body():
             body = b""
@@ -201,11 +212,11 @@ class BridgedCall:
         if not more and self._chunks:
             out += LAST_CHUNK
         if out:
-            self.connection.transport.write(out)
+            self.channel.transport.write(out)
         if not more:
             self._done = True
             self._more.set()
-            self.connection.answered()
+            self.channel.completed()
 
     def _has_no_body(self) -> bool:
         status = int(self._begin["status"]) if self._begin else 0
@@ -231,7 +242,7 @@ class BridgedCall:
                 self._chunks = not self._has_no_body()
                 lines.append(b"Transfer-Encoding: chunked")
             else:
-                self.connection.must_close()
-        if connection := self.connection.connection_header():
+                self.channel.must_close()
+        if connection := self.channel.connection_header():
             lines.append(b"Connection: " + connection)
         return b"\r\n".join(lines) + b"\r\n\r\n"

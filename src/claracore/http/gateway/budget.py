@@ -16,7 +16,7 @@ PIECE_BYTES = 64
 RETRY_AFTER_SECONDS = 5
 
 
-class Budget:
+class BodyBudget:
     """Bytes that all bodies together may take; `taken` is what they take now."""
 
     def __init__(self, limit: int) -> None:
@@ -33,7 +33,7 @@ class Share:
 
     __slots__ = ("_budget", "taken")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
         self.taken = 0
 

@@ -1,16 +1,22 @@
-"""What has come of a request's body, and does it name a model yet?
+"""What has come of a request's body, what memory does it take, and does it name a model yet?
 
-Pure. A short body is collected; a long one is looked into while it comes, so that it need not be held when `model`
-stands near its beginning.
+A short body is collected; a long one is looked into while it comes, so that it need not be held when `model` stands
+near its beginning. A body that comes in one piece and goes on in the same call takes nothing of the budget.
 """
 
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from claracore.errors import PayloadTooLarge
+from claracore.http.gateway.budget import PIECE_BYTES
 from claracore.http.gateway.model import Asked, asked_early
 from claracore.http.wire.buffer import Body, new_buffer
+
+if TYPE_CHECKING:
+    from claracore.host.activity.captures import Body as CapturedBody
+    from claracore.http.gateway.budget import BodyBudget, Share
 
 # When to look for the model in a body that is still coming. Shorter bodies are simply collected.
 _LOOK_AT_BYTES = (65_536, 262_144)
@@ -20,18 +26,24 @@ _LARGE_BYTES = 1 << 20
 class Collected:
     """The pieces of one body."""
 
-    __slots__ = ("_buffer", "_length", "_looked", "complete", "pieces", "size")
+    __slots__ = ("_budget", "_buffer", "_length", "_looked", "_share", "complete", "dropped", "pieces", "size")
 
-    def __init__(self, first: bytes, *, last: bool, length: int | None = None) -> None:
-        self.pieces: list[Body] = [first] if first else []
-        self.size = len(first)
-        self.complete = last
+    def __init__(self, budget: BodyBudget, length: int | None) -> None:
+        self.pieces: list[Body] = []
+        self.size = 0
+        self.complete = False
+        self.dropped = False
+        """Whether the pieces are not here any more: they are on their way, or nobody wants them."""
+        self._budget = budget
         self._length = length
+        self._share: Share | None = None
         self._looked = 0
         self._buffer: memoryview | None = None
 
     def add(self, data: bytes, *, last: bool) -> None:
-        """Take a piece."""
+        """Take a piece. Raises `ClaraCoreError` when there is no memory for it."""
+        if self.size or not last:
+            self._take(len(data))
         self.complete = last
         if not data:
             return
@@ -41,6 +53,27 @@ class Collected:
             self._buffer[self.size : self.size + len(data)] = data
             self.pieces = [self._buffer[: self.size + len(data)]]
         self.size += len(data)
+
+    def keep(self) -> None:
+        """Take memory for a body that came in one piece and cannot go on now. Raises what `add` raises."""
+        if self._share is None:
+            self._take(self.size)
+
+    def _take(self, size: int) -> None:
+        if self._share is None:
+            self._share = self._budget.share()
+        self._share.take(size + PIECE_BYTES)
+
+    def drop(self) -> None:
+        """Let go of the pieces, which may still be on their way: their memory is given back by `give_back`."""
+        self.dropped = True
+        self.pieces = []
+        self._buffer = None
+
+    def give_back(self) -> None:
+        """Give the memory back to the budget; once more is harmless."""
+        if self._share is not None:
+            self._share.give_back()
 
     def joined(self) -> Body:
         """Return everything that has come."""
@@ -82,9 +115,24 @@ class Collected:
                 self._buffer[: self.size] = self.joined()
 
 
+class UploadCapture:
+    """What is kept of a request's body for a person to look at, as long as bodies that must be kept have plenty."""
+
+    def __init__(self, kept: CapturedBody, budget: BodyBudget) -> None:
+        self._kept = kept
+        self._share = budget.share()
+
+    def add(self, data: bytes) -> None:
+        """Keep a piece, or nothing more from here on."""
+        kept = self._kept
+        if kept.kept < kept.limit and data and not self._share.take_if_idle(len(data) + PIECE_BYTES):
+            kept.limit = kept.kept
+        kept.add(data)
+
+    def give_back(self) -> None:
+        """Give the memory back: captures of requests that are over have a bound of their own."""
+        self._share.give_back()
+
+
 def _too_long(max_bytes: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"'model' must come within the first {max_bytes} bytes of the body")
-
-
-NOTHING = Collected(b"", last=False)
-"""The body of a request of which nothing has come, or whose pieces are not needed any more."""

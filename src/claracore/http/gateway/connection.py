@@ -1,25 +1,29 @@
 """How is one client's connection read, request by request?
 
 Requests are answered one at a time, in order: while one is being answered, the bytes of the next wait here, and when
-there are too many of them nothing more is read. Each request goes to a handler (an exchange with a model server, or a
-call of the ASGI application), which gets the body as it comes and says when its answer is complete.
+there are too many of them nothing more is read. Each request goes to a handler (`dispatch` says which), which gets the
+body as it comes and says when its answer is complete.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from claracore.errors import ClaraCoreError, PayloadTooLarge
+from claracore.errors import ClaraCoreError
 from claracore.http.access.origins import cors_lines
-from claracore.http.gateway.departure import Departure
-from claracore.http.gateway.forward import Peer, peer_of
-from claracore.http.wire.answers import HeadTooLarge, MalformedRequest, RequestTimeout, TooManyConnections, error_answer
-from claracore.http.wire.framing import MORE, Chunked, MalformedBody, Sized
-from claracore.http.wire.head import RequestHead, check_incomplete, request_head, without_empty_lines
+from claracore.http.gateway.contract import Channel
+from claracore.http.gateway.departure import Reading
+from claracore.http.gateway.forward import peer_of
+from claracore.http.gateway.incoming import IncomingBody, IncomingHead, body_of, too_large
+from claracore.http.wire.answers import RequestTimeout, TooManyConnections, error_answer
+from claracore.http.wire.framing import MORE
+from claracore.http.wire.head import RequestHead, request_head, without_empty_lines
 
 if TYPE_CHECKING:
-    from claracore.http.gateway.server import Gateway
+    from claracore.http.gateway.clients import Clients
+    from claracore.http.gateway.contract import Handler
+    from claracore.http.gateway.dispatch import Dispatcher
 
 _HIGH_WATER_BYTES = 65_536
 _MAX_WAITING_BYTES = 65_536
@@ -34,48 +38,21 @@ _NOTHING: Final = 3
 _TUNNELLED: Final = 4
 
 
-class Handler(Protocol):
-    """Who answers one request."""
-
-    answering: bool
-    """Whether a byte of the answer was written."""
-
-    def body(self, data: bytes, *, last: bool) -> None:
-        """Take a piece of the request's body (payload, no framing); called at least once, the last time with `last`."""
-
-    def left(self) -> None:
-        """Hear that the client is gone. Nothing more is called after this."""
-
-    def ended(self) -> bool:
-        """Hear that the client sends no more; return whether the answer is to be finished all the same."""
-
-    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
-        """Hear that the client takes the answer more slowly than it comes, or has caught up."""
-
-    def tunnelled(self, data: bytes) -> None:
-        """Take bytes after the protocol was switched."""
-
-
-class Connection(asyncio.Protocol):
+class Connection(Channel, asyncio.Protocol):
     """The server side of one connection."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.transport: asyncio.Transport
-        self.peer: Peer
+    def __init__(self, clients: Clients, dispatcher: Dispatcher) -> None:
         self.handler: Handler | None = None
         self.head: RequestHead | None = None
-        self.length: int | None = None
-        """Content-Length of the present request."""
-        self.deadline: float | None = None
-        """When to give up on the client (event loop time); looked at when the gateway's alarm rings."""
+        self._clients = clients
+        self._limits = clients.limits
+        self._dispatcher = dispatcher
+        self._reading: Reading
         self._awaits = _HEAD
         self._buffer = b""
-        self._scanned = 0
-        self._framing: Sized | Chunked | None = None
-        self._body_bytes = 0
-        self._paused = False
-        self._departure: Departure | None = None
+        self._incoming = IncomingHead(clients.limits.max_head_bytes)
+        self._body: IncomingBody | None = None
+        """The rest of a body that did not come with its head."""
         self._reader_is_slow = False
         self._close_after_answer = False
 
@@ -84,12 +61,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self.transport = cast("asyncio.Transport", transport)
+        self._reading = Reading(self.transport)
         self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
         secure = transport.get_extra_info("sslcontext") is not None
         self.peer = peer_of(transport.get_extra_info("peername"), secure=secure)
-        self._wait_for(self.gateway.settings.head_timeout_seconds)
-        if not self.gateway.entered(self):
-            limit = self.gateway.settings.max_connections_per_client
+        self._wait_for(self._limits.head_timeout_seconds)
+        if not self._clients.enter(self):
+            limit = self._limits.max_connections_per_client
             refusal = TooManyConnections(f"more than {limit} connections at once from one client")
             self._awaits = _NOTHING
             self._close_after_answer = True
@@ -109,35 +87,34 @@ class Connection(asyncio.Protocol):
             self.handler.tunnelled(data)
 
     def eof_received(self) -> bool:
-        """Hear that the client sends no more.
+        """End the present request; return whether it is answered all the same. The client sends no more.
 
         A closed connection and a half-closed one look the same from here. As nginx and Go do, an exchange with a model
         ends; answers of our own application are still sent. What is already written goes out in both cases.
         """
         handler = self.handler
-        if handler is not None and self._framing is None and handler.ended():
+        if handler is not None and self._body is None and handler.ended():
             self._close_after_answer = True
             return True
         self._left()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Hear that the connection is gone."""
-        if self._departure is not None:
-            self._departure.close()
+        """End whatever is under way: the connection is gone."""
+        self._reading.stop_watching()
         self._buffer = b""  # requests that wait for the answer to an earlier one: nobody would read theirs
         self._left()
-        self.gateway.departed(self)
+        self._clients.leave(self)
 
     def pause_writing(self) -> None:
-        """Hear that the client reads slowly."""
+        """Slow the handler down: the client reads slowly."""
         self._reader_is_slow = True
-        self._wait_for(self.gateway.settings.stalled_reader_seconds)
+        self._wait_for(self._limits.stalled_reader_seconds)
         if self.handler is not None:
             self.handler.writable(False)
 
     def resume_writing(self) -> None:
-        """Hear that the client has caught up."""
+        """Let the handler, or the next request, go on: the client has caught up."""
         self._reader_is_slow = False
         self.deadline = None
         if self.handler is not None:
@@ -150,7 +127,7 @@ class Connection(asyncio.Protocol):
     @property
     def closing(self) -> bool:
         """Whether the connection is to be closed after the present answer."""
-        return self._close_after_answer or self._framing is not None or self.gateway.stopping
+        return self._close_after_answer or self._body is not None or self._clients.stopping
 
     def connection_header(self) -> bytes:
         """Return the Connection header of the answer that begins now; empty for none."""
@@ -159,10 +136,10 @@ class Connection(asyncio.Protocol):
             return b"close"
         return b"keep-alive" if self.head is not None and self.head.minor == 0 else b""
 
-    def answered(self) -> None:
-        """Hear from the handler that its answer is complete and written."""
+    def completed(self) -> None:
+        """Go on to the next request, or close: the handler's answer is complete and written."""
         self.handler = None
-        if self._framing is not None:
+        if self._body is not None:
             self._linger()
         elif self.closing:
             self.transport.close()
@@ -173,8 +150,8 @@ class Connection(asyncio.Protocol):
 
     def _await_head(self) -> None:
         self._awaits = _HEAD
-        self._wait_for(self.gateway.settings.idle_timeout_seconds)
-        if self._paused:
+        self._wait_for(self._limits.idle_timeout_seconds)
+        if self._reading.paused:
             self.resume_body()
         if self._buffer:
             asyncio.get_running_loop().call_soon(self._read_waiting)
@@ -182,7 +159,7 @@ class Connection(asyncio.Protocol):
     def refuse(self, error: ClaraCoreError, origin: bytes = b"") -> None:
         """Answer with an error, for pages of `origin` to read; the connection goes on if the request was read."""
         self._write_error(error, origin)
-        self.answered()
+        self.completed()
 
     def abort(self) -> None:
         """Break off: the client must not take what it got for a complete answer."""
@@ -192,25 +169,16 @@ class Connection(asyncio.Protocol):
     def hold_body(self) -> None:
         """Read nothing more until `resume_body`."""
         self.deadline = None
-        if not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
+        self._reading.pause()
 
     def watch_departure(self) -> None:
-        """While nothing is read, hear of a client that leaves all the same."""
-        socket = self.transport.get_extra_info("socket")
-        if self._paused and self._departure is None and socket is not None:
-            self._departure = Departure(asyncio.get_running_loop(), socket.fileno(), self.transport.abort)
+        """While nothing is read, notice a client that leaves all the same."""
+        self._reading.watch_departure()
 
     def resume_body(self) -> None:
         """Read on."""
-        if self._departure is not None:
-            self._departure.close()
-            self._departure = None
         self._wait_for_body()
-        if self._paused:
-            self._paused = False
-            self.transport.resume_reading()
+        self._reading.resume()
 
     def must_close(self) -> None:
         """Close after the present answer, whatever the client would like."""
@@ -225,7 +193,7 @@ class Connection(asyncio.Protocol):
             handler.tunnelled(data)
 
     def expire(self) -> None:
-        """Give up on the client: called after the deadline."""
+        """Give up on the client: its time is up."""
         self.deadline = None
         handler = self.handler
         if handler is None and self._awaits == _HEAD and self._buffer:
@@ -233,7 +201,7 @@ class Connection(asyncio.Protocol):
         elif handler is None and not self._reader_is_slow and not self.transport.is_closing():
             self.transport.close()
         else:
-            self.transport.abort()  # The handler, if there is one, hears of it by `connection_lost`.
+            self.transport.abort()  # `connection_lost` ends the handler, if there is one.
 
     # Reading.
 
@@ -246,19 +214,17 @@ class Connection(asyncio.Protocol):
             data = self._buffer + data
         elif not data:
             return
+        incoming = self._incoming
         if data[:2] == b"\r\n":
             data = without_empty_lines(data)
-            self._scanned = 0
-        end = data.find(b"\r\n\r\n", self._scanned) + 4
-        limit = self.gateway.settings.max_head_bytes
-        if end < 4:
-            self._keep_incomplete_head(data, limit)
-            return
-        self._scanned = 0
+            incoming.scanned = 0
+        is_new = incoming.scanned == 0
         self.head = None
         try:
-            if end > limit:
-                raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
+            end = incoming.end_in(data)
+            if end == MORE:
+                self._await_rest(data, is_new=is_new)
+                return
             head, self.length = request_head(data[:end])
             self.head = head
         except ClaraCoreError as error:
@@ -268,36 +234,27 @@ class Connection(asyncio.Protocol):
         self.deadline = None
         self._begin(head, data, end)
 
-    def _keep_incomplete_head(self, data: bytes, limit: int) -> None:
-        start, self._scanned, self._buffer = self._scanned, max(0, len(data) - 3), data
-        self.head = None
-        try:
-            if len(data) > limit:
-                raise HeadTooLarge(f"the request's head is longer than {limit} bytes")
-            check_incomplete(data, start)
-        except ClaraCoreError as error:
-            self._refuse_and_close(error)
-            return
-        if data and (self.deadline is None or start == 0):
-            self._wait_for(self.gateway.settings.head_timeout_seconds)
+    def _await_rest(self, data: bytes, *, is_new: bool) -> None:
+        """Keep the beginning of a head; the time for all of it runs from its first byte."""
+        self._buffer = data
+        if data and (self.deadline is None or is_new):
+            self._wait_for(self._limits.head_timeout_seconds)
 
     def _begin(self, head: RequestHead, data: bytes, end: int) -> None:
         """Find a handler for a request whose head is there, and give it what has come of the body."""
         self._buffer = data[end:] if len(data) > end else b""
-        self._body_bytes = 0
         length = self.length
-        whole = not head.chunked and len(self._buffer) == (length or 0)
-        self._framing = None if whole else Chunked() if head.chunked else Sized(length) if length else None
+        self._body = body_of(head, length, len(self._buffer), self._limits.max_body_bytes)
         try:
-            if length is not None and length > self.gateway.settings.max_body_bytes:
-                raise self._too_large()
-            handler = self.handler = self.gateway.handler_for(self, head)
+            if length is not None and length > self._limits.max_body_bytes:
+                raise too_large(self._limits.max_body_bytes)
+            handler = self.handler = self._dispatcher.handler_for(self, head)
         except ClaraCoreError as error:
             # Whether the body is already there must not change the answer, so a body that nobody reads always closes.
             self._close_after_answer = self._close_after_answer or head.chunked or bool(length)
             self.refuse(error)
             return
-        if self._framing is None:
+        if self._body is None:
             self._awaits = _LATER
             body = b""
             if length:
@@ -313,27 +270,21 @@ class Connection(asyncio.Protocol):
         self._wait_for_body()
 
     def _read_body(self, data: bytes) -> None:
-        framing, handler = self._framing, self.handler
-        if framing is None or handler is None:
+        incoming, handler = self._body, self.handler
+        if incoming is None or handler is None:
             return
-        pieces: list[bytes] = []
         try:
-            end = framing.feed(data, 0, pieces)
-        except MalformedBody as error:
-            self._break_off_body(handler, MalformedRequest(f"the chunked body is malformed: {error}"))
-            return
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._body_bytes += len(body)
-        if self._body_bytes > self.gateway.settings.max_body_bytes:
-            self._break_off_body(handler, self._too_large())
+            body, end = incoming.feed(data)
+        except ClaraCoreError as error:
+            self._break_off_body(handler, error)
             return
         if end == MORE:
-            self._wait_for(self.gateway.settings.body_timeout_seconds)
+            self._wait_for(self._limits.body_timeout_seconds)
             if body:
                 handler.body(body, last=False)
             return
         self._buffer = data[end:] if len(data) > end else b""
-        self._framing = None
+        self._body = None
         self._awaits = _LATER
         self.deadline = None
         handler.body(body, last=True)
@@ -341,7 +292,7 @@ class Connection(asyncio.Protocol):
     def _break_off_body(self, handler: Handler, error: ClaraCoreError) -> None:
         self.handler = None
         handler.left()
-        if handler.answering:
+        if handler.started:
             self.transport.abort()
         else:
             self._refuse_and_close(error)
@@ -353,13 +304,13 @@ class Connection(asyncio.Protocol):
             self.hold_body()
 
     def _wait_for_body(self) -> None:
-        if self._framing is not None:
-            self._wait_for(self.gateway.settings.body_timeout_seconds)
+        if self._body is not None:
+            self._wait_for(self._limits.body_timeout_seconds)
 
     def _wait_for(self, seconds: float) -> None:
         """Give up on the client after so long."""
-        self.deadline = deadline = self.gateway.now() + seconds
-        alarm = self.gateway.alarm
+        self.deadline = deadline = self._clients.now() + seconds
+        alarm = self._clients.alarm
         if deadline < alarm.at:
             alarm.set(deadline)
 
@@ -383,7 +334,7 @@ class Connection(asyncio.Protocol):
         """
         self.handler = None
         self._buffer = b""
-        self._framing = None
+        self._body = None
         self._awaits = _NOTHING
         self.resume_body()
         if self.transport.can_write_eof() and not self.transport.is_closing():
@@ -396,6 +347,3 @@ class Connection(asyncio.Protocol):
         handler, self.handler = self.handler, None
         if handler is not None:
             handler.left()
-
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"the body is longer than {self.gateway.settings.max_body_bytes} bytes")

@@ -1,17 +1,24 @@
-"""What does the gateway expect of the parts beside it, and what does it give them?
+"""What does the gateway expect of the parts beside it, and what do its own parts expect of each other?
 
-Protocols and values only. The supervisor is `claracore.host.supervisor`, the observer `claracore.host.activity`.
+Protocols and values only. Outside stand the supervisor (`claracore.host.supervisor`) and the observer
+(`claracore.host.activity`). Inside, a `Channel` is a client's connection as whoever answers sees it, and a `Handler` is
+whoever answers as the connection sees it: neither file imports the other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
-from claracore.host.supervisor.contract import Waiter
+from claracore.host.supervisor.contract import Connections, Waiter
+from claracore.http.gateway.forward import Peer
+from claracore.http.wire.head import ResponseHead
 from claracore.types import Endpoint, ModelState
 
 Scope = MutableMapping[str, Any]
@@ -19,19 +26,112 @@ Message = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 
-class Supervisor(Protocol):
+class Handler(Protocol):
+    """Who answers one request."""
+
+    @property
+    def started(self) -> bool:
+        """Whether a byte of the answer was written."""
+
+    def body(self, data: bytes, *, last: bool) -> None:
+        """Take a piece of the request's body (payload, no framing); called at least once, the last time with `last`."""
+
+    def left(self) -> None:
+        """End: the client is gone. Nothing more is called after this."""
+
+    def ended(self) -> bool:
+        """Return whether the answer is to be finished although the client sends no more."""
+
+    def writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
+        """Slow down (False): the client takes the answer more slowly than it comes. True: it has caught up."""
+
+    def tunnelled(self, data: bytes) -> None:
+        """Take bytes after the protocol was switched."""
+
+
+class Channel(ABC):
+    """A client's connection, as far as whoever answers one of its requests sees it.
+
+    A class and no Protocol: compiled code calls it without a look-up of the name, and this is called for every request.
+    """
+
+    transport: asyncio.Transport
+    peer: Peer
+    handler: Handler | None
+    """Who answers the present request; None between two."""
+    length: int | None = None
+    """Content-Length of the present request."""
+    deadline: float | None = None
+    """When to give up on the client (event loop time)."""
+
+    @abstractmethod
+    def connection_header(self) -> bytes:
+        """Return the Connection header of the answer that begins now; empty for none."""
+
+    @abstractmethod
+    def must_close(self) -> None:
+        """Close after the present answer, whatever the client would like."""
+
+    @abstractmethod
+    def completed(self) -> None:
+        """Go on to the next request: the answer is complete and written."""
+
+    @abstractmethod
+    def refuse(self, error: ClaraCoreError, origin: bytes = b"") -> None:
+        """Answer with an error, for pages of `origin` to read; the connection goes on if the request was read."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Break off: the client must not take what it got for a complete answer."""
+
+    @abstractmethod
+    def hold_body(self) -> None:
+        """Read nothing more until `resume_body`."""
+
+    @abstractmethod
+    def watch_departure(self) -> None:
+        """While nothing is read, notice a client that leaves all the same."""
+
+    @abstractmethod
+    def resume_body(self) -> None:
+        """Read on."""
+
+    @abstractmethod
+    def tunnel(self, handler: Handler) -> None:
+        """Give every byte from now on to the handler: the protocol was switched."""
+
+    @abstractmethod
+    def expire(self) -> None:
+        """Give up on the client, whose deadline is over."""
+
+
+class AnswerEdit(Protocol):
+    """What changes one answer on its way to the client. Called between chunks: must be quick and must not raise.
+
+    The payload comes without chunk framing, in pieces as the model server sent them: an SSE event may be cut in two.
+    """
+
+    def head(self, head: ResponseHead) -> ResponseHead:
+        """Return the head that the client gets (`forward.with_headers` makes one); a length in it is dropped."""
+
+    def piece(self, data: bytes) -> bytes:
+        """Return what the client gets for a piece of the payload; nothing yet is empty."""
+
+    def end(self) -> bytes:
+        """Return what is still to come when the answer is complete. Not called for one that broke off."""
+
+
+class ModelSupervisor(Protocol):
     """Who starts, swaps and stops the models."""
 
-    on_closing: Callable[[Endpoint], None]
-    """Set by the gateway: closes every connection to an endpoint, at once."""
-    on_lost: Callable[[Endpoint], None]
-    """Set by the gateway: gives up the connections to an endpoint that are being opened."""
+    def connect(self, connections: Connections) -> None:
+        """Have these connections closed when their servers are stopped or lost."""
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         """Take a request in; return its id. Synchronous."""
 
     def finish(self, request_id: int) -> None:
-        """Hear that a request that was not refused is over. Exactly once."""
+        """End a request that was not refused. Exactly once for each."""
 
     async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
         """Whether a connection just opened can only have reached the server that was verified at the endpoint."""
@@ -53,13 +153,13 @@ class Supervisor(Protocol):
 
 
 class Observer(Protocol):
-    """Who is told about requests. Called between chunks: must be quick and must not raise."""
+    """Who keeps account of requests. Called between chunks: must be quick and must not raise."""
 
     def finished(self, record: Record) -> None:
         """Take the record of a request that is over."""
 
     def settle(self) -> None:
-        """Make everything that was told visible: somebody is about to look."""
+        """Make all records that it was given visible: somebody is about to look."""
 
 
 class Nobody:
@@ -73,7 +173,7 @@ class Nobody:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PortLimits:
     """Limits and timeouts of the public port."""
 
     max_head_bytes: int = 65_536
@@ -93,7 +193,7 @@ class Settings:
     max_connections_per_client: int = 512
     """From one address that is not this machine's own; 0 means no limit."""
     upstream_idle_seconds: float = 60.0
-    patience_seconds: float = 600.0
+    silence_seconds: float = 600.0
     """Without a byte from a model server before a look whether it lives, where no timeout is configured."""
     sign_of_life_seconds: float = 30.0
     """How long such a look takes at the most."""

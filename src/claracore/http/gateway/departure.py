@@ -1,4 +1,4 @@
-"""Has a client gone whose bytes are not being read?
+"""Is a client read, and has it gone while it is not?
 
 While an upload waits for its model nothing is read, so the end of the connection stands unread behind the data. Linux
 tells it apart from data (EPOLLRDHUP, epoll_ctl(2)); elsewhere it is noticed when the model is ready. What cannot be
@@ -7,13 +7,10 @@ noticed anywhere is the end of an upload that does not fit into the kernel's buf
 
 from __future__ import annotations
 
+import asyncio
 import select
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
+from collections.abc import Callable
 
 
 class Departure:
@@ -36,3 +33,37 @@ class Departure:
     def _gone(self) -> None:
         self.close()
         self._on_gone()
+
+
+class Reading:
+    """Whether a transport is read; while it is not, its peer's departure may be watched for."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.paused = False
+        self._transport = transport
+        self._departure: Departure | None = None
+
+    def pause(self) -> None:
+        """Read nothing more."""
+        if not self.paused:
+            self.paused = True
+            self._transport.pause_reading()
+
+    def watch_departure(self) -> None:
+        """While nothing is read, abort the transport when its peer leaves."""
+        socket = self._transport.get_extra_info("socket")
+        if self.paused and self._departure is None and socket is not None:
+            self._departure = Departure(asyncio.get_running_loop(), socket.fileno(), self._transport.abort)
+
+    def resume(self) -> None:
+        """Read on."""
+        self.stop_watching()
+        if self.paused:
+            self.paused = False
+            self._transport.resume_reading()
+
+    def stop_watching(self) -> None:
+        """Let go of what watches for the departure."""
+        if self._departure is not None:
+            self._departure.close()
+            self._departure = None

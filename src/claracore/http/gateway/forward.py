@@ -6,6 +6,7 @@ bytes, its case and its order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,11 +19,11 @@ _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", 
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 _ASKER = frozenset((b"forwarded", b"x-real-ip"))
 _LENGTH = b"content-length"
-_HERE = b"\0"  # Stands where the number of bytes goes; no head can contain it.
+_NUMBER = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 _CODING = frozenset((b"transfer-encoding",))
 # What a model server says about its origin is not about ours, which it shares with the web interface and other models:
 # who may read, what to forget, where else to connect, whom to send reports, how far a service worker reaches.
-_OF_ITS_ORIGIN = frozenset(
+_ABOUT_THE_ORIGIN = frozenset(
     (
         b"accept-ch",
         b"access-control-allow-credentials",
@@ -48,7 +49,7 @@ class Peer(NamedTuple):
     """On this machine."""
     secure: bool = False
     """Reached us over TLS of our own."""
-    said: str = ""
+    text: str = ""
     """The address, for people."""
 
 
@@ -87,13 +88,13 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
     lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
     if sized and not head.sized:
-        lines.append(b"Content-Length: " + _HERE)
+        lines.append(b"Content-Length: " + _NUMBER)
     elif head.chunked and not sized:
         lines.append(b"Transfer-Encoding: chunked")
     if head.upgrade == b"websocket":
         lines += (b"Upgrade: websocket", b"Connection: Upgrade")
     lines += _forwarded(head, peer) if own_lines is None else own_lines
-    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
+    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
     return before, after
 
 
@@ -104,7 +105,7 @@ def _with_gap(head: RequestHead | ResponseHead) -> list[bytes]:
     lines = list(head.lines)
     place = head.names.index(_LENGTH)
     value = lines[place].partition(b":")[2].lstrip(b" \t")
-    lines[place] = lines[place][: -len(value)] + _HERE
+    lines[place] = lines[place][: -len(value)] + _NUMBER
     return lines
 
 
@@ -142,7 +143,7 @@ def _response_parts(
     chunked: bool,  # noqa: FBT001 - see response_bytes
     origin: bytes,
 ) -> tuple[bytes, bytes]:
-    removed = hop_by_hop(head.noted) | _OF_ITS_ORIGIN
+    removed = hop_by_hop(head.noted) | _ABOUT_THE_ORIGIN
     if chunked:
         removed -= _CODING
     lines = [b"HTTP/1.1" + head.status_line[8:]]
@@ -150,11 +151,47 @@ def _response_parts(
     lines += cors_lines(origin)
     if connection:
         lines.append(b"Connection: " + connection)
-    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_HERE)
+    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
     return before, after
 
 
 _remembered_response = lru_cache(maxsize=512)(_response_parts)
+
+
+def with_headers(head: ResponseHead, headers: Mapping[bytes, bytes | None]) -> ResponseHead:
+    """Return an answer's head with other headers: values by name (lower case), None for a header that is to go.
+
+    Nothing is said of the body's length: whoever changes the head of an answer may change its body.
+    """
+    dropped = frozenset(headers) | {_LENGTH, *_CODING}
+    kept = [(name, line) for name, line in zip(head.names, head.lines, strict=True) if name not in dropped]
+    kept += [(name, b"%b: %b" % (name.title(), value)) for name, value in headers.items() if value is not None]
+    noted = {name: value for name, value in head.noted.items() if name not in dropped}
+    noted |= {name: value for name, value in headers.items() if name in head.noted and value is not None}
+    content_type = headers.get(b"content-type", head.content_type.encode("latin-1")) or b""
+    return ResponseHead(
+        status=head.status,
+        minor=head.minor,
+        status_line=head.status_line,
+        names=[name for name, _ in kept],
+        lines=[line for _, line in kept],
+        noted=noted,
+        sized=False,
+        chunked=False,
+        keep_alive=head.keep_alive,
+        small=False,
+        content_type=content_type.decode("latin-1"),
+    )
+
+
+def edited_response_bytes(head: ResponseHead, connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
+    """Return the head of an answer whose body is changed on its way: `chunked`, in chunks of our own.
+
+    The parameters that `response_bytes` has are the same here. A head that still says how long the body is says so of
+    another one: that line is left out.
+    """
+    coding: dict[bytes, bytes | None] = {b"transfer-encoding": b"chunked"} if chunked else {}
+    return response_bytes(with_headers(head, coding), None, connection, chunked=chunked, origin=origin)
 
 
 def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
@@ -174,7 +211,7 @@ def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> by
 
 def switching_bytes(head: ResponseHead) -> bytes:
     """Return the 101 head for the client of a WebSocket."""
-    removed = hop_by_hop(head.noted) | _OF_ITS_ORIGIN | {_LENGTH}
+    removed = hop_by_hop(head.noted) | _ABOUT_THE_ORIGIN | {_LENGTH}
     lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, removed)]
     lines += (b"Upgrade: " + head.noted.get(b"upgrade", b"websocket"), b"Connection: Upgrade")
     return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -12,7 +12,7 @@ from claracore.http.access.origins import cors_lines
 from claracore.http.wire.answers import answer
 
 if TYPE_CHECKING:
-    from claracore.http.gateway.connection import Connection
+    from claracore.http.gateway.contract import Channel
     from claracore.http.wire.head import RequestHead
 
 _HEADER_NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z, \t]*")
@@ -29,18 +29,18 @@ class Canned:
 class Local:
     """A handler that gives a known answer."""
 
-    def __init__(self, connection: Connection, canned: Canned) -> None:
-        self.connection = connection
+    def __init__(self, channel: Channel, canned: Canned) -> None:
+        self.channel = channel
         self.canned = canned
-        self.answering = False
+        self.started = False
 
     def body(self, data: bytes, *, last: bool) -> None:  # noqa: ARG002 - the body is read past
         """Read past the body, then answer."""
         if last:
-            self.answering = True
-            connection = self.connection.connection_header()
-            self.connection.transport.write(answer(self.canned.status, self.canned.headers, b"", connection=connection))
-            self.connection.answered()
+            self.started = True
+            connection = self.channel.connection_header()
+            self.channel.transport.write(answer(self.canned.status, self.canned.headers, b"", connection=connection))
+            self.channel.completed()
 
     def left(self) -> None:
         """Nothing is under way."""

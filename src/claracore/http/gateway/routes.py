@@ -1,17 +1,19 @@
 """Which requests go to a model, where is its name, and which path does the model server see?
 
-Pure: a table, and two functions that read it. Every path that is not in the table belongs to the ASGI application.
+Pure: tables, and functions that read them. Every path that is not in them belongs to the ASGI application.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
 from claracore.errors import BadRequest
+from claracore.http.gateway.contract import AnswerEdit
+from claracore.http.wire.head import RequestHead
 
 JSON_PATHS = (
     "/v1/chat/completions",
@@ -63,6 +65,8 @@ class Route:
     upstream_path: bytes
     shows_loading: bool = False
     """Whether a waiting stream may be told about the loading in chat completion chunks."""
+    answer_edit: Callable[[], AnswerEdit] | None = None
+    """Makes what changes an answer on its way to the client; None: nothing does."""
 
 
 def _table() -> dict[bytes, dict[bytes, Route]]:
@@ -96,12 +100,58 @@ def names_model(query: bytes) -> bool:
 
 
 UPSTREAM = b"/upstream/"
-COMFYUI = b"/comfyui/"
-COMFYUI_MODEL = "comfyui_auto"
-"""Its pages ask for many things in the background: only opening the first one, or giving it work, loads it."""
 COMFYUI_PROMPTS = ("/api/prompt", "/prompt")
-"""Where it takes work, with POST; it serves each path of its API with and without the prefix."""
+"""Where ComfyUI takes work, with POST; it serves each path of its API with and without the prefix."""
 _DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPaths:
+    """The paths below a prefix: all that a model's server has."""
+
+    prefix: bytes
+    model: str = ""
+    """Whose server; empty when its name is the beginning of the rest."""
+
+    def named(self, path: bytes) -> bytes:
+        """Return a path of these as one below `/upstream/`, with the model's name."""
+        return UPSTREAM + self.model.encode() + path[len(self.prefix) - 1 :] if self.model else path
+
+    def loads(self, method: bytes, rest: str, ignored: Iterable[re.Pattern[str]]) -> bool:
+        """Whether a request has its model loaded; `rest` comes after the model's name.
+
+        ComfyUI's pages ask for many things in the background: only opening the first one, or giving it work, loads it.
+        """
+        if self.model:
+            return rest == "/" or (method == b"POST" and rest in COMFYUI_PROMPTS)
+        return not any(pattern.search(rest) for pattern in ignored)
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A path that is only a door to another."""
+
+    status: int
+    location: bytes
+
+
+BELOW = (ServerPaths(UPSTREAM), ServerPaths(b"/comfyui/", "comfyui_auto"))
+REDIRECTS = {b"/upstream": Redirect(302, b"/ui/models"), b"/comfyui": Redirect(308, b"/comfyui/")}
+
+Place = dict[bytes, Route] | ServerPaths | Redirect | None
+"""The routes of an inference path by their methods; None is the application's."""
+
+
+def place_of(head: RequestHead) -> Place:
+    """Return where a request goes, by its path, and for `/props` by its query."""
+    path = head.path
+    routes = ROUTES.get(path)
+    if routes is not None and (path != PROPS or head.method not in routes or names_model(head.query)):
+        return routes
+    for below in BELOW:
+        if path.startswith(below.prefix):
+            return below
+    return REDIRECTS.get(path)
 
 
 @dataclass(frozen=True, slots=True)

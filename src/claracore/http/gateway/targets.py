@@ -1,25 +1,39 @@
-"""What does the gateway need to know about each model name, worked out once per configuration?
+"""What does the gateway know about each model name, and which model does a name mean at this moment?
 
-Pure: `Config` -> `Targets`. A request then costs one dictionary look-up.
+Pure, but for the name of the active profile, which an API call sets. `Config` -> `Targets` is worked out once per
+configuration; a request then costs one dictionary look-up. A name may stand for another: under the active profile for
+its pin, as a selector for the target that is best now. Strategies of selectors as llama-swap has them: `pin` is the
+first target; `warm` the first that is ready, else the first that starts, else the first; `spillover` the least busy of
+those that run, as long as it has fewer requests than `spillover`; else the next that does not run; else the least busy
+of all. Whose server is stopping is chosen last: its requests wait until it has stopped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.core.config.model import Config, ModelConfig
+from claracore.core.config.routing import Selector
 from claracore.core.ports.address import is_this_host
-from claracore.http.gateway.selection import Choice
+from claracore.errors import ModelNotFound
+from claracore.types import ModelState
 
 if TYPE_CHECKING:
     from claracore.core.config.routing import PeerConfig
     from claracore.http.access.keys import Grant
-    from claracore.http.gateway.pool import Line
+    from claracore.http.gateway.upstream import Destination
+
+
+@dataclass(slots=True)
+class ActiveProfile:
+    """The profile that is in force, by name."""
+
+    name: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +55,7 @@ class Target:
     connect_timeout_seconds: float
     """0 means none; so below."""
     response_head_timeout_seconds: float | None
-    """None: as long as it lives (`patience`)."""
+    """None: as long as it lives (`liveness`)."""
     health_path: bytes
     """Where any answer is a sign of life."""
     unlisted: bool
@@ -50,11 +64,50 @@ class Target:
     """Of a peer: header lines with its key. A peer is told nothing of who asked here, neither key nor address."""
     edits: bool = field(init=False)
     """Whether request bodies are changed on their way."""
-    line: Line | None = None
-    """To where the model is now; what the gateway found there last."""
+    destination: Destination | None = None
+    """To where its requests went last, which is to where the next one goes while its server is the same."""
 
     def __post_init__(self) -> None:
         self.edits = bool(self.use_model_name or self.strip_params or self.set_params)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A selector with its targets."""
+
+    selector: Selector
+    targets: tuple[Target, ...]
+
+    def choose(
+        self,
+        targets: Sequence[Target],
+        state: Callable[[str], ModelState],
+        busy: Callable[[str], int],
+        turn: int,
+    ) -> Target:
+        """Return the one of `targets` to use now; `turn` counts up, so that equally good ones take turns."""
+        first = targets[0]
+        if self.selector.strategy == "pin":
+            return first
+        states = [(target, state(target.model_id)) for target in targets]
+        if self.selector.strategy == "warm":
+            for wanted in (ModelState.READY, ModelState.STARTING):
+                found = next((target for target, now in states if now is wanted), None)
+                if found is not None:
+                    return found
+            return first
+        running = [target for target, now in states if now in (ModelState.READY, ModelState.STARTING)]
+        free = [target for target in running if busy(target.model_id) < self.selector.settings.spillover]
+        if free:
+            return _least_busy(free, busy, turn)
+        cold = next((target for target, now in states if now is ModelState.STOPPED), None)
+        return cold or _least_busy(running or list(targets), busy, turn)
+
+
+def _least_busy(targets: list[Target], busy: Callable[[str], int], turn: int) -> Target:
+    least = min(busy(target.model_id) for target in targets)
+    equal = [target for target in targets if busy(target.model_id) == least]
+    return equal[turn % len(equal)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +195,61 @@ def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) 
         unlisted=model.unlisted,
         own_lines=own_lines,
     )
+
+
+class Resolver:
+    """Which target does a name mean at this moment?"""
+
+    def __init__(
+        self,
+        config: Config,
+        profile: ActiveProfile,
+        state: Callable[[str], ModelState],
+        busy: Callable[[str], int],
+    ) -> None:
+        """Take what tells the state of a model's server, and how many requests a model has, waiting ones too."""
+        self.targets = targets_of(config)
+        self._profile = profile
+        self._state = state
+        self._busy = busy
+        self._turn = 0
+
+    def reconfigure(self, config: Config) -> None:
+        """Use another configuration from now on."""
+        self.targets = targets_of(config)
+        if self._profile.name not in self.targets.pins:
+            self._profile.name = None
+
+    def find(self, name: str, grant: Grant | None) -> Target:
+        """Return the target that a request names. Raises `ModelNotFound`."""
+        targets = self.targets
+        meant = name if self._profile.name is None else self.meaning(name)
+        found = targets.by_name.get(meant)
+        if found is not None:
+            return found
+        choice = targets.choices.get(meant)
+        if choice is None:
+            raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
+        self._turn += 1
+        allowed = [each for each in choice.targets if grant is None or grant.knows(each.model_id)]
+        return choice.choose(allowed or choice.targets, self._state, self._busy, self._turn)
+
+    def meaning(self, name: str) -> str:
+        """Return what a name stands for under the active profile. Raises `ModelNotFound` for a name that it hides."""
+        profile = self._profile.name
+        pins = self._pins()
+        if name not in pins:
+            return name
+        meant = pins[name]
+        if meant is None:
+            raise ModelNotFound(name, (), f"the active profile {profile!r} hides it")
+        return meant
+
+    def names(self) -> Container[str]:
+        """Return every name that has a server, or stands for one under the active profile."""
+        pins = self._pins()
+        return self.targets.by_name.keys() | pins.keys() if pins else self.targets.by_name
+
+    def _pins(self) -> Mapping[str, str | None]:
+        name = self._profile.name
+        return {} if name is None else self.targets.pins.get(name, {})

@@ -1,66 +1,144 @@
 """Where on one connection to a model server does an answer begin and end, and who gets it?
 
-The answer goes to the exchange that owns the connection at the moment; `pool` keeps the connections that nobody owns.
+The answer goes to the recipient that the connection works for at the moment. Between two answers a connection is idle,
+and its destination keeps it. `pool` opens connections.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, cast
 
+from claracore.http.gateway.alarm import NEVER, Alarm
 from claracore.http.wire.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
 from claracore.http.wire.head import ResponseHead, response_head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket  # noqa: N812 - a property has its name
 
-    from claracore.http.gateway.pool import Line, Pool
+    from claracore.types import Endpoint
 
 MAX_RESPONSE_HEAD_BYTES = 262_144
 _HIGH_WATER_BYTES = 65_536
 
 
-class Owner(Protocol):
-    """The exchange that a connection works for; each method is called from the event loop's reading callback."""
+class Recipient(ABC):
+    """Who takes the answer that comes on a connection; each method is called from the loop's reading callback.
 
-    wants_payload: bool
+    A class and no Protocol: compiled code calls it without a look-up of the name, and this is called for every chunk.
+    """
+
+    wants_payload = False
     """Whether the chunk framing is to be taken off the body before `response_body`."""
-    request_sent: bool
+    request_sent = False
+    """Whether the request was written to its end; an answer that is complete before that ends the connection."""
+    is_head = False
+    """Whether the answer has no body whatever its head says: the request was a HEAD."""
 
-    @property
-    def is_head(self) -> bool:
-        """Whether the answer has no body whatever its head says."""
-
+    @abstractmethod
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
-        """Take the head of the answer and what has come of its body."""
+        """Take the head of the answer, its Content-Length, and what has come of its body."""
 
+    @abstractmethod
     def response_body(self, body: bytes, *, last: bool) -> None:
         """Take a piece of the answer, or of a switched protocol."""
 
+    @abstractmethod
     def interim(self, head: ResponseHead) -> None:
-        """Take a 1xx."""
+        """Take a 1xx other than 101."""
 
+    @abstractmethod
     def switched(self, head: ResponseHead, rest: bytes) -> None:
         """Take a 101 and the first bytes after it."""
 
+    @abstractmethod
     def upstream_lost(self, reason: str) -> None:
-        """Hear that no more of the answer will come. Nothing more is called after this."""
+        """End: no more of the answer will come. Nothing more is called after this."""
 
+    @abstractmethod
     def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
-        """Hear that the server takes the request slowly, or has caught up."""
+        """Slow down (False): the server takes the request slowly. True: it has caught up."""
 
 
-class Upstream(asyncio.Protocol):
+class IdleRules:
+    """How many connections without a request are kept for each destination, and for how long."""
+
+    def __init__(self, most: int, seconds: float, alarm: Alarm) -> None:
+        self.most = most
+        self.seconds = seconds
+        self.alarm = alarm
+        self.now: Callable[[], float] = asyncio.get_running_loop().time
+
+
+class Destination:
+    """To where connections are opened, and all that are open; those that are idle are interchangeable."""
+
+    def __init__(self, endpoint: Endpoint, tls_host: str, rules: IdleRules) -> None:
+        self.endpoint = endpoint
+        self.tls_host = tls_host
+        """Name on the server's certificate; empty for plain TCP or a Unix socket."""
+        self.host = endpoint.authority.encode()
+        """Host header for requests to the endpoint itself."""
+        self.connections: set[UpstreamConnection] = set()
+        self.idle: list[UpstreamConnection] = []
+        """The most recently used one last."""
+        self._rules = rules
+
+    def take(self) -> UpstreamConnection | None:
+        """Return an idle connection, the most recently used one, or None."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                connection.reused = True
+                return connection
+        return None
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request, or close it when there are enough."""
+        idle, rules = self.idle, self._rules
+        if len(idle) >= rules.most:
+            connection.close()
+            return
+        connection.idle_since = now = rules.now()
+        idle.append(connection)
+        if now + rules.seconds < rules.alarm.at:
+            rules.alarm.set(now + rules.seconds)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Drop a connection that is closed."""
+        self.connections.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def close(self, reason: str) -> None:
+        """Close every connection now, busy ones too; `reason` is what their recipients hear."""
+        for connection in list(self.connections):
+            recipient = connection.recipient
+            connection.close()
+            if recipient is not None:
+                recipient.upstream_lost(reason)
+
+    def close_idle(self, now: float) -> float:
+        """Close connections that have been idle for too long; return when the next one will have been (loop time)."""
+        for connection in [each for each in self.idle if now - each.idle_since >= self._rules.seconds]:
+            connection.close()
+        return self.idle[0].idle_since + self._rules.seconds if self.idle else NEVER
+
+
+class UpstreamConnection(asyncio.Protocol):
     """One connection to a model server."""
 
-    def __init__(self, pool: Pool, line: Line) -> None:
-        self.pool = pool
-        self.line = line
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
         self.transport: asyncio.Transport
-        self.owner: Owner | None = None
+        self.recipient: Recipient | None = None
         self.reused = False
         self.idle_since = 0.0
-        self.answered = False
+        """Event loop time."""
+        self.started = False
         """Whether a byte of the present answer has arrived."""
         self.reset = False
         """Whether the server's end was closed with unread bytes: it has not read the request as a whole."""
@@ -73,29 +151,29 @@ class Upstream(asyncio.Protocol):
         """Take the transport."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
-        self.pool.all.add(self)
+        self.destination.connections.add(self)
 
-    def begin(self, owner: Owner) -> None:
-        """Work for `owner` until its answer is complete."""
-        self.owner = owner
-        self.answered = False
+    def begin(self, recipient: Recipient) -> None:
+        """Work for `recipient` until its answer is complete."""
+        self.recipient = recipient
+        self.started = False
         self._framing = None
         self._reusable = True
 
     def data_received(self, data: bytes) -> None:
         """Pass on what belongs to the answer, in this very call."""
-        owner, framing = self.owner, self._framing
-        if owner is None:
+        recipient, framing = self.recipient, self._framing
+        if recipient is None:
             self.close()  # An idle model server has nothing to say; whatever this is, it must not meet a later request.
         elif framing is not None:
-            self._body(owner, framing, data)
+            self._body(recipient, framing, data)
         elif self._tunnel:
-            owner.response_body(data, last=False)
+            recipient.response_body(data, last=False)
         else:
-            self.answered = True
-            self._head(owner, self._buffer + data if self._buffer else data)
+            self.started = True
+            self._head(recipient, self._buffer + data if self._buffer else data)
 
-    def _head(self, owner: Owner, data: bytes) -> None:
+    def _head(self, recipient: Recipient, data: bytes) -> None:
         while True:
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
@@ -111,23 +189,25 @@ class Upstream(asyncio.Protocol):
             if head.status >= 200 or head.status == 101:
                 break
             data = data[end:]
-            owner.interim(head)
+            recipient.interim(head)
         self._buffer = b""
         if head.status == 101:
             self._tunnel = True
-            owner.switched(head, data[end:])
+            recipient.switched(head, data[end:])
             return
         self._reusable = head.keep_alive
-        self._begin_body(owner, head, length, data, end)
+        self._begin_body(recipient, head, length, data, end)
 
-    def _begin_body(self, owner: Owner, head: ResponseHead, length: int | None, data: bytes, start: int) -> None:
-        if owner.is_head or head.status in (204, 304) or length == 0:
+    def _begin_body(
+        self, recipient: Recipient, head: ResponseHead, length: int | None, data: bytes, start: int
+    ) -> None:
+        if recipient.is_head or head.status in (204, 304) or length == 0:
             self._done(left_over=len(data) > start)
-            owner.response_head(head, length, b"", last=True)
+            recipient.response_head(head, length, b"", last=True)
             return
-        if length is not None and len(data) - start == length and not owner.wants_payload:
+        if length is not None and len(data) - start == length and not recipient.wants_payload:
             self._done(left_over=False)
-            owner.response_head(head, length, data[start:], last=True)
+            recipient.response_head(head, length, data[start:], last=True)
             return
         framing: Framing
         if head.chunked:
@@ -137,20 +217,20 @@ class Upstream(asyncio.Protocol):
         else:
             framing = Sized(length)
         self._framing = framing
-        pieces: list[bytes] | None = [] if owner.wants_payload else None
+        pieces: list[bytes] | None = [] if recipient.wants_payload else None
         try:
             end = framing.feed(data, start, pieces)
         except MalformedBody as error:
             self._fail(str(error))
             return
         if end == MORE:
-            owner.response_head(head, length, data[start:] if pieces is None else b"".join(pieces), last=False)
+            recipient.response_head(head, length, data[start:] if pieces is None else b"".join(pieces), last=False)
             return
         self._done(left_over=len(data) > end)
-        owner.response_head(head, length, data[start:end] if pieces is None else b"".join(pieces), last=True)
+        recipient.response_head(head, length, data[start:end] if pieces is None else b"".join(pieces), last=True)
 
-    def _body(self, owner: Owner, framing: Framing, data: bytes) -> None:
-        pieces: list[bytes] | None = [] if owner.wants_payload else None
+    def _body(self, recipient: Recipient, framing: Framing, data: bytes) -> None:
+        pieces: list[bytes] | None = [] if recipient.wants_payload else None
         try:
             end = framing.feed(data, 0, pieces)
         except MalformedBody as error:
@@ -159,25 +239,25 @@ class Upstream(asyncio.Protocol):
         whole = data if end in (MORE, len(data)) else data[:end]
         body = whole if pieces is None else b"".join(pieces)
         if end == MORE:
-            owner.response_body(body, last=False)
+            recipient.response_body(body, last=False)
             return
         self._done(left_over=len(data) > end)
-        owner.response_body(body, last=True)
+        recipient.response_body(body, last=True)
 
     def _done(self, *, left_over: bool) -> None:
-        """Let go of the owner, whose answer is complete: the connection is free, or closed, before it hears."""
-        owner = self.owner
-        self.owner = self._framing = None
-        if left_over or not self._reusable or owner is None or not owner.request_sent:
+        """Let go of the recipient, whose answer is complete: the connection is free, or closed, before it hears."""
+        recipient = self.recipient
+        self.recipient = self._framing = None
+        if left_over or not self._reusable or recipient is None or not recipient.request_sent:
             self.close()
         else:
-            self.pool.put_back(self)
+            self.destination.put_back(self)
 
     def _fail(self, reason: str) -> None:
-        owner, self.owner = self.owner, None
+        recipient, self.recipient = self.recipient, None
         self.close()
-        if owner is not None:
-            owner.upstream_lost(reason)
+        if recipient is not None:
+            recipient.upstream_lost(reason)
 
     @property
     def socket(self) -> Socket:
@@ -190,33 +270,33 @@ class Upstream(asyncio.Protocol):
         return self._framing is not None and self._framing.between
 
     def close(self) -> None:
-        """Close at once, without a word to the owner."""
-        self.owner = None
-        self.pool.forget(self)
+        """Close at once, without a word to the recipient."""
+        self.recipient = None
+        self.destination.forget(self)
         self.transport.abort()
 
     def eof_received(self) -> bool:
-        """Hear that the server sends no more; the transport closes itself."""
+        """Let the transport close itself: the server sends no more."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the owner, unless its answer ends just this way."""
-        self.pool.forget(self)
-        owner, self.owner = self.owner, None
-        if owner is None:
+        """Tell the recipient, unless its answer ends just this way."""
+        self.destination.forget(self)
+        recipient, self.recipient = self.recipient, None
+        if recipient is None:
             return
         self.reset = isinstance(exc, ConnectionResetError | BrokenPipeError)
         if isinstance(self._framing, UntilClose) and exc is None:
-            owner.response_body(b"", last=True)
+            recipient.response_body(b"", last=True)
         else:
-            owner.upstream_lost(str(exc) if exc else "it closed the connection")
+            recipient.upstream_lost(str(exc) if exc else "it closed the connection")
 
     def pause_writing(self) -> None:
-        """Hear that the server takes the request more slowly than it comes."""
-        if self.owner is not None:
-            self.owner.upstream_writable(False)
+        """Slow the recipient down: the server takes the request more slowly than it comes."""
+        if self.recipient is not None:
+            self.recipient.upstream_writable(False)
 
     def resume_writing(self) -> None:
-        """Hear that it has caught up."""
-        if self.owner is not None:
-            self.owner.upstream_writable(True)
+        """Let the recipient go on: the server has caught up."""
+        if self.recipient is not None:
+            self.recipient.upstream_writable(True)

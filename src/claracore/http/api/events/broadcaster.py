@@ -54,8 +54,8 @@ def frame(id_: int, type_: str, data: object) -> bytes:
 class Follower:
     """One client of the stream, with a bounded queue of its own."""
 
-    def __init__(self, hub: Hub, topics: frozenset[str] | None) -> None:
-        self._hub = hub
+    def __init__(self, broadcaster: Broadcaster, topics: frozenset[str] | None) -> None:
+        self._broadcaster = broadcaster
         self.topics = topics
         self._frames: deque[bytes] = deque()
         self._bytes = 0
@@ -106,17 +106,17 @@ class Follower:
         self._bytes = 0
         if self._lost:
             self._lost = False
-            out += frame(self._hub.last_id, "resync", {"topics": []})
+            out += frame(self._broadcaster.last_id, "resync", {"topics": []})
         return out
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hub.leave(self)
+        self._broadcaster.leave(self)
 
 
-class Hub:
+class Broadcaster:
     """Where events come in and followers listen."""
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class Hub:
         return False
 
     def publish(self, type_: str, data: object, *, topic: str | None = None, key: object = None) -> None:
-        """Tell an event. Of several with one `key` in one tick only the newest is sent.
+        """Send an event at the end of this tick. Of several with one `key` in one tick only the newest is sent.
 
         In its own place, after every event that came before it: an older one without a key may be about the same thing.
         """

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.sockets.busy import processor_seconds
-from claracore.http.gateway.contract import Settings
-from claracore.http.gateway.patience import Patience
-from claracore.http.gateway.upstream import Upstream
+from claracore.http.gateway.contract import PortLimits
+from claracore.http.gateway.upstream import UpstreamConnection
 from claracore.types import Endpoint
 from fakes.running import line_with, python, running
 from gateway.stand import ModelServer, Stage, StandIn, config, model_server, play, post, stage
 
 CHAT = b'{"model":"smol","messages":[]}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-SOON = Settings(patience_seconds=0.01, sign_of_life_seconds=0.05)
+SOON = PortLimits(silence_seconds=0.01, sign_of_life_seconds=0.05)
 IDLE: list[float | None] = [1.0]
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -30,7 +29,7 @@ SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding:
 async def asking(
     script: Callable[..., Awaitable[None]],
     *,
-    settings: Settings = SOON,
+    limits: PortLimits = SOON,
     used: list[float | None] = IDLE,
     **more: Any,
 ) -> AsyncIterator[tuple[Stage, ModelServer]]:
@@ -42,9 +41,9 @@ async def asking(
 
     async with (
         model_server(script) as server,
-        stage(config(smol=more), StandIn(smol=server.endpoint), settings=settings) as here,
+        stage(config(smol=more), StandIn(smol=server.endpoint), limits=limits) as here,
     ):
-        here.gateway.patience = Patience(settings.sign_of_life_seconds, processor_time)
+        here.gateway.relay.liveness.processor_seconds = processor_time
         yield here, server
 
 
@@ -150,7 +149,7 @@ def test_zero_means_no_limit_and_no_look() -> None:
             answer = asyncio.create_task(here.say(post("/v1/completions", CHAT)))
             await here.supervisor.came.wait()
             [exchange] = here.gateway.in_flight.values()
-            here.gateway._look(here.gateway.now() + 1e6)
+            here.gateway.look_after(here.gateway.relay.now() + 1e6)
             assert exchange.deadline == float("inf")
             others.set()
             assert (await answer).startswith(b"HTTP/1.1 200 OK")
@@ -160,13 +159,13 @@ def test_zero_means_no_limit_and_no_look() -> None:
 
 
 def test_a_limit_counts_while_a_connection_is_opened() -> None:
-    async def never(*_: object) -> Upstream:
+    async def never(*_: object) -> UpstreamConnection:
         await asyncio.Event().wait()
         raise AssertionError
 
     async def conversation() -> None:
         async with asking(says_nothing, timeouts={"responseHeader": 0.01}) as (here, _server):
-            here.gateway.pool._dial = never
+            here.gateway.relay.pool._dial = never
             answer = await here.say(post("/v1/completions", CHAT))
             assert answer.startswith(b"HTTP/1.1 504 ")
             assert b"did not begin to answer within 0.01 s" in answer
@@ -186,7 +185,7 @@ DO
 connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
 connection.recv(1)
 """
-REAL = Settings(patience_seconds=0.01, sign_of_life_seconds=1.0)
+REAL = PortLimits(silence_seconds=0.01, sign_of_life_seconds=1.0)
 
 
 @asynccontextmanager
@@ -195,7 +194,7 @@ async def real(what: str) -> AsyncIterator[tuple[Stage, int]]:
     async with running(*python(ONE_THREAD.replace("DO", what))) as (child, output):
         port = int((await line_with(output, "port")).split()[-1])
         supervisor = StandIn(smol=Endpoint("127.0.0.1", port))
-        async with stage(config(smol={}), supervisor, settings=REAL) as here:
+        async with stage(config(smol={}), supervisor, limits=REAL) as here:
             yield here, child.pid
 
 
@@ -204,15 +203,15 @@ def test_a_process_that_computes_with_its_only_thread_is_waited_for(tmp_path: Pa
 
     async def conversation() -> None:
         async with real(f"while not os.path.exists({str(flag)!r}): pass") as (here, _pid):
-            looked, patience = asyncio.Event(), here.gateway.patience
-            wait_on = patience._look
+            looked, liveness = asyncio.Event(), here.gateway.relay.liveness
+            wait_on = liveness._look
 
             async def noting(*arguments: object) -> bool:
                 lives = await wait_on(*arguments)  # type: ignore[arg-type] # the same
                 looked.set()
                 return lives
 
-            patience._look = noting  # type: ignore[method-assign, assignment] # to hear of it
+            liveness._look = noting  # type: ignore[method-assign, assignment] # to hear of it
             answer = asyncio.create_task(here.say(post("/v1/completions", CHAT)))
             await looked.wait()
             flag.touch()

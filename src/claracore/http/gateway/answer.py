@@ -1,0 +1,251 @@
+"""How does a model server's answer become the client's?
+
+Bytes are passed on in the call that brings them, and looked at afterwards. An answer that breaks off ends with an SSE
+error event, if it is a stream, or with a broken connection, so that nobody takes it for complete. What is to change an
+answer on its way is an `AnswerEdit`; without one nothing is changed and nothing is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from claracore.errors import ClaraCoreError, UpstreamFailed
+from claracore.host.activity.watch import Watch, has_token
+from claracore.http.gateway.forward import edited_response_bytes, response_bytes, stream_bytes
+from claracore.http.wire import sse
+from claracore.http.wire.framing import LAST_CHUNK, chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from claracore.host.activity.record import Record
+    from claracore.http.gateway.contract import AnswerEdit, Channel
+    from claracore.http.wire.head import RequestHead, ResponseHead
+
+_ERROR_BODY_BYTES = 65_536
+_WITHOUT_BODY = (204, 304)
+
+
+def error_event(error: ClaraCoreError, *, said: bytes = b"", separate: bool = False) -> bytes:
+    """Return an SSE error event: the OpenAI envelope as data; `said` is the model server's own error, if it is JSON.
+
+    `separate` ends a line that was broken off before.
+    """
+    body: Any = error.envelope()
+    try:
+        theirs = msgspec.json.decode(said, type=dict[str, Any]) if said else {}
+    except (msgspec.MsgspecError, RecursionError):
+        theirs = {}
+    if "error" in theirs:
+        body = theirs
+    return (b"\n\n" if separate else b"") + sse.event(msgspec.json.encode(body), name=b"error")
+
+
+def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
+    """Note in the record what a piece of an answer's body says; `now` tells the event loop's time."""
+    record.response_bytes += len(piece)
+    if record.first_token_at is None and record.stream and has_token(piece):
+        record.first_token_at = now()
+    if record.watch is None:
+        # Not the head: llama-server sends it at once, and reads the prompt after that.
+        record.first_byte_at = now()
+        record.watch = Watch(piece)
+    else:
+        record.watch.see(piece)
+
+
+class AnswerWriter:
+    """Writes one answer to its client, and notes in the record what was passed on."""
+
+    # What most answers never change stands here, not in the constructor.
+    started = False
+    """Whether a byte of it was written."""
+    joined = False
+    """Whether the stream's head was sent while the client waited, before the model server's answer began."""
+    _chunks = False
+    """Whether what is written is put into chunks of our own."""
+
+    def __init__(
+        self, channel: Channel, request: RequestHead, record: Record, origin: bytes, now: Callable[[], float]
+    ) -> None:
+        self._channel = channel
+        self._request = request
+        self._record = record
+        self._origin = origin
+        self._now = now
+        self.edit: AnswerEdit | None = None
+
+    @property
+    def wants_payload(self) -> bool:
+        """Whether the model server's chunk framing is to be taken off: what follows has none, or chunks of our own."""
+        return self._request.minor == 0 or self.started or self.edit is not None
+
+    # The model server's answer.
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
+        if head.status != 100 and self._request.minor and not self.started and not head.sized:
+            self._channel.transport.write(response_bytes(head, None, b"", chunked=False))
+
+    def begin(self, head: ResponseHead, length: int | None, body: bytes, *, bodiless: bool, unframed: bool) -> None:
+        """Pass on the head of the answer, its Content-Length, and what has come of its body.
+
+        `bodiless`: the request was a HEAD. `unframed`: the chunk framing is taken off already.
+        """
+        record = self._record
+        record.content_type = head.content_type
+        if self.started or self.edit is not None:
+            self._begin_edited(head, body, bodiless=bodiless or head.status in _WITHOUT_BODY)
+            return
+        channel, minor = self._channel, self._request.minor
+        self.started = True
+        record.status = head.status
+        if record.capture is not None:
+            record.capture.answered(head.status, head.lines, in_chunks=head.chunked and not unframed)
+        if not head.sized and not bodiless and head.status not in _WITHOUT_BODY and (not head.chunked or minor == 0):
+            channel.must_close()  # the end of the connection is the end of the body
+        keep_chunks = head.chunked and minor == 1
+        out = response_bytes(head, length, channel.connection_header(), chunked=keep_chunks, origin=self._origin)
+        channel.transport.write(out + body if body else out)
+        if body:
+            self._passed(body, body)
+
+    def piece(self, body: bytes) -> None:
+        """Pass on a piece of the body, then look at it."""
+        if not body:
+            return
+        if self.edit is not None:
+            self._edited_piece(self.edit, body)
+            return
+        self._channel.transport.write(body)
+        self._passed(body, body)
+
+    def finish(self) -> None:
+        """Write what is still to come: the model server's answer is complete."""
+        if self.edit is not None:
+            end = self.edit.end()
+            self._write(end)
+            self._write_last_chunk()
+            if self._record.capture is not None:
+                self._record.capture.response.add(end)
+
+    def _passed(self, body: bytes, written: bytes) -> None:
+        """Look at a piece as the model server sent it; keep it as it was written to the client."""
+        record = self._record
+        if record.capture is not None:
+            record.capture.response.add(written)
+        look_at(record, body, self._now)
+
+    # An answer that is changed.
+
+    def _begin_edited(self, head: ResponseHead, body: bytes, *, bodiless: bool) -> None:
+        if self.started:
+            self.joined = True
+            self.edit = edit = _Joined(self._record)
+            edited = edit.head(head)
+        else:
+            edited = self._write_edited_head(head, bodiless=bodiless)
+        if self._record.capture is not None:
+            self._record.capture.answered(edited.status, edited.lines, in_chunks=False)
+        self.piece(body)
+
+    def _write_edited_head(self, head: ResponseHead, *, bodiless: bool) -> ResponseHead:
+        edit, channel = self.edit, self._channel
+        edited = head if edit is None else edit.head(head)
+        self.started = True
+        self._record.status = edited.status
+        self._chunks = self._request.minor == 1 and not bodiless
+        if bodiless:
+            self.edit = None
+        elif not self._chunks:
+            channel.must_close()
+        how = channel.connection_header()
+        channel.transport.write(edited_response_bytes(edited, how, chunked=self._chunks, origin=self._origin))
+        return edited
+
+    def _edited_piece(self, edit: AnswerEdit, body: bytes) -> None:
+        written = edit.piece(body)
+        self._write(written)
+        if written or not self.joined:
+            self._passed(body, written)
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._channel.transport.write(chunk(data) if self._chunks else data)
+
+    def _write_last_chunk(self) -> None:
+        if self._chunks:
+            self._channel.transport.write(LAST_CHUNK)
+
+    # A stream that begins before the model server's answer, and answers that end before their time.
+
+    def begin_stream(self) -> None:
+        """Send the head of an event stream to a client that still waits for its model."""
+        self.started = True
+        self._chunks = self._request.minor == 1
+        self._record.status = 200
+        self._record.content_type = sse.MEDIA_TYPE
+        if not self._chunks:
+            self._channel.must_close()
+        how = self._channel.connection_header()
+        self._channel.transport.write(stream_bytes(how, chunked=self._chunks, origin=self._origin))
+
+    def write_event(self, event: bytes) -> None:
+        """Send an event of our own, in a stream that `begin_stream` began."""
+        self._write(event)
+
+    def end_with(self, error: ClaraCoreError) -> None:
+        """End a stream that `begin_stream` began with an error event."""
+        self._write(error_event(error, separate=self._is_inside_event()))
+        self._write_last_chunk()
+
+    def break_off(self, error: ClaraCoreError, *, at_boundary: bool, unframed: bool) -> bool:
+        """End an answer that cannot be completed: a stream by an error event, and the connection closes after it.
+
+        Return False for one that can only be ended by breaking the connection: it is no stream, it is edited, or it
+        broke off inside a chunk (not `at_boundary`).
+        """
+        if self.edit is not None or not at_boundary or not self._record.content_type.startswith(sse.MEDIA_TYPE):
+            return False
+        event = error_event(error, separate=self._is_inside_event())
+        in_chunks = self._request.minor == 1 and not unframed
+        self._channel.transport.write(chunk(event) + LAST_CHUNK if in_chunks else event)
+        self._channel.must_close()
+        return True
+
+    def _is_inside_event(self) -> bool:
+        watch = self._record.watch
+        return watch is not None and not watch.ends_with(b"\n\n")
+
+
+class _Joined:
+    """The edit that lets an answer go on as the stream that was begun while its client waited.
+
+    The head was sent already. What is no stream is the model server's error, and becomes the stream's last event.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._error: list[bytes] | None = None
+
+    def head(self, head: ResponseHead) -> ResponseHead:
+        """Look whether it is a stream."""
+        if head.status != 200 or not head.content_type.startswith(sse.MEDIA_TYPE):
+            self._record.error = f"the model server answered {head.status}"
+            self._error = []
+        return head
+
+    def piece(self, data: bytes) -> bytes:
+        """Pass on what belongs to a stream; keep an error."""
+        if self._error is None:
+            return data
+        self._error.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        """Return the error event, if it was an error."""
+        if self._error is None:
+            return b""
+        return error_event(UpstreamFailed(self._record.error), said=b"".join(self._error)[:_ERROR_BODY_BYTES])

@@ -1,0 +1,131 @@
+"""Who answers a request?
+
+`routes` has the table of paths. What the head of an inference request decides is remembered by the head, as long as the
+keys stay what they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from claracore.errors import Conflict, ModelNotFound
+from claracore.http.access.admitted import admitted
+from claracore.http.gateway.admission import MOST_REMEMBERED, Admission
+from claracore.http.gateway.bridge import Application, BridgedCall
+from claracore.http.gateway.exchange import Exchange
+from claracore.http.gateway.local import Local, preflight, redirect
+from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, ServerPaths, place_of, split_upstream
+from claracore.http.gateway.targets import names_for
+from claracore.http.wire.answers import MethodNotAllowed
+from claracore.types import ModelState
+
+if TYPE_CHECKING:
+    from claracore.http.access.keyring import KeyRing
+    from claracore.http.access.keys import Grant
+    from claracore.http.access.origins import Origins
+    from claracore.http.gateway.contract import Channel, Handler
+    from claracore.http.gateway.relay import Relay
+    from claracore.http.wire.head import RequestHead
+
+LISTS = frozenset((b"/v1/models", b"/models"))
+"""Answered by the application, for the pages that may use the models."""
+
+
+class Dispatcher:
+    """Finds a handler for each request."""
+
+    def __init__(self, relay: Relay, ring: KeyRing, origins: Origins, application: Application) -> None:
+        self._relay = relay
+        self._ring = ring
+        self._origins = origins
+        self._application = application
+        self._admissions: dict[RequestHead, Admission] = {}
+        """What the heads that came lately decide, under the keys of `_ring_version`."""
+        self._ring_version = ring.version
+
+    def handler_for(self, channel: Channel, head: RequestHead) -> Handler:
+        """Decide who answers a request. Raises `ClaraCoreError`, which is the answer then."""
+        ring = self._ring
+        now = self._relay.now()
+        if now >= ring.look_again_at:
+            ring.look(now)
+        if ring.version != self._ring_version:
+            self._ring_version = ring.version
+            self._admissions.clear()
+        known = self._admissions.get(head)
+        if known is not None:
+            return Exchange(channel, known, self._relay)
+        place = place_of(head)
+        if head.method == b"OPTIONS" and not isinstance(place, ServerPaths):
+            is_for_pages = isinstance(place, dict) or head.path in LISTS
+            return Local(channel, preflight(head, self._invited(head) if is_for_pages else b""))
+        dropped, grant = admitted(ring, head.noted, head.path)
+        match place:
+            case dict():
+                return self._inference(channel, head, place, dropped, grant)
+            case ServerPaths():
+                return self._server_paths(channel, head, place, dropped, grant)
+            case Redirect(status, location):
+                return Local(channel, redirect(status, location))
+            case None:
+                self._relay.observer.settle()
+                return BridgedCall(channel, head, grant, self._application)
+
+    def _inference(
+        self,
+        channel: Channel,
+        head: RequestHead,
+        routes: dict[bytes, Route],
+        dropped: frozenset[bytes],
+        grant: Grant | None,
+    ) -> Handler:
+        route = routes.get(head.method)
+        if route is None:
+            allowed = tuple(sorted(method.decode() for method in routes))
+            raise MethodNotAllowed(head.path.decode("latin-1"), allowed)
+        path = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
+        origin = self._origins.check(head.method, head.noted, has_key=grant is not None)
+        admission = Admission(head, path, route, dropped=dropped, grant=grant, origin=origin)
+        if head.small and (grant is None or grant.expires_at is None):
+            if len(self._admissions) >= MOST_REMEMBERED:
+                self._admissions.clear()
+            self._admissions[head] = admission
+        return Exchange(channel, admission, self._relay)
+
+    def _server_paths(
+        self,
+        channel: Channel,
+        head: RequestHead,
+        place: ServerPaths,
+        dropped: frozenset[bytes],
+        grant: Grant | None,
+    ) -> Handler:
+        origin = self._origins.check(head.method, head.noted, has_key=grant is not None)
+        resolver = self._relay.resolver
+        targets, path = resolver.targets, place.named(head.path)
+        split = split_upstream(path, resolver.names())
+        if split is None:
+            name = place.model or path[len(UPSTREAM) :].decode("latin-1")
+            raise ModelNotFound(name, names_for(grant, targets))
+        query = b"?" + head.query if head.query else b""
+        if not split.rest:
+            status = 301 if head.method in (b"GET", b"HEAD") else 308
+            return Local(channel, redirect(status, head.path + b"/" + query))
+        target = targets.by_name.get(resolver.meaning(split.name))
+        if target is None:
+            why_not = "it is a selector, which has no server of its own"
+            raise ModelNotFound(split.name, names_for(grant, targets), why_not)
+        rest = split.rest.decode("latin-1")
+        ready = self._relay.supervisor.state(target.model_id) is ModelState.READY
+        if not ready and not place.loads(head.method, rest, targets.ignored_upstream_paths):
+            raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
+        admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin)
+        exchange = Exchange(channel, admission, self._relay)
+        exchange.target = target
+        exchange.record.requested = split.name
+        return exchange
+
+    def _invited(self, head: RequestHead) -> bytes:
+        """Return the origin of a preflight whose page may use the models, empty for others."""
+        origin = head.noted.get(b"origin", b"")
+        return origin if origin and self._origins.allows(origin, head.noted.get(b"host", b"")) else b""

@@ -1,0 +1,96 @@
+"""What do all requests to model servers share, and which of them are under way?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from claracore.host.activity.captures import Captures
+from claracore.http.gateway.alarm import NEVER, Alarm
+from claracore.http.gateway.budget import BodyBudget
+from claracore.http.gateway.contract import Nobody
+from claracore.http.gateway.liveness import Liveness
+from claracore.http.gateway.pool import Pool
+from claracore.http.gateway.targets import ActiveProfile, Resolver
+from claracore.http.gateway.upstream import IdleRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from claracore.core.config.model import Config
+    from claracore.errors import ClaraCoreError
+    from claracore.http.gateway.contract import ModelSupervisor, Observer, PortLimits
+    from claracore.http.gateway.inflight import InFlight
+    from claracore.http.gateway.tasks import Tasks
+    from claracore.types import Endpoint
+
+
+class Relay:
+    """Passes requests to model servers."""
+
+    def __init__(
+        self,
+        config: Config,
+        supervisor: ModelSupervisor,
+        observer: Observer | None,
+        *,
+        limits: PortLimits,
+        alarm: Alarm,
+        tasks: Tasks,
+        captures: Captures | None = None,
+        profile: ActiveProfile | None = None,
+        in_flight: dict[int, InFlight] | None = None,
+    ) -> None:
+        self.supervisor = supervisor
+        self.observer: Observer = observer or Nobody()
+        self.limits = limits
+        self.alarm = alarm
+        self.tasks = tasks
+        self.captures = Captures() if captures is None else captures
+        self.resolver = Resolver(config, profile or ActiveProfile(), supervisor.state, self.busy)
+        self.budget = BodyBudget(self._body_bytes(config))
+        self.now: Callable[[], float] = asyncio.get_running_loop().time
+        self.in_flight: dict[int, InFlight] = {} if in_flight is None else in_flight
+        """Requests with the supervisor, by request id."""
+        self.uncounted: set[InFlight] = set()
+        """Requests that the supervisor does not know of: they keep nothing loaded, and end with their server."""
+        self.pool = Pool(IdleRules(limits.max_idle_per_endpoint, limits.upstream_idle_seconds, alarm))
+        self.liveness = Liveness(limits, alarm, tasks)
+        supervisor.connect(self)
+
+    def reconfigure(self, config: Config) -> None:
+        """Use another configuration for every request that comes from now on."""
+        self.budget.limit = self._body_bytes(config)
+        self.resolver.reconfigure(config)
+
+    def _body_bytes(self, config: Config) -> int:
+        limit = self.limits.body_budget_bytes
+        return config.body_buffer << 20 if limit is None else limit
+
+    def close_endpoint(self, endpoint: Endpoint) -> None:
+        """Close all connections to an endpoint now: its server is about to be stopped."""
+        self.pool.close_endpoint(endpoint, "it is being stopped")
+
+    def stop_opening(self, endpoint: Endpoint) -> None:
+        """Give up the connections to an endpoint that are being opened."""
+        self.pool.stop_opening(endpoint)
+
+    def busy(self, model_id: str) -> int:
+        """Return how many requests a model has, waiting ones too."""
+        return sum(request.record.model == model_id for request in self.in_flight.values())
+
+    def look_after(self, now: float) -> float:
+        """Look after requests and connections whose time is up; return the next deadline (event loop time)."""
+        for request in [*self.in_flight.values(), *self.uncounted]:
+            if now >= request.deadline:
+                request.deadline = NEVER
+                self.liveness.look_at(request)
+        soonest = self.pool.close_idle(now)
+        for request in [*self.in_flight.values(), *self.uncounted]:
+            soonest = min(soonest, request.deadline)
+        return soonest
+
+    def cancel_all(self, reason: ClaraCoreError) -> None:
+        """End every request."""
+        for request in [*self.in_flight.values(), *self.uncounted]:
+            request.cancel(reason)

@@ -1,0 +1,30 @@
+"""Which tasks of the gateway run?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+class Tasks:
+    """Owns tasks until they end."""
+
+    def __init__(self) -> None:
+        self.running: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def run(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Begin a task."""
+        task = self._loop.create_task(coroutine, name=name)
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        return task
+
+    async def cancel(self) -> None:
+        """Cancel all, and wait until they have ended."""
+        for task in list(self.running):
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
