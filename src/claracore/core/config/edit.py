@@ -18,12 +18,12 @@ from claracore.core.config.lines import (
     Keys,
     LineEdit,
     NoSimpleWay,
+    drop_value,
     indent_of,
     plain,
     read_plain,
+    set_value,
     value_at,
-    with_value,
-    without_value,
 )
 from claracore.core.config.report import dotted
 from claracore.core.config.tree import ScalarNode, SequenceNode
@@ -45,7 +45,8 @@ def put(text: str, path: Keys, value: object) -> str:
     `value` is plain data (None, bool, int, float, str, lists and dicts of them). Raises Unreadable if `text` is no
     YAML, EditRefused if the change cannot be made alone.
     """
-    wanted = with_value(read_plain(text), path, value)
+    wanted = read_plain(text)
+    set_value(wanted, path, value)
     return _first_right(
         path,
         wanted,
@@ -58,13 +59,14 @@ def put(text: str, path: Keys, value: object) -> str:
 @no_collection()
 def remove(text: str, path: Keys) -> str:
     """Return `text` without the key at `path`; unchanged if there is none. Raises as `put`."""
-    present = read_plain(text)
-    above = value_at(present, path[:-1])
+    wanted = read_plain(text)
+    above = value_at(wanted, path[:-1])
     if not isinstance(above, dict) or path[-1] not in above:
         return text
+    drop_value(wanted, path)
     return _first_right(
         path,
-        without_value(present, path),
+        wanted,
         lambda: _by_lines(text, path, ABSENT, _remove_lines),
         lambda: _writer().round_trip(text, lambda data: _writer().remove_in(data, path)),
     )
@@ -181,7 +183,7 @@ def _put_lines(edit: LineEdit, path: Keys, value: object) -> None:
         _rewrite(edit, block, _nested(missing, value))
     else:
         raise NoSimpleWay
-    edit.wanted = with_value(edit.wanted, path, value)
+    set_value(edit.wanted, path, value)
 
 
 def _insert(edit: LineEdit, siblings: list[Block], key: str, value: object) -> None:
