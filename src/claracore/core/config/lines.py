@@ -64,12 +64,16 @@ class LineEdit:
         self.text = text
         self.root, findings = parse(text, file)
         self.one_document = all(finding.message != SECOND_DOCUMENT for finding in findings)
-        self.wanted: dict[str, Any] = plain_mapping(self.root)
         self._raw = text.split("\n")
         self.lines = [line.removesuffix("\r") for line in self._raw]
         self._starts = list(accumulate((len(line) + 1 for line in self._raw), initial=0))
         self._line_end = "\r" if "\r\n" in text else ""
         self._raw[-1] += self._line_end  # something may follow it; what is left of this at the end goes again
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was planned."""
+        self.wanted: dict[str, Any] = plain_mapping(self.root)
         self._planned: list[tuple[int, int, list[str]]] = []
 
     def block(self, path: Keys) -> Block | None:
@@ -142,6 +146,10 @@ class LineEdit:
         text = "\n".join(lines)
         if not self.text.endswith("\r"):
             text = text.removesuffix("\r")
+        return self.checked(text)
+
+    def checked(self, text: str) -> str:
+        """Return a text that says what is wanted. Raises NoSimpleWay for any other, Unreadable."""
         if read_plain(text) != self.wanted:
             raise NoSimpleWay("it cannot be changed line by line without changing something else")
         return text
