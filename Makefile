@@ -5,7 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILED := .compiled
 COMPILED_PYTHON ?= $(BIN)/python
-TESTS_OF_COMPILED ?= tests/conformance tests/gateway tests/scheduler tests/store tests/supervisor tests/api tests/e2e
+# What runs compiled code (tools/compile.py), without and with whole instances of it.
+PARTS_OF_COMPILED := $(addprefix tests/,access activity conformance gateway scheduler sim store supervisor)
+TESTS_OF_COMPILED ?= $(PARTS_OF_COMPILED) tests/api tests/e2e
+# Processes that share the tests; 0 is none but pytest's own.
+WORKERS ?= $(shell test "$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)" -ge 2 && echo 2 || echo 0)
 READY := $(VENV)/.ready
 SMOLLM2 := .models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 GEMMA := .models/gemma/gemma-3-270m-q4_k_m.gguf
@@ -17,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test compiled test-compiled test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -25,7 +29,15 @@ serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 
 test: $(READY) models ui
 	@test ! -d ui/node_modules || $(BIN)/python tools/build_ui.py --run test
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS)
+
+# What starts no process and opens no browser; tests/conftest.py says where that is.
+test-fast: $(READY) models
+	$(BIN)/pytest -n $(WORKERS) --fast
+
+# What takes too long for everybody's every run: the gguf oracle on a large vocabulary.
+test-long: $(READY) models
+	$(BIN)/pytest -n $(WORKERS) -m slow
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)
@@ -58,7 +70,10 @@ compiled: $(READY) ui
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(COMPILED)/bin/python --no-deps $(COMPILED)/wheel/*.whl
 
 test-compiled: compiled models
-	$(COMPILED)/bin/pytest $(TESTS_OF_COMPILED)
+	$(COMPILED)/bin/pytest -n $(WORKERS) $(TESTS_OF_COMPILED)
+
+test-compiled-parts:
+	$(MAKE) test-compiled TESTS_OF_COMPILED="$(PARTS_OF_COMPILED)"
 
 # The versions in requirements.lock are exact and hashed; `make lock` renews them.
 $(READY): requirements.lock pyproject.toml

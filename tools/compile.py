@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
     "core/scheduler": "core notes settle slot slots",
-    "host/activity": "counts database journal measures record watch",
+    "host/activity": "counts database journal measures record swap_history watch writer",
     "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (

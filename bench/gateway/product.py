@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from claracore.host.activity.record import Record
-    from claracore.host.supervisor.contract import Waiter
+    from claracore.host.supervisor.contract import Connections, Waiter
     from claracore.http.gateway.contract import Message, Scope
 
 
@@ -28,9 +28,11 @@ class AlwaysReady:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
         self.serving: set[int] = set()
         self.count = 0
+
+    def connect(self, connections: Connections) -> None:
+        pass
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         assert model_id

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from claracore.http.access.admitted import admitted
-from claracore.http.access.guard import MOST_BODY_BYTES, Guard, is_here, right_for
+from claracore.http.access.guard import MOST_BODY_BYTES, Guard, is_from_this_machine, right_for
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import NamedKey, Right, digest_of
 from claracore.http.access.origins import Rules
@@ -307,7 +307,7 @@ def test_rights(method: str, path: str, right: Right | None) -> None:
     assert right_for(method, path) is right
 
 
-def test_who_is_here() -> None:
-    assert is_here({"client": None}, {})
-    assert not is_here({"client": ("nonsense", 1), "server": None}, {})
-    assert is_here({"client": ("127.8.8.8", 1), "server": ("::", 1)}, {})
+def test_who_is_from_this_machine() -> None:
+    assert is_from_this_machine({"client": None}, {})
+    assert not is_from_this_machine({"client": ("nonsense", 1), "server": None}, {})
+    assert is_from_this_machine({"client": ("127.8.8.8", 1), "server": ("::", 1)}, {})

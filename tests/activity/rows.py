@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
-from claracore.host.activity.database import Activity
-from claracore.host.activity.rows import FIRST_OF_SUBJECT, Row
+from claracore.host.activity.rows import ActivityRow
 
-PLAIN = Row(
+PLAIN = ActivityRow(
     id=1,
     at=1_800_000_000.0,
     model="qwen",
@@ -36,10 +35,5 @@ PLAIN = Row(
 )
 
 
-def row(**different: Any) -> Row:
+def row(**different: Any) -> ActivityRow:
     return replace(PLAIN, **different)
-
-
-def add(activity: Activity, its: Row) -> None:
-    values = astuple(its)
-    activity.add(values[:FIRST_OF_SUBJECT], values[FIRST_OF_SUBJECT:])

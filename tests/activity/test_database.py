@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from activity.rows import add, row
-from claracore.host.activity.database import Activity, Bounds, StoreUnusable
-from claracore.host.activity.rows import COLUMNS, Row, Wanted
+from activity.rows import row
+from claracore.host.activity.database import Activity, StoreUnusable
+from claracore.host.activity.queries import Wanted
+from claracore.host.activity.rows import COLUMNS, ActivityRow
 from claracore.host.activity.statistics import Percentiles, percentiles, stats_by_model
+from claracore.host.activity.writer import Bounds
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def activity(tmp_path: Path) -> Iterator[Activity]:
         yield opened
 
 
-def found(activity: Activity, **wanted: object) -> list[Row]:
+def found(activity: Activity, **wanted: object) -> list[ActivityRow]:
     activity.flush()
     return activity.rows(Wanted(**wanted), limit=100)[0]  # type: ignore[arg-type] # passed on as it is
 
@@ -35,7 +37,7 @@ def test_what_is_added_is_found_again_also_by_the_next_run(tmp_path: Path) -> No
     kept = [row(id=1), row(id=2, model="phi", status=502, error="it died", key="ann", stream=False, has_capture=True)]
     with closing(Activity(path)) as first:
         for each in kept:
-            add(first, each)
+            first.add(each)
     with closing(Activity(path)) as second:
         assert second.next_id() == 3
         assert found(second) == kept[::-1]
@@ -48,7 +50,7 @@ def test_only_its_user_may_read_it_also_when_it_was_there_before(tmp_path: Path)
             sqlite3.connect(path).execute("CREATE TABLE somebody (else_ INTEGER)").connection.close()
             path.chmod(0o644)
         with closing(Activity(path)) as activity:
-            add(activity, row())
+            activity.add(row())
             assert found(activity) == [row()]
             modes = {its.name: its.stat().st_mode & 0o777 for its in tmp_path.glob(f"{name}*")}
             assert modes == dict.fromkeys((name, f"{name}-wal", f"{name}-shm", f"{name}.lock"), 0o600)
@@ -56,7 +58,7 @@ def test_only_its_user_may_read_it_also_when_it_was_there_before(tmp_path: Path)
 
 def test_memory_needs_no_file() -> None:
     with closing(Activity(None)) as activity, closing(Activity(None)) as other:
-        add(activity, row())
+        activity.add(row())
         assert found(activity) == [row()]
         assert found(other) == []
 
@@ -68,7 +70,7 @@ def test_rows_are_wanted_by_every_part(activity: Activity) -> None:
         row(id=3, at=300.0, model="phi", status=500, key="ann_b"),
         row(id=4, at=400.0, status=0, error="the client left"),
     ):
-        add(activity, each)
+        activity.add(each)
 
     def ids(**wanted: object) -> list[int]:
         return [each.id for each in found(activity, **wanted)]
@@ -92,7 +94,7 @@ def test_rows_are_wanted_by_every_part(activity: Activity) -> None:
 
 def test_pages_say_how_many_there_are(activity: Activity) -> None:
     for number in range(1, 8):
-        add(activity, row(id=number))
+        activity.add(row(id=number))
     activity.flush()
     rows, total = activity.rows(Wanted(), limit=3, offset=3)
     assert ([each.id for each in rows], total) == ([4, 3, 2], 7)
@@ -102,14 +104,14 @@ def test_count_and_age_are_bounded(tmp_path: Path) -> None:
     with closing(Activity(tmp_path / "a.sqlite", Bounds(rows=500, days=1))) as activity:
         now = time.time()
         for number in range(1, 2001):
-            add(activity, row(id=number, at=now))
+            activity.add(row(id=number, at=now))
         activity.flush()
         assert activity.rows(Wanted(), limit=1)[1] <= 500 + 1000, "it is pruned after each thousand rows"
     with closing(Activity(tmp_path / "b.sqlite", Bounds(rows=5000, days=1))) as activity:
         for number in range(1, 3001):
-            add(activity, row(id=number, at=now if number > 900 else now - 2 * 86_400))
+            activity.add(row(id=number, at=now if number > 900 else now - 2 * 86_400))
         activity.flush()
-        add(activity, row(id=3001, at=now))
+        activity.add(row(id=3001, at=now))
         assert all(each.at == now for each in activity.rows(Wanted(), limit=999)[0])
         assert [each.id for each in activity.rows(Wanted(descending=False), limit=1)[0]] == [901]
 
@@ -117,7 +119,7 @@ def test_count_and_age_are_bounded(tmp_path: Path) -> None:
 def test_an_older_file_gets_the_columns_that_are_new(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     with closing(Activity(path)) as activity:
-        add(activity, row())
+        activity.add(row())
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE claracore_activity DROP COLUMN draft_tokens")
     with closing(Activity(path)) as activity:
@@ -149,7 +151,7 @@ def test_readers_and_the_writer_do_not_wait_for_each_other(activity: Activity) -
     for reader in readers:
         reader.start()
     for number in range(1, 3000):
-        add(activity, row(id=number))
+        activity.add(row(id=number))
     for reader in readers:
         reader.join()
     activity.flush()
@@ -161,12 +163,12 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from claracore.host.activity.database import Activity
-from activity.rows import add, row
+from activity.rows import row
 activity = Activity(Path(sys.argv[1]))
 number = 0
 while True:
     number += 1
-    add(activity, row(id=number, at=time.time()))
+    activity.add(row(id=number, at=time.time()))
     if number % 100 == 0:
         print(number, time.time(), flush=True)
     time.sleep(0.0005)
@@ -191,8 +193,8 @@ def test_kill_9_in_the_middle_of_writes_loses_at_most_the_last_second(tmp_path: 
 
 def test_stats_are_totals_and_percentiles(activity: Activity) -> None:
     for number in range(1, 101):
-        add(activity, row(id=number, at=float(number), first_token_seconds=number / 100, tokens_per_second=None))
-    add(activity, row(id=101, model="phi", status=502, error="it died", prompt_tokens=None, first_token_seconds=None))
+        activity.add(row(id=number, at=float(number), first_token_seconds=number / 100, tokens_per_second=None))
+    activity.add(row(id=101, model="phi", status=502, error="it died", prompt_tokens=None, first_token_seconds=None))
     activity.flush()
     by_model = stats_by_model(activity)
     assert by_model["qwen"].requests == 100
@@ -206,7 +208,7 @@ def test_stats_are_totals_and_percentiles(activity: Activity) -> None:
 def test_sums_follow_what_is_kept(tmp_path: Path) -> None:
     with closing(Activity(tmp_path / "a.sqlite", Bounds(rows=100))) as activity:
         for number in range(1, 1001):
-            add(activity, row(id=number, at=time.time(), model="gone" if number < 900 else "kept"))
+            activity.add(row(id=number, at=time.time(), model="gone" if number < 900 else "kept"))
         activity.flush()
         by_model = stats_by_model(activity)
         assert {name: its.requests for name, its in by_model.items()} == {"kept": 100}
@@ -216,15 +218,15 @@ def test_sums_follow_what_is_kept(tmp_path: Path) -> None:
 
 def test_text_is_forgotten_with_its_rows(tmp_path: Path) -> None:
     with closing(Activity(tmp_path / "a.sqlite", Bounds(rows=10))) as activity:
-        add(activity, row(id=1, key="ann"))
+        activity.add(row(id=1, key="ann"))
         assert [each.id for each in found(activity, text="ann")] == [1]
         for number in range(2, 1002):
-            add(activity, row(id=number, at=time.time(), error=f"error {number}"))
+            activity.add(row(id=number, at=time.time(), error=f"error {number}"))
         assert [each.id for each in found(activity, text="error 1001")] == [1001]
         assert found(activity, text="ann") == []
         with activity.reading() as connection:
             assert connection.execute("SELECT count(*) FROM claracore_subjects").fetchone() == (10,)
-        add(activity, row(id=1002, key="ann"))
+        activity.add(row(id=1002, key="ann"))
         assert [each.id for each in found(activity, text="ann")] == [1002], "a subject that was forgotten comes back"
 
 
@@ -236,7 +238,7 @@ def test_tables_of_another_program_in_the_same_file_are_left_alone(tmp_path: Pat
         connection.execute("PRAGMA user_version = 7")
         connection.commit()
     with closing(Activity(path)) as activity:
-        add(activity, row())
+        activity.add(row())
         assert found(activity) == [row()]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT * FROM activity").fetchall() == [(1, 2, "theirs")]
@@ -245,14 +247,14 @@ def test_tables_of_another_program_in_the_same_file_are_left_alone(tmp_path: Pat
 
 def test_two_files_of_one_name_have_locks_of_their_own(tmp_path: Path) -> None:
     with closing(Activity(tmp_path / "a.db")), closing(Activity(tmp_path / "a.sqlite")) as other:
-        add(other, row())
+        other.add(row())
         assert found(other) == [row()]
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_rows_can_be_sorted_by_every_column(activity: Activity, column: str) -> None:
     for number in range(1, 4):
-        add(activity, row(id=number, prompt_tokens=10 - number, model=f"model {number}"))
+        activity.add(row(id=number, prompt_tokens=10 - number, model=f"model {number}"))
     first = activity.rows(Wanted(sort=column, descending=False), limit=9)[0]
     assert first == sorted(first, key=lambda each: (getattr(each, column) or 0, each.id))
     assert activity.rows(Wanted(sort=column), limit=9)[0] == first[::-1]
@@ -260,7 +262,7 @@ def test_rows_can_be_sorted_by_every_column(activity: Activity, column: str) -> 
 
 def test_who_asks_finds_what_was_added_a_moment_ago(activity: Activity) -> None:
     for number in range(1, 30):
-        add(activity, row(id=number))
+        activity.add(row(id=number))
         assert activity.rows(Wanted(), limit=1)[1] == number
         assert stats_by_model(activity)["qwen"].requests == number
 
@@ -268,18 +270,18 @@ def test_who_asks_finds_what_was_added_a_moment_ago(activity: Activity) -> None:
 def test_what_is_too_old_goes_although_each_run_is_short(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     with closing(Activity(path)) as activity:
-        add(activity, row(id=1, at=time.time() - 40 * 86_400, key="ann"))
+        activity.add(row(id=1, at=time.time() - 40 * 86_400, key="ann"))
     with closing(Activity(path)) as activity:
-        add(activity, row(id=2, at=time.time()))
+        activity.add(row(id=2, at=time.time()))
         assert [each.id for each in found(activity)] == [2]
         assert found(activity, text="ann") == []
 
 
 @pytest.mark.parametrize("bad", [{"error": "half a pair: \ud800"}, {"prompt_tokens": 1 << 64}])
 def test_what_cannot_be_written_does_not_stop_the_writer(activity: Activity, bad: dict[str, object]) -> None:
-    add(activity, row(id=1, model="new", **bad))
+    activity.add(row(id=1, model="new", **bad))
     activity.flush()
-    add(activity, row(id=2, model="new"))
+    activity.add(row(id=2, model="new"))
     assert [each.id for each in found(activity)] == [2]
     assert stats_by_model(activity)["new"].requests == 1
 
@@ -289,17 +291,17 @@ def test_two_instances_do_not_write_to_one_file(tmp_path: Path) -> None:
     with closing(Activity(path)), pytest.raises(StoreUnusable, match="another ClaraCore"):
         Activity(path)
     with closing(Activity(path)) as again:
-        add(again, row())
+        again.add(row())
         assert found(again) == [row()]
 
 
 def test_a_batch_that_fails_is_lost_as_a_whole_and_the_next_is_kept(activity: Activity) -> None:
-    add(activity, row(id=1))
+    activity.add(row(id=1))
     activity.flush()
-    add(activity, row(id=2, model="new"))
-    add(activity, row(id=1, model="new"))  # the number is taken
+    activity.add(row(id=2, model="new"))
+    activity.add(row(id=1, model="new"))  # the number is taken
     activity.flush()
-    add(activity, row(id=3, model="new"))
+    activity.add(row(id=3, model="new"))
     assert [each.id for each in found(activity)] == [3, 1]
     assert {name: its.requests for name, its in stats_by_model(activity).items()} == {"new": 1, "qwen": 1}
 

@@ -19,7 +19,8 @@ from claracore.host.activity.database import Activity
 from claracore.host.activity.journal import SETTLE_RECORDS, Journal
 from claracore.host.activity.measures import Counter, Histogram
 from claracore.host.activity.record import Record
-from claracore.host.activity.rows import Row
+from claracore.host.activity.rows import ActivityRow
+from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.swaps import Swap
 from claracore.host.activity.watch import Watch
 from claracore.types import ModelState
@@ -41,17 +42,44 @@ class Models:
         return self.slots[model].state
 
 
+@dataclass
+class Watching:
+    """A listener that notes what it was given."""
+
+    rows: list[ActivityRow] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    progressed: list[str] = field(default_factory=list)
+    on_row: Callable[[], None] = lambda: None
+    """Called after each row."""
+
+    def attended(self) -> bool:
+        return True
+
+    def request_over(self, record: Record) -> None:
+        pass
+
+    def row_added(self, row: ActivityRow) -> None:
+        self.rows.append(row)
+        self.on_row()
+
+    def model_changed(self, model_id: str) -> None:
+        self.changed.append(model_id)
+
+    def model_progressed(self, model_id: str) -> None:
+        self.progressed.append(model_id)
+
+
 class Stage:
     def __init__(self, activity: Activity) -> None:
         self.models = Models({name: Slot(name, ModelPolicy()) for name in ("a", "b")})
         self.counts = Counts()
-        self.journal = Journal(self.models, activity, self.counts, Captures())
-        self.rows: list[Row] = []
+        self.watching = Watching()
+        self.rows = self.watching.rows
         self.swaps: list[Swap] = []
-        self.journal.on_row = self.rows.append
-        self.journal.on_swap = self.swaps.append
+        self.history = SwapHistory(self.models, self.counts, self.swaps.append)
+        self.journal = Journal(activity, self.counts, Captures(), self.history, self.watching)
         self.time = 1000.0
-        self.journal._now = lambda: self.time
+        self.journal._now = self.history._now = lambda: self.time
 
     def record(self, model: str, **more: Any) -> Record:
         record = Record("POST", "/v1/chat/completions", "127.0.0.1", self.time)
@@ -100,9 +128,9 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
             )
         )
         journal.settle()
-        assert len(journal.swaps) == 1
-        assert journal.swaps[0].phases.first_token_seconds == 0.5
-        assert journal.swaps[0].total_seconds == 8.5
+        assert len(stage.history.swaps) == 1
+        assert stage.history.swaps[0].phases.first_token_seconds == 0.5
+        assert stage.history.swaps[0].total_seconds == 8.5
         row = stage.rows[-1]
         assert (row.queue_seconds, row.load_seconds, row.first_token_seconds) == (3.0, 5.0, 8.5)
         assert stage.counts.load_seconds.total("b") == (1, 5.0)
@@ -116,11 +144,11 @@ def test_the_first_token_is_told_while_the_answer_still_comes() -> None:
         stage.journal.starting("a")
         stage.journal.ready("a")
         running = stage.record("a", served_at=1001.0)
-        stage.journal.look_at([running])
+        stage.history.look_at([running])
         assert stage.swaps[-1].phases.first_token_seconds is None
         running.first_byte_at = 1003.0
-        stage.journal.look_at([stage.record("b", served_at=1000.0, first_byte_at=1000.5), running])
-        assert [swap.phases.first_token_seconds for swap in stage.journal.swaps] == [2.0]
+        stage.history.look_at([stage.record("b", served_at=1000.0, first_byte_at=1000.5), running])
+        assert [swap.phases.first_token_seconds for swap in stage.history.swaps] == [2.0]
         told = len(stage.swaps)
         running.finished_at = 1010.0
         stage.journal.finished(running)
@@ -167,16 +195,14 @@ def test_an_end_that_was_ordered_is_no_failure() -> None:
         stage.journal.stopping("b", StopReason.UNWANTED)
         stage.journal.ended("b")
         assert not stage.counts.failures.values
-        assert [swap.error for swap in stage.journal.swaps] == [None, None]
-        assert all(swap.ended_at is not None for swap in stage.journal.swaps)
+        assert [swap.error for swap in stage.history.swaps] == [None, None]
+        assert all(swap.ended_at is not None for swap in stage.history.swaps)
 
     play(conversation)
 
 
 def test_a_restart_is_a_start_after_an_end_that_nobody_asked_for() -> None:
     async def conversation(stage: Stage) -> None:
-        told: list[str] = []
-        stage.journal.on_model = told.append
         for end in (None, StopReason.CHANGED, StopReason.EVICTED, StopReason.UNLOADED):
             stage.journal.starting("b")
             stage.journal.ready("b")
@@ -186,7 +212,7 @@ def test_a_restart_is_a_start_after_an_end_that_nobody_asked_for() -> None:
         stage.journal.starting("b")
         stage.journal.pinned("b")
         assert stage.counts.restarts.values == {("b", "died"): 1, ("b", "changed"): 1}
-        assert told == ["b"] * (4 * 3 + 3 + 2)
+        assert stage.watching.changed == ["b"] * (4 * 3 + 3 + 2)
 
     play(conversation)
 
@@ -237,7 +263,7 @@ def test_a_client_that_left_is_said_so() -> None:
 def test_what_is_over_is_looked_at_in_batches_and_soon() -> None:
     async def conversation(stage: Stage) -> None:
         looked_at = asyncio.Event()
-        stage.journal.on_row = lambda _: looked_at.set()
+        stage.watching.on_row = looked_at.set
         stage.journal.finished(stage.record("a"))
         assert not looked_at.is_set()
         await looked_at.wait()

@@ -16,6 +16,7 @@ from claracore.http.access.keys import Right
 from e2e.instance import Instance, configured, fake, instance
 from fakes.fake_hub import FakeHub, Fault, fake_hub
 from fakes.ports import free_run
+from zoo.synthetic import Shape
 
 SMOLLM2 = "smollm2-135m-instruct-q4_1"
 REPO = "small/SmolLM2-GGUF"
@@ -29,8 +30,10 @@ models:
 
 
 @pytest.fixture(scope="module")
-def model(smollm2: Path) -> bytes:
-    return smollm2.read_bytes()
+def model() -> bytes:
+    """A model of a few megabytes that can be listed and planned, but has no weights."""
+    image = Shape("llama", 2, 576, 9, 3, 1536, 8192, 2048, "Q4_1", tied=True, template="{{ messages }}").image()
+    return image.header.ljust(image.size, b"\0")
 
 
 @pytest.fixture
@@ -73,7 +76,8 @@ def test_what_a_repository_has_and_whether_it_fits(server: Instance, model: byte
     assert not (server.folder / "downloads").exists()
 
 
-def test_pull_and_it_is_in_the_list_and_answers(server: Instance) -> None:
+def test_pull_and_it_is_in_the_list_and_answers(server: Instance, hub: FakeHub, smollm2: Path) -> None:
+    hub.repos[REPO] = {"SmolLM2-135M-Instruct.Q4_1.gguf": smollm2.read_bytes()}
     view = pull(server)
     assert (view["status"], view["models"], view["note"], view["error"]) == ("finished", [SMOLLM2], None, None)
     place = server.folder / "downloads" / REPO / "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -12,7 +12,6 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -21,7 +20,7 @@ import pytest
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keys import Grant, Right
 from claracore.http.api.compat.llama_swap import histogram
-from claracore.http.api.context import Context
+from claracore.http.api.events.open_streams import OpenStreams
 from e2e.instance import Answer, Instance, configured, fake, instance
 from fakes.ports import free_run
 from sockets.helpers import stranger
@@ -652,14 +651,13 @@ class Ending:
 
 def test_a_stream_ends_with_the_time_of_its_key() -> None:
     async def conversation() -> None:
-        here: Any = SimpleNamespace(streams=set())
-        stream = Ending()
-        with Context.streaming(here, stream, Grant("ann", expires_at=time.time() + 0.01)):
-            assert here.streams == {stream}
+        open_streams, stream, other = OpenStreams(), Ending(), Ending()
+        with open_streams.holding(stream, Grant("ann", expires_at=time.time() + 0.01)):
             await asyncio.wait_for(stream.ended.wait(), 60)
-        with Context.streaming(here, Ending(), Grant("bob", expires_at=time.time() + 1e12)):
+        with open_streams.holding(other, Grant("bob", expires_at=time.time() + 1e12)):
             pass
-        assert not here.streams
+        open_streams.end_all()
+        assert not other.ended.is_set()
 
     asyncio.run(conversation())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from claracore.cli.client import ServerSaid, complete_model
-from claracore.cli.root import VERBS, verb
+from claracore.cli.index import VERBS, verb
 from claracore.cli.verb import Group
 from claracore.errors import BadRequest, Conflict, NotFound
 from cli.runner import Result, invoke

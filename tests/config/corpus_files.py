@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.core.config.load import LoadedConfig, load
-from claracore.core.config.show import rows
+from claracore.core.config.show import shown_options
 
 CORPUS = Path(__file__).parent / "corpus"
 MARK = "#! "
@@ -58,7 +58,7 @@ class Case:
             if f.severity != "note"
         ]
         if loaded.config is not None:
-            shown = rows(loaded, loaded.config, env={})
+            shown = shown_options(loaded, loaded.config, env={})
             told += [f"{row.name} = {json.dumps(row.value, ensure_ascii=False)}" for row in shown]
         return told
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from claracore.core.config.load import load
-from claracore.core.config.show import Row, as_json, as_yaml, rows
+from claracore.core.config.show import ShownOption, as_json, as_yaml, shown_options
 
 TEXT = """\
 globalTTL: 5m
@@ -24,21 +24,21 @@ models:
 ENV = {"HF_TOKEN": "hf_secret_1"}
 
 
-def shown(*, defaults: bool = False) -> dict[str, Row]:
+def shown(*, defaults: bool = False) -> dict[str, ShownOption]:
     loaded = load(TEXT, file="c.yaml", env=ENV)
     assert loaded.config is not None
-    return {row.name: row for row in rows(loaded, loaded.config, env=ENV, defaults=defaults)}
+    return {row.name: row for row in shown_options(loaded, loaded.config, env=ENV, defaults=defaults)}
 
 
 def test_each_value_has_an_origin() -> None:
     found = shown(defaults=True)
     assert found["globalTTL"].origin == "c.yaml:1"
-    assert found["models.a:1.ttl"] == Row(("models", "a:1", "ttl"), 300.0, "globalTTL, c.yaml:1")
-    assert found["models.b.ttl"] == Row(("models", "b", "ttl"), 0.0, "c.yaml:15")
+    assert found["models.a:1.ttl"] == ShownOption(("models", "a:1", "ttl"), 300.0, "globalTTL, c.yaml:1")
+    assert found["models.b.ttl"] == ShownOption(("models", "b", "ttl"), 0.0, "c.yaml:15")
     assert found["models.b.name"].origin == "default"
-    assert found["models.b.healthCheckTimeout"] == Row(("models", "b", "healthCheckTimeout"), 120.0, "default")
-    assert found["models.a:1.aliases"] == Row(("models", "a:1", "aliases"), ["a:high"], "worked out")
-    assert found["startPort"] == Row(("startPort",), 8100, "default")
+    assert found["models.b.healthCheckTimeout"] == ShownOption(("models", "b", "healthCheckTimeout"), 120.0, "default")
+    assert found["models.a:1.aliases"] == ShownOption(("models", "a:1", "aliases"), ["a:high"], "worked out")
+    assert found["startPort"] == ShownOption(("startPort",), 8100, "default")
 
 
 def test_secrets_are_masked() -> None:

@@ -33,10 +33,22 @@ hooks: {{on_startup: {{preload: [b]}}}}
 """
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Instance]:
-    with instance(tmp_path, "--config", str(configured(tmp_path, TEXT))) as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    folder = tmp_path_factory.mktemp("config-api")
+    with instance(folder, "--config", str(configured(folder, TEXT))) as running:
         yield running
+
+
+@pytest.fixture
+def served(server: Instance) -> Instance:
+    """The server of the module as it was when it started, but for `b`, which it preloaded: nothing is loaded."""
+    if text(server) != TEXT:
+        assert put(server, TEXT, "*").status == 200
+    for backup in server.folder.glob("config.yaml.backup.*"):
+        backup.unlink()
+    assert server.ask("POST", "/api/models/unload").status == 200
+    return server
 
 
 def text(served: Instance) -> str:
@@ -272,7 +284,7 @@ def test_a_form_changes_a_text_that_is_not_saved(served: Instance) -> None:
 
 
 def test_a_reload_without_a_change_does_nothing(served: Instance) -> None:
-    assert served.chat("a").status == served.chat("b").status == 200  # b may still be loading: it is preloaded
+    assert served.chat("a").status == served.chat("b").status == 200
     before = served.running()
     changes = served.ask("POST", "/api/config/reload").json["changes"]
     assert changes["kept"] == ["a", "b"]

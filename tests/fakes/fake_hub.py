@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -81,15 +82,22 @@ class FakeHub:
     def entries(self, repo: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for path, body in self.repos[repo].items():
-            sha256 = hashlib.sha256(b"something else" if self.lie_about_sha256 else body).hexdigest()
+            whole = sha256(b"something else" if self.lie_about_sha256 else body)
             entry = {"type": "file", "oid": git_blob(body), "size": len(body), "path": path}
             if path.endswith(".gguf"):
-                entry["lfs"] = {"oid": sha256, "size": len(body), "pointerSize": 134}
+                entry["lfs"] = {"oid": whole, "size": len(body), "pointerSize": 134}
             found.append(entry)
         folders = {path.rpartition("/")[0] for path in self.repos[repo]} - {""}
         return [*({"type": "directory", "oid": "0" * 40, "size": 0, "path": its} for its in folders), *found]
 
 
+# A real model is 100 MB, and its entry is asked for several times in a test.
+@lru_cache(maxsize=4)
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+@lru_cache(maxsize=4)
 def git_blob(body: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(body) + body, usedforsecurity=False).hexdigest()
 

@@ -16,7 +16,7 @@ from claracore.core.config.load import load  # noqa: E402
 from claracore.core.fit.budget import budget_of  # noqa: E402
 from claracore.core.fit.catalog import Candidate, choose  # noqa: E402
 from claracore.core.fit.document import Setup, document  # noqa: E402
-from claracore.core.fit.flags import Abilities  # noqa: E402
+from claracore.core.fit.flags import KnownFlags  # noqa: E402
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor, teamed  # noqa: E402
 from claracore.core.fit.plan import Wishes  # noqa: E402
 from claracore.core.gguf.model import Kind, ModelFacts  # noqa: E402
@@ -29,9 +29,9 @@ FLAGS = (
     "--n-gpu-layers-draft --mmproj --alias --batch-size --ubatch-size --cache-ram --ctx-checkpoints --device "
     "--no-mmproj-offload --spec-type --spec-draft-model"
 )
-NEW = Abilities(frozenset(FLAGS.split()))
+NEW = KnownFlags(frozenset(FLAGS.split()))
 OLD_FLAGS = "--ctx-size --n-gpu-layers --parallel --threads --embeddings --reranking --batch-size --ubatch-size"
-OLD = Abilities(frozenset(OLD_FLAGS.split()))
+OLD = KnownFlags(frozenset(OLD_FLAGS.split()))
 RERANKER = replace(NOMIC, kind=Kind.RERANKER, name="bge reranker v2 m3", pooling="rank")
 VISION = replace(LLAMA_8B, kind=Kind.VISION, vision=True, tools=True, name="Qwen2.5 VL 7B")
 LLAMA_1B = replace(SMOLLM2, name="Llama 3.2 1B Instruct", parameters_active=1_000_000_000)
@@ -66,11 +66,11 @@ def candidates(models: dict[str, ModelFacts]) -> list[Candidate]:
 
 
 def written(
-    hardware: Hardware, models: dict[str, ModelFacts], abilities: Abilities = NEW, *, auto_draft: bool = False
+    hardware: Hardware, models: dict[str, ModelFacts], known_flags: KnownFlags = NEW, *, auto_draft: bool = False
 ) -> str:
-    catalog = choose(candidates(models), budget_of(hardware), Wishes(), abilities, auto_draft=auto_draft)
+    catalog = choose(candidates(models), budget_of(hardware), Wishes(), known_flags, auto_draft=auto_draft)
     engine = ("/opt/llama.cpp/llama-server",)
-    return document(Setup(catalog.chosen, hardware, engine, "llama-server b7000", abilities, "config.schema.json"))
+    return document(Setup(catalog.chosen, hardware, engine, "llama-server b7000", known_flags, "config.schema.json"))
 
 
 def texts() -> dict[str, str]:

@@ -51,6 +51,7 @@ def test_what_llama_cpp_printed(case: dict[str, Any]) -> None:
     assert estimate(facts, settings).total / MIB == pytest.approx(case["total_mib"], rel=0.03)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("model", ["smollm2", "gemma"])
 @pytest.mark.parametrize(
     "options",

@@ -14,7 +14,7 @@ from claracore.core.config.model import Config
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.catalog import Candidate, choose
 from claracore.core.fit.document import Setup, document
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware, Memory, Processor
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
 from claracore.core.fit.plan import Wishes
@@ -25,20 +25,20 @@ from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 SHAPES: dict[str, ModelFacts] = {
     "smollm2": SMOLLM2, "gemma": GEMMA, "llama-8b": LLAMA_8B, "nomic": NOMIC, "qwen3-30b": QWEN3_30B_A3B
 }  # fmt: skip
-ABILITIES = Abilities(frozenset(["--ctx-size", "--threads", "--kv-unified", "--parallel"]))
+ABILITIES = KnownFlags(frozenset(["--ctx-size", "--threads", "--kv-unified", "--parallel"]))
 
 
 def machine(ram_gib: int = 64, cores: int = 8) -> Hardware:
     return Hardware(Processor("x", cores * 2, cores, cores), Memory(ram_gib * GIB, ram_gib * GIB))
 
 
-def setup_of(names: Sequence[str], hardware: Hardware | None = None, abilities: Abilities = ABILITIES) -> Setup:
+def setup_of(names: Sequence[str], hardware: Hardware | None = None, known_flags: KnownFlags = ABILITIES) -> Setup:
     hardware = hardware or machine()
     candidates = [
         Candidate(name, f"/models/{name}.gguf", SHAPES[name], name.title(), "", (f"{name}-alias",)) for name in names
     ]
-    catalog = choose(candidates, budget_of(hardware), Wishes(), abilities)
-    return Setup(catalog.chosen, hardware, ("llama-server",), "llama-server b7000", abilities, "schema.json")
+    catalog = choose(candidates, budget_of(hardware), Wishes(), known_flags)
+    return Setup(catalog.chosen, hardware, ("llama-server",), "llama-server b7000", known_flags, "schema.json")
 
 
 def loaded(text: str) -> Config:
@@ -231,10 +231,21 @@ def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     assert "ttl: 5\n" in merged(edited, setup_of(["gemma", "llama-8b"])).text
 
 
+def test_comments_below_a_refreshed_command_stay() -> None:
+    text = document(setup_of(["smollm2"]))
+    edited = text.replace("    name: ", "    # of mine\n      # and more\n    name: ").replace(
+        "    aliases:", "# left\n      # deep\n    aliases:"
+    )
+    result = merged(edited, setup_of(["smollm2"], machine(cores=4)))
+    assert "--threads 4" in result.text
+    assert "    # of mine\n      # and more\n    name: " in result.text
+    assert "# left\n      # deep\n    aliases:" in result.text
+
+
 BASE = document(setup_of(ALL))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     notes=st.lists(st.tuples(st.integers(6, len(BASE.splitlines()) - 1), st.sampled_from([0, 2, 4, 6])), max_size=8),
     ttl=st.none() | st.integers(1, 9),
@@ -267,7 +278,7 @@ def test_whatever_a_person_adds_survives(
 
 def test_gently_means_that_nothing_that_runs_starts_anew() -> None:
     """On 16 GiB an embedding model takes memory that the large one was given for its prompt cache."""
-    small, today = machine(16), Abilities((ABILITIES.flags or frozenset()) | {"--cache-ram"})
+    small, today = machine(16), KnownFlags((ABILITIES.flags or frozenset()) | {"--cache-ram"})
     text = document(setup_of(["llama-8b", "gemma"], small, today))
     new = setup_of(["llama-8b", "gemma", "nomic"], small, today)
     before, after = loaded(text), loaded(merged(text, new).text)

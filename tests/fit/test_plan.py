@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.config.command import split
 from claracore.core.fit.budget import Budget, budget_of
 from claracore.core.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.plan import Placement, Verdict, Wishes, plan
@@ -24,8 +24,8 @@ MODERN_TEXT = (
     "--reuse-port --fit --ctx-size --n-gpu-layers --parallel --kv-unified --threads --jinja --n-cpu-moe --flash-attn "
     "--cache-type-k --cache-type-v --main-gpu --split-mode --tensor-split --embeddings --reranking --pooling"
 )
-MODERN = Abilities(frozenset(MODERN_TEXT.split()))
-OLD = Abilities(frozenset({"--ctx-size", "--n-gpu-layers", "--parallel", "--threads"}))
+MODERN = KnownFlags(frozenset(MODERN_TEXT.split()))
+OLD = KnownFlags(frozenset({"--ctx-size", "--n-gpu-layers", "--parallel", "--threads"}))
 
 
 def machine(*cards: int, ram: int = 64, unified: bool = False) -> Hardware:
@@ -34,15 +34,15 @@ def machine(*cards: int, ram: int = 64, unified: bool = False) -> Hardware:
 
 
 def placed(
-    facts: ModelFacts, hardware: Hardware, wishes: Wishes | None = None, abilities: Abilities = MODERN
+    facts: ModelFacts, hardware: Hardware, wishes: Wishes | None = None, known_flags: KnownFlags = MODERN
 ) -> Placement:
-    return plan(facts, budget_of(hardware), wishes or Wishes(), abilities)
+    return plan(facts, budget_of(hardware), wishes or Wishes(), known_flags)
 
 
 def words(
-    facts: ModelFacts, placement: Placement, abilities: Abilities = MODERN, hardware: Hardware | None = None
+    facts: ModelFacts, placement: Placement, known_flags: KnownFlags = MODERN, hardware: Hardware | None = None
 ) -> list[str]:
-    found = flags(facts, placement, abilities, hardware or machine(*(24,) * len(placement.budget.gpus)))
+    found = flags(facts, placement, known_flags, hardware or machine(*(24,) * len(placement.budget.gpus)))
     return [word for flag in found for word in flag.words]
 
 
@@ -112,7 +112,7 @@ def test_unified_memory_is_not_counted_twice() -> None:
 
 
 def test_an_old_engine_gets_flags_it_knows() -> None:
-    placement = placed(QWEN3_30B_A3B, machine(8), abilities=OLD)
+    placement = placed(QWEN3_30B_A3B, machine(8), known_flags=OLD)
     assert placement.verdict is Verdict.PARTLY
     given = {word for word in words(QWEN3_30B_A3B, placement, OLD) if word.startswith("--")}
     assert given <= OLD.flags if OLD.flags else False
@@ -122,8 +122,8 @@ def test_an_old_engine_gets_flags_it_knows() -> None:
 
 def test_flash_attention_is_a_switch_in_old_engines_and_a_choice_in_new_ones() -> None:
     assert MODERN.flash_attention == ("--flash-attn", "on")
-    assert Abilities(frozenset({"--flash-attn"})).flash_attention == ("--flash-attn",)
-    assert Abilities(frozenset()).flash_attention == ()
+    assert KnownFlags(frozenset({"--flash-attn"})).flash_attention == ("--flash-attn",)
+    assert KnownFlags(frozenset()).flash_attention == ()
 
 
 def test_embedders_read_an_input_in_one_batch() -> None:
@@ -152,7 +152,6 @@ def test_every_flag_has_a_reason() -> None:
             assert "${" not in flag.reason
 
 
-@settings(deadline=None)  # a 70B model on three small cards takes a while to try
 @given(
     model=st.sampled_from([SMOLLM2, GEMMA, LLAMA_8B, LLAMA_70B, QWEN3_30B_A3B, NOMIC]),
     cards=st.lists(st.integers(0, 80 * GIB), max_size=3),
@@ -188,21 +187,21 @@ def test_a_command_splits_into_its_words(path: str) -> None:
 
 
 def test_what_llama_server_keeps_while_it_answers_is_bounded() -> None:
-    today = Abilities((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
+    today = KnownFlags((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
     for ram, expected in ((8, 256), (16, 3648), (64, 8192)):
-        placement = placed(LLAMA_8B, machine(ram=ram), abilities=today)
+        placement = placed(LLAMA_8B, machine(ram=ram), known_flags=today)
         assert placement.settings.prompt_cache_mib == pytest.approx(expected, abs=512)
         assert placement.fits
         assert placement.budget.holds(placement.estimate)
         assert placement.loaded.total < placement.estimate.total
-    text = words(GEMMA, placed(GEMMA, machine(ram=1), abilities=today), today)
+    text = words(GEMMA, placed(GEMMA, machine(ram=1), known_flags=today), today)
     assert int(text[text.index("--cache-ram") + 1]) < 512
-    assert "--cache-ram" not in words(NOMIC, placed(NOMIC, machine(), abilities=today), today)
+    assert "--cache-ram" not in words(NOMIC, placed(NOMIC, machine(), known_flags=today), today)
     assert placed(LLAMA_8B, machine()).settings.prompt_cache_mib is None
 
 
 def test_checkpoints_are_counted_and_bounded_where_windows_are_large() -> None:
-    today = Abilities((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
+    today = KnownFlags((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
     layers, kv_heads, width, window = 62, 16, 128, 1024
     large = replace(
         LLAMA_8B, layers=layers, kv_heads=(kv_heads,) * layers, head_dim_k=(width,) * layers,
@@ -210,7 +209,7 @@ def test_checkpoints_are_counted_and_bounded_where_windows_are_large() -> None:
         sliding=tuple((layer + 1) % 6 != 0 for layer in range(layers)), heads=(32,) * layers,
     )  # fmt: skip
     each = 52 * window * kv_heads * width * 2 * 2
-    roomy, tight = (placed(large, machine(24, ram=ram), abilities=today) for ram in (64, 4))
+    roomy, tight = (placed(large, machine(24, ram=ram), known_flags=today) for ram in (64, 4))
     (row,) = [row for row in roomy.estimate.rows if row.what == "checkpoints"]
     assert row.bytes == each * (roomy.settings.context // 8192 + 2)
     assert roomy.settings.checkpoints is None
@@ -220,9 +219,9 @@ def test_checkpoints_are_counted_and_bounded_where_windows_are_large() -> None:
 
 
 def test_nothing_goes_to_a_card_unasked() -> None:
-    today = Abilities((MODERN.flags or frozenset()) | {"--device", "--no-mmproj-offload"})
+    today = KnownFlags((MODERN.flags or frozenset()) | {"--device", "--no-mmproj-offload"})
     card = machine(0)
-    placement = placed(LLAMA_70B, card, abilities=today)
+    placement = placed(LLAMA_70B, card, known_flags=today)
     assert placement.settings.gpu_layers == 0
     text = words(LLAMA_70B, placement, today, card)
     assert text[text.index("--device") + 1] == "none"
@@ -235,7 +234,7 @@ def test_nothing_goes_to_a_card_unasked() -> None:
 
 
 def test_devices_are_named_where_the_engine_has_named_them() -> None:
-    today = Abilities((MODERN.flags or frozenset()) | {"--device"})
+    today = KnownFlags((MODERN.flags or frozenset()) | {"--device"})
     first, second = machine(24, 24).gpus
     both = replace(machine(), gpus=(replace(first, device="CUDA0"), replace(second, device="CUDA2")))
     idle = replace(both, idle=(replace(first, device="CUDA1"),))
@@ -249,10 +248,10 @@ def test_devices_are_named_where_the_engine_has_named_them() -> None:
 
 
 def test_flash_attention_is_asked_for_where_it_is_a_switch() -> None:
-    old = Abilities((OLD.flags or frozenset()) | {"--flash-attn"})
-    assert "--flash-attn" in words(SMOLLM2, placed(SMOLLM2, machine(), abilities=old), old)
+    old = KnownFlags((OLD.flags or frozenset()) | {"--flash-attn"})
+    assert "--flash-attn" in words(SMOLLM2, placed(SMOLLM2, machine(), known_flags=old), old)
     assert "--flash-attn" not in words(SMOLLM2, placed(SMOLLM2, machine()), MODERN)
-    without = placed(LLAMA_8B, machine(8), abilities=OLD)
+    without = placed(LLAMA_8B, machine(8), known_flags=OLD)
     assert not without.settings.flash_attention
     assert without.settings.context < placed(LLAMA_8B, machine(8)).settings.context
 

@@ -148,6 +148,7 @@ def gpt_oss() -> Image:
     return image("gpt-oss", layers, width, keys, tensors)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("context", [8192, 32768])
 @pytest.mark.parametrize("make", [deepseek2, mamba, lfm2, gpt_oss], ids=lambda make: make.__name__)
 def test_what_llama_cpp_would_take(make: Any, context: int, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def loadable(shape: Shape) -> Image:
     return build(shape.metadata() | more, tuple(tensors.values()))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.file)
 def test_what_llama_cpp_would_take(member: Member, tmp_path: Path) -> None:
     path = write(tmp_path / "model.gguf", loadable(member.shape))
@@ -61,6 +62,7 @@ def test_what_llama_cpp_would_take(member: Member, tmp_path: Path) -> None:
     assert estimate(model.facts, settings).total / MIB == pytest.approx(answer.total_mib, rel=0.02)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("batch", [512, 2048])
 def test_an_embedding_model_makes_logits_for_every_token(batch: int, tmp_path: Path) -> None:
     (member,) = [member for member in ENCODERS if member.file.startswith("Qwen3-Embedding")]

@@ -13,7 +13,7 @@ import uvloop
 from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
-from claracore.host.supervisor.contract import Waiter
+from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
 from claracore.http.gateway.contract import AsgiApp, Message, PortLimits, Scope
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint, ModelState
@@ -53,14 +53,16 @@ class StandIn(Trusting):
 
     def __init__(self, **ready: Endpoint | None) -> None:
         self.endpoints = dict(ready)
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
-        self.on_lost: Callable[[Endpoint], None] = lambda _: None
+        self.connections: Connections = NoConnections()
         self.waiters: dict[int, tuple[str, Waiter]] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []
         self.arrived = 0
         self.left = asyncio.Event()
         self.came = asyncio.Event()
+
+    def connect(self, connections: Connections) -> None:
+        self.connections = connections
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         self.arrived += 1

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from claracore.host.hardware.c_library import CLibrary
 from claracore.host.hardware.drm import read_gpus
-from claracore.host.hardware.nvidia import Library
 from hardware import trees
 from hardware.trees import plant
 
@@ -59,7 +59,7 @@ PCI_SLOT_NAME=0001:c5:00.2
 NAMELESS = trees.AMD_CARD.partition("== /usr/share")[0]
 
 
-def build(folder: Path, init: int = 0) -> Library:
+def build(folder: Path, init: int = 0) -> CLibrary:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler")
@@ -67,7 +67,7 @@ def build(folder: Path, init: int = 0) -> Library:
     target = folder / f"libamd_smi-{init}.so"
     words = [compiler, "-shared", "-fPIC", f"-DFAIL_INIT={init}", "-o", str(target), str(folder / "amdsmi.c")]
     subprocess.run(words, check=True)
-    library: Library = ctypes.CDLL(str(target))
+    library: CLibrary = ctypes.CDLL(str(target))
     return library
 
 
@@ -89,7 +89,7 @@ def test_sysfs_comes_first(tmp_path: Path) -> None:
 
 
 def test_the_library_is_not_loaded_when_nothing_is_missing(tmp_path: Path) -> None:
-    def load() -> Library | None:
+    def load() -> CLibrary | None:
         raise AssertionError
 
     (gpu,), _ = read_gpus(plant(tmp_path, trees.AMD_CARD), load)

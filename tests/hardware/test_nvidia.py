@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from claracore.core.fit.machine import Backend
-from claracore.host.hardware.nvidia import Library, is_visible, read_gpus
+from claracore.host.hardware.c_library import CLibrary
+from claracore.host.hardware.nvidia import is_visible, read_gpus
 
 SOURCE = r"""
 #include <string.h>
@@ -40,7 +41,7 @@ int nvmlDeviceGetMemoryInfo(void *handle, memory_t *memory) {
 """
 
 
-def build(folder: Path, init: int) -> Library:
+def build(folder: Path, init: int) -> CLibrary:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler")
@@ -48,7 +49,7 @@ def build(folder: Path, init: int) -> Library:
     target = folder / f"libnvidia-ml-{init}.so"
     words = [compiler, "-shared", "-fPIC", f"-DFAIL_INIT={init}", "-o", str(target), str(folder / "nvml.c")]
     subprocess.run(words, check=True)
-    library: Library = ctypes.CDLL(str(target))
+    library: CLibrary = ctypes.CDLL(str(target))
     return library
 
 

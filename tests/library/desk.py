@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
-from claracore.host.library.downloads import Downloads
+from claracore.host.library.downloads import Downloads, Nobody
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
@@ -19,7 +19,7 @@ NAME = "tiny-Q4_K_M.gguf"
 PLACE = f"{REPO}/{NAME}"
 
 
-class Desk:
+class Desk(Nobody):
     """Downloads with a clock that does not run: pauses are noted and over at once."""
 
     def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
@@ -28,8 +28,7 @@ class Desk:
         self.told: list[tuple[str, DownloadStatus]] = []
         tokens = HubTokens(folder / "state", hub.environ(**environ))
         access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
-        self.downloads = Downloads(access, store or DownloadStore())
-        self.downloads.on_change = self.changed
+        self.downloads = Downloads(access, store or DownloadStore(), self)
         self._changed = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:

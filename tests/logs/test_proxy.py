@@ -15,8 +15,8 @@ def record(message: str, *args: object, level: int = logging.INFO) -> logging.Lo
 
 def test_entries_are_kept_with_time_and_level_and_told() -> None:
     async def conversation() -> None:
-        log, told = ProxyLog(), list[LogEntry]()
-        log.on_entry = told.append
+        told: list[LogEntry] = []
+        log = ProxyLog(told.append)
         log.handle(record("model %s: ready", "qwen"))
         log.handle(record("two\nlines", level=logging.WARNING))
         assert [(entry.text, entry.level) for entry in told] == [("model qwen: ready", "info"), ("two\nlines", "warn")]
@@ -29,14 +29,14 @@ def test_entries_are_kept_with_time_and_level_and_told() -> None:
 
 def test_entries_of_other_threads_arrive_on_the_loop() -> None:
     async def conversation() -> None:
-        log, heard = ProxyLog(), asyncio.Event()
+        heard = asyncio.Event()
         threads: list[int] = []
 
         def hear(_: LogEntry) -> None:
             threads.append(threading.get_ident())
             heard.set()
 
-        log.on_entry = hear
+        log = ProxyLog(hear)
         await asyncio.to_thread(log.handle, record("from far away"))
         await heard.wait()
         assert threads == [threading.get_ident()]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from claracore.core.config.routing import GroupConfig, Matrix
+from claracore.core.config.routing import GroupConfig, MatrixConfig
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.plan import plan
 from claracore.core.ports.ranges import PortPlan
@@ -207,7 +207,7 @@ def test_one_fixed_port_is_a_clash_where_groups_let_two_run_together(
     ],
 )
 def test_one_fixed_port_is_a_clash_where_one_set_of_a_matrix_has_two(sets: dict[str, str], unusable: set[str]) -> None:
-    matrix = Matrix(sets=sets)
+    matrix = MatrixConfig(sets=sets)
     assert clashing(matrix=matrix, routing={"router": {"use": "matrix"}}) == unusable
 
 

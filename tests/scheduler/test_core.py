@@ -12,12 +12,12 @@ from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
     Died,
-    Effect,
     Ended,
     Event,
     FilesChanged,
     Finished,
     Lost,
+    Order,
     Pinned,
     Ready,
     Reconfigured,
@@ -65,7 +65,7 @@ class Play:
         self.scheduler = Scheduler(policy)
         self.now = 100.0
 
-    def __call__(self, *conversation: tuple[Event, list[Effect]]) -> None:
+    def __call__(self, *conversation: tuple[Event, list[Order]]) -> None:
         for event, expected in conversation:
             self.now += 1
             assert self.scheduler.handle(event, self.now) == expected, event
@@ -180,7 +180,7 @@ def test_a_failed_load_refuses_everybody_who_waited_and_lets_the_next_in_line_st
 
 def test_a_model_whose_start_failed_is_not_started_again_by_requests_for_a_while() -> None:
     play = Play(one_at_a_time("qwen"))
-    failed: list[Effect] = [Refuse(1, RefuseReason.FAILED)]
+    failed: list[Order] = [Refuse(1, RefuseReason.FAILED)]
     play((Arrived(1, "qwen"), [Start("qwen")]), (Ended("qwen"), failed))
     for seconds in (5, 10, 20, 40, 60, 60):
         play((Arrived(1, "qwen"), failed))
@@ -200,8 +200,8 @@ def test_a_failed_start_is_no_reason_to_refuse_who_waits_for_another_model() -> 
 def test_a_person_a_changed_configuration_and_a_changed_file_try_at_once() -> None:
     its = one_at_a_time("qwen")
     play = Play(its)
-    failed: tuple[Event, list[Effect]] = (Ended("qwen"), [Refuse(1, RefuseReason.FAILED)])
-    refused: tuple[Event, list[Effect]] = (Arrived(1, "qwen"), [Refuse(1, RefuseReason.FAILED)])
+    failed: tuple[Event, list[Order]] = (Ended("qwen"), [Refuse(1, RefuseReason.FAILED)])
+    refused: tuple[Event, list[Order]] = (Arrived(1, "qwen"), [Refuse(1, RefuseReason.FAILED)])
     play((Arrived(1, "qwen"), [Start("qwen")]), failed, refused)
     play((Arrived(1, "qwen", by_hand=True), [Start("qwen")]), failed, refused)
     failing = play.scheduler.failing("qwen", play.now)

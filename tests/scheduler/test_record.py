@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from claracore.core.config.matrix import Expression, One, Together
 from claracore.core.scheduler.events import (
     Arrived,
-    Effect,
     Event,
     Finished,
+    Order,
     Ready,
     Reconfigured,
     Refuse,
@@ -41,8 +41,8 @@ POLICY = Policy(Groups({"g": Group()}, {"a": "g", "b": "g"}), {"a": ModelPolicy(
 STRANGE = "it's \"a\"\\ -> [Serve(request=1)]\n<StopReason.TTL: 'x'> \x1b[31m \udc80 \U0001f600"
 
 
-def line(now: float, event: object, effects: list[Effect]) -> str:
-    return f"2026-11-28 00:00:00,123 DEBUG {now!r} {event} -> {effects}\n"
+def line(now: float, event: object, orders: list[Order]) -> str:
+    return f"2026-11-28 00:00:00,123 DEBUG {now!r} {event} -> {orders}\n"
 
 
 def begin(policy: Policy = POLICY, now: float = 1.0) -> str:
@@ -52,7 +52,7 @@ def begin(policy: Policy = POLICY, now: float = 1.0) -> str:
 def test_the_table_of_shapes_is_that_of_the_classes() -> None:
     for shape, told in SHAPES.items():
         assert [field.name for field in fields(shape)] == list(told), shape
-    assert set(SHAPES) > {*get_args(Event), *get_args(Effect), *get_args(Expression)}
+    assert set(SHAPES) > {*get_args(Event), *get_args(Order), *get_args(Expression)}
 
 
 def test_every_kind_of_value_is_read_as_it_was() -> None:
@@ -60,16 +60,16 @@ def test_every_kind_of_value_is_read_as_it_was() -> None:
     policy = Policy(
         LocalOnly(matrix, frozenset({STRANGE, "b"})), {STRANGE: ModelPolicy(queue_timeout_seconds=float("inf"))}
     )
-    told: list[tuple[Event, list[Effect]]] = [
+    told: list[tuple[Event, list[Order]]] = [
         (Arrived(1, STRANGE, by_hand=True), [Start(STRANGE), Stop("a", StopReason.UNWANTED)]),
         (UnloadAsked(("a",)), [Refuse(1, reason) for reason in RefuseReason]),
         (UnloadAsked(()), [Stop("a", reason) for reason in StopReason]),
         (Reconfigured(policy, frozenset({"a"})), []),
         (Reconfigured(policy), [Serve(7)]),
     ]
-    text = "".join(line(number + 0.1, event, effects) for number, (event, effects) in enumerate(told))
+    text = "".join(line(number + 0.1, event, orders) for number, (event, orders) in enumerate(told))
     assert [
-        (its.event, list(its.effects)) for its in read(text.splitlines(keepends=True)) if isinstance(its, Recorded)
+        (its.event, list(its.orders)) for its in read(text.splitlines(keepends=True)) if isinstance(its, Recorded)
     ] == told
     (begun,) = read([begin(policy)])
     assert isinstance(begun, Begun)

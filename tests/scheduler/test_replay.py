@@ -54,9 +54,9 @@ def test_a_swap_is_told_with_states_and_reasons() -> None:
 
 
 def test_other_orders_than_the_record_has_are_told() -> None:
-    cut = replace(SWAP.records[2], effects=(Stop("a", StopReason.EVICTED),))
+    cut = replace(SWAP.records[2], orders=(Stop("a", StopReason.EVICTED),))
     differing = [its for its in replay(replace(SWAP, records=(*SWAP.records[:2], cut))) if its.differs]
-    assert [(its.record.line, its.effects) for its in differing] == [(4, ())]
+    assert [(its.record.line, its.orders) for its in differing] == [(4, ())]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_record_as_a_test_passes_here_and_fails_when_an_order_is_another() -
     text = as_test([good, SWAP])
     assert text.count("def test_run_") == 2
     run(text)
-    wrong = replace(SWAP, records=(replace(SWAP.records[0], effects=()),))
+    wrong = replace(SWAP, records=(replace(SWAP.records[0], orders=()),))
     with pytest.raises(AssertionError, match="Arrived"):
         run(as_test([wrong]))
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
-    Effect,
     Ended,
     Event,
     Finished,
+    Order,
     Ready,
     Serve,
     Start,
@@ -50,7 +50,7 @@ def scheduler_of(rule: Memory) -> Scheduler:
     return Scheduler(Policy(rule, {model: ModelPolicy() for model in rule.bytes_of}))
 
 
-def play(scheduler: Scheduler, *steps: tuple[float, Event, list[Effect]]) -> None:
+def play(scheduler: Scheduler, *steps: tuple[float, Event, list[Order]]) -> None:
     for now, event, orders in steps:
         assert scheduler.handle(event, now) == orders, event
 

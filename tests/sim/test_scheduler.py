@@ -42,8 +42,8 @@ def test_nobody_starves_beside_a_model_that_is_always_busy() -> None:
     scheduler.handle(Arrived(2, "other"), 0.5)
     for second in range(1, 20):
         scheduler.handle(Arrived(second + 2, "busy"), float(second))
-        effects = scheduler.handle(Finished(second if second == 1 else second + 1), second + 0.1)
-        if any(isinstance(effect, Stop) for effect in effects):
+        orders = scheduler.handle(Finished(second if second == 1 else second + 1), second + 0.1)
+        if any(isinstance(order, Stop) for order in orders):
             assert second <= 8
             return
     raise AssertionError("the other model starved")

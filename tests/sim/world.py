@@ -15,12 +15,12 @@ from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
     Died,
-    Effect,
     Ended,
     Event,
     FilesChanged,
     Finished,
     Lost,
+    Order,
     Pinned,
     Ready,
     Reconfigured,
@@ -142,15 +142,15 @@ class World:
         return True
 
     def tell(self, event: Event) -> None:
-        effects = self.scheduler.handle(event, self.now)
-        self.transcript.append(f"{self.now!r} {event} -> {effects}")  # as the loop records it
-        for effect in effects:
-            self.perform(effect)
+        orders = self.scheduler.handle(event, self.now)
+        self.transcript.append(f"{self.now!r} {event} -> {orders}")  # as the loop records it
+        for order in orders:
+            self.perform(order)
 
     # --- what the scheduler orders --------------------------------------------------------------------------------
 
-    def perform(self, effect: Effect) -> None:
-        match effect:
+    def perform(self, order: Order) -> None:
+        match order:
             case Start(model):
                 self.start(model)
             case Stop(model, reason):

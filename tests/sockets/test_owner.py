@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.host.sockets import kernel_linux, owner
+from claracore.host.sockets import kernel_linux, owner, sock_diag
 from claracore.host.sockets.bound import BoundSocket, Reuse, Stage
 from claracore.host.sockets.kernel import holder_pid, process_start, process_token, sockets_on, user_name
 from claracore.host.sockets.kinship import left_by
@@ -253,7 +253,7 @@ def test_proc_net_tcp_tells_the_same_as_netlink() -> None:
     port = free_port()
     with listening(port), listening(port, "::1"), listening(port, "127.0.0.2"):
         by_netlink = {(entry.address, entry.inode) for entry in sockets_on(port)}
-        by_proc = {(entry.address, entry.inode) for entry in kernel_linux._read_proc(port, silent=False)}
+        by_proc = {(entry.address, entry.inode) for entry in sock_diag._read_proc(port, silent=False)}
         assert by_netlink == by_proc
         assert len(by_netlink) == 3
 
@@ -262,7 +262,7 @@ def test_proc_answers_where_netlink_is_refused(monkeypatch: pytest.MonkeyPatch) 
     def refuse(port: int, states: int) -> list[BoundSocket]:
         raise PermissionError(port, states)
 
-    monkeypatch.setattr(kernel_linux, "_ask_netlink", refuse)
+    monkeypatch.setattr(sock_diag, "_ask_netlink", refuse)
     port = free_port()
     with stranger(port) as child:
         assert verify(port, child.pid).ours

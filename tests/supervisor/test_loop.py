@@ -22,7 +22,7 @@ from claracore.core.config.model import Config
 from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Arrived, Effect, Event, Finished, StopReason
+from claracore.core.scheduler.events import Arrived, Event, Finished, Order, StopReason
 from claracore.core.scheduler.rules import policy_of
 from claracore.errors import (
     ClaraCoreError,
@@ -38,6 +38,7 @@ from claracore.host.sockets.host import own_hosts, plan_here
 from claracore.host.sockets.owner import Grounds, Ownership
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.contract import NoConnections
 from claracore.host.supervisor.life import Life, LocalRunner
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.program import SpawnFailed
@@ -186,7 +187,13 @@ async def test_connections_are_closed_before_a_server_is_told_to_end(tmp_path: P
         number, request = await served(supervisor, "a")
         child = process_of(supervisor, "a").child
         assert child is not None
-        supervisor.on_closing = lambda endpoint: closed.append((endpoint, child.exited.done()))
+        exited = child.exited
+
+        class Closing(NoConnections):
+            def close_endpoint(self, endpoint: Endpoint) -> None:
+                closed.append((endpoint, exited.done()))
+
+        supervisor.connect(Closing())
         supervisor.finish(number)
         await supervisor.unload(["a"])
         assert closed == [(request.endpoint, False)]
@@ -204,7 +211,8 @@ async def test_load_says_why_it_failed_and_remembers(tmp_path: Path) -> None:
 
 
 def starts(supervisor: Supervisor) -> Told:
-    told = supervisor.listener = Told(supervisor)
+    told = Told(supervisor)
+    supervisor.follow(told)
     return told
 
 
@@ -297,8 +305,8 @@ def test_the_record_at_debug_level_replays_what_happened_and_changes_nothing(
     replayed, seen = Scheduler(policy_of(config)), 0
     for record in caplog.records:
         if record.msg == "%r %s -> %s":
-            now, event, effects = cast("tuple[float, Event, list[Effect]]", record.args)
-            assert replayed.handle(event, now) == effects, event
+            now, event, orders = cast("tuple[float, Event, list[Order]]", record.args)
+            assert replayed.handle(event, now) == orders, event
             seen += isinstance(event, (Arrived, Finished))
     assert seen == 6
 
@@ -359,7 +367,8 @@ class Told:
 @run
 async def test_the_listener_hears_everything_when_it_is_true(tmp_path: Path) -> None:
     async with supervising(config_of({"a": fake(), "b": fake()}), tmp_path) as supervisor:
-        told = supervisor.listener = Told(supervisor)
+        told = Told(supervisor)
+        supervisor.follow(told)
         await supervisor.load("a")
         supervisor.pin("a", pinned=True)
         supervisor.pin("a", pinned=False)

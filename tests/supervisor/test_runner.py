@@ -14,6 +14,7 @@ from claracore.core.config.model import Config, ModelConfig
 from claracore.core.scheduler.events import StopReason
 from claracore.errors import ClaraCoreError, ModelFailed, ModelUnloaded
 from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor.contract import NoConnections
 from claracore.host.supervisor.health import Loading
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.runner import Outcome, RunListener
@@ -131,7 +132,7 @@ def config_of(*models: str) -> Config:
 def stage(*models: str) -> tuple[Supervisor, ScriptedRunner, Heard]:
     runner, heard = ScriptedRunner(), Heard()
     supervisor = Supervisor(config_of(*models), runner)
-    supervisor.listener = heard
+    supervisor.follow(heard)
     return supervisor, runner, heard
 
 
@@ -178,7 +179,12 @@ def test_a_lost_one_drains_and_its_requests_wait_for_the_next_run() -> None:
     async def story() -> None:
         supervisor, runner, _ = stage("a")
         gone: list[Endpoint] = []
-        supervisor.on_lost = gone.append
+
+        class Opening(NoConnections):
+            def stop_opening(self, endpoint: Endpoint) -> None:
+                gone.append(endpoint)
+
+        supervisor.connect(Opening())
         first, _ = ask(supervisor)
         second, asked = ask(supervisor)
         runner.runs[0].ready()

@@ -110,7 +110,8 @@ def asleep(supervisor: Supervisor) -> bool:
 def test_how_far_it_has_loaded_is_known_and_is_not_in_its_log(run: Run, tmp_path: Path) -> None:
     async def story() -> None:
         async with supervising(tmp_path, "--loading", "--print", loading(0.25)) as supervisor:
-            listener = supervisor.listener = Heard(supervisor)
+            listener = Heard(supervisor)
+            supervisor.follow(listener)
             loaded = asyncio.create_task(supervisor.load("a"))
             await until(lambda: progress(supervisor) == Loading("Loading model", 0.25))
             await line_with(supervisor.output("a"), "listening on ")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.cli.root import VERBS
+from claracore.cli.index import VERBS
 from claracore.core.scheduler import lifecycle
 
 ROOT = Path(__file__).resolve().parents[2]

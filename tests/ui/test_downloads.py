@@ -20,12 +20,18 @@ SLOW = 60_000
 """Milliseconds that a loaded machine may take for what the server does; the page itself is quicker."""
 
 
+@pytest.fixture(scope="module")
+def bodies() -> tuple[bytes, bytes]:
+    """A model that is fetched, and a larger one that is only listed."""
+    return SMOLLM2.read_bytes(), GEMMA.read_bytes()
+
+
 @pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    body = SMOLLM2.read_bytes()
+def hub(bodies: tuple[bytes, bytes]) -> Iterator[FakeHub]:
+    body, larger = bodies
     files = {
         "SmolLM2-135M-Instruct-Q4_1.gguf": body,
-        "SmolLM2-135M-Instruct-Q8_0.gguf": GEMMA.read_bytes(),
+        "SmolLM2-135M-Instruct-Q8_0.gguf": larger,
         "SmolLM2-135M-Instruct-Q2_K-00001-of-00002.gguf": body[:1000],
     }
     with fake_hub(repos={REPO: files, "small/gated-GGUF": {"gated-Q4_0.gguf": body[:1000]}}) as hub:

@@ -103,16 +103,16 @@ def _one(server: Server, body: dict[str, object]) -> Run:
     first = None
     tokens = pieces = 0
     with server.open("POST", "/v1/chat/completions", body) as answer:
-        for line in server.lines(answer):
-            if not line.startswith("data: {"):
+        for event in server.events(answer):
+            if not event.data.startswith("{"):  # [DONE]
                 continue
-            event = json.loads(line[6:])
-            if "error" in event:
-                raise ServerSaid(str(event["error"]))
-            if event.get("choices"):
+            told = json.loads(event.data)
+            if "error" in told:
+                raise ServerSaid(str(told["error"]))
+            if told.get("choices"):
                 first = first or time.perf_counter()
                 pieces += 1
-            tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+            tokens = (told.get("usage") or {}).get("completion_tokens", tokens)
     ended = time.perf_counter()
     return Run((first or ended) - begun, ended - begun, tokens or pieces)
 

@@ -13,7 +13,6 @@ from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, within, word
 
 PROMPT = "> "
-DATA = "data:"
 
 
 def chat(
@@ -43,14 +42,13 @@ def chat(
 def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
     """Give the pieces of a streamed answer's text as they come. Raises ServerSaid for an error in the stream."""
     with server.open("POST", "/v1/chat/completions", body) as answer:
-        for line in server.lines(answer):
-            data = line[len(DATA) :].strip()
-            if not line.startswith(DATA) or data == "[DONE]":
+        for event in server.events(answer):
+            if event.data == "[DONE]":
                 continue
-            event = json.loads(data)
-            if "error" in event:
-                raise ServerSaid(str(event["error"].get("message", event["error"])))
-            for choice in event.get("choices", ()):
+            told = json.loads(event.data)
+            if "error" in told:
+                raise ServerSaid(str(told["error"].get("message", told["error"])))
+            for choice in told.get("choices", ()):
                 text = choice.get("delta", {}).get("content")
                 if text:
                     yield text

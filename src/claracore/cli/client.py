@@ -21,6 +21,7 @@ from claracore.cli.verb import flag, option, word
 from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.sockets.ledger import default_folder, living_instances
 from claracore.host.state import default_state_dir
+from claracore.http.wire.sse import MEDIA_TYPE, EventReader, ServerEvent
 
 if TYPE_CHECKING:
     import ssl
@@ -63,7 +64,7 @@ class Server:
     ) -> Iterator[http.client.HTTPResponse]:
         """Give an answer with status 2xx, to be read in the block. Raises as `ask`."""
         connection = self._connection(timeout_seconds)
-        headers = {"Accept": "application/json, text/event-stream, text/plain"}
+        headers = {"Accept": f"application/json, {MEDIA_TYPE}, text/plain"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key := os.environ.get("CLARACORE_API_KEY"):
@@ -81,10 +82,20 @@ class Server:
                 yield answer
 
     def lines(self, answer: http.client.HTTPResponse) -> Iterator[str]:
-        """Give the lines of an answer as they come."""
+        """Yield the lines of an answer as they come, without their ends. Raises ServerSaid when it breaks off."""
+        for raw in self._raw_lines(answer):
+            yield raw.decode("utf-8", "replace").rstrip("\r\n")
+
+    def events(self, answer: http.client.HTTPResponse) -> Iterator[ServerEvent]:
+        """Yield the events of a stream as they come. Raises ServerSaid when it breaks off."""
+        reader = EventReader()
+        for raw in self._raw_lines(answer):
+            yield from reader.feed(raw)
+
+    def _raw_lines(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
         try:
             while raw := answer.readline():
-                yield raw.decode("utf-8", "replace").rstrip("\r\n")
+                yield raw
         except (OSError, http.client.HTTPException) as error:
             raise ServerSaid(f"the answer broke off: {error}") from error
 

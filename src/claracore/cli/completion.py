@@ -9,8 +9,8 @@ from pathlib import Path
 import argcomplete
 from argcomplete.shell_integration import shellcode
 
-from claracore.cli.root import PROG, VERBS, parser, verb
-from claracore.cli.serving import SERVE
+from claracore.cli.index import PROG, VERBS, parser, verb
+from claracore.cli.serve_options import TAKES
 from claracore.cli.verb import Group
 from claracore.errors import BadRequest
 
@@ -35,7 +35,7 @@ def complete() -> None:
 
 def _tree(named: str) -> argparse.ArgumentParser:
     """Return all that may be typed; of verbs only the one that is named has arguments: others need not be imported."""
-    root = parser(SERVE.takes)
+    root = parser(TAKES)
     below = root.add_subparsers()
     for name in VERBS:
         child = below.add_parser(name, prog=f"{PROG} {name}")

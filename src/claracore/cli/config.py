@@ -15,7 +15,7 @@ from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config
 from claracore.core.config.schema import json_schema, reference_page
-from claracore.core.config.show import as_json, as_yaml, rows
+from claracore.core.config.show import as_json, as_yaml, shown_options
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import ClaraCoreError
 from claracore.host.setup.examine import examine
@@ -48,7 +48,7 @@ def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str) -
 def show(*, file: Path, every: bool, as_json_text: bool) -> None:
     """Print what the file means: macros in place, secrets masked, and where each value comes from."""
     loaded, config = _loaded(file)
-    shown = rows(loaded, config, env=os.environ, defaults=every)
+    shown = shown_options(loaded, config, env=os.environ, defaults=every)
     say(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
 
 

@@ -23,15 +23,6 @@ ROOT = logging.getLogger("claracore")
 
 
 @dataclass(frozen=True, slots=True)
-class LogWishes:
-    """How to log; `level` None takes logLevel of the configuration."""
-
-    level: str | None = None
-    format: str = "text"
-    file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Printer:
     """Writes the lines of one model's output."""
 
@@ -47,27 +38,30 @@ class Printer:
 class Terminal:
     """The terminal, or whatever stdout and stderr are; it follows the configuration in force."""
 
-    def __init__(self, wishes: LogWishes) -> None:
-        """Send the log to stderr, and to a file if asked for. Raises BadRequest for what is no level or format."""
-        level = wishes.level or "info"
-        if level not in LEVELS:
+    def __init__(self, level: str | None, form: str, file: Path | None) -> None:
+        """Send the log to stderr, and to a file if asked for; without a level logLevel of the configuration counts.
+
+        Raises BadRequest for what is no level or format.
+        """
+        first = level or "info"
+        if first not in LEVELS:
             raise BadRequest(f"--log-level {level!r}: one of {', '.join(LEVELS)}")
-        if wishes.format not in FORMATS:
-            raise BadRequest(f"--log-format {wishes.format!r}: one of {', '.join(FORMATS)}")
-        self._wishes = wishes
+        if form not in FORMATS:
+            raise BadRequest(f"--log-format {form!r}: one of {', '.join(FORMATS)}")
+        self._level, self._form = level, form
         self._printers: dict[str, Printer] = {}
         self._handler = self._own_handler()
         ROOT.handlers[:] = [self._handler]
-        if wishes.file is not None:
-            to_file = file_handler(wishes.file)
+        if file is not None:
+            to_file = file_handler(file)
             to_file.setFormatter(self._formatter())
             ROOT.addHandler(to_file)
-        ROOT.setLevel(LEVELS[level])
+        ROOT.setLevel(LEVELS[first])
         ROOT.propagate = False
 
     def follow(self, config: Config, supervisor: Supervisor) -> None:
         """Show what this configuration asks for."""
-        if self._wishes.level is None:
+        if self._level is None:
             ROOT.setLevel(LEVELS[config.log_level])
         layout = layout_named(config.log_time_format)
         for handler in ROOT.handlers:
@@ -80,10 +74,10 @@ class Terminal:
             self._printers[model_id] = Printer(model_id, sys.stdout)
             supervisor.output(model_id).attach(self._printers[model_id])
         for model_id in self._printers.keys() - wanted:
-            supervisor.output(model_id).unsubscribe(self._printers.pop(model_id))
+            supervisor.output(model_id).detach(self._printers.pop(model_id))
 
     def _own_handler(self) -> logging.Handler:
-        if self._wishes.format == "text" and sys.stderr.isatty():
+        if self._form == "text" and sys.stderr.isatty():
             # Here and in the other commands: 3 MB, which a server without a terminal would carry along.
             from rich.console import Console  # noqa: PLC0415
             from rich.logging import RichHandler  # noqa: PLC0415
@@ -94,4 +88,4 @@ class Terminal:
         return handler
 
     def _formatter(self) -> logging.Formatter:
-        return JsonFormatter() if self._wishes.format == "json" else TextFormatter()
+        return JsonFormatter() if self._form == "json" else TextFormatter()

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 def run(main: Coroutine[Any, Any, _T]) -> _T:
     """Run `main` to its end. Raises KeyboardInterrupt after Ctrl-C has cancelled it; the next one ends the process.
 
-    On uvloop where there is one (not on Windows): 7 % less per request, 13 to 37 % per chunk (GATEWAY.md). And on
+    On uvloop where there is one (not on Windows): 7 % less processor time a request, 13 to 37 % less a chunk. And on
     asyncio's own loop a Ctrl-C that comes just before it begins to wait is heard only when something else wakes it.
     """
     with asyncio.Runner(loop_factory=_factory()) as runner:

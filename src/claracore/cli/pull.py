@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from claracore.cli.pull_shown import Meter, meter, plan_lines
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
-from claracore.host.library.download import DownloadStore
-from claracore.host.library.downloads import Downloads
+from claracore.host.library.destinations import DEFAULT_FOLDER
+from claracore.host.library.download import Download, DownloadStore
+from claracore.host.library.downloads import Downloads, DownloadsListener, Nobody
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
+from claracore.host.library.views import download_view, plan_view
 from claracore.host.setup.request import SetupOptions
+from claracore.host.setup.surveyor import memory_budget
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
-from claracore.http.api.download_views import DEFAULT_FOLDER, download_view, plan_view, room_for
 
 ENDED = frozenset({"finished", "failed", "paused"})
 ASKING_SECONDS = 180.0
@@ -52,7 +55,7 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
                 wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
                 view = _by_server(server, wish, show)
             else:
-                view = run(_here(ref, folder or usual_folder(), projector, show))
+                view = run(_fetched(ref, folder or usual_folder(), projector, show))
     except KeyboardInterrupt:
         goes_on = (
             "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"
@@ -83,50 +86,51 @@ def _by_server(server: Server, wish: View, show: Callable[[View], None]) -> View
         view: View = server.ask("POST", "/api/downloads", wish, timeout_seconds=ASKING_SECONDS)
         path = f"/api/downloads/{view['id']}"
         show(view)
-        events = _events(server.lines(stream))
+        events = server.events(stream)
         while view["status"] not in ENDED and not view["removed"]:
             try:
-                type_, data = next(events)
+                event = next(events)
             except StopIteration:
                 raise ServerSaid("the server has ended; the download goes on when it runs again") from None
-            if type_ == "download" and data["id"] == view["id"]:
+            data = json.loads(event.data)
+            if event.type == "download" and data["id"] == view["id"]:
                 view = data
-            elif type_ in {"hello", "resync"}:
+            elif event.type in {"hello", "resync"}:
                 view = server.ask("GET", path)
             show(view)
     return view
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, View]]:
-    """Give the events of a stream."""
-    type_ = ""
-    for line in lines:
-        if line.startswith("event: "):
-            type_ = line[7:]
-        elif line.startswith("data: "):
-            yield type_, json.loads(line[6:])
+def _downloads(listener: DownloadsListener | None = None) -> Downloads:
+    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore(), listener)
 
 
-def _downloads() -> Downloads:
-    return Downloads(HubAccess(os.environ, HubTokens(default_state_dir(), os.environ)), DownloadStore())
+@dataclass(frozen=True, slots=True)
+class _Shown(Nobody):
+    """Shows how a download goes."""
+
+    show: Callable[[View], None]
+
+    def changed(self, download: Download) -> None:
+        """Show it."""
+        self.show(download_view(download).model_dump(mode="json"))
 
 
 async def _planned(ref: str, folder: Path, projector: bool) -> View:
     downloads = _downloads()
     try:
         plan, found = await downloads.hub.look(ref, projector=projector)
-        room = await asyncio.to_thread(room_for, None, SetupOptions())
-        return plan_view(plan, found, folder, room).model_dump(mode="json")
+        budget = await asyncio.to_thread(memory_budget, None, SetupOptions())
+        return plan_view(plan, found, folder, budget).model_dump(mode="json")
     finally:
         await downloads.close()
 
 
-async def _here(ref: str, folder: Path, projector: bool, show: Callable[[View], None]) -> View:
+async def _fetched(ref: str, folder: Path, projector: bool, show: Callable[[View], None]) -> View:
     """Fetch it in this process."""
-    downloads = _downloads()
+    downloads = _downloads(_Shown(show))
     try:
         plan, _found = await downloads.hub.look(ref, projector=projector)
-        downloads.on_change = lambda download: show(download_view(download).model_dump(mode="json"))
         download = await downloads.add(plan, folder)
         await downloads.idle()
         return download_view(download).model_dump(mode="json")

@@ -9,7 +9,7 @@ from pathlib import Path
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.config.load import load_many
-from claracore.core.scheduler.events import Effect, Event, Reconfigured, Refuse, Serve, Start, Stop
+from claracore.core.scheduler.events import Event, Order, Reconfigured, Refuse, Serve, Start, Stop
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.record import Begun, Recorded, UnreadableRecord, read
@@ -85,13 +85,13 @@ def _show(number: int, run: Recording, *, only_differences: bool) -> int:
 
 def _lines(decision: Decision) -> Iterator[str]:
     """Say what follows from an event, and why."""
-    yield from map(_order, decision.effects)
+    yield from map(_order, decision.orders)
     yield from (f"{model}: {before} -> {after}" for model, before, after in decision.moved)
     yield from map(_wait, decision.waiting)
     if decision.impossible:
         yield f"DIFFERS: {decision.impossible}, so that the rest of this run cannot be handed in"
     elif decision.differs:
-        then = ", ".join(map(_order, decision.record.effects)) or "nothing"
+        then = ", ".join(map(_order, decision.record.orders)) or "nothing"
         yield f"DIFFERS: line {decision.record.line} of the log has: {then}"
 
 
@@ -102,8 +102,8 @@ def _event(event: Event) -> str:
     return str(event)
 
 
-def _order(effect: Effect) -> str:
-    match effect:
+def _order(order: Order) -> str:
+    match order:
         case Start(model):
             return f"start {model}"
         case Stop(model, reason):

@@ -11,29 +11,30 @@ import json
 import os
 import signal
 import ssl
-import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claracore import __version__
-from claracore.cli.console import LogWishes, Terminal
+from claracore.cli.console import Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
-from claracore.cli.setup import console, library_cache, progress, tell
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
-from claracore.host.engines.find import find_engine
-from claracore.host.setup.request import SetupOptions, SetupRequest
-from claracore.host.setup.write import configured_engine, write_setup
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Sources
-from claracore.http.access.origins import Rules
+from claracore.http.access.origins import Rules, hosts
 
 if TYPE_CHECKING:
-    from claracore.app import App, Following, Options
+    from claracore.app import App
+    from claracore.cli.serve_options import ServeOptions
+    from claracore.core.config.changes import Changes
+    from claracore.host.setup.following import Following
+    from claracore.host.supervisor.configuration import Prepared
+    from claracore.host.supervisor.loop import Supervisor
+    from claracore.http.options import Options
 
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
@@ -45,58 +46,46 @@ startPort: 8100
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ServeWishes:
-    """What the person asked for on the command line."""
-
-    folders: tuple[Path, ...]
-    config: Path
-    may_begin_empty: bool
-    """Nobody named a configuration: where there is none, begin with an empty one."""
-    config_dir: Path | None
-    listen: str
-    watch_config: bool
-    watch_models: bool
-    hold_ports: bool
-    strict: bool
-    log: LogWishes
-    rules: Rules
-    tls: tuple[Path, Path | None] | None
-    """Certificate (with its chain) and private key, which may be in the same file."""
-    setup: SetupOptions
-    body_buffer: int | None = None
-    """Megabytes for request bodies that cannot be sent on yet."""
-
-
-def serve(wishes: ServeWishes) -> None:
+def serve(chosen: ServeOptions) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     end_at_once()
-    from claracore.app import Options  # noqa: PLC0415 - see the module's docstring
+    from claracore.http.options import Options  # noqa: PLC0415 - see the module's docstring
 
-    terminal = Terminal(wishes.log)
-    listen = parse_listen(wishes.listen)
+    terminal = Terminal(chosen.log_level, chosen.log_format, chosen.log_file)
+    listen = parse_listen(chosen.listen)
     look_for_a_free_port(listen)
-    following = _set_up(wishes, listen.port) if wishes.folders else None
-    if not wishes.config.exists() and wishes.may_begin_empty:
-        with contextlib.suppress(files.ChangedMeanwhile):  # somebody has just written one
-            files.write(wishes.config, EMPTY_CONFIG, expected="")
-    if wishes.config_dir is None and not wishes.config.exists():
-        raise BadRequest(
-            f"there is no {wishes.config}: point me at your models with --models-folder DIR, "
-            "or at a configuration with --config FILE"
-        )
-    file = wishes.config if wishes.config.exists() or wishes.config_dir is None else None
+    config = chosen.config or DEFAULT_CONFIG
+    following = _follow(chosen, config, listen) if chosen.models_folder else None
+    _need_configuration(chosen, config)
     options = Options(
-        Sources(file, wishes.config_dir, wishes.strict),
+        Sources(config if config.exists() or chosen.config_dir is None else None, chosen.config_dir, chosen.strict),
         listen,
-        watch_config=wishes.watch_config,
-        following=following if wishes.watch_models else None,
-        hold_ports=wishes.hold_ports,
-        rules=wishes.rules,
-        body_buffer=wishes.body_buffer,
-        tls=tls_context(*wishes.tls) if wishes.tls is not None else None,
+        watch_config=chosen.watch_config,
+        following=following if chosen.watch_models else None,
+        hold_ports=chosen.hold_ports,
+        rules=Rules(chosen.insecure, hosts(chosen.allowed_host or ()), hosts(chosen.cors_origin or ())),
+        body_buffer=chosen.body_buffer,
+        tls=tls_context(chosen.tls_cert, chosen.tls_key) if chosen.tls_cert is not None else None,
     )
     _run(options, terminal)
+
+
+def _follow(chosen: ServeOptions, config: Path, listen: Listen) -> Following:
+    from claracore.cli.setup import set_up_folders  # noqa: PLC0415 - not where a configuration is all that is needed
+
+    return set_up_folders(chosen, config, listen)
+
+
+def _need_configuration(chosen: ServeOptions, config: Path) -> None:
+    """Begin with an empty file where nobody has named one. Raises BadRequest when what was named is not there."""
+    if not config.exists() and chosen.config is None and chosen.config_dir is None:
+        with contextlib.suppress(files.ChangedMeanwhile):  # somebody has just written one
+            files.write(config, EMPTY_CONFIG, expected="")
+    if chosen.config_dir is None and not config.exists():
+        raise BadRequest(
+            f"there is no {config}: point me at your models with --models-folder DIR, "
+            "or at a configuration with --config FILE"
+        )
 
 
 def look_for_a_free_port(listen: Listen) -> None:
@@ -107,39 +96,40 @@ def look_for_a_free_port(listen: Listen) -> None:
         listener.close()
 
 
-def _set_up(wishes: ServeWishes, listen_port: int) -> Following:
-    """Write the models of the folders into the configuration and say what came of it."""
-    from claracore.app import Following  # noqa: PLC0415 - see the module's docstring
-
-    setup = replace(wishes.setup, listen_port=listen_port)
-    cache = library_cache()
-    engine = find_engine(configured_engine(wishes.config))
-    with progress(quiet=not sys.stderr.isatty()) as on_progress:
-        request = SetupRequest(wishes.folders, wishes.config, setup, engine, cache, on_progress=on_progress)
-        report = write_setup(request)
-    if report.changed or report.left_out:
-        tell(report, console(), listen=wishes.listen)
-    return Following(wishes.folders, wishes.config, setup, cache, report.library)
-
-
 def _run(options: Options, terminal: Terminal) -> None:
-    from claracore.app import App  # noqa: PLC0415 - see the module's docstring
+    from claracore.app import build  # noqa: PLC0415 - see the module's docstring
 
     async def main() -> None:
-        app = App(options)
+        async with build(options) as app:
 
-        def ready(app: App) -> None:
-            terminal.follow(app.configuration.now.config, app.supervisor)
-            app.configuration.apply.append(lambda prepared, _: terminal.follow(prepared.config, app.supervisor))
-            print(welcome(app), flush=True)
+            def ready() -> None:
+                terminal.follow(app.configuration.now.config, app.supervisor)
+                app.configuration.follow(_Shown(terminal, app.supervisor))
+                print(welcome(app), flush=True)
 
-        await app.run(ready)
+            await app.run(ready)
         _end_soon()
 
     try:
         run(main())
     except KeyboardInterrupt:  # while it started
         end_by(signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Has the terminal show what the configuration in force asks for (`ConfigurationListener`)."""
+
+    terminal: Terminal
+    supervisor: Supervisor
+
+    def apply(self, prepared: Prepared, changes: Changes) -> None:
+        """Show what another configuration asks for."""
+        del changes
+        self.terminal.follow(prepared.config, self.supervisor)
+
+    def reloaded(self) -> None:
+        """Nothing more to show."""
 
 
 def _end_soon() -> None:

@@ -15,10 +15,10 @@ from claracore.cli.client import JSON
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.plan import Placement, Wishes, plan
-from claracore.core.ports.listen import parse_listen
+from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
 from claracore.host.library.cache import ReadingCache
@@ -32,6 +32,9 @@ from claracore.host.state import default_state_dir
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from claracore.cli.serve_options import ServeOptions
+    from claracore.host.setup.following import Following
 
 WIDTH = 140
 """Columns of a table that no terminal limits."""
@@ -88,8 +91,8 @@ def fit(
     model = one_model(file)
     companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
     room = budget_of(machine, live=realtime)
-    abilities = Abilities(engine.flags if engine is not None else None)
-    placement = plan(model.facts, room, Wishes(ctx, parallel), abilities, companions)
+    known_flags = KnownFlags(engine.flags if engine is not None else None)
+    placement = plan(model.facts, room, Wishes(ctx, parallel), known_flags, companions)
     if as_json:
         print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
     else:
@@ -123,6 +126,31 @@ def console() -> Console:
 
     screen = Console()
     return screen if screen.is_terminal or "COLUMNS" in os.environ else Console(width=WIDTH)
+
+
+def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Following:
+    """Write the models of the folders into the configuration and say what came of it."""
+    from claracore.host.setup.following import Following  # noqa: PLC0415 - `claracore setup` serves nothing
+
+    folders = tuple(chosen.models_folder or ())
+    setup = SetupOptions(
+        backend=chosen.backend,
+        vram_gb=chosen.vram,
+        ram_gb=chosen.ram,
+        parallel=chosen.parallel,
+        jinja=chosen.jinja,
+        auto_draft=chosen.auto_draft,
+        realtime=chosen.realtime,
+        listen_port=listen.port,
+    )
+    cache = library_cache()
+    engine = find_engine(configured_engine(config))
+    with progress(quiet=not sys.stderr.isatty()) as on_progress:
+        request = SetupRequest(folders, config, setup, engine, cache, on_progress=on_progress)
+        report = write_setup(request)
+    if report.changed or report.left_out:
+        tell(report, console(), listen=chosen.listen)
+    return Following(folders, config, setup, cache, report.library)
 
 
 def library_cache() -> ReadingCache:

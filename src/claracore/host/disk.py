@@ -122,7 +122,7 @@ def is_temporary(name: str) -> bool:
 
 
 def _by_exchange(temporary: Path, target: Path, old: bytes, backup: Path) -> None:
-    """Look at what was displaced: the old content becomes the backup, anybody else's goes back to its place."""
+    """Exchange the names, then look at what was displaced: the old content becomes the backup, any other goes back."""
     new = _content(temporary)
     _exchange(temporary, target)
     if _content(temporary) == old and not being_written(str(temporary), temporary.stat().st_mtime_ns):

@@ -19,7 +19,7 @@ RECENT_SECONDS = 30.0
 
 
 def being_written(path: str, mtime_ns: int) -> bool:
-    """Tell whether the file was written to lately by somebody who has it open for writing."""
+    """Whether the file was written to lately by somebody who has it open for writing."""
     if time.time() - mtime_ns / 1e9 > RECENT_SECONDS:
         return False
     try:

@@ -23,7 +23,7 @@ from gateway.stand import Trusting
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from claracore.host.supervisor.contract import Waiter
+    from claracore.host.supervisor.contract import Connections, Waiter
 
 
 @dataclass
@@ -80,10 +80,11 @@ class AlwaysReady(Trusting):
     """Every model is ready at the same place."""
 
     def __init__(self) -> None:
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
-        self.on_lost: Callable[[Endpoint], None] = lambda _: None
         self.serving: set[int] = set()
         self.count = 0
+
+    def connect(self, connections: Connections) -> None:
+        pass
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         assert model_id

@@ -37,8 +37,22 @@ class Changes:
 
     @property
     def nothing(self) -> bool:
-        """Whether both configurations mean the same."""
+        """Whether the two configurations differ in nothing that is compared."""
         return not (self.added or self.removed or self.restart or self.soft or self.settings)
+
+    @property
+    def summary(self) -> str:
+        """What changes, for the log: ids by what happens to them."""
+        if self.nothing:
+            return "nothing changed"
+        kinds = {
+            "added": self.added,
+            "removed": self.removed,
+            "to restart if loaded": self.restart,
+            "changed without restart": self.soft,
+            "settings": self.settings,
+        }
+        return "; ".join(f"{kind}: {', '.join(sorted(names))}" for kind, names in kinds.items() if names)
 
 
 def compare(old: Config, new: Config) -> Changes:

@@ -12,7 +12,7 @@ from claracore.core.config.matrix import BadExpression, Either, Expression, One,
 from claracore.core.config.model import Config
 from claracore.core.config.peers import bare_names
 from claracore.core.config.report import Hints, Path
-from claracore.core.config.routing import GroupConfig, Matrix
+from claracore.core.config.routing import GroupConfig, MatrixConfig
 
 Say = Callable[[Path, str, str], None]
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
@@ -22,17 +22,17 @@ NAME_IT = "use the id of a model"
 
 
 def check_matrix(
-    matrix: Matrix, path: Path, names: Mapping[str, str], config: Config, error: Say, *, hints: Hints
+    matrix: MatrixConfig, path: Path, names: Mapping[str, str], config: Config, error: Say, *, hints: Hints
 ) -> None:
     """Report variables, costs and sets that name no model, and expressions that cannot be read."""
     for name, model_id in matrix.variables.items():
-        here = (*path, "vars", name)
+        key_path = (*path, "vars", name)
         if not VARIABLE.fullmatch(name):
-            error(here, f"{name[:80]!r} cannot be a variable", "use letters, digits, dot and dash, at most 32")
+            error(key_path, f"{name[:80]!r} cannot be a variable", "use letters, digits, dot and dash, at most 32")
         if model_id not in config.models:
             real = names.get(model_id)
             message = f"there is no model {model_id!r}" if real is None else f"{model_id!r} is an alias"
-            error(here, message, hints.nearest(model_id, config.models) if real is None else f"write {real!r}")
+            error(key_path, message, hints.nearest(model_id, config.models) if real is None else f"write {real!r}")
     for name, cost in matrix.evict_costs.items():
         if name not in matrix.variables and name not in config.models:
             way_out = hints.nearest(name, [*matrix.variables, *config.models]) or NAME_IT
@@ -47,7 +47,7 @@ def check_matrix(
 
 
 def check_address(proxy: str, path: Path, say: Say) -> None:
-    """Say so when `proxy` is no URL of a server."""
+    """Report when `proxy` is not an http or https URL with a host."""
     try:
         parts = urlsplit(LATE.sub("1", proxy))
         fits = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
@@ -112,15 +112,15 @@ def check_selectors(
         if not selector.targets:
             error((*path, "targets"), "found no targets", "expected at least one model")
         for index, target in enumerate(selector.targets):
-            here = (*path, "targets", index)
+            key_path = (*path, "targets", index)
             if target in config.selectors and target not in names:
-                error(here, f"{target!r} is a selector itself", NAME_IT)
+                error(key_path, f"{target!r} is a selector itself", NAME_IT)
             elif target not in names and target not in peers:
-                error(here, f"there is no model {target!r}", hints.nearest(target, known) or NAME_IT)
+                error(key_path, f"there is no model {target!r}", hints.nearest(target, known) or NAME_IT)
             elif target in selector.targets[:index]:
-                error(here, f"{target!r} is here twice", "keep one")
+                error(key_path, f"{target!r} is here twice", "keep one")
             elif selector.strategy == "warm" and target not in names:
-                error(here, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
+                error(key_path, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
         local = [names[target] for target in selector.targets if target in names]
         if selector.strategy == "spillover" and len(set(local)) > 1 and not together.may_run(local):
             message = "the local targets of spillover can never run together"
@@ -137,7 +137,7 @@ class _Together:
         self._models = config.models
 
     def may_run(self, model_ids: list[str]) -> bool:
-        """Return whether all of these may."""
+        """Return whether the matrix, or a group, lets all of these models run at the same time."""
         if self._matrix is not None:
             wanted = set(model_ids)
             return any(wanted <= models for models in self._sets)

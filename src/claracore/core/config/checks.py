@@ -15,7 +15,7 @@ from claracore.core.config.check_models import check_model
 from claracore.core.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
 from claracore.core.config.report import Path, Report, nearest, node_at
-from claracore.core.config.routing import Fifo, GroupConfig, Scheduler, SchedulerSettings
+from claracore.core.config.routing import Fifo, GroupConfig, SchedulerConfig, SchedulerSettings
 from claracore.core.config.tree import MappingNode
 from claracore.core.config.typed import LEAST_HEALTH_CHECK_SECONDS
 
@@ -64,8 +64,8 @@ class Checker:
         for index, pattern in enumerate(self.config.upstream.ignore_paths):
             problem = _problem_with_pattern(pattern)
             if problem:
-                here = ("upstream", "ignorePaths", index)
-                self._error(here, f"{pattern[:60]!r} is no regular expression: {problem}", "correct it")
+                key_path = ("upstream", "ignorePaths", index)
+                self._error(key_path, f"{pattern[:60]!r} is no regular expression: {problem}", "correct it")
         wanted = self.config.log_time_format.strip()
         if wanted and wanted.lower() not in {name.lower() for name in TIME_FORMATS}:
             way_out = nearest(wanted, TIME_FORMATS) or f"use one of {', '.join(TIME_FORMATS)}"
@@ -95,7 +95,7 @@ class Checker:
         routing = config.routing.model_copy(
             update={
                 "router": router.model_copy(update={"use": use}),
-                "scheduler": Scheduler(settings=SchedulerSettings(fifo=Fifo(priority=self._priorities()))),
+                "scheduler": SchedulerConfig(settings=SchedulerSettings(fifo=Fifo(priority=self._priorities()))),
             }
         )
         return config.model_copy(update={"matrix": matrix, "routing": routing})
@@ -108,9 +108,9 @@ class Checker:
             elif self.config.peer_of(name) is not None:
                 result[name] = priority
             else:
-                here = ("routing", "scheduler", "settings", "fifo", "priority", name)
+                key_path = ("routing", "scheduler", "settings", "fifo", "priority", name)
                 self._error(
-                    here, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
+                    key_path, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
                 )
         return result
 
@@ -119,9 +119,9 @@ class Checker:
         for index, name in enumerate(self.config.preload):
             model_id = name if self.config.peer_of(name) is not None else self.names.get(name)
             if model_id is None:
-                here = ("hooks", "on_startup", "preload", index)
+                key_path = ("hooks", "on_startup", "preload", index)
                 self._warn(
-                    here, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
+                    key_path, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
                 )
             elif model_id not in preload:
                 preload.append(model_id)
@@ -137,12 +137,12 @@ class Checker:
         owner: dict[str, str] = {}
         for model in self.models.values():
             for index, alias in enumerate(model.aliases):
-                here = ("models", model.id, "aliases", index)
+                key_path = ("models", model.id, "aliases", index)
                 if alias in owner:
                     whose = "this model" if owner[alias] == model.id else f"model {owner[alias]!r}"
-                    self._error(here, f"alias {alias!r} is used twice, first by {whose}", "keep one")
+                    self._error(key_path, f"alias {alias!r} is used twice, first by {whose}", "keep one")
                 elif alias in self.models and alias != model.id:
-                    self._warn(here, f"alias {alias!r} is hidden by the model of that name", "rename it")
+                    self._warn(key_path, f"alias {alias!r} is hidden by the model of that name", "rename it")
                 owner.setdefault(alias, model.id)
         for model in self.config.models.values():
             if model.filters.set_params_by_id:
@@ -156,8 +156,8 @@ class Checker:
                 continue
             whose = name if name in self.models else owner.setdefault(name, model.id)
             if whose != model.id:
-                here = ("models", model.id, "filters", "setParamsByID", name)
-                self._error(here, f"{name!r} already names model {whose!r}", "choose another id")
+                key_path = ("models", model.id, "filters", "setParamsByID", name)
+                self._error(key_path, f"{name!r} already names model {whose!r}", "choose another id")
             elif name not in aliases:
                 aliases.append(name)
         return model.model_copy(update={"aliases": tuple(aliases)})
@@ -183,14 +183,14 @@ class Checker:
     def _members(self, group: GroupConfig, name: str, placed: dict[str, str], path: Path) -> tuple[str, ...]:
         members: list[str] = []
         for index, member in enumerate(group.members):
-            here = (*path, index)
+            key_path = (*path, index)
             model_id = self.names.get(member)
             if model_id is None:
                 way_out = self._report.hints.nearest(member, self.names) or "add the model, or remove the name"
-                self._warn(here, f"there is no model {member!r}", way_out)
+                self._warn(key_path, f"there is no model {member!r}", way_out)
             elif model_id in placed:
                 where = "this group" if placed[model_id] == name else f"group {placed[model_id]!r}"
-                self._error(here, f"model {member!r} is already in {where}", "remove it here")
+                self._error(key_path, f"model {member!r} is already in {where}", "remove it here")
             else:
                 placed[model_id] = name
                 members.append(model_id)

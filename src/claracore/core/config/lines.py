@@ -108,11 +108,11 @@ class LineEdit:
         last = [""] if at == len(self.lines) and lines and lines[-1] else []
         self.replace(at, at, [*lines, *last], says)
 
-    def delete(self, block: Block, *, start: int | None = None) -> None:
-        """Plan to take a key out, with the lines from `start` on where that is given. Raises NoSimpleWay."""
+    def delete(self, block: Block, *, start: int | None = None, end: int | None = None) -> None:
+        """Plan to take a key out: its lines, or those from `start` to `end`. Raises NoSimpleWay."""
         if block.beside:
             raise NoSimpleWay(f"{block.key.text} is on one line with another key")
-        self.replace(block.start if start is None else start, block.end, ())
+        self.replace(block.start if start is None else start, block.end if end is None else end, ())
         self.wanted = without_value(self.wanted, block.path)
 
     def splice(self, start: int, end: int, text: str, says: Mapping[Keys, object]) -> None:
@@ -120,6 +120,10 @@ class LineEdit:
         first, last = self.line_at(start), self.line_at(end)
         before, after = self.lines[first][: start - self._starts[first]], self.lines[last][end - self._starts[last] :]
         self.replace(first, last + 1, f"{before}{text}{after}".split("\n"), says)
+
+    def end_of_value(self, block: Block) -> int:
+        """Return the line behind a key's value, where comments below it begin."""
+        return self.line_at(block.value_end) + 1
 
     def line_at(self, offset: int) -> int:
         """Return the line (0-based) of an offset."""
@@ -158,9 +162,9 @@ class LineEdit:
         """Return the line behind the comments that follow and are indented further than `column`."""
         for number in range(end, len(self.lines)):
             line = self.lines[number].lstrip()
-            if line and not line.startswith("#"):
+            if line and not (line.startswith("#") and indent_of(self.lines[number]) > column):
                 break
-            if line and indent_of(self.lines[number]) > column:
+            if line:
                 end = number + 1
         return end
 

@@ -59,7 +59,7 @@ class Expander:
     def value(self, node: Node, scope: Scope, path: Path) -> Value:
         """Return the value of `node` with all macros in place."""
         if isinstance(node, ScalarNode):
-            return self.leaf(node, scope, path)
+            return self.scalar(node, scope, path)
         if isinstance(node, SequenceNode):
             return self._list(node, scope, path)
         return {key: self.value(child, scope, (*path, key)) for key, (_key, child) in node.entries.items()}
@@ -76,7 +76,7 @@ class Expander:
                 values.append(value)
         return values
 
-    def leaf(self, node: ScalarNode, scope: Scope, path: Path) -> Scalar:
+    def scalar(self, node: ScalarNode, scope: Scope, path: Path) -> Scalar:
         """Return the value of a scalar."""
         text = node.text
         if "${" not in text:
@@ -142,13 +142,13 @@ class Expander:
             return {}
         macros: dict[str, Macro] = {}
         for name, (key, value) in node.entries.items():
-            here = (*path, name)
+            key_path = (*path, name)
             problem, way_out = _problem_with(name, value)
             if problem or not isinstance(value, ScalarNode):
-                self.report.error(problem, here, value if NAME.fullmatch(name) else key, way_out)
+                self.report.error(problem, key_path, value if NAME.fullmatch(name) else key, way_out)
                 continue
-            found = value_of(value, self._with_env(value.text, value, here))
-            macros[name] = Macro(found, here, value)
+            found = value_of(value, self._with_env(value.text, value, key_path))
+            macros[name] = Macro(found, key_path, value)
         return macros
 
     def _with_earlier(self, macro: Macro, earlier: Mapping[str, Scalar]) -> Scalar:

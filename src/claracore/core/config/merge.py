@@ -33,14 +33,14 @@ def merge(trees: Sequence[MappingNode], report: Report) -> MappingNode:
 def _branches(first: MappingNode, second: MappingNode, path: Path, report: Report) -> MappingNode:
     entries = dict(first.entries)
     for key, (key_node, node) in second.entries.items():
-        here = (*path, key)
+        key_path = (*path, key)
         if key not in entries:
             entries[key] = (key_node, node)
         elif path in DECLARED_ONCE:
             way_out = f"it is also in {entries[key][0].place}"
-            report.error(f"duplicate {path[-1]}: {key!r}", here, key_node, way_out)
+            report.error(f"duplicate {path[-1]}: {key!r}", key_path, key_node, way_out)
         else:
-            entries[key] = (entries[key][0], _nodes(entries[key][1], node, here, report))
+            entries[key] = (entries[key][0], _nodes(entries[key][1], node, key_path, report))
     return MappingNode(first.file, first.mark, entries, first.size + second.size, max(first.depth, second.depth))
 
 

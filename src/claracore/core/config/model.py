@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from claracore.core.config.fields import Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
-from claracore.core.config.routing import GroupConfig, Matrix, PeerConfig, Profile, Routing, Selector
+from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
 DEFAULT_GROUP = "(default)"
 PEERS_GROUP = "(peers)"
@@ -182,14 +182,14 @@ class Ui(Section):
     activity: UiActivity = option(UiActivity, "The activity page.")
 
 
-class Performance(Section):
+class PerformanceConfig(Section):
     """Sampling of CPU, memory and GPUs."""
 
     disabled: bool = option(False, "Switch sampling off.")
     every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
 
 
-class Upstream(Section):
+class UpstreamConfig(Section):
     """Direct access to a model server under /upstream/{model}/."""
 
     ignore_paths: tuple[str, ...] = option(
@@ -273,7 +273,7 @@ class Config(Section):
     )
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
-    performance: Performance = option(Performance, "Sampling of CPU, memory and GPUs.")
+    performance: PerformanceConfig = option(PerformanceConfig, "Sampling of CPU, memory and GPUs.")
     send_loading_state: bool = option(
         False, "Tell streaming chat clients about loading, in the reasoning text.", key="sendLoadingState"
     )
@@ -281,9 +281,9 @@ class Config(Section):
     api_keys: tuple[str, ...] = option(
         (), "Keys that clients must present; empty means open.", key="apiKeys", secret=True
     )
-    upstream: Upstream = option(Upstream, "Direct access to a model server.")
+    upstream: UpstreamConfig = option(UpstreamConfig, "Direct access to a model server.")
     hooks: Hooks = option(Hooks, "What happens at certain moments.")
-    matrix: Matrix | None = option(None, "Which models may run together, as sets.")
+    matrix: MatrixConfig | None = option(None, "Which models may run together, as sets.")
     routing: Routing = option(
         Routing, "How requests are ordered and models chosen; `groups` and `matrix` may stand here too."
     )

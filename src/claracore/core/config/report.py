@@ -55,24 +55,24 @@ class Hints:
 
 @dataclass(slots=True)
 class Report:
-    """The findings so far."""
+    """Collects findings, each with the place of its path in the file."""
 
     findings: list[Finding] = field(default_factory=list)
     hints: Hints = field(default_factory=Hints)
     _wrong: set[str] = field(default_factory=set)
 
     def add(self, severity: Severity, message: str, path: Path, place: Place | None, way_out: str = "") -> None:
-        """Note a finding."""
+        """Add a finding about `path`."""
         if severity == "error":
             self._wrong.add(dotted(path))
         self.findings.append(Finding(severity, message, dotted(path), place, way_out))
 
     def error(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
-        """Note that the file cannot be used as it is."""
+        """Add a finding that makes the file unusable."""
         self.add("error", message, path, node.place if node else None, way_out)
 
     def warn(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
-        """Note something that is probably not meant."""
+        """Add a finding that does not keep the file from being used."""
         self.add("warning", message, path, node.place if node else None, way_out)
 
     def has_error(self, path: Path) -> bool:

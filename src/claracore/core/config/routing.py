@@ -31,7 +31,7 @@ class GroupConfig(Section):
     )
 
 
-class Matrix(Section):
+class MatrixConfig(Section):
     """Sets of models that may run together, as expressions such as `a & (b | c)`."""
 
     variables: dict[str, str] = option(dict, "Short names for model ids.", key="vars")
@@ -43,7 +43,7 @@ class RouterSettings(Section):
     """The rules of the router in use; the other's may be present too."""
 
     groups: dict[str, GroupConfig] = option(dict, "As `groups` at the top.")
-    matrix: Matrix | None = option(None, "As `matrix` at the top.")
+    matrix: MatrixConfig | None = option(None, "As `matrix` at the top.")
 
 
 class Router(Section):
@@ -67,7 +67,7 @@ class SchedulerSettings(Section):
     fifo: Fifo = option(Fifo, "First come, first served.")
 
 
-class Scheduler(Section):
+class SchedulerConfig(Section):
     """In which order waiting requests are served."""
 
     use: Literal["fifo"] = option("fifo", "The only scheduler there is.")
@@ -78,7 +78,7 @@ class Routing(Section):
     """How requests are ordered and models chosen."""
 
     router: Router = option(Router, "Which rules decide what may run together.")
-    scheduler: Scheduler = option(Scheduler, "In which order waiting requests are served.")
+    scheduler: SchedulerConfig = option(SchedulerConfig, "In which order waiting requests are served.")
 
 
 class Profile(Section):

@@ -42,11 +42,11 @@ def plain_value(text: str) -> Scalar:
     return NOT_FINITE.get(text, text)
 
 
-def value_of(leaf: ScalarNode, text: str) -> Scalar:
+def value_of(node: ScalarNode, text: str) -> Scalar:
     """Return the value of `text` as `leaf` is written: by its tag, as text when quoted, by its look otherwise."""
-    if leaf.tag is None or leaf.tag == "!":
-        return plain_value(text) if leaf.plain else text
-    return text if leaf.tag.endswith((":str", ":binary")) else plain_value(text)
+    if node.tag is None or node.tag == "!":
+        return plain_value(text) if node.plain else text
+    return text if node.tag.endswith((":str", ":binary")) else plain_value(text)
 
 
 def as_text(value: Scalar) -> str:

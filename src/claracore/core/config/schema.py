@@ -102,14 +102,14 @@ def _tidy(part: dict[str, Any]) -> None:
 
 
 def _value(value: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {key: value.pop(key) for key in ("description", "default") if key in value}
+    documented: dict[str, Any] = {key: value.pop(key) for key in ("description", "default") if key in value}
     deprecated = value.pop("deprecated", False)
     if value.pop("later", False):
-        told["description"] = f"{told.get('description', '')} (Later: nothing acts on it yet.)"
+        documented["description"] = f"{documented.get('description', '')} (Later: nothing acts on it yet.)"
     default_text = value.pop("default_text", None)
     if default_text:
-        told.pop("default", None)
-        told["description"] = f"{told['description']} Default: {default_text}."
+        documented.pop("default", None)
+        documented["description"] = f"{documented['description']} Default: {default_text}."
     value = {key: inner for key, inner in value.items() if key not in {*MARKS, "title"}}
     choices = value.pop("anyOf", None) or [value]
     kinds = [*map(_also_numbers, choices)]
@@ -119,7 +119,7 @@ def _value(value: dict[str, Any]) -> dict[str, Any]:
         kinds.append(MACRO_TEXT)
     if any(choice.get("type") == "string" and len(choice) == 1 for choice in choices):
         kinds.append({"type": ["number", "boolean"]})
-    return {**told, **({"deprecated": True} if deprecated else {}), "anyOf": kinds}
+    return {**documented, **({"deprecated": True} if deprecated else {}), "anyOf": kinds}
 
 
 def _also_numbers(choice: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ INHERITED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ShownOption:
     """One effective value and where it comes from: a place, another option, or `default`."""
 
     path: Path
@@ -47,30 +47,34 @@ class Row:
         return dotted(self.path)
 
 
-def rows(loaded: LoadedConfig, config: Config, *, env: Mapping[str, str], defaults: bool = False) -> list[Row]:
+def shown_options(
+    loaded: LoadedConfig, config: Config, *, env: Mapping[str, str], defaults: bool = False
+) -> list[ShownOption]:
     """Return the effective values in the order of the declarations; those left at their default only if asked."""
     hidden = [value for name, value in env.items() if SECRET_NAME.search(name) and len(value) >= SHORTEST_SECRET]
-    found = _Rows(loaded.root, sorted(hidden, key=len, reverse=True))
-    return [row for row in found.section(config, ()) if defaults or row.origin != "default"]
+    found = _ShownOptions(loaded.root, sorted(hidden, key=len, reverse=True))
+    return [option for option in found.section(config, ()) if defaults or option.origin != "default"]
 
 
-def as_yaml(shown: list[Row]) -> str:
-    """Write rows as YAML with the origin of each value in a comment."""
+def as_yaml(shown: list[ShownOption]) -> str:
+    """Write options as YAML with the origin of each value in a comment."""
     lines: list[str] = []
     above: Path = ()
-    for row in shown:
+    for option in shown:
         shared = 0
-        while shared < min(len(above), len(row.path) - 1) and above[shared] == row.path[shared]:
+        while shared < min(len(above), len(option.path) - 1) and above[shared] == option.path[shared]:
             shared += 1
-        lines += [f"{'  ' * level}{_key(row.path[level])}:" for level in range(shared, len(row.path) - 1)]
-        above = row.path[:-1]
-        lines.append(_line(row, "  " * len(above)))
+        lines += [f"{'  ' * level}{_key(option.path[level])}:" for level in range(shared, len(option.path) - 1)]
+        above = option.path[:-1]
+        lines.append(_line(option, "  " * len(above)))
     return "\n".join(lines) + "\n" if lines else "{}\n"
 
 
-def as_json(shown: list[Row]) -> str:
-    """Write rows as a JSON list of {path, value, origin}."""
-    return json.dumps([{"path": row.name, "value": row.value, "origin": row.origin} for row in shown], indent=2)
+def as_json(shown: list[ShownOption]) -> str:
+    """Write options as a JSON list of {path, value, origin}."""
+    return json.dumps(
+        [{"path": option.name, "value": option.value, "origin": option.origin} for option in shown], indent=2
+    )
 
 
 def _key(part: str | int) -> str:
@@ -78,38 +82,38 @@ def _key(part: str | int) -> str:
     return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) else json.dumps(text, ensure_ascii=False)
 
 
-def _line(row: Row, indent: str) -> str:
-    key = _key(row.path[-1])
+def _line(option: ShownOption, indent: str) -> str:
+    key = _key(option.path[-1])
     if (
-        isinstance(row.value, str)
-        and "\n" in row.value.strip()
-        and row.value[:1].strip()
-        and row.value.isprintable() is False
+        isinstance(option.value, str)
+        and "\n" in option.value.strip()
+        and option.value[:1].strip()
+        and option.value.isprintable() is False
     ):
-        body = row.value.rstrip("\n").replace("\n", f"\n{indent}  ")
-        return f"{indent}{key}: |  # {row.origin}\n{indent}  {body}"
-    return f"{indent}{key}: {json.dumps(row.value, ensure_ascii=False)}  # {row.origin}"
+        body = option.value.rstrip("\n").replace("\n", f"\n{indent}  ")
+        return f"{indent}{key}: |  # {option.origin}\n{indent}  {body}"
+    return f"{indent}{key}: {json.dumps(option.value, ensure_ascii=False)}  # {option.origin}"
 
 
-class _Rows:
+class _ShownOptions:
     def __init__(self, root: MappingNode, hidden: list[str]) -> None:
         self.root = root
         self.hidden = hidden
 
-    def section(self, section: Section, path: Path) -> Iterator[Row]:
+    def section(self, section: Section, path: Path) -> Iterator[ShownOption]:
         for name, info in type(section).model_fields.items():
             if mark(info, "internal") or name == "macros":
                 continue
-            here = (*path, info.alias or name)
+            key_path = (*path, info.alias or name)
             value = getattr(section, name)
             if isinstance(value, Section):
-                yield from self.section(value, here)
+                yield from self.section(value, key_path)
             elif isinstance(value, dict) and value and isinstance(next(iter(value.values())), Section):
                 for key, inner in value.items():
-                    yield from self.section(inner, (*here, key))
+                    yield from self.section(inner, (*key_path, key))
             else:
                 unset = value == info.get_default(call_default_factory=True, validated_data={})
-                yield Row(here, self.masked(here, value), self.origin(here, unset=unset))
+                yield ShownOption(key_path, self.masked(key_path, value), self.origin(key_path, unset=unset))
 
     def origin(self, path: Path, *, unset: bool) -> str:
         """Tell where the file says it, whose value it takes, or that nobody said anything."""
@@ -133,7 +137,7 @@ class _Rows:
         return ""
 
     def reaches(self, path: Path) -> bool:
-        """Tell whether the file has every part of `path`."""
+        """Tell whether the file itself has a value at `path`, not only above it."""
         node: Any = self.root
         for part in path:
             if not isinstance(node, MappingNode) or part not in node.entries:

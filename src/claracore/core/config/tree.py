@@ -46,7 +46,7 @@ class _Placed:
 
     @property
     def place(self) -> Place:
-        """Where it begins."""
+        """File, line and column (both from 1) of its first character."""
         return _place(self.file, self.mark)
 
 

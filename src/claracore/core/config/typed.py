@@ -19,8 +19,8 @@ from claracore.core.config.command import without_comments
 from claracore.core.config.fields import Section, mark
 from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
 from claracore.core.config.model import Compat, Config, ModelConfig
+from claracore.core.config.refusals import tell
 from claracore.core.config.report import Path, Report, nearest, node_at
-from claracore.core.config.told import tell
 from claracore.core.config.tree import MappingNode, Node, ScalarNode
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
@@ -84,12 +84,12 @@ class Reader:
         data: dict[str, Any] = {}
         for key, (key_node, value) in node.entries.items():
             shape = known.get(OLD_SPELLINGS.get(key, key))
-            here = (*path, key)
+            key_path = (*path, key)
             if shape is not None:
-                self._note(shape, key, here, key_node)
-                data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, here)
+                self._note(shape, key, key_path, key_node)
+                data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, key_path)
             elif not key.startswith("x-"):
-                self._unknown(key, known, here, key_node)
+                self._unknown(key, known, key_path, key_node)
         return data
 
     def _value(self, key: str, node: Node, shape: Shape, scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
@@ -162,9 +162,9 @@ def _spelled_as_text(error: ValidationError, data: Any, node: Node) -> bool:  # 
         holder: Any = data
         for part in above:
             holder = holder[part]
-        leaf = node_at(node, problem["loc"])
-        if isinstance(leaf, ScalarNode):
-            holder[last] = leaf.text if "${" not in leaf.text else str(problem["input"])
+        value_node = node_at(node, problem["loc"])
+        if isinstance(value_node, ScalarNode):
+            holder[last] = value_node.text if "${" not in value_node.text else str(problem["input"])
             changed = True
     return changed
 
@@ -268,10 +268,10 @@ def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Sco
         return
     expanded: dict[str, Any] = {}
     for key, value in by_id.items():
-        here = (*path, "filters", "setParamsByID", key)
-        place = node_at(node, here[2:])
-        name = expander.text(key, place, scope, here)
+        key_path = (*path, "filters", "setParamsByID", key)
+        place = node_at(node, key_path[2:])
+        name = expander.text(key, place, scope, key_path)
         if name in expanded:
-            expander.report.error(f"two keys expand to {name!r}", here, place, "keep one of them")
+            expander.report.error(f"two keys expand to {name!r}", key_path, place, "keep one of them")
         expanded[name] = value
     filters["setParamsByID"] = expanded

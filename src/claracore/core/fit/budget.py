@@ -38,18 +38,18 @@ class Budget:
         """Tell whether the estimate fits everywhere at the same time."""
         on_gpus = [estimate.on(index) for index in range(len(self.gpus))]
         in_ram = estimate.on(RAM) + sum(size for size, shared in zip(on_gpus, self.shared, strict=True) if shared)
-        return in_ram <= self.ram and all(size <= room for size, room in zip(on_gpus, self.gpus, strict=True))
+        return in_ram <= self.ram and all(size <= limit for size, limit in zip(on_gpus, self.gpus, strict=True))
 
     def ram_left(self, estimate: Estimate) -> int:
         """Return the RAM that is free beside the estimate; shared GPUs take theirs from it."""
         return self.without(estimate).ram
 
     def lacking(self, estimate: Estimate) -> str:
-        """Say in words where the estimate does not fit."""
+        """Return a sentence about each device on which the estimate takes more than the budget."""
         parts = [
-            f"{gib(estimate.on(index))} on GPU {index}, where {gib(room)} may be used"
-            for index, room in enumerate(self.gpus)
-            if estimate.on(index) > room
+            f"{gib(estimate.on(index))} on GPU {index}, where {gib(limit)} may be used"
+            for index, limit in enumerate(self.gpus)
+            if estimate.on(index) > limit
         ]
         if estimate.on(RAM) > self.ram or not parts:
             parts.append(f"{gib(estimate.on(RAM))} of RAM, where {gib(self.ram)} may be used")
@@ -59,16 +59,16 @@ class Budget:
         """Return what is left beside a model that is loaded; the margin covers the context of one more process."""
         used = [estimate.on(index) for index in range(len(self.gpus))]
         gpus = tuple(
-            room - size - (CONTEXT_BYTES if size and not shared else 0)
-            for room, size, shared in zip(self.gpus, used, self.shared, strict=True)
+            limit - size - (CONTEXT_BYTES if size and not shared else 0)
+            for limit, size, shared in zip(self.gpus, used, self.shared, strict=True)
         )
         shared = sum(estimate.on(index) for index, is_shared in enumerate(self.shared) if is_shared)
         return Budget(gpus, self.ram - estimate.on(RAM) - shared, self.shared)
 
     @property
     def whole(self) -> int:
-        """All bytes together, none counted twice."""
-        return self.ram + sum(room for room, shared in zip(self.gpus, self.shared, strict=True) if not shared)
+        """Bytes of RAM and GPUs together; a GPU that shares RAM is not counted."""
+        return self.ram + sum(limit for limit, shared in zip(self.gpus, self.shared, strict=True) if not shared)
 
 
 def budget_of(hardware: Hardware, *, live: bool = False) -> Budget:

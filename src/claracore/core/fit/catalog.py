@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.fit.budget import Budget
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.plan import EMBEDDERS, Placement, Verdict, Wishes, plan, trained
 from claracore.core.fit.settings import Settings
@@ -76,7 +76,7 @@ class Refused:
 
 
 class _Placed(Protocol):
-    """How a candidate is placed in a given space."""
+    """Returns how a candidate is placed within a budget."""
 
     def __call__(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement: ...
 
@@ -91,26 +91,26 @@ class Catalog:
 
 def choose(
     candidates: Sequence[Candidate],
-    room: Budget,
+    budget: Budget,
     wishes: Wishes,
-    abilities: Abilities,
+    known_flags: KnownFlags,
     *,
     auto_draft: bool = False,
 ) -> Catalog:
-    """Plan every candidate within `room`, and decide which stay loaded beside the largest."""
+    """Plan every candidate within `budget`, and decide which stay loaded beside the largest."""
 
     def placed(candidate: Candidate, space: Budget, *, light: bool = False) -> Placement:
         own = replace(wishes, comfort=LIGHT_CONTEXT) if light else wishes
-        return plan(candidate.facts, space, own, abilities, Companions(candidate.mmproj_bytes))
+        return plan(candidate.facts, space, own, known_flags, Companions(candidate.mmproj_bytes))
 
-    alone = {candidate.id: placed(candidate, room) for candidate in candidates}
-    kept, left = _beside([item for item in candidates if alone[item.id].fits], room, alone, placed)
+    alone = {candidate.id: placed(candidate, budget) for candidate in candidates}
+    kept, left = _beside([item for item in candidates if alone[item.id].fits], budget, alone, placed)
     large = [candidate for candidate in candidates if candidate.id not in kept]
     beside = {item.id: placed(item, left) if kept and alone[item.id].fits else alone[item.id] for item in large}
     chosen = [Chosen(item, kept[item.id], SMALL) for item in candidates if item.id in kept]
     chosen += [Chosen(item, beside[item.id], LARGE) for item in large if beside[item.id].fits]
     if auto_draft:
-        chosen = [_with_draft(item, candidates, left, wishes, abilities) for item in chosen]
+        chosen = [_with_draft(item, candidates, left, wishes, known_flags) for item in chosen]
     refused = [Refused(item, alone[item.id]) for item in large if not beside[item.id].fits]
     return Catalog(
         tuple(sorted(chosen, key=lambda item: item.candidate.id)),
@@ -129,21 +129,21 @@ def _small_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _beside(
-    candidates: Sequence[Candidate], room: Budget, alone: Mapping[str, Placement], placed: _Placed
+    candidates: Sequence[Candidate], budget: Budget, alone: Mapping[str, Placement], placed: _Placed
 ) -> tuple[dict[str, Placement], Budget]:
     """Place small models into their part of the memory; return them and what is left for the others."""
-    part = Budget(tuple(size // SMALL_PART for size in room.gpus), room.ram // SMALL_PART, room.shared)
+    part = Budget(tuple(size // SMALL_PART for size in budget.gpus), budget.ram // SMALL_PART, budget.shared)
     kept: dict[str, Placement] = {}
     for candidate in _small_ones(candidates):
         others = [item for item in candidates if item.id != candidate.id and item.id not in kept]
         for space in _spaces(candidate, part):
             placement = placed(candidate, space, light=candidate.facts.kind not in EMBEDDERS)
-            left = room.without(placement.estimate)
+            left = budget.without(placement.estimate)
             if _useful(candidate, placement, space) and _bearable(others, left, alone, placed):
                 kept[candidate.id] = placement
-                part, room = part.without(placement.estimate), left
+                part, budget = part.without(placement.estimate), left
                 break
-    return kept, room
+    return kept, budget
 
 
 def _spaces(candidate: Candidate, part: Budget) -> Iterator[Budget]:
@@ -178,11 +178,16 @@ def _as_good(now: Placement, alone: Placement) -> bool:
 
 
 def _with_draft(
-    chosen: Chosen, candidates: Sequence[Candidate], room: Budget, wishes: Wishes, abilities: Abilities
+    chosen: Chosen, candidates: Sequence[Candidate], budget: Budget, wishes: Wishes, known_flags: KnownFlags
 ) -> Chosen:
     """Add the largest model that can draft for this one and still fits beside it."""
     target = chosen.candidate
-    if target.vocabulary is None or chosen.group != LARGE or target.mmproj_path or not abilities.knows("--model-draft"):
+    if (
+        target.vocabulary is None
+        or chosen.group != LARGE
+        or target.mmproj_path
+        or not known_flags.knows("--model-draft")
+    ):
         return chosen
     drafts = [
         item
@@ -197,7 +202,7 @@ def _with_draft(
             settings.context, gpu_layers=draft.facts.layers + 1 if settings.gpu_layers else 0,
             parallel=settings.parallel, unified=settings.unified,
         )  # fmt: skip
-        placement = plan(target.facts, room, wishes, abilities, Companions(draft=draft.facts, draft_settings=own))
+        placement = plan(target.facts, budget, wishes, known_flags, Companions(draft=draft.facts, draft_settings=own))
         if _as_good(placement, chosen.placement):
             return replace(chosen, placement=placement, draft=draft, draft_settings=own)
     return chosen

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from claracore.core.fit.flags import Abilities, Flag
+from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.memory import RAM
 from claracore.core.fit.plan import pooling
 from claracore.core.fit.yamltext import comment
@@ -40,26 +40,26 @@ def quoted_path(path: str) -> str:
     return '"' + ESCAPED.sub(r"\\\g<0>", path) + '"'
 
 
-def engine_command(argv: Sequence[str], abilities: Abilities) -> str:
+def engine_command(argv: Sequence[str], known_flags: KnownFlags) -> str:
     """Return the text of the engine's macro: what every model's command begins with."""
     words = [*map(quoted, argv), "--host", "127.0.0.1", "--port", "${PORT}"]
     # Answers then name the model as the configuration does, and not by the path of its file.
-    words += ["--alias", '"${MODEL_ID}"'] * abilities.knows("--alias")
+    words += ["--alias", '"${MODEL_ID}"'] * known_flags.knows("--alias")
     # The port's holder and the server can then share it, so that no stranger can take it in between.
-    words += ["--reuse-port"] * abilities.knows("--reuse-port")
+    words += ["--reuse-port"] * known_flags.knows("--reuse-port")
     # The placement is already worked out; the engine would load the vocabulary twice to do it again.
-    words += ["--fit", "off"] * abilities.knows("--fit")
+    words += ["--fit", "off"] * known_flags.knows("--fit")
     return " ".join(words)
 
 
 def flags(
-    facts: ModelFacts, placement: Placement, abilities: Abilities, hardware: Hardware, *, jinja: bool = True
+    facts: ModelFacts, placement: Placement, known_flags: KnownFlags, hardware: Hardware, *, jinja: bool = True
 ) -> list[Flag]:
     """Return the flags of a placement with their reasons, most telling first; unknown flags are left out."""
     found = [
         Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
-        *_placement_flags(facts, placement, abilities, hardware),
-        *_cache_flags(placement, abilities),
+        *_placement_flags(facts, placement, known_flags, hardware),
+        *_cache_flags(placement, known_flags),
         *_kind_flags(facts, placement),
         *_slot_flags(placement),
         *_extra_flags(placement),
@@ -67,12 +67,12 @@ def flags(
     ]
     if jinja and facts.chat_template:
         found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
-    return known(found, abilities)
+    return known(found, known_flags)
 
 
-def known(found: Sequence[Flag], abilities: Abilities) -> list[Flag]:
-    """Return the flags that the engine knows."""
-    return [flag for flag in found if abilities.knows(flag.words[0])]
+def known(found: Sequence[Flag], known_flags: KnownFlags) -> list[Flag]:
+    """Return those of the flags that the engine knows, in their order."""
+    return [flag for flag in found if known_flags.knows(flag.words[0])]
 
 
 def projector_flags(placement: Placement, hardware: Hardware) -> list[Flag]:
@@ -92,10 +92,12 @@ def command(path: str, found: Sequence[Flag], *, mmproj: str | None = None, macr
     return "\n".join(lines) + "\n"
 
 
-def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abilities, hardware: Hardware) -> list[Flag]:
+def _placement_flags(
+    facts: ModelFacts, placement: Placement, known_flags: KnownFlags, hardware: Hardware
+) -> list[Flag]:
     settings, cost = placement.settings, placement.estimate
     if not settings.gpu_layers:
-        return _processor_flags(abilities, hardware)
+        return _processor_flags(known_flags, hardware)
     used = ", ".join(
         f"{gib(cost.on(index))} of {gib(placement.budget.gpus[index])} on GPU {index}" for index in placement.gpus
     )
@@ -103,22 +105,22 @@ def _placement_flags(facts: ModelFacts, placement: Placement, abilities: Abiliti
     if settings.cpu_experts:
         reason = f"of {facts.layers} layers, the experts of these stay in RAM: {gib(cost.on(RAM))} there"
         found.append(Flag(("--n-cpu-moe", str(settings.cpu_experts)), reason))
-    return [*found, *_device_flags(placement, abilities, hardware)]
+    return [*found, *_device_flags(placement, known_flags, hardware)]
 
 
-def _processor_flags(abilities: Abilities, hardware: Hardware) -> list[Flag]:
+def _processor_flags(known_flags: KnownFlags, hardware: Hardware) -> list[Flag]:
     """Keep an engine that could use graphics devices from doing so unasked: today's takes them for all layers."""
     if not hardware.has_devices:
         return []
     reason = "everything computes on the processor, nothing is put on a graphics device"
-    words = ("--device", "none") if abilities.knows("--device") else ("--n-gpu-layers", "0")
+    words = ("--device", "none") if known_flags.knows("--device") else ("--n-gpu-layers", "0")
     return [Flag(words, reason)]
 
 
-def _device_flags(placement: Placement, abilities: Abilities, hardware: Hardware) -> list[Flag]:
+def _device_flags(placement: Placement, known_flags: KnownFlags, hardware: Hardware) -> list[Flag]:
     """Say which devices are used, and in which shares; by name where the engine has told its names."""
     names = [hardware.gpus[index].device for index in placement.gpus if index < len(hardware.gpus)]
-    named = all(names) and abilities.knows("--device")
+    named = all(names) and known_flags.knows("--device")
     rest = len(hardware.gpus) + len(hardware.idle) - len(placement.gpus)
     found = []
     if named and rest > 0:
@@ -147,11 +149,13 @@ def _extra_flags(placement: Placement) -> list[Flag]:
     return found
 
 
-def _cache_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
+def _cache_flags(placement: Placement, known_flags: KnownFlags) -> list[Flag]:
     settings = placement.settings
     if settings.cache_type_k == "f16":
         # An engine where flash attention is a switch does without it unless told; the memory was counted with it.
-        switch = abilities.flash_attention if settings.flash_attention and len(abilities.flash_attention) == 1 else ()
+        switch = (
+            known_flags.flash_attention if settings.flash_attention and len(known_flags.flash_attention) == 1 else ()
+        )
         return (
             [Flag(switch, "attention without a buffer for all scores; newer engines decide this by themselves")]
             if switch
@@ -159,8 +163,8 @@ def _cache_flags(placement: Placement, abilities: Abilities) -> list[Flag]:
         )
     words = ("--cache-type-k", settings.cache_type_k, "--cache-type-v", settings.cache_type_v)
     found = [Flag(words, "half the cache for next to no loss; more context fits in the same memory")]
-    if abilities.flash_attention:
-        found.append(Flag(abilities.flash_attention, "a small cache for values works with flash attention only"))
+    if known_flags.flash_attention:
+        found.append(Flag(known_flags.flash_attention, "a small cache for values works with flash attention only"))
     return found
 
 

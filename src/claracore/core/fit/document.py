@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from claracore.core.fit.catalog import LARGE, SMALL, Candidate, Chosen
 from claracore.core.fit.command import MACRO, command, engine_command, flags, known, projector_flags
-from claracore.core.fit.flags import Abilities, Flag
+from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.machine import Backend
-from claracore.core.fit.record import Part, marks_of, record_line
+from claracore.core.fit.record import DocumentPart, marks_of, record_line
 from claracore.core.fit.yamltext import comment, flow, literal, scalar
 from claracore.core.gguf.model import Kind
 from claracore.core.units import GIB, gib
@@ -42,7 +42,7 @@ class Setup:
     engine: tuple[str, ...]
     """Words that start the engine."""
     engine_name: str
-    abilities: Abilities
+    known_flags: KnownFlags
     schema: str
     """Where the JSON schema of the configuration is: a path or URL for editors; empty for nowhere."""
     jinja: bool = True
@@ -76,7 +76,7 @@ def document(setup: Setup) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_part(part: Part, indent: int) -> list[str]:
+def write_part(part: DocumentPart, indent: int) -> list[str]:
     """Write one key: its comments above, then `key: value`."""
     first, *rest = part.lines
     head = f"{' ' * indent}{scalar(part.key)}:"
@@ -87,17 +87,17 @@ def write_part(part: Part, indent: int) -> list[str]:
     ]
 
 
-def write_parts(parts: Sequence[Part], indent: int) -> list[str]:
+def write_parts(parts: Sequence[DocumentPart], indent: int) -> list[str]:
     """Write the record and all keys of one mapping."""
     return [record_line(marks_of(parts), indent), *(line for part in parts for line in write_part(part, indent))]
 
 
-def simple(key: str, value: str | float | bool, *reasons: str) -> Part:  # noqa: FBT001 - a value, not a switch
-    """Make a part of a scalar."""
-    return Part(key, value, (scalar(value),), reasons)
+def simple(key: str, value: str | float | bool, *reasons: str) -> DocumentPart:  # noqa: FBT001 - a value, not a switch
+    """Return a key with a scalar as its value and the reasons as comments above it."""
+    return DocumentPart(key, value, (scalar(value),), reasons)
 
 
-def top_parts(setup: Setup) -> list[Part]:
+def top_parts(setup: Setup) -> list[DocumentPart]:
     """Return the keys above the models."""
     largest = max((item.candidate.facts.file_bytes for item in setup.chosen), default=0)
     seconds = HEALTH_SECONDS + -(-largest // LOAD_BYTES_PER_SECOND // 60) * 60
@@ -112,24 +112,24 @@ def top_parts(setup: Setup) -> list[Part]:
     ]
 
 
-def macro_parts(setup: Setup) -> list[Part]:
+def macro_parts(setup: Setup) -> list[DocumentPart]:
     """Return the macros that generated models use."""
-    text = engine_command(setup.engine, setup.abilities)
+    text = engine_command(setup.engine, setup.known_flags)
     return [simple(setup.macro, text, f"How every model is started: {setup.engine_name}.")]
 
 
 def model_lines(setup: Setup, chosen: Chosen, indent: int = 2) -> list[str]:
-    """Return the entry of one model."""
+    """Return the lines of one model: its id, and its keys with their record."""
     head = f"{' ' * indent}{scalar(chosen.candidate.id)}:"
     return [head, *write_parts(model_parts(setup, chosen), indent + 2)]
 
 
-def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
+def model_parts(setup: Setup, chosen: Chosen) -> list[DocumentPart]:
     """Return the keys of one model's entry."""
     candidate, facts = chosen.candidate, chosen.candidate.facts
-    found = flags(facts, chosen.placement, setup.abilities, setup.hardware, jinja=setup.jinja)
+    found = flags(facts, chosen.placement, setup.known_flags, setup.hardware, jinja=setup.jinja)
     if candidate.mmproj_path is not None:
-        found += known(projector_flags(chosen.placement, setup.hardware), setup.abilities)
+        found += known(projector_flags(chosen.placement, setup.hardware), setup.known_flags)
     found += draft_flags(setup, chosen)
     text = command(candidate.path, found, mmproj=candidate.mmproj_path, macro=setup.macro)
     parts = []
@@ -137,12 +137,12 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
         parts.append(simple("name", candidate.name))
     if candidate.description:
         parts.append(simple("description", candidate.description))
-    parts.append(Part("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen),)))
+    parts.append(DocumentPart("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen),)))
     if chosen.placement.gpus and sum(gpu.backend is Backend.CUDA for gpu in setup.hardware.gpus) > 1:
         reason = "GPUs are numbered as they were when shares were worked out: CUDA alone would put the fastest first."
-        parts.append(Part("env", [PCI_ORDER], (flow((PCI_ORDER,)),), (reason,)))
+        parts.append(DocumentPart("env", [PCI_ORDER], (flow((PCI_ORDER,)),), (reason,)))
     if candidate.aliases:
-        parts.append(Part("aliases", list(candidate.aliases), (flow(candidate.aliases),)))
+        parts.append(DocumentPart("aliases", list(candidate.aliases), (flow(candidate.aliases),)))
     if chosen.group == LARGE:
         reason = f"Seconds without a request after which its memory is freed: {LARGE_TTL_SECONDS // 60} minutes."
         parts.append(simple("ttl", LARGE_TTL_SECONDS, reason))
@@ -150,7 +150,7 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[Part]:
     return parts
 
 
-def metadata(candidate: Candidate) -> Part:
+def metadata(candidate: Candidate) -> DocumentPart:
     """Return what /v1/models tells of the file itself."""
     facts = candidate.facts
     value: dict[str, str | int] = {
@@ -162,7 +162,7 @@ def metadata(candidate: Candidate) -> Part:
     }
     if facts.context_trained:
         value["context_trained"] = facts.context_trained
-    return Part("metadata", value, ("", *(f"  {key}: {scalar(its)}" for key, its in value.items())))
+    return DocumentPart("metadata", value, ("", *(f"  {key}: {scalar(entry)}" for key, entry in value.items())))
 
 
 def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
@@ -171,15 +171,15 @@ def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
         return []
     reason = "drafts tokens that the model then only checks; the same vocabulary, by its tokens"
     found = [Flag(("--model-draft", chosen.draft.path), reason)]
-    if setup.abilities.knows("--spec-draft-model"):  # came with names for the kinds of drafting
+    if setup.known_flags.knows("--spec-draft-model"):  # came with names for the kinds of drafting
         found.append(Flag(("--spec-type", "draft-simple"), "a model that drafts by itself, not heads or n-grams"))
     layers = chosen.draft_settings.gpu_layers
     if layers or setup.hardware.has_devices:
-        told = (
+        reason = (
             "all layers of the draft model fit beside the model" if layers else "the draft model computes in RAM, too"
         )
-        found.append(Flag(("--n-gpu-layers-draft", str(layers)), told))
-    return known(found, setup.abilities)
+        found.append(Flag(("--n-gpu-layers-draft", str(layers)), reason))
+    return known(found, setup.known_flags)
 
 
 def memory_words(chosen: Chosen) -> str:
@@ -191,7 +191,7 @@ def memory_words(chosen: Chosen) -> str:
     return f"Takes {' and '.join(parts)}: {chosen.placement.reason} (`claracore fit FILE` shows the working)."
 
 
-def capabilities(chosen: Chosen) -> Part:
+def capabilities(chosen: Chosen) -> DocumentPart:
     """Return what clients are told about the model."""
     facts = chosen.candidate.facts
     inputs = ("text", *(("image",) if facts.vision else ()), *(("audio",) if facts.audio else ()))
@@ -207,7 +207,7 @@ def capabilities(chosen: Chosen) -> Part:
     context = chosen.placement.settings.context // slots
     value["context"] = context
     lines.append(f"  context: {context} # tokens that one request can have")
-    return Part("capabilities", value, tuple(lines))
+    return DocumentPart("capabilities", value, tuple(lines))
 
 
 def group_lines(setup: Setup, name: str, indent: int = 2) -> list[str]:
@@ -222,10 +222,10 @@ def members_of(setup: Setup, name: str) -> list[str]:
     return [chosen.candidate.id for chosen in setup.chosen if chosen.group == name]
 
 
-def group_parts(setup: Setup, name: str, members: Sequence[str]) -> list[Part]:
+def group_parts(setup: Setup, name: str, members: Sequence[str]) -> list[DocumentPart]:
     """Return the keys of a group."""
     lines = ("", *(f"  - {scalar(member)}" for member in members)) if members else ("[]",)
-    listed = Part("members", list(members), lines)
+    listed = DocumentPart("members", list(members), lines)
     count = sum(1 for chosen in setup.chosen if chosen.group == LARGE)
     # Twice the room that is needed now, so that new files find a port without moving the small ones' range.
     small_port = max(SMALL_PORT, LARGE_PORT + -(-2 * count // STEP) * STEP)

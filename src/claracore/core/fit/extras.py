@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.cache import at, cache_bytes, cells, state_bytes
-from claracore.core.fit.memory import RAM, Estimate, Row
+from claracore.core.fit.memory import RAM, Estimate, MemoryItem
 from claracore.core.units import MIB, gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.budget import Budget
-    from claracore.core.fit.flags import Abilities
+    from claracore.core.fit.flags import KnownFlags
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
@@ -34,26 +34,26 @@ CHECKPOINT_TOKENS = 8192
 
 
 def with_extras(
-    facts: ModelFacts, settings: Settings, cost: Estimate, room: Budget, abilities: Abilities
+    facts: ModelFacts, settings: Settings, cost: Estimate, budget: Budget, known_flags: KnownFlags
 ) -> tuple[Settings, Estimate]:
     """Return settings that bound what is kept in RAM, and the estimate with what that may become."""
-    spare = max(0, room.ram_left(cost))
-    rows: list[Row] = []
+    spare = max(0, budget.ram_left(cost))
+    rows: list[MemoryItem] = []
     size = checkpoint_bytes(facts, settings)
-    if size and abilities.knows("--ctx-checkpoints"):
+    if size and known_flags.knows("--ctx-checkpoints"):
         wanted = settings.context // CHECKPOINT_TOKENS + 2
         slots = 1 if settings.unified else settings.parallel
         count = min(wanted, spare // SPARE_PART // (size * slots))
         working = f"at most {count} copies of {gib(size)}, to go back in a conversation"
-        rows.append(Row("checkpoints", RAM, count * size * slots, working))
+        rows.append(MemoryItem("checkpoints", RAM, count * size * slots, working))
         spare -= count * size * slots
         if count < wanted:
             settings = replace(settings, checkpoints=count)
-    if abilities.knows("--cache-ram"):
+    if known_flags.knows("--cache-ram"):
         whole = sum(cache_bytes(facts, settings)) + sum(state_bytes(facts, settings))
         kept = min(DEFAULT_MIB, spare // SPARE_PART // MIB, -(-CONVERSATIONS * whole // MIB))
         kept = kept // STEP_MIB * STEP_MIB
-        rows.append(Row("prompt cache", RAM, kept * MIB, "at most, for conversations that may be continued"))
+        rows.append(MemoryItem("prompt cache", RAM, kept * MIB, "at most, for conversations that may be continued"))
         settings = replace(settings, prompt_cache_mib=kept)
     return settings, Estimate((*cost.rows, *(row for row in rows if row.bytes)))
 

@@ -21,7 +21,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Abilities:
+class KnownFlags:
     """The flags an engine knows. None means that it was not asked: then only what every llama-server knows is used."""
 
     flags: frozenset[str] | None = None

@@ -27,7 +27,7 @@ FLOATS = frozenset({"f32", "f16", "bf16"})
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MemoryItem:
     """One line of the working: `place` is a GPU's index or RAM."""
 
     what: str
@@ -40,7 +40,7 @@ class Row:
 class Estimate:
     """All rows of one model with one choice of settings."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[MemoryItem, ...]
 
     def on(self, place: int) -> int:
         """Bytes in one place."""
@@ -87,10 +87,10 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
     if companions.mmproj_bytes:
         # clip.cpp loads the projector on the first GPU; its graph takes about as much again as a sixth of the weights.
         working = f"{gib(companions.mmproj_bytes)} of weights and a sixth of it to compute in"
-        rows.append(Row("vision projector", first, companions.mmproj_bytes * 7 // 6, working))
+        rows.append(MemoryItem("vision projector", first, companions.mmproj_bytes * 7 // 6, working))
     if companions.draft is not None and companions.draft_settings is not None:
         draft = estimate(companions.draft, companions.draft_settings)
-        rows += [Row(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
+        rows += [MemoryItem(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
     return Estimate(tuple(row for row in rows if row.bytes))
 
 
@@ -105,7 +105,7 @@ def _bounds(split: Sequence[float]) -> list[float]:
     return bounds
 
 
-def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:
+def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[MemoryItem]:
     weights = facts.tensor_bytes
     layers: Counter[int] = Counter()
     experts: Counter[int] = Counter()
@@ -119,15 +119,16 @@ def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
         output += weights.token_embedding_weight
     counts = Counter(places[:-1])
     moved = min(settings.cpu_experts, facts.layers)
-    rows = [Row("token embedding", RAM, weights.token_embedding + weights.other, "always in RAM")]
+    rows = [MemoryItem("token embedding", RAM, weights.token_embedding + weights.other, "always in RAM")]
     rows += [
-        Row("weights", place, layers[place], f"{counts[place]} of {facts.layers} layers") for place in sorted(counts)
+        MemoryItem("weights", place, layers[place], f"{counts[place]} of {facts.layers} layers")
+        for place in sorted(counts)
     ]
     for place in sorted(experts):
         working = f"routed experts of {moved if place == RAM and moved else counts[place]} layers"
-        rows.append(Row("experts", place, experts[place], working))
+        rows.append(MemoryItem("experts", place, experts[place], working))
     copied = "with a copy of the embedding" if output > weights.output else "norms and the output matrix"
-    rows.append(Row("output layer", places[-1], output, copied))
+    rows.append(MemoryItem("output layer", places[-1], output, copied))
     return rows
 
 
@@ -140,7 +141,7 @@ def _repacked(facts: ModelFacts) -> bool:
     return elements > 0 and facts.tensor_bytes.token_embedding_weight * 16 == elements * 9
 
 
-def _caches(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:
+def _caches(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[MemoryItem]:
     caches: Counter[int] = Counter()
     states: Counter[int] = Counter()
     for place, cache, state in zip(
@@ -148,9 +149,11 @@ def _caches(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> lis
     ):
         caches[place] += cache
         states[place] += state
-    rows = [Row("KV cache", place, size, _cache_working(facts, settings)) for place, size in sorted(caches.items())]
+    rows = [
+        MemoryItem("KV cache", place, size, _cache_working(facts, settings)) for place, size in sorted(caches.items())
+    ]
     working = f"fixed size, {settings.parallel} slot{'s' * (settings.parallel > 1)}, f32"
-    rows += [Row("recurrent state", place, size, working) for place, size in sorted(states.items())]
+    rows += [MemoryItem("recurrent state", place, size, working) for place, size in sorted(states.items())]
     return rows
 
 
@@ -171,23 +174,24 @@ def _cache_working(facts: ModelFacts, settings: Settings) -> str:
     return f"{' + '.join(parts)}, {k_elements}+{v_elements} elements each, {types}"
 
 
-def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[Row]:
+def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[MemoryItem]:
     compute = compute_bytes(facts, settings)
     tokens = min(settings.micro_batch, settings.context)
     working = f"one batch of {tokens} tokens"
     on_gpus = sorted(set(places) - {RAM})
-    rows = [Row("compute buffer", place, compute, working) for place in on_gpus]
+    rows = [MemoryItem("compute buffer", place, compute, working) for place in on_gpus]
     # Not in llama.cpp's own sums: CUDA and HIP turn one layer's quantized cache into f16 while they read a prompt.
     rows += [
-        Row("cache as f16", place, _unpacked(facts, settings), "one layer, while a prompt is read") for place in on_gpus
+        MemoryItem("cache as f16", place, _unpacked(facts, settings), "one layer, while a prompt is read")
+        for place in on_gpus
     ]
     if RAM in places:
-        rows.append(Row("compute buffer", RAM, compute, working))
+        rows.append(MemoryItem("compute buffer", RAM, compute, working))
     else:
         staging = 2 * tokens * (facts.embedding_length or 0) * FLOAT + cells(facts, settings).full * tokens * 2
-        rows.append(Row("compute buffer", RAM, staging, f"inputs of {working}"))
+        rows.append(MemoryItem("compute buffer", RAM, staging, f"inputs of {working}"))
     answers = settings.parallel * (facts.vocab_size or 0) * FLOAT
-    rows.append(Row("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
+    rows.append(MemoryItem("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
     return rows
 
 

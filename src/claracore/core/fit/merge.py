@@ -27,8 +27,8 @@ from claracore.core.fit.document import (
     write_part,
     write_parts,
 )
-from claracore.core.fit.record import MISSING, Part
-from claracore.core.fit.refresh import Record, comments_above, find_record, is_untouched, refresh
+from claracore.core.fit.record import MISSING, DocumentPart
+from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
 
 MODEL_FLAGS = ("--model", "-m")
@@ -120,7 +120,9 @@ class _Merge:
         mapping = self.edit.mapping((key,))
         return mapping.entries if mapping is not None else {}
 
-    def refresh(self, path: Keys, parts: Sequence[Part], record: Record, prefix: str, *, whole: bool = False) -> None:
+    def refresh(
+        self, path: Keys, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False
+    ) -> None:
         """Refresh one mapping if it has a record."""
         if not self.only_new and record.line is not None and self.edit.blocks(path):
             changes = refresh(self.edit, path, parts, record, prefix, whole=whole)
@@ -264,7 +266,7 @@ class _Merge:
         child = self.edit.block((*block.path, "members"))
         return child is not None and is_untouched(self.edit, child, record.marks.get("members"))
 
-    def group(self, block: Block, parts: Sequence[Part]) -> None:
+    def group(self, block: Block, parts: Sequence[DocumentPart]) -> None:
         """Refresh one group; behind members that a person changed, new ones are added."""
         name, record = block.key.text, find_record(self.edit, block.start + 1, block.end)
         members = next(part for part in parts if part.key == "members")
@@ -278,7 +280,7 @@ class _Merge:
         self.refresh(block.path, [part for part in parts if part.key != "members"], record, f"{name}.")
         self.add_members(child, members)
 
-    def add_members(self, child: Block, members: Part) -> None:
+    def add_members(self, child: Block, members: DocumentPart) -> None:
         """Put new members behind those that are there; `members` has both."""
         present = _strings(plain(child.node))
         new = [member for member in _strings(members.value) if member not in present]
@@ -305,7 +307,7 @@ class _Merge:
             edit.replace(block.start, block.end, [f"{key}:", *lines], says)
 
 
-def _values(path: Keys, parts: Sequence[Part]) -> dict[Keys, object]:
+def _values(path: Keys, parts: Sequence[DocumentPart]) -> dict[Keys, object]:
     """Return what generated keys say at their paths."""
     return {(*path, part.key): part.value for part in parts}
 

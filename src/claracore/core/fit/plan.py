@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.extras import LATER, with_extras
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate, estimate
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind
@@ -83,7 +83,7 @@ class Placement:
 
     @property
     def fits(self) -> bool:
-        """Whether the model can run like this."""
+        """Whether this machine has the memory for it."""
         return self.verdict is not Verdict.NOT
 
 
@@ -92,9 +92,9 @@ class Case:
     """What a placement is chosen for."""
 
     facts: ModelFacts
-    room: Budget
+    budget: Budget
     wishes: Wishes
-    abilities: Abilities
+    known_flags: KnownFlags
     companions: Companions
 
     def costs(self, settings: Settings) -> Estimate:
@@ -104,12 +104,12 @@ class Case:
     def gpus_hold(self, settings: Settings) -> bool:
         """Tell whether what these settings put on GPUs fits there."""
         cost = self.costs(settings)
-        return all(cost.on(index) <= size for index, size in enumerate(self.room.gpus))
+        return all(cost.on(index) <= size for index, size in enumerate(self.budget.gpus))
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One thing to try."""
+    """Settings to try: they are taken if what they cost is within the budget."""
 
     verdict: Verdict
     settings: Settings
@@ -119,37 +119,37 @@ class Attempt:
 
 def plan(
     facts: ModelFacts,
-    room: Budget,
+    budget: Budget,
     wishes: Wishes,
-    abilities: Abilities,
+    known_flags: KnownFlags,
     companions: Companions | None = None,
 ) -> Placement:
-    """Choose how to run the model in the memory that `room` grants."""
-    case = Case(facts, room, wishes, abilities, companions or Companions())
+    """Choose how to run the model in the memory that `budget` grants."""
+    case = Case(facts, budget, wishes, known_flags, companions or Companions())
     cheapest: tuple[Settings, Estimate] | None = None
     for attempt in _attempts(case):
         cost = case.costs(attempt.settings)
-        if room.holds(cost) and _comfortable(case, attempt, cost):
+        if budget.holds(cost) and _comfortable(case, attempt, cost):
             reason = _context_reason(case, attempt)
             settings, cost = _bounded(case, attempt.settings, cost)
-            return Placement(attempt.verdict, settings, cost, room, attempt.reason, reason, attempt.gpus)
+            return Placement(attempt.verdict, settings, cost, budget, attempt.reason, reason, attempt.gpus)
         if cheapest is None or cost.total < cheapest[1].total:
             cheapest = attempt.settings, cost
     settings, cost = cheapest or (_settings(case, FLOOR), Estimate(()))
-    return Placement(Verdict.NOT, settings, cost, room, _needs(case, settings, cost), "the least that is of use")
+    return Placement(Verdict.NOT, settings, cost, budget, _needs(case, settings, cost), "the least that is of use")
 
 
 def _bounded(case: Case, settings: Settings, cost: Estimate) -> tuple[Settings, Estimate]:
     """Bound what a server of conversations keeps in RAM while it runs."""
     if case.facts.kind in EMBEDDERS:
         return settings, cost
-    return with_extras(case.facts, settings, cost, case.room, case.abilities)
+    return with_extras(case.facts, settings, cost, case.budget, case.known_flags)
 
 
 def _needs(case: Case, settings: Settings, cost: Estimate) -> str:
-    """Say why nothing fits."""
-    parts = [f"{gib(size)} on GPU {index}" for index, size in enumerate(case.room.gpus)]
-    parts.append(f"{gib(max(0, case.room.ram))} of RAM")
+    """Return the sentence that says what the least settings need and what there is."""
+    parts = [f"{gib(size)} on GPU {index}" for index, size in enumerate(case.budget.gpus)]
+    parts.append(f"{gib(max(0, case.budget.ram))} of RAM")
     least = f"needs {gib(cost.total)} even with {settings.context} tokens of context"
     return f"{least}; there may be used {' and '.join(parts)}"
 
@@ -159,14 +159,14 @@ def _comfortable(case: Case, attempt: Attempt, cost: Estimate) -> bool:
     if attempt.verdict is not Verdict.CPU or case.wishes.context is not None or attempt.settings.context <= COMMON:
         return True
     cache = sum(row.bytes for row in cost.rows if row.what == "KV cache")
-    return cache * CPU_CACHE_SHARE <= case.room.ram
+    return cache * CPU_CACHE_SHARE <= case.budget.ram
 
 
 def _attempts(case: Case) -> Iterator[Attempt]:
-    usable = tuple(index for index, size in enumerate(case.room.gpus) if size > 0)
+    usable = tuple(index for index, size in enumerate(case.budget.gpus) if size > 0)
     if usable:
         yield from _on_gpus(case, usable, {"f16": GOOD_F16, "q8_0": GOOD_Q8})
-        if case.facts.experts and case.abilities.knows("--n-cpu-moe"):
+        if case.facts.experts and case.known_flags.knows("--n-cpu-moe"):
             yield from _experts_in_ram(case, usable)
         yield from _short_on_gpus(case, usable)
         yield from _partly(case, usable)
@@ -175,14 +175,14 @@ def _attempts(case: Case) -> Iterator[Attempt]:
 
 def _on_gpus(case: Case, usable: tuple[int, ...], enough: Mapping[str, int]) -> Iterator[Attempt]:
     """Everything on GPUs: the single largest one first, because a split costs speed."""
-    largest = max(usable, key=lambda index: case.room.gpus[index])
+    largest = max(usable, key=lambda index: case.budget.gpus[index])
     ladder = _contexts(case)
     for kind in _cache_types(case):
         contexts = [size for size in ladder if size >= min(enough.get(kind, FLOOR), ladder[0])]
         for gpus in [(largest,), usable] if len(usable) > 1 else [usable]:
             for context in contexts:
                 settings = replace(
-                    _settings(case, context, kind), gpu_layers=case.facts.layers + 1, split=_split(case.room, gpus)
+                    _settings(case, context, kind), gpu_layers=case.facts.layers + 1, split=_split(case.budget, gpus)
                 )
                 yield Attempt(Verdict.GPU, settings, _gpu_reason(case.facts, gpus, kind), gpus)
 
@@ -199,7 +199,7 @@ def _experts_in_ram(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
     """Attention on GPUs, as few layers' experts in RAM as possible: they are large and each token uses few of them."""
     count = case.facts.layers
     for context in _contexts(case, CPU_COMFORT):
-        base = replace(_settings(case, context), gpu_layers=count + 1, split=_split(case.room, usable))
+        base = replace(_settings(case, context), gpu_layers=count + 1, split=_split(case.budget, usable))
         moved = 1 + bisect_left(range(1, count + 1), 1, key=lambda n: case.gpus_hold(replace(base, cpu_experts=n)))
         if moved <= count:
             reason = f"the experts of {moved} of {count} layers do not fit on the GPU beside the rest"
@@ -207,10 +207,10 @@ def _experts_in_ram(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
 
 
 def _partly(case: Case, usable: tuple[int, ...]) -> Iterator[Attempt]:
-    """As many layers on GPUs as fit."""
+    """Yield, for each context to try, the placement with as many layers on the GPUs as fit."""
     count = case.facts.layers
     for context in _contexts(case, GOOD_Q8):
-        base = replace(_settings(case, context, _cache_types(case)[-1]), split=_split(case.room, usable))
+        base = replace(_settings(case, context, _cache_types(case)[-1]), split=_split(case.budget, usable))
         layers = bisect_left(range(1, count + 1), 1, key=lambda n: not case.gpus_hold(replace(base, gpu_layers=n)))
         if layers > 0:
             reason = f"{layers} of {count + 1} layers fit on the GPU, the rest computes in RAM"
@@ -225,14 +225,16 @@ def _on_cpu(case: Case) -> Iterator[Attempt]:
 
 def _settings(case: Case, context: int, kind: str = "f16") -> Settings:
     facts = case.facts
-    base = Settings(context, cache_type_k=kind, cache_type_v=kind, flash_attention=bool(case.abilities.flash_attention))
+    base = Settings(
+        context, cache_type_k=kind, cache_type_v=kind, flash_attention=bool(case.known_flags.flash_attention)
+    )
     if facts.kind in EMBEDDERS:
         # A model that looks at the whole text at once needs it in one physical batch. One that reads in order does
         # not, and computes logits for the whole batch, which is 1 GiB for 2048 tokens and Qwen's vocabulary.
         whole = not facts.causal or pooling(facts) != "last"
         size = max(512, context) if whole else 512
         return replace(base, batch=size, micro_batch=size, embeddings=True)
-    unified = case.abilities.knows("--kv-unified")
+    unified = case.known_flags.knows("--kv-unified")
     slots = case.wishes.parallel or (SLOTS if unified else 1)
     return replace(base, parallel=slots, unified=unified and slots > 1)
 
@@ -263,16 +265,16 @@ def _cache_types(case: Case) -> list[str]:
     """Cache types to try: q8_0 is half of f16 and costs next to nothing, but its blocks need heads of 32 elements."""
     facts = case.facts
     blocks = all(size % 32 == 0 for size in (*facts.head_dim_k, *facts.head_dim_v))
-    known = case.abilities.knows("--cache-type-k") and bool(case.abilities.flash_attention)
+    known = case.known_flags.knows("--cache-type-k") and bool(case.known_flags.flash_attention)
     return ["f16", "q8_0"] if blocks and known and any(facts.kv_heads) else ["f16"]
 
 
-def _split(room: Budget, gpus: tuple[int, ...]) -> tuple[float, ...]:
+def _split(budget: Budget, gpus: tuple[int, ...]) -> tuple[float, ...]:
     """Shares by usable memory; a GPU that is not used has the share 0."""
-    if len(room.gpus) < 2:
+    if len(budget.gpus) < 2:
         return ()
-    whole = sum(room.gpus[index] for index in gpus)
-    return tuple(round(room.gpus[index] / whole, 2) if index in gpus else 0.0 for index in range(len(room.gpus)))
+    whole = sum(budget.gpus[index] for index in gpus)
+    return tuple(round(budget.gpus[index] / whole, 2) if index in gpus else 0.0 for index in range(len(budget.gpus)))
 
 
 def _gpu_reason(facts: ModelFacts, gpus: tuple[int, ...], kind: str) -> str:

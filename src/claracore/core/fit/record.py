@@ -25,7 +25,7 @@ ENTRY = re.compile(r"(\S+)=([0-9a-f]{8})([0-9a-f]{4})(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DocumentPart:
     """One generated key: its value as a YAML reader gives it, and how it is written.
 
     `lines` are the lines of the value, the first without its key; `comments` stand above the key.
@@ -44,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is recorded of one key."""
+    """Hashes of one key: of its value (8 hex digits) and of the comments above it (4)."""
 
     value: str
     comments: str
@@ -75,6 +75,6 @@ def read_record(line: str) -> dict[str, Mark]:
     return {key: Mark(value, comments) for key, value, comments in ENTRY.findall(text.removeprefix(MARK))}
 
 
-def marks_of(parts: Sequence[Part]) -> dict[str, Mark]:
+def marks_of(parts: Sequence[DocumentPart]) -> dict[str, Mark]:
     """Return the marks of all parts, by key."""
     return {part.key: part.mark for part in parts}

@@ -12,11 +12,20 @@ from dataclasses import dataclass, field
 from claracore.core.config.lines import Block, Keys, LineEdit, indent_of, plain
 from claracore.core.config.tree import ScalarNode
 from claracore.core.fit.document import write_part
-from claracore.core.fit.record import MARK, MISSING, Mark, Part, comment_digest, digest, read_record, record_line
+from claracore.core.fit.record import (
+    MARK,
+    MISSING,
+    DocumentPart,
+    Mark,
+    comment_digest,
+    digest,
+    read_record,
+    record_line,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordLine:
     """What a record line says, and where it is; `line` is None when there is none."""
 
     marks: dict[str, Mark]
@@ -31,17 +40,17 @@ class Refreshed:
     kept: list[str] = field(default_factory=list)
 
 
-def find_record(edit: LineEdit, start: int, end: int, indent: int | None = None) -> Record:
+def find_record(edit: LineEdit, start: int, end: int, indent: int | None = None) -> RecordLine:
     """Find the record line among some lines."""
     for number in range(start, end):
         line = edit.lines[number]
         if line.lstrip().startswith(MARK) and indent in (None, indent_of(line)):
-            return Record(read_record(line), number)
-    return Record({}, None)
+            return RecordLine(read_record(line), number)
+    return RecordLine({}, None)
 
 
 def refresh(
-    edit: LineEdit, path: Keys, parts: Sequence[Part], record: Record, prefix: str, *, whole: bool = False
+    edit: LineEdit, path: Keys, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False
 ) -> Refreshed:
     """Plan the edits that refresh the mapping at `path` (which has at least one key); `prefix` names it for people.
 
@@ -61,12 +70,12 @@ def refresh(
 class _Refresh:
     """One mapping that is being refreshed: `marks` are what its record will say."""
 
-    def __init__(self, edit: LineEdit, path: Keys, record: Record, prefix: str) -> None:
+    def __init__(self, edit: LineEdit, path: Keys, record: RecordLine, prefix: str) -> None:
         self.edit, self.path, self.record, self.prefix = edit, path, record, prefix
         self.marks = dict(record.marks)
         self.result = Refreshed()
 
-    def part(self, part: Part) -> None:
+    def part(self, part: DocumentPart) -> None:
         """Add a key that was never generated, refresh one that nobody touched, keep any other."""
         block, mark = self.edit.block((*self.path, part.key)), self.record.marks.get(part.key)
         name = self.prefix + part.key
@@ -84,11 +93,12 @@ class _Refresh:
         block, mark = self.edit.block((*self.path, key)), self.marks[key]
         if block is not None and is_untouched(self.edit, block, mark):
             above = comments_above(self.edit, block)
-            self.edit.delete(block, start=above if self._are_ours(above, block, mark) else None)
+            start = above if self._are_ours(above, block, mark) else None
+            self.edit.delete(block, start=start, end=self.edit.end_of_value(block))
             self.result.refreshed.append(self.prefix + key)
             del self.marks[key]
 
-    def _add(self, part: Part) -> None:
+    def _add(self, part: DocumentPart) -> None:
         mapping = self.edit.mapping(self.path)
         if mapping is not None and part.key in mapping.entries:
             if digest(plain(mapping.entries[part.key][1])) != part.mark.value:
@@ -99,7 +109,7 @@ class _Refresh:
         self.marks[part.key] = part.mark
         self.result.refreshed.append(self.prefix + part.key)
 
-    def _rewrite(self, block: Block, part: Part, mark: Mark) -> Mark:
+    def _rewrite(self, block: Block, part: DocumentPart, mark: Mark) -> Mark:
         lines = write_part(part, block.indent)
         first = next(number for number, text in enumerate(lines) if not is_comment(text))
         above = comments_above(self.edit, block)
@@ -107,7 +117,8 @@ class _Refresh:
         if ours and part.mark.comments != mark.comments:
             self.edit.replace(above, block.start, lines[:first])
         if part.mark.value != mark.value:
-            self.edit.replace(block.start, block.end, lines[first:], {block.path: part.value})
+            end = self.edit.end_of_value(block)
+            self.edit.replace(block.start, end, lines[first:], {block.path: part.value})
         return Mark(part.mark.value, part.mark.comments if ours else mark.comments)
 
     def _are_ours(self, above: int, block: Block, mark: Mark) -> bool:

@@ -23,9 +23,9 @@ class SizeVerdict(StrEnum):
     NOWHERE = "nowhere"
 
 
-def by_size(size: int, room: Budget) -> SizeVerdict:
+def by_size(size: int, budget: Budget) -> SizeVerdict:
     """Return where so many bytes of weights would run."""
     needed = size * BESIDE_WEIGHTS
-    if room.gpus and needed <= sum(room.gpus):
+    if budget.gpus and needed <= sum(budget.gpus):
         return SizeVerdict.GPU
-    return SizeVerdict.MEMORY if needed <= room.whole else SizeVerdict.NOWHERE
+    return SizeVerdict.MEMORY if needed <= budget.whole else SizeVerdict.NOWHERE

@@ -96,9 +96,9 @@ def _readable_base(stem: str, path: PurePath, facts: ModelFacts) -> str:
     base = without_quantization(stem)
     if not GENERIC.fullmatch(base) and slug(base):
         return _without_publisher(base, facts)
-    told = facts.name or "-".join(part for part in (facts.basename, facts.finetune) if part)
-    if told and slug(told):
-        return without_quantization(told)
+    given = facts.name or "-".join(part for part in (facts.basename, facts.finetune) if part)
+    if given and slug(given):
+        return without_quantization(given)
     folder = without_quantization(path.parent.name)
     return folder if slug(folder) else (base or facts.architecture or "model")
 

@@ -50,7 +50,7 @@ class Window:
         self.buffer, self.start, self.at = buffer, position, 0
 
     def take(self, count: int) -> bytes:
-        """Read `count` bytes."""
+        """Return the next `count` bytes and go behind them. Raises HeaderTruncated."""
         self.need(count)
         begin = self.at
         self.at = begin + count

@@ -1,7 +1,7 @@
 """Which model is planned on which port?
 
 Without history a pure function of the configuration: model ids sorted within their range. With it every model keeps its
-port (P6), and the ports of models that are gone are given away last, the one freed longest ago first.
+port, and the ports of models that are gone are given away last, the one freed longest ago first.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Assignment:
     """The ports of a plan while it is being made.
 
     `homeless` are the models that found no port at all, `overflowed` those that found one outside their full range. A
-    port outside is on loan: a range that has room for all again takes them back. This is the one exception from P6, and
-    on purpose: history tells only ports, not ranges, so keeping it would also keep models where a startPort was that
-    the person has changed since.
+    port outside is on loan: a range that has room for all again takes them back. This is the one exception from keeping
+    the port, and on purpose: history tells only ports, not ranges, so keeping it would also keep models where a
+    startPort was that the person has changed since.
     """
 
     def __init__(self, ranges: Sequence[Range], reserved: Collection[int], history: Mapping[str, int]) -> None:
@@ -86,7 +86,7 @@ class Assignment:
         self._left_behind.pop(port, None)
 
     def _place_the_homeless(self) -> None:
-        """Let members beyond an implied end overflow to the first free ports after the last range (P4)."""
+        """Let members beyond an implied end overflow to the first free ports after the last range."""
         movable = {name: stretch for name, stretch in sorted(self.homeless.items()) if not stretch.explicit_end}
         if not movable:
             return

@@ -1,7 +1,7 @@
 """Did a model's server end because it could not bind its port?
 
 Told from its last lines. Only asked after a process ended early; a bind failure is retried on another port and never
-counted as a crash (P9).
+counted as a crash.
 """
 
 from __future__ import annotations

@@ -19,17 +19,17 @@ from claracore.types import Finding, Place
 def clashes(
     config: Config, claims: Mapping[str, Claim], listen: Listen, places: Mapping[str, Place]
 ) -> dict[str, Finding]:
-    """Return the models that cannot be served, because the web interface or another model has their port (P5)."""
+    """Return the models that cannot be served, because the web interface or another model has their port."""
     found: dict[str, Finding] = {}
-    company: _Company | None = None
+    coexistence: _Coexistence | None = None
     for port, models in sorted(_by_port(claims).items()):
         if port == listen.port:
             found |= {model_id: _web_port(model_id, port, places) for model_id in models}
             continue
         starters = [model_id for model_id in models if claims[model_id].starts and model_id not in found]
         if len(starters) > 1:
-            company = company or _Company(config)
-            for model_id, rival in company.rivals(starters):
+            coexistence = coexistence or _Coexistence(config)
+            for model_id, rival in coexistence.rivals(starters):
                 found[model_id] = _same_port(model_id, port, rival, places)
     return found
 
@@ -42,7 +42,7 @@ def borrowed(claims: Mapping[str, Claim], places: Mapping[str, Place]) -> Iterat
             yield _borrowed(port, starters[0], [name for name in models if name not in starters], places)
 
 
-class _Company:
+class _Coexistence:
     """Who may run beside whom, as the scheduler would decide."""
 
     def __init__(self, config: Config) -> None:

@@ -1,7 +1,7 @@
 """Which ranges does a configuration declare?
 
 A group with startPort is a range of its own, everything else shares the common one. A range ends where the next begins,
-at an explicit endPort, or at 65535 (P3, P4).
+at an explicit endPort, or at 65535.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ NAMES_SHOWN = 5
 
 
 def exhausted(assignment: Assignment, ranges: Sequence[Range], places: Mapping[str, Place]) -> Iterator[Finding]:
-    """Too many members: an error behind an explicit end or 65535, a warning where they overflow (P4)."""
+    """Too many members: an error behind an explicit end or 65535, a warning where they overflow."""
     homeless, overflowed = _by_home(assignment.homeless), _by_home(assignment.overflowed)
     for stretch in ranges:
         lacking, moved = homeless.get(stretch.name, []), overflowed.get(stretch.name, [])
@@ -80,7 +80,7 @@ def culprit(model_id: str, places: Mapping[str, Place]) -> str:
 
 
 def old_start_port(listen: Listen, ranges: Sequence[Range]) -> Iterator[Finding]:
-    """Find a range that begins at the web port: harmless, but not what a person reads (P11)."""
+    """Find a range that begins at the web port: harmless, but not what a person reads."""
     for stretch in ranges:
         if listen.port == stretch.start and stretch.members:
             yield Finding(

@@ -28,7 +28,7 @@ AT_HOME = {
 """Where servers listen whose command says nothing: it means that port as if it named it."""
 WORTH_SPLITTING = re.compile(r"--port[=\s\\]+[\"']?\d|docker|podman|nerdctl|finch")
 """Most commands say `--port ${PORT}` and run no container; splitting a thousand of them would take 100 ms."""
-AT_HOME_ON = {port: {name for name, its in AT_HOME.items() if its == port} for port in AT_HOME.values()}
+AT_HOME_ON = {port: {name for name, usual in AT_HOME.items() if usual == port} for port in AT_HOME.values()}
 NUMBER = re.compile(r"[0-9]+")
 OF_THIS_HOST = {"localhost", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -97,7 +97,7 @@ def _at_proxy(proxy: str, own_hosts: Collection[str]) -> Endpoint | None:
 
 
 def endpoint_of(proxy: str) -> Endpoint:
-    """Return where a proxy URL leads; this host is always its literal loopback address (kernel fact 7)."""
+    """Return where a proxy URL leads; this host is always its literal loopback address: `localhost` may mean ::1."""
     url = urlsplit(proxy)
     host = url.hostname or "localhost"
     literal = "127.0.0.1" if host in OF_THIS_HOST else host

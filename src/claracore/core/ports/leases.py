@@ -11,8 +11,8 @@ from itertools import chain
 from claracore.core.ports.ranges import LAST_PORT, PortPlan
 
 
-class Passed:
-    """Ports that are passed over: `after` steps over them all at once, however many they are (union by path halving).
+class SkippedPorts:
+    """Ports that are skipped: `after` steps over them all at once, however many they are (union by path halving).
 
     `refused` are those that could not be had while it is used, and who has them.
     """
@@ -22,11 +22,11 @@ class Passed:
         self._next = {port: port + 1 for port in ports}
 
     def add(self, port: int) -> None:
-        """Pass over one more."""
+        """Skip one more."""
         self._next.setdefault(port, port + 1)
 
     def after(self, port: int) -> int:
-        """Return the first port from here on that is not passed over."""
+        """Return the first port from here on that is not skipped."""
         following = self._next
         while port in following:
             beyond = following[port]
@@ -34,7 +34,7 @@ class Passed:
         return port
 
     def left_in(self, area: range) -> Iterator[int]:
-        """Yield the ports of an area that are not passed over, also by what is added meanwhile."""
+        """Yield the ports of an area that are not skipped, also by what is added meanwhile."""
         port = self.after(area.start)
         while port < area.stop:
             yield port
@@ -53,22 +53,24 @@ class Leases:
         self.replan(plan)
 
     def replan(self, plan: PortPlan) -> None:
-        """Follow a new plan; what is given stays given until it is released."""
+        """Replace the plan; what is given stays given until it is released."""
         self.plan = plan
         self.blocked.clear()
         self._planned_for = {port: model_id for model_id, port in plan.assignment.items()}
         self._overflow = overflow_start(plan)
 
-    def passed(self) -> Passed:
+    def skipped(self) -> SkippedPorts:
         """Return the ports of which no model needs to try one that is neither planned for it nor has it."""
-        return Passed(chain(self._planned_for, self._having, self.plan.reserved))
+        return SkippedPorts(chain(self._planned_for, self._having, self.plan.reserved))
 
-    def candidates(self, model_id: str, avoid: Collection[int] = (), passed: Passed | None = None) -> Iterator[int]:
+    def candidates(
+        self, model_id: str, avoid: Collection[int] = (), skipped: SkippedPorts | None = None
+    ) -> Iterator[int]:
         """Yield the ports that the model may try, best first.
 
         The planned one, the one it has, the rest of its range, and behind an implied end the ports after the last
-        range (P4). Never a reserved port, another model's, or one to avoid. Who asks for many models hands in what
-        `passed` gave for the first of them.
+        range. Never a reserved port, another model's, or one to avoid. Who asks for many models hands in what
+        `skipped` gave for the first of them.
         """
         mine = dict.fromkeys(
             port for port in (self.plan.assignment.get(model_id), self.given.get(model_id)) if port is not None
@@ -78,9 +80,9 @@ class Leases:
             barred = is_planned_for_other or self._is_others(port, model_id) or port in self.plan.reserved
             if not barred and port not in avoid:
                 yield port
-        passed = passed or self.passed()
+        skipped = skipped or self.skipped()
         for area in self._beyond(model_id):
-            for port in passed.left_in(area):
+            for port in skipped.left_in(area):
                 if port not in avoid:
                     yield port
 

@@ -53,7 +53,7 @@ def bracketed(host: str) -> str:
 
 
 def parse_listen(text: str) -> Listen:
-    """Read the text of `--listen`; a bare port means loopback, `:PORT` and `[::]:PORT` all interfaces (P1).
+    """Read the text of `--listen`; a bare port means loopback, `:PORT` and `[::]:PORT` all interfaces.
 
     Raises BadRequest for anything that is no address, with the forms that are.
     """

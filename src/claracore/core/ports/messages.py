@@ -1,6 +1,6 @@
 """How does a port problem read to the person who has to solve it?
 
-Each message says what happened, what was done about it, and what they can do (PORTS.md, "Diagnostics").
+Each message says what happened, what was done about it, and what they can do (docs/ports.md, "Messages").
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ def somebody() -> str:
 
 
 def could_not_bind() -> str:
-    """Return the words for a port that was free but on which the model's server could not bind (P9)."""
+    """Return the words for a port that was free but on which the model's server could not bind."""
     return "something that kept the model's server from binding it"
 
 
 def container_already_there(port: int, holder: str, container: Container) -> str:
-    """Return the note for a container whose port is bound already: nobody can tell whether it is this one (fact 11)."""
+    """Return the note for a container whose port is bound already: nobody can tell whether it is this one."""
     return (
         f"port {port} is already bound by {holder}; the command runs a container, so this is taken for it unchecked"
         f" (if it is left from an earlier start, write `cmdStop: {container.stop_command}`)"

@@ -61,7 +61,7 @@ class PortPlan:
     external: frozenset[str] = frozenset()
     """Models that only point at a server which somebody else runs: we start nothing and verify nobody."""
     containers: Mapping[str, Container] = field(default_factory=dict)
-    """Models whose command runs a container: a runtime binds their port, not our child (kernel fact 11)."""
+    """Models whose command runs a container: a runtime binds their port, not our child."""
     detached: Mapping[str, Endpoint] = field(default_factory=dict)
     """Models whose command does not name the port of their proxy: an external server may be there, of our own user."""
     unchecked: frozenset[str] = frozenset()

@@ -21,8 +21,8 @@ PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """One file to be fetched, and its place relative to the download folder."""
+class FileToFetch:
+    """One file of the hub, and its place relative to the download folder."""
 
     remote: RemoteFile
     place: PurePosixPath
@@ -39,7 +39,7 @@ class Plan:
 
     reference: Reference
     variant: Variant
-    files: tuple[PlannedFile, ...]
+    files: tuple[FileToFetch, ...]
 
     @property
     def size(self) -> int:
@@ -53,7 +53,7 @@ def plan(reference: Reference, files: Sequence[RemoteFile], *, projector: bool =
     mmproj = projector_for(variant, files) if projector else None
     folder = PurePosixPath(reference.repo) / folder_of(variant, files)
     wanted = (*variant.files, mmproj) if mmproj is not None else variant.files
-    return Plan(reference, variant, tuple(PlannedFile(file, folder / PurePosixPath(file.path).name) for file in wanted))
+    return Plan(reference, variant, tuple(FileToFetch(file, folder / PurePosixPath(file.path).name) for file in wanted))
 
 
 def folder_of(variant: Variant, files: Sequence[RemoteFile]) -> PurePosixPath:

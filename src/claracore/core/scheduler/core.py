@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from claracore.core.scheduler.events import Arrived, Effect, Event, Finished, Serve
+from claracore.core.scheduler.events import Arrived, Event, Finished, Order, Serve
 from claracore.core.scheduler.notes import note
 from claracore.core.scheduler.obstacle import Obstacle, obstacle
 from claracore.core.scheduler.policy import Policy
@@ -41,7 +41,7 @@ class Scheduler:
         """How many requests wait."""
         return self._slots.queued
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: Event, now: float) -> list[Order]:
         """Take one fact at `now` (seconds on any monotonic clock) and return the orders that follow from it."""
         slots = self._slots
         slots.orders = []

@@ -188,4 +188,4 @@ class Refuse:
     reason: RefuseReason
 
 
-Effect = Start | Stop | Serve | Refuse
+Order = Start | Stop | Serve | Refuse

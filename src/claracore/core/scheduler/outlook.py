@@ -42,7 +42,7 @@ class Outlook:
     def started(self, model: str) -> None:
         """Take in that a model that hinders nobody runs from now on."""
         self._running |= {model}
-        self._turns = [Turn(turn.situation.beside(model), turn.gone) for turn in self._turns]
+        self._turns = [Turn(turn.situation.with_running(model), turn.gone) for turn in self._turns]
 
     def claim(self, model: str) -> None:
         """Take in that a model is to have its place when those that claimed theirs before have had their turn."""
@@ -56,7 +56,7 @@ class Outlook:
     def hindered_by(self, model: str) -> Iterator[str]:
         """Return who claims a place for which more would have to go if this model started now."""
         for turn in self._turns:
-            if self._rule.evictees(turn.situation.beside(model)) - turn.gone:
+            if self._rule.evictees(turn.situation.with_running(model)) - turn.gone:
                 yield turn.situation.target
 
     def hinders(self, model: str) -> bool:

@@ -44,7 +44,7 @@ class Situation:
     ahead: tuple[str, ...] = ()
     """The models that get their place before the target, in turn. In a situation that is thought of they run."""
 
-    def beside(self, model: str) -> Situation:
+    def with_running(self, model: str) -> Situation:
         """Return the same with one more model that runs."""
         return Situation(self.target, self.running | {model}, self.idle_since, self.ending, self.ahead)
 

@@ -122,7 +122,7 @@ class Recorded:
     line: int
     now: float
     event: events.Event
-    effects: tuple[events.Effect, ...]
+    orders: tuple[events.Order, ...]
 
 
 def read(lines: Iterable[str]) -> Iterator[Begun | Recorded]:
@@ -166,7 +166,7 @@ def _record(line: int, now: float, text: str) -> Begun | Recorded:
     reading = _Reading(text)
     event = _checked(reading.value(0), ("any of", *get_args(events.Event)), "the event")
     reading.take("->")
-    orders = _checked(reading.value(0), (list, ("any of", *get_args(events.Effect))), "the orders")
+    orders = _checked(reading.value(0), (list, ("any of", *get_args(events.Order))), "the orders")
     reading.end()
     if isinstance(event, events.Reconfigured):
         _be_sound(event.policy)

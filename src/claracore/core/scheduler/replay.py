@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Died, Effect, Ended, Event, Lost, Ready
+from claracore.core.scheduler.events import Died, Ended, Event, Lost, Order, Ready
 from claracore.core.scheduler.lifecycle import TRANSITIONS, Trigger
 from claracore.core.scheduler.obstacle import Obstacle
 from claracore.core.scheduler.policy import Policy
@@ -41,7 +41,7 @@ class Decision:
     """One event and what the scheduler makes of it; `impossible` says why it could not even be handed in."""
 
     record: Recorded
-    effects: tuple[Effect, ...] = ()
+    orders: tuple[Order, ...] = ()
     moved: tuple[tuple[str, ModelState, ModelState], ...] = ()
     """Which models changed their states, from what to what."""
     waiting: tuple[ModelQueue, ...] = ()
@@ -50,7 +50,7 @@ class Decision:
     @property
     def differs(self) -> bool:
         """Whether it is not what the record says."""
-        return bool(self.impossible) or self.effects != self.record.effects
+        return bool(self.impossible) or self.orders != self.record.orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,12 @@ def replay(recording: Recording) -> Iterator[Decision]:
             yield Decision(record, impossible=impossible)
             return
         before = after
-        effects = scheduler.handle(record.event, record.now)
+        orders = scheduler.handle(record.event, record.now)
         after = _states(scheduler)
         pairs = ((model, before.get(model, stopped), after.get(model, stopped)) for model in before | after)
         yield Decision(
             record,
-            tuple(effects),
+            tuple(orders),
             tuple(pair for pair in pairs if pair[1] is not pair[2]),
             tuple(
                 ModelQueue(slot.model, tuple(slot.waiting), scheduler.obstacle(slot.model, record.now))
@@ -136,25 +136,25 @@ def as_test(recorded: Iterable[Recording]) -> str:
     """Return the source of a test for each run, with the orders of the record; a formatter breaks its long lines."""
     names = {
         (Scheduler.__module__, "Scheduler"),
-        *(("claracore.core.scheduler.events", name) for name in ("Effect", "Event")),
+        *(("claracore.core.scheduler.events", name) for name in ("Order", "Event")),
     }
     tests = []
     for number, recording in enumerate(recorded, 1):
         policy = source(recording.policy, names)
         steps = [
-            f"        ({record.now!r}, {source(record.event, names)}, {source(list(record.effects), names)}),\n"
+            f"        ({record.now!r}, {source(record.event, names)}, {source(list(record.orders), names)}),\n"
             for record in recording.records
         ]
         tests.append(
             f"\n\ndef test_run_{number}() -> None:\n"
             f"    scheduler = Scheduler(\n        {policy}\n    )\n"
-            f"    record: list[tuple[float, Event, list[Effect]]] = [\n{''.join(steps)}    ]\n"
+            f"    record: list[tuple[float, Event, list[Order]]] = [\n{''.join(steps)}    ]\n"
             "    for now, event, orders in record:\n"
             "        assert scheduler.handle(event, now) == orders, event\n"
         )
     modules = sorted({module for module, _ in names})
     imports = [
-        f"from {module} import {', '.join(sorted(name for its, name in names if its == module))}\n"
+        f"from {module} import {', '.join(sorted(name for origin, name in names if origin == module))}\n"
         for module in modules
     ]
     return f"{HEAD}from __future__ import annotations\n\n{''.join(imports)}{''.join(tests)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from claracore.core.config.matrix import BadExpression, read_sets
 from claracore.core.config.model import Config, ModelConfig
-from claracore.core.config.routing import Matrix as MatrixConfig
+from claracore.core.config.routing import MatrixConfig
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy

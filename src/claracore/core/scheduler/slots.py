@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from claracore.core.scheduler.events import Effect, Refuse, RefuseReason, Serve, Stop, StopReason
+from claracore.core.scheduler.events import Order, Refuse, RefuseReason, Serve, Stop, StopReason
 from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.slot import FOREVER, Failing, Slot
@@ -33,7 +33,7 @@ class Slots:
         """When time alone may change a decision; it may be early, never late."""
         self.shutdown_deadline: float | None = None
         """When answers in progress are ended; set once ClaraCore is to end."""
-        self.orders: list[Effect] = []
+        self.orders: list[Order] = []
 
     # --- what is so ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Literal
 from claracore.core.scheduler.events import StopReason
 from claracore.host.activity.measures import Counter, Family, Histogram
 from claracore.host.activity.record import Record
-from claracore.host.activity.rows import Measures
+from claracore.host.activity.rows import ActivityRow
 
 RestartReason = Literal["died", "changed"]
 """Of the server that was there before: it ended unasked, or it was stopped because its configuration changed."""
@@ -73,27 +73,26 @@ class Counts:
         """Count a request whose model was never known."""
         self.refusals.add(str(record.status))
 
-    def request(self, model: str, status: int, measures: Measures, ended_at: float) -> None:
+    def request(self, row: ActivityRow, ended_at: float) -> None:
         """Count a request that is over; `ended_at` is of the event loop's clock."""
-        its = self._often.get((model, status))
-        if its is None:
-            its = self._often[model, status] = _Often(self, model, status)
-        self.last_answer[model] = ended_at
-        _, _, queued, _, first_token, total, prompt, cached, completion, _, speed, _, _, _ = measures
-        its.requests.value += 1
-        its.duration.observe(total or 0.0)
-        if queued is not None:
-            its.waiting.observe(queued)
-        if first_token is not None:
-            its.first_token.observe(first_token)
-        if prompt:
-            its.prompt.value += prompt
-        if completion:
-            its.completion.value += completion
-        if cached:
-            its.cached.value += cached
-        if speed:
-            its.between_tokens.observe(1 / speed)
+        often = self._often.get((row.model, row.status))
+        if often is None:
+            often = self._often[row.model, row.status] = _Often(self, row.model, row.status)
+        self.last_answer[row.model] = ended_at
+        often.requests.value += 1
+        often.duration.observe(row.total_seconds)
+        if row.queue_seconds is not None:
+            often.waiting.observe(row.queue_seconds)
+        if row.first_token_seconds is not None:
+            often.first_token.observe(row.first_token_seconds)
+        if row.prompt_tokens:
+            often.prompt.value += row.prompt_tokens
+        if row.completion_tokens:
+            often.completion.value += row.completion_tokens
+        if row.cached_tokens:
+            often.cached.value += row.cached_tokens
+        if row.tokens_per_second:
+            often.between_tokens.observe(1 / row.tokens_per_second)
 
     def loaded(self, model: str, seconds: float, swapped: bool) -> None:  # noqa: FBT001 - a fact, not a switch
         """Count a load that succeeded."""

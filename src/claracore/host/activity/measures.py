@@ -14,7 +14,7 @@ from typing import Final, Generic, Literal, TypeVar
 Labels = tuple[str, ...]
 """Values of the labels, in the order of the family's label names."""
 
-Its = TypeVar("Its")
+Item = TypeVar("Item")
 
 SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 MOST_SERIES = 2_000
@@ -60,7 +60,7 @@ class Counter:
     @property
     def values(self) -> dict[Labels, float]:
         """The numbers by their labels."""
-        return {labels: its.value for labels, its in self._series.items()}
+        return {labels: count.value for labels, count in self._series.items()}
 
     def of(self, *labels: str) -> Count:
         """Return the number of one combination, to be kept by who counts often."""
@@ -72,8 +72,8 @@ class Counter:
 
     def lines(self) -> Iterator[str]:
         """Return the samples."""
-        for labels, its in self._series.items():
-            yield sample(self.name, zip(self.labels, labels, strict=True), its.value)
+        for labels, count in self._series.items():
+            yield sample(self.name, zip(self.labels, labels, strict=True), count.value)
 
 
 class Histogram:
@@ -100,36 +100,36 @@ class Histogram:
 
     def total(self, *labels: str) -> tuple[int, float]:
         """Return how many values there were, and their sum."""
-        its = dict(self._series.items()).get(labels)
-        return (0, 0.0) if its is None else (sum(its.counts), its.sum)
+        found = dict(self._series.items()).get(labels)
+        return (0, 0.0) if found is None else (sum(found.counts), found.sum)
 
     def lines(self) -> Iterator[str]:
         """Return the samples: cumulative buckets, sum and count."""
-        for labels, its in self._series.items():
+        for labels, distribution in self._series.items():
             named = list(zip(self.labels, labels, strict=True))
             total = 0
-            for bound, count in zip((*self.bounds, float("inf")), its.counts, strict=True):
+            for bound, count in zip((*self.bounds, float("inf")), distribution.counts, strict=True):
                 total += count
                 yield sample(f"{self.name}_bucket", [*named, ("le", number(bound))], total)
-            yield sample(f"{self.name}_sum", named, its.sum)
+            yield sample(f"{self.name}_sum", named, distribution.sum)
             yield sample(f"{self.name}_count", named, total)
 
 
-class Series(Generic[Its]):
+class Series(Generic[Item]):
     """One thing for each combination of labels, but not for more than `MOST_SERIES`."""
 
-    def __init__(self, make: Callable[[], Its]) -> None:
+    def __init__(self, make: Callable[[], Item]) -> None:
         self._make = make
-        self._its: dict[Labels, Its] = {}
-        self.items = self._its.items
+        self._items: dict[Labels, Item] = {}
+        self.items = self._items.items
 
-    def of(self, labels: Labels) -> Its:
+    def of(self, labels: Labels) -> Item:
         """Return the one of a combination, a new one if need be."""
-        found = self._its.get(labels)
+        found = self._items.get(labels)
         if found is None:
-            if len(self._its) >= MOST_SERIES:
+            if len(self._items) >= MOST_SERIES:
                 labels = ("other",) * len(labels)
-            found = self._its.setdefault(labels, self._make())
+            found = self._items.setdefault(labels, self._make())
         return found
 
 
@@ -200,7 +200,9 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)(="(?:[^"\\]|\\.)*")')
 
 def _labelled(model: str, labels: str | None) -> str:
     """Return the labels with `model` before them; one of the engine's own gets the name that Prometheus would give."""
-    others = _LABEL.sub(lambda its: f"{'exported_model' if its[1] == 'model' else its[1]}{its[2]}", labels or "")
+    others = _LABEL.sub(
+        lambda label: f"{'exported_model' if label[1] == 'model' else label[1]}{label[2]}", labels or ""
+    )
     return f'model="{escaped(model)}"' + (f",{others}" if others else "")
 
 
@@ -217,9 +219,9 @@ def merged(ours: str, expositions: Mapping[str, str]) -> str:
         for line in text.splitlines():
             if line.startswith(("# TYPE ", "# HELP ")):
                 family = line.split(" ", 3)[2]
-                told = heads.setdefault(family, [])
-                if not any(line[:6] == other[:6] for other in told):
-                    told.append(line)
+                known = heads.setdefault(family, [])
+                if not any(line[:6] == other[:6] for other in known):
+                    known.append(line)
             elif (found := _SAMPLE.fullmatch(line)) is not None:
                 name, labels, rest = found.groups()
                 inside = (labels or "") if model is None else _labelled(model, labels)
@@ -227,5 +229,5 @@ def merged(ours: str, expositions: Mapping[str, str]) -> str:
                 samples.setdefault(family if belongs else name, []).append(
                     (f"{name}{{{inside}}}" if inside else name) + rest.rstrip()
                 )
-    lines = [line for family, its in samples.items() for line in (*heads.get(family, ()), *its)]
+    lines = [line for family, found in samples.items() for line in (*heads.get(family, ()), *found)]
     return "\n".join(lines) + "\n" if lines else ""

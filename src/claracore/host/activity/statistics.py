@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
-from claracore.host.activity.database import ROWS_WITH_SUBJECTS, Activity
-from claracore.host.activity.rows import ERROR
+from claracore.host.activity.database import Activity
+from claracore.host.activity.queries import ERROR, ROWS_WITH_SUBJECTS
 
 SAMPLES = 1_000
 """Rows per model that percentiles are taken from, at most."""
@@ -61,10 +61,10 @@ def stats_by_model(activity: Activity, model: str | None = None) -> dict[str, Mo
         totals = connection.execute(_TOTALS, (model, model)).fetchall()
         newest = _newest(connection, model)
     speeds: dict[str, list[tuple[float | None, ...]]] = {}
-    for name, *its in newest:
+    for name, *measured in newest:
         kept = speeds.setdefault(name, [])
         if len(kept) < SAMPLES:
-            kept.append(tuple(its))
+            kept.append(tuple(measured))
     found = {}
     for name, requests, errors, prompt, cached, completion in totals:
         first, speed, reading = ([row[column] for row in speeds.get(name, ())] for column in range(3))

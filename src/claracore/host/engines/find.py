@@ -7,6 +7,7 @@ if the xllamacpp wheel is installed. What was found but does not run is reported
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 from claracore.errors import ClaraCoreError
 from claracore.host.engines import abilities, options, states
 from claracore.host.engines.abilities import Abilities
+from claracore.host.logs.findings import log_findings
 from claracore.types import Finding
 
 NAME = "llama-server.exe" if os.name == "nt" else "llama-server"
@@ -75,11 +77,13 @@ def find_engine(configured: str | None) -> Engine:
                 )
             )
         else:
-            version, its = known
-            return Engine((candidate,), NAME, version, its.flags, False, its.tells_state, tuple(findings))
+            version, known_abilities = known
+            return Engine(
+                (candidate,), NAME, version, known_abilities.flags, False, known_abilities.tells_state, tuple(findings)
+            )
     if importlib.util.find_spec("xllamacpp") is None:
-        told = "".join(f"\n  {finding.message}" for finding in findings)
-        raise EngineMissing(f"no engine to run models with: {INSTALL}{told}")
+        reasons = "".join(f"\n  {finding.message}" for finding in findings)
+        raise EngineMissing(f"no engine to run models with: {INSTALL}{reasons}")
     # -P: what lies in the folder that ClaraCore was started in must not be imported instead of the real thing.
     argv = (sys.executable, "-P", "-m", "claracore", "engine")
     version = metadata.version("xllamacpp")
@@ -174,3 +178,23 @@ def why(returncode: int, output: str, flag: str) -> str:
     if returncode < 0:
         return f"{flag} was killed by {signal.Signals(-returncode).name}"
     return f"{flag} ended with exit code {returncode}: {last}"
+
+
+def found_engine(configured: str | None) -> Engine | None:
+    """Find the engine and log what is to be said about it; None, with a warning, where there is none. Blocking.
+
+    Without one, commands that do not need it still work.
+    """
+    try:
+        engine = find_engine(configured)
+    except EngineMissing as error:
+        logging.getLogger("claracore").warning("%s", error)
+        return None
+    log_findings(engine.findings)
+    return engine
+
+
+def abilities_of(binary: str) -> Abilities:
+    """Return what a llama-server can do; nothing when it does not run. Blocking, once for each."""
+    known = learn(binary)
+    return Abilities() if isinstance(known, Unusable) else known[1]

@@ -52,7 +52,7 @@ def _loading(payload: dict[str, object]) -> tuple[str, float | None]:
     """
     stages, value = payload.get("stages"), payload.get("value")
     current = str(payload.get("current", payload.get("stage", "model")))
-    told = f"Loading {STAGES.get(current, current)}"
+    progress = f"Loading {STAGES.get(current, current)}"
     if not isinstance(stages, list) or current not in stages or not isinstance(value, int | float):
-        return told, None
-    return told, (stages.index(current) + max(0.0, min(1.0, float(value)))) / len(stages)
+        return progress, None
+    return progress, (stages.index(current) + max(0.0, min(1.0, float(value)))) / len(stages)

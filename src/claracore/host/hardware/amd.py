@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from claracore.core.fit.machine import Backend, Gpu
-from claracore.host.hardware.nvidia import Library
+from claracore.host.hardware.c_library import CLibrary, load_first
 
 SUCCESS: Final = 0
 INIT_GPUS: Final = ctypes.c_uint64(2)
@@ -29,7 +29,7 @@ UNNAMED: Final = "AMD graphics"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AmdCard:
     """What the library says about one card; "" and None mean that it does not say."""
 
     name: str
@@ -37,23 +37,18 @@ class Told:
     used_bytes: int | None
 
 
-def load_library() -> Library | None:
+def load_library() -> CLibrary | None:
     """Load AMD's library; None where ROCm is not installed. Its folder is often not among the loader's."""
     rocm = os.environ.get("ROCM_PATH", "/opt/rocm")
-    for name in ("libamd_smi.so", f"{rocm}/lib/libamd_smi.so", f"{rocm}/lib64/libamd_smi.so"):
-        try:
-            return ctypes.CDLL(name)
-        except OSError:
-            continue
-    return None
+    return load_first(("libamd_smi.so", f"{rocm}/lib/libamd_smi.so", f"{rocm}/lib64/libamd_smi.so"))
 
 
 def lacks(gpus: Sequence[Gpu]) -> bool:
-    """Tell whether a card is without a name or a size, so that the library is worth the tens of milliseconds."""
+    """Whether a card is without a name or a size, so that the library is worth the tens of milliseconds."""
     return any(gpu.vendor == "amd" and (gpu.name.startswith(UNNAMED) or gpu.total_bytes is None) for gpu in gpus)
 
 
-def completed(gpus: Sequence[Gpu], library: Library | None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+def completed(gpus: Sequence[Gpu], library: CLibrary | None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     """Return the cards with what sysfs left open filled in, and notes."""
     if library is None:
         return tuple(gpus), ()
@@ -61,26 +56,25 @@ def completed(gpus: Sequence[Gpu], library: Library | None) -> tuple[tuple[Gpu, 
     if status != SUCCESS:
         return tuple(gpus), (f"AMD's library is installed but does not start (amdsmi_init: {status})",)
     try:
-        told = dict(_devices(library))
+        cards = dict(_devices(library))
     finally:
         library.amdsmi_shut_down()
-    return tuple(_completed(gpu, told) for gpu in gpus), ()
+    return tuple(_completed(gpu, cards.get(gpu.address)) for gpu in gpus), ()
 
 
-def _completed(gpu: Gpu, told: Mapping[str, Told]) -> Gpu:
-    its = told.get(gpu.address)
-    if its is None or gpu.backend is not Backend.ROCM:
+def _completed(gpu: Gpu, card: AmdCard | None) -> Gpu:
+    if card is None or gpu.backend is not Backend.ROCM:
         return gpu
-    if its.name and gpu.name.startswith(UNNAMED):
-        gpu = replace(gpu, name=its.name)
-    if gpu.total_bytes is None and its.total_bytes is not None:
-        free = None if its.used_bytes is None else max(0, its.total_bytes - its.used_bytes)
-        gpu = replace(gpu, total_bytes=its.total_bytes, free_bytes=free, source="amdsmi_get_gpu_memory_total")
+    if card.name and gpu.name.startswith(UNNAMED):
+        gpu = replace(gpu, name=card.name)
+    if gpu.total_bytes is None and card.total_bytes is not None:
+        free = None if card.used_bytes is None else max(0, card.total_bytes - card.used_bytes)
+        gpu = replace(gpu, total_bytes=card.total_bytes, free_bytes=free, source="amdsmi_get_gpu_memory_total")
     return gpu
 
 
-def _devices(library: Library) -> Iterator[tuple[str, Told]]:
-    """Yield PCI address and what is told, for every processor of every socket."""
+def _devices(library: CLibrary) -> Iterator[tuple[str, AmdCard]]:
+    """Yield the PCI address and the card, for every processor of every socket."""
     for socket in _handles(library.amdsmi_get_socket_handles):
         for device in _handles(library.amdsmi_get_processor_handles, socket):
             bdf = ctypes.c_uint64()
@@ -88,7 +82,7 @@ def _devices(library: Library) -> Iterator[tuple[str, Told]]:
                 continue
             total = _bytes(library.amdsmi_get_gpu_memory_total, device)
             used = _bytes(library.amdsmi_get_gpu_memory_usage, device)
-            yield _address(bdf.value), Told(_name(library, device), total, used)
+            yield _address(bdf.value), AmdCard(_name(library, device), total, used)
 
 
 def _handles(function: Callable[..., int], *parent: ctypes.c_void_p) -> list[ctypes.c_void_p]:
@@ -108,7 +102,7 @@ def _bytes(function: Callable[..., int], device: ctypes.c_void_p) -> int | None:
     return found.value or None if function(device, ctypes.c_uint32(VRAM), ctypes.byref(found)) == SUCCESS else None
 
 
-def _name(library: Library, device: ctypes.c_void_p) -> str:
+def _name(library: CLibrary, device: ctypes.c_void_p) -> str:
     buffer = ctypes.create_string_buffer(ASIC_BYTES)
     if library.amdsmi_get_gpu_asic_info(device, buffer) != SUCCESS:
         return ""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from claracore.core.fit.machine import Backend, Gpu
 from claracore.host.hardware.amd import UNNAMED, completed, lacks, load_library
-from claracore.host.hardware.nvidia import Library
+from claracore.host.hardware.c_library import CLibrary
 from claracore.host.hardware.tree import Tree, whole_number
 
 DRM = "/sys/class/drm"
@@ -28,7 +28,9 @@ APU_TARGETS = frozenset(
 """gfx_target_version of parts that LLVM's table calls APU, as KFD writes them: major * 10000 + minor * 100 + step."""
 
 
-def read_gpus(tree: Tree, load: Callable[[], Library | None] = load_library) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+def read_gpus(
+    tree: Tree, load: Callable[[], CLibrary | None] = load_library
+) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     """Read all AMD and Intel devices in card order, and notes about what could not be read."""
     gpus = _read_sysfs(tree)
     found, notes = completed(gpus, load()) if lacks(gpus) else (tuple(gpus), ())

@@ -9,11 +9,11 @@ and its text changes.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
-from typing import Any, Protocol
+from typing import Any
 
 from claracore.core.fit.machine import Backend, Gpu
+from claracore.host.hardware.c_library import CLibrary, load_first
 
 SUCCESS = 0
 NAME_BYTES = 96
@@ -25,24 +25,12 @@ class NvmlMemory(ctypes.Structure):
     _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
 
 
-class Library(Protocol):
-    """The loaded libnvidia-ml: functions as attributes."""
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a C function has no Python type
-        ...
-
-
-def load_library() -> Library | None:
+def load_library() -> CLibrary | None:
     """Load the driver's library; None when there is no NVIDIA driver."""
-    for name in ("libnvidia-ml.so.1", "libnvidia-ml.so"):
-        try:
-            return ctypes.CDLL(name)
-        except OSError:
-            continue
-    return None
+    return load_first(("libnvidia-ml.so.1", "libnvidia-ml.so"))
 
 
-def read_gpus(library: Library | None, visible: str | None = None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+def read_gpus(library: CLibrary | None, visible: str | None = None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     """Read all devices in PCI order, and notes about what could not be read.
 
     `visible` is CUDA_VISIBLE_DEVICES: indices or UUID prefixes; a device that it hides is left out.
@@ -66,7 +54,7 @@ def cuda_visible_devices() -> str | None:
 
 
 def is_visible(visible: str | None, index: int, uuid: str) -> bool:
-    """Tell whether CUDA would show the device: by index, by UUID prefix, nothing after the first invalid entry."""
+    """Whether CUDA would show the device: by index, by UUID prefix, nothing after the first invalid entry."""
     if visible is None:
         return True
     return any(
@@ -75,7 +63,7 @@ def is_visible(visible: str | None, index: int, uuid: str) -> bool:
     )
 
 
-def _devices(library: Library, visible: str | None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
+def _devices(library: CLibrary, visible: str | None) -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     count = ctypes.c_uint(0)
     if library.nvmlDeviceGetCount_v2(ctypes.byref(count)) != SUCCESS:
         return (), ("NVML does not tell how many devices there are",)

@@ -44,8 +44,8 @@ class Sample:
     """Resident bytes of each model's server, by id."""
 
 
-def sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool = True) -> Sample:
-    """Look at the machine and at the servers of models; blocking, 1.3 ms, half of it without the GPUs."""
+def take_sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool = True) -> Sample:
+    """Measure the machine and the memory of models' servers, by pid; blocking, 1.3 ms, half of it without the GPUs."""
     gpus = probe().gpus if with_gpus else ()
     memory, swap, network = probe_memory(), psutil.swap_memory(), psutil.net_io_counters()
     return Sample(
@@ -63,17 +63,17 @@ def sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool = Tru
     )
 
 
-class Performance:
-    """Samples of the last hour."""
+class SampleHistory:
+    """The samples of the last hour, the oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_sample: Callable[[Sample], None]) -> None:
         self.samples: deque[Sample] = deque()
         psutil.cpu_percent(None)  # says how busy it was since the last call from the same thread: never in a worker
-        self.on_sample: Callable[[Sample], None] = lambda _: None
+        self._on_sample = on_sample
 
     def after(self, at: float) -> list[Sample]:
         """Return the samples later than `at` (unix seconds)."""
-        return [its for its in self.samples if its.at > at]
+        return [sample for sample in self.samples if sample.at > at]
 
     async def run(self, every_seconds: Callable[[], float | None], pids: Callable[[], Mapping[str, int]]) -> None:
         """Take samples until cancelled; both are asked each time: how long to rest (None is not now), who runs.
@@ -84,13 +84,13 @@ class Performance:
         while True:
             wait = every_seconds()
             if wait is not None:
-                its = await asyncio.to_thread(sample, pids(), psutil.cpu_percent(None), with_gpus=with_gpus)
-                with_gpus = bool(its.gpus)
-                self._keep(its)
+                taken = await asyncio.to_thread(take_sample, pids(), psutil.cpu_percent(None), with_gpus=with_gpus)
+                with_gpus = bool(taken.gpus)
+                self._keep(taken)
             await asyncio.sleep(wait or 5.0)
 
-    def _keep(self, its: Sample) -> None:
-        self.samples.append(its)
-        while self.samples[0].at < its.at - KEPT_SECONDS:
+    def _keep(self, taken: Sample) -> None:
+        self.samples.append(taken)
+        while self.samples[0].at < taken.at - KEPT_SECONDS:
             self.samples.popleft()
-        self.on_sample(its)
+        self._on_sample(taken)

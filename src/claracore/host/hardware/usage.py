@@ -50,6 +50,6 @@ def _children(pid: int) -> list[int]:
 def _portable(pid: int) -> int | None:
     try:
         process = psutil.Process(pid)
-        return sum(it.memory_info().rss for it in [process, *process.children(recursive=True)])
+        return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
     except psutil.Error:
         return None

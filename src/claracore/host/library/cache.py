@@ -83,7 +83,7 @@ class ReadingCache:
         return entry.reading if entry is not None and entry.files == _files_of(files) else None
 
     def grew(self, files: ModelFiles) -> bool:
-        """Tell whether a file had fewer bytes when it was read before: it is written from its beginning to its end."""
+        """Whether a file had fewer bytes when it was read before: it is written from its beginning to its end."""
         entry = self._entries.get(files.paths[0])
         before = {path: size for path, size, _ in entry.files} if entry is not None else {}
         return any(before.get(path, size) < size for path, size, _ in _files_of(files))

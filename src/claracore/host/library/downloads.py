@@ -2,7 +2,7 @@
 
 A download is one model: all its files, one after another, in a folder. Two run at a time, the others wait for their
 turn. The list is kept on disk at every change of state, so that a restart goes on where it was. Nobody needs to stay
-connected: `on_change` is called with whatever has changed.
+connected: a `DownloadsListener` is given whatever has changed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import logging
 import secrets
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from claracore.core.pull.choice import is_projector
 from claracore.core.pull.plan import Plan
@@ -34,6 +33,32 @@ SPEED_SECONDS: Final = 8.0
 _log = logging.getLogger("claracore.downloads")
 
 
+class DownloadsListener(Protocol):
+    """Who is told how downloads go. Called on the event loop."""
+
+    def changed(self, download: Download) -> None:
+        """Take a download that is further, or in another state."""
+
+    def removed(self, download: Download) -> None:
+        """Take a download that is not on the list any more."""
+
+    async def complete(self, download: Download) -> None:
+        """Take a download whose files are all there; it counts as finished when this returns."""
+
+
+class Nobody:
+    """A listener that does nothing: the files are left where they are."""
+
+    def changed(self, download: Download) -> None:
+        """Ignore it."""
+
+    def removed(self, download: Download) -> None:
+        """Ignore it."""
+
+    async def complete(self, download: Download) -> None:
+        """Ignore it."""
+
+
 class Downloads:
     """All downloads of one ClaraCore."""
 
@@ -41,20 +66,18 @@ class Downloads:
         self,
         hub: HubAccess,
         store: DownloadStore,
+        listener: DownloadsListener | None = None,
         *,
         at_once: int = AT_ONCE,
     ) -> None:
-        self.on_change: Callable[[Download], None] = lambda _: None
-        self.on_gone: Callable[[Download], None] = lambda _: None
-        self.on_complete: Callable[[Download], Awaitable[None]] = _nothing_more
-        """Called when all files are there, before the download counts as finished."""
+        self._listener = listener or Nobody()
         self.hub = hub
         self._store = store
         self._at_once = at_once
         self._all = {download.id: download for download in store.load()}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._own_tokens: dict[str, HubToken] = {}
-        """HubTokens that came with a download; in memory only."""
+        """Tokens that came with a download; in memory only."""
         self._adding = asyncio.Lock()
         self._announcements: dict[str, asyncio.TimerHandle] = {}
         """By id: when progress is announced next. What comes in between is announced with it."""
@@ -142,7 +165,7 @@ class Downloads:
         if download.status is not DownloadStatus.FINISHED:
             await asyncio.to_thread(delete_fetched, download)
         self._store.save(self._all.values())
-        self.on_gone(download)
+        self._listener.removed(download)
         self._next()
         return download
 
@@ -187,7 +210,7 @@ class Downloads:
             await asyncio.to_thread(look_at_files, download)
             await asyncio.to_thread(check_room, download, self.all)
             await self._fetch_files(download)
-            await self.on_complete(download)
+            await self._listener.complete(download)
         except ClaraCoreError as error:
             self._fail(download, error.message)
         else:
@@ -253,10 +276,6 @@ class Downloads:
         self._announce(download)
 
     def _announce(self, download: Download) -> None:
-        """Call `on_change`, as long as the download is on the list."""
+        """Give it to the listener, as long as the download is on the list."""
         if download.id in self._all:
-            self.on_change(download)
-
-
-async def _nothing_more(_download: Download) -> None:
-    """Leave the files where they are."""
+            self._listener.changed(download)

@@ -115,7 +115,7 @@ class HubClient:
             raise HubUnreachable(f"{self.endpoint} does not answer with JSON: is it a hub?") from error
 
     async def admitted(self, reference: Reference, path: str) -> None:
-        """Find out that a file may be fetched. Raises as `listing`."""
+        """Return when the hub lets us fetch a file (asked by HEAD). Raises as `listing`."""
         async with _sending(self._client, self._resolve(reference, path), self._credentials(), "HEAD") as answer:
             if not answer.is_success and answer.status_code not in REDIRECTS:
                 raise self._refusal(answer, reference, self._token())
@@ -223,7 +223,7 @@ def endpoint_of(environ: Mapping[str, str]) -> str:
 async def _sending(
     client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], method: str = "GET"
 ) -> AsyncIterator[httpx2.Response]:
-    """Give an answer to read. Raises TransientFailure when there is none."""
+    """Send a request and give the answer, whose body is not read yet. Raises TransientFailure when there is none."""
     try:
         answer = await client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
     except httpx2.TransportError as error:

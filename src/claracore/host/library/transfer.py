@@ -89,7 +89,7 @@ async def _fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) -
 
 
 async def _compare(path: Path, remote: RemoteFile, events: TransferEvents) -> None:
-    """Find out that a file that is there is the one that is wanted. Raises Conflict."""
+    """Hash a file that is there. Raises Conflict when it is not the one that is wanted."""
     events.on_checking(True)
     keep_going = threading.Event()
     keep_going.set()
@@ -138,7 +138,7 @@ async def _fetch_rest(hub: HubClient, job: Job, part: PartialFile, events: Trans
 
 
 async def _once(hub: HubClient, job: Job, part: PartialFile, events: TransferEvents) -> None:
-    """Ask for what is missing, and write what comes."""
+    """Fetch what is missing in one request, and write it. Raises TransientFailure, HubUnreachable, DiskFull."""
     remote = job.remote
     async with hub.file(job.reference, remote.path, start=part.size) as answer:
         _check(answer, remote)

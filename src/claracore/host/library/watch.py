@@ -64,7 +64,7 @@ class Quiet:
         self._until[path] = now + self._quiet_seconds
 
     def gone(self, path: Path, now: float) -> None:
-        """Note that a file was removed: nothing to wait for."""
+        """Note that a file was removed: it is no longer busy."""
         self._until[path] = now
 
     def busy(self, now: float) -> frozenset[Path]:

@@ -1,8 +1,8 @@
 """What did this model's server print?
 
 Bytes become lines (`LineSplitter`), lines go into a bounded ring per model (`OutputRing`), and whoever wants to follow
-subscribes with a bounded queue of their own: a slow reader loses lines, the child never waits for anybody.
-Nothing here reads a pipe; that is `child.py`.
+subscribes with a bounded queue of their own: a slow reader loses lines, the server never waits for anybody. Reading the
+pipe is the business of `supervisor/pipe`.
 """
 
 from __future__ import annotations
@@ -66,12 +66,13 @@ class LineSplitter:
 
 
 class Subscription:
-    """One follower of a ring: an async iterator over lines with a bounded queue.
+    """The lines of a ring for one reader: an async iterator over a bounded queue, and a context that unsubscribes.
 
-    `dropped` counts the lines that it was too slow for.
+    `dropped` counts the lines that the reader was too slow for.
     """
 
     def __init__(self, ring: OutputRing, history: list[str], limit: int) -> None:
+        """Queue `history`; of more than `limit` lines that wait, the oldest are dropped."""
         self._ring = ring
         self._lines: deque[str] = deque(history, maxlen=limit)
         self._arrived = asyncio.Event()
@@ -79,7 +80,7 @@ class Subscription:
         self.dropped = 0
 
     def push(self, line: str) -> None:
-        """Queue a line for the follower; never waits."""
+        """Queue a line; never waits."""
         if len(self._lines) == self._lines.maxlen:
             self.dropped += 1
         self._lines.append(line)
@@ -95,7 +96,7 @@ class Subscription:
             await self._arrived.wait()
 
     async def bunches(self) -> AsyncIterator[list[str]]:
-        """Give all lines that have come since the last time, together."""
+        """Yield all lines that have come since the last time, together; wait while there are none."""
         while True:
             if self._lines:
                 bunch = list(self._lines)
@@ -108,13 +109,13 @@ class Subscription:
                 await self._arrived.wait()
 
     def end(self) -> None:
-        """Let the follower read what has come, and then stop."""
+        """Stop the iteration once the lines that have come are read."""
         self._ended = True
         self._arrived.set()
 
     def close(self) -> None:
-        """Stop following."""
-        self._ring.unsubscribe(self)
+        """Unsubscribe from the ring; what is queued can still be read."""
+        self._ring.detach(self)
 
     def __enter__(self) -> Self:
         return self
@@ -124,10 +125,10 @@ class Subscription:
 
 
 class LineListener(Protocol):
-    """Whoever is told each new line."""
+    """Who gets each new line of a ring."""
 
     def push(self, line: str) -> None:
-        """Take a line; must not wait."""
+        """Take a line, without its end; called while the ring appends it, so it must not wait."""
 
 
 class OutputRing:
@@ -138,34 +139,34 @@ class OutputRing:
         self._max_bytes = max_bytes
         self._lines: deque[str] = deque()
         self._bytes = 0
-        self._followers: set[LineListener] = set()
+        self._listeners: set[LineListener] = set()
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def append(self, line: str) -> None:
-        """Keep a line, forget the oldest ones that no longer fit, tell the followers."""
+        """Keep a line, drop the oldest ones that no longer fit, push it to the listeners."""
         self._lines.append(line)
         self._bytes += len(line) + 1
         while len(self._lines) > self._max_lines or (self._bytes > self._max_bytes and len(self._lines) > 1):
             self._bytes -= len(self._lines.popleft()) + 1
-        for follower in self._followers:
-            follower.push(line)
+        for listener in self._listeners:
+            listener.push(line)
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last `count` lines, oldest first."""
         return tuple(islice(self._lines, max(len(self._lines) - count, 0), None))
 
     def subscribe(self, *, history: int = 0, limit: int = 1_000) -> Subscription:
-        """Follow the ring: up to `history` past lines, then each new one; at most `limit` wait for the follower."""
-        follower = Subscription(self, list(self.tail(history)), limit)
-        self.attach(follower)
-        return follower
+        """Return up to `history` past lines and each new one, of which at most `limit` wait to be read."""
+        subscription = Subscription(self, list(self.tail(history)), limit)
+        self.attach(subscription)
+        return subscription
 
-    def attach(self, follower: LineListener) -> None:
-        """Tell somebody each new line from now on."""
-        self._followers.add(follower)
+    def attach(self, listener: LineListener) -> None:
+        """Push each line from now on to a listener as well."""
+        self._listeners.add(listener)
 
-    def unsubscribe(self, follower: LineListener) -> None:
-        """Forget a follower; harmless when it is not one."""
-        self._followers.discard(follower)
+    def detach(self, listener: LineListener) -> None:
+        """Push no more lines to a listener; nothing happens when it is none."""
+        self._listeners.discard(listener)

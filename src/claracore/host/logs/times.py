@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 Layout = Callable[[datetime], str]
+"""Writes a time that has a zone."""
 
 
 def _like(pattern: str) -> Layout:

@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is to be examined."""
+    """Folders, listen address and configuration of the ClaraCore that is examined."""
 
     config: Path | None
     config_dir: Path | None

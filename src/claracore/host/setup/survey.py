@@ -14,7 +14,7 @@ from claracore.core.config.schema import json_schema
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
-from claracore.core.fit.flags import Abilities
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.plan import Wishes
 from claracore.core.fit.yamltext import unwritable
 from claracore.errors import BadRequest
@@ -48,12 +48,12 @@ def survey(request: SetupRequest) -> Survey:
     hardware = machine_for(engine, options)
     library = scan(request.folders, cache=request.cache, on_progress=request.on_progress)
     candidates, unnameable = candidates_of(library.models, vocabularies=options.auto_draft)
-    abilities = Abilities(engine.flags)
+    known_flags = KnownFlags(engine.flags)
     budget = budget_of(hardware, live=options.realtime)
     wishes = Wishes(options.context, options.parallel)
-    catalog = choose(candidates, budget, wishes, abilities, auto_draft=options.auto_draft)
+    catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)
     schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
-    setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, abilities, schema, options.jinja)
+    setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
     return Survey(request.config_path, setup, library, left_out, catalog, options.listen_port, request.gently)
 

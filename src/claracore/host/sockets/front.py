@@ -94,7 +94,7 @@ def _host_of(listener: socket.socket) -> str:
 
 
 def _passed_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """Take over what systemd passed; the variables are removed, so that no child believes they are its own."""
+    """Return the sockets that systemd passed; the variables are removed, so that no child believes they are its own."""
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = int(environ.get("LISTEN_FDS", "0"))
@@ -146,7 +146,7 @@ def _open(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) -> l
 
 
 def _open_on_any(addresses: Sequence[tuple[socket.AddressFamily, str]]) -> list[socket.socket]:
-    """Let the kernel choose for the first address and ask for the same port on the others."""
+    """Open all addresses on a port that the kernel chooses for the first. Raises PortTaken after 50 tries."""
     for _ in range(TRIES_FOR_A_COMMON_PORT):
         with suppress(_BusyError):
             return _open(addresses, 0)
@@ -203,7 +203,7 @@ def _taken(host: str, port: int, error: OSError) -> PortTaken:
 
 
 def identify(host: str, port: int) -> Identity | None:
-    """Ask who listens: the answer of a ClaraCore to GET /api/identity, None for everything else."""
+    """Return what a ClaraCore at host:port answers to GET /api/identity; None where none answers within a second."""
     connection = http.client.HTTPConnection(host, port, timeout=IDENTITY_SECONDS)
     with suppress(OSError, http.client.HTTPException, ValueError):
         try:

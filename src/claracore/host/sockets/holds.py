@@ -69,7 +69,7 @@ class Holds:
         return True
 
     def unseal(self, port: int) -> None:
-        """Undo `seal`."""
+        """Undo `seal`: who binds as the hold allows may join."""
         if (aside := self._seals.pop(port, None)) is not None:
             aside.close()
 
@@ -81,13 +81,13 @@ class Holds:
             self.seal(port)
 
     def let_go(self, port: int) -> None:
-        """Leave a port to whoever binds it."""
+        """Close the hold and the seal of a port, so that anybody can bind it."""
         self.unseal(port)
         if (holder := self._sockets.pop(port, None)) is not None:
             holder.close()
 
     def close(self) -> None:
-        """Let go of all ports."""
+        """Close all holds and seals."""
         for each in self.sockets:
             each.close()
         self._seals.clear()

@@ -17,17 +17,16 @@ if sys.platform == "linux":
         holder_pid,
         led_by,
         network_namespace,
-        other_end,
         owned_by,
         pids,
         process_start,
         process_token,
         reuse_of,
-        sockets_on,
         stop_sharing,
         user_name,
         user_of,
     )
+    from claracore.host.sockets.sock_diag import other_end, sockets_on
 else:
     from claracore.host.sockets.kernel_portable import (
         ancestors,

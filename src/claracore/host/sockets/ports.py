@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.core.ports import messages
-from claracore.core.ports.leases import Leases, Passed
+from claracore.core.ports.leases import Leases, SkippedPorts
 from claracore.core.ports.ranges import PortPlan, Range
 from claracore.errors import PortTaken, too_many_files
 from claracore.host.sockets.binding import Binding
@@ -89,12 +89,12 @@ class PortKeeper:
         return model_id in self._running
 
     def hold_all(self) -> tuple[Finding, ...]:
-        """Take every planned port that can be had; return what was taken instead of what, and what could not be had."""
+        """Hold every planned port that is free; return a finding for each that another one replaces, or none."""
         if not self._holds.keeping:
             return ()
         findings: list[Finding] = []
         with self.ledger.locked():
-            others, passed = self._others(), self.leases.passed()
+            others, skipped = self._others(), self.leases.skipped()
             for model_id in sorted(self.plan.assignment, key=self.plan.assignment.__getitem__):
                 if model_id in self.leases.given:
                     continue
@@ -102,7 +102,7 @@ class PortKeeper:
                     findings.append(messages.too_many_to_hold(len(self._holds)))
                     break
                 with _errors_into(findings, self.plan.range_of(model_id)):
-                    findings += self._claim(model_id, frozenset(), others, passed)
+                    findings += self._claim(model_id, frozenset(), others, skipped)
             self.ledger.write()
         return tuple(findings)
 
@@ -142,14 +142,14 @@ class PortKeeper:
         self._holds.hand_over(lease.port, Reuse.PORT if lease.shared else self._binding.of(lease.model_id))
 
     def learn(self, lease: Lease, pid: int, *, host: str) -> None:
-        """See how the child, which listens now, bound its port: the hold of its next start depends on it."""
+        """Remember how the child, which listens now, bound its port: the hold of its next start depends on it."""
         if self._joins(lease):
             self._binding.joined(lease.model_id)
         if self._holds.can_be_joined and not lease.shared:
             self._binding.learn(lease.model_id, lambda: binds_with(lease.port, pid, host=host))
 
     def doubt(self, lease: Lease, *, hung: bool = False) -> bool:
-        """Say that the child failed before it was ready; return whether our own hold may have been in its way.
+        """Remember that the child failed before it was ready; return whether our own hold may have been in its way.
 
         Then the next start has the port to itself. `hung`: it did not end by itself, its time was up.
         """
@@ -172,7 +172,7 @@ class PortKeeper:
         return self._holds.seal(lease.port) if shared or lease.port in self._holds else True
 
     def give_back(self, lease: Lease) -> None:
-        """Take the port back after the child has ended, and hold it again."""
+        """Hold a port again after its child has ended; where the plan has changed, the model loses it."""
         self._running.discard(lease.model_id)
         if lease.port not in self._holds:
             self._holds.unseal(lease.port)
@@ -190,7 +190,7 @@ class PortKeeper:
                 self._holds.take(lease.port)
 
     def replan(self, plan: PortPlan) -> None:
-        """Follow a new plan: running models keep their ports, of the others those whose plan has not changed.
+        """Replace the plan: running models keep their ports, of the others those whose plan has not changed.
 
         Call `hold_all` afterwards to take what is new.
         """
@@ -202,7 +202,7 @@ class PortKeeper:
             self.ledger.write()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all ports and leave the ledger."""
         self._holds.close()
         self.ledger.close()
 
@@ -223,18 +223,18 @@ class PortKeeper:
         }
 
     def _claim(
-        self, model_id: str, avoid: frozenset[int], others: Mapping[int, str], passed: Passed | None = None
+        self, model_id: str, avoid: frozenset[int], others: Mapping[int, str], skipped: SkippedPorts | None = None
     ) -> tuple[Finding, ...]:
         """Take the first port that can be had; under the ledger's lock. Raises PortTaken when there is none.
 
-        `passed`: where ports are taken for many models, those that need not be tried again.
+        `skipped`: where ports are taken for many models, those that need not be tried again.
         """
-        passed = passed or self.leases.passed()
-        refused = passed.refused
+        skipped = skipped or self.leases.skipped()
+        refused = skipped.refused
         planned = self.plan.assignment.get(model_id)
-        for port in self.leases.candidates(model_id, avoid, passed):
+        for port in self.leases.candidates(model_id, avoid, skipped):
             why = others.get(port) or self._take(port, explain=len(refused) < MOST_EXPLAINED)
-            passed.add(port)
+            skipped.add(port)
             if why is None:
                 break
             refused[port] = why
@@ -301,7 +301,7 @@ class PortKeeper:
         raise PortTaken(messages.foreign_server(model_id, where.port, self._who_else(where.port)))
 
     def _lease_fixed(self, model_id: str, port: int, external: frozenset[BoundSocket]) -> Lease:
-        """Look after a port that stands in the model's own command: it cannot be moved, only checked.
+        """Lease the port that the model's own command names: it is held, and checked, but never another one.
 
         One at which an external server listens is none of ours, and others may use it too.
         """
@@ -323,7 +323,7 @@ class PortKeeper:
         return Lease(model_id, port, shared=False, note=note, external=external)
 
     def _drop(self, model_id: str, *, keep: int | None = None) -> None:
-        """Let go of the port that the model has, unless it is `keep`."""
+        """Release the port that the model has, unless it is `keep`."""
         port = self.leases.given.get(model_id)
         if port is None or port == keep:
             return

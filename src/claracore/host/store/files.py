@@ -2,8 +2,7 @@
 
 A new text takes the place of the old one at once (`host/disk`), under a lock that all who write configuration files
 share; permissions stay, the old text is kept as a backup (the last ten). A writer who worked from an older text is
-refused.
-What the texts mean is not known here.
+refused. What the texts mean is the business of core/config.
 """
 
 from __future__ import annotations

@@ -183,8 +183,8 @@ class Child:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 asked = bool(stop_argv) and await self._ask_to_stop(stop_argv, env or {})
-                told = self._write(exit_line)
-                if not asked and not (told and reads_stdin):
+                written = self._write(exit_line)
+                if not asked and not (written and reads_stdin):
                     self.send(signal.SIGTERM)
                 await _first_of(self.exited, self._hurried)
         await self._until_gone(until)

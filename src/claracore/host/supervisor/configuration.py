@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.collector import no_collection
@@ -106,8 +107,18 @@ def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
         raise ConfigError([Finding("error", message, place=place, way_out="write `models: {}` to serve no models")])
 
 
+class ConfigurationListener(Protocol):
+    """Who acts by the configuration in force, and follows what becomes of its files."""
+
+    def apply(self, prepared: Prepared, changes: Changes) -> None:
+        """Act by another configuration. What is raised keeps the former one in force."""
+
+    def reloaded(self) -> None:
+        """Note that the files were read again and had something to say: taken over, or rejected."""
+
+
 class Configuration:
-    """The configuration in force. `apply` is what makes a new one act; it is given the new one and the changes."""
+    """The configuration in force. Those who `follow` it act by a new one, in the order in which they came."""
 
     def __init__(
         self,
@@ -119,16 +130,15 @@ class Configuration:
         commands: Commands,
         find_engine: Callable[[str | None], Engine | None],
         state_dir: Path | None,
+        tell: Callable[[tuple[Finding, ...]], None],
     ) -> None:
+        """`tell` gets the findings of a configuration that is taken over, without those of the former one."""
         self.sources = sources
         self.now = prepared
         self.rejected: tuple[Finding, ...] = ()
         """What is wrong with the files as they are, when they could not be taken over."""
-        self.apply: list[Callable[[Prepared, Changes], None]] = []
-        self.tell: Callable[[tuple[Finding, ...]], None] = lambda _: None
-        """Called with what is to be said about a configuration that was taken over and was not said about the last."""
-        self.on_reload: Callable[[], None] = lambda: None
-        """Called after every reload that found something to say: taken over, or rejected."""
+        self._tell = tell
+        self._listeners: list[ConfigurationListener] = []
         self.digest: str | None = None
         """Names the text of the configuration file that was read last, whether it could be used or not."""
         self._listen = listen
@@ -138,6 +148,10 @@ class Configuration:
         self._state_dir = state_dir
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
+
+    def follow(self, listener: ConfigurationListener) -> None:
+        """Tell a listener of every change from now on."""
+        self._listeners.append(listener)
 
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
@@ -152,7 +166,7 @@ class Configuration:
         """Write what `edit` makes of the file's text, and take it over; a text that cannot be used is not written.
 
         `files.change` says what a concurrent change means, and what `expected` is. Changes of this process queue here,
-        so that each is told what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
+        so that each gets what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
         what `edit` raises; then nothing has changed.
         """
         file = self.sources.one_file()
@@ -182,24 +196,33 @@ class Configuration:
                 prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
                 self.rejected = error.findings
-                self.on_reload()
+                self._reloaded()
                 raise
             self.rejected = ()
             if "engine" in changes.settings:
                 self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
-            former, self.now = self.now, prepared
-            told = {(finding.path, finding.message) for finding in former.findings}
-            self.tell(tuple(its for its in prepared.findings if (its.path, its.message) not in told))
-            if not changes.nothing:
-                try:
-                    for apply in self.apply:
-                        apply(prepared, changes)
-                except BaseException:
-                    self.now = former
-                    raise
-            self.on_reload()
+            self._take_over(prepared, changes)
+            self._reloaded()
             return changes
+
+    def _reloaded(self) -> None:
+        for listener in self._listeners:
+            listener.reloaded()
+
+    def _take_over(self, prepared: Prepared, changes: Changes) -> None:
+        """Let another configuration be the one in force, and act. Raises what a listener does; then the old one is."""
+        former, self.now = self.now, prepared
+        known = {(finding.path, finding.message) for finding in former.findings}
+        self._tell(tuple(found for found in prepared.findings if (found.path, found.message) not in known))
+        if changes.nothing:
+            return
+        try:
+            for listener in self._listeners:
+                listener.apply(prepared, changes)
+        except BaseException:
+            self.now = former
+            raise
 
     async def _settled(self) -> list[tuple[str, str]]:
         """Read the sources as soon as two readings, a moment apart, agree, or at once if nobody has touched them."""

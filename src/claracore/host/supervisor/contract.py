@@ -43,8 +43,28 @@ class Listener(Protocol):
         """Note that a person pinned it or let it go."""
 
 
+class Connections(Protocol):
+    """Who has connections to model servers: the gateway. Quick; raises nothing."""
+
+    def close_endpoint(self, endpoint: Endpoint) -> None:
+        """Close every connection to an endpoint, at once: its server is about to be stopped."""
+
+    def stop_opening(self, endpoint: Endpoint) -> None:
+        """Give up the connections to an endpoint that are being opened: who is there need not accept them."""
+
+
+class NoConnections:
+    """Before there is a gateway: nobody has any."""
+
+    def close_endpoint(self, endpoint: Endpoint) -> None:
+        """Do nothing."""
+
+    def stop_opening(self, endpoint: Endpoint) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadWaiter:
     """A request with an empty answer, by which a person has a model loaded."""
 
     done: asyncio.Future[None]

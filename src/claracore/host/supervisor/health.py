@@ -110,10 +110,10 @@ async def wait_until_ready(
     """Return as soon as GET `path` answers 200 and `verify()` (is it our child that listens there?) is true.
 
     The path "none" asks nothing and leaves it to `verify`. Refused connections, silence, 503 and every other status
-    mean "not yet". `on_progress` hears each change of what a 503 says. When `hint` is set the next poll comes at once:
-    the server itself has said that it is ready, which is no proof. Raises ModelFailed when the child ends
-    first (how, and its last lines), NotReadyInTime with what was seen last at the `deadline`; progress
-    that a 503 tells of postpones it.
+    mean "not yet". `on_progress` is called with each change of what a 503 says, which may also postpone the `deadline`.
+    When `hint` is set the next poll comes at once: the server itself has said that it is ready, which is no proof.
+    Raises ModelFailed when the child ends first (how, and its last lines), NotReadyInTime with what was seen last at
+    the deadline.
     """
 
     def hear(news: Loading) -> None:
@@ -166,7 +166,7 @@ class _Polls:
         self._path = path
         self._on_progress = on_progress
         self._verify = verify
-        self._told: Loading | None = None
+        self._last_loading: Loading | None = None
         self.last_seen = "it was not asked yet"
 
     async def run(self) -> None:
@@ -204,16 +204,16 @@ class _Polls:
         if answer.status != 200:
             self.last_seen = f"{where} answered {answer.status}"
             if answer.status == 503:
-                self._tell(loading(answer.body))
+                self._note_loading(loading(answer.body))
             return False
         if self._verify is not None and not self._verify():
             self.last_seen = f"{where} answered 200, but it is not our process that listens there"
             return False
         return True
 
-    def _tell(self, news: Loading | None) -> None:
-        if news is not None and news != self._told:
-            self._told = news
+    def _note_loading(self, news: Loading | None) -> None:
+        if news is not None and news != self._last_loading:
+            self._last_loading = news
             self._on_progress(news)
 
 

@@ -37,12 +37,12 @@ _leaders: set[int] = set()
 
 
 def lead(pid: int) -> None:
-    """Hear that we have started a child in a session of its own, which is waited for."""
+    """Note that we have started a child that leads a session of its own and is waited for."""
     _leaders.add(pid)
 
 
 def follow(pid: int) -> None:
-    """Hear that it was reaped."""
+    """Note that such a child was reaped."""
     _leaders.discard(pid)
 
 

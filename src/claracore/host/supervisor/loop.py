@@ -2,9 +2,10 @@
 
 Requests, ends of processes, timers, reloads and API calls all come through `_post`. Each event is handled to its end
 before the next; what an order causes at once (a client that is already gone) queues behind. Whatever is slow is a task
-owned here (`Life`), which ends by handing in an event. Every event, its time and its orders are logged once, at debug
-level, and before the first the policy; `claracore replay` reads this record (`scheduler/record`). It is written beside
-what happens and changes nothing of it.
+of `runs`, which hands in events as it goes.
+
+Every event, its time and its orders are logged once, at debug level, and before the first the policy; `claracore
+replay` reads this record (`scheduler/record`). It is written beside what happens and changes nothing of it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from claracore.core.config.model import Config
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
-    Effect,
     Ended,
     Event,
     FilesChanged,
     Finished,
+    Order,
     Pinned,
     Ready,
     Reconfigured,
@@ -46,7 +47,7 @@ from claracore.core.scheduler.rules import policy_of
 from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
-from claracore.host.supervisor.contract import Listener, Loaded, Waiter
+from claracore.host.supervisor.contract import Connections, Listener, LoadWaiter, NoConnections, Waiter
 from claracore.host.supervisor.refusals import circumstances, refusal
 from claracore.host.supervisor.runner import Runner
 from claracore.host.supervisor.running import Running
@@ -65,15 +66,12 @@ class _Waiting:
 
 
 class Supervisor:
-    """Starts, swaps and stops the models of one configuration, and tells requests when to go on."""
+    """Starts, swaps and stops the models of one configuration, and serves or refuses the requests for them."""
 
     def __init__(self, config: Config, runner: Runner) -> None:
         self.config = config
-        self.on_closing: Callable[[Endpoint], None] = lambda _: None
-        """Closes every connection to an endpoint, at once; set by the gateway."""
-        self.on_lost: Callable[[Endpoint], None] = lambda _: None
-        """Gives up the connections to an endpoint that are being opened: who is there need not accept them."""
-        self.listener: Listener | None = None
+        self._connections: Connections = NoConnections()
+        self._listener: Listener | None = None
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
@@ -85,18 +83,26 @@ class Supervisor:
             runner,
             post=self._post,
             on_report=lambda model: self._tell(lambda listener: listener.reported(model)),
-            close=lambda endpoint: self.on_closing(endpoint),  # noqa: PLW0108 - set later
-            stop_opening=lambda endpoint: self.on_lost(endpoint),  # noqa: PLW0108 - as above
+            close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
+            stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
 
+    def follow(self, listener: Listener) -> None:
+        """Tell a listener, in place of the former one, what becomes of model servers from now on."""
+        self._listener = listener
+
+    def connect(self, connections: Connections) -> None:
+        """Have these connections closed when their servers are stopped or lost; there is one such part."""
+        self._connections = connections
+
     # --- what requests call ---------------------------------------------------------------------------------------
 
     def arrive(self, model_id: str, waiter: Waiter, *, by_hand: bool = False) -> int:
-        """Take a request in and return its id; `waiter` may be told before this returns.
+        """Take a request in and return its id; a method of `waiter` may be called before this returns.
 
         One that a person makes `by_hand` has a model tried again whose start has just failed.
         """
@@ -116,7 +122,7 @@ class Supervisor:
         return request
 
     def finish(self, request_id: int) -> None:
-        """Hear that a request is over: answered, failed, or left while it waited."""
+        """Forget a request that is over: answered, failed, or left by its client while it waited."""
         now = self._loop.time()
         if not self._handling and self._scheduler.release(request_id, now):
             if logger.isEnabledFor(logging.DEBUG):
@@ -142,8 +148,8 @@ class Supervisor:
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.
 
-        Instead of `finish`; `waiter` is told again, perhaps before this returns. False, and nothing is changed, where
-        the server is not ours to start again.
+        Instead of `finish`; a method of `waiter` is called again, perhaps before this returns. False, and nothing is
+        changed, where the server is not ours to start again.
         """
         run = self._runs.at(model_id, endpoint)
         if run is not None and not run.checked:
@@ -216,7 +222,7 @@ class Supervisor:
         slot = self._scheduler.slots[model_id]
         if slot.state is ModelState.READY and slot.leaving is None:
             return  # however busy it is
-        ready = Loaded(self._loop.create_future())
+        ready = LoadWaiter(self._loop.create_future())
         request = self.arrive(model_id, ready, by_hand=True)
         try:
             await ready.done
@@ -280,34 +286,34 @@ class Supervisor:
         if self._first_policy is not None:
             logger.debug("%r begins with %s", now, self._first_policy)
             self._first_policy = None
-        effects = self._scheduler.handle(event, now)
+        orders = self._scheduler.handle(event, now)
         if logger.isEnabledFor(logging.DEBUG):
-            self._record(event, effects, now)
+            self._record(event, orders, now)
         if isinstance(event, Ended):
             self._tell(lambda listener: listener.ended(event.model))
-        for effect in effects:
+        for order in orders:
             try:
-                self._perform(effect)
+                self._perform(order)
             except Exception:
                 # A bug in one order must not cost the others theirs.
-                logger.exception("could not carry out %s", effect)
+                logger.exception("could not carry out %s", order)
         if isinstance(event, Ready):
             self._tell(lambda listener: listener.ready(event.model))
 
-    def _record(self, event: Event, effects: list[Effect], now: float) -> None:
-        logger.debug("%r %s -> %s", now, event, effects)
+    def _record(self, event: Event, orders: list[Order], now: float) -> None:
+        logger.debug("%r %s -> %s", now, event, orders)
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
-        """Let the listener hear something; what goes wrong there is its own affair."""
-        if self.listener is None:
+        """Call the listener, if there is one. What it raises is logged, and costs nobody else anything."""
+        if self._listener is None:
             return
         try:
-            what(self.listener)
+            what(self._listener)
         except Exception:
             logger.exception("a listener failed")
 
-    def _perform(self, effect: Effect) -> None:
-        match effect:
+    def _perform(self, order: Order) -> None:
+        match order:
             case Serve(request):
                 self._serve(request)
             case Refuse(request, reason):
@@ -321,7 +327,7 @@ class Supervisor:
                 self._runs.stop(model)
                 self._tell(lambda listener: listener.stopping(model, reason))
             case _:
-                assert_never(effect)
+                assert_never(order)
 
     def _serve(self, request: int) -> None:
         waiting = self._waiting.pop(request, None)
@@ -330,7 +336,7 @@ class Supervisor:
         self._give(waiting.waiter, waiting.model, request)
 
     def _give(self, waiter: Waiter, model: str, request: int) -> None:
-        """Let a request go on that the scheduler counts as served; a bug in its waiter ends it, and only it."""
+        """Send a request that the scheduler counts as served to its model; a bug in its waiter ends only this one."""
         endpoint = self._endpoints[model]
         try:
             waiter.serve(endpoint)

@@ -109,14 +109,14 @@ def _start(
     with contextlib.ExitStack() as child_ends, contextlib.ExitStack() as on_failure:
 
         def pipe() -> tuple[int, int]:
-            ours, its = os.pipe()
+            ours, childs = os.pipe()
             on_failure.callback(os.close, ours)
-            child_ends.callback(os.close, its)
+            child_ends.callback(os.close, childs)
             os.set_blocking(ours, False)
-            return ours, its
+            return ours, childs
 
-        output_fd, its_output = pipe()
-        stdout_fd, its_stdout = pipe() if stdout_apart else (None, its_output)
+        output_fd, child_output = pipe()
+        stdout_fd, child_stdout = pipe() if stdout_apart else (None, child_output)
         process = subprocess.Popen(
             argv,
             executable=program,
@@ -124,8 +124,8 @@ def _start(
             cwd=cwd,
             bufsize=0,
             stdin=subprocess.PIPE,
-            stdout=its_stdout,
-            stderr=its_output,
+            stdout=child_stdout,
+            stderr=child_output,
             start_new_session=True,
             pass_fds=pass_fds,
         )

@@ -24,7 +24,7 @@ from claracore.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an error tells beyond its reason."""
+    """What an error says beyond its reason."""
 
     model: str
     known: frozenset[str]

@@ -49,7 +49,8 @@ class OwnerCheck:
     ) -> None:
         """Check `endpoint`, where the process `pid` or who belongs to it is to answer.
 
-        `look` says who does; `take` hears the verdict that is accepted; `hint` is added to what is said of a stranger.
+        `look` says who does; `take` is called with the verdict that is accepted; `hint` is added to what is said of a
+        stranger.
         """
         self.endpoint = endpoint
         self._pid = pid
@@ -147,7 +148,7 @@ class ListenerWatch:
         """Watch who `check` has verified.
 
         `is_ready` asks the server's check endpoint; `is_ending` tells whether its process has died or was told to end,
-        which explains everything; `on_lost` hears why the server is lost.
+        which explains everything; `on_lost` is called with why the server is lost.
         """
         self._check = check
         self._is_ready = is_ready

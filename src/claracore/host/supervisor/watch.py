@@ -22,18 +22,21 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 MOST_LINKS = 40
 LONGEST_BURST_SECONDS = 5.0
 
-Print = tuple[tuple[str, int, int, int, int], ...]
-Looks = dict[Path, Print | None]
+FileState = tuple[str, int, int, int, int]
+"""Name, device, inode, time of the last change in nanoseconds, size."""
+PathState = tuple[FileState, ...]
+"""Of a file, or of the configuration files in a folder; another value when one of them has changed."""
+States = dict[Path, PathState | None]
+"""None for what is not there."""
 
 
 class ConfigWatch:
     """Watches configuration files and folders of them. Changes count from the moment of construction."""
 
     def __init__(self, paths: Sequence[Path], *, quiet_seconds: float = 0.3, poll_seconds: float = 2.0) -> None:
-        """Watch `paths`. A change is told once nothing has changed for `quiet_seconds`.
+        """Watch `paths`. A change counts once nothing has changed for `quiet_seconds`.
 
-        File systems that tell nobody about changes (network shares, some containers) are
-        looked at every `poll_seconds`.
+        File systems that report no changes (network shares, some containers) are looked at every `poll_seconds`.
         """
         self._paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - resolve() would follow links
         self._quiet_seconds = quiet_seconds
@@ -78,9 +81,9 @@ class ConfigWatch:
                         await self._rest(found, stop)
                     return
 
-    async def _rest(self, found: Looks, stop: asyncio.Event) -> None:
-        """Wait out a burst that no event told of."""
-        last: Looks | None = None
+    async def _rest(self, found: States, stop: asyncio.Event) -> None:
+        """Wait until `found` is what is there still after a quiet time: a burst that no event reported."""
+        last: States | None = None
         while found != last and not stop.is_set():
             last = found
             with contextlib.suppress(TimeoutError):
@@ -88,7 +91,7 @@ class ConfigWatch:
             found = self._look()
 
     def _take_over(self) -> bool:
-        """Make what is there now the state to compare with; tell whether it is news."""
+        """Make what is there now the state to compare with; returns whether a file is new or another one."""
         self._present = self._look()
         changed = False
         for path, found in self._present.items():
@@ -97,8 +100,8 @@ class ConfigWatch:
                 changed = True
         return changed
 
-    def _look(self) -> Looks:
-        return {path: _print_of(path) for path in self._paths}
+    def _look(self) -> States:
+        return {path: _state_of(path) for path in self._paths}
 
     def _watched(self) -> set[Path]:
         """Return the files, and the folders of all links on the way to them."""
@@ -111,7 +114,7 @@ class ConfigWatch:
         return watched
 
 
-def _print_of(path: Path) -> Print | None:
+def _state_of(path: Path) -> PathState | None:
     """Return what tells one state of a file or folder from another; None if there is nothing."""
     try:
         if not path.is_dir():
@@ -122,21 +125,20 @@ def _print_of(path: Path) -> Print | None:
         return None
 
 
-def _stat(path: Path) -> tuple[str, int, int, int, int]:
+def _stat(path: Path) -> FileState:
     found = path.stat()
     return path.name, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _steps(path: Path) -> list[Path]:
     """Return `path` and what each symbolic link on the way, folders included, leads to."""
-    steps = [path]
-    waiting = [path]
+    steps, waiting = [path], [path]
     while waiting and len(steps) < MOST_LINKS:
-        here = waiting.pop()
-        for link in (here, *here.parents):
+        path = waiting.pop()
+        for link in (path, *path.parents):
             if link.is_symlink():
                 target = Path(os.path.normpath(link.parent / link.readlink()))
-                beyond = target / here.relative_to(link)
+                beyond = target / path.relative_to(link)
                 found = [step for step in (target, beyond) if step not in steps]
                 steps += found
                 waiting += found

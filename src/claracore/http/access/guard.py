@@ -112,7 +112,7 @@ class Guard:
                 raise without_key()
             if grant is not None and right is not None:
                 grant.check(right)
-        elif right is Right.ADMIN and not self._rules.insecure and not is_here(scope, headers):
+        elif right is Right.ADMIN and not self._rules.insecure and not is_from_this_machine(scope, headers):
             raise Forbidden(
                 "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
                 "admin', or start with --insecure"
@@ -171,7 +171,7 @@ def check_media(headers: dict[bytes, bytes]) -> None:
         raise UnsupportedMedia("send the body as 'Content-Type: application/json'")
 
 
-def is_here(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+def is_from_this_machine(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether the client is on this machine; what a proxy forwards is not."""
     if any(name in headers for name in FORWARDED):
         return False

@@ -20,8 +20,16 @@ NEVER = float("inf")
 class KeyRing:
     """All keys that count now. Immutable but for its two sources, which are replaced as a whole."""
 
-    def __init__(self, plain: Iterable[str] = (), named: Sequence[NamedKey] = ()) -> None:
-        """`plain` are the keys of the configuration, as they are sent; `named` those of the key file."""
+    def __init__(
+        self,
+        plain: Iterable[str] = (),
+        named: Sequence[NamedKey] = (),
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`plain` are the keys of the configuration, as they are sent; `named` those of the key file.
+
+        `on_change` is called when other keys count than before.
+        """
         self._plain: tuple[tuple[bytes, Grant], ...] = ()
         self._named: tuple[NamedKey, ...] = ()
         self._entries: tuple[tuple[bytes, Grant], ...] = ()
@@ -30,8 +38,7 @@ class KeyRing:
         """Another number for other keys: what was found out with these counts no longer."""
         self.look_again_at = NEVER
         """When who asks for a key next has to `look` before (event loop time): nothing runs while nobody asks."""
-        self.on_change: Callable[[], None] = lambda: None
-        """Called when other keys count than before."""
+        self._on_change = on_change
         self._look: Callable[[], None] = lambda: None
         self.use_plain(plain)
         self.use_named(named)
@@ -79,7 +86,7 @@ class KeyRing:
         if entries != self._entries:
             self._entries = entries
             self.version += 1
-            self.on_change()
+            self._on_change()
 
 
 def presented(authorization: bytes | None, x_api_key: bytes | None) -> Iterable[tuple[bytes, bytes]]:

@@ -11,10 +11,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, create_model
 
 from claracore.errors import BadRequest
-from claracore.host.activity.rows import COLUMNS, Row, Wanted
+from claracore.host.activity.database import Activity
+from claracore.host.activity.queries import Wanted
+from claracore.host.activity.rows import COLUMNS, ActivityRow
 from claracore.host.activity.statistics import ModelStats, Percentiles, stats_by_model
 from claracore.host.activity.swaps import Swap
-from claracore.http.api.context import Context, Here
+from claracore.http.api.dependencies import HistoryDep, RuntimeDep
+from claracore.http.api.parts import History
 
 router = APIRouter(tags=["activity"])
 
@@ -24,12 +27,12 @@ Models = Annotated[list[str] | None, Query(description="May be given more than o
 Moment = Annotated[str | None, Query(description="RFC 3339, or unix seconds.")]
 
 
-# The columns are declared once, in `store.rows`; pydantic does not read msgspec's structs.
+# The columns are declared once, in `host/activity/rows`; pydantic does not read msgspec's structs.
 RowView = create_model(
     "Row",
     __config__=ConfigDict(from_attributes=True),
-    __doc__=Row.__doc__,
-    **{name: (hint, ...) for name, hint in get_type_hints(Row).items() if name in COLUMNS},  # type: ignore[call-overload]
+    __doc__=ActivityRow.__doc__,
+    **{name: (hint, ...) for name, hint in get_type_hints(ActivityRow).items() if name in COLUMNS},  # type: ignore[call-overload]
 )
 
 
@@ -76,7 +79,7 @@ class SwapsView(BaseModel):
 
 @router.get("/api/activity")
 async def activity(  # noqa: PLR0917 - a query has as many parts as it has
-    here: Here,
+    history: HistoryDep,
     page: Page = 1,
     limit: Limit = 50,
     model: Models = None,
@@ -99,12 +102,12 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
         sort=sort,
         descending=order == "desc",
     )
-    return await page_of(here, wanted, page, limit)
+    return await page_of(history.activity, wanted, page, limit)
 
 
-async def page_of(here: Context, wanted: Wanted, page: int, limit: int) -> ActivityPage:
+async def page_of(activity: Activity, wanted: Wanted, page: int, limit: int) -> ActivityPage:
     """Return one page of the wanted rows."""
-    rows, total = await asyncio.to_thread(here.activity.rows, wanted, limit=limit, offset=(page - 1) * limit)
+    rows, total = await asyncio.to_thread(activity.rows, wanted, limit=limit, offset=(page - 1) * limit)
     data = [RowView.model_validate(row) for row in rows]
     return ActivityPage(data=data, page=page, limit=limit, total=total, total_pages=-(-total // limit))
 
@@ -120,26 +123,26 @@ def moment(text: str | None, name: str) -> float | None:
 
 
 @router.get("/api/stats")
-async def stats(here: Here, model: str | None = None) -> StatsView:
+async def stats(runtime: RuntimeDep, history: HistoryDep, model: str | None = None) -> StatsView:
     """Show totals and percentiles, together and for each model."""
-    wanted = here.config.resolve(model) or model if model is not None else None
-    by_model = await asyncio.to_thread(stats_by_model, here.activity, wanted)
+    wanted = runtime.config.resolve(model) or model if model is not None else None
+    by_model = await asyncio.to_thread(stats_by_model, history.activity, wanted)
     return StatsView(
-        requests=sum(its.requests for its in by_model.values()),
-        errors=sum(its.errors for its in by_model.values()),
-        prompt_tokens=sum(its.prompt_tokens for its in by_model.values()),
-        completion_tokens=sum(its.completion_tokens for its in by_model.values()),
-        models={name: _model_stats(here, name, its) for name, its in sorted(by_model.items())},
+        requests=sum(one.requests for one in by_model.values()),
+        errors=sum(one.errors for one in by_model.values()),
+        prompt_tokens=sum(one.prompt_tokens for one in by_model.values()),
+        completion_tokens=sum(one.completion_tokens for one in by_model.values()),
+        models={name: _model_stats(history, name, one) for name, one in sorted(by_model.items())},
     )
 
 
-def _model_stats(here: Context, model: str, its: ModelStats) -> ModelStatsView:
-    loads, seconds = here.counts.load_seconds.total(model)
-    return ModelStatsView(**asdict(its), loads=loads, load_seconds_total=round(seconds, 3))
+def _model_stats(history: History, model: str, stats: ModelStats) -> ModelStatsView:
+    loads, seconds = history.counts.load_seconds.total(model)
+    return ModelStatsView(**asdict(stats), loads=loads, load_seconds_total=round(seconds, 3))
 
 
 @router.get("/api/swaps")
-async def swaps(here: Here) -> SwapsView:
+async def swaps(runtime: RuntimeDep) -> SwapsView:
     """List the last loads of models: why, who had to go, and how long each part took."""
-    here.look_at_answers()
-    return SwapsView(swaps=list(reversed(here.journal.swaps)))
+    runtime.look_at_answers()
+    return SwapsView(swaps=list(reversed(runtime.swaps.swaps)))

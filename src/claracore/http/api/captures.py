@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from claracore.errors import NotFound
-from claracore.http.api.context import Here
+from claracore.http.api.dependencies import HistoryDep
 from claracore.http.wire.framing import Chunked, MalformedBody
 
 router = APIRouter(tags=["activity"])
@@ -34,11 +34,11 @@ class CaptureView(BaseModel):
 
 
 @router.get("/api/captures/{id}")
-async def capture(here: Here, row: Annotated[int, Path(alias="id", ge=0, lt=1 << 62)]) -> CaptureView:
+async def capture(history: HistoryDep, row: Annotated[int, Path(alias="id", ge=0, lt=1 << 62)]) -> CaptureView:
     """Show what was captured of the request in this row of the activity."""
-    found = here.captures.get(row)
+    found = history.captures.get(row)
     if found is None:
-        why = "it was forgotten, or never made" if here.captures.enabled else "captureBuffer switches capturing on"
+        why = "it was forgotten, or never made" if history.captures.enabled else "captureBuffer switches capturing on"
         raise NotFound(f"there is no capture of request {row}: {why}")
     body = _payload(found.response.data) if found.in_chunks else found.response.data
     return CaptureView(

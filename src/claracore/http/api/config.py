@@ -14,15 +14,16 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from claracore.core.config import edit, form
-from claracore.core.config.lines import read_plain
 from claracore.core.config.load import load_many
 from claracore.core.config.schema import json_schema
 from claracore.core.config.tree import Unreadable
-from claracore.errors import BadRequest, ConfigError, ModelNotFound, NotFound
+from claracore.core.config.without_model import without_model
+from claracore.errors import BadRequest, ConfigError, NotFound
 from claracore.host.setup.examine import examine
 from claracore.host.store import files
+from claracore.host.supervisor.configuration import Configuration
 from claracore.http.access.guard import YAML_TYPES
-from claracore.http.api.context import Context, Here
+from claracore.http.api.dependencies import InstallationDep, RuntimeDep
 from claracore.http.api.findings import ChangesView, FindingView, changes_view, finding_views
 
 router = APIRouter(prefix="/api/config", tags=["config"])
@@ -138,9 +139,10 @@ class BackupsView(BaseModel):
 
 
 @router.get("")
-async def config(here: Here, response: Response) -> ConfigView:
+async def config(runtime: RuntimeDep, response: Response) -> ConfigView:
     """Show the configuration file as it is on the disk."""
-    file = file_of(here)
+    configuration = runtime.configuration
+    file = configuration.sources.one_file()
     text = await asyncio.to_thread(files.read, file)
     digest = files.digest(text)
     response.headers["ETag"] = f'"{digest}"'
@@ -148,26 +150,26 @@ async def config(here: Here, response: Response) -> ConfigView:
         yaml=text,
         hash=digest,
         file=str(file),
-        findings=finding_views(here.configuration.now.findings),
-        rejected=finding_views(here.configuration.rejected),
+        findings=finding_views(configuration.now.findings),
+        rejected=finding_views(configuration.rejected),
     )
 
 
 @router.put("", openapi_extra=_TEXT_IN_BODY)
-async def replace(here: Here, text: TextInBody, if_match: IfMatch = None) -> WrittenView:
+async def replace(runtime: RuntimeDep, text: TextInBody, if_match: IfMatch = None) -> WrittenView:
     """Write a new configuration and take it over; one that cannot be used is not written."""
     if if_match is None:
         raise BadRequest("say in If-Match which text you replace: the hash of GET /api/config, or *")
-    return await change_config(here, lambda _: text.yaml, if_match)
+    return await change_config(runtime.configuration, lambda _: text.yaml, if_match)
 
 
 @router.post("/check", openapi_extra=_TEXT_IN_BODY)
-async def check(here: Here, text: TextInBody) -> CheckView:
+async def check(runtime: RuntimeDep, installation: InstallationDep, text: TextInBody) -> CheckView:
     """Say what is wrong with a text, and what would change if it were the configuration."""
-    sources = await asyncio.to_thread(here.configuration.sources.with_text, text.yaml)
-    configuration = here.configuration
+    configuration = runtime.configuration
+    sources = await asyncio.to_thread(configuration.sources.with_text, text.yaml)
     examined = await asyncio.to_thread(
-        examine, sources, env=configuration.environ, listen=here.listen, strict=configuration.sources.strict
+        examine, sources, env=configuration.environ, listen=installation.listen, strict=configuration.sources.strict
     )
     changes = None
     if examined.usable:
@@ -183,9 +185,9 @@ async def edit_text(typed: FormText) -> FormsView:
 
 
 @router.post("/reload")
-async def reload(here: Here) -> ReloadView:
+async def reload(runtime: RuntimeDep) -> ReloadView:
     """Take over what the file says now."""
-    return ReloadView(changes=changes_view(await here.configuration.reload()))
+    return ReloadView(changes=changes_view(await runtime.configuration.reload()))
 
 
 @router.get("/schema")
@@ -195,16 +197,16 @@ async def schema() -> dict[str, Any]:
 
 
 @router.get("/backups")
-async def backups(here: Here) -> BackupsView:
+async def backups(runtime: RuntimeDep) -> BackupsView:
     """List the older texts that were kept when the file was written."""
-    found = await asyncio.to_thread(_backups, file_of(here))
+    found = await asyncio.to_thread(_backups, runtime.configuration.sources.one_file())
     return BackupsView(backups=found)
 
 
 @router.get("/backups/{name}")
-async def backup(here: Here, name: str) -> Text:
+async def backup(runtime: RuntimeDep, name: str) -> Text:
     """Show an older text."""
-    for path in await asyncio.to_thread(files.backups, file_of(here)):
+    for path in await asyncio.to_thread(files.backups, runtime.configuration.sources.one_file()):
         if path.name == name:
             return Text(yaml=await asyncio.to_thread(files.read, path))
     raise NotFound(f"there is no backup {name!r}")
@@ -212,61 +214,41 @@ async def backup(here: Here, name: str) -> Text:
 
 @router.patch("/models/{name:path}")
 async def change_model(
-    here: Here, name: str, patch: Annotated[dict[str, Any], Body()], if_match: IfMatch = None
+    runtime: RuntimeDep, name: str, patch: Annotated[dict[str, Any], Body()], if_match: IfMatch = None
 ) -> WrittenView:
     """Change options of one model, as a JSON merge patch (null removes); comments and order of the file stay."""
-    model_id = here.config.resolve(name) or name
-    return await _edit(here, lambda text: edit.merge(text, ("models", model_id), patch), if_match)
+    model_id = runtime.config.resolve(name) or name
+    return await _edit(runtime.configuration, lambda text: edit.merge(text, ("models", model_id), patch), if_match)
 
 
 @router.delete("/models/{name:path}")
-async def delete_model(here: Here, name: str, if_match: IfMatch = None) -> WrittenView:
+async def delete_model(runtime: RuntimeDep, name: str, if_match: IfMatch = None) -> WrittenView:
     """Take a model out of the file, also where groups and preload name it."""
-    model_id = here.resolve(name)
-    return await _edit(here, lambda text: without_model(text, model_id), if_match)
+    model_id = runtime.resolve(name)
+    return await _edit(runtime.configuration, lambda text: without_model(text, model_id), if_match)
 
 
-def without_model(text: str, model_id: str) -> str:
-    """Return the text without the model and its memberships. Raises ModelNotFound when the text does not have it."""
-    plain = read_plain(text)
-    models = plain.get("models") or {}
-    if model_id not in models:
-        raise ModelNotFound(model_id, models)
-    text = edit.remove(text, ("models", model_id))
-    for name, group in (plain.get("groups") or {}).items():
-        members = group.get("members") if isinstance(group, dict) else None
-        if isinstance(members, list) and model_id in members:
-            text = edit.put(text, ("groups", name, "members"), [member for member in members if member != model_id])
-    path = ("hooks", "on_startup", "preload")
-    preload: Any = plain
-    for key in path:
-        preload = preload.get(key) if isinstance(preload, dict) else None
-    if isinstance(preload, list) and model_id in preload:
-        text = edit.put(text, path, [name for name in preload if name != model_id])
-    return text
-
-
-async def _edit(here: Context, change: Callable[[str], str], if_match: str | None) -> WrittenView:
+async def _edit(configuration: Configuration, change: Callable[[str], str], if_match: str | None) -> WrittenView:
     """Change the text that the file has when this change's turn has come, or only the one that `if_match` names."""
 
     def edit(old: str | None) -> str:
-        text = old if old is not None else files.read(file_of(here))
+        text = old if old is not None else files.read(configuration.sources.one_file())
         changed = _changed(change, text)
-        _refuse_new_errors(here, text, changed)
+        _refuse_new_errors(configuration, text, changed)
         return changed
 
-    return await change_config(here, edit, "*" if if_match is None else if_match)
+    return await change_config(configuration, edit, "*" if if_match is None else if_match)
 
 
-def _refuse_new_errors(here: Context, text: str, changed: str) -> None:
+def _refuse_new_errors(configuration: Configuration, text: str, changed: str) -> None:
     """Raise ConfigError for what `config check` would call an error and did not before.
 
     A file may have keys that we do not know, because another program does; whoever edits here means one of ours.
     """
-    sources, env = here.configuration.sources, here.configuration.environ
-    before, after = (load_many(sources.with_text(its), env=env, strict=True).findings for its in (text, changed))
+    sources, env = configuration.sources, configuration.environ
+    before, after = (load_many(sources.with_text(one), env=env, strict=True).findings for one in (text, changed))
     known = {(finding.path, finding.message) for finding in before}
-    new = [its for its in after if its.severity == "error" and (its.path, its.message) not in known]
+    new = [one for one in after if one.severity == "error" and (one.path, one.message) not in known]
     if new:
         raise ConfigError(new)
 
@@ -288,20 +270,15 @@ def _changed(change: Callable[[str], str], text: str) -> str:
         raise ConfigError([error.finding]) from error
 
 
-async def change_config(here: Context, edit: Callable[[str | None], str], if_match: str) -> WrittenView:
+async def change_config(configuration: Configuration, edit: Callable[[str | None], str], if_match: str) -> WrittenView:
     """Write what `edit` makes of the text that `if_match` names (`*`: of any; empty: of none), and take it over.
 
     Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull and what `edit` raises; then nothing has changed.
     """
     expected = if_match.removeprefix("W/").strip('"')
-    written, changes = await here.configuration.change(edit, expected=None if expected == "*" else expected)
+    written, changes = await configuration.change(edit, expected=None if expected == "*" else expected)
     backup = written.backup.name if written.backup is not None else None
     return WrittenView(hash=written.digest, backup=backup, changes=changes_view(changes))
-
-
-def file_of(here: Context) -> Path:
-    """Return the one file that can be edited. Raises Conflict."""
-    return here.configuration.sources.one_file()
 
 
 def _backups(file: Path) -> list[BackupView]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -31,16 +31,21 @@ from claracore.http.api import (
     setup,
     system,
 )
-from claracore.http.api.compat import event_stream, first_claracore, llama_router, llama_swap
-from claracore.http.api.context import Context
+from claracore.http.api.compat import (
+    first_claracore,
+    first_claracore_downloads,
+    llama_router,
+    llama_swap,
+    llama_swap_events,
+)
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
 from claracore.http.web import interface
 
 logger = logging.getLogger("claracore.api")
 
-PARTS = (
-    first_claracore,  # before models, whose paths may be anything below /api/models/
+ROUTERS = (
+    first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
     models,
     requests,
     activity,
@@ -59,19 +64,20 @@ PARTS = (
     profiles,
     llama_router,
     llama_swap,
-    event_stream,
+    llama_swap_events,
+    first_claracore,
     system,
     interface,
 )
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
-def create_app(context: Context) -> FastAPI:
-    """Return the ASGI application; every error it answers has the OpenAI envelope."""
+def create_app(parts: Iterable[object]) -> FastAPI:
+    """Return the ASGI application whose handlers talk to these parts; all its errors have the OpenAI envelope."""
     app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
-    app.state.context = context
-    for part in PARTS:
-        app.include_router(part.router)
+    app.state.parts = {type(part): part for part in parts}
+    for module in ROUTERS:
+        app.include_router(module.router)
     app.add_exception_handler(ClaraCoreError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from claracore.errors import BadRequest
 from claracore.http.access.keys import NamedKey, Right
-from claracore.http.api.context import Context, Here
+from claracore.http.api.dependencies import KeyRingDep, NamedKeysDep, RuntimeDep
 
 router = APIRouter(prefix="/api/keys", tags=["keys"])
 
@@ -50,34 +48,24 @@ class NewKey(KeyView):
 
 
 @router.get("")
-async def keys(here: Here) -> KeysView:
+async def keys(runtime: RuntimeDep, ring: KeyRingDep) -> KeysView:
     """List the keys; never the keys themselves."""
-    return KeysView(keys=[key_view(key) for key in here.ring.named], config_keys=len(here.config.api_keys))
+    return KeysView(keys=[key_view(key) for key in ring.named], config_keys=len(runtime.config.api_keys))
 
 
 @router.post("")
-async def add(here: Here, wish: KeyWish) -> NewKey:
+async def add(runtime: RuntimeDep, named_keys: NamedKeysDep, wish: KeyWish) -> NewKey:
     """Make a key. From the first one on, every call needs one."""
-    models = None if wish.models is None else {here.resolve(name) for name in wish.models}
-    if not here.ring.any and Right.ADMIN not in wish.scopes:
-        raise BadRequest("the first key needs the scope admin: without one nobody could make another", param="scopes")
-    text, key = await asyncio.to_thread(
-        lambda: here.key_file.add(wish.name, wish.scopes, models=models, expires_at=wish.expires_at)
-    )
-    await _take_over(here)
+    models = None if wish.models is None else {runtime.resolve(name) for name in wish.models}
+    text, key = await named_keys.add(wish.name, wish.scopes, models=models, expires_at=wish.expires_at)
     return NewKey(**key_view(key).model_dump(), key=text)
 
 
 @router.delete("/{name}")
-async def remove(here: Here, name: str) -> KeysView:
+async def remove(runtime: RuntimeDep, ring: KeyRingDep, named_keys: NamedKeysDep, name: str) -> KeysView:
     """Take a key away; it stops working at once."""
-    await asyncio.to_thread(here.key_file.remove, name)
-    await _take_over(here)
-    return await keys(here)
-
-
-async def _take_over(here: Context) -> None:
-    here.use_keys(await asyncio.to_thread(here.key_file.load))
+    await named_keys.remove(name)
+    return await keys(runtime, ring)
 
 
 def key_view(key: NamedKey) -> KeyView:

@@ -13,13 +13,17 @@ from pydantic import BaseModel
 
 from claracore.errors import BadRequest
 from claracore.host.logs.output import OutputRing
-from claracore.host.logs.proxy import LogEntry
+from claracore.host.logs.proxy import LogEntry, ProxyLog
 from claracore.http.access.keys import Grant
-from claracore.http.api.context import Context, Here, Holder
+from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
+from claracore.http.api.events.announcer import PROXY
+from claracore.http.api.events.open_streams import OpenStreams
+from claracore.http.api.parts import Runtime
 
 router = APIRouter(tags=["logs"])
 
-PROXY, UPSTREAM = "proxy", "upstream"
+UPSTREAM = "upstream"
+"""The output of all models."""
 HISTORY_LINES = 2_000
 BUNCH_SECONDS = 0.05
 """Lines of this long are sent together: one by one, three followers of a model that prints without end made everybody
@@ -43,80 +47,98 @@ class LogView(BaseModel):
 
 
 @router.get("/api/logs")
-async def last_lines(here: Here, source: str = PROXY, lines: Lines = 200) -> LogView:
+async def last_lines(runtime: RuntimeDep, log: ProxyLogDep, source: str = PROXY, lines: Lines = 200) -> LogView:
     """Show the last lines of ClaraCore's own log (`proxy`) or of a model."""
-    if source == PROXY and PROXY not in here.config.models:
-        entries = list(here.log.entries)[-lines:]
+    if source == PROXY and PROXY not in runtime.config.models:
+        entries = list(log.entries)[-lines:]
     else:
-        source = here.resolve(source)
-        entries = [LogEntry(line) for line in here.supervisor.output(source).tail(lines)]
-    return LogView(source=source, lines=[LineView(at=it.at, level=it.level, text=it.text) for it in entries])
+        source = runtime.resolve(source)
+        entries = [LogEntry(line) for line in runtime.supervisor.output(source).tail(lines)]
+    views = [LineView(at=entry.at, level=entry.level, text=entry.text) for entry in entries]
+    return LogView(source=source, lines=views)
 
 
 @router.get("/logs")
-async def history(here: Here, request: Request) -> Response:
+async def history(runtime: RuntimeDep, log: ProxyLogDep, request: Request) -> Response:
     """Show the last lines as text; a browser is sent to the web interface."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/ui/logs", 302)
-    return PlainTextResponse("".join(f"{line}\n" for ring in _mixed(here) for line in ring.tail(HISTORY_LINES)))
+    rings = _named_by_config(runtime, log)
+    return PlainTextResponse("".join(f"{line}\n" for ring in rings for line in ring.tail(HISTORY_LINES)))
 
 
 @router.get("/logs/stream")
-async def stream_mixed(here: Here, holder: Holder, request: Request) -> StreamingResponse:
+async def stream_mixed(
+    runtime: RuntimeDep, log: ProxyLogDep, events: EventsDep, holder: GrantDep, request: Request
+) -> StreamingResponse:
     """Follow what `logToStdout` names: ClaraCore's own log, the models' output, or both."""
-    return _stream(here, holder, _mixed(here), request)
+    return _stream(_named_by_config(runtime, log), events.open_streams, holder, request)
 
 
 @router.get("/logs/stream/{source:path}")
-async def stream_one(here: Here, holder: Holder, request: Request, source: str) -> StreamingResponse:
+async def stream_one(  # noqa: PLR0917 - FastAPI gives them by name
+    runtime: RuntimeDep,
+    log: ProxyLogDep,
+    events: EventsDep,
+    holder: GrantDep,
+    request: Request,
+    source: str,
+) -> StreamingResponse:
     """Follow ClaraCore's own log (`proxy`), the output of all models (`upstream`), or of one model."""
+    return _stream(_named(runtime, log, source), events.open_streams, holder, request)
+
+
+def _named(runtime: Runtime, log: ProxyLog, source: str) -> list[OutputRing]:
     if source == PROXY:
-        return _stream(here, holder, [here.log.ring], request)
+        return [log.ring]
     if source == UPSTREAM:
-        return _stream(here, holder, _models(here), request)
-    model_id = here.config.resolve(source)
+        return _models(runtime)
+    model_id = runtime.config.resolve(source)
     if model_id is None:
         raise BadRequest(f"no log {source!r}: it is {PROXY}, {UPSTREAM} or the id of a model")
-    return _stream(here, holder, [here.supervisor.output(model_id)], request)
+    return [runtime.supervisor.output(model_id)]
 
 
-def _models(here: Context) -> list[OutputRing]:
-    return [here.supervisor.output(model_id) for model_id in sorted(here.config.models)]
-
-
-def _mixed(here: Context) -> list[OutputRing]:
-    match here.config.log_to_stdout:
+def _named_by_config(runtime: Runtime, log: ProxyLog) -> list[OutputRing]:
+    match runtime.config.log_to_stdout:
         case "upstream":
-            return _models(here)
+            return _models(runtime)
         case "both":
-            return [here.log.ring, *_models(here)]
+            return [log.ring, *_models(runtime)]
         case _:
-            return [here.log.ring]
+            return [log.ring]
 
 
-def _stream(here: Context, holder: Grant | None, rings: list[OutputRing], request: Request) -> StreamingResponse:
-    wanted = 0 if "no-history" in request.query_params else HISTORY_LINES
+def _models(runtime: Runtime) -> list[OutputRing]:
+    return [runtime.supervisor.output(model_id) for model_id in sorted(runtime.config.models)]
+
+
+def _stream(
+    rings: list[OutputRing], open_streams: OpenStreams, holder: Grant | None, request: Request
+) -> StreamingResponse:
+    history_lines = 0 if "no-history" in request.query_params else HISTORY_LINES
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_lines(here, holder, rings, wanted), media_type="text/plain", headers=headers)
+    lines = _lines(rings, open_streams, holder, history_lines)
+    return StreamingResponse(lines, media_type="text/plain", headers=headers)
 
 
 async def _lines(
-    here: Context, holder: Grant | None, rings: list[OutputRing], history_lines: int
+    rings: list[OutputRing], open_streams: OpenStreams, holder: Grant | None, history_lines: int
 ) -> AsyncIterator[str]:
     """Give the lines of several rings: the past of each, then what comes; a reader that is too slow is told so."""
     first, *others = rings or [OutputRing()]
     with ExitStack() as leaving:
         merged = leaving.enter_context(first.subscribe(history=history_lines, limit=HISTORY_LINES))
-        leaving.enter_context(here.streaming(merged, holder))
+        leaving.enter_context(open_streams.holding(merged, holder))
         for ring in others:
             for line in ring.tail(history_lines):
                 merged.push(line)
             ring.attach(merged)
-            leaving.callback(ring.unsubscribe, merged)
+            leaving.callback(ring.detach, merged)
         yield ""  # sends the head: a client is not to wait for the first line
-        told = merged.dropped
+        reported = merged.dropped
         async for lines in merged.bunches():
-            lost, told = merged.dropped - told, merged.dropped
+            lost, reported = merged.dropped - reported, merged.dropped
             note = f"... {lost} lines were lost: the reader was too slow\n" if lost else ""
             yield note + "".join(f"{line}\n" for line in lines)
             await asyncio.sleep(BUNCH_SECONDS)

@@ -14,8 +14,11 @@ from claracore import __version__
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
-from claracore.http.api.context import Context, Here
+from claracore.http.api.dependencies import EventsDep, GatewayDep, HistoryDep, InstallationDep, RuntimeDep
+from claracore.http.api.events.broadcaster import Broadcaster
+from claracore.http.api.parts import History, Installation, Runtime
 from claracore.http.api.scrape import scrape
+from claracore.http.gateway.inside import Inside
 from claracore.types import ModelState
 
 router = APIRouter(tags=["metrics"])
@@ -24,30 +27,46 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(here: Here, *, engines: bool = False) -> PlainTextResponse:
+async def metrics(
+    runtime: RuntimeDep,
+    history: HistoryDep,
+    installation: InstallationDep,
+    events: EventsDep,
+    gateway: GatewayDep,
+    *,
+    engines: bool = False,
+) -> PlainTextResponse:
     """Write counts since the start and gauges of this moment; with `engines=1` the model servers' own as well."""
-    text = exposition([*here.counts.families, *gauges(here)])
+    gauges = (
+        *_models(runtime),
+        *_ports(runtime),
+        *_self(installation, events.broadcaster),
+        *_process(),
+        *_machine(history),
+    )
+    text = exposition([*history.counts.families, *gauges])
     if engines:
-        text = merged(text, await _of_engines(here))
+        text = merged(text, await _of_engines(runtime, gateway.inside))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
 
 
-def gauges(here: Context) -> Iterator[Family]:
-    """Return what is true at this moment."""
-    slots = {model: slot for model, slot in here.supervisor.slots.items() if model in here.config.models}
-    states = {(model, str(state)): float(slot.state is state) for model, slot in slots.items() for state in ModelState}
-    yield Gauge("claracore_model_state", "1 for the state in which a model is.", ("model", "state"), states.items())
-    serving = {(model,): float(len(slot.serving)) for model, slot in slots.items()}
-    yield Gauge("claracore_requests_in_flight", "Requests that a model is answering.", ("model",), serving.items())
-    waiting = {(model,): float(len(slot.waiting)) for model, slot in slots.items()}
-    yield Gauge("claracore_requests_waiting", "Requests that wait for a model.", ("model",), waiting.items())
-    memory: dict[tuple[str], float] = {}
-    for model, running in here.supervisor.all_running().items():
-        used = memory_bytes(running.pid) if model in slots and running.pid is not None else None
-        if used is not None:
-            memory[model,] = float(used)
-    yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", ("model",), memory.items())
-    conflicts = {(model,): float(here.keeper.conflicts[model]) for model in here.config.models}
+def _models(runtime: Runtime) -> Iterator[Family]:
+    """Return states, queues and memory of the models."""
+    model = ("model",)
+    slots = {model_id: slot for model_id, slot in runtime.supervisor.slots.items() if model_id in runtime.config.models}
+    states = {(name, str(state)): float(slot.state is state) for name, slot in slots.items() for state in ModelState}
+    yield Gauge("claracore_model_state", "1 for the state in which a model is.", (*model, "state"), states.items())
+    serving = {(name,): float(len(slot.serving)) for name, slot in slots.items()}
+    yield Gauge("claracore_requests_in_flight", "Requests that a model is answering.", model, serving.items())
+    waiting = {(name,): float(len(slot.waiting)) for name, slot in slots.items()}
+    yield Gauge("claracore_requests_waiting", "Requests that wait for a model.", model, waiting.items())
+    used = {name: memory_bytes(pid) for name, pid in runtime.pids().items() if name in slots}
+    memory = {(name,): float(size) for name, size in used.items() if size is not None}
+    yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", model, memory.items())
+
+
+def _ports(runtime: Runtime) -> Iterator[Family]:
+    conflicts = {(model_id,): float(runtime.keeper.conflicts[model_id]) for model_id in runtime.config.models}
     yield Gauge(
         "claracore_port_conflicts_total",
         "Times a model could not have the port that it was to have.",
@@ -55,13 +74,15 @@ def gauges(here: Context) -> Iterator[Family]:
         conflicts.items(),
         kind="counter",
     )
-    blocked = float(len(here.keeper.leases.blocked))
+    blocked = float(len(runtime.keeper.leases.blocked))
     yield Gauge("claracore_ports_blocked", "Planned ports that somebody else has.", (), [((), blocked)])
-    yield Gauge("claracore_stream_followers", "Clients that follow events.", (), [((), float(len(here.hub.followers)))])
-    yield Gauge("claracore_start_time_seconds", "When ClaraCore started.", (), [((), here.started_at)])
+
+
+def _self(installation: Installation, broadcaster: Broadcaster) -> Iterator[Family]:
+    followers = float(len(broadcaster.followers))
+    yield Gauge("claracore_stream_followers", "Clients that follow events.", (), [((), followers)])
+    yield Gauge("claracore_start_time_seconds", "When ClaraCore started.", (), [((), installation.started_at)])
     yield Gauge("claracore_build_info", "The version.", ("version",), [((__version__,), 1.0)])
-    yield from _process()
-    yield from _machine(here)
 
 
 def _process() -> Iterator[Family]:
@@ -74,35 +95,33 @@ def _process() -> Iterator[Family]:
     yield Gauge("process_resident_memory_bytes", "Resident memory of ClaraCore.", (), [((), float(memory))])
 
 
-def _machine(here: Context) -> Iterator[Family]:
-    if not here.performance.samples:
+def _machine(history: History) -> Iterator[Family]:
+    if not history.samples.samples:
         return
-    its = here.performance.samples[-1]
+    sample = history.samples.samples[-1]
     for name, help_text, value in (
-        ("claracore_cpu_percent", "Use of all processors.", its.cpu_percent),
-        ("claracore_memory_total_bytes", "RAM that ClaraCore may use.", its.memory_total_bytes),
-        ("claracore_memory_available_bytes", "RAM that is free for use.", its.memory_available_bytes),
-        ("claracore_swap_used_bytes", "Swap space in use.", its.swap_used_bytes),
-        ("claracore_load_average_1m", "Load average of a minute.", its.load_average[0]),
+        ("claracore_cpu_percent", "Use of all processors.", sample.cpu_percent),
+        ("claracore_memory_total_bytes", "RAM that ClaraCore may use.", sample.memory_total_bytes),
+        ("claracore_memory_available_bytes", "RAM that is free for use.", sample.memory_available_bytes),
+        ("claracore_swap_used_bytes", "Swap space in use.", sample.swap_used_bytes),
+        ("claracore_load_average_1m", "Load average of a minute.", sample.load_average[0]),
     ):
         yield Gauge(name, help_text, (), [((), float(value))])
     labels = ("gpu", "name")
-    totals = {(str(gpu.index), gpu.name): float(gpu.total_bytes) for gpu in its.gpus if gpu.total_bytes is not None}
-    free = {(str(gpu.index), gpu.name): float(gpu.free_bytes) for gpu in its.gpus if gpu.free_bytes is not None}
+    totals = {(str(gpu.index), gpu.name): float(gpu.total_bytes) for gpu in sample.gpus if gpu.total_bytes is not None}
+    free = {(str(gpu.index), gpu.name): float(gpu.free_bytes) for gpu in sample.gpus if gpu.free_bytes is not None}
     yield Gauge("claracore_gpu_memory_total_bytes", "Memory of a graphics device.", labels, totals.items())
     yield Gauge("claracore_gpu_memory_free_bytes", "Free memory of a graphics device.", labels, free.items())
 
 
-async def _of_engines(here: Context) -> dict[str, str]:
+async def _of_engines(runtime: Runtime, inside: Inside) -> dict[str, str]:
     """Return what the servers of the models that are ready say under /metrics; who does not answer is left out."""
-    inside = here.inside
-    if inside is None:
-        return {}
-    ready = [model for model, running in here.supervisor.all_running().items() if running.state is ModelState.READY]
+    running = runtime.supervisor.all_running()
+    ready = [model_id for model_id, server in running.items() if server.state is ModelState.READY]
 
-    async def ask(model: str) -> tuple[str, str]:
+    async def ask(model_id: str) -> tuple[str, str]:
         with contextlib.suppress(ClaraCoreError, TimeoutError, ValueError):
-            return model, await scrape(inside, model, "/metrics")
-        return model, ""
+            return model_id, await scrape(inside, model_id, "/metrics")
+        return model_id, ""
 
     return dict(await asyncio.gather(*map(ask, ready)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
@@ -13,13 +13,14 @@ from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
-from claracore.http.api.context import Context, Here, Holder
+from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
+from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.types import ModelState
 
 router = APIRouter(tags=["models"])
 
-TOLD_BY_CAPABILITIES = frozenset({"architecture", "capabilities", "supported_parameters", "context_length"})
+SAID_BY_CAPABILITIES = frozenset({"architecture", "capabilities", "supported_parameters", "context_length"})
 
 
 class ModelsView(BaseModel):
@@ -45,73 +46,73 @@ class Pin(BaseModel):
 
 
 @router.get("/api/models")
-async def models(here: Here) -> ModelsView:
+async def models(runtime: RuntimeDep) -> ModelsView:
     """List every model with its state, the unlisted ones too."""
-    return ModelsView(models=model_views(here), groups=group_views(here))
+    return ModelsView(models=model_views(runtime), groups=group_views(runtime))
 
 
 @router.put("/api/models/pin/{name:path}")
-async def pin(here: Here, name: str, wish: Pin) -> ModelView:
+async def pin(runtime: RuntimeDep, name: str, wish: Pin) -> ModelView:
     """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
-    model_id = here.resolve(name)
-    here.supervisor.pin(model_id, pinned=wish.pinned)
-    return Views(here).model(model_id)
+    model_id = runtime.resolve(name)
+    runtime.supervisor.pin(model_id, pinned=wish.pinned)
+    return Views(runtime).model(model_id)
 
 
 @router.get("/api/models/{name:path}")
-async def model(here: Here, name: str) -> ModelView:
+async def model(runtime: RuntimeDep, name: str) -> ModelView:
     """Show one model."""
-    return Views(here).model(here.resolve(name))
+    return Views(runtime).model(runtime.resolve(name))
 
 
 @router.get("/v1/models")
-async def list_models(here: Here, holder: Holder, request: Request) -> JSONResponse:
+async def list_models(runtime: RuntimeDep, holder: GrantDep, cors: CorsDep) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
-    return JSONResponse({"object": "list", "data": listed(here, holder)}, headers=here.cors(request))
+    return JSONResponse({"object": "list", "data": listed(runtime, holder)}, headers=cors)
 
 
 @router.get("/v1/models/{name:path}")
-async def one_model(here: Here, holder: Holder, name: str) -> dict[str, Any]:
+async def one_model(runtime: RuntimeDep, holder: GrantDep, name: str) -> dict[str, Any]:
     """Show one of them, as OpenAI does."""
-    model_id = here.config.resolve(name)
+    model_id = runtime.config.resolve(name)
     if model_id is not None and _any_known(holder, [model_id]):
-        return _row(here, here.config.models[model_id], name, int(time.time()))
-    stand_ins = _stand_ins(here, holder, int(time.time()), unlisted=True)
+        return _row(runtime, runtime.config.models[model_id], name, int(time.time()))
+    stand_ins = _stand_ins(runtime, holder, int(time.time()), unlisted=True)
     stand_in = next((row for row in stand_ins if row["id"] == name), None)
     if stand_in is None:
-        raise ModelNotFound(name, [row["id"] for row in listed(here, holder)])
+        raise ModelNotFound(name, [row["id"] for row in listed(runtime, holder)])
     return stand_in
 
 
-def listed(here: Context, holder: Grant | None) -> list[dict[str, Any]]:
+def listed(runtime: Runtime, holder: Grant | None) -> list[dict[str, Any]]:
     """Return the models that are not hidden, and their aliases if the configuration asks for it, by name."""
     created = int(time.time())
     rows = []
-    for model in here.config.models.values():
+    for model in runtime.config.models.values():
         if model.unlisted or (holder is not None and not holder.knows(model.id)):
             continue
-        rows.append(_row(here, model, model.id, created))
-        if here.config.include_aliases_in_list:
-            rows += [_row(here, model, alias, created) for alias in model.aliases]
-    rows += _stand_ins(here, holder, created)
+        rows.append(_row(runtime, model, model.id, created))
+        if runtime.config.include_aliases_in_list:
+            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+    rows += _stand_ins(runtime, holder, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def _stand_ins(here: Context, holder: Grant | None, created: int, *, unlisted: bool = False) -> list[dict[str, Any]]:
+def _stand_ins(runtime: Runtime, holder: Grant | None, created: int, *, unlisted: bool = False) -> list[dict[str, Any]]:
     """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
     rows: list[dict[str, Any]] = []
-    config = here.config
+    config = runtime.config
     for name, selector in config.selectors.items():
         ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
         if (unlisted or not selector.unlisted) and _any_known(holder, ids):
-            row = _stand_in(here, name, ids, created, {**selector.metadata, "type": "selector"})
+            row = _stand_in(runtime, name, ids, created, {**selector.metadata, "type": "selector"})
             rows.append(row | _said(selector.name, selector.description))
-    profile = config.profiles.get(here.profile.name) if here.profile.name is not None else None
+    profile = config.profiles.get(runtime.profile.name) if runtime.profile.name is not None else None
     for pin, target in profile.pins.items() if profile is not None else ():
         model_id = config.resolve(target) if target else None
         named_already = pin in config.selectors or config.resolve(pin) is not None
         if model_id is not None and not named_already and _any_known(holder, [model_id]):
-            rows.append(_stand_in(here, pin, [model_id], created, {"type": "profile"}))
+            rows.append(_stand_in(runtime, pin, [model_id], created, {"type": "profile"}))
     return rows
 
 
@@ -119,8 +120,8 @@ def _any_known(holder: Grant | None, ids: list[str]) -> bool:
     return holder is None or any(holder.knows(model_id) for model_id in ids)
 
 
-def _stand_in(here: Context, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:
-    loaded = any(here.supervisor.state(model_id) is not ModelState.STOPPED for model_id in ids)
+def _stand_in(runtime: Runtime, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:
+    loaded = any(runtime.supervisor.state(model_id) is not ModelState.STOPPED for model_id in ids)
     return {
         "id": name,
         "object": "model",
@@ -136,61 +137,61 @@ def _said(name: str, description: str) -> dict[str, str]:
     return {key: text for key, text in (("name", name), ("description", description)) if text}
 
 
-def _row(here: Context, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    is_peers = here.config.peer_of(model.id) is not None
+def _row(runtime: Runtime, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
+    is_peers = runtime.config.peer_of(model.id) is not None
     kind = "peer" if is_peers else "model" if name == model.id else "alias"
-    row = _stand_in(here, name, [] if is_peers else [model.id], created, {**_metadata(here, model), "type": kind})
+    row = _stand_in(runtime, name, [] if is_peers else [model.id], created, {**_metadata(runtime, model), "type": kind})
     return row | _said(model.name, model.description) | _abilities(model)
 
 
-def _metadata(here: Context, model: ModelConfig) -> dict[str, Any]:
-    """Return the model's metadata with its port, without what its capabilities say already (COMPAT 1.3)."""
-    server = here.supervisor.running(model.id)
-    planned = here.keeper.plan.assignment.get(model.id)
+def _metadata(runtime: Runtime, model: ModelConfig) -> dict[str, Any]:
+    """Return the model's metadata with its port, without what its capabilities say already, as llama-swap shows it."""
+    server = runtime.supervisor.running(model.id)
+    planned = runtime.keeper.plan.assignment.get(model.id)
     port = server.endpoint.port if server is not None and server.endpoint is not None else planned
     found: dict[str, Any] = in_place(model.metadata, port=port)
-    told = _abilities(model)
-    return {key: value for key, value in found.items() if not told or key not in TOLD_BY_CAPABILITIES}
+    said = _abilities(model)
+    return {key: value for key, value in found.items() if not said or key not in SAID_BY_CAPABILITIES}
 
 
 def _abilities(model: ModelConfig) -> dict[str, Any]:
-    """Return what `capabilities` says, in the words of COMPAT 2.5."""
-    its = model.capabilities
-    if not (its.inputs or its.outputs or its.tools or its.reranker or its.context):
+    """Return what `capabilities` says, in the words of llama-swap's GET /v1/models."""
+    said = model.capabilities
+    if not (said.inputs or said.outputs or said.tools or said.reranker or said.context):
         return {}
     row: dict[str, Any] = {
         "capabilities": {
-            "vision": "image" in its.inputs and "text" in its.outputs,
-            "audio_transcriptions": "audio" in its.inputs and "text" in its.outputs,
-            "audio_speech": "text" in its.inputs and "audio" in its.outputs,
-            "image_generation": "text" in its.inputs and "image" in its.outputs,
-            "image_to_image": "image" in its.inputs and "image" in its.outputs,
-            "function_calling": its.tools,
-            "reranker": its.reranker,
+            "vision": "image" in said.inputs and "text" in said.outputs,
+            "audio_transcriptions": "audio" in said.inputs and "text" in said.outputs,
+            "audio_speech": "text" in said.inputs and "audio" in said.outputs,
+            "image_generation": "text" in said.inputs and "image" in said.outputs,
+            "image_to_image": "image" in said.inputs and "image" in said.outputs,
+            "function_calling": said.tools,
+            "reranker": said.reranker,
         }
     }
-    if its.inputs or its.outputs:
+    if said.inputs or said.outputs:
         row["architecture"] = {
-            "input_modalities": list(its.inputs),
-            "output_modalities": list(its.outputs),
-            "modality": f"{'+'.join(its.inputs)}->{'+'.join(its.outputs)}",
+            "input_modalities": list(said.inputs),
+            "output_modalities": list(said.outputs),
+            "modality": f"{'+'.join(said.inputs)}->{'+'.join(said.outputs)}",
         }
-    if its.tools:
+    if said.tools:
         row["supported_parameters"] = ["tools", "tool_choice"]
-    if its.context:
-        row["context_length"] = its.context
+    if said.context:
+        row["context_length"] = said.context
     return row
 
 
 @router.get("/running")
-async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
+async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
     """List the models that are not stopped."""
     rows = []
-    for model_id, slot in sorted(here.supervisor.slots.items()):
-        model = here.config.models.get(model_id)
+    for model_id, slot in sorted(runtime.supervisor.slots.items()):
+        model = runtime.config.models.get(model_id)
         if slot.state is ModelState.STOPPED or model is None:
             continue
-        server = here.supervisor.running(model_id)
+        server = runtime.supervisor.running(model_id)
         endpoint = server.endpoint if server else None
         rows.append(
             {
@@ -211,36 +212,36 @@ async def running(here: Here) -> dict[str, list[dict[str, Any]]]:
 
 
 @router.post("/api/models/load/{name:path}")
-async def load(here: Here, name: str) -> LoadedView:
+async def load(runtime: RuntimeDep, name: str) -> LoadedView:
     """Load a model; answers when it is ready."""
-    model_id = here.resolve(name)
+    model_id = runtime.resolve(name)
     begun = time.monotonic()
-    await here.supervisor.load(model_id)
-    server = here.supervisor.running(model_id)
+    await runtime.supervisor.load(model_id)
+    server = runtime.supervisor.running(model_id)
     return LoadedView(
         model=model_id,
-        state=here.supervisor.state(model_id),
+        state=runtime.supervisor.state(model_id),
         port=server.port if server else None,
         seconds=round(time.monotonic() - begun, 3),
     )
 
 
 @router.post("/api/models/unload")
-async def unload_all(here: Here) -> dict[str, str]:
+async def unload_all(runtime: RuntimeDep) -> dict[str, str]:
     """Unload every model; answers when none runs any more."""
-    await here.supervisor.unload(list(here.supervisor.slots))
+    await runtime.supervisor.unload(list(runtime.supervisor.slots))
     return {"msg": "ok"}
 
 
 @router.get("/unload")
-async def unload_all_by_get(here: Here) -> PlainTextResponse:
+async def unload_all_by_get(runtime: RuntimeDep) -> PlainTextResponse:
     """Unload every model, as old clients ask for it."""
-    await here.supervisor.unload(list(here.supervisor.slots))
+    await runtime.supervisor.unload(list(runtime.supervisor.slots))
     return PlainTextResponse("OK")
 
 
 @router.post("/api/models/unload/{name:path}")
-async def unload(here: Here, name: str) -> Response:
+async def unload(runtime: RuntimeDep, name: str) -> Response:
     """Unload one model; answers when its server is gone."""
-    await here.supervisor.unload([here.resolve(name)])
+    await runtime.supervisor.unload([runtime.resolve(name)])
     return PlainTextResponse("OK")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from claracore.host.hardware.samples import Sample
-from claracore.http.api.context import Here
+from claracore.http.api.dependencies import HistoryDep, RuntimeDep
 
 router = APIRouter(tags=["hardware"])
 
@@ -23,11 +23,14 @@ class PerformanceView(BaseModel):
 
 @router.get("/api/performance", responses={503: {"description": "Sampling is switched off."}})
 async def performance(
-    here: Here, response: Response, after: Annotated[float, Query(description="Unix seconds.")] = 0.0
+    runtime: RuntimeDep,
+    history: HistoryDep,
+    response: Response,
+    after: Annotated[float, Query(description="Unix seconds.")] = 0.0,
 ) -> PerformanceView:
     """Show the samples of the last hour that are later than `after`."""
-    its = here.config.performance
-    if its.disabled:
+    settings = runtime.config.performance
+    if settings.disabled:
         response.status_code = 503
-    samples = [] if its.disabled else here.performance.after(after)
-    return PerformanceView(enabled=not its.disabled, every_seconds=its.every_seconds, samples=samples)
+    samples = [] if settings.disabled else history.samples.after(after)
+    return PerformanceView(enabled=not settings.disabled, every_seconds=settings.every_seconds, samples=samples)

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from claracore.core.ports.report import ReportView
 from claracore.host.sockets.observe import observe_running, reasons, running_report, sentence, why
-from claracore.http.api.context import Context, Here
+from claracore.http.api.dependencies import RuntimeDep
+from claracore.http.api.parts import Runtime
 from claracore.types import ModelState
 
 router = APIRouter(tags=["ports"])
@@ -26,29 +27,29 @@ class PortView(BaseModel):
 
 
 @router.get("/api/ports")
-async def ports(here: Here) -> ReportView:
+async def ports(runtime: RuntimeDep) -> ReportView:
     """List the ranges, and every port that is planned or in use."""
-    return running_report(here.keeper, here.config, _serving(here))
+    return running_report(runtime.keeper, runtime.config, _serving(runtime))
 
 
 @router.get("/api/ports/{port}")
-async def port(here: Here, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
+async def port(runtime: RuntimeDep, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
     """Say who has a port and why."""
-    ours = observe_running(here.keeper, _serving(here)).get(port)
+    ours = observe_running(runtime.keeper, _serving(runtime)).get(port)
     if ours is not None and ours.holder:
         seen, said = ours, sentence(port, ours)
     else:
-        with here.keeper.ledger.locked():
-            instances = here.keeper.ledger.others()
+        with runtime.keeper.ledger.locked():
+            instances = runtime.keeper.ledger.others()
         seen, said = await asyncio.to_thread(why, port, instances)
-    more = [*reasons(port, here.keeper.plan), *([seen.note] if seen.note else [])]
+    more = [*reasons(port, runtime.keeper.plan), *([seen.note] if seen.note else [])]
     return PortView(port=port, state=seen.state.value, sentence=said, reasons=more)
 
 
-def _serving(here: Context) -> dict[str, int]:
+def _serving(runtime: Runtime) -> dict[str, int]:
     """Return the pid of each model that is ready."""
     return {
         model_id: running.pid
-        for model_id, running in here.supervisor.all_running().items()
+        for model_id, running in runtime.supervisor.all_running().items()
         if running.state is ModelState.READY and running.pid is not None
     }

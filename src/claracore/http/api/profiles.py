@@ -1,4 +1,4 @@
-"""Which profile is active, and how is another one activated? (llama-swap's paths, COMPAT 2.7)"""
+"""Which profile is active, and how is another one activated? (llama-swap's paths)"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore.errors import NotFound
-from claracore.http.api.context import Here
+from claracore.http.api.dependencies import EventsDep, RuntimeDep
 
 router = APIRouter(prefix="/api/profiles", tags=["models"])
 
@@ -33,21 +33,21 @@ class Wish(BaseModel):
 
 
 @router.get("")
-async def profiles(here: Here) -> ProfilesView:
+async def profiles(runtime: RuntimeDep) -> ProfilesView:
     """List the profiles."""
     views = [
         ProfileView(name=name, description=profile.description, pins=profile.pins)
-        for name, profile in here.config.profiles.items()
+        for name, profile in runtime.config.profiles.items()
     ]
-    return ProfilesView(active=here.profile.name, profiles=views)
+    return ProfilesView(active=runtime.profile.name, profiles=views)
 
 
 @router.put("/active")
-async def activate(here: Here, wish: Wish) -> ProfilesView:
+async def activate(runtime: RuntimeDep, events: EventsDep, wish: Wish) -> ProfilesView:
     """Activate a profile for every request from now on, or none."""
-    if wish.name is not None and wish.name not in here.config.profiles:
-        known = ", ".join(here.config.profiles) or "there are none"
+    if wish.name is not None and wish.name not in runtime.config.profiles:
+        known = ", ".join(runtime.config.profiles) or "there are none"
         raise NotFound(f"there is no profile {wish.name!r}; known: {known}", param="name")
-    here.profile.name = wish.name
-    here.hub.publish("profile", {"active": wish.name}, key="")
-    return await profiles(here)
+    runtime.profile.name = wish.name
+    events.announcer.profile(wish.name)
+    return await profiles(runtime)

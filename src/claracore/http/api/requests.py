@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore.errors import NotFound
-from claracore.http.api.context import Here
+from claracore.http.api.dependencies import GatewayDep, RuntimeDep
 from claracore.http.api.views import RequestView, request_views
 
 router = APIRouter(tags=["requests"])
@@ -25,15 +25,15 @@ class Cancelled(BaseModel):
 
 
 @router.get("/api/requests")
-async def requests(here: Here) -> RequestsView:
+async def requests(runtime: RuntimeDep) -> RequestsView:
     """List the requests that wait for a model or are being answered."""
-    return RequestsView(requests=request_views(here))
+    return RequestsView(requests=request_views(runtime))
 
 
 @router.post("/api/requests/{id}/cancel")
 @router.post("/api/inflight/{id}/cancel", include_in_schema=False)
-async def cancel(here: Here, id: int) -> Cancelled:  # noqa: A002 - the name in the path
+async def cancel(gateway: GatewayDep, id: int) -> Cancelled:  # noqa: A002 - the name in the path
     """End one request."""
-    if not here.cancel(id):
+    if not gateway.cancel(id):
         raise NotFound(f"no request {id} is in flight")
     return Cancelled()

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from claracore.core.config.lines import read_plain
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.memory import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.gguf.model import ModelFacts
-from claracore.errors import NotFound
-from claracore.host.engines.find import find_engine
-from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
-from claracore.host.setup.request import SetupOptions, SetupRequest
-from claracore.host.setup.survey import Survey, survey
+from claracore.host.setup import browse as folders
+from claracore.host.setup.request import SetupOptions
+from claracore.host.setup.survey import Survey
+from claracore.host.setup.surveyor import Surveyor, known_models, text_with
 from claracore.host.setup.write import SetupReport, proposed, proposed_for_file
-from claracore.host.state import home_folder
 from claracore.host.store import files
-from claracore.http.api.config import WrittenView, change_config, file_of, without_model
-from claracore.http.api.context import Context, Here
+from claracore.http.api.config import WrittenView, change_config
+from claracore.http.api.dependencies import EventsDep, InstallationDep, RuntimeDep, SurveyorDep
+from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.hardware import HardwareView, hardware_view
 
 router = APIRouter(prefix="/api/setup", tags=["setup"])
-
-MOST_FOLDERS = 2_000
-MOST_FILES = 20_000
 
 
 class FolderView(BaseModel):
@@ -131,31 +123,33 @@ class ScanView(BaseModel):
 
 @router.get("/browse")
 async def browse(
-    here: Here, path: Annotated[str | None, Query(description="Empty: the home folder.")] = None
+    installation: InstallationDep, path: Annotated[str | None, Query(description="Empty: the home folder.")] = None
 ) -> BrowseView:
     """Look into a folder of this machine."""
-    return await asyncio.to_thread(_browse, path or str(home_folder()), here.followed)
+    found = await asyncio.to_thread(folders.browse, path)
+    return BrowseView(**asdict(found), followed=[str(folder) for folder in installation.followed])
 
 
 @router.post("/scan")
-async def scan(here: Here, wish: ScanWish) -> ScanView:
+async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wish: ScanWish) -> ScanView:
     """Look at model files and this machine, and say what would be written; nothing is."""
-    found = await _survey(here, wish)
+    found = await _survey(surveyor, events.announcer, wish)
     report = await asyncio.to_thread(proposed_for_file, found)
-    text = await asyncio.to_thread(_text, report, wish)
+    text = await asyncio.to_thread(text_with, report, wish.models)
+    ports = runtime.keeper.plan.assignment
     models = [
-        *(_found(here, report, chosen) for chosen in report.catalog.chosen),
+        *(_chosen(report, chosen, ports) for chosen in report.catalog.chosen),
         *(
             _refused(refused.candidate.id, refused.candidate.facts, refused.placement)
             for refused in report.catalog.refused
         ),
     ]
-    known = _known(report)
+    known = known_models(report)
     for model in models:
         model.known = model.id in known
     return ScanView(
         models=models,
-        left_out=[LeftOutView(path=str(its.path), reason=its.reason) for its in report.left_out],
+        left_out=[LeftOutView(path=str(file.path), reason=file.reason) for file in report.left_out],
         hardware=hardware_view(report.hardware),
         yaml=text,
         diff=replace(report, text=text, old_text=report.old_text or "").diff,
@@ -164,88 +158,41 @@ async def scan(here: Here, wish: ScanWish) -> ScanView:
 
 
 @router.post("/apply")
-async def apply(here: Here, wish: ApplyWish) -> WrittenView:
+async def apply(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wish: ApplyWish) -> WrittenView:
     """Write the configuration that a scan has shown, with all or some of its models, and take it over.
 
     Without a `hash` the models go into the file as it is when they have been looked at.
     """
-    found = await _survey(here, wish)
-    return await change_config(here, lambda old: _text(proposed(found, old), wish), wish.hash or "*")
-
-
-async def _survey(here: Context, wish: ScanWish) -> Survey:
-    return await survey_for(here, [_expanded(folder) for folder in wish.folders], wish.options, _teller(here))
-
-
-async def survey_for(here: Context, folders: Sequence[Path], its: SetupWishes, tell: Progress | None = None) -> Survey:
-    """Look at the models in folders (or files), for the configuration file; nothing is written."""
-    options = await options_of(here, its)
-    file = file_of(here)
-
-    def look() -> Survey:
-        cache = ReadingCache.in_folder(here.state_dir)
-        engine = find_engine(here.config.engine)
-        return survey(SetupRequest(folders, file, options, engine, cache, dry_run=True, on_progress=tell))
-
-    return await asyncio.to_thread(look)
-
-
-async def options_of(here: Context, its: SetupWishes) -> SetupOptions:
-    """Return what to plan with: what is wished now, else what was saved."""
-    saved = await asyncio.to_thread(here.settings.load)
-    return SetupOptions(
-        backend=its.backend or (saved.backend if saved and saved.backend != "auto" else None),
-        vram_gb=its.vram_gb if its.vram_gb is not None else (saved.vram_gb or None if saved else None),
-        ram_gb=its.ram_gb if its.ram_gb is not None else (saved.ram_gb or None if saved else None),
-        context=its.context or (saved.preferred_context or None if saved else None),
-        parallel=its.parallel,
-        jinja=saved.enable_jinja if saved else True,
-        auto_draft=its.auto_draft,
-        realtime=its.realtime,
-        listen_port=here.listen.port,
+    found = await _survey(surveyor, events.announcer, wish)
+    return await change_config(
+        runtime.configuration, lambda old: text_with(proposed(found, old), wish.models), wish.hash or "*"
     )
 
 
-def _teller(here: Context) -> Progress:
-    """Return what tells followers how many of the model files have been read; for any thread."""
+async def _survey(surveyor: Surveyor, announcer: Announcer, wish: ScanWish) -> Survey:
+    paths = [folders.expanded(folder) for folder in wish.folders]
+    return await surveyor.survey(paths, SetupOptions(**wish.options.model_dump()), _progress(announcer))
+
+
+def _progress(announcer: Announcer) -> Progress:
+    """Return what announces how many of the model files have been read; for any thread."""
     loop = asyncio.get_running_loop()
 
-    def publish(done: int, total: int, name: str) -> None:
-        here.hub.publish("setup", {"done": done, "total": total, "file": name}, key="progress")
-
-    def tell(done: int, total: int, path: Path) -> None:
+    def progress(done: int, total: int, path: Path) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(publish, done, total, path.name)
+            loop.call_soon_threadsafe(announcer.setup_progress, done, total, path.name)
 
-    return tell
-
-
-def _text(report: SetupReport, wish: ScanWish) -> str:
-    """Return the text without the models that are new and not wanted."""
-    text = report.text
-    if wish.models is None:
-        return text
-    known = _known(report)
-    for model_id in read_plain(text).get("models") or {}:
-        if model_id not in known and model_id not in wish.models:
-            text = without_model(text, model_id)
-    return text
+    return progress
 
 
-def _known(report: SetupReport) -> Collection[str]:
-    """Return the ids of the models that the file has already."""
-    models = read_plain(report.old_text).get("models") if report.old_text else None
-    return models if isinstance(models, dict) else ()
-
-
-def _found(here: Context, report: SetupReport, chosen: Chosen) -> FoundModel:
+def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> FoundModel:
     candidate, placement = chosen.candidate, chosen.placement
     model_id = report.ids.get(candidate.path, candidate.id)
     found = _refused(model_id, candidate.facts, placement)
     found.context = placement.settings.context
     found.group = chosen.group
     found.quantization = candidate.quantization or found.quantization
-    found.port = here.keeper.plan.assignment.get(model_id)
+    found.port = ports.get(model_id)
     return found
 
 
@@ -266,49 +213,3 @@ def _refused(model_id: str, facts: ModelFacts, placement: Placement) -> FoundMod
             for row in placement.estimate.rows
         ],
     )
-
-
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise NotFound(f"{path}: {error}") from error
-
-
-def _browse(path: str, followed: Iterable[Path]) -> BrowseView:
-    try:
-        folder = _expanded(path).resolve(strict=True)
-        entries = sorted(
-            (entry for entry in os.scandir(folder) if _is_folder(entry)), key=lambda entry: entry.name.lower()
-        )
-    except (OSError, ValueError) as error:
-        raise NotFound(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
-    shown = [entry for entry in entries if not entry.name.startswith(".")][:MOST_FOLDERS]
-    return BrowseView(
-        path=str(folder),
-        parent=str(folder.parent) if folder.parent != folder else None,
-        folders=[FolderView(name=entry.name, path=entry.path, models=_models_in(Path(entry.path))) for entry in shown],
-        roots=_roots(),
-        followed=[str(its) for its in followed],
-    )
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _models_in(folder: Path) -> int:
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        return sum(entry.name.endswith(".gguf") for entry, _ in zip(entries, range(MOST_FILES), strict=False))
-    return 0
-
-
-def _roots() -> list[str]:
-    """Return the home folder and what is mounted, without the system's own."""
-    mounts = {
-        part.mountpoint for part in psutil.disk_partitions() if not part.mountpoint.startswith(("/boot", "/snap"))
-    }
-    return list(dict.fromkeys([str(home_folder()), *sorted(path for path in mounts if Path(path).is_dir())]))

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from claracore import __version__
 from claracore.host.engines.find import EngineMissing, find_engine
-from claracore.http.api.context import Here
+from claracore.http.api.dependencies import InstallationDep, RuntimeDep
 
 router = APIRouter(tags=["system"])
 
@@ -26,14 +26,14 @@ async def health() -> PlainTextResponse:
 
 
 @router.get("/api/identity")
-async def identity(here: Here) -> dict[str, Any]:
+async def identity(installation: InstallationDep) -> dict[str, Any]:
     """Tell who listens on this port, so that a second start can say so."""
     return {
         "name": "claracore",
         "version": __version__,
         "pid": os.getpid(),
-        "url": here.url,
-        "started_at": round(here.started_at, 3),
+        "url": installation.url,
+        "started_at": round(installation.started_at, 3),
     }
 
 
@@ -48,10 +48,10 @@ class VersionsView(BaseModel):
 
 
 @router.get("/api/versions")
-async def versions(here: Here) -> VersionsView:
+async def versions(runtime: RuntimeDep) -> VersionsView:
     """Tell the versions of ClaraCore and of what it runs on."""
     try:
-        engine = await asyncio.to_thread(find_engine, here.config.engine)
+        engine = await asyncio.to_thread(find_engine, runtime.config.engine)
     except EngineMissing:
         engine = None
     return VersionsView(

@@ -13,7 +13,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.scheduler.obstacle import Cause
 from claracore.host.hardware.usage import memory_bytes
-from claracore.http.api.context import Context
+from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
 
@@ -86,31 +86,31 @@ class RequestView(BaseModel):
     response_bytes: int
 
 
-def model_views(here: Context) -> list[ModelView]:
+def model_views(runtime: Runtime) -> list[ModelView]:
     """Return every model, by id."""
-    views = Views(here)
-    return [views.model(model_id) for model_id in sorted(here.config.models)]
+    views = Views(runtime)
+    return [views.model(model_id) for model_id in sorted(runtime.config.models)]
 
 
 class Views:
     """Looks at models; what is the same for all of them is worked out once."""
 
-    def __init__(self, here: Context) -> None:
-        self._here = here
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._now = asyncio.get_running_loop().time()
 
     def model(self, model_id: str, *, with_memory: bool = True) -> ModelView:
         """Return one model, which must be in the configuration."""
-        here = self._here
-        model = here.config.models[model_id]
-        slot = here.supervisor.slots.get(model_id)
-        running = here.supervisor.running(model_id)
+        runtime = self._runtime
+        model = runtime.config.models[model_id]
+        slot = runtime.supervisor.slots.get(model_id)
+        running = runtime.supervisor.running(model_id)
         pid = running.pid if running else None
         endpoint = running.endpoint if running else None
         state = slot.state if slot else ModelState.STOPPED
         loading = running.loading if running and state is ModelState.STARTING else None
-        last = here.journal.last.get(model_id)
-        failure = here.supervisor.failure(model_id)
+        last = runtime.swaps.measured(model_id)
+        failure = runtime.supervisor.failure(model_id)
         expires_at = slot.expires_at if slot else None
         return ModelView(
             id=model_id,
@@ -119,13 +119,13 @@ class Views:
             aliases=list(model.aliases),
             unlisted=model.unlisted,
             state=state,
-            group=here.config.group_of(model_id),
+            group=runtime.config.group_of(model_id),
             kind=kind_of(model),
             capabilities=_capabilities(model),
             port=running.port if running else None,
             pid=pid,
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
-            load_seconds=_rounded(last.load_seconds if last else None),
+            load_seconds=_rounded(last.load_seconds),
             progress=loading.progress if loading else None,
             progress_message=loading.message if loading else None,
             asleep=running is not None and running.asleep and state is ModelState.READY,
@@ -133,29 +133,29 @@ class Views:
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,
             waiting=len(slot.waiting) if slot else 0,
-            waits_for=_wait(here, model_id) if slot and slot.waiting else None,
+            waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
-            retry_seconds=_rounded(here.supervisor.retry_seconds(model_id)),
+            retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(model, endpoint),
             endpoint=str(endpoint) if endpoint else None,
-            would_unload=here.supervisor.would_unload(model_id) if state is ModelState.STOPPED else [],
-            tokens_per_second=last.tokens_per_second if last else None,
+            would_unload=runtime.supervisor.would_unload(model_id) if state is ModelState.STOPPED else [],
+            tokens_per_second=last.tokens_per_second,
         )
 
 
-def _wait(here: Context, model_id: str) -> WaitView | None:
-    found = here.supervisor.obstacle(model_id)
+def _wait(runtime: Runtime, model_id: str) -> WaitView | None:
+    found = runtime.supervisor.obstacle(model_id)
     return WaitView(cause=found.cause, models=list(found.models)) if found else None
 
 
-def group_views(here: Context) -> dict[str, GroupView]:
+def group_views(runtime: Runtime) -> dict[str, GroupView]:
     """Return the groups that models are in, by name; none when a matrix decides who runs beside whom."""
-    if here.config.routing.router.use == "matrix":
+    if runtime.config.routing.router.use == "matrix":
         return {}
     return {
         name: GroupView(swap=group.swap, exclusive=group.exclusive, persistent=group.persistent)
-        for name, group in here.config.groups.items()
+        for name, group in runtime.config.groups.items()
     }
 
 
@@ -164,28 +164,28 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _capabilities(model: ModelConfig) -> dict[str, Any]:
-    its = model.capabilities
+    said = model.capabilities
     return {
-        "in": list(its.inputs),
-        "out": list(its.outputs),
-        "tools": its.tools,
-        "reranker": its.reranker,
-        "context": its.context,
+        "in": list(said.inputs),
+        "out": list(said.outputs),
+        "tools": said.tools,
+        "reranker": said.reranker,
+        "context": said.context,
     }
 
 
 def kind_of(model: ModelConfig) -> Kind | None:
     """Return what sort of model it is, as far as its configuration tells."""
-    its, words = model.capabilities, set(model.cmd.split())
-    if its.reranker or words & {"--rerank", "--reranking"}:
+    said, words = model.capabilities, set(model.cmd.split())
+    if said.reranker or words & {"--rerank", "--reranking"}:
         return "reranker"
     if words & {"--embedding", "--embeddings"}:
         return "embedding"
-    if "image" in its.inputs:
+    if "image" in said.inputs:
         return "vision"
-    if "audio" in (*its.inputs, *its.outputs):
+    if "audio" in (*said.inputs, *said.outputs):
         return "audio"
-    return "chat" if "text" in its.outputs else None
+    return "chat" if "text" in said.outputs else None
 
 
 def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
@@ -196,12 +196,12 @@ def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
     return str(in_place(masked, port=endpoint.port or None, socket=endpoint.unix_path))
 
 
-def request_views(here: Context) -> list[RequestView]:
+def request_views(runtime: Runtime) -> list[RequestView]:
     """Return the requests in flight, the oldest first."""
-    return [request_view(here, id_, request) for id_, request in sorted(here.in_flight().items())]
+    return [request_view(runtime, id_, request) for id_, request in sorted(runtime.in_flight.items())]
 
 
-def request_view(here: Context, id_: int, request: InFlight) -> RequestView:
+def request_view(runtime: Runtime, id_: int, request: InFlight) -> RequestView:
     """Return one request in flight."""
     record = request.record
     wall = time.time() - asyncio.get_running_loop().time()
@@ -214,7 +214,7 @@ def request_view(here: Context, id_: int, request: InFlight) -> RequestView:
         path=record.path,
         client=record.client,
         state="waiting" if waiting else "streaming" if answering else "serving",
-        position=here.supervisor.position(id_) if waiting else None,
+        position=runtime.supervisor.position(id_) if waiting else None,
         arrived_at=round(record.arrived_at + wall, 3),
         served_at=None if record.served_at is None else round(record.served_at + wall, 3),
         first_byte_at=None if record.first_byte_at is None else round(record.first_byte_at + wall, 3),

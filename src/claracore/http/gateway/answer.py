@@ -14,6 +14,7 @@ import msgspec
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.watch import Watch, has_token
 from claracore.http.gateway.forward import edited_response_bytes, response_bytes, stream_bytes
+from claracore.http.wire import sse
 from claracore.http.wire.framing import LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def error_event(error: ClaraCoreError, *, said: bytes = b"", separate: bool = Fa
         theirs = {}
     if "error" in theirs:
         body = theirs
-    return (b"\n\n" if separate else b"") + b"event: error\ndata: " + msgspec.json.encode(body) + b"\n\n"
+    return (b"\n\n" if separate else b"") + sse.event(msgspec.json.encode(body), name=b"error")
 
 
 def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
@@ -185,7 +186,7 @@ class AnswerWriter:
         self.started = True
         self._chunks = self._request.minor == 1
         self._record.status = 200
-        self._record.content_type = "text/event-stream"
+        self._record.content_type = sse.MEDIA_TYPE
         if not self._chunks:
             self._channel.must_close()
         how = self._channel.connection_header()
@@ -206,7 +207,7 @@ class AnswerWriter:
         Return False for one that can only be ended by breaking the connection: it is no stream, it is edited, or it
         broke off inside a chunk (not `at_boundary`).
         """
-        if self.edit is not None or not at_boundary or not self._record.content_type.startswith("text/event-stream"):
+        if self.edit is not None or not at_boundary or not self._record.content_type.startswith(sse.MEDIA_TYPE):
             return False
         event = error_event(error, separate=self._is_inside_event())
         in_chunks = self._request.minor == 1 and not unframed
@@ -231,7 +232,7 @@ class _Joined:
 
     def head(self, head: ResponseHead) -> ResponseHead:
         """Look whether it is a stream."""
-        if head.status != 200 or not head.noted.get(b"content-type", b"").startswith(b"text/event-stream"):
+        if head.status != 200 or not head.content_type.startswith(sse.MEDIA_TYPE):
             self._record.error = f"the model server answered {head.status}"
             self._error = []
         return head

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from claracore.errors import PayloadTooLarge
 from claracore.http.gateway.budget import PIECE_BYTES
 from claracore.http.gateway.model import Asked, asked_early
-from claracore.http.wire.buffer import Body, room_for
+from claracore.http.wire.buffer import Body, new_buffer
 
 if TYPE_CHECKING:
     from claracore.host.activity.captures import Body as CapturedBody
@@ -33,7 +33,7 @@ class Collected:
     """Whether the pieces are not here any more: they are on their way, or nobody wants them."""
     _share: Share | None = None
     _looked = 0
-    _room: memoryview | None = None
+    _buffer: memoryview | None = None
 
     def __init__(self, budget: BodyBudget, length: int | None) -> None:
         self.pieces: list[Body] = []
@@ -47,11 +47,11 @@ class Collected:
         self.complete = last
         if not data:
             return
-        if self._room is None:
+        if self._buffer is None:
             self.pieces.append(data)
         else:
-            self._room[self.size : self.size + len(data)] = data
-            self.pieces = [self._room[: self.size + len(data)]]
+            self._buffer[self.size : self.size + len(data)] = data
+            self.pieces = [self._buffer[: self.size + len(data)]]
         self.size += len(data)
 
     def keep(self) -> None:
@@ -69,7 +69,7 @@ class Collected:
         if not self.dropped:
             self.dropped = True
             self.pieces.clear()
-            self._room = None
+            self._buffer = None
 
     def give_back(self) -> None:
         """Give the memory back to the budget; once more is harmless."""
@@ -86,7 +86,7 @@ class Collected:
         """Return everything that has come, which is nowhere else then: an edit takes twice its size besides."""
         body = bytes(self.joined())
         self.pieces = []
-        self._room = None
+        self._buffer = None
         return body
 
     def replace(self, body: bytes) -> None:
@@ -112,8 +112,8 @@ class Collected:
         """Put a large body into one place from here on: all of it will be needed."""
         if self._length is not None and self._length >= _LARGE_BYTES:
             with contextlib.suppress(OSError, MemoryError):  # in pieces, then, as far as that goes
-                self._room = room_for(self._length)
-                self._room[: self.size] = self.joined()
+                self._buffer = new_buffer(self._length)
+                self._buffer[: self.size] = self.joined()
 
 
 class UploadCapture:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
-from claracore.host.supervisor.contract import Waiter
+from claracore.host.supervisor.contract import Connections, Waiter
 from claracore.http.gateway.forward import Peer
 from claracore.http.wire.head import ResponseHead
 from claracore.types import Endpoint, ModelState
@@ -124,10 +124,8 @@ class AnswerEdit(Protocol):
 class ModelSupervisor(Protocol):
     """Who starts, swaps and stops the models."""
 
-    on_closing: Callable[[Endpoint], None]
-    """Set by the gateway: closes every connection to an endpoint, at once."""
-    on_lost: Callable[[Endpoint], None]
-    """Set by the gateway: gives up the connections to an endpoint that are being opened."""
+    def connect(self, connections: Connections) -> None:
+        """Have these connections closed when their servers are stopped or lost."""
 
     def arrive(self, model_id: str, waiter: Waiter) -> int:
         """Take a request in; return its id. Synchronous."""

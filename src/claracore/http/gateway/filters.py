@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from claracore.http.gateway.model import with_model_in_query
-from claracore.http.wire.multipart import boundary_of, parts_of
+from claracore.http.wire.multipart import boundary_of, fields_of
 from claracore.http.wire.spans import outermost, spans_of
 
 
@@ -154,7 +154,7 @@ def _nested(keys: Iterable[str], value: object) -> bytes:
 
 
 def _with_model_part(body: bytes, content_type: bytes, name: str) -> bytes:
-    for part in parts_of(body, boundary_of(content_type)):
+    for part in fields_of(body, boundary_of(content_type)):
         if part.name == "model" and not part.is_file:
             return body[: part.start] + name.encode() + body[part.end :]
     return body

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from claracore.core.ports.address import address_of
 from claracore.http.access.origins import cors_lines
 from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
+from claracore.http.wire.sse import MEDIA_TYPE
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
@@ -195,7 +196,12 @@ def edited_response_bytes(head: ResponseHead, connection: bytes, *, chunked: boo
 
 def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
     """Return the head of an event stream that the gateway begins by itself."""
-    lines = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-cache", *cors_lines(origin)]
+    lines = [
+        b"HTTP/1.1 200 OK",
+        b"Content-Type: " + MEDIA_TYPE.encode(),
+        b"Cache-Control: no-cache",
+        *cors_lines(origin),
+    ]
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
     if connection:

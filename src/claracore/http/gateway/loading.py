@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import msgspec
 
+from claracore.http.wire import sse
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class LoadingStream:
                 self._answer.write_event(self._frame(None))
         text = self._state()
         if not self._shows_loading:
-            self._answer.write_event(f": {text}\n\n".encode())
+            self._answer.write_event(sse.comment(text))
         elif text != self._last_text:
             self._answer.write_event(self._frame(("\n" if self._last_text else "") + text))
         else:
@@ -96,4 +97,4 @@ class LoadingStream:
             "model": self._record.requested,
             "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
         }
-        return b"data: " + msgspec.json.encode(data) + b"\n\n"
+        return sse.event(msgspec.json.encode(data))

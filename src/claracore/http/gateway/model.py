@@ -18,7 +18,7 @@ import msgspec
 
 from claracore.errors import BadRequest
 from claracore.http.wire.buffer import Body
-from claracore.http.wire.multipart import FormField, boundary_of, parts_of
+from claracore.http.wire.multipart import FormField, boundary_of, fields_of
 from claracore.http.wire.spans import DuplicateKey, Span, outermost, spans_of
 
 
@@ -84,7 +84,7 @@ def asked_early(prefix: bytes, content_type: bytes) -> Asked | None:
     """
     if content_type.lower().startswith(b"multipart/form-data"):
         boundary = boundary_of(content_type)
-        for part in parts_of(prefix, boundary) if boundary else ():
+        for part in fields_of(prefix, boundary) if boundary else ():
             if part.name == "model":
                 return Asked(_text_of(part), stream=False)
         return None
@@ -215,7 +215,7 @@ def _asked_in_multipart(collected: Body, content_type: bytes) -> Asked:
     if not boundary:
         raise BadRequest("the multipart body has no boundary in its Content-Type")
     found: dict[str, FormField] = {}
-    for part in parts_of(body, boundary):
+    for part in fields_of(body, boundary):
         if part.name == "model" and "model" in found:
             raise _twice()
         if part.name in ("model", "stream"):

@@ -39,6 +39,7 @@ class Relay:
         tasks: Tasks,
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
+        in_flight: dict[int, InFlight] | None = None,
     ) -> None:
         self.supervisor = supervisor
         self.observer: Observer = observer or Nobody()
@@ -49,14 +50,13 @@ class Relay:
         self.resolver = Resolver(config, profile or ActiveProfile(), supervisor.state, self.busy)
         self.budget = BodyBudget(self._body_bytes(config))
         self.now: Callable[[], float] = asyncio.get_running_loop().time
-        self.in_flight: dict[int, InFlight] = {}
+        self.in_flight: dict[int, InFlight] = {} if in_flight is None else in_flight
         """Requests with the supervisor, by request id."""
         self.uncounted: set[InFlight] = set()
         """Requests that the supervisor does not know of: they keep nothing loaded, and end with their server."""
         self.pool = Pool(IdleRules(limits.max_idle_per_endpoint, limits.upstream_idle_seconds, alarm))
         self.liveness = Liveness(limits, alarm, tasks)
-        supervisor.on_closing = self.close_endpoint
-        supervisor.on_lost = self.stop_opening
+        supervisor.connect(self)
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration for every request that comes from now on."""

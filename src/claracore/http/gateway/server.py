@@ -51,6 +51,7 @@ class Gateway:
         rules: Rules | None = None,
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
+        in_flight: dict[int, InFlight] | None = None,
     ) -> None:
         limits = limits or PortLimits()
         self._ring = KeyRing() if ring is None else ring
@@ -67,6 +68,7 @@ class Gateway:
             tasks=self.tasks,
             captures=captures,
             profile=profile,
+            in_flight=in_flight,
         )
         application = Application(app, self.relay.budget, self.tasks)
         self.dispatcher = Dispatcher(self.relay, self._ring, Origins(rules or Rules()), application)

@@ -96,7 +96,7 @@ def reason(status: int) -> bytes:
 
 
 def envelope(error: ClaraCoreError) -> bytes:
-    """Return the OpenAI error envelope as JSON."""
+    """Return the OpenAI error envelope as JSON: {"error": {message, type, param, code}}."""
     return msgspec.json.encode(error.envelope())
 
 
@@ -108,7 +108,7 @@ def answer(
     connection: bytes = b"",
     with_body: bool = True,
 ) -> bytes:
-    """Return a complete HTTP/1.1 answer.
+    """Return a complete HTTP/1.1 answer; `headers` are lines without line ends.
 
     `connection` is the value of the Connection header (none when empty); `with_body` is False for HEAD, whose answer
     has the length of a body but not the body (RFC 9110, 9.3.2).

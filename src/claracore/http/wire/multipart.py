@@ -15,13 +15,15 @@ _PARAMETER = re.compile(rb';\s*([\w*-]+)=(?:"((?:[^"\\\r\n]|\\.)*)"|([^\s;]+))')
 
 
 class FormField(NamedTuple):
-    """A field: its name, its bytes, and where those begin and end in the body."""
+    """One field of a form, `body[start:end]` in the whole body."""
 
     name: str
+    """Empty for a part that names none."""
     is_file: bool
     start: int
     end: int
     body: bytes
+    """Its bytes; empty for a file, whose bytes are of no interest here and may be many."""
 
 
 def boundary_of(content_type: bytes) -> bytes:
@@ -30,8 +32,8 @@ def boundary_of(content_type: bytes) -> bytes:
     return (found[1] or found[2]) if found else b""
 
 
-def parts_of(body: bytes, boundary: bytes) -> Iterator[FormField]:
-    """Yield the parts that are complete in `body`, in order; a part without a name has the name ''."""
+def fields_of(body: bytes, boundary: bytes) -> Iterator[FormField]:
+    """Yield the fields that are complete in `body`, in order; what comes after a malformed part is not read."""
     delimiter = b"--" + boundary
     position = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter)
     if position > 0:
@@ -50,12 +52,12 @@ def parts_of(body: bytes, boundary: bytes) -> Iterator[FormField]:
             return
         end = max(end, start)
         name, is_file = _name_of(body[head_start:head_end])
-        # A file's bytes are of no interest here, and may be large.
         yield FormField(name, is_file, start, end, b"" if is_file else body[start:end])
         position = body.find(delimiter, end)
 
 
 def _name_of(head: bytes) -> tuple[str, bool]:
+    """Return the field's name and whether it is a file, from the header lines of its part."""
     found = _DISPOSITION.search(head.replace(b"\r\n", b"\n"))
     if found is None:
         return "", False

@@ -1,185 +1,139 @@
-"""How did clients of the first ClaraCore fetch models? (COMPAT, part 2 section 4)
+"""What do clients of the first ClaraCore (the program in Go) read? Its downloads are beside this file.
 
-The same downloads in their shapes. Ids have no slash any more, so that the paths with an id work; all shards of a model
-are one download; what is not known is 404 and not 200.
+`/api/metrics`, `/info`, `/api/system/*` and `/api/settings/system`, with its keys. An empty list is `[]` where it said
+`null`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import platform
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
-from claracore.errors import BadRequest
-from claracore.host.library.download import DownloadStatus
-from claracore.host.library.hub_tokens import HubToken
-from claracore.http.api.context import Here
-from claracore.http.api.download_views import DownloadView, download_view
-from claracore.http.api.downloads import download_folder, folder_of
+from claracore.core.units import GIB
+from claracore.host.activity.queries import Wanted
+from claracore.host.activity.rows import ActivityRow
+from claracore.host.disk_space import free_at
+from claracore.host.hardware.probe import probe
+from claracore.host.setup.settings import SystemSettings
+from claracore.http.api.compat.numbers import known, rfc3339
+from claracore.http.api.dependencies import HistoryDep, InstallationDep, RuntimeDep, SurveyorDep
+from claracore.types import ModelState
 
-router = APIRouter(tags=["old clients"], include_in_schema=False)
+router = APIRouter(tags=["first ClaraCore"], include_in_schema=False)
 
-STATUS = {
-    DownloadStatus.QUEUED: "pending",
-    DownloadStatus.DOWNLOADING: "downloading",
-    DownloadStatus.CHECKING: "downloading",
-    DownloadStatus.PAUSED: "paused",
-    DownloadStatus.FINISHED: "completed",
-    DownloadStatus.FAILED: "failed",
-}
+MOST_ROWS = 999
+CONTEXTS = [4096, 8192, 16384, 32768]
 
 
-class OldWish(BaseModel):
-    """What they send. The hub is asked for what belongs together, so one address is enough."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
-
-    url: str = ""
-    model_id: str = ""
-    filename: str = ""
-    hf_api_key: str = ""
-    destination_path: str = ""
-    is_multi_part: bool = False
-    files: list[dict[str, Any] | str] = Field(default_factory=list, max_length=1000)
-    quantization: str = ""
-
-    @property
-    def reference(self) -> str:
-        """The model as a reference. Raises BadRequest when nothing is named."""
-        first = self.files[0] if self.files else {}
-        told = {"filename": first} if isinstance(first, str) else first
-        url = self.url or str(told.get("url") or "")
-        filename = self.filename or str(told.get("filename") or told.get("path") or "")
-        if url:
-            return url
-        if self.model_id and filename:
-            return f"{self.model_id}/{filename}"
-        if self.model_id:
-            return f"{self.model_id}:{self.quantization}" if self.quantization else self.model_id
-        raise BadRequest("url is required: the address of a .gguf file on the hub", param="url")
+@router.get("/api/metrics")
+async def metrics(history: HistoryDep) -> list[dict[str, Any]]:
+    """List the last requests, the oldest first."""
+    rows, _total = await asyncio.to_thread(history.activity.rows, Wanted(), limit=MOST_ROWS)
+    return [metric_row(row) for row in reversed(rows)]
 
 
-class OldId(BaseModel):
-    """A download that is named in a body."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-    download_id: str
-
-
-class OldKey(BaseModel):
-    """A token for the hub."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-    api_key: str = Field("", max_length=1000)
-
-
-@router.post("/api/models/download")
-async def start(here: Here, wish: OldWish) -> dict[str, Any]:
-    """Fetch a model."""
-    token = HubToken(wish.hf_api_key.strip(), "hfApiKey of the request") if wish.hf_api_key.strip() else None
-    folder = folder_of(here, wish.destination_path or None)
-    plan, _files = await here.downloads.hub.look(wish.reference, token=token)
-    download = await here.downloads.add(plan, folder, token=token)
-    common = {"status": "started", "modelId": wish.model_id or plan.reference.repo}
-    if wish.is_multi_part or len(plan.variant.files) > 1:
-        parts = {"quantization": download.quantization, "partCount": len(plan.variant.files)}
-        return {"downloadId": download.id, "downloadIds": [download.id], **common, **parts}
-    return {"downloadId": download.id, **common, "filename": plan.files[0].name}
-
-
-@router.post("/api/models/download/cancel")
-async def cancel(here: Here, wish: OldId) -> dict[str, str]:
-    """Cancel a download."""
-    await here.downloads.remove(wish.download_id)
-    return {"status": "cancelled", "downloadId": wish.download_id}
-
-
-@router.get("/api/models/downloads")
-async def downloads(here: Here) -> dict[str, dict[str, Any]]:
-    """List the downloads, by id."""
-    return {download.id: old_info(download_view(download)) for download in here.downloads.all}
-
-
-@router.get("/api/models/downloads/{download_id}")
-async def download(here: Here, download_id: str) -> dict[str, Any]:
-    """Show a download."""
-    return old_info(download_view(here.downloads.get(download_id)))
-
-
-@router.post("/api/models/downloads/{download_id}/pause")
-async def pause(here: Here, download_id: str) -> dict[str, str]:
-    """Stop fetching; what is here stays."""
-    here.downloads.pause(download_id)
-    return {"status": "paused", "downloadId": download_id}
-
-
-@router.post("/api/models/downloads/{download_id}/resume")
-async def resume(here: Here, download_id: str) -> dict[str, str]:
-    """Go on."""
-    here.downloads.resume(download_id)
-    return {"status": "resumed", "downloadId": download_id}
-
-
-@router.get("/api/models/download-destinations")
-async def destinations(here: Here) -> dict[str, Any]:
-    """Show where downloads may go: the usual folder, and those that are followed."""
-    usual = download_folder(here)
-    rows = [_destination(str(usual), "Downloads", "default", "where downloads go")]
-    rows += [
-        _destination(str(folder), folder.name, "folder", "followed: models in it are served")
-        for folder in here.followed
-        if folder != usual
-    ]
-    return {"destinations": rows, "count": len(rows)}
-
-
-def _destination(path: str, name: str, type_: str, description: str) -> dict[str, Any]:
+def metric_row(row: ActivityRow) -> dict[str, Any]:
+    """Return a row as the first ClaraCore showed it."""
     return {
-        "path": path,
-        "name": name,
-        "type": type_,
-        "enabled": True,
-        "modelCount": 0,
-        "description": description,
+        "id": row.id,
+        "timestamp": rfc3339(row.at),
+        "model": row.model,
+        "cache_tokens": known(row.cached_tokens),
+        "input_tokens": known(row.prompt_tokens),
+        "output_tokens": known(row.completion_tokens),
+        "prompt_per_second": known(row.prompt_per_second),
+        "tokens_per_second": known(row.tokens_per_second),
+        "duration_ms": round(row.total_seconds * 1000),
     }
 
 
-@router.get("/api/settings/hf-api-key")
-async def key(here: Here) -> dict[str, Any]:
-    """Show whether there is a token; never the token."""
-    return {"apiKey": "", "configured": await asyncio.to_thread(here.downloads.hub.tokens.find) is not None}
+@router.get("/info")
+async def info(runtime: RuntimeDep) -> dict[str, Any]:
+    """List the models with their ports."""
+    rows = []
+    for model_id, model in sorted(runtime.config.models.items()):
+        running = runtime.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
+        planned = runtime.keeper.plan.assignment.get(model_id) or runtime.keeper.plan.fixed.get(model_id)
+        port = endpoint.port if endpoint and endpoint.port else planned
+        rows.append(
+            {
+                "model": model_id,
+                "port": str(port or ""),
+                "proxy": f"http://{endpoint}" if endpoint else model.proxy.replace("${PORT}", str(port or "")),
+                "running": runtime.supervisor.state(model_id) is ModelState.READY,
+                "name": model.name,
+                "description": model.description,
+            }
+        )
+    return {"models": rows, "total": len(rows)}
 
 
-@router.post("/api/settings/hf-api-key")
-async def keep_key(here: Here, wish: OldKey) -> dict[str, str]:
-    """Keep a token."""
-    await asyncio.to_thread(here.downloads.hub.tokens.keep, wish.api_key)
+@router.get("/api/system/specs")
+async def specs(installation: InstallationDep) -> dict[str, Any]:
+    """Show memory, processors and disk, in bytes."""
+    machine = await asyncio.to_thread(probe)
+    free = await asyncio.to_thread(free_at, installation.state_dir or Path.cwd())
+    return {
+        "totalRAM": machine.memory.total_bytes,
+        "availableRAM": machine.memory.available_bytes,
+        "totalVRAM": sum(gpu.total_bytes or 0 for gpu in machine.gpus),
+        "availableVRAM": sum(gpu.free_bytes or 0 for gpu in machine.gpus),
+        "cpuCores": machine.processor.logical,
+        "gpuName": machine.gpus[0].name if machine.gpus else "",
+        "diskSpace": free,
+    }
+
+
+@router.get("/api/system/detection")
+async def detection() -> dict[str, Any]:
+    """Show what was found of the machine, and what follows from it."""
+    machine = await asyncio.to_thread(probe)
+    backend = machine.backend.value
+    gpus = machine.gpus
+    vram = sum(gpu.total_bytes or 0 for gpu in gpus) / GIB
+    ram = machine.memory.total_bytes / GIB
+    primary = [{"name": gpu.name, "brand": gpu.vendor, "vramGB": (gpu.total_bytes or 0) / GIB} for gpu in gpus[:1]]
+    return {
+        "detectionQuality": "basic" if machine.notes else "excellent",
+        "platform": machine.platform,
+        "arch": platform.machine(),
+        "gpuDetected": bool(gpus),
+        "gpuTypes": sorted({gpu.vendor for gpu in gpus}),
+        "primaryGPU": primary[0] if primary else None,
+        "totalRAMGB": round(ram, 1),
+        "availableRAMGB": round(machine.memory.available_bytes / GIB, 1),
+        "recommendedBackends": [backend],
+        "supportedBackends": sorted({backend, "cpu"}),
+        "recommendedContextSizes": CONTEXTS,
+        "maxRecommendedContextSize": CONTEXTS[-1],
+        "recommendations": {
+            "primaryBackend": backend,
+            "fallbackBackend": "cpu",
+            "suggestedContextSize": CONTEXTS[1],
+            "suggestedVRAMAllocation": round(vram, 1),
+            "suggestedRAMAllocation": round(ram * 0.8, 1),
+            "throughputFirst": True,
+            "notes": list(machine.notes),
+        },
+        "detectionTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@router.get("/api/settings/system")
+async def settings(surveyor: SurveyorDep) -> dict[str, Any]:
+    """Show what a person has set for the setup; null when nothing was."""
+    saved = await asyncio.to_thread(surveyor.settings.load)
+    return {"settings": saved.model_dump(by_alias=True) if saved is not None else None}
+
+
+@router.post("/api/settings/system")
+async def save(surveyor: SurveyorDep, wished: SystemSettings) -> dict[str, str]:
+    """Keep what a person wants the setup to plan with."""
+    await asyncio.to_thread(surveyor.settings.save, wished)
     return {"status": "saved"}
-
-
-def old_info(view: DownloadView) -> dict[str, Any]:
-    """Return a download in its old shape."""
-    first = view.files[0]
-    info = {
-        "id": view.id,
-        "modelId": view.repo,
-        "filename": first.name,
-        "url": f"https://huggingface.co/{quote(view.repo)}",
-        "status": "cancelled" if view.removed else STATUS[view.status],
-        "progress": round(100 * view.done_bytes / view.total_bytes, 1) if view.total_bytes else 100.0,
-        "downloadedBytes": view.done_bytes,
-        "totalBytes": view.total_bytes,
-        "speed": round(view.bytes_per_second or 0),
-        "eta": round(view.eta_seconds or 0),
-        "startTime": datetime.fromtimestamp(view.created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "filePath": first.path,
-        "retryCount": 0,
-    }
-    return {**info, "error": view.error} if view.error else info

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from claracore import __version__
-from claracore.http.api.context import Here, Holder
+from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
 from claracore.http.api.models import listed
 from claracore.types import ModelState
 
@@ -41,46 +41,46 @@ class Accepted(BaseModel):
 
 
 @router.get("/models")
-async def models(here: Here, holder: Holder, request: Request) -> JSONResponse:
+async def models(runtime: RuntimeDep, holder: GrantDep, cors: CorsDep) -> JSONResponse:
     """List the models with what is known about their state, as llama.cpp's router does."""
-    rows = listed(here, holder)
+    rows = listed(runtime, holder)
     for row in rows:
-        model_id = here.config.resolve(row["id"])
+        model_id = runtime.config.resolve(row["id"])
         if model_id is None:  # a selector
             row["aliases"] = []
             continue
-        failure = here.supervisor.failure(model_id)
-        row["aliases"] = list(here.config.models[model_id].aliases)
-        row["status"] = {"value": STATUS[here.supervisor.state(model_id)]}
+        failure = runtime.supervisor.failure(model_id)
+        row["aliases"] = list(runtime.config.models[model_id].aliases)
+        row["status"] = {"value": STATUS[runtime.supervisor.state(model_id)]}
         if failure is not None:
             row["status"]["failed"] = True
-    return JSONResponse({"object": "list", "data": rows}, headers=here.cors(request))
+    return JSONResponse({"object": "list", "data": rows}, headers=cors)
 
 
 @router.get("/props")
-async def props(here: Here, request: Request) -> JSONResponse:
+async def props(runtime: RuntimeDep, cors: CorsDep) -> JSONResponse:
     """Tell llama.cpp's web interface that this server has many models and loads them when they are asked for."""
     said: dict[str, Any] = {
         "role": "router",
-        "max_instances": len(here.config.models),
+        "max_instances": len(runtime.config.models),
         "models_autoload": True,
         "model_alias": "claracore",
         "model_path": "none",
         "default_generation_settings": {"params": {}, "n_ctx": 0},
         "build_info": f"claracore {__version__}",
     }
-    return JSONResponse(said, headers=here.cors(request))
+    return JSONResponse(said, headers=cors)
 
 
 @router.post("/models/load")
-async def load(here: Here, wish: Named) -> Accepted:
+async def load(runtime: RuntimeDep, wish: Named) -> Accepted:
     """Begin to load a model; GET /models tells when it is there."""
-    here.begin_load(here.resolve(wish.model))
+    runtime.begin_load(runtime.resolve(wish.model))
     return Accepted()
 
 
 @router.post("/models/unload")
-async def unload(here: Here, wish: Named) -> Accepted:
+async def unload(runtime: RuntimeDep, wish: Named) -> Accepted:
     """Unload a model."""
-    await here.supervisor.unload([here.resolve(wish.model)])
+    await runtime.supervisor.unload([runtime.resolve(wish.model)])
     return Accepted()

@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import msgspec
 
+from claracore.http.wire import sse
+
 TICK_SECONDS = 0.1
 """Events of this long are sent together: one write per follower, and the newest of several about the same thing."""
 
@@ -45,15 +47,15 @@ class Event:
 
 
 def frame(id_: int, type_: str, data: object) -> bytes:
-    """Return a server-sent event. JSON has no raw line ends, so one `data:` line is enough."""
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (id_, type_.encode(), _encode(data))
+    """Return a server-sent event whose data is JSON."""
+    return sse.event(_encode(data), name=type_.encode(), id_=id_)
 
 
 class Follower:
     """One client of the stream, with a bounded queue of its own."""
 
-    def __init__(self, hub: Hub, topics: frozenset[str] | None) -> None:
-        self._hub = hub
+    def __init__(self, broadcaster: Broadcaster, topics: frozenset[str] | None) -> None:
+        self._broadcaster = broadcaster
         self.topics = topics
         self._frames: deque[bytes] = deque()
         self._bytes = 0
@@ -97,24 +99,24 @@ class Follower:
             async with asyncio.timeout(heartbeat_seconds):
                 await self._arrived.wait()
         except TimeoutError:
-            return b": still here\n\n"
+            return sse.comment("still here")
         self._arrived.clear()
         out = b"".join(self._frames)
         self._frames.clear()
         self._bytes = 0
         if self._lost:
             self._lost = False
-            out += frame(self._hub.last_id, "resync", {"topics": []})
+            out += frame(self._broadcaster.last_id, "resync", {"topics": []})
         return out
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hub.leave(self)
+        self._broadcaster.leave(self)
 
 
-class Hub:
+class Broadcaster:
     """Where events come in and followers listen."""
 
     def __init__(self) -> None:
@@ -145,7 +147,7 @@ class Hub:
         return False
 
     def publish(self, type_: str, data: object, *, topic: str | None = None, key: object = None) -> None:
-        """Tell an event. Of several with one `key` in one tick only the newest is sent.
+        """Send an event at the end of this tick. Of several with one `key` in one tick only the newest is sent.
 
         In its own place, after every event that came before it: an older one without a key may be about the same thing.
         """

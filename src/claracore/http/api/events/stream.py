@@ -10,8 +10,10 @@ from fastapi.responses import StreamingResponse
 
 from claracore import __version__
 from claracore.http.access.keys import Grant
-from claracore.http.api.context import Context, Here, Holder
+from claracore.http.api.dependencies import EventsDep, GrantDep
 from claracore.http.api.events.broadcaster import Follower, frame
+from claracore.http.api.parts import Events
+from claracore.http.wire.sse import MEDIA_TYPE
 
 router = APIRouter(tags=["events"])
 
@@ -21,8 +23,8 @@ SSE_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 @router.get("/api/stream", response_class=StreamingResponse)
 async def stream(
-    here: Here,
-    holder: Holder,
+    events: EventsDep,
+    holder: GrantDep,
     topics: Annotated[
         str, Query(description="Comma-separated: model, request, log, log:MODEL, ...; all if empty.")
     ] = "",
@@ -31,15 +33,14 @@ async def stream(
     """Follow events: hello, then model, models, request, activity, swap, ports, config, setup, log and others."""
     wanted = frozenset(topic.strip() for topic in topics.split(",") if topic.strip()) or None
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
-    follower = here.hub.follow(wanted, after=after)
-    return StreamingResponse(
-        _frames(here, holder, follower, after), media_type="text/event-stream", headers=SSE_HEADERS
-    )
+    follower = events.broadcaster.follow(wanted, after=after)
+    frames = _frames(events, follower, holder, after)
+    return StreamingResponse(frames, media_type=MEDIA_TYPE, headers=SSE_HEADERS)
 
 
-async def _frames(here: Context, holder: Grant | None, follower: Follower, after: int | None) -> AsyncIterator[bytes]:
-    with follower, here.streaming(follower, holder):
-        last_id = here.hub.last_id
+async def _frames(events: Events, follower: Follower, holder: Grant | None, after: int | None) -> AsyncIterator[bytes]:
+    with follower, events.open_streams.holding(follower, holder):
+        last_id = events.broadcaster.last_id
         # Who resumes has not heard yet what comes after its own last id, and must be able to ask for it again.
         yield frame(last_id if after is None else after, "hello", {"version": __version__, "last_id": last_id})
         while not follower.ended:

@@ -2,71 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from claracore.cli.verb import Verb, many, option, switch, within
+from claracore.cli.verb import many, option, switch, within
 
 
-def serve_models(
-    *,
-    models_folder: list[Path] | None,
-    config: Path | None,
-    config_dir: Path | None,
-    listen: str,
-    watch_config: bool,
-    watch_models: bool,
-    backend: str | None,
-    ram: float | None,
-    vram: float | None,
-    jinja: bool,
-    parallel: int | None,
-    auto_draft: bool,
-    realtime: bool,
-    hold_ports: bool,
-    strict: bool,
-    log_level: str | None,
-    log_format: str,
-    log_file: Path | None,
-    body_buffer: int | None,
-    insecure: bool,
-    allowed_host: list[str] | None,
-    cors_origin: list[str] | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-) -> None:
-    """Serve until asked to end."""
-    from claracore.cli.console import LogWishes  # noqa: PLC0415 - not for --help
-    from claracore.cli.serve import DEFAULT_CONFIG, ServeWishes, serve  # noqa: PLC0415
-    from claracore.host.setup.request import SetupOptions  # noqa: PLC0415
-    from claracore.http.access.origins import Rules, hosts  # noqa: PLC0415
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What was chosen on the command line, as TAKES declares it; None where nothing was said."""
 
-    setup = SetupOptions(
-        backend=backend,
-        vram_gb=vram,
-        ram_gb=ram,
-        parallel=parallel,
-        jinja=jinja,
-        auto_draft=auto_draft,
-        realtime=realtime,
-    )
-    serve(
-        ServeWishes(
-            folders=tuple(models_folder or ()),
-            config=config or DEFAULT_CONFIG,
-            may_begin_empty=config is None and config_dir is None,
-            config_dir=config_dir,
-            listen=listen,
-            watch_config=watch_config,
-            watch_models=watch_models,
-            hold_ports=hold_ports,
-            strict=strict,
-            log=LogWishes(log_level, log_format, log_file),
-            rules=Rules(insecure, hosts(allowed_host or ()), hosts(cors_origin or ())),
-            tls=(tls_cert, tls_key) if tls_cert is not None else None,
-            setup=setup,
-            body_buffer=body_buffer,
-        )
-    )
+    models_folder: list[Path] | None
+    config: Path | None
+    config_dir: Path | None
+    listen: str
+    watch_config: bool
+    watch_models: bool
+    backend: str | None
+    ram: float | None
+    vram: float | None
+    jinja: bool
+    parallel: int | None
+    auto_draft: bool
+    realtime: bool
+    hold_ports: bool
+    strict: bool
+    log_level: str | None
+    log_format: str
+    log_file: Path | None
+    body_buffer: int | None
+    """Megabytes for request bodies that cannot be sent on yet."""
+    insecure: bool
+    allowed_host: list[str] | None
+    cors_origin: list[str] | None
+    tls_cert: Path | None
+    """With its chain; the private key may be in the same file."""
+    tls_key: Path | None
 
 
 TAKES = {
@@ -111,4 +82,3 @@ TAKES = {
     "tls_cert": option("--tls-cert", about="Certificate (PEM, with its chain): serve https.", kind=Path),
     "tls_key": option("--tls-key", about="Its private key, if it is in another file.", kind=Path),
 }
-SERVE = Verb(serve_models, TAKES)

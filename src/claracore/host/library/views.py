@@ -1,6 +1,6 @@
 """How are downloads, and what a reference to a model of the hub means, shown as JSON?
 
-Knows nothing of HTTP: the command line shows the same without a server.
+`/api/downloads` answers with these, and `claracore pull --json` prints them, also without a server.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.budget import Budget
 from claracore.core.fit.size import SizeVerdict, by_size
 from claracore.core.pull.choice import Variant, projector_for, variants_of
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import Plan
-from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.library.download import Download, DownloadStatus
 from claracore.host.library.download_files import free_bytes
-from claracore.host.setup.machine import machine_for
-from claracore.host.setup.request import SetupOptions
-
-DEFAULT_FOLDER = "downloads"
 
 
 class DownloadFileView(BaseModel):
@@ -134,17 +129,8 @@ def gone_view(download: Download) -> DownloadView:
     return download_view(download).model_copy(update={"removed": True})
 
 
-def room_for(configured_engine: str | None, options: SetupOptions) -> Budget:
-    """Return how much memory models may use on this machine, with what a person has said about it. Blocking."""
-    try:
-        engine = find_engine(configured_engine)
-    except EngineMissing:
-        engine = None
-    return budget_of(machine_for(engine, options))
-
-
-def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, room: Budget) -> PlanView:
-    """Return a plan as JSON shows it. Blocking."""
+def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, budget: Budget) -> PlanView:
+    """Return a plan as JSON shows it; `files` are all of the repository. Blocking."""
     return PlanView(
         ref=str(plan.reference),
         repo=plan.reference.repo,
@@ -158,13 +144,13 @@ def plan_view(plan: Plan, files: list[RemoteFile], folder: Path, room: Budget) -
         ],
         total_bytes=plan.size,
         free_bytes=free_bytes(folder),
-        fit=by_size(plan.size, room),
-        variants=[_variant(variant, plan, files, room) for variant in variants_of(files)],
+        fit=by_size(plan.size, budget),
+        variants=[_variant(variant, plan, files, budget) for variant in variants_of(files)],
     )
 
 
-def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], room: Budget) -> VariantView:
-    eyes = projector_for(variant, files)
+def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], budget: Budget) -> VariantView:
+    projector_file = projector_for(variant, files)
     reference = plan.reference
     revision = "" if reference.revision == "main" else f"@{reference.revision}"
     return VariantView(
@@ -175,6 +161,6 @@ def _variant(variant: Variant, plan: Plan, files: list[RemoteFile], room: Budget
         shards=len(variant.files) + variant.missing,
         missing=variant.missing,
         bytes=variant.size,
-        fit=by_size(variant.size + (eyes.size if eyes else 0), room),
+        fit=by_size(variant.size + (projector_file.size if projector_file else 0), budget),
         chosen=variant == plan.variant,
     )

@@ -16,10 +16,10 @@ from claracore.core.fit.merge import model_paths
 from claracore.core.pull.choice import is_projector
 from claracore.errors import ClaraCoreError
 from claracore.host.library.download import Download
+from claracore.host.setup.request import SetupOptions
+from claracore.host.setup.surveyor import Surveyor
 from claracore.host.setup.write import proposed
-from claracore.http.api.config import change_config
-from claracore.http.api.context import Context
-from claracore.http.api.setup import SetupWishes, survey_for
+from claracore.host.supervisor.configuration import Configuration
 
 WATCHER_SECONDS: Final = 60.0
 
@@ -27,12 +27,15 @@ WATCHER_SECONDS: Final = 60.0
 class Adopter:
     """Has downloaded models served."""
 
-    def __init__(self, here: Context) -> None:
-        self._here = here
+    def __init__(self, configuration: Configuration, surveyor: Surveyor, followed: tuple[Path, ...]) -> None:
+        """`followed` are the folders whose models a watcher writes into the configuration."""
+        self._configuration = configuration
+        self._surveyor = surveyor
+        self._followed = followed
         self._changed = asyncio.Event()
 
     def config_changed(self) -> None:
-        """Hear that another configuration is in force."""
+        """Look again whether a watcher has written the model: another configuration is in force."""
         self._changed.set()
 
     async def adopt(self, download: Download) -> None:
@@ -40,7 +43,7 @@ class Adopter:
         download.note = None
         paths = download.paths
         try:
-            if any(paths[0].is_relative_to(folder) for folder in self._here.followed):
+            if any(paths[0].is_relative_to(folder) for folder in self._followed):
                 await self._wait_for_watcher(download)
             else:
                 await self._write(download)
@@ -63,16 +66,16 @@ class Adopter:
         # A projector alone is of use to the model beside it only.
         alone = is_projector(download.files[0].remote)
         look_at = [download.paths[0].parent] if alone else download.paths
-        found = await survey_for(self._here, look_at, SetupWishes())
+        found = await self._surveyor.survey(look_at, SetupOptions())
         if not found.catalog.chosen:
             reasons = [refused.placement.reason for refused in found.catalog.refused]
             reasons += [str(left) for left in found.left_out]
             download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
             return
-        await change_config(self._here, lambda old: proposed(found, old).text, "*")
+        await self._configuration.change(lambda old: proposed(found, old).text)
 
     def _served(self, paths: list[Path]) -> list[str]:
         """Return the ids of the models whose file is among these."""
         wanted = {str(path) for path in paths}
-        commands = {model_id: model.cmd for model_id, model in self._here.config.models.items()}
+        commands = {model_id: model.cmd for model_id, model in self._configuration.now.config.models.items()}
         return [name for name, path in model_paths(commands).items() if os.path.normpath(path) in wanted]

@@ -1,0 +1,85 @@
+"""Which verbs are there, where is each, and how is `claracore` as a whole explained?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple
+
+from claracore.cli.verb import Argument, Group, Parser, Verb, flag, option
+
+PROG = "claracore"
+EXAMPLES = """\
+One port for every local model.
+
+examples:
+  claracore --models-folder ~/models         find models, write config.yaml, serve
+  claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
+  claracore --config my.yaml --listen :8080  serve a file on all interfaces
+  claracore config check my.yaml             what is wrong with a file, and where
+  claracore ports                            who has which port, and why
+  claracore engine --help                    the built-in engine's own flags
+"""
+
+
+class Place(NamedTuple):
+    """Where a verb is, in a module of this package, and what it does; the module is imported when it is asked for."""
+
+    module: str
+    name: str
+    summary: str
+
+
+VERBS = {
+    "config": Place("config", "CONFIG", "Look at, check and migrate configuration files."),
+    "ports": Place("ports", "PORTS", "Show which port belongs to what, and why."),
+    "keys": Place("keys", "KEYS", "Keys with scopes: inference, read, admin."),
+    "pull": Place("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
+    "setup": Place("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
+    "fit": Place("setup", "FIT", "Show what a model takes on this machine, and how it would run."),
+    "hardware": Place(
+        "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."
+    ),
+    "status": Place("status", "STATUS", "Say whether a server runs, where, and how it is."),
+    "ps": Place("models", "PS", "List the models that run: state, port, memory, requests, time left."),
+    "load": Place("models", "LOAD", "Load a model, and wait until it is ready."),
+    "unload": Place("models", "UNLOAD", "Unload models, and wait until they are gone."),
+    "logs": Place("logs", "LOGS", "Print the last lines of ClaraCore's log or of a model's server."),
+    "requests": Place("requests", "REQUESTS", "List the requests in flight, or end one."),
+    "doctor": Place(
+        "doctor", "DOCTOR", "Look for what is wrong: engine, graphics, ports, configuration, disk, versions."
+    ),
+    "replay": Place("replay", "REPLAY", "Hand the events of a debug log to the scheduler, and print its decisions."),
+    "chat": Place("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
+    "bench": Place("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
+}
+
+
+def verb(name: str) -> Verb | Group:
+    """Return a verb, importing what it needs. Raises KeyError when there is none of this name."""
+    place = VERBS[name]
+    found = getattr(import_module(f"claracore.cli.{place.module}"), place.name)
+    assert isinstance(found, (Verb, Group))  # noqa: S101 - a test looks at each
+    return found
+
+
+ABOUT = {
+    "version": flag("--version", about="Print the version and end."),
+    "install_completion": option("--install-completion", about="Teach bash, zsh or fish the verbs.", nargs="?"),
+    "show_completion": option("--show-completion", about="Print what would be installed.", nargs="?"),
+}
+
+
+def parser(takes: Mapping[str, Argument]) -> Parser:
+    """Return what explains `claracore` as a whole: its verbs, and what it takes without one."""
+    lines = "\n".join(f"  {name:<10} {place.summary}" for name, place in VERBS.items())
+    made = Parser(
+        PROG,
+        usage=f"{PROG} [OPTIONS] | {PROG} VERB ...",
+        description=f"{EXAMPLES}\nverbs:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for parameter, argument in {**takes, **ABOUT}.items():
+        argument.add_to(made, parameter)
+    return made

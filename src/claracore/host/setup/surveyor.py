@@ -1,0 +1,97 @@
+"""What would a set-up of these model files be, for the configuration that is in force?
+
+Fills in what a person has saved (`settings`) and what is known of this ClaraCore, and has `survey` look. Nothing
+is written here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from claracore.core.config.lines import read_plain
+from claracore.core.config.without_model import without_model
+from claracore.core.fit.budget import Budget, budget_of
+from claracore.host.engines.find import EngineMissing, find_engine
+from claracore.host.library.cache import ReadingCache
+from claracore.host.library.scan import Progress
+from claracore.host.setup.machine import machine_for
+from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.settings import SettingsFile
+from claracore.host.setup.survey import Survey, survey
+from claracore.host.setup.write import SetupReport
+from claracore.host.supervisor.configuration import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyor:
+    """Looks at model files and this machine on behalf of a configuration."""
+
+    configuration: Configuration
+    settings: SettingsFile
+    listen_port: int
+    state_dir: Path | None
+
+    async def options(self, wished: SetupOptions) -> SetupOptions:
+        """Return what to plan with: what is wished now, else what was saved."""
+        saved = await asyncio.to_thread(self.settings.load)
+        if saved is not None:
+            wished = replace(
+                wished,
+                backend=wished.backend or (saved.backend if saved.backend != "auto" else None),
+                vram_gb=wished.vram_gb if wished.vram_gb is not None else saved.vram_gb or None,
+                ram_gb=wished.ram_gb if wished.ram_gb is not None else saved.ram_gb or None,
+                context=wished.context or saved.preferred_context or None,
+                jinja=saved.enable_jinja,
+            )
+        return replace(wished, listen_port=self.listen_port)
+
+    async def survey(self, paths: Sequence[Path], wished: SetupOptions, progress: Progress | None = None) -> Survey:
+        """Look at the models in folders (or files). `progress` is called in another thread.
+
+        Raises Conflict where the configuration is a folder, and as `survey.survey` does.
+        """
+        options = await self.options(wished)
+        file = self.configuration.sources.one_file()
+        configured = self.configuration.now.config.engine
+
+        def look() -> Survey:
+            cache = ReadingCache.in_folder(self.state_dir)
+            engine = find_engine(configured)
+            return survey(SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress))
+
+        return await asyncio.to_thread(look)
+
+    async def budget(self) -> Budget:
+        """Return how much memory models may use on this machine."""
+        options = await self.options(SetupOptions())
+        return await asyncio.to_thread(memory_budget, self.configuration.now.config.engine, options)
+
+
+def memory_budget(configured_engine: str | None, options: SetupOptions) -> Budget:
+    """Return how much memory models may use on this machine, with what a person has said about it. Blocking."""
+    try:
+        engine = find_engine(configured_engine)
+    except EngineMissing:
+        engine = None
+    return budget_of(machine_for(engine, options))
+
+
+def known_models(report: SetupReport) -> Collection[str]:
+    """Return the ids of the models that the file has already."""
+    models = read_plain(report.old_text).get("models") if report.old_text else None
+    return models if isinstance(models, dict) else ()
+
+
+def text_with(report: SetupReport, wanted: Collection[str] | None) -> str:
+    """Return the text that a set-up would write, without new models that are not `wanted`; None wants all."""
+    text = report.text
+    if wanted is None:
+        return text
+    known = known_models(report)
+    for model_id in read_plain(text).get("models") or {}:
+        if model_id not in known and model_id not in wanted:
+            text = without_model(text, model_id)
+    return text

@@ -1,0 +1,140 @@
+"""How do clients of llama-swap and of the first ClaraCore hear of what happens? (`/api/events`)
+
+Server-sent frames `event:message` whose data is `{"type", "data"}`, where `data` is JSON once more, in a string. Types
+of llama-swap: modelStatus (all models), logData, activity, inflight, uiConfig, profileChanged. The first ClaraCore,
+which came from llama-swap, has metrics and downloadProgress besides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from claracore.host.activity.rows import ActivityRow
+from claracore.host.library.views import DownloadView
+from claracore.host.logs.proxy import ProxyLog
+from claracore.http.access.keys import Grant
+from claracore.http.api.compat.first_claracore import metric_row
+from claracore.http.api.compat.first_claracore_downloads import download_info
+from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
+from claracore.http.api.events.announcer import PROXY
+from claracore.http.api.events.broadcaster import Broadcaster, Event, Follower
+from claracore.http.api.events.stream import HEARTBEAT_SECONDS, SSE_HEADERS
+from claracore.http.api.parts import Events, Runtime
+from claracore.http.api.views import request_views
+from claracore.http.wire import sse
+
+router = APIRouter(tags=["llama-swap"], include_in_schema=False)
+
+HISTORY_LINES = 500
+
+
+@router.get("/api/events")
+async def events(runtime: RuntimeDep, log: ProxyLogDep, sources: EventsDep, holder: GrantDep) -> StreamingResponse:
+    """Follow events in the shape of llama-swap and the first ClaraCore."""
+    frames = _frames(runtime, log, sources, holder)
+    return StreamingResponse(frames, media_type=sse.MEDIA_TYPE, headers=SSE_HEADERS)
+
+
+async def _frames(runtime: Runtime, log: ProxyLog, sources: Events, holder: Grant | None) -> AsyncIterator[bytes]:
+    follower = LlamaSwapFollower(sources.broadcaster, runtime)
+    with sources.broadcaster.add(follower), sources.open_streams.holding(follower, holder):
+        yield _beginning(runtime, log)
+        while not follower.ended:
+            yield await follower.next(HEARTBEAT_SECONDS)
+
+
+class LlamaSwapFollower(Follower):
+    """Translates events as they come."""
+
+    def __init__(self, broadcaster: Broadcaster, runtime: Runtime) -> None:
+        super().__init__(broadcaster, None)
+        self._runtime = runtime
+        self._models_moved = False
+
+    def push(self, event: Event) -> None:
+        """Queue an event in llama-swap's shape, if it has one there."""
+        if event.type in ("model", "models", "resync"):
+            self._models_moved = True
+            self.wake()
+            return
+        translated = _translated(event)
+        if translated is not None:
+            super().push(Event(event.id, event.topic, event.type, event.data, translated))
+
+    async def next(self, heartbeat_seconds: float) -> bytes:
+        """Return what has come, with the list of models if one of them has changed."""
+        out = await super().next(heartbeat_seconds)
+        if self._models_moved:
+            self._models_moved = False
+            out = message("modelStatus", model_status(self._runtime)) + out
+        return out
+
+
+def _translated(event: Event) -> bytes | None:
+    match event.type, event.data:
+        case "log", {"source": source, "text": text}:
+            return message("logData", {"source": PROXY if source == PROXY else "upstream", "data": f"{text}\n"})
+        case "activity", ActivityRow() as row:
+            return message("activity", {"id": row.id}) + message("metrics", [metric_row(row)])
+        case "request", {"id": id_, "state": state}:
+            operation = "remove" if state == "finished" else "upsert"
+            return message("inflight", {"operation": operation, "id": id_, "request": event.data})
+        case "profile", {"active": active}:
+            return message("profileChanged", {"active": active})
+        case "download", {"id": id_}:
+            info = download_info(DownloadView.model_validate(event.data))
+            return message("downloadProgress", {"downloadId": id_, "info": info})
+        case _:
+            return None
+
+
+def _beginning(runtime: Runtime, log: ProxyLog) -> bytes:
+    proxy = "".join(f"{line}\n" for line in log.ring.tail(HISTORY_LINES))
+    upstream = "".join(
+        f"{line}\n"
+        for model in sorted(runtime.config.models)
+        for line in runtime.supervisor.output(model).tail(HISTORY_LINES)
+    )
+    in_flight = [view.model_dump(mode="json") for view in request_views(runtime)]
+    return b"".join(
+        (
+            message("logData", {"source": PROXY, "data": proxy}),
+            message("logData", {"source": "upstream", "data": upstream}),
+            message("modelStatus", model_status(runtime)),
+            message("uiConfig", {"activity": {"session_id": list(runtime.config.ui.activity.session_id)}}),
+            message("profileChanged", {"active": runtime.profile.name}),
+            message("inflight", {"operation": "snapshot", "requests": in_flight}),
+        )
+    )
+
+
+def model_status(runtime: Runtime) -> list[dict[str, Any]]:
+    """Return every model as llama-swap shows it."""
+    rows = []
+    for model_id, model in sorted(runtime.config.models.items()):
+        running = runtime.supervisor.running(model_id)
+        endpoint = running.endpoint if running else None
+        rows.append(
+            {
+                "id": model_id,
+                "name": model.name,
+                "description": model.description,
+                "state": runtime.supervisor.state(model_id).value,
+                "unlisted": model.unlisted,
+                "aliases": list(model.aliases),
+                "peerID": runtime.config.peer_of(model_id) or "",
+                "proxyUrl": f"http://{endpoint}" if endpoint else "",
+            }
+        )
+    return rows
+
+
+def message(type_: str, data: object) -> bytes:
+    """Return one frame."""
+    said = json.dumps({"type": type_, "data": json.dumps(data)})
+    return sse.event(said.encode(), name=b"message", colon=b":")  # without spaces, as llama-swap writes them

@@ -1,0 +1,64 @@
+"""How does a handler get the parts that it needs?
+
+By annotation: a parameter `runtime: RuntimeDep` is given the `Runtime` that `create_app` was given. Each part is there
+once, so its class names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+
+from claracore.host.library.destinations import Destinations
+from claracore.host.library.downloads import Downloads
+from claracore.host.logs.proxy import ProxyLog
+from claracore.host.setup.surveyor import Surveyor
+from claracore.http.access.keyring import KeyRing
+from claracore.http.access.keys import Grant
+from claracore.http.access.named_keys import NamedKeys
+from claracore.http.access.origins import Origins
+from claracore.http.api.parts import Events, History, Installation, Runtime
+from claracore.http.gateway.server import Gateway
+
+Part = TypeVar("Part")
+
+
+def _given(kind: type[Part]) -> Callable[[Request], Awaitable[Part]]:
+    async def part(request: Request) -> Part:
+        found: Part = request.app.state.parts[kind]
+        return found
+
+    return part
+
+
+async def _grant(request: Request) -> Grant | None:
+    grant = getattr(request.state, "grant", None)
+    return grant if isinstance(grant, Grant) else None
+
+
+async def _cors(request: Request) -> dict[str, str]:
+    origins: Origins = request.app.state.parts[Origins]
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    invited = origin is not None and origins.allows(origin.encode("latin-1"), host.encode("latin-1"))
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and invited else {}
+
+
+RuntimeDep = Annotated[Runtime, Depends(_given(Runtime))]
+HistoryDep = Annotated[History, Depends(_given(History))]
+InstallationDep = Annotated[Installation, Depends(_given(Installation))]
+DownloadsDep = Annotated[Downloads, Depends(_given(Downloads))]
+DestinationsDep = Annotated[Destinations, Depends(_given(Destinations))]
+SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
+GatewayDep = Annotated[Gateway, Depends(_given(Gateway))]
+KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
+NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
+EventsDep = Annotated[Events, Depends(_given(Events))]
+ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]
+
+GrantDep = Annotated[Grant | None, Depends(_grant)]
+"""What the caller's key allows; None when no key is needed."""
+
+CorsDep = Annotated[dict[str, str], Depends(_cors)]
+"""The headers that let an invited page read the answer; none for others."""

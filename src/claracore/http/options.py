@@ -1,0 +1,51 @@
+"""What may a person choose when starting the server?"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from claracore.core.ports.listen import Listen
+from claracore.host.setup.following import Following
+from claracore.host.state import default_state_dir
+from claracore.host.supervisor.configuration import Sources
+from claracore.http.access.origins import Rules
+
+
+def _environ() -> dict[str, str]:
+    """Return our environment without what systemd addressed to us alone (sd_listen_fds(3))."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may choose when starting the server."""
+
+    sources: Sources
+    listen: Listen = field(default_factory=Listen)
+    watch_config: bool = True
+    following: Following | None = None
+    hold_ports: bool = True
+    state_dir: Path | None = field(default_factory=default_state_dir)
+    """What is remembered between starts is there; None keeps it in memory."""
+    environ: Mapping[str, str] = field(default_factory=_environ)
+    """What models inherit and `${env.NAME}` sees."""
+    rules: Rules = field(default_factory=Rules)
+    """Who may administer, and under which names."""
+    body_buffer: int | None = None
+    """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
+    tls: ssl.SSLContext | None = None
+    """Certificate and key, when we speak TLS ourselves."""
+
+    @property
+    def followed(self) -> tuple[Path, ...]:
+        """The folders whose models are served as soon as they are there, absolute."""
+        folders = self.following.folders if self.following is not None else ()
+        return tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in folders)  # noqa: PTH100, PTH111 - as the library does
+
+    def url(self, listen: Listen) -> str:
+        """Return where people reach us from this machine."""
+        return listen.url if self.tls is None else "https" + listen.url.removeprefix("http")
