@@ -183,7 +183,7 @@ def test_interest_is_told() -> None:
     play(conversation)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 200_000), st.booleans()), max_size=30))
 def test_a_queue_is_bounded_and_a_loss_is_always_told(steps: list[tuple[int, bool]]) -> None:
     async def conversation(broadcaster: Broadcaster) -> None:

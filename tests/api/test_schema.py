@@ -50,7 +50,7 @@ def test_no_call_breaks_it(server: Instance) -> None:
 
 
 def every_call(operation: Any) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def call(case: Any) -> None:
         answer = case.call()

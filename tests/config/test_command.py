@@ -52,13 +52,11 @@ def test_windows_knows_only_double_quotes(cmd: str, argv: list[str]) -> None:
     assert split(cmd, windows=True) == argv
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(min_size=0, max_size=8).filter(lambda word: "\n" not in word and "\r" not in word)))
 def test_what_shlex_joins_is_split_again(words: list[str]) -> None:
     assert split("x " + shlex.join(words)) == ["x", *words]
 
 
-@settings(deadline=None)
 @given(st.text(" ab'\"\\#\t", max_size=20).filter(lambda text: not text.lstrip().startswith("#")))
 def test_splitting_agrees_with_shlex(text: str) -> None:
     try:
@@ -76,7 +74,7 @@ EXPANDS = re.compile(r"\$['\"$]|`")
 
 @pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no sh")
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(" .'\"\\$`", max_size=16).filter(lambda text: not EXPANDS.search(re.sub(r"\\.", "", text))))
 @example(r'"\$X" \$X "\`" "\a\"\\"')
 def test_splitting_agrees_with_a_shell(text: str) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import difflib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.config.edit import EditRefused, merge, put, remove
@@ -122,7 +122,6 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.lists(st.tuples(KEYS, KEYS, VALUES), max_size=4))
-@settings(deadline=None)
 def test_any_edit_says_what_was_asked_for(start: dict[str, object], edits: list[tuple[str, str, object]]) -> None:
     text = ""
     wanted: dict[str, object] = {}
@@ -142,7 +141,6 @@ def test_any_edit_says_what_was_asked_for(start: dict[str, object], edits: list[
 
 
 @given(st.sampled_from(["startPort", "logLevel", "models", "new key"]), SCALARS)
-@settings(deadline=None)
 def test_lines_that_an_edit_is_not_about_stay(key: str, value: object) -> None:
     changed = put(TEXT, (key,), value)
     kept = [line for line in TEXT.split("\n") if not line.startswith((" ", key)) and "old habit" not in line]

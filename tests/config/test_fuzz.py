@@ -36,13 +36,12 @@ def survives(text: str) -> LoadedConfig:
 
 
 @given(st.text(max_size=200))
-@settings(deadline=None)
 def test_any_text(text: str) -> None:
     survives(text)
 
 
 @given(st.text("{}[]:,-?&*!|>'\"%@`#\n\t \\ab01.~<$e+=\x00\ue000\ue001\u2028\ud800\x7f\x85", max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_punctuation(text: str) -> None:
     survives(text)
 
@@ -62,7 +61,7 @@ WOUNDED = st.builds(
 
 
 @given(WOUNDED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_file_with_a_wound(text: str) -> None:
     survives(text)
 
@@ -101,13 +100,13 @@ def written(value: object) -> str:
 
 
 @given(st.dictionaries(KEYS, TREES, max_size=6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_shape_under_the_known_keys(data: dict[str, object]) -> None:
     survives(written(data))
 
 
 @given(TREES, st.sampled_from(sorted(shapes(ModelConfig))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_value_for_any_option_of_a_model(value: object, key: str) -> None:
     survives(f"macros: {{a: 1}}\nmodels:\n  a:\n    cmd: x ${{PORT}}\n    {key}: {written(value)}\n")
 
@@ -169,7 +168,7 @@ PATHS = st.sampled_from([("startPort",), ("models", "a"), ("models", "m", "ttl")
 
 
 @given(WOUNDED, PATHS, st.sampled_from([5, "a\nb", ["a"], {"x": None}]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_an_edit_of_a_wounded_file_succeeds_or_is_refused(text: str, path: tuple[str, ...], value: object) -> None:
     migrate(text, listen_port=5800)
     with contextlib.suppress(EditRefused, Unreadable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.config.fields import parse_seconds
@@ -168,7 +168,6 @@ def test_what_is_no_duration(text: object) -> None:
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59))
-@settings(deadline=None)
 def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
     assert parse_seconds(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
 

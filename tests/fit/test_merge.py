@@ -245,7 +245,7 @@ def test_comments_below_a_refreshed_command_stay() -> None:
 BASE = document(setup_of(ALL))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     notes=st.lists(st.tuples(st.integers(6, len(BASE.splitlines()) - 1), st.sampled_from([0, 2, 4, 6])), max_size=8),
     ttl=st.none() | st.integers(1, 9),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.config.command import split
@@ -152,7 +152,6 @@ def test_every_flag_has_a_reason() -> None:
             assert "${" not in flag.reason
 
 
-@settings(deadline=None)  # a 70B model on three small cards takes a while to try
 @given(
     model=st.sampled_from([SMOLLM2, GEMMA, LLAMA_8B, LLAMA_70B, QWEN3_30B_A3B, NOMIC]),
     cards=st.lists(st.integers(0, 80 * GIB), max_size=3),

@@ -151,7 +151,7 @@ def played(client: bytes, answer: bytes, steps: list[tuple[str, int]], *, ready:
     asyncio.run(conversation())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from(CLIENTS),
     st.sampled_from(ANSWERS),

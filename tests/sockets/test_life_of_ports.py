@@ -152,6 +152,4 @@ class LifeOfPorts(RuleBasedStateMachine):
 
 
 TestLifeOfPorts = LifeOfPorts.TestCase
-TestLifeOfPorts.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestLifeOfPorts.settings = settings(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -93,7 +93,7 @@ MARKS = [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b": 5", b": +5", b"\x00", b"\
 PIECES = st.sampled_from(METHODS + NAMES + MARKS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=14))
 def test_what_we_accept_of_noise_h11_accepts(pieces: list[bytes]) -> None:
     head = b"GET / HTTP/1.1\r\nHost: h\r\n" + b"".join(pieces).replace(b"\r\n\r\n", b"") + b"\r\n\r\n"

@@ -15,7 +15,7 @@ def test_pipelined_requests_of_a_client_that_is_gone_are_not_begun() -> None:
     one_input(b"\x00\x01" + post(path=b"/page") + post() * 8)  # found by atheris
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(CLIENTS, st.data())
 def test_damaged_conversations(client: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(client)))
