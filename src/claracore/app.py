@@ -14,7 +14,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.changes import Changes
@@ -34,8 +33,7 @@ from claracore.host.signals import listen_to_signals
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.ports import PortKeeper
-from claracore.host.state import state_problem
-from claracore.host.store import files, leftovers
+from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
 from claracore.host.supervisor.kin import adopting
@@ -89,7 +87,7 @@ async def build(options: Options) -> AsyncIterator[App]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(memory.no_collections())
-        socket_dir = _look_after_state(options)
+        leftovers.sweep_all(options.sources.file, options.state_dir)
         front = _open_front(options)
         log_findings(front.prepared.findings)
         commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
@@ -98,9 +96,18 @@ async def build(options: Options) -> AsyncIterator[App]:
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
-        runner = LocalRunner(Surroundings(keeper, commands, options.environ, socket_dir))
+        runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
         supervisor = Supervisor(front.prepared.config, runner)
-        configuration = _configuration(options, front, commands)
+        configuration = Configuration(
+            options.sources,
+            front.prepared,
+            listen=front.listen,
+            environ=options.environ,
+            commands=commands,
+            find_engine=found_engine,
+            state_dir=options.state_dir,
+            tell=log_findings,
+        )
         counts = Counts()
         runtime = Runtime(configuration, supervisor, keeper, SwapHistory(supervisor, counts, events.announcer.swap))
         yield _assemble(options, front, runtime, counts, events=events, log=log)
@@ -119,12 +126,12 @@ def _assemble(
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
     runtime.supervisor.follow(journal)
+    installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
-        installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, options.rules, log)
         return ControlPlane(*parts)
 
@@ -143,18 +150,6 @@ def _assemble(
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts)
-
-
-def _look_after_state(options: Options) -> Path | None:
-    """Sweep what a killed instance has left, or say that there is no place for anything; return where sockets go."""
-    if options.sources.file is not None:
-        files.sweep(options.sources.file)
-    if options.state_dir is None:
-        logger.warning("keys, activity, ports and caches are kept in memory, for this run only: %s", state_problem())
-        return None
-    for folder in (options.state_dir, options.state_dir / "downloads"):
-        leftovers.sweep(folder)
-    return options.state_dir / "sockets"
 
 
 def _open_front(options: Options) -> Front:
@@ -178,19 +173,6 @@ async def _keeper(options: Options, front: Front) -> PortKeeper:
     for orphan in await asyncio.to_thread(keeper.ledger.sweep):
         logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
     return keeper
-
-
-def _configuration(options: Options, front: Front, commands: Commands) -> Configuration:
-    return Configuration(
-        options.sources,
-        front.prepared,
-        listen=front.listen,
-        environ=options.environ,
-        commands=commands,
-        find_engine=found_engine,
-        state_dir=options.state_dir,
-        tell=log_findings,
-    )
 
 
 @dataclass(slots=True)

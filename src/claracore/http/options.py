@@ -50,6 +50,11 @@ class Options:
         folders = self.following.folders if self.following is not None else ()
         return tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in folders)  # noqa: PTH100, PTH111 - as the library does
 
+    @property
+    def socket_dir(self) -> Path | None:
+        """Where the Unix sockets of models with `transport: unix` are; None without a state folder."""
+        return self.state_dir / "sockets" if self.state_dir is not None else None
+
     def url(self, listen: Listen) -> str:
         """Return where people reach us from this machine."""
         return listen.url if self.tls is None else "https" + listen.url.removeprefix("http")
