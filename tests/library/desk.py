@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
-from claracore.host.library.downloads import Downloads, Nobody
+from claracore.host.library.downloads import Downloads, NoListener
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
@@ -19,7 +19,7 @@ NAME = "tiny-Q4_K_M.gguf"
 PLACE = f"{REPO}/{NAME}"
 
 
-class Desk(Nobody):
+class Desk(NoListener):
     """Downloads with a clock that does not run: pauses are noted and over at once."""
 
     def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
