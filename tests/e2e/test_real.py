@@ -140,7 +140,7 @@ def test_a_chat_while_another_streams_waits_for_the_end_of_the_stream(served: In
 
 def test_embeddings_with_the_sdk(tmp_path: Path, smollm2: Path) -> None:
     engine = f'"{sys.executable}" -m claracore engine'
-    cmd = f"{engine} --port ${{PORT}} -m {smollm2} -c 512 --embeddings --pooling mean"
+    cmd = f"{engine} --port ${{PORT}} -m {smollm2} -c 512 --threads 1 --embeddings --pooling mean"
     port = free_port()
     config = configured(tmp_path, f"startPort: {port}\nmodels:\n  embed:\n    cmd: {json.dumps(cmd)}\n")
     with (
