@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claracore.core.ports.listen import Listen
-from claracore.host.setup.following import Following
 from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
 from claracore.http.access.origins import Rules
+
+if TYPE_CHECKING:
+    import ssl
+
+    from claracore.host.setup.following import Following
 
 
 def _environ() -> dict[str, str]:

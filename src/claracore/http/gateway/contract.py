@@ -162,7 +162,7 @@ class Observer(Protocol):
         """Make all records that it was given visible: somebody is about to look."""
 
 
-class Nobody:
+class NoObserver:
     """An observer that does not care."""
 
     def finished(self, record: Record) -> None:
