@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from claracore.host.activity.captures import Captures
+from claracore.host.activity.record import Record
 from claracore.http.gateway import routes
 from claracore.http.gateway.forward import with_headers
 from claracore.http.gateway.routes import Route
@@ -24,10 +25,15 @@ CHUNKED = (
 UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\none two"
 
 
+made: list[Words] = []
+
+
 class Words:
     """Writes each word on a line of its own, in capitals, and counts them at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: Record) -> None:
+        self.asked = (record.requested, record.stream)
+        made.append(self)
         self.rest = b""
         self.count = 0
 
@@ -48,6 +54,7 @@ class Words:
 
 @pytest.fixture(autouse=True)
 def edited_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    made.clear()
     route = Route("body", b"/v1/completions", answer_edit=Words)
     monkeypatch.setitem(routes.ROUTES, b"/words", {b"POST": route})
 
@@ -142,6 +149,7 @@ def test_a_stream_of_another_shape_hears_nothing_while_its_model_loads() -> None
             await here.supervisor.came.wait()
             here.supervisor.ready("m", server.endpoint)
             assert b"loading" not in await answer
+            assert [words.asked for words in made] == [("m", True)]
             assert (await answer).endswith(b"\r\n0\r\n\r\n")
 
     play(story)

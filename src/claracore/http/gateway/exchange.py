@@ -36,7 +36,7 @@ NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
 _JOINED_BYTES = 65_536
 _READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
-_SAFE_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+_IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
 
 class Exchange(ModelRequest):
@@ -59,8 +59,6 @@ class Exchange(ModelRequest):
         self._body = Collected(relay.budget, channel.length)
         if admission.grant is not None:
             record.key = admission.grant.name
-        if admission.route is not None and admission.route.answer_edit is not None:
-            self.answer.edit = admission.route.answer_edit()
         if relay.captures.enabled:
             record.capture = capture = relay.captures.begin(admission.method, admission.path_text, head.lines)
             self._capture = UploadCapture(capture.request, relay.budget)
@@ -109,7 +107,9 @@ class Exchange(ModelRequest):
         target, body = self.relay.resolver.find(asked.model, self.admission.grant), self._body
         if not body.complete and target.edits:
             return  # The whole body is needed; what it asks for is looked up again then.
-        self.target = target
+        self.target, route = target, self.admission.route
+        if route is not None and route.answer_edit is not None:
+            self.answer.edit = route.answer_edit(self.record)
         if body.complete and (self.head.chunked or self.length is not None):
             if target.edits:
                 body.replace(edited(body.taken_out(), self.head.noted.get(b"content-type", b""), target))
@@ -212,7 +212,7 @@ class Exchange(ModelRequest):
 
     def may_be_repeated(self) -> bool:
         """Whether it may be sent twice, and all of it is still here."""
-        return not self._body.dropped and (self.admission.route is not None or self.head.method in _SAFE_METHODS)
+        return not self._body.dropped and (self.admission.route is not None or self.head.method in _IDEMPOTENT_METHODS)
 
     # The answer.
 

@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from claracore.errors import BadRequest
+from claracore.host.activity.record import Record
 from claracore.http.gateway.contract import AnswerEdit
 from claracore.http.wire.head import RequestHead
 
@@ -65,15 +66,24 @@ class Route:
     upstream_path: bytes
     shows_loading: bool = False
     """Whether a waiting stream may get the state of its model in chat completion chunks."""
-    answer_edit: Callable[[], AnswerEdit] | None = None
-    """Makes what changes an answer on its way to the client; None: nothing does."""
+    answer_edit: Callable[[Record], AnswerEdit] | None = None
+    """Makes what changes an answer on its way to the client; None: nothing does.
+
+    Called when the model is known: `Record.requested` is its name in the request, `Record.stream` says what was asked.
+    """
 
 
 def _table() -> dict[bytes, dict[bytes, Route]]:
     table: dict[bytes, dict[bytes, Route]] = {}
 
-    def add(method: bytes, path: str, source: Literal["body", "query"], upstream_path: str) -> None:
-        route = Route(source, upstream_path.encode(), shows_loading=path in CHAT_PATHS)
+    def add(
+        method: bytes,
+        path: str,
+        source: Literal["body", "query"],
+        upstream_path: str,
+        answer_edit: Callable[[Record], AnswerEdit] | None = None,
+    ) -> None:
+        route = Route(source, upstream_path.encode(), shows_loading=path in CHAT_PATHS, answer_edit=answer_edit)
         table.setdefault(path.encode(), {})[method] = route
 
     for path in (*JSON_PATHS, *FORM_PATHS):
