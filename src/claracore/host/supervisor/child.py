@@ -112,7 +112,7 @@ class Child:
         self._hurried: asyncio.Future[None] = self._loop.create_future()
         self.pipe = os.fstat(started.output_fd).st_ino
         self.pid = started.process.pid
-        kin.lead(self.pid)
+        kin.note_leader(self.pid)
         self.start_time = psutil.Process(self.pid).create_time()
         self.exited: asyncio.Future[Exit] = self._loop.create_future()
         self._pipes = [Pipe(started.output_fd, on_line)]
@@ -283,7 +283,7 @@ class Child:
             if self._process.stdin is not None:
                 self._process.stdin.close()
             how = Exit.from_returncode(self._process.wait())
-            kin.follow(self.pid)
+            kin.forget_leader(self.pid)
             if not self.exited.done():  # a caller's cancelled await may have cancelled it
                 self.exited.set_result(how)
 

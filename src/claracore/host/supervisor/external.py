@@ -19,7 +19,7 @@ class ExternalRun:
     """A `ServerRun` of a model without a command: ready at once, without a process, until it is ordered to end."""
 
     def __init__(self, model: ModelConfig, keeper: PortKeeper, listener: RunListener) -> None:
-        self.checked = False
+        self.restartable = False
         self._model = model
         self._keeper = keeper
         self._listener = listener

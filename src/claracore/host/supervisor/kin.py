@@ -36,12 +36,12 @@ _leaders: set[int] = set()
 """Our own children that lead sessions, from their start until they are reaped, whoever waits for them."""
 
 
-def lead(pid: int) -> None:
+def note_leader(pid: int) -> None:
     """Note that we have started a child that leads a session of its own and is waited for."""
     _leaders.add(pid)
 
 
-def follow(pid: int) -> None:
+def forget_leader(pid: int) -> None:
     """Note that such a child was reaped."""
     _leaders.discard(pid)
 

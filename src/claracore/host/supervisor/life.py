@@ -59,9 +59,9 @@ class Life:
         """The last one; the ones before it could not have their ports."""
 
     @property
-    def checked(self) -> bool:
-        """Whether connections are to be checked: not those to a server on another machine."""
-        return self._process is None or self._process.checked
+    def restartable(self) -> bool:
+        """Whether requests may wait for another start: not for a command whose server is on another machine."""
+        return self._process is None or self._process.verifiable
 
     def stop(self) -> None:
         """Order the end; the task of `run` carries it out."""

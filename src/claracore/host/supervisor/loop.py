@@ -135,7 +135,7 @@ class Supervisor:
     async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
         """Whether a connection just opened to the endpoint can only have reached the server that was verified there.
 
-        True as well where that is not checked: the server is somebody else's, or on another machine.
+        True as well where that cannot be verified: the server is somebody else's, or on another machine.
         """
         run = self._runs.at(model_id, endpoint)
         return run is not None and await run.reaches(connection)
@@ -152,7 +152,7 @@ class Supervisor:
         changed, where the server is not ours to start again.
         """
         run = self._runs.at(model_id, endpoint)
-        if run is not None and not run.checked:
+        if run is not None and not run.restartable:
             return False
         self._waiting[request_id] = _Waiting(waiter, model_id, self._loop.time())
         self._post(Returned(request_id, model_id))

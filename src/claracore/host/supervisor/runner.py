@@ -51,8 +51,11 @@ class ServerRun(Protocol):
     """One run of a model's server, from the order to start until everything of it is gone."""
 
     @property
-    def checked(self) -> bool:
-        """Whether the server is ours to start again; False for one that somebody else runs, or elsewhere."""
+    def restartable(self) -> bool:
+        """Whether a request that could not reach the server may wait until it has been started again.
+
+        False for a server that somebody else runs, and for one on another machine.
+        """
 
     async def run(self) -> Outcome:
         """Start the server, keep it, end it; returns when all of it is gone. Called once, as a task of its own."""
@@ -69,7 +72,8 @@ class ServerRun(Protocol):
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server (~30 us).
 
-        True where that is not `checked`, False before it is ready. Raises OSError when too many files are open to look.
+        True where it cannot be verified who listens (somebody else's server, another machine), False before it is
+        ready. Raises OSError when too many files are open to look.
         """
 
     async def confirm(self) -> bool:

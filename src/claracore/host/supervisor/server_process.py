@@ -84,8 +84,8 @@ class ServerProcess:
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id))
-        self.checked = True
-        """Whether connections are to be checked: not those to a server that is on another machine."""
+        self.verifiable = True
+        """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
         self._around = around
         self._output = output
@@ -101,7 +101,7 @@ class ServerProcess:
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: ListenerWatch | None = None
-        """Whether who was verified still listens; None before that is known, and where it is not checked."""
+        """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self._is_ready = False
 
     async def run(self) -> None:
@@ -139,7 +139,9 @@ class ServerProcess:
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server; see `ServerRun`."""
-        return not self.checked or ((watch := self._watch_when_ready) is not None and await watch.reaches(connection))
+        return not self.verifiable or (
+            (watch := self._watch_when_ready) is not None and await watch.reaches(connection)
+        )
 
     async def confirm(self, *, in_passing: bool = False) -> bool:
         """Look anew at who answers: True when it is the verified server, or ours again and ready; see `lost`.
@@ -182,7 +184,7 @@ class ServerProcess:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `run`."""
         self.endpoint = await literal(self.endpoint)
         check = self._accepted.check(self.endpoint, child.pid, self._lease)
-        self.checked = check is not None
+        self.verifiable = check is not None
         self._watch = self._watch_of(check) if check is not None else None
         deadline = self.reports.deadline = ReadyDeadline(self.model.health_check_timeout_seconds)
         waiting = asyncio.ensure_future(
@@ -246,7 +248,7 @@ class ServerProcess:
         out-of-memory daemon) closes its socket and then waits for our word.
         """
         while not (child.exited.done() or self._stop.given):
-            await self._stop.or_done(child.exited, LOOK_SECONDS if self.checked and not self.lost else None)
+            await self._stop.or_done(child.exited, LOOK_SECONDS if self.verifiable and not self.lost else None)
             if not child.exited.done():
                 await self.confirm(in_passing=True)
 
