@@ -22,6 +22,7 @@ from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS, without_key
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant, Right
 from claracore.http.access.origins import Rules, check_host
+from claracore.http.wire.head import SAFE_METHODS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,7 +31,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BODY_BYTES = 20 * 1024 * 1024
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CHANGED_BY_GET: Final = frozenset({"/unload"})
 """llama-swap's clients unload by GET."""
 

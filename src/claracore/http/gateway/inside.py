@@ -20,6 +20,7 @@ from claracore.host.activity.record import Record
 from claracore.http.gateway.answer import look_at
 from claracore.http.gateway.inflight import ANSWERING, OVER
 from claracore.http.gateway.request import ModelRequest
+from claracore.http.wire.head import SAFE_METHODS
 from claracore.http.wire.sse import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MOST_UNREAD_BYTES = 262_144
 """Of an answer that is read more slowly than it comes: then the model server has to wait."""
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _GONE = "the reader of the answer has gone"
 
 
@@ -155,7 +155,7 @@ class InsideRequest(ModelRequest):
         host = target.host or destination.host
         line = f"{self._method} {target.base_path.decode('latin-1')}{self._path} HTTP/1.1"
         lines = [line.encode(), b"Host: " + host, *(each.encode("latin-1") for each in self._lines)]
-        if self._body or self._method not in _SAFE_METHODS:
+        if self._body or self._method not in SAFE_METHODS:
             lines.append(b"Content-Length: %d" % len(self._body))
         lines += target.own_lines or ()
         self.request_sent = True
@@ -163,7 +163,7 @@ class InsideRequest(ModelRequest):
 
     def may_be_repeated(self) -> bool:
         """Whether it may be sent twice: as a client's request for inference may, and one that changes nothing."""
-        return self._counts or self._method in _SAFE_METHODS
+        return self._counts or self._method in SAFE_METHODS
 
     # The answer.
 

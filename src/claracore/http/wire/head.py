@@ -26,6 +26,9 @@ _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]+\]|[A-Za-z0-9._~%!$&'()*+,;=\-]*)(
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#@]+)([/?].*)?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+"""Those that change nothing (RFC 9110 section 9.2.1), but for TRACE, which nobody answers here."""
+
 # RFC 9110 section 7.6.1, and those that RFC 2616 listed and people still send.
 HOP_BY_HOP = frozenset(
     (
