@@ -106,13 +106,13 @@ def _one(server: Server, body: dict[str, object]) -> Run:
         for event in server.events(answer):
             if not event.data.startswith("{"):  # [DONE]
                 continue
-            told = json.loads(event.data)
-            if "error" in told:
-                raise ServerSaid(str(told["error"]))
-            if told.get("choices"):
+            data = json.loads(event.data)
+            if "error" in data:
+                raise ServerSaid(str(data["error"]))
+            if data.get("choices"):
                 first = first or time.perf_counter()
                 pieces += 1
-            tokens = (told.get("usage") or {}).get("completion_tokens", tokens)
+            tokens = (data.get("usage") or {}).get("completion_tokens", tokens)
     ended = time.perf_counter()
     return Run((first or ended) - begun, ended - begun, tokens or pieces)
 

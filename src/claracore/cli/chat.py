@@ -20,13 +20,13 @@ def chat(
 ) -> None:
     """Talk to a model; an empty line or Ctrl-D ends."""
     server = Server(url)
-    said: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
+    messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
     for line in [message] if message is not None else _typed():
-        said.append({"role": "user", "content": line})
+        messages.append({"role": "user", "content": line})
         options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
         answer = ""
         try:
-            for piece in pieces(server, {"model": model, "messages": said, "stream": True, **options}):
+            for piece in pieces(server, {"model": model, "messages": messages, "stream": True, **options}):
                 answer += piece
                 if not as_json:
                     say(piece, end="")
@@ -34,9 +34,9 @@ def chat(
             interrupt_once()  # enough of this answer
         if not as_json:
             say()
-        said.append({"role": "assistant", "content": answer})
+        messages.append({"role": "assistant", "content": answer})
     if as_json:
-        show_json(said)
+        show_json(messages)
 
 
 def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
@@ -45,10 +45,10 @@ def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
         for event in server.events(answer):
             if event.data == "[DONE]":
                 continue
-            told = json.loads(event.data)
-            if "error" in told:
-                raise ServerSaid(str(told["error"].get("message", told["error"])))
-            for choice in told.get("choices", ()):
+            data = json.loads(event.data)
+            if "error" in data:
+                raise ServerSaid(str(data["error"].get("message", data["error"])))
+            for choice in data.get("choices", ()):
                 text = choice.get("delta", {}).get("content")
                 if text:
                     yield text

@@ -149,11 +149,11 @@ def _known_url() -> str:
 def _message(answer: http.client.HTTPResponse) -> str:
     raw = answer.read(1_000_000).decode("utf-8", "replace")
     try:
-        told = cast("dict[str, Any]", json.loads(raw))["error"]["message"]
+        message = cast("dict[str, Any]", json.loads(raw))["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        told = raw.strip()[:500]
+        message = raw.strip()[:500]
     hint = "; set CLARACORE_API_KEY" if answer.status == 401 else ""
-    return f"{told or answer.reason} ({answer.status}{hint})"
+    return f"{message or answer.reason} ({answer.status}{hint})"
 
 
 def show_json(data: object) -> None:

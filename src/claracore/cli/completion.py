@@ -21,7 +21,7 @@ FILES = {
 }
 """Where each shell's script goes, below the home. fish finds its own; the others are told."""
 
-TOLD = {
+SHELL_SETTINGS = {
     "bash": (Path(".bashrc"), "source '{file}'"),
     "zsh": (Path(".zshrc"), "autoload -Uz compinit; compinit; source '{file}'"),
 }
@@ -66,13 +66,13 @@ def install(shell: str = "") -> str:
     file = Path.home() / FILES[shell]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(script(shell), encoding="utf-8")
-    if shell in TOLD:
-        name, line = TOLD[shell]
+    if shell in SHELL_SETTINGS:
+        name, line = SHELL_SETTINGS[shell]
         settings = Path.home() / name
-        said = line.format(file=file)
+        wanted = line.format(file=file)
         text = settings.read_text(encoding="utf-8") if settings.exists() else ""
-        if said not in text.splitlines():
-            settings.write_text(f"{text.rstrip()}\n{said}\n".lstrip(), encoding="utf-8")
+        if wanted not in text.splitlines():
+            settings.write_text(f"{text.rstrip()}\n{wanted}\n".lstrip(), encoding="utf-8")
     return f"{shell} completion is in {file}; it works in new terminals"
 
 

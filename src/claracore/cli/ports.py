@@ -40,8 +40,8 @@ AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | None, as_json: bool) -> None:
     """Show which port belongs to what, and why: the plan, and what is true right now."""
     try:
-        said = config is not None or config_dir is not None
-        address = parse_listen(listen or ("5800" if said else the_only_server()))
+        named = config is not None or config_dir is not None
+        address = parse_listen(listen or ("5800" if named else the_only_server()))
         found = current_report(sources_of(config, config_dir), address)
     except ClaraCoreError as error:
         say(error, err=True)

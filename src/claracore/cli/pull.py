@@ -68,11 +68,11 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
 
 def usual_folder() -> Path:
     """Return where models go without a server: `downloadDir` of ./config.yaml, or ./downloads."""
-    told = ""
+    folder = ""
     if CONFIG.exists():
         config = load(files.read(CONFIG), file=str(CONFIG), env=os.environ).config
-        told = config.download_dir if config is not None else ""
-    return Path(os.path.normpath(Path.cwd() / os.path.expanduser(told or DEFAULT_FOLDER)))  # noqa: PTH111 - Path's raises for a user without a home
+        folder = config.download_dir if config is not None else ""
+    return Path(os.path.normpath(Path.cwd() / os.path.expanduser(folder or DEFAULT_FOLDER)))  # noqa: PTH111 - Path's raises for a user without a home
 
 
 def _asked(server: Server, wish: View) -> View:
@@ -106,7 +106,7 @@ def _downloads(listener: DownloadsListener | None = None) -> Downloads:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown(NoListener):
+class _DownloadMeter(NoListener):
     """Shows how a download goes."""
 
     show: Callable[[View], None]
@@ -128,7 +128,7 @@ async def _planned(ref: str, folder: Path, projector: bool) -> View:
 
 async def _fetched(ref: str, folder: Path, projector: bool, show: Callable[[View], None]) -> View:
     """Fetch it in this process."""
-    downloads = _downloads(_Shown(show))
+    downloads = _downloads(_DownloadMeter(show))
     try:
         plan, _found = await downloads.hub.look(ref, projector=projector)
         download = await downloads.add(plan, folder)

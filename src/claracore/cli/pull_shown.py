@@ -47,12 +47,12 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
 def meter() -> Iterator[Meter]:
     """Give what shows a download: a bar on a terminal, else a line whenever something else happens."""
     if not sys.stderr.isatty():
-        said: list[str] = []
+        printed: list[str] = []
 
         def line(view: dict[str, Any]) -> None:
             words = f"{view['status']} {view['ref']}, {gb(view['total_bytes'], 2)}{_trouble(view)}"
-            if words not in said[-1:]:
-                said.append(words)
+            if words not in printed[-1:]:
+                printed.append(words)
                 say(words, err=True)
 
         yield line

@@ -104,7 +104,7 @@ def _run(options: Options, terminal: Terminal) -> None:
 
             def ready() -> None:
                 terminal.follow(app.configuration.now.config, app.supervisor)
-                app.configuration.follow(_Shown(terminal, app.supervisor))
+                app.configuration.follow(_ShownConfiguration(terminal, app.supervisor))
                 print(welcome(app), flush=True)
 
             await app.run(ready)
@@ -117,7 +117,7 @@ def _run(options: Options, terminal: Terminal) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ShownConfiguration:
     """Has the terminal show what the configuration in force asks for (`ConfigurationListener`)."""
 
     terminal: Terminal

@@ -197,11 +197,11 @@ def changes(report: SetupReport) -> list[str]:
     merged = report.merged
     if merged is None:
         return []
-    told = {
+    by_kind = {
         "added": merged.added, "refreshed": merged.refreshed, "kept as you wrote it": merged.kept,
         "file missing": merged.vanished, "file back": merged.returned,
     }  # fmt: skip
-    return [f"{what}: {', '.join(names)}" for what, names in told.items() if names] + merged.notes
+    return [f"{what}: {', '.join(names)}" for what, names in by_kind.items() if names] + merged.notes
 
 
 def one_model(file: Path) -> LibraryModel:

@@ -28,7 +28,7 @@ YAML_TAG = "tag:yaml.org,2002:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Placed:
+class _PlacedNode:
     """A part of the text. Its place is made when asked for: most never are, and there are many.
 
     `end` is the offset behind its last character; a block text's may be behind empty lines that follow it.
@@ -51,7 +51,7 @@ class _Placed:
 
 
 @dataclass(slots=True, eq=False)
-class ScalarNode(_Placed):
+class ScalarNode(_PlacedNode):
     """A scalar. `plain` is False for quoted and block text, which is never a number; `tag` is YAML's, if written."""
 
     file: str
@@ -65,7 +65,7 @@ class ScalarNode(_Placed):
 
 
 @dataclass(slots=True, eq=False)
-class SequenceNode(_Placed):
+class SequenceNode(_PlacedNode):
     """A sequence; `flow` is one in brackets."""
 
     file: str
@@ -78,7 +78,7 @@ class SequenceNode(_Placed):
 
 
 @dataclass(slots=True, eq=False)
-class MappingNode(_Placed):
+class MappingNode(_PlacedNode):
     """A mapping: key -> (key's node, value's node); merge keys are resolved; `flow` is one in braces."""
 
     file: str

@@ -75,7 +75,7 @@ class Refused:
     placement: Placement
 
 
-class _Placed(Protocol):
+class _Placing(Protocol):
     """Returns how a candidate is placed within a budget."""
 
     def __call__(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement: ...
@@ -129,7 +129,7 @@ def _small_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _beside(
-    candidates: Sequence[Candidate], budget: Budget, alone: Mapping[str, Placement], placed: _Placed
+    candidates: Sequence[Candidate], budget: Budget, alone: Mapping[str, Placement], placed: _Placing
 ) -> tuple[dict[str, Placement], Budget]:
     """Place small models into their part of the memory; return them and what is left for the others."""
     part = Budget(tuple(size // SMALL_PART for size in budget.gpus), budget.ram // SMALL_PART, budget.shared)
@@ -165,7 +165,7 @@ def _useful(candidate: Candidate, placement: Placement, space: Budget) -> bool:
     return fast and placement.settings.context >= min(LIGHT_CONTEXT, trained(candidate.facts))
 
 
-def _bearable(others: Sequence[Candidate], left: Budget, alone: Mapping[str, Placement], placed: _Placed) -> bool:
+def _bearable(others: Sequence[Candidate], left: Budget, alone: Mapping[str, Placement], placed: _Placing) -> bool:
     """Tell whether none of the others loses anything that matters when only so much is left."""
     return all(left.holds(alone[item.id].loaded) or _as_good(placed(item, left), alone[item.id]) for item in others)
 

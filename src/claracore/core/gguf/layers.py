@@ -61,8 +61,8 @@ def _layers_with_own_cache(keys: ArchitectureKeys, layers: int) -> int:
 def _sliding(keys: ArchitectureKeys, layers: int) -> tuple[int | None, tuple[bool, ...]]:
     """Return the window and which layers have it."""
     rule = architectures.SLIDING.get(keys.architecture)
-    said = keys.number("attention.sliding_window")
-    window = said if said is not None else rule.default_window if rule else None
+    named = keys.number("attention.sliding_window")
+    window = named if named is not None else rule.default_window if rule else None
     pattern = keys.get("attention.sliding_window_pattern")
     if not window or (rule is None and pattern is None):
         return None, (False,) * layers

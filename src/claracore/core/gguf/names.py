@@ -107,9 +107,9 @@ def _without_publisher(base: str, facts: ModelFacts) -> str:
     publisher, underscore, rest = base.partition("_")
     if not underscore or not slug(rest):
         return base
-    said = slug(publisher)
-    repeated = slug(rest).startswith(said) or (facts.organization is not None and slug(facts.organization) == said)
-    return rest if said and repeated else base
+    named = slug(publisher)
+    repeated = slug(rest).startswith(named) or (facts.organization is not None and slug(facts.organization) == named)
+    return rest if named and repeated else base
 
 
 def _with_size(base: str, facts: ModelFacts) -> str:

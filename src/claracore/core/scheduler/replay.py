@@ -82,7 +82,7 @@ def runs(records: Iterable[Begun | Recorded], policy: Policy | None = None) -> l
                 found.append((policy, []))
             found[-1][1].append(record)
         last = record.now
-    return [Recording(first, tuple(told)) for first, told in found]
+    return [Recording(policy, tuple(records)) for policy, records in found]
 
 
 def replay(recording: Recording) -> Iterator[Decision]:

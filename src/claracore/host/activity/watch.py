@@ -72,11 +72,11 @@ class Watch:
         text = (self._beginning or self._end()).decode("utf-8", "replace")
         key = _SAID.search(text)
         try:
-            said = str(_read_value(text, key.end())[0]) if key is not None else ""
+            message = str(_read_value(text, key.end())[0]) if key is not None else ""
         except ValueError:
             return ""
         # What is kept as UTF-8 must be UTF-8: JSON may hold half of a surrogate pair.
-        return said[:_LONGEST_ERROR].encode("utf-8", "replace").decode()
+        return message[:_LONGEST_ERROR].encode("utf-8", "replace").decode()
 
     def found(self) -> Tokens:
         """Return what the answer says of its tokens.

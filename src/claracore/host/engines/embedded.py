@@ -290,9 +290,9 @@ def end_of(stdin: int | None) -> int:
 
 def exit_with_stdin(stdin: int) -> None:
     """Exit at the line to exit, or when stdin closes: whoever held its other end is gone."""
-    said = b""
-    while (chunk := os.read(stdin, 4096)) and EXIT not in said + chunk:
-        said = (said + chunk)[-len(EXIT) :]
+    tail = b""
+    while (chunk := os.read(stdin, 4096)) and EXIT not in tail + chunk:
+        tail = (tail + chunk)[-len(EXIT) :]
     os._exit(0)
 
 

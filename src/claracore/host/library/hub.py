@@ -179,15 +179,15 @@ class HubClient:
         """Return the error for an answer that is no success."""
         status, what = answer.status_code, str(reference) if reference else self.endpoint
         code = answer.headers.get("x-error-code", "")
-        said = answer.headers.get("x-error-message", "")[:300]
+        reason = answer.headers.get("x-error-message", "")[:300]
         host = _host(str(answer.url))
         if status in TRANSIENT:
             return TransientFailure(
-                f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''}",
+                f"{host} answers {status} {answer.reason_phrase}{f': {reason}' if reason else ''}",
                 retry_after_seconds=_pause(answer.headers.get("retry-after")),
             )
-        if status == 403 and not code and said:
-            return Gated(f"{host} refuses {what}: {said}", param="ref")  # taken down, or a token without that right
+        if status == 403 and not code and reason:
+            return Gated(f"{host} refuses {what}: {reason}", param="ref")  # taken down, or a token without that right
         if code == "GatedRepo" or (status == 403 and not code and _origin(str(answer.url)) == _origin(self.endpoint)):
             return Gated(self._how_to_get_in(reference, token), param="ref")
         if status == 401 and code != "RepoNotFound" and token is not None:
@@ -198,7 +198,9 @@ class HubClient:
             return NotOnHub(f"there is no such {missing} on {host}: {what}{hint}", param="ref")
         if status in {401, 403}:  # the CDN: a signed address that has run out; a new one is asked for
             return TransientFailure(f"{host} answers {status}")
-        return HubUnreachable(f"{host} answers {status} {answer.reason_phrase}{f': {said}' if said else ''} for {what}")
+        return HubUnreachable(
+            f"{host} answers {status} {answer.reason_phrase}{f': {reason}' if reason else ''} for {what}"
+        )
 
     def _how_to_get_in(self, reference: Reference | None, token: HubToken | None) -> str:
         page = f"{self.endpoint}/{reference.repo}" if reference else self.endpoint

@@ -18,8 +18,8 @@ def machine_for(engine: Engine | None, options: SetupOptions) -> Hardware:
     Raises BadRequest for an unknown backend.
     """
     hardware = probe()
-    said = options.backend not in (None, "auto", "") or options.vram_gb is not None
-    if engine is not None and not said:
+    is_named = options.backend not in (None, "auto", "") or options.vram_gb is not None
+    if engine is not None and not is_named:
         hardware = _with_engine(hardware, engine)
     try:
         hardware = teamed(hardware, options.backend)

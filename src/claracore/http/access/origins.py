@@ -63,9 +63,9 @@ class Rules:
 
 def check_host(rules: Rules, host: bytes) -> None:
     """Refuse names that a stranger's name server may answer for (DNS rebinding). Raises Forbidden."""
-    said = host.decode("latin-1")
-    if said and not rules.knows_host(said):  # none: HTTP/1.0; browsers always send one
-        name = name_in(said)
+    written = host.decode("latin-1")
+    if written and not rules.knows_host(written):  # none: HTTP/1.0; browsers always send one
+        name = name_in(written)
         raise Forbidden(
             f"the host name {name!r} is not known: reach ClaraCore by its address, "
             f"or start it with --allowed-host {name}"
@@ -92,8 +92,8 @@ class Origins:
                 self._check_referer(noted)
             return b""
         if not self.allows(origin, noted.get(b"host", b"")):
-            said = origin.decode("latin-1")[:100]
-            raise Forbidden(f"a page of {said!r} may not use the models here; allow it with --cors-origin {said}")
+            page = origin.decode("latin-1")[:100]
+            raise Forbidden(f"a page of {page!r} may not use the models here; allow it with --cors-origin {page}")
         return origin
 
     def _check_referer(self, noted: dict[bytes, bytes]) -> None:
@@ -107,8 +107,8 @@ class Origins:
         host, referer = noted.get(b"host", b""), noted.get(b"referer", b"")
         found = _ORIGIN.match(referer.decode("latin-1").lower())
         if referer and (found is None or not self.allows(found[0].encode("latin-1"), host)):
-            said = found[0] if found is not None else referer.decode("latin-1")
-            raise Forbidden(f"a page of {said[:100]!r} may not use the models here; allow it with --cors-origin {said}")
+            page = found[0] if found is not None else referer.decode("latin-1")
+            raise Forbidden(f"a page of {page[:100]!r} may not use the models here; allow it with --cors-origin {page}")
         # The neighbours of `ai.example.com` are other people's; those of `localhost` are this machine's.
         if site and not referer and not is_localhost(name_in(host.decode("latin-1"))):
             raise Forbidden("a page of a neighbouring site that withholds its name may not use the models")

@@ -150,36 +150,36 @@ def _metadata(runtime: Runtime, model: ModelConfig) -> dict[str, Any]:
     planned = runtime.keeper.plan.assignment.get(model.id)
     port = server.endpoint.port if server is not None and server.endpoint is not None else planned
     found: dict[str, Any] = in_place(model.metadata, port=port)
-    said = _abilities(model)
-    return {key: value for key, value in found.items() if not said or key not in SAID_BY_CAPABILITIES}
+    abilities = _abilities(model)
+    return {key: value for key, value in found.items() if not abilities or key not in SAID_BY_CAPABILITIES}
 
 
 def _abilities(model: ModelConfig) -> dict[str, Any]:
     """Return what `capabilities` says, in the words of llama-swap's GET /v1/models."""
-    said = model.capabilities
-    if not (said.inputs or said.outputs or said.tools or said.reranker or said.context):
+    able = model.capabilities
+    if not (able.inputs or able.outputs or able.tools or able.reranker or able.context):
         return {}
     row: dict[str, Any] = {
         "capabilities": {
-            "vision": "image" in said.inputs and "text" in said.outputs,
-            "audio_transcriptions": "audio" in said.inputs and "text" in said.outputs,
-            "audio_speech": "text" in said.inputs and "audio" in said.outputs,
-            "image_generation": "text" in said.inputs and "image" in said.outputs,
-            "image_to_image": "image" in said.inputs and "image" in said.outputs,
-            "function_calling": said.tools,
-            "reranker": said.reranker,
+            "vision": "image" in able.inputs and "text" in able.outputs,
+            "audio_transcriptions": "audio" in able.inputs and "text" in able.outputs,
+            "audio_speech": "text" in able.inputs and "audio" in able.outputs,
+            "image_generation": "text" in able.inputs and "image" in able.outputs,
+            "image_to_image": "image" in able.inputs and "image" in able.outputs,
+            "function_calling": able.tools,
+            "reranker": able.reranker,
         }
     }
-    if said.inputs or said.outputs:
+    if able.inputs or able.outputs:
         row["architecture"] = {
-            "input_modalities": list(said.inputs),
-            "output_modalities": list(said.outputs),
-            "modality": f"{'+'.join(said.inputs)}->{'+'.join(said.outputs)}",
+            "input_modalities": list(able.inputs),
+            "output_modalities": list(able.outputs),
+            "modality": f"{'+'.join(able.inputs)}->{'+'.join(able.outputs)}",
         }
-    if said.tools:
+    if able.tools:
         row["supported_parameters"] = ["tools", "tool_choice"]
-    if said.context:
-        row["context_length"] = said.context
+    if able.context:
+        row["context_length"] = able.context
     return row
 
 

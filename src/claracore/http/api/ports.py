@@ -34,9 +34,9 @@ async def ports(runtime: RuntimeDep) -> ReportView:
 @router.get("/api/ports/{port}")
 async def port(runtime: RuntimeDep, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
     """Say who has a port and why."""
-    seen, said = await why_running(port, runtime.keeper, _serving(runtime))
+    seen, sentence = await why_running(port, runtime.keeper, _serving(runtime))
     more = [*reasons(port, runtime.keeper.plan), *([seen.note] if seen.note else [])]
-    return PortView(port=port, state=seen.state.value, sentence=said, reasons=more)
+    return PortView(port=port, state=seen.state.value, sentence=sentence, reasons=more)
 
 
 def _serving(runtime: Runtime) -> dict[str, int]:

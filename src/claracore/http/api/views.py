@@ -164,28 +164,28 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _capabilities(model: ModelConfig) -> dict[str, Any]:
-    said = model.capabilities
+    able = model.capabilities
     return {
-        "in": list(said.inputs),
-        "out": list(said.outputs),
-        "tools": said.tools,
-        "reranker": said.reranker,
-        "context": said.context,
+        "in": list(able.inputs),
+        "out": list(able.outputs),
+        "tools": able.tools,
+        "reranker": able.reranker,
+        "context": able.context,
     }
 
 
 def kind_of(model: ModelConfig) -> Kind | None:
     """Return what sort of model it is, as far as its configuration tells."""
-    said, words = model.capabilities, set(model.cmd.split())
-    if said.reranker or words & {"--rerank", "--reranking"}:
+    able, words = model.capabilities, set(model.cmd.split())
+    if able.reranker or words & {"--rerank", "--reranking"}:
         return "reranker"
     if words & {"--embedding", "--embeddings"}:
         return "embedding"
-    if "image" in said.inputs:
+    if "image" in able.inputs:
         return "vision"
-    if "audio" in (*said.inputs, *said.outputs):
+    if "audio" in (*able.inputs, *able.outputs):
         return "audio"
-    return "chat" if "text" in said.outputs else None
+    return "chat" if "text" in able.outputs else None
 
 
 def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:

@@ -60,7 +60,7 @@ async def models(runtime: RuntimeDep, holder: GrantDep, cors: CorsDep) -> JSONRe
 @router.get("/props")
 async def props(runtime: RuntimeDep, cors: CorsDep) -> JSONResponse:
     """Say that this server has many models and loads them when they are asked for; llama.cpp's web interface asks."""
-    said: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "role": "router",
         "max_instances": len(runtime.config.models),
         "models_autoload": True,
@@ -69,7 +69,7 @@ async def props(runtime: RuntimeDep, cors: CorsDep) -> JSONResponse:
         "default_generation_settings": {"params": {}, "n_ctx": 0},
         "build_info": f"claracore {__version__}",
     }
-    return JSONResponse(said, headers=cors)
+    return JSONResponse(answer, headers=cors)
 
 
 @router.post("/models/load")

@@ -136,5 +136,5 @@ def model_status(runtime: Runtime) -> list[dict[str, Any]]:
 
 def message(type_: str, data: object) -> bytes:
     """Return one frame."""
-    said = json.dumps({"type": type_, "data": json.dumps(data)})
-    return sse.event(said.encode(), name=b"message", colon=b":")  # without spaces, as llama-swap writes them
+    text = json.dumps({"type": type_, "data": json.dumps(data)})
+    return sse.event(text.encode(), name=b"message", colon=b":")  # without spaces, as llama-swap writes them
