@@ -112,7 +112,7 @@ class _DownloadMeter(NoListener):
     show: Callable[[View], None]
 
     def changed(self, download: Download) -> None:
-        """Show it."""
+        """Show how far it is, and what hinders it."""
         self.show(download_view(download).model_dump(mode="json"))
 
 

@@ -192,7 +192,7 @@ def read_plain(text: str) -> dict[str, Any]:
 
 
 def plain_mapping(node: MappingNode) -> dict[str, Any]:
-    """Return what a mapping says."""
+    """Return a mapping as plain data: the values of its keys, those of a merged (`<<`) one too."""
     return {key: plain(value) for key, (_, value) in node.entries.items()}
 
 

@@ -43,7 +43,7 @@ class Distribution:
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Count a value."""
+        """Sort a value into the buckets, and add it to the sum."""
         self.counts[bisect_left(self._bounds, value)] += 1
         self.sum += value
 
@@ -69,7 +69,7 @@ class Counter:
         return self._series.of(labels)
 
     def add(self, *labels: str, by: float = 1.0) -> None:
-        """Count."""
+        """Add `by` to the number of one combination of labels."""
         self._series.of(labels).value += by
 
     def lines(self) -> Iterator[str]:
@@ -97,7 +97,7 @@ class Histogram:
         return self._series.of(labels)
 
     def observe(self, value: float, *labels: str) -> None:
-        """Count a value."""
+        """Sort a value into the buckets, and add it to the sum."""
         self._series.of(labels).observe(value)
 
     def total(self, *labels: str) -> tuple[int, float]:

@@ -13,7 +13,7 @@ from claracore.types import Endpoint, ModelState
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One run of a model's server, from the order to start until everything of it is gone."""
+    """How one run of a model's server is at this moment."""
 
     state: ModelState
     endpoint: Endpoint | None = None

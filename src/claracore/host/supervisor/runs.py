@@ -136,7 +136,7 @@ class Runs:
         self._post(Ready(model))
 
     def reported(self, model: str) -> None:
-        """Pass it on."""
+        """Call `on_report` with the model."""
         self._on_report(model)
 
     def lost(self, model: str, why: str) -> None:
@@ -150,7 +150,7 @@ class Runs:
         self._post(Died(model))
 
     def closing(self, endpoint: Endpoint) -> None:
-        """Pass it on."""
+        """Have every connection to the endpoint closed, at once."""
         self._close(endpoint)
 
     def _ended(self, model_id: str) -> None:

@@ -176,7 +176,7 @@ class Connection(Channel, asyncio.Protocol):
         self._reading.watch_departure()
 
     def resume_body(self) -> None:
-        """Read on."""
+        """Read the rest of the request's body, and expect it in time (`body_timeout_seconds`)."""
         self._wait_for_body()
         self._reading.resume()
 

@@ -94,7 +94,7 @@ class Channel(ABC):
 
     @abstractmethod
     def resume_body(self) -> None:
-        """Read on."""
+        """Read the rest of the request's body: undoes `hold_body` and `watch_departure`."""
 
     @abstractmethod
     def tunnel(self, handler: Handler) -> None:
@@ -166,10 +166,10 @@ class NoObserver:
     """An observer that does not care."""
 
     def finished(self, record: Record) -> None:
-        """Forget it."""
+        """Keep nothing of the record."""
 
     def settle(self) -> None:
-        """Nothing to be seen."""
+        """Do nothing: no record was kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Departure:
             loop.add_reader(self._poll.fileno(), self._gone)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching; `on_gone` is not called any more. Again does nothing."""
         if sys.platform == "linux" and not self._poll.closed:
             self._loop.remove_reader(self._poll.fileno())
             self._poll.close()
@@ -44,7 +44,7 @@ class Reading:
         self._departure: Departure | None = None
 
     def pause(self) -> None:
-        """Read nothing more."""
+        """Have the transport read nothing until `resume`."""
         if not self.paused:
             self.paused = True
             self._transport.pause_reading()
@@ -56,7 +56,7 @@ class Reading:
             self._departure = Departure(asyncio.get_running_loop(), socket.fileno(), self._transport.abort)
 
     def resume(self) -> None:
-        """Read on."""
+        """Have the transport read again, and watch for the departure no more."""
         self.stop_watching()
         if self.paused:
             self.paused = False

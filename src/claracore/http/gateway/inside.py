@@ -68,7 +68,7 @@ class Reply:
         return piece
 
     async def __aenter__(self) -> Self:
-        """Begin to read."""
+        """Return the reply, to be broken off when the block ends."""
         return self
 
     async def __aexit__(
@@ -79,7 +79,7 @@ class Reply:
 
 
 class Inside:
-    """Asks models."""
+    """Makes requests of our own to models' servers, over the connections that clients' requests use."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -141,7 +141,10 @@ class InsideRequest(ModelRequest):
         self._news = asyncio.Event()
 
     def go(self, target: Target) -> None:
-        """Begin. Raises `ClaraCoreError`."""
+        """Have the request sent when its turn comes, or, if it does not count, to a model that is ready.
+
+        Raises `ClaraCoreError`; Conflict where it does not count and the model is not ready.
+        """
         self.target = target
         self.record.model = self.record.requested = target.model_id
         self.record.request_bytes = len(self._body)

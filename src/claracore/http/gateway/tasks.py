@@ -17,7 +17,7 @@ class Tasks:
         self._loop = asyncio.get_running_loop()
 
     def run(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-        """Begin a task."""
+        """Start a coroutine as a task that is held until it has ended, and return the task."""
         task = self._loop.create_task(coroutine, name=name)
         self.running.add(task)
         task.add_done_callback(self.running.discard)

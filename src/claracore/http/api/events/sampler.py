@@ -162,7 +162,7 @@ class Sampler:
 
 
 class _Tap:
-    """Sends the lines of one model's output (host/logs/output.Follower)."""
+    """Sends the lines of one model's output (a `LineListener` of its ring)."""
 
     def __init__(self, announcer: Announcer, model_id: str, ring: OutputRing) -> None:
         self._announcer = announcer
@@ -171,11 +171,11 @@ class _Tap:
         ring.attach(self)
 
     def push(self, line: str) -> None:
-        """Send a line."""
+        """Announce a new line of the output."""
         self._announcer.log(self._model_id, LogEntry(line))
 
     def close(self) -> None:
-        """Stop listening."""
+        """Detach from the ring."""
         self._ring.detach(self)
 
 
