@@ -8,7 +8,7 @@ from claracore.core.config.check_routing import Say, check_address
 from claracore.core.config.command import LATE, split
 from claracore.core.config.detaching import MENTIONED, Detaching, detaching
 from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
-from claracore.core.config.report import Path
+from claracore.core.config.report import NodePath
 from claracore.core.config.shell import habits_in
 
 NEVER_BOUND = ("name", "description", "use_model_name", "filters", "aliases")
@@ -17,7 +17,7 @@ KEYS = {"use_model_name": "useModelName"}
 
 def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
     """Report commands that cannot be split, ports and sockets that lead nowhere, odd addresses and environments."""
-    path: Path = ("models", model.id)
+    path: NodePath = ("models", model.id)
     for key, text in (("cmd", model.cmd), ("cmdStop", model.cmd_stop)):
         if text:
             _check_command(text, (*path, key), error, warn)
@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a field
     return value.model_dump() if hasattr(value, "model_dump") else value
 
 
-def _check_command(text: str, path: Path, error: Say, warn: Say) -> None:
+def _check_command(text: str, path: NodePath, error: Say, warn: Say) -> None:
     try:
         if "'" in text or '"' in text or "\\" in text:
             split(text)
@@ -62,7 +62,7 @@ def _detaching(cmd: str) -> Detaching | None:
         return None  # said already
 
 
-def _check_port(model: ModelConfig, path: Path, error: Say) -> None:
+def _check_port(model: ModelConfig, path: NodePath, error: Say) -> None:
     if "${SOCKET}" in model.cmd:
         error((*path, "cmd"), "cmd uses ${SOCKET}, but the transport is tcp", "add `transport: unix`")
     elif "${PORT}" in model.proxy and "${PORT}" not in model.cmd:
@@ -73,7 +73,7 @@ def _check_port(model: ModelConfig, path: Path, error: Say) -> None:
             error((*path, "proxy"), "proxy uses ${PORT} but cmd does not", "add `--port ${PORT}` to cmd")
 
 
-def _check_socket(model: ModelConfig, path: Path, error: Say) -> None:
+def _check_socket(model: ModelConfig, path: NodePath, error: Say) -> None:
     if "${SOCKET}" not in model.cmd:
         error((*path, "transport"), "the transport is unix, but cmd has no ${SOCKET}", "add `--host ${SOCKET}` to cmd")
     if "${PORT}" in model.cmd:

@@ -11,10 +11,10 @@ from claracore.core.config.command import LATE
 from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 from claracore.core.config.model import Config
 from claracore.core.config.peers import bare_names
-from claracore.core.config.report import Hints, Path
+from claracore.core.config.report import Hints, NodePath
 from claracore.core.config.routing import GroupConfig, MatrixConfig
 
-Say = Callable[[Path, str, str], None]
+Say = Callable[[NodePath, str, str], None]
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
@@ -22,7 +22,7 @@ NAME_IT = "use the id of a model"
 
 
 def check_matrix(
-    matrix: MatrixConfig, path: Path, names: Mapping[str, str], config: Config, error: Say, *, hints: Hints
+    matrix: MatrixConfig, path: NodePath, names: Mapping[str, str], config: Config, error: Say, *, hints: Hints
 ) -> None:
     """Report variables, costs and sets that name no model, and expressions that cannot be read."""
     for name, model_id in matrix.variables.items():
@@ -46,7 +46,7 @@ def check_matrix(
             error((*path, "sets", name), str(result), "write e.g. `a & (b | c)`")
 
 
-def check_address(proxy: str, path: Path, say: Say) -> None:
+def check_address(proxy: str, path: NodePath, say: Say) -> None:
     """Report when `proxy` is not an http or https URL with a host."""
     try:
         parts = urlsplit(LATE.sub("1", proxy))
@@ -62,7 +62,7 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
     """Report peers without address or models, and names that are taken."""
     owners: dict[str, str] = {}
     for peer_id, peer in config.peers.items():
-        path: Path = ("peers", peer_id)
+        path: NodePath = ("peers", peer_id)
         if peer.api_key and UNPRINTABLE.search(peer.api_key.strip()):
             error((*path, "apiKey"), "the key has a line break or a control character in it", "write it on one line")
         if peer.proxy:
@@ -106,7 +106,7 @@ def check_selectors(
     known = {*names, *peers}
     together = _Together(config, groups)
     for name, selector in config.selectors.items():
-        path: Path = ("selectors", name)
+        path: NodePath = ("selectors", name)
         if name in names or name in peers:
             error(path, f"{name!r} already names a model", "choose another name")
         if not selector.targets:

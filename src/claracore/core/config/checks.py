@@ -14,7 +14,7 @@ from typing import Any
 from claracore.core.config.check_models import check_model
 from claracore.core.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
-from claracore.core.config.report import Path, Report, nearest, node_at
+from claracore.core.config.report import NodePath, Report, nearest, node_at
 from claracore.core.config.routing import Fifo, GroupConfig, SchedulerConfig, SchedulerSettings
 from claracore.core.config.tree import MappingNode
 from claracore.core.config.typed import LEAST_HEALTH_CHECK_SECONDS
@@ -48,11 +48,11 @@ class Checker:
         changed: dict[str, Any] = {"models": self.models, "groups": groups, "hooks": self._hooks()}
         return Config.model_construct(**{**config.__dict__, **changed})
 
-    def _error(self, path: Path, message: str, way_out: str) -> None:
+    def _error(self, path: NodePath, message: str, way_out: str) -> None:
         if not self._report.has_error(path):
             self._report.error(message, path, node_at(self._root, path), way_out)
 
-    def _warn(self, path: Path, message: str, way_out: str) -> None:
+    def _warn(self, path: NodePath, message: str, way_out: str) -> None:
         if not self._report.has_error(path):
             self._report.warn(message, path, node_at(self._root, path), way_out)
 
@@ -84,7 +84,7 @@ class Checker:
             if declared and "router" in config.routing.model_fields_set:
                 self._error((key,), f"both {key} and routing.router are declared", "keep one of them")
         matrix = config.matrix
-        path: Path = ("matrix",)
+        path: NodePath = ("matrix",)
         if router.use == "matrix":
             matrix, path = router.settings.matrix, (*SETTINGS, "matrix")
             if matrix is None:
@@ -165,7 +165,7 @@ class Checker:
     def _groups(self, config: Config) -> dict[str, GroupConfig]:
         """Return all groups, members resolved to ids, and the default group with the models that are in no other."""
         top, nested = config.groups, config.routing.router.settings.groups
-        path: Path = ("groups",) if top else (*SETTINGS, "groups")
+        path: NodePath = ("groups",) if top else (*SETTINGS, "groups")
         if config.routing.router.use == "matrix":
             top, nested = {}, {}
         placed: dict[str, str] = {}
@@ -180,7 +180,7 @@ class Checker:
         groups[DEFAULT_GROUP] = GroupConfig(name=DEFAULT_GROUP, members=rest)
         return groups
 
-    def _members(self, group: GroupConfig, name: str, placed: dict[str, str], path: Path) -> tuple[str, ...]:
+    def _members(self, group: GroupConfig, name: str, placed: dict[str, str], path: NodePath) -> tuple[str, ...]:
         members: list[str] = []
         for index, member in enumerate(group.members):
             key_path = (*path, index)

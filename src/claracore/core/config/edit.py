@@ -15,7 +15,7 @@ from types import ModuleType
 from claracore.core.config.collector import no_collection
 from claracore.core.config.lines import (
     Block,
-    Keys,
+    KeyPath,
     LineEdit,
     NoSimpleWay,
     drop_value,
@@ -39,7 +39,7 @@ class EditRefused(Conflict):
 
 
 @no_collection()
-def put(text: str, path: Keys, value: object) -> str:
+def put(text: str, path: KeyPath, value: object) -> str:
     """Return `text` with `value` at `path`; keys on the way that are missing are made.
 
     `value` is plain data (None, bool, int, float, str, lists and dicts of them). Raises Unreadable if `text` is no
@@ -61,7 +61,7 @@ def put(text: str, path: Keys, value: object) -> str:
 
 
 @no_collection()
-def remove(text: str, path: Keys) -> str:
+def remove(text: str, path: KeyPath) -> str:
     """Return `text` without the key at `path`; unchanged if there is none. Raises as `put`."""
     edit = LineEdit(text)
     above = value_at(edit.wanted, path[:-1])
@@ -76,7 +76,7 @@ def remove(text: str, path: Keys) -> str:
     return _first_possible(path, lambda: _by_lines(edit, path, ABSENT, _remove_lines), round_trip)
 
 
-def merge(text: str, path: Keys, patch: Mapping[str, object]) -> str:
+def merge(text: str, path: KeyPath, patch: Mapping[str, object]) -> str:
     """Apply a JSON merge patch (RFC 7396) at `path`: None removes a key, mappings merge, the rest replaces."""
     for key, value in patch.items():
         below = (*path, key)
@@ -89,7 +89,7 @@ def merge(text: str, path: Keys, patch: Mapping[str, object]) -> str:
     return text
 
 
-def _first_possible(path: Keys, *ways: Callable[[], str]) -> str:
+def _first_possible(path: KeyPath, *ways: Callable[[], str]) -> str:
     """Return the first result, each of which says what is wanted. Raises EditRefused."""
     for way in ways:
         try:
@@ -102,7 +102,7 @@ def _first_possible(path: Keys, *ways: Callable[[], str]) -> str:
     )
 
 
-def _by_lines(edit: LineEdit, path: Keys, value: object, plan: Callable[[LineEdit, Keys, object], None]) -> str:
+def _by_lines(edit: LineEdit, path: KeyPath, value: object, plan: Callable[[LineEdit, KeyPath, object], None]) -> str:
     edit.restart()
     if not edit.one_document:
         raise NoSimpleWay
@@ -110,7 +110,7 @@ def _by_lines(edit: LineEdit, path: Keys, value: object, plan: Callable[[LineEdi
     return edit.result()
 
 
-def _put_closely(edit: LineEdit, path: Keys, value: object) -> None:
+def _put_closely(edit: LineEdit, path: KeyPath, value: object) -> None:
     """Plan to change a scalar in its own characters, a list by the items that differ."""
     block = edit.block(path)
     if block is None or block.aliased:
@@ -170,7 +170,7 @@ def _kept_and_new(old: list[object], new: list[object]) -> tuple[set[int], list[
     return kept, new[len(kept) :]
 
 
-def _put_lines(edit: LineEdit, path: Keys, value: object) -> None:
+def _put_lines(edit: LineEdit, path: KeyPath, value: object) -> None:
     """Plan to write a value by lines: in place of the old one, or below the last key of its mapping."""
     if not edit.root.entries:
         lines = [*edit.text.rstrip().split("\n")] if edit.text.strip() else []
@@ -218,7 +218,7 @@ def _rewrite(edit: LineEdit, block: Block, value: object) -> None:
     edit.splice(colon + 1, end + len(rest), (gap + head if head else "") + rest + below, {})
 
 
-def _remove_lines(edit: LineEdit, path: Keys, _absent: object) -> None:
+def _remove_lines(edit: LineEdit, path: KeyPath, _absent: object) -> None:
     block = edit.block(path)
     if block is None:
         raise NoSimpleWay
@@ -233,7 +233,7 @@ def _written(key: str, value: object) -> list[str]:
     return lines
 
 
-def _nested(path: Keys, value: object) -> object:
+def _nested(path: KeyPath, value: object) -> object:
     for key in reversed(path):
         value = {key: value}
     return value

@@ -17,7 +17,8 @@ from typing import Any
 from claracore.core.config.scalars import value_of
 from claracore.core.config.tree import SECOND_DOCUMENT, MappingNode, Node, ScalarNode, SequenceNode, parse
 
-Keys = tuple[str, ...]
+KeyPath = tuple[str, ...]
+"""The keys of mappings from the root to a value; nothing below a list has one."""
 
 
 class NoSimpleWay(ValueError):
@@ -31,7 +32,7 @@ class Block:
     To it belong comments below its value that are indented further than the key; comments above it do not.
     """
 
-    path: Keys
+    path: KeyPath
     key: ScalarNode
     node: Node
     start: int
@@ -76,7 +77,7 @@ class LineEdit:
         self.wanted: dict[str, Any] = plain_mapping(self.root)
         self._planned: list[tuple[int, int, list[str]]] = []
 
-    def block(self, path: Keys) -> Block | None:
+    def block(self, path: KeyPath) -> Block | None:
         """Return the key at `path`; None when it is not there, or shared with other keys by an alias or `<<`."""
         mapping = self.mapping(path[:-1])
         entry = mapping.entries.get(path[-1]) if mapping is not None else None
@@ -84,7 +85,7 @@ class LineEdit:
             return None
         return self._block(path, mapping, *entry)
 
-    def blocks(self, path: Keys) -> list[Block]:
+    def blocks(self, path: KeyPath) -> list[Block]:
         """Return the keys that are written in the mapping at `path`, in the order of the text."""
         mapping = self.mapping(path)
         if mapping is None:
@@ -93,7 +94,7 @@ class LineEdit:
         found = [self._block((*path, key.text), mapping, key, node) for key, node in own]
         return sorted(found, key=lambda block: block.key.start)
 
-    def mapping(self, path: Keys) -> MappingNode | None:
+    def mapping(self, path: KeyPath) -> MappingNode | None:
         """Return the mapping at `path`; None when there is none, or one that is shared."""
         node: Node = self.root
         for key in path:
@@ -103,13 +104,13 @@ class LineEdit:
             node = entry[1]
         return node if isinstance(node, MappingNode) else None
 
-    def replace(self, start: int, end: int, lines: Sequence[str], says: Mapping[Keys, object] | None = None) -> None:
+    def replace(self, start: int, end: int, lines: Sequence[str], says: Mapping[KeyPath, object] | None = None) -> None:
         """Plan to put `lines` where the lines `start` to `end` are; `says` are the values that this changes."""
         self._planned.append((start, end, [line + self._line_end for line in lines]))
         for path, value in (says or {}).items():
             set_value(self.wanted, path, value)
 
-    def insert(self, at: int, lines: Sequence[str], says: Mapping[Keys, object] | None = None) -> None:
+    def insert(self, at: int, lines: Sequence[str], says: Mapping[KeyPath, object] | None = None) -> None:
         """Plan to put lines in front of the line `at`."""
         last = [""] if at == len(self.lines) and lines and lines[-1] else []
         self.replace(at, at, [*lines, *last], says)
@@ -121,7 +122,7 @@ class LineEdit:
         self.replace(block.start if start is None else start, block.end if end is None else end, ())
         drop_value(self.wanted, block.path)
 
-    def splice(self, start: int, end: int, text: str, says: Mapping[Keys, object]) -> None:
+    def splice(self, start: int, end: int, text: str, says: Mapping[KeyPath, object]) -> None:
         """Plan to put `text` in place of the characters from offset `start` to `end`."""
         first, last = self.line_at(start), self.line_at(end)
         before, after = self.lines[first][: start - self._starts[first]], self.lines[last][end - self._starts[last] :]
@@ -154,7 +155,7 @@ class LineEdit:
             raise NoSimpleWay("it cannot be changed line by line without changing something else")
         return text
 
-    def _block(self, path: Keys, parent: MappingNode, key: ScalarNode, node: Node) -> Block:
+    def _block(self, path: KeyPath, parent: MappingNode, key: ScalarNode, node: Node) -> Block:
         start = self.line_at(key.start)
         column = key.start - self._starts[start]
         aliased = node.start < key.end
@@ -208,14 +209,14 @@ def plain(node: Node) -> Any:  # noqa: ANN401 - plain data
             return plain_mapping(node)
 
 
-def value_at(data: Any, path: Keys) -> Any:  # noqa: ANN401 - plain data
+def value_at(data: Any, path: KeyPath) -> Any:  # noqa: ANN401 - plain data
     """Return what is at `path`; None where nothing is."""
     for key in path:
         data = data.get(key) if isinstance(data, dict) else None
     return data
 
 
-def set_value(data: dict[str, Any], path: Keys, value: object) -> None:
+def set_value(data: dict[str, Any], path: KeyPath, value: object) -> None:
     """Put `value` at `path`, in mappings that are made where there is none."""
     for key in path[:-1]:
         if not isinstance(data.get(key), dict):
@@ -224,7 +225,7 @@ def set_value(data: dict[str, Any], path: Keys, value: object) -> None:
     data[path[-1]] = value
 
 
-def drop_value(data: dict[str, Any], path: Keys) -> None:
+def drop_value(data: dict[str, Any], path: KeyPath) -> None:
     """Take out the key at `path`, which must be there."""
     for key in path[:-1]:
         data = data[key]

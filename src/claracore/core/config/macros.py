@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from claracore.core.config.report import Hints, Path, Report
+from claracore.core.config.report import Hints, NodePath, Report
 from claracore.core.config.scalars import Scalar, as_text, value_of
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode, Unreadable
 
@@ -33,7 +33,7 @@ class Macro:
     """A macro as declared, environment variables in place, and where that is."""
 
     value: Scalar
-    path: Path
+    path: NodePath
     node: ScalarNode
 
 
@@ -54,9 +54,9 @@ class Expander:
     env: Mapping[str, str]
     report: Report
     _produced: int = 0
-    _blamed: set[tuple[Path, str]] = field(default_factory=set)
+    _blamed: set[tuple[NodePath, str]] = field(default_factory=set)
 
-    def value(self, node: Node, scope: Scope, path: Path) -> Value:
+    def value(self, node: Node, scope: Scope, path: NodePath) -> Value:
         """Return the value of `node` with all macros in place."""
         if isinstance(node, ScalarNode):
             return self.scalar(node, scope, path)
@@ -64,7 +64,7 @@ class Expander:
             return self._list(node, scope, path)
         return {key: self.value(child, scope, (*path, key)) for key, (_key, child) in node.entries.items()}
 
-    def _list(self, node: SequenceNode, scope: Scope, path: Path) -> list[Value]:
+    def _list(self, node: SequenceNode, scope: Scope, path: NodePath) -> list[Value]:
         """Return the items; in `[${env.KEYS}]` the commas of a variable separate, as if it were written there."""
         values: list[Value] = []
         for index, item in enumerate(node.items):
@@ -76,7 +76,7 @@ class Expander:
                 values.append(value)
         return values
 
-    def scalar(self, node: ScalarNode, scope: Scope, path: Path) -> Scalar:
+    def scalar(self, node: ScalarNode, scope: Scope, path: NodePath) -> Scalar:
         """Return the value of a scalar."""
         text = node.text
         if "${" not in text:
@@ -88,7 +88,7 @@ class Expander:
             return self._inside(whole[1], scope) if isinstance(found, str) else found
         return value_of(node, self.text(text, node, scope, path))
 
-    def text(self, text: str, node: Node, scope: Scope, path: Path) -> str:
+    def text(self, text: str, node: Node, scope: Scope, path: NodePath) -> str:
         """Return `text`, which stands at `node`, with macros in place (environment variables excepted)."""
         if "${" not in text:
             return text
@@ -105,7 +105,7 @@ class Expander:
 
         return self._bounded(USE.sub(replacement, text), node)
 
-    def scope(self, outer: Scope, node: Node | None, path: Path, model_id: str | None = None) -> Scope:
+    def scope(self, outer: Scope, node: Node | None, path: NodePath, model_id: str | None = None) -> Scope:
         """Return `outer` and the macros that `node` declares; an overridden one keeps its place in the order."""
         late = LATE if model_id is not None else frozenset()
         own = self._declared(node, path) if node is not None else {}
@@ -124,7 +124,7 @@ class Expander:
             again[name] = self._with_earlier(macro, again)
         return Scope(declared, again, model_id, late)
 
-    def name_keys(self, node: Node, path: Path = ()) -> Node:
+    def name_keys(self, node: Node, path: NodePath = ()) -> Node:
         """Put environment variables in place in the keys below `node`, where macros may not stand."""
         if isinstance(node, SequenceNode):
             node.items = [self.name_keys(item, (*path, index)) for index, item in enumerate(node.items)]
@@ -135,7 +135,7 @@ class Expander:
             }
         return node
 
-    def _declared(self, node: Node, path: Path) -> dict[str, Macro]:
+    def _declared(self, node: Node, path: NodePath) -> dict[str, Macro]:
         if not isinstance(node, MappingNode):
             if not (isinstance(node, ScalarNode) and node.plain and value_of(node, node.text) is None):
                 self.report.error("found no mapping", path, node, "expected lines such as `name: value`")
@@ -161,7 +161,7 @@ class Expander:
         put = USE.sub(lambda match: as_text(earlier[match[1]]) if match[1] in earlier else match[0], text)
         return self._bounded(put, macro.node)
 
-    def _with_env(self, text: str, node: ScalarNode, path: Path) -> str:
+    def _with_env(self, text: str, node: ScalarNode, path: NodePath) -> str:
         if "${env." not in text:
             return text
 
@@ -197,7 +197,7 @@ class Expander:
         text = as_text(scope.values[name])
         return USE.sub(replacement, text) if "${" in text else text
 
-    def _unknown(self, name: str, scope: Scope, path: Path, node: Node) -> None:
+    def _unknown(self, name: str, scope: Scope, path: NodePath, node: Node) -> None:
         if name == "PID":
             message, way_out = "${PID} is known in cmdStop only", "remove it here"
         elif name in RESERVED:

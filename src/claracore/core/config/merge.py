@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from claracore.core.config.report import Path, Report
+from claracore.core.config.report import NodePath, Report
 from claracore.core.config.scalars import value_of
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
 
 ROUTER_SETTINGS = ("routing", "router", "settings")
-DECLARED_ONCE: frozenset[Path] = frozenset(
+DECLARED_ONCE: frozenset[NodePath] = frozenset(
     {
         *((name,) for name in ("models", "groups", "profiles", "selectors", "peers", "matrix")),
         (*ROUTER_SETTINGS, "groups"),
@@ -30,7 +30,7 @@ def merge(trees: Sequence[MappingNode], report: Report) -> MappingNode:
     return merged
 
 
-def _branches(first: MappingNode, second: MappingNode, path: Path, report: Report) -> MappingNode:
+def _branches(first: MappingNode, second: MappingNode, path: NodePath, report: Report) -> MappingNode:
     entries = dict(first.entries)
     for key, (key_node, node) in second.entries.items():
         key_path = (*path, key)
@@ -44,7 +44,7 @@ def _branches(first: MappingNode, second: MappingNode, path: Path, report: Repor
     return MappingNode(first.file, first.mark, entries, first.size + second.size, max(first.depth, second.depth))
 
 
-def _nodes(first: Node, second: Node, path: Path, report: Report) -> Node:
+def _nodes(first: Node, second: Node, path: NodePath, report: Report) -> Node:
     if _empty(second):
         return first
     if _empty(first):

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from claracore.core.config.report import Path, Report, node_at
+from claracore.core.config.report import NodePath, Report, node_at
 from claracore.core.config.tree import Node
 
 SECRET_KEYS = frozenset({"apiKey", "apiKeys"})
@@ -30,10 +30,10 @@ EXPECTED = {
 }
 
 
-def tell(error: ValidationError, node: Node, path: Path, report: Report) -> None:
+def tell(error: ValidationError, node: Node, path: NodePath, report: Report) -> None:
     """Report every problem in `error`, which is about the value at `node` and `path`."""
     for problem in error.errors(include_url=False):
-        inner: Path = tuple(part for part in problem["loc"] if part != "[key]")
+        inner: NodePath = tuple(part for part in problem["loc"] if part != "[key]")
         whole = (*path, *inner)
         if report.has_error(whole):
             continue

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
 from claracore.types import Finding, Place, Severity
 
-Path = tuple[str | int, ...]
+NodePath = tuple[str | int, ...]
+"""The keys of mappings and the indices of lists, from the root to a node."""
 
 
-def dotted(path: Path) -> str:
+def dotted(path: NodePath) -> str:
     """Write a path as text: `models.qwen.aliases[0]`."""
     text = ""
     for part in path:
@@ -61,21 +62,21 @@ class Report:
     hints: Hints = field(default_factory=Hints)
     _wrong: set[str] = field(default_factory=set)
 
-    def add(self, severity: Severity, message: str, path: Path, place: Place | None, way_out: str = "") -> None:
+    def add(self, severity: Severity, message: str, path: NodePath, place: Place | None, way_out: str = "") -> None:
         """Add a finding about `path`."""
         if severity == "error":
             self._wrong.add(dotted(path))
         self.findings.append(Finding(severity, message, dotted(path), place, way_out))
 
-    def error(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
+    def error(self, message: str, path: NodePath, node: Node | None, way_out: str = "") -> None:
         """Add a finding that makes the file unusable."""
         self.add("error", message, path, node.place if node else None, way_out)
 
-    def warn(self, message: str, path: Path, node: Node | None, way_out: str = "") -> None:
+    def warn(self, message: str, path: NodePath, node: Node | None, way_out: str = "") -> None:
         """Add a finding that does not keep the file from being used."""
         self.add("warning", message, path, node.place if node else None, way_out)
 
-    def has_error(self, path: Path) -> bool:
+    def has_error(self, path: NodePath) -> bool:
         """Whether the value at `path` is already known to be wrong; what follows from that is not worth telling."""
         return bool(self._wrong) and dotted(path) in self._wrong
 
@@ -85,7 +86,7 @@ class Report:
         return any(finding.severity == "error" for finding in self.findings)
 
 
-def node_at(root: Node, path: Path) -> Node:
+def node_at(root: Node, path: NodePath) -> Node:
     """Return the node at `path`, or the nearest one above it that the file has."""
     node = root
     for part in path:
@@ -140,7 +141,7 @@ def _find(node: Node, path: str) -> Node | None:
     return None
 
 
-def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+def walk(node: Node, path: NodePath = ()) -> Iterator[tuple[NodePath, Node]]:
     """Give every value below `node` with its path, in the order of the file."""
     match node:
         case MappingNode(entries=entries):

@@ -15,7 +15,7 @@ from typing import Any
 from claracore.core.config.fields import Section, mark
 from claracore.core.config.load import LoadedConfig
 from claracore.core.config.model import DEFAULT_GROUP, Config
-from claracore.core.config.report import Path, dotted, node_at
+from claracore.core.config.report import NodePath, dotted, node_at
 from claracore.core.config.scalars import value_of
 from claracore.core.config.tree import MappingNode, ScalarNode
 
@@ -37,7 +37,7 @@ INHERITED = {
 class ShownOption:
     """One effective value and where it comes from: a place, another option, or `default`."""
 
-    path: Path
+    path: NodePath
     value: Any
     origin: str
 
@@ -59,7 +59,7 @@ def shown_options(
 def as_yaml(shown: list[ShownOption]) -> str:
     """Write options as YAML with the origin of each value in a comment."""
     lines: list[str] = []
-    above: Path = ()
+    above: NodePath = ()
     for option in shown:
         shared = 0
         while shared < min(len(above), len(option.path) - 1) and above[shared] == option.path[shared]:
@@ -100,7 +100,7 @@ class _ShownOptions:
         self.root = root
         self.hidden = hidden
 
-    def section(self, section: Section, path: Path) -> Iterator[ShownOption]:
+    def section(self, section: Section, path: NodePath) -> Iterator[ShownOption]:
         for name, info in type(section).model_fields.items():
             if mark(info, "internal") or name == "macros":
                 continue
@@ -115,7 +115,7 @@ class _ShownOptions:
                 unset = value == info.get_default(call_default_factory=True, validated_data={})
                 yield ShownOption(key_path, self.masked(key_path, value), self.origin(key_path, unset=unset))
 
-    def origin(self, path: Path, *, unset: bool) -> str:
+    def origin(self, path: NodePath, *, unset: bool) -> str:
         """Tell where the file says it, whose value it takes, or that nobody said anything."""
         place = self.place(path)
         if place:
@@ -128,7 +128,7 @@ class _ShownOptions:
             return "default"
         return "worked out"
 
-    def place(self, path: Path) -> str:
+    def place(self, path: NodePath) -> str:
         above = node_at(self.root, path[:-1])
         if isinstance(above, MappingNode) and self.reaches(path[:-1]) and path[-1] in above.entries:
             node = above.entries[str(path[-1])][1]
@@ -136,7 +136,7 @@ class _ShownOptions:
             return "" if empty else f"{node.place.file}:{node.place.line}"
         return ""
 
-    def reaches(self, path: Path) -> bool:
+    def reaches(self, path: NodePath) -> bool:
         """Tell whether the file itself has a value at `path`, not only above it."""
         node: Any = self.root
         for part in path:
@@ -145,7 +145,7 @@ class _ShownOptions:
             node = node.entries[str(part)][1]
         return True
 
-    def masked(self, path: Path, value: Any) -> Any:  # noqa: ANN401 - any value of the configuration
+    def masked(self, path: NodePath, value: Any) -> Any:  # noqa: ANN401 - any value of the configuration
         if path[-1] in {"apiKeys", "apiKey"}:
             return MASK if isinstance(value, str) else [MASK for _ in value or ()]
         if path[-1] == "env":

@@ -20,7 +20,7 @@ from claracore.core.config.fields import Section, mark
 from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
 from claracore.core.config.model import Compat, Config, ModelConfig
 from claracore.core.config.refusals import tell
-from claracore.core.config.report import Path, Report, nearest, node_at
+from claracore.core.config.report import NodePath, Report, nearest, node_at
 from claracore.core.config.tree import MappingNode, Node, ScalarNode
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
@@ -76,7 +76,7 @@ class Reader:
         """Where findings go."""
         return self.expander.report
 
-    def section(self, node: Node, section: type[Section], scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
+    def section(self, node: Node, section: type[Section], scope: Scope, path: NodePath) -> Any:  # noqa: ANN401 - plain data
         """Return the plain data of a section: known keys only, macros in place."""
         if not isinstance(node, MappingNode):
             return self.expander.value(node, scope, path)
@@ -92,7 +92,7 @@ class Reader:
                 self._unknown(key, known, key_path, key_node)
         return data
 
-    def _value(self, key: str, node: Node, shape: Shape, scope: Scope, path: Path) -> Any:  # noqa: ANN401 - plain data
+    def _value(self, key: str, node: Node, shape: Shape, scope: Scope, path: NodePath) -> Any:  # noqa: ANN401 - plain data
         if key == "macros":
             return None
         if shape.section is None:
@@ -106,7 +106,7 @@ class Reader:
             name: self.section(child, shape.section, scope, (*path, name)) for name, (_, child) in node.entries.items()
         }
 
-    def _note(self, shape: Shape, key: str, path: Path, node: Node) -> None:
+    def _note(self, shape: Shape, key: str, path: NodePath, node: Node) -> None:
         if key in self.noted or not (shape.later or shape.deprecated):
             return
         self.noted.add(key)
@@ -115,11 +115,11 @@ class Reader:
         else:
             self.report.add("note", "is not supported yet: it is checked, but nothing acts on it", path, node.place)
 
-    def _unknown(self, key: str, known: Mapping[str, Shape], path: Path, node: Node) -> None:
+    def _unknown(self, key: str, known: Mapping[str, Shape], path: NodePath, node: Node) -> None:
         way_out = nearest(key, known) or "remove it, or write it as x-... to keep it"
         self.report.add("error" if self.strict else "warning", f"unknown key {key!r}", path, node.place, way_out)
 
-    def typed(self, section: type[Kind], data: dict[str, Any], node: Node, path: Path) -> tuple[Kind, bool]:
+    def typed(self, section: type[Kind], data: dict[str, Any], node: Node, path: NodePath) -> tuple[Kind, bool]:
         """Return `data` as a `section`, and whether all of it is right; wrong values are reported and left out."""
         whole = True
         while True:
@@ -221,7 +221,7 @@ def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict
 
 
 def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> tuple[ModelConfig, bool]:
-    path: Path = ("models", model_id)
+    path: NodePath = ("models", model_id)
     macros = node.entries.get("macros") if isinstance(node, MappingNode) else None
     scope = reader.expander.scope(outer, macros[1] if macros else None, (*path, "macros"), model_id)
     data = reader.section(node, ModelConfig, scope, path)
@@ -260,7 +260,7 @@ def _is_one_of(value: object, values: tuple[object, ...]) -> bool:
     return any(type(value) is type(other) and value == other for other in values)
 
 
-def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Scope, path: Path) -> None:
+def _expand_ids(data: dict[str, Any], node: Node, expander: Expander, scope: Scope, path: NodePath) -> None:
     """Expand macros in the keys of setParamsByID, the only keys in which they may stand."""
     filters: Any = data.get("filters")
     by_id = filters.get("setParamsByID") if isinstance(filters, dict) else None

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from claracore.core.config.command import split
-from claracore.core.config.lines import Block, Keys, LineEdit, indent_of, plain
+from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
 from claracore.core.config.migrate import migrate
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
 from claracore.core.fit.catalog import LARGE, SMALL
@@ -121,7 +121,7 @@ class _Merge:
         return mapping.entries if mapping is not None else {}
 
     def refresh(
-        self, path: Keys, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False
+        self, path: KeyPath, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False
     ) -> None:
         """Refresh one mapping if it has a record."""
         if not self.only_new and record.line is not None and self.edit.blocks(path):
@@ -181,7 +181,7 @@ class _Merge:
             raise ValueError(ONE_LINE.format("models"))
         indent = min((block.indent for block in blocks.values()), default=2)
         lines: list[str] = []
-        says: dict[Keys, object] = {}
+        says: dict[KeyPath, object] = {}
         for chosen in setup.chosen:
             model_id, parts = chosen.candidate.id, model_parts(setup, chosen)
             block = blocks.get(model_id)
@@ -213,7 +213,7 @@ class _Merge:
     def hide(self, block: Block, space: str, today: str) -> None:
         """Mark a model whose file is gone, and take it off the lists."""
         lines = [f"{space}{MISSING} {today}: {self.present.paths[block.key.text]}"]
-        says: dict[Keys, object] = {}
+        says: dict[KeyPath, object] = {}
         if self.edit.block((*block.path, "unlisted")) is None:
             lines.append(f"{space}unlisted: true {HIDDEN}")
             says[(*block.path, "unlisted")] = True
@@ -241,7 +241,7 @@ class _Merge:
         ours = all(self.members_are_ours(groups[name]) for name in (LARGE, SMALL) if name in groups)
         indent = min((block.indent for block in groups.values()), default=2)
         lines: list[str] = []
-        says: dict[Keys, object] = {}
+        says: dict[KeyPath, object] = {}
         for name in (LARGE, SMALL):
             before, wanted = listed.get(name, []), members_of(setup, name)
             if self.only_new:
@@ -293,7 +293,7 @@ class _Merge:
             lines = write_part(replace(members, comments=()), child.indent)
             self.edit.replace(child.start, child.end, lines, {child.path: members.value})
 
-    def append(self, key: str, lines: Sequence[str], says: Mapping[Keys, object]) -> None:
+    def append(self, key: str, lines: Sequence[str], says: Mapping[KeyPath, object]) -> None:
         """Put lines behind the last entry of a top-level mapping, which is made if it is not there."""
         edit, block = self.edit, self.edit.block((key,))
         if block is None:
@@ -307,7 +307,7 @@ class _Merge:
             edit.replace(block.start, block.end, [f"{key}:", *lines], says)
 
 
-def _values(path: Keys, parts: Sequence[DocumentPart]) -> dict[Keys, object]:
+def _values(path: KeyPath, parts: Sequence[DocumentPart]) -> dict[KeyPath, object]:
     """Return what generated keys say at their paths."""
     return {(*path, part.key): part.value for part in parts}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from claracore.core.config.lines import Block, Keys, LineEdit, indent_of, plain
+from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
 from claracore.core.config.tree import ScalarNode
 from claracore.core.fit.document import write_part
 from claracore.core.fit.record import (
@@ -50,7 +50,13 @@ def find_record(edit: LineEdit, start: int, end: int, indent: int | None = None)
 
 
 def refresh(
-    edit: LineEdit, path: Keys, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False
+    edit: LineEdit,
+    path: KeyPath,
+    parts: Sequence[DocumentPart],
+    record: RecordLine,
+    prefix: str,
+    *,
+    whole: bool = False,
 ) -> Refreshed:
     """Plan the edits that refresh the mapping at `path` (which has at least one key); `prefix` names it for people.
 
@@ -70,7 +76,7 @@ def refresh(
 class _Refresh:
     """One mapping that is being refreshed: `marks` are what its record will say."""
 
-    def __init__(self, edit: LineEdit, path: Keys, record: RecordLine, prefix: str) -> None:
+    def __init__(self, edit: LineEdit, path: KeyPath, record: RecordLine, prefix: str) -> None:
         self.edit, self.path, self.record, self.prefix = edit, path, record, prefix
         self.marks = dict(record.marks)
         self.result = Refreshed()

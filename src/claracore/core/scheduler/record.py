@@ -29,15 +29,15 @@ DEEPEST = 200
 
 RULES = (Groups, Matrix, LocalOnly)
 
-Check = type | tuple[Any, ...]
+FieldShape = type | tuple[Any, ...]
 """A type; or (tuple, X), (frozenset, X), (dict, K, V) with what is inside; or alternatives: ("any of", X, Y)."""
 
-NUMBER: Check = ("any of", float, int)
-EXPRESSION: Check = ("any of", *get_args(Expression))
-RULE: Check = ("any of", *RULES)
-TEXTS: Check = (frozenset, str)
+NUMBER: FieldShape = ("any of", float, int)
+EXPRESSION: FieldShape = ("any of", *get_args(Expression))
+RULE: FieldShape = ("any of", *RULES)
+TEXTS: FieldShape = (frozenset, str)
 
-SHAPES: Mapping[type, Mapping[str, Check]] = {
+SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Arrived: {"request": int, "model": str, "by_hand": bool},
     events.Finished: {"request": int},
     events.Ready: {"model": str},
@@ -296,14 +296,14 @@ class _Reading:
         return ValueError(f"cannot read the record at {rest[:30]!r}" if rest else "the record ends too soon")
 
 
-def _checked(value: Any, check: Check, what: str) -> Any:  # noqa: ANN401 - any of the values above
+def _checked(value: Any, check: FieldShape, what: str) -> Any:  # noqa: ANN401 - any of the values above
     """Return the value if it is of this type, inside as well. Raises ValueError."""
     if not _fits(value, check):
         raise ValueError(f"{what} cannot be a {type(value).__name__} like this")
     return value
 
 
-def _fits(value: Any, check: Check) -> bool:  # noqa: ANN401 - as above
+def _fits(value: Any, check: FieldShape) -> bool:  # noqa: ANN401 - as above
     match check:
         case ("any of", *alternatives):
             return type(value) in alternatives

@@ -69,7 +69,7 @@ ROUTERS = (
     system,
     interface,
 )
-Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
+ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
 def create_app(parts: Iterable[object]) -> FastAPI:

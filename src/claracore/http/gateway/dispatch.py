@@ -14,7 +14,7 @@ from claracore.http.gateway.admission import MOST_REMEMBERED, Admission
 from claracore.http.gateway.bridge import Application, BridgedCall
 from claracore.http.gateway.exchange import Exchange
 from claracore.http.gateway.local import Local, preflight, redirect
-from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, ServerPaths, place_of, split_upstream
+from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, ServerPaths, routing_of, split_upstream
 from claracore.http.gateway.targets import names_for
 from claracore.http.wire.answers import MethodNotAllowed
 from claracore.types import ModelState
@@ -55,16 +55,16 @@ class Dispatcher:
         known = self._admissions.get(head)
         if known is not None:
             return Exchange(channel, known, self._relay)
-        place = place_of(head)
-        if head.method == b"OPTIONS" and not isinstance(place, ServerPaths):
-            is_for_pages = isinstance(place, dict) or head.path in LISTS
+        routing = routing_of(head)
+        if head.method == b"OPTIONS" and not isinstance(routing, ServerPaths):
+            is_for_pages = isinstance(routing, dict) or head.path in LISTS
             return Local(channel, preflight(head, self._invited(head) if is_for_pages else b""))
         dropped, grant = admitted(ring, head.noted, head.path)
-        match place:
+        match routing:
             case dict():
-                return self._inference(channel, head, place, dropped, grant)
+                return self._inference(channel, head, routing, dropped, grant)
             case ServerPaths():
-                return self._server_paths(channel, head, place, dropped, grant)
+                return self._server_paths(channel, head, routing, dropped, grant)
             case Redirect(status, location):
                 return Local(channel, redirect(status, location))
             case None:
@@ -96,16 +96,16 @@ class Dispatcher:
         self,
         channel: Channel,
         head: RequestHead,
-        place: ServerPaths,
+        paths: ServerPaths,
         dropped: frozenset[bytes],
         grant: Grant | None,
     ) -> Handler:
         origin = self._origins.check(head.method, head.noted, has_key=grant is not None)
         resolver = self._relay.resolver
-        targets, path = resolver.targets, place.named(head.path)
+        targets, path = resolver.targets, paths.named(head.path)
         split = split_upstream(path, resolver.names())
         if split is None:
-            name = place.model or path[len(UPSTREAM) :].decode("latin-1")
+            name = paths.model or path[len(UPSTREAM) :].decode("latin-1")
             raise ModelNotFound(name, names_for(grant, targets))
         query = b"?" + head.query if head.query else b""
         if not split.rest:
@@ -117,7 +117,7 @@ class Dispatcher:
             raise ModelNotFound(split.name, names_for(grant, targets), why_not)
         rest = split.rest.decode("latin-1")
         ready = self._relay.supervisor.state(target.model_id) is ModelState.READY
-        if not ready and not place.loads(head.method, rest, targets.ignored_upstream_paths):
+        if not ready and not paths.loads(head.method, rest, targets.ignored_upstream_paths):
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
         admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin)
         exchange = Exchange(channel, admission, self._relay)

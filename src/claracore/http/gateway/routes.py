@@ -148,11 +148,11 @@ class Redirect:
 BELOW = (ServerPaths(UPSTREAM), ServerPaths(b"/comfyui/", "comfyui_auto"))
 REDIRECTS = {b"/upstream": Redirect(302, b"/ui/models"), b"/comfyui": Redirect(308, b"/comfyui/")}
 
-Place = dict[bytes, Route] | ServerPaths | Redirect | None
+Routing = dict[bytes, Route] | ServerPaths | Redirect | None
 """The routes of an inference path by their methods; None is the application's."""
 
 
-def place_of(head: RequestHead) -> Place:
+def routing_of(head: RequestHead) -> Routing:
     """Return where a request goes, by its path, and for `/props` by its query."""
     path = head.path
     routes = ROUTES.get(path)
