@@ -8,7 +8,7 @@ import pytest
 
 from claracore.host.engines import abilities, arguments, llama_flags, options
 from claracore.host.engines.embedded import (
-    HUB,
+    HUB_FLAG,
     Setting,
     UsageError,
     apply,
@@ -214,7 +214,7 @@ def test_the_tool_asks_a_llama_server_itself(tmp_path: Path) -> None:
 
 
 def test_flags_that_download_from_the_hub_are_told_apart() -> None:
-    assert {flag for flag in LLAMA_FLAGS if HUB in flag} == {
+    assert {flag for flag in LLAMA_FLAGS if HUB_FLAG in flag} == {
         "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-hft", "--hf-token", "-hfd", "-hfrd", "--hf-repo-draft",
         "--spec-draft-hf",
     }  # fmt: skip

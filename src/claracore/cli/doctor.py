@@ -22,7 +22,7 @@ from claracore.host.state import default_state_dir
 
 def doctor(*, config: Path, listen: str, url: str | None, as_json: bool) -> None:
     """Look for what is wrong: engine, graphics, ports, configuration, disk, versions. Exit code 1 if something is."""
-    checks = _from_server(url) or _here(config, listen)
+    checks = _from_server(url) or _without_server(config, listen)
     wrong = [check for check in checks if not check.ok]
     if as_json:
         show_json({"ok": not wrong, "checks": [asdict(check) for check in checks]})
@@ -45,7 +45,7 @@ def _from_server(url: str | None) -> list[Check]:
     return []
 
 
-def _here(config: Path, listen: str) -> list[Check]:
+def _without_server(config: Path, listen: str) -> list[Check]:
     """Look without a server."""
     engine = None
     with suppress(OSError, UnicodeError, ClaraCoreError):

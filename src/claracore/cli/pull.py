@@ -45,7 +45,7 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
     folder = Path(os.path.abspath(os.path.expanduser(to))) if to is not None else None  # noqa: PTH100, PTH111 - links stay
     if dry_run:
         wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
-        plan = _asked(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
+        plan = _plan_of_server(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
         show_json(plan) if as_json else say("\n".join(plan_lines(plan)))
         return
     watch: AbstractContextManager[Meter] = nullcontext(lambda _view: None) if as_json else meter()
@@ -55,7 +55,7 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
                 wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
                 view = _by_server(server, wish, show)
             else:
-                view = run(_fetched(ref, folder or usual_folder(), projector, show))
+                view = run(_fetch_here(ref, folder or usual_folder(), projector, show))
     except KeyboardInterrupt:
         goes_on = (
             "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"
@@ -75,7 +75,7 @@ def usual_folder() -> Path:
     return Path(os.path.normpath(Path.cwd() / os.path.expanduser(folder or DEFAULT_FOLDER)))  # noqa: PTH111 - Path's raises for a user without a home
 
 
-def _asked(server: Server, wish: View) -> View:
+def _plan_of_server(server: Server, wish: View) -> View:
     found: View = server.ask("POST", "/api/downloads/plan", wish, timeout_seconds=ASKING_SECONDS)
     return found
 
@@ -126,7 +126,7 @@ async def _planned(ref: str, folder: Path, projector: bool) -> View:
         await downloads.close()
 
 
-async def _fetched(ref: str, folder: Path, projector: bool, show: Callable[[View], None]) -> View:
+async def _fetch_here(ref: str, folder: Path, projector: bool, show: Callable[[View], None]) -> View:
     """Fetch it in this process."""
     downloads = _downloads(_DownloadMeter(show))
     try:

@@ -90,9 +90,9 @@ def fit(
     machine = machine_for(engine, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
     model = one_model(file)
     companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
-    room = budget_of(machine, live=realtime)
+    budget = budget_of(machine, live=realtime)
     known_flags = KnownFlags(engine.flags if engine is not None else None)
-    placement = plan(model.facts, room, Wishes(ctx, parallel), known_flags, companions)
+    placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
     if as_json:
         print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
     else:
@@ -111,8 +111,8 @@ def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_j
     """Show processors, memory and graphics devices as ClaraCore plans with them."""
     found = machine_for(None, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
     if as_json:
-        room = budget_of(found)
-        usable = {"ram_bytes": room.ram, "gpu_bytes": list(room.gpus), "threads": found.processor.threads}
+        budget = budget_of(found)
+        usable = {"ram_bytes": budget.ram, "gpu_bytes": list(budget.gpus), "threads": found.processor.threads}
         print(json.dumps({**asdict(found), "usable": usable}, indent=2))
     else:
         from claracore.cli.setup_tables import hardware_table  # noqa: PLC0415 - see console.py

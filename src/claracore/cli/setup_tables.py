@@ -87,7 +87,7 @@ def where(placement: Placement) -> str:
 
 
 def _table(title: str | None) -> Table:
-    """Make a table without lines between columns: on a terminal of 80 columns the text needs the room."""
+    """Make a table without lines between columns: on a terminal of 80 columns the text needs the width."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
 
 
@@ -160,10 +160,10 @@ def working_table(placement: Placement) -> Table:
     for row in sorted(placement.estimate.rows, key=lambda row: (row.place == RAM, row.place)):
         table.add_row(row.what, place_name(row.place), gib(row.bytes), row.working)
     table.add_section()
-    rooms = [*((index, size) for index, size in enumerate(placement.budget.gpus)), (RAM, placement.budget.ram)]
-    for place, room in rooms:
+    limits = [*((index, size) for index, size in enumerate(placement.budget.gpus)), (RAM, placement.budget.ram)]
+    for place, limit in limits:
         used = placement.estimate.on(place)
-        table.add_row("sum", place_name(place), gib(used), f"of {gib(max(0, room))} that may be used")
+        table.add_row("sum", place_name(place), gib(used), f"of {gib(max(0, limit))} that may be used")
     return table
 
 

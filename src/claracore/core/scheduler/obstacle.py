@@ -48,15 +48,18 @@ def obstacle(slot: Slot, evictees: Sequence[Slot], ahead: Sequence[Slot]) -> Obs
         case ModelState.STOPPING:
             return Obstacle(Cause.RETURNING)
         case ModelState.STOPPED:
-            return _room(evictees) or _about(Cause.TURN, ahead)
+            return _wait_for_evictees(evictees) or _about(Cause.TURN, ahead)
         case ModelState.READY:
             if slot.leaving is not None:
                 return Obstacle(Cause.RETURNING)
-            return _about(Cause.TURN, ahead) if slot.has_room else Obstacle(Cause.PLACES)
+            return _about(Cause.TURN, ahead) if slot.has_capacity else Obstacle(Cause.PLACES)
 
 
-def _room(evictees: Sequence[Slot]) -> Obstacle | None:
-    """All of them go together or none does, so one that is busy is what the others wait for, too."""
+def _wait_for_evictees(evictees: Sequence[Slot]) -> Obstacle | None:
+    """Return what the evictees wait for, or None when all of them can go.
+
+    All of them go together or none does, so one that is busy is what the others wait for, too.
+    """
     busy = [slot for slot in evictees if not slot.can_go]
     return (
         _about(Cause.ANSWERS, [slot for slot in busy if slot.state is ModelState.READY])

@@ -69,7 +69,7 @@ class Slot:
         return self.waiting[request] + self.loading_seconds.get(request, 0.0) + self.policy.queue_timeout_seconds
 
     @property
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether one more request may be served at once."""
         return not self.policy.concurrency or len(self.serving) < self.policy.concurrency
 

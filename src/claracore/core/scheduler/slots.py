@@ -20,7 +20,7 @@ class Slots:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.by_model = {model: Slot(model, its_policy) for model, its_policy in policy.models.items()}
+        self.by_model = {model: Slot(model, model_policy) for model, model_policy in policy.models.items()}
         self.awake: dict[str, Slot] = {}
         """The models that run or that somebody waits for; the others, which may be thousands, need no looking at."""
         self.model_of: dict[int, str] = {}
@@ -42,7 +42,7 @@ class Slots:
         return (
             slot.state is ModelState.READY
             and slot.leaving is None
-            and slot.has_room
+            and slot.has_capacity
             and slot.model not in self.held_back
         )
 

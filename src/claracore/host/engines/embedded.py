@@ -25,7 +25,7 @@ STDIN_MARK = "CLARACORE_STDIN"
 """`held` in the environment: stdin is a pipe that closes when who started us is gone (supervisor/child.py)."""
 
 HELP_COLUMN = 40
-HUB = "-hf"
+HUB_FLAG = "-hf"
 """In the names of flags that llama-server's command line resolves before its server begins; xllamacpp does not."""
 
 
@@ -77,7 +77,7 @@ def unknown(flag: str) -> str:
         return f"{flag!r} is not a flag, and no flag before it takes a value"
     from claracore.host.engines.llama_flags import LLAMA_FLAGS  # noqa: PLC0415 - only a wrong command line pays for it
 
-    if flag in LLAMA_FLAGS and HUB in flag:
+    if flag in LLAMA_FLAGS and HUB_FLAG in flag:
         return f"{flag}: the embedded engine fetches nothing from Hugging Face; download the file and use -m FILE"
     if flag in LLAMA_FLAGS:
         return (

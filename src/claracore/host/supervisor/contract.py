@@ -21,7 +21,7 @@ class Waiter(Protocol):
         """Answer the request with `error`. Nothing follows: the supervisor has forgotten it."""
 
 
-class Listener(Protocol):
+class ModelListener(Protocol):
     """What is called, between chunks of answers, when something becomes of a model's server. Quick; raises nothing."""
 
     def starting(self, model: str) -> None:

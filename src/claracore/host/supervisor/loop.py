@@ -47,7 +47,7 @@ from claracore.core.scheduler.rules import policy_of
 from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
-from claracore.host.supervisor.contract import Connections, Listener, LoadWaiter, NoConnections, Waiter
+from claracore.host.supervisor.contract import Connections, LoadWaiter, ModelListener, NoConnections, Waiter
 from claracore.host.supervisor.refusals import circumstances, refusal
 from claracore.host.supervisor.runner import Runner
 from claracore.host.supervisor.running import Running
@@ -71,7 +71,7 @@ class Supervisor:
     def __init__(self, config: Config, runner: Runner) -> None:
         self.config = config
         self._connections: Connections = NoConnections()
-        self._listener: Listener | None = None
+        self._listener: ModelListener | None = None
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
@@ -91,7 +91,7 @@ class Supervisor:
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
 
-    def follow(self, listener: Listener) -> None:
+    def follow(self, listener: ModelListener) -> None:
         """Tell a listener, in place of the former one, what becomes of model servers from now on."""
         self._listener = listener
 
@@ -303,7 +303,7 @@ class Supervisor:
     def _record(self, event: Event, orders: list[Order], now: float) -> None:
         logger.debug("%r %s -> %s", now, event, orders)
 
-    def _tell(self, what: Callable[[Listener], None]) -> None:
+    def _tell(self, what: Callable[[ModelListener], None]) -> None:
         """Call the listener, if there is one. What it raises is logged, and costs nobody else anything."""
         if self._listener is None:
             return

@@ -42,37 +42,38 @@ class Circumstances:
     """In how many seconds a request starts it again."""
 
 
-def _full(it: Circumstances) -> ClaraCoreError:
+def _full(about: Circumstances) -> ClaraCoreError:
     message = (
-        f"{it.waiting} requests already wait for model {it.model!r}; try again later or raise queue.limit "
-        f"(now {it.queue_limit})"
+        f"{about.waiting} requests already wait for model {about.model!r}; try again later or raise queue.limit "
+        f"(now {about.queue_limit})"
     )
     return QueueFull(message, retry_after_seconds=5)
 
 
-def _timed_out(it: Circumstances) -> ClaraCoreError:
+def _timed_out(about: Circumstances) -> ClaraCoreError:
     return NotReadyInTime(
-        f"model {it.model!r} did not get its turn within {it.waited_seconds:.0f} s; raise queue.timeout to wait longer"
+        f"model {about.model!r} did not get its turn within {about.waited_seconds:.0f} s; "
+        "raise queue.timeout to wait longer"
     )
 
 
-def _failed(it: Circumstances) -> ClaraCoreError:
-    failure = it.failure or ModelFailed(it.model, "its server did not start")
-    ago = it.tried_seconds_ago
-    note = "" if ago is None else f"last tried {ago:.0f} s ago; `claracore load {it.model}` tries again at once"
-    return failure.told_again(note, retry_after_seconds=max(1, math.ceil(it.retry_seconds)))
+def _failed(about: Circumstances) -> ClaraCoreError:
+    failure = about.failure or ModelFailed(about.model, "its server did not start")
+    ago = about.tried_seconds_ago
+    note = "" if ago is None else f"last tried {ago:.0f} s ago; `claracore load {about.model}` tries again at once"
+    return failure.told_again(note, retry_after_seconds=max(1, math.ceil(about.retry_seconds)))
 
 
 TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] = {
     RefuseReason.QUEUE_FULL: _full,
     RefuseReason.TIMED_OUT: _timed_out,
     RefuseReason.FAILED: _failed,
-    RefuseReason.UNLOADED: lambda it: ModelUnloaded(
-        f"model {it.model!r} was unloaded while this request waited for it", retry_after_seconds=1
+    RefuseReason.UNLOADED: lambda about: ModelUnloaded(
+        f"model {about.model!r} was unloaded while this request waited for it", retry_after_seconds=1
     ),
-    RefuseReason.REMOVED: lambda it: ModelNotFound(it.model, it.known),
-    RefuseReason.PINNED: lambda it: Conflict(
-        f"model {it.model!r} cannot be loaded beside {it.pinned}; unpin or unload it first"
+    RefuseReason.REMOVED: lambda about: ModelNotFound(about.model, about.known),
+    RefuseReason.PINNED: lambda about: Conflict(
+        f"model {about.model!r} cannot be loaded beside {about.pinned}; unpin or unload it first"
     ),
     RefuseReason.SHUTDOWN: lambda _: ShuttingDown("ClaraCore is shutting down", retry_after_seconds=10),
 }

@@ -33,7 +33,7 @@ from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
 from claracore.host.supervisor.stop_order import StopOrder
-from claracore.host.supervisor.verified import ListenerWatch, OwnerCheck, Stranger
+from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
@@ -100,7 +100,7 @@ class ServerProcess:
         self._env = {**around.environ, **states_env, **self._bound.env, MARK: around.keeper.ledger.mark()}
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
         self._accepted = Acceptance(model, around.keeper, around.announced)
-        self._watch: ListenerWatch | None = None
+        self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self._is_ready = False
 
@@ -157,7 +157,7 @@ class ServerProcess:
         return self._watch is not None and self._watch.lost
 
     @property
-    def _watch_when_ready(self) -> ListenerWatch | None:
+    def _watch_when_ready(self) -> SocketWatch | None:
         """None while it starts: who asks then was sent to an earlier process, at the same endpoint."""
         return self._watch if self._is_ready else None
 
@@ -230,8 +230,8 @@ class ServerProcess:
         hint = self._around.commands.hint(self.model, returned=returned)
         return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed))
 
-    def _watch_of(self, check: OwnerCheck) -> ListenerWatch:
-        return ListenerWatch(
+    def _watch_of(self, check: OwnerCheck) -> SocketWatch:
+        return SocketWatch(
             check,
             is_ready=lambda: is_healthy(self.endpoint, self._bound.check_endpoint),
             is_ending=self._is_ending,

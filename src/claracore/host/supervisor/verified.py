@@ -134,7 +134,7 @@ class OwnerCheck:
         return is_open_in(self._pid, inode)
 
 
-class ListenerWatch:
+class SocketWatch:
     """Sees to it that a verified server goes on listening, and says once when it does not."""
 
     def __init__(

@@ -69,10 +69,10 @@ async def history(runtime: RuntimeDep, log: ProxyLogDep, request: Request) -> Re
 
 @router.get("/logs/stream")
 async def stream_mixed(
-    runtime: RuntimeDep, log: ProxyLogDep, events: EventsDep, holder: GrantDep, request: Request
+    runtime: RuntimeDep, log: ProxyLogDep, events: EventsDep, grant: GrantDep, request: Request
 ) -> StreamingResponse:
     """Follow what `logToStdout` names: ClaraCore's own log, the models' output, or both."""
-    return _stream(_named_by_config(runtime, log), events.open_streams, holder, request)
+    return _stream(_named_by_config(runtime, log), events.open_streams, grant, request)
 
 
 @router.get("/logs/stream/{source:path}")
@@ -80,12 +80,12 @@ async def stream_one(  # noqa: PLR0917 - FastAPI gives them by name
     runtime: RuntimeDep,
     log: ProxyLogDep,
     events: EventsDep,
-    holder: GrantDep,
+    grant: GrantDep,
     request: Request,
     source: str,
 ) -> StreamingResponse:
     """Follow ClaraCore's own log (`proxy`), the output of all models (`upstream`), or of one model."""
-    return _stream(_named(runtime, log, source), events.open_streams, holder, request)
+    return _stream(_named(runtime, log, source), events.open_streams, grant, request)
 
 
 def _named(runtime: Runtime, log: ProxyLog, source: str) -> list[OutputRing]:
@@ -114,22 +114,22 @@ def _models(runtime: Runtime) -> list[OutputRing]:
 
 
 def _stream(
-    rings: list[OutputRing], open_streams: OpenStreams, holder: Grant | None, request: Request
+    rings: list[OutputRing], open_streams: OpenStreams, grant: Grant | None, request: Request
 ) -> StreamingResponse:
     history_lines = 0 if "no-history" in request.query_params else HISTORY_LINES
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
-    lines = _lines(rings, open_streams, holder, history_lines)
+    lines = _lines(rings, open_streams, grant, history_lines)
     return StreamingResponse(lines, media_type="text/plain", headers=headers)
 
 
 async def _lines(
-    rings: list[OutputRing], open_streams: OpenStreams, holder: Grant | None, history_lines: int
+    rings: list[OutputRing], open_streams: OpenStreams, grant: Grant | None, history_lines: int
 ) -> AsyncIterator[str]:
     """Give the lines of several rings: the past of each, then what comes; a reader that is too slow is told so."""
     first, *others = rings or [OutputRing()]
     with ExitStack() as leaving:
         merged = leaving.enter_context(first.subscribe(history=history_lines, limit=HISTORY_LINES))
-        leaving.enter_context(open_streams.holding(merged, holder))
+        leaving.enter_context(open_streams.holding(merged, grant))
         for ring in others:
             for line in ring.tail(history_lines):
                 merged.push(line)

@@ -66,58 +66,58 @@ async def model(runtime: RuntimeDep, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(runtime: RuntimeDep, holder: GrantDep, cors: CorsDep) -> JSONResponse:
+async def list_models(runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
-    return JSONResponse({"object": "list", "data": listed(runtime, holder)}, headers=cors)
+    return JSONResponse({"object": "list", "data": listed(runtime, grant)}, headers=cors)
 
 
 @router.get("/v1/models/{name:path}")
-async def one_model(runtime: RuntimeDep, holder: GrantDep, name: str) -> dict[str, Any]:
+async def one_model(runtime: RuntimeDep, grant: GrantDep, name: str) -> dict[str, Any]:
     """Show one of them, as OpenAI does."""
     model_id = runtime.config.resolve(name)
-    if model_id is not None and _any_known(holder, [model_id]):
+    if model_id is not None and _any_known(grant, [model_id]):
         return _row(runtime, runtime.config.models[model_id], name, int(time.time()))
-    stand_ins = _stand_ins(runtime, holder, int(time.time()), unlisted=True)
+    stand_ins = _stand_ins(runtime, grant, int(time.time()), unlisted=True)
     stand_in = next((row for row in stand_ins if row["id"] == name), None)
     if stand_in is None:
-        raise ModelNotFound(name, [row["id"] for row in listed(runtime, holder)])
+        raise ModelNotFound(name, [row["id"] for row in listed(runtime, grant)])
     return stand_in
 
 
-def listed(runtime: Runtime, holder: Grant | None) -> list[dict[str, Any]]:
+def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
     """Return the models that are not hidden, and their aliases if the configuration asks for it, by name."""
     created = int(time.time())
     rows = []
     for model in runtime.config.models.values():
-        if model.unlisted or (holder is not None and not holder.knows(model.id)):
+        if model.unlisted or (grant is not None and not grant.knows(model.id)):
             continue
         rows.append(_row(runtime, model, model.id, created))
         if runtime.config.include_aliases_in_list:
             rows += [_row(runtime, model, alias, created) for alias in model.aliases]
-    rows += _stand_ins(runtime, holder, created)
+    rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def _stand_ins(runtime: Runtime, holder: Grant | None, created: int, *, unlisted: bool = False) -> list[dict[str, Any]]:
+def _stand_ins(runtime: Runtime, grant: Grant | None, created: int, *, unlisted: bool = False) -> list[dict[str, Any]]:
     """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
     rows: list[dict[str, Any]] = []
     config = runtime.config
     for name, selector in config.selectors.items():
         ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
-        if (unlisted or not selector.unlisted) and _any_known(holder, ids):
+        if (unlisted or not selector.unlisted) and _any_known(grant, ids):
             row = _stand_in(runtime, name, ids, created, {**selector.metadata, "type": "selector"})
             rows.append(row | _said(selector.name, selector.description))
     profile = config.profiles.get(runtime.profile.name) if runtime.profile.name is not None else None
     for pin, target in profile.pins.items() if profile is not None else ():
         model_id = config.resolve(target) if target else None
         named_already = pin in config.selectors or config.resolve(pin) is not None
-        if model_id is not None and not named_already and _any_known(holder, [model_id]):
+        if model_id is not None and not named_already and _any_known(grant, [model_id]):
             rows.append(_stand_in(runtime, pin, [model_id], created, {"type": "profile"}))
     return rows
 
 
-def _any_known(holder: Grant | None, ids: list[str]) -> bool:
-    return holder is None or any(holder.knows(model_id) for model_id in ids)
+def _any_known(grant: Grant | None, ids: list[str]) -> bool:
+    return grant is None or any(grant.knows(model_id) for model_id in ids)
 
 
 def _stand_in(runtime: Runtime, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:

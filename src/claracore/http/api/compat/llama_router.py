@@ -41,9 +41,9 @@ class Accepted(BaseModel):
 
 
 @router.get("/models")
-async def models(runtime: RuntimeDep, holder: GrantDep, cors: CorsDep) -> JSONResponse:
+async def models(runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
     """List the models with what is known about their state, as llama.cpp's router does."""
-    rows = listed(runtime, holder)
+    rows = listed(runtime, grant)
     for row in rows:
         model_id = runtime.config.resolve(row["id"])
         if model_id is None:  # a selector

@@ -34,15 +34,15 @@ HISTORY_LINES = 500
 
 
 @router.get("/api/events")
-async def events(runtime: RuntimeDep, log: ProxyLogDep, sources: EventsDep, holder: GrantDep) -> StreamingResponse:
+async def events(runtime: RuntimeDep, log: ProxyLogDep, sources: EventsDep, grant: GrantDep) -> StreamingResponse:
     """Follow events in the shape of llama-swap and the first ClaraCore."""
-    frames = _frames(runtime, log, sources, holder)
+    frames = _frames(runtime, log, sources, grant)
     return StreamingResponse(frames, media_type=sse.MEDIA_TYPE, headers=SSE_HEADERS)
 
 
-async def _frames(runtime: Runtime, log: ProxyLog, sources: Events, holder: Grant | None) -> AsyncIterator[bytes]:
+async def _frames(runtime: Runtime, log: ProxyLog, sources: Events, grant: Grant | None) -> AsyncIterator[bytes]:
     follower = LlamaSwapFollower(sources.broadcaster, runtime)
-    with sources.broadcaster.add(follower), sources.open_streams.holding(follower, holder):
+    with sources.broadcaster.add(follower), sources.open_streams.holding(follower, grant):
         yield _beginning(runtime, log)
         while not follower.ended:
             yield await follower.next(HEARTBEAT_SECONDS)

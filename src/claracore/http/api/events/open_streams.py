@@ -32,11 +32,11 @@ class OpenStreams:
         self._streams: set[Stream] = set()
 
     @contextmanager
-    def holding(self, stream: Stream, holder: Grant | None) -> Iterator[None]:
+    def holding(self, stream: Stream, grant: Grant | None) -> Iterator[None]:
         """Count a stream as open for the length of a block; it ends with the time of its holder's key."""
         timer = None
-        if holder is not None and holder.expires_at is not None:
-            left = min(holder.expires_at - time.time(), LONGEST_SECONDS)
+        if grant is not None and grant.expires_at is not None:
+            left = min(grant.expires_at - time.time(), LONGEST_SECONDS)
             timer = asyncio.get_running_loop().call_later(max(0.0, left), stream.end)
         self._streams.add(stream)
         try:

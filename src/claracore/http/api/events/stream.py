@@ -24,7 +24,7 @@ SSE_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 @router.get("/api/stream", response_class=StreamingResponse)
 async def stream(
     events: EventsDep,
-    holder: GrantDep,
+    grant: GrantDep,
     topics: Annotated[
         str, Query(description="Comma-separated: model, request, log, log:MODEL, ...; all if empty.")
     ] = "",
@@ -34,12 +34,12 @@ async def stream(
     wanted = frozenset(topic.strip() for topic in topics.split(",") if topic.strip()) or None
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
     follower = events.broadcaster.follow(wanted, after=after)
-    frames = _frames(events, follower, holder, after)
+    frames = _frames(events, follower, grant, after)
     return StreamingResponse(frames, media_type=MEDIA_TYPE, headers=SSE_HEADERS)
 
 
-async def _frames(events: Events, follower: Follower, holder: Grant | None, after: int | None) -> AsyncIterator[bytes]:
-    with follower, events.open_streams.holding(follower, holder):
+async def _frames(events: Events, follower: Follower, grant: Grant | None, after: int | None) -> AsyncIterator[bytes]:
+    with follower, events.open_streams.holding(follower, grant):
         last_id = events.broadcaster.last_id
         # Who resumes has not heard yet what comes after its own last id, and must be able to ask for it again.
         yield frame(last_id if after is None else after, "hello", {"version": __version__, "last_id": last_id})
