@@ -21,15 +21,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
-    "core/scheduler": "core notes settle slot slots",
-    "host/activity": "counts database journal measures record swap_history watch writer",
+    "core/scheduler": "core notes settle slot state",
+    "host/activity": "answer_ends counts database journal measures record swap_history writer",
     "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (
-        "admission alarm answer budget clients collected connect connection contract dispatch exchange forward "
+        "admission alarm answer budget clients collected connect connection contract dispatch exchange heads "
         "incoming inflight inside loading pool relay request routes server targets tasks upstream"
     ),
-    "http/wire": "framing head spans",
+    "http/wire": "framing head json_spans",
 }
 MODULES = [f"src/claracore/{room}/{name}.py" for room, names in ROOMS.items() for name in names.split()]
 

@@ -70,7 +70,7 @@ class Counting:
         self.seconds += (record.finished_at or 0) - record.arrived_at
         self.tokens += record.tokens().completion or 0
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
 

@@ -35,12 +35,12 @@ from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.config_watch import ConfigWatch
 from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.server_process import Surroundings
-from claracore.host.supervisor.watch import ConfigWatch
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
@@ -50,7 +50,7 @@ from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
-from claracore.http.options import Options
+from claracore.options import Options
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class App:
             self._control.end_streams()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
-        self.journal.settle()
+        self.journal.flush()
         await asyncio.to_thread(self.activity.close)
 
     async def _complete(self) -> None:

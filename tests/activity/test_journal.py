@@ -13,16 +13,16 @@ import pytest
 from claracore.core.scheduler.events import StopReason
 from claracore.core.scheduler.policy import ModelPolicy
 from claracore.core.scheduler.slot import Slot
+from claracore.host.activity.answer_ends import AnswerEnds
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
-from claracore.host.activity.journal import SETTLE_RECORDS, Journal
+from claracore.host.activity.journal import FLUSH_RECORDS, Journal
 from claracore.host.activity.measures import Counter, Histogram
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.swaps import Swap
-from claracore.host.activity.watch import Watch
 from claracore.types import ModelState
 
 
@@ -127,7 +127,7 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
                 status=200,
             )
         )
-        journal.settle()
+        journal.flush()
         assert len(stage.history.swaps) == 1
         assert stage.history.swaps[0].phases.first_token_seconds == 0.5
         assert stage.history.swaps[0].total_seconds == 8.5
@@ -152,7 +152,7 @@ def test_the_first_token_is_told_while_the_answer_still_comes() -> None:
         told = len(stage.swaps)
         running.finished_at = 1010.0
         stage.journal.finished(running)
-        stage.journal.settle()
+        stage.journal.flush()
         assert len(stage.swaps) == told, "once is enough"
 
     play(conversation)
@@ -220,9 +220,12 @@ def test_a_restart_is_a_start_after_an_end_that_nobody_asked_for() -> None:
 @pytest.mark.parametrize(
     ("record", "speed"),
     [
-        ({"watch": Watch(b'{"timings":{"predicted_n":5,"predicted_per_second":12.3456}}')}, 12.3456),
-        ({"watch": Watch(b'{"usage":{"completion_tokens":30}}'), "stream": True, "first_byte_at": 1001.0}, 10.0),
-        ({"watch": Watch(b'{"usage":{"completion_tokens":30}}')}, 7.5),
+        ({"answer_ends": AnswerEnds(b'{"timings":{"predicted_n":5,"predicted_per_second":12.3456}}')}, 12.3456),
+        (
+            {"answer_ends": AnswerEnds(b'{"usage":{"completion_tokens":30}}'), "stream": True, "first_byte_at": 1001.0},
+            10.0,
+        ),
+        ({"answer_ends": AnswerEnds(b'{"usage":{"completion_tokens":30}}')}, 7.5),
         ({}, None),
     ],
 )
@@ -230,7 +233,7 @@ def test_tokens_per_second(record: dict[str, Any], speed: float | None) -> None:
     async def conversation(stage: Stage) -> None:
         stage.time = 1004.0
         stage.journal.finished(stage.record("a", arrived_at=1000.0, served_at=1000.0, finished_at=1004.0, **record))
-        stage.journal.settle()
+        stage.journal.flush()
         assert stage.rows[0].tokens_per_second == speed
 
     play(conversation)
@@ -243,7 +246,7 @@ def test_what_is_no_inference_is_no_activity() -> None:
         page.method = "GET"
         stage.journal.finished(unknown)
         stage.journal.finished(page)
-        stage.journal.settle()
+        stage.journal.flush()
         assert not stage.rows
         assert stage.counts.refusals.values["404",] == 1
 
@@ -253,7 +256,7 @@ def test_what_is_no_inference_is_no_activity() -> None:
 def test_a_client_that_left_is_said_so() -> None:
     async def conversation(stage: Stage) -> None:
         stage.journal.finished(stage.record("a", client_left=True))
-        stage.journal.settle()
+        stage.journal.flush()
         assert (stage.rows[0].status, stage.rows[0].error) == (0, "the client left")
         assert stage.rows[0].queue_seconds is None
 
@@ -268,7 +271,7 @@ def test_what_is_over_is_looked_at_in_batches_and_soon() -> None:
         assert not looked_at.is_set()
         await looked_at.wait()
         looked_at.clear()
-        for _ in range(SETTLE_RECORDS):
+        for _ in range(FLUSH_RECORDS):
             stage.journal.finished(stage.record("a"))
         assert looked_at.is_set(), "a full batch does not wait"
 

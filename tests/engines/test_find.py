@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.host.engines import abilities, find, options
+from claracore.host.engines import abilities, embedded_flags, find
 from claracore.host.engines.find import EngineMissing, find_engine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for engines")
@@ -74,7 +74,7 @@ def test_one_that_does_not_run_is_reported_and_not_chosen(on_path: Path, body: s
     engine = find_engine(None)
     assert engine.embedded
     assert engine.argv == (sys.executable, "-P", "-m", "claracore", "engine")
-    assert engine.flags == options.FLAGS
+    assert engine.flags == embedded_flags.FLAGS
     (finding,) = engine.findings
     assert finding.severity == "warning"
     assert re.search(reason, finding.message)

@@ -117,7 +117,7 @@ class Notebook:
     def finished(self, record: Record) -> None:
         self.records.append(record)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
 

@@ -10,7 +10,7 @@ import pytest
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.record import Record
 from claracore.http.gateway import routes
-from claracore.http.gateway.forward import with_headers
+from claracore.http.gateway.heads import with_headers
 from claracore.http.gateway.routes import Route
 from claracore.http.wire.head import ResponseHead
 from gateway.stand import ModelServer, Stage, StandIn, answers, config, model_server, play, post, stage

@@ -14,7 +14,7 @@ from claracore.errors import BadRequest
 from claracore.http.gateway.filters import Members, edited, keys_of, with_value, without
 from claracore.http.gateway.targets import targets_of
 from gateway.stand import config
-from gateway.test_model import JSON
+from gateway.test_asked import JSON
 
 KEYS = st.text(min_size=1).filter(lambda key: not key.isdigit())
 

@@ -15,12 +15,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 
 def one_input(data: bytes) -> None:
+    from claracore.core.gguf.array_cache import ArrayCache
     from claracore.core.gguf.errors import GGUFError
     from claracore.core.gguf.facts import facts_of
     from claracore.core.gguf.header import read_header
-    from claracore.core.gguf.seen import SeenArrays
 
-    seen = SeenArrays()
+    seen = ArrayCache()
     for _ in range(2):
         try:
             header = read_header(BytesIO(data), size=len(data), seen=seen)

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claracore.core.gguf.array_cache import ArrayCache
 from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
 from claracore.core.gguf.facts import facts_of
 from claracore.core.gguf.header import TEXTS_KEPT, VALUES_KEPT, Array, Header, read_header
-from claracore.core.gguf.seen import SeenArrays
 from claracore.core.gguf.types import ValueType
 from zoo.hostile import GOOD, HOSTILE, TOLERATED
 from zoo.synthetic import ByteOrder, Raw, TensorSpec, Typed, big_vocabulary, build
 
 
-def parse(data: bytes, size: int | None = None, seen: SeenArrays | None = None) -> Header:
+def parse(data: bytes, size: int | None = None, seen: ArrayCache | None = None) -> Header:
     return read_header(BytesIO(data), size=len(data) if size is None else size, seen=seen)
 
 
@@ -138,7 +138,7 @@ VOCABULARY = {"tokenizer.ggml.tokens": big_vocabulary(30_000), "tokenizer.ggml.m
 def test_a_vocabulary_seen_before_gives_the_same_header() -> None:
     image = build({"a": 1} | VOCABULARY | {"b": 2, "c": [3]}, [TensorSpec("t", (32,))])
     alone = parse(image.header, image.size)
-    seen = SeenArrays()
+    seen = ArrayCache()
     assert parse(image.header, image.size, seen) == alone
     assert parse(image.header, image.size, seen) == alone
 
@@ -147,14 +147,14 @@ def test_a_vocabulary_like_one_seen_before_is_read_by_itself() -> None:
     """Same key, count, first and last tokens, but one more byte in the middle."""
     tokens = [f"token{number}" for number in range(500)]
     longer = [*tokens[:250], "token250x", *tokens[251:]]
-    seen = SeenArrays()
+    seen = ArrayCache()
     for words in (tokens, longer, tokens, longer):
         image = build({"tokenizer.ggml.tokens": words, "tokenizer.ggml.model": "gpt2", "b": 2})
         assert parse(image.header, seen=seen) == parse(image.header)
 
 
 def test_a_lying_file_cannot_harm_the_next_one() -> None:
-    seen = SeenArrays()
+    seen = ArrayCache()
     honest = build({"tokenizer.ggml.tokens": [f"token{n}" for n in range(2000)], "after": 1})
     lying = bytearray(honest.header)
     lying[2000:2400] = b"\xff" * 400

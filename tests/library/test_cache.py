@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.core.gguf.seen import SeenArrays
+from claracore.core.gguf.array_cache import ArrayCache
 from claracore.host.library import read as reading
 from claracore.host.library import scan as scanning
 from claracore.host.library.cache import ReadingCache
@@ -26,7 +26,7 @@ def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
     original = reading.read
 
-    def noted(files: ModelFiles, seen: SeenArrays) -> reading.ModelReading:
+    def noted(files: ModelFiles, seen: ArrayCache) -> reading.ModelReading:
         paths.append(Path(files.paths[0]).name)
         return original(files, seen)
 

@@ -10,7 +10,7 @@ from claracore.core.config.load import load
 from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
 from claracore.core.scheduler.matrix import DEFAULT_COST, Matrix
 from claracore.core.scheduler.policy import Situation
-from claracore.core.scheduler.rules import policy_of
+from claracore.core.scheduler.policy_from_config import policy_of
 
 MODELS = list("abcdefg")
 

@@ -23,7 +23,7 @@ from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import Arrived, Event, Finished, Order, StopReason
-from claracore.core.scheduler.rules import policy_of
+from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.errors import (
     ClaraCoreError,
     Conflict,

@@ -13,7 +13,7 @@ from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.policy import Situation
-from claracore.core.scheduler.rules import policy_of
+from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.host.engines.abilities import flags
 from claracore.host.setup.examine import examine
 

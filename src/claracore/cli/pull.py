@@ -28,7 +28,7 @@ from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.library.views import download_view, plan_view
 from claracore.host.setup.request import SetupOptions
-from claracore.host.setup.surveyor import memory_budget
+from claracore.host.setup.survey_for_config import memory_budget
 from claracore.host.state import default_state_dir
 from claracore.host.store import files
 

@@ -12,9 +12,9 @@ from claracore.core.config.load import load_many
 from claracore.core.scheduler.events import Event, Order, Reconfigured, Refuse, Serve, Start, Stop
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.core.scheduler.record import Begun, Recorded, UnreadableRecord, read
 from claracore.core.scheduler.replay import Decision, ModelQueue, Recording, as_test, replay, runs
-from claracore.core.scheduler.rules import policy_of
 from claracore.errors import BadRequest
 from claracore.host.store.files import read_sources
 

@@ -149,7 +149,7 @@ class Notes:
     def finished(self, record: Record) -> None:
         self.records.append(record)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
 

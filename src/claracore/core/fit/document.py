@@ -1,7 +1,7 @@
 """What does a generated configuration say?
 
 Values in, text out. Written as text and not through a YAML library, because the comments are half of it: every number
-has its reason beside it. `recorded` marks what was generated (see record.py), so that a later run can tell a value that
+has its reason beside it. `recorded` marks what was generated (see marks.py), so that a later run can tell a value that
 nobody touched from one that a person wrote.
 """
 
@@ -15,7 +15,7 @@ from claracore.core.fit.catalog import LARGE, SMALL, Candidate, Chosen
 from claracore.core.fit.command import MACRO, command, engine_command, flags, known, projector_flags
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.machine import Backend
-from claracore.core.fit.record import DocumentPart, marks_of, record_line
+from claracore.core.fit.marks import DocumentPart, marks_of, record_line
 from claracore.core.fit.yamltext import comment, flow, literal, scalar
 from claracore.core.gguf.model import Kind
 from claracore.core.units import GIB, gib

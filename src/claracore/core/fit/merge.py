@@ -27,7 +27,7 @@ from claracore.core.fit.document import (
     write_part,
     write_parts,
 )
-from claracore.core.fit.record import MISSING, DocumentPart
+from claracore.core.fit.marks import MISSING, DocumentPart
 from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
 

@@ -1,6 +1,6 @@
 """Which values of one mapping may be written anew, and which are a person's?
 
-A generated mapping has a record line (record.py). A key whose value is still the recorded one is refreshed, the comment
+A generated mapping has a record line (marks.py). A key whose value is still the recorded one is refreshed, the comment
 above it too if that is still the recorded one; a key that was never generated is added; all else stays.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
 from claracore.core.config.tree import ScalarNode
 from claracore.core.fit.document import write_part
-from claracore.core.fit.record import (
+from claracore.core.fit.marks import (
     MARK,
     MISSING,
     DocumentPart,

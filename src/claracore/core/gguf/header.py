@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO, Final
 
+from claracore.core.gguf.array_cache import ArrayCache, Seen
 from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
-from claracore.core.gguf.seen import Seen, SeenArrays
 from claracore.core.gguf.tensors import ByteOrder, Tensor, read_tensors
 from claracore.core.gguf.types import SCALAR_FORMATS, ValueType
 from claracore.core.gguf.window import Window
@@ -81,7 +81,7 @@ class Header:
     """Tensor data that the table promises beyond the end of the file: more than 0 means a truncated file."""
 
 
-def read_header(stream: BinaryIO, *, size: int, seen: SeenArrays | None = None) -> Header:
+def read_header(stream: BinaryIO, *, size: int, seen: ArrayCache | None = None) -> Header:
     """Read the header of the GGUF file of `size` bytes in `stream`.
 
     Pass the same `seen` for many files to walk each vocabulary only once. Raises `GGUFError`.
@@ -93,7 +93,7 @@ def read_header(stream: BinaryIO, *, size: int, seen: SeenArrays | None = None) 
 
 
 class _HeaderReader(Window):
-    def __init__(self, stream: BinaryIO, size: int, seen: SeenArrays | None) -> None:
+    def __init__(self, stream: BinaryIO, size: int, seen: ArrayCache | None) -> None:
         super().__init__(stream, size)
         self.seen = seen
         self.byte_order: ByteOrder = "little"

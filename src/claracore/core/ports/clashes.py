@@ -12,7 +12,7 @@ from claracore.core.ports.findings import culprit
 from claracore.core.ports.fixed import Claim
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.policy import Situation
-from claracore.core.scheduler.rules import policy_of
+from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.types import Finding, Place
 
 

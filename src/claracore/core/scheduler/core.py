@@ -2,7 +2,7 @@
 
 `Scheduler.handle(event, now)` takes one fact and returns the orders that follow, in the order in which they are to be
 carried out. Deciding changes the state: a model that has been ordered to stop *is* stopping from that line on. First
-`notes` writes down what the fact changes in `slots`, then `settle`, which has the rules, decides. Arrivals and finished
+`notes` writes down what the fact changes in `state`, then `settle`, which has the rules, decides. Arrivals and finished
 requests that concern nobody else skip both (`admit`, `release`).
 """
 
@@ -16,7 +16,7 @@ from claracore.core.scheduler.obstacle import Obstacle, obstacle
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.settle import claims, in_turn, outlook_of, settle
 from claracore.core.scheduler.slot import FOREVER, Failing, Slot
-from claracore.core.scheduler.slots import Slots
+from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
 
 
@@ -24,102 +24,102 @@ class Scheduler:
     """The state of all models and requests, and the decisions about them."""
 
     def __init__(self, policy: Policy) -> None:
-        self._slots = Slots(policy)
+        self._state = SchedulerState(policy)
 
     @property
     def slots(self) -> Mapping[str, Slot]:
         """The models by id, for looking at; only the scheduler changes them."""
-        return self._slots.by_model
+        return self._state.by_model
 
     @property
     def all_stopped(self) -> bool:
         """Whether no model's server is running."""
-        return all(slot.state is ModelState.STOPPED for slot in self._slots.by_model.values())
+        return all(slot.state is ModelState.STOPPED for slot in self._state.by_model.values())
 
     @property
     def queued(self) -> int:
         """How many requests wait."""
-        return self._slots.queued
+        return self._state.queued
 
     def handle(self, event: Event, now: float) -> list[Order]:
         """Take one fact at `now` (seconds on any monotonic clock) and return the orders that follow from it."""
-        slots = self._slots
-        slots.orders = []
+        state = self._state
+        state.orders = []
         if isinstance(event, Arrived) and self.admit(event.request, event.model):
             return [Serve(event.request)]
         if isinstance(event, Finished) and self.release(event.request, now):
             return []
-        if note(slots, event, now):
-            settle(slots, now)
-        return slots.orders
+        if note(state, event, now):
+            settle(state, now)
+        return state.orders
 
     def admit(self, request: int, model: str) -> bool:
         """Serve a request that has just come, if that concerns nobody else; otherwise nothing has changed.
 
         The part of `handle(Arrived)` that needs no orders: what a request for a ready model costs is decided here.
         """
-        slots = self._slots
-        slot = slots.by_model.get(model)
-        if slot is None or slot.waiting or not slots.admits(slot):
+        state = self._state
+        slot = state.by_model.get(model)
+        if slot is None or slot.waiting or not state.admits(slot):
             return False
-        slots.model_of[request] = model
+        state.model_of[request] = model
         slot.serving.add(request)
         return True
 
     def release(self, request: int, now: float) -> bool:
         """Forget a request that is over, if that concerns nobody else; otherwise nothing has changed."""
-        slots = self._slots
-        slot = slots.by_model.get(slots.model_of.get(request, ""))
-        if slot is None or slots.queued or slot.leaving is not None:
+        state = self._state
+        slot = state.by_model.get(state.model_of.get(request, ""))
+        if slot is None or state.queued or slot.leaving is not None:
             return False
-        del slots.model_of[request]
+        del state.model_of[request]
         slot.serving.discard(request)
-        slots.note_idle(slot, now)
+        state.note_idle(slot, now)
         return True
 
     # --- for looking at --------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """Return the time at which `TimePassed` is due, or None; it may be early, never late."""
-        return None if self._slots.next_deadline == FOREVER else self._slots.next_deadline
+        return None if self._state.next_deadline == FOREVER else self._state.next_deadline
 
     def position(self, request: int) -> int | None:
         """Return the 1-based place of a waiting request among those for its model, or None if it does not wait."""
-        slot = self._slots.by_model.get(self._slots.model_of.get(request, ""))
+        slot = self._state.by_model.get(self._state.model_of.get(request, ""))
         if slot is None or request not in slot.waiting:
             return None
         return list(slot.waiting).index(request) + 1
 
     def in_turn(self, now: float) -> list[Slot]:
         """Return the models that somebody waits for, in the order in which they are looked after."""
-        return in_turn(self._slots, now)
+        return in_turn(self._state, now)
 
     def obstacle(self, model: str, now: float) -> Obstacle | None:
         """Return what the requests that wait for a model wait for; None when none waits."""
-        slot = self._slots.by_model.get(model)
+        slot = self._state.by_model.get(model)
         if slot is None or slot.oldest_wait is None:
             return None
-        outlook = outlook_of(self._slots)
+        outlook = outlook_of(self._state)
         for other in self.in_turn(now):
             if other is slot and slot.state is not ModelState.READY:
                 break  # a ready one, by contrast, is held back by whoever insists on its place
-            if claims(self._slots, other, outlook, now):
+            if claims(self._state, other, outlook, now):
                 outlook.claim(other.model)
         ready = slot.state is ModelState.READY
         rivals = outlook.displacing(model) if ready else outlook.hindered_by(model)
-        return obstacle(slot, self._evictees(model), [self._slots.by_model[rival] for rival in rivals])
+        return obstacle(slot, self._evictees(model), [self._state.by_model[rival] for rival in rivals])
 
     def evictees(self, model: str) -> list[str]:
         """Return who must go, by id, before this model starts now; nobody when it is not known."""
-        return [slot.model for slot in self._evictees(model)] if model in self._slots.by_model else []
+        return [slot.model for slot in self._evictees(model)] if model in self._state.by_model else []
 
     def pinned_against(self, model: str) -> list[str]:
         """Return the pinned models that would have to go for this one, by id."""
-        return [evictee for evictee in self.evictees(model) if self._slots.by_model[evictee].pinned]
+        return [evictee for evictee in self.evictees(model) if self._state.by_model[evictee].pinned]
 
     def failing(self, model: str, now: float) -> Failing | None:
         """Return the failure for which requests for a model are refused without another try; None when they are not."""
-        return self._slots.failing(model, now)
+        return self._state.failing(model, now)
 
     def _evictees(self, model: str) -> list[Slot]:
-        return [self._slots.by_model[evictee] for evictee in sorted(outlook_of(self._slots).evictees(model))]
+        return [self._state.by_model[evictee] for evictee in sorted(outlook_of(self._state).evictees(model))]

@@ -21,8 +21,8 @@ from claracore.host.activity.rows import ActivityRow, row_of
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.tokens import Tokens
 
-SETTLE_SECONDS = 0.05
-SETTLE_RECORDS = 64
+FLUSH_SECONDS = 0.05
+FLUSH_RECORDS = 64
 """Records are looked at in batches: one by one, between two requests, each takes three times as long, because nothing
 of this code is in the processor's caches then. A batch of so many holds the loop for a quarter of a millisecond. Those
 with a capture do not wait: only the captures' own store bounds how much memory they take."""
@@ -76,16 +76,16 @@ class Journal:
         """Take the record of a request that is over (gateway.contract.Observer)."""
         over = self._over
         over.append(record)
-        if len(over) >= SETTLE_RECORDS or record.capture is not None:
-            self.settle()
+        if len(over) >= FLUSH_RECORDS or record.capture is not None:
+            self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle_later)
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_later)
 
-    def _settle_later(self) -> None:
+    def _flush_later(self) -> None:
         self._timer = None
-        self.settle()
+        self.flush()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Look at what is over: from here on rows, counts and swaps tell of it."""
         over, self._over = self._over, []
         if not over:
@@ -98,9 +98,9 @@ class Journal:
             if not record.model:
                 self._counts.refused(record)
             elif record.method == "POST":  # others are below /upstream: a page, a picture, a health check
-                self._settle(record, attended=attended)
+                self._take_in(record, attended=attended)
 
-    def _settle(self, record: Record, *, attended: bool) -> None:
+    def _take_in(self, record: Record, *, attended: bool) -> None:
         first = _first_token_at(record)
         ended = self._now() if record.finished_at is None else record.finished_at
         row = self._row(record, first, ended)
@@ -160,25 +160,25 @@ class Journal:
 
     def starting(self, model: str) -> None:
         """Note that a model's server is being started."""
-        self.settle()
+        self.flush()
         self._swaps.starting(model)
         self._listener.model_changed(model)
 
     def stopping(self, model: str, reason: StopReason) -> None:
         """Note that a model's server was ordered to end."""
-        self.settle()
+        self.flush()
         self._swaps.stopping(model, reason)
         self._listener.model_changed(model)
 
     def ready(self, model: str) -> None:
         """Note that a model is ready."""
-        self.settle()
+        self.flush()
         self._swaps.ready(model)
         self._listener.model_changed(model)
 
     def ended(self, model: str) -> None:
         """Note that a model's server is gone."""
-        self.settle()
+        self.flush()
         self._swaps.ended(model)
         self._listener.model_changed(model)
 
@@ -195,7 +195,7 @@ def _error(record: Record) -> str | None:
     """Return why it failed: as we know it, or as the model server said it."""
     if record.error or record.client_left:
         return record.error or "the client left"
-    return record.watch.error() or None if record.status >= 400 and record.watch is not None else None
+    return record.answer_ends.error() or None if record.status >= 400 and record.answer_ends is not None else None
 
 
 def _speed(tokens: Tokens, record: Record, ended: float) -> float | None:

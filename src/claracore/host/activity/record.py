@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from claracore.host.activity.answer_ends import AnswerEnds
 from claracore.host.activity.captures import Capture
 from claracore.host.activity.tokens import Tokens
-from claracore.host.activity.watch import Watch
 
 
 class Record:
@@ -34,7 +34,7 @@ class Record:
     response_bytes: int = 0
     error: str = ""
     client_left: bool = False
-    watch: Watch | None = None
+    answer_ends: AnswerEnds | None = None
     """The two ends of the answer, as far as it has come."""
     capture: Capture | None = None
     """Both bodies, when they are kept."""
@@ -51,4 +51,4 @@ class Record:
 
     def tokens(self) -> Tokens:
         """Read what the answer says of its tokens (2 us, more for a stream): not while a client waits."""
-        return Tokens() if self.watch is None else self.watch.found()
+        return Tokens() if self.answer_ends is None else self.answer_ends.found()

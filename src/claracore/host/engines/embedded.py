@@ -1,7 +1,7 @@
 """How does one model run without a llama-server on this machine?
 
 `claracore engine -m FILE --port N ...` is a process of its own with llama.cpp's own HTTP server inside (the xllamacpp
-wheel), and takes llama-server's flags (options.py).
+wheel), and takes llama-server's flags (embedded_flags.py).
 
 Starting fast matters: a model is swapped in while somebody waits. So xllamacpp is imported after the flags are known to
 be right, and hardly anything else is imported at all.
@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from claracore.host.engines.options import FLAGS, OPTIONS, SECTIONS, Option
+from claracore.host.engines.embedded_flags import FLAGS, OPTIONS, SECTIONS, Option
 from claracore.host.engines.states import ENVIRONMENT, EXIT
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from claracore.errors import ClaraCoreError
-from claracore.host.engines import abilities, options, states
+from claracore.host.engines import abilities, embedded_flags, states
 from claracore.host.engines.abilities import Abilities
 from claracore.host.logs.findings import log_findings
 from claracore.types import Finding
@@ -88,7 +88,7 @@ def find_engine(configured: str | None) -> Engine:
     argv = (sys.executable, "-P", "-m", "claracore", "engine")
     version = metadata.version("xllamacpp")
     # The server inside xllamacpp is llama.cpp's own: it reports its state as llama-server does.
-    return Engine(argv, "embedded", version, options.FLAGS, True, True, tuple(findings))
+    return Engine(argv, "embedded", version, embedded_flags.FLAGS, True, True, tuple(findings))
 
 
 def candidates(configured: str | None, findings: list[Finding]) -> list[str]:

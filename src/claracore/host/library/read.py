@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
+from claracore.core.gguf.array_cache import ArrayCache
 from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
 from claracore.core.gguf.facts import facts_of
 from claracore.core.gguf.header import Header, read_header
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.gguf.names import Naming, naming_of
-from claracore.core.gguf.seen import SeenArrays
 from claracore.host.library.walk import ModelFiles, Stamp
 
 NOT_SERVED: Final[dict[Kind, str]] = {
@@ -42,7 +42,7 @@ class ModelReading:
     """Of a model with facts. Here, because it follows from path and facts and takes as long as all else of a rescan."""
 
 
-def read(files: ModelFiles, seen: SeenArrays) -> ModelReading:
+def read(files: ModelFiles, seen: ArrayCache) -> ModelReading:
     """Read the headers of a model's files."""
     if files.missing:
         names = ", ".join(files.missing)
@@ -68,7 +68,7 @@ class UnusableFile(Exception):
     """Why a file cannot be served, in words for its owner."""
 
 
-def _read_file(path: str, stamp: Stamp, seen: SeenArrays) -> Header:
+def _read_file(path: str, stamp: Stamp, seen: ArrayCache) -> Header:
     """Read one header. Raises `UnusableFile` or `OSError`."""
     if stamp.size == 0:
         raise UnusableFile("an empty file")

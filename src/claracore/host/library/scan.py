@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from claracore.core.gguf.abilities import RERANKER_WORDS, kind_by_name
+from claracore.core.gguf.array_cache import ArrayCache
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.gguf.names import Naming, aliases_of, unique_ids
-from claracore.core.gguf.seen import SeenArrays
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LeftOut, Library, LibraryModel, Projector
 from claracore.host.library.projectors import LanguageModel, pair
@@ -93,7 +93,7 @@ def _first_paths(found: FoundFiles) -> dict[tuple[int, int], str]:
 
 
 def _read_all(models: Sequence[ModelFiles], cache: ReadingCache, on_progress: Progress | None) -> list[ModelReading]:
-    seen = SeenArrays()
+    seen = ArrayCache()
     results: list[ModelReading] = []
     for number, files in enumerate(models, start=1):
         reading = cache.get(files)

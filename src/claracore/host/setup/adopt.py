@@ -17,7 +17,7 @@ from claracore.core.pull.choice import is_projector
 from claracore.errors import ClaraCoreError
 from claracore.host.library.download import Download
 from claracore.host.setup.request import SetupOptions
-from claracore.host.setup.surveyor import Surveyor
+from claracore.host.setup.survey_for_config import Surveyor
 from claracore.host.setup.write import proposed
 from claracore.host.supervisor.configuration import Configuration
 

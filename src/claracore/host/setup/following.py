@@ -11,8 +11,8 @@ from pathlib import Path
 from claracore.errors import ClaraCoreError
 from claracore.host.engines.find import find_engine
 from claracore.host.library.cache import ReadingCache
+from claracore.host.library.library_watch import LibraryChange, watch
 from claracore.host.library.model import Library
-from claracore.host.library.watch import LibraryChange, watch
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.write import SetupReport, write_setup
 

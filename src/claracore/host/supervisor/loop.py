@@ -43,7 +43,7 @@ from claracore.core.scheduler.events import (
 )
 from claracore.core.scheduler.obstacle import Obstacle
 from claracore.core.scheduler.policy import Policy
-from claracore.core.scheduler.rules import policy_of
+from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing

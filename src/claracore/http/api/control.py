@@ -17,7 +17,7 @@ from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.adopt import Adopter
 from claracore.host.setup.settings import SettingsFile
-from claracore.host.setup.surveyor import Surveyor
+from claracore.host.setup.survey_for_config import Surveyor
 from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.http.access.guard import Guard

@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.downloads import Downloads
 from claracore.host.logs.proxy import ProxyLog
-from claracore.host.setup.surveyor import Surveyor
+from claracore.host.setup.survey_for_config import Surveyor
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant
 from claracore.http.access.named_keys import NamedKeys

@@ -19,7 +19,7 @@ from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
 from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.survey import Survey
-from claracore.host.setup.surveyor import Surveyor, known_models, text_with
+from claracore.host.setup.survey_for_config import Surveyor, known_models, text_with
 from claracore.host.setup.write import SetupReport, proposed, proposed_for_file
 from claracore.host.store import files
 from claracore.http.api.config import WrittenView, change_config

@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from claracore.http.gateway.forward import Onward, request_parts
-from claracore.http.gateway.model import reader_of, with_model_in_query
+from claracore.http.gateway.asked import reader_of, with_model_in_query
+from claracore.http.gateway.heads import Onward, request_parts
 
 if TYPE_CHECKING:
     from claracore.http.access.keys import Grant
-    from claracore.http.gateway.forward import Peer
-    from claracore.http.gateway.model import Asked
+    from claracore.http.gateway.asked import Asked
+    from claracore.http.gateway.heads import Peer
     from claracore.http.gateway.routes import Route
     from claracore.http.gateway.targets import Target
     from claracore.http.gateway.upstream import Destination

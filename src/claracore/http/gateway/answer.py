@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
-from claracore.host.activity.watch import Watch, has_token
-from claracore.http.gateway.forward import edited_response_bytes, response_bytes, stream_bytes
+from claracore.host.activity.answer_ends import AnswerEnds, has_token
+from claracore.http.gateway.heads import edited_response_bytes, response_bytes, stream_bytes
 from claracore.http.wire import sse
 from claracore.http.wire.framing import LAST_CHUNK, chunk
 
@@ -48,12 +48,12 @@ def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
     record.response_bytes += len(piece)
     if record.first_token_at is None and record.stream and has_token(piece):
         record.first_token_at = now()
-    if record.watch is None:
+    if record.answer_ends is None:
         # Not the head: llama-server sends it at once, and reads the prompt after that.
         record.first_byte_at = now()
-        record.watch = Watch(piece)
+        record.answer_ends = AnswerEnds(piece)
     else:
-        record.watch.see(piece)
+        record.answer_ends.see(piece)
 
 
 class AnswerWriter:
@@ -216,8 +216,8 @@ class AnswerWriter:
         return True
 
     def _is_inside_event(self) -> bool:
-        watch = self._record.watch
-        return watch is not None and not watch.ends_with(b"\n\n")
+        ends = self._record.answer_ends
+        return ends is not None and not ends.ends_with(b"\n\n")
 
 
 class _Joined:

@@ -10,8 +10,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from claracore.errors import PayloadTooLarge
+from claracore.http.gateway.asked import Asked, asked_early
 from claracore.http.gateway.budget import PIECE_BYTES
-from claracore.http.gateway.model import Asked, asked_early
 from claracore.http.wire.buffer import Body, new_buffer
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from claracore.errors import ClaraCoreError
 from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.contract import Channel
 from claracore.http.gateway.departure import Reading
-from claracore.http.gateway.forward import peer_of
+from claracore.http.gateway.heads import peer_of
 from claracore.http.gateway.incoming import IncomingBody, IncomingHead, body_of, too_large
 from claracore.http.wire.answers import RequestTimeout, TooManyConnections, error_answer
 from claracore.http.wire.framing import MORE

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
 from claracore.host.supervisor.contract import Connections, Waiter
-from claracore.http.gateway.forward import Peer
+from claracore.http.gateway.heads import Peer
 from claracore.http.wire.head import ResponseHead
 from claracore.types import Endpoint, ModelState
 
@@ -112,7 +112,7 @@ class AnswerEdit(Protocol):
     """
 
     def head(self, head: ResponseHead) -> ResponseHead:
-        """Return the head that the client gets (`forward.with_headers` makes one); a length in it is dropped."""
+        """Return the head that the client gets (`heads.with_headers` makes one); a length in it is dropped."""
 
     def piece(self, data: bytes) -> bytes:
         """Return what the client gets for a piece of the payload; nothing yet is empty."""
@@ -158,7 +158,7 @@ class Observer(Protocol):
     def finished(self, record: Record) -> None:
         """Take the record of a request that is over."""
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Make all records that it was given visible: somebody is about to look."""
 
 
@@ -168,7 +168,7 @@ class NoObserver:
     def finished(self, record: Record) -> None:
         """Keep nothing of the record."""
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Do nothing: no record was kept."""
 
 

@@ -68,7 +68,7 @@ class Dispatcher:
             case Redirect(status, location):
                 return Local(channel, redirect(status, location))
             case None:
-                self._relay.observer.settle()
+                self._relay.observer.flush()
                 return BridgedCall(channel, head, grant, self._application)
 
     def _inference(

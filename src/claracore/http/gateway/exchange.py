@@ -13,20 +13,20 @@ from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFaile
 from claracore.host.activity.record import Record
 from claracore.http.access.admitted import check_model
 from claracore.http.gateway.answer import AnswerWriter
+from claracore.http.gateway.asked import asked_in_query
 from claracore.http.gateway.collected import Collected, UploadCapture
 from claracore.http.gateway.filters import edited
-from claracore.http.gateway.forward import switching_bytes
+from claracore.http.gateway.heads import switching_bytes
 from claracore.http.gateway.inflight import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING
 from claracore.http.gateway.loading import LoadingStream
-from claracore.http.gateway.model import asked_in_query
 from claracore.http.gateway.request import ModelRequest
 from claracore.http.wire.framing import LAST_CHUNK, chunk
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
     from claracore.http.gateway.admission import Admission
+    from claracore.http.gateway.asked import Asked
     from claracore.http.gateway.contract import Channel
-    from claracore.http.gateway.model import Asked
     from claracore.http.gateway.relay import Relay
     from claracore.http.gateway.targets import Target
     from claracore.http.gateway.upstream import Destination, UpstreamConnection

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from claracore.http.gateway.model import with_model_in_query
+from claracore.http.gateway.asked import with_model_in_query
+from claracore.http.wire.json_spans import outermost, spans_of
 from claracore.http.wire.multipart import boundary_of, fields_of
-from claracore.http.wire.spans import outermost, spans_of
 
 
 class Edits(Protocol):

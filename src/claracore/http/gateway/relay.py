@@ -1,4 +1,4 @@
-"""What do all requests to model servers share, and which of them are under way?"""
+"""What do all requests to model servers share?"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How are server-sent events written, and how are they read?
 
 Pure, after the HTML standard, section 9.2 (https://html.spec.whatwg.org/multipage/server-sent-events.html). What only
-looks at a passing stream for tokens and times (`host/activity/watch`) does not read it: it searches the last bytes.
+looks at a passing stream for tokens and times (`AnswerEnds`) does not read it: it searches the last bytes.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
-from claracore.http.wire.spans import DuplicateKey, Span, outermost, spans_of
+from claracore.http.wire.json_spans import DuplicateKey, Span, outermost, spans_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

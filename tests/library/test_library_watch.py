@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from claracore.host.library.cache import ReadingCache
+from claracore.host.library.library_watch import LibraryChange, Quiet, compare, to_watch, watch, without_busy
 from claracore.host.library.model import Library
 from claracore.host.library.scan import BEING_WRITTEN, scan
-from claracore.host.library.watch import LibraryChange, Quiet, compare, to_watch, watch, without_busy
 from zoo.families import mmproj
 from zoo.synthetic import Shape, write
 from zoo.templates import CHATML

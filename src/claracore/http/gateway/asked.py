@@ -18,8 +18,8 @@ import msgspec
 
 from claracore.errors import BadRequest
 from claracore.http.wire.buffer import Body
+from claracore.http.wire.json_spans import DuplicateKey, Span, outermost, spans_of
 from claracore.http.wire.multipart import FormField, boundary_of, fields_of
-from claracore.http.wire.spans import DuplicateKey, Span, outermost, spans_of
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ def has_token(piece: bytes) -> bool:
     return _TOKEN.search(piece) is not None
 
 
-class Watch:
+class AnswerEnds:
     """The two ends of one answer; most have only one piece."""
 
     __slots__ = ("_beginning", "_first", "_tail")

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.settings import SettingsFile, SystemSettings
-from claracore.host.setup.surveyor import Surveyor
+from claracore.host.setup.survey_for_config import Surveyor
 
 
 def options(wished: SetupOptions, saved: SystemSettings | None) -> SetupOptions:

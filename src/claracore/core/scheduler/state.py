@@ -15,7 +15,7 @@ from claracore.core.scheduler.slot import FOREVER, Failing, Slot
 from claracore.types import ModelState
 
 
-class Slots:
+class SchedulerState:
     """The slots of all models, which request is where, and the orders that follow from the event at hand."""
 
     def __init__(self, policy: Policy) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from claracore.core.config.load import load
 from claracore.core.scheduler.policy import Situation
-from claracore.core.scheduler.rules import policy_of
+from claracore.core.scheduler.policy_from_config import policy_of
 
 TEXT = """
 globalTTL: 60

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import BadRequest
-from claracore.host.activity.watch import Watch
-from claracore.http.gateway.model import Asked, asked_early, asked_in_query, reader_of
+from claracore.host.activity.answer_ends import AnswerEnds
+from claracore.http.gateway.asked import Asked, asked_early, asked_in_query, reader_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -130,10 +130,10 @@ def test_only_true_is_a_stream(stream: bytes) -> None:
     ],
 )
 def test_what_an_error_says(pieces: list[bytes], error: str) -> None:
-    watch = Watch(pieces[0])
+    ends = AnswerEnds(pieces[0])
     for piece in pieces[1:]:
-        watch.see(piece)
-    assert watch.error() == error
+        ends.see(piece)
+    assert ends.error() == error
 
 
 TOO_DEEP = b"[" * 5000 + b"]" * 5000

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from claracore.host.supervisor.watch import ConfigWatch
+from claracore.host.supervisor.config_watch import ConfigWatch
 
 SECONDS_BEFORE_GIVING_UP = 20.0
 NEVER_SECONDS = 3600.0

@@ -16,7 +16,7 @@ class Seen:
     tail: bytes
 
 
-class SeenArrays:
+class ArrayCache:
     """The long string arrays of files read before: most vocabularies in a library occur many times.
 
     Walking 150,000 strings takes 10 ms. An array with the same key, count, first and last bytes, and with a well-formed

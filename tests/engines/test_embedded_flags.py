@@ -1,4 +1,4 @@
-"""llama-server's flags, parsed (engines/options.py and the pure half of engines/embedded.py)."""
+"""llama-server's flags, parsed (engines/embedded_flags.py and the pure half of engines/embedded.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claracore.host.engines import abilities, arguments, llama_flags, options
+from claracore.host.engines import abilities, arguments, embedded_flags, llama_flags
 from claracore.host.engines.embedded import (
     HUB_FLAG,
     Setting,
@@ -108,9 +108,9 @@ SAMPLES = ("1", "on", "f16", "none", "a:0.5", "/etc/hostname", '{"a":1}', "linea
 ONLY_REAL_DEVICES = {"-devd", "--device-draft", "--spec-draft-device"}
 
 
-@pytest.mark.parametrize("flag", sorted(set(options.OPTIONS) - ONLY_REAL_DEVICES))
+@pytest.mark.parametrize("flag", sorted(set(embedded_flags.OPTIONS) - ONLY_REAL_DEVICES))
 def test_every_flag_fits_a_real_field(flag: str) -> None:
-    option = options.OPTIONS[flag]
+    option = embedded_flags.OPTIONS[flag]
     settings = [Setting(field, value) for field, value in option.values.items()]
     if option.argument:
         value = "x=CPU" if flag in {"-ot", "--override-tensor"} else converted(option)
@@ -126,7 +126,7 @@ def test_every_flag_fits_a_real_field(flag: str) -> None:
         assert target == pytest.approx(value) if isinstance(value, float) else target == value
 
 
-def converted(option: options.Option) -> object:
+def converted(option: embedded_flags.Option) -> object:
     for sample in SAMPLES:
         try:
             return option.convert(sample)
@@ -179,12 +179,12 @@ def test_how_the_file_is_read(line: str, mode: str) -> None:
 
 
 def test_help_names_every_flag_in_llama_servers_layout() -> None:
-    assert abilities.flags(help_text()) == options.FLAGS
-    assert "--reuse-port" in options.FLAGS
+    assert abilities.flags(help_text()) == embedded_flags.FLAGS
+    assert "--reuse-port" in embedded_flags.FLAGS
 
 
 def test_a_flag_has_one_meaning() -> None:
-    names = [flag for rows in options.SECTIONS.values() for row in rows for flag in row.flags]
+    names = [flag for rows in embedded_flags.SECTIONS.values() for row in rows for flag in row.flags]
     assert len(names) == len(set(names))
 
 
@@ -192,7 +192,7 @@ def test_every_flag_of_the_newest_llama_server_is_known_or_known_to_be_missing()
     real = abilities.flags(HELPS.joinpath(f"{VERSION}.txt").read_text())
     assert len(real) > 400
     assert real <= LLAMA_FLAGS
-    for flag in LLAMA_FLAGS - options.FLAGS:
+    for flag in LLAMA_FLAGS - embedded_flags.FLAGS:
         with pytest.raises(UsageError, match=r"the embedded engine (cannot honour|fetches nothing)"):
             parse([flag])
 
