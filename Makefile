@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -98,6 +98,11 @@ soak: $(READY)
 
 bench-ports: $(READY)
 	$(BIN)/python bench/ports.py
+
+# PROGRAMS="/path/to/one/claracore /path/to/another" compares them.
+PROGRAMS ?=
+bench-start: $(READY)
+	$(BIN)/python bench/start.py $(PROGRAMS)
 
 # Needs nginx and wrk (Debian packages). COMPILED_PYTHON=/usr/bin/python3 shows what another Python makes of it.
 bench-gateway: $(READY) compiled
