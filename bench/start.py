@@ -2,9 +2,9 @@
 
 `make bench-start`, or `python bench/start.py [--rounds 9] [CLARACORE ...]`: each program (by default this checkout's)
 is started with two models and the web interface, in turns. Printed are the least and the median of each: until a
-connection is taken, until the gateway answers, until the control plane does; verbs that ask the server, and that read a
-configuration; memory a second after a page was fetched (smaps_rollup). `bare Python` does nothing: a measure of how busy
-the machine is.
+connection is taken, until the gateway answers, until the control plane does; verbs that ask the server, and that read
+a configuration; memory a second after a page was fetched (smaps_rollup). `bare Python` does nothing: a measure of how
+busy the machine is.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("programs", nargs="*", default=[str(Path(sys.executable).with_name("claracore"))])
     parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args()
-    programs = [os.path.abspath(program) for program in chosen.programs]
+    programs = [str(Path(program).absolute()) for program in chosen.programs]
     found: dict[str, Found] = {program: defaultdict(list) for program in programs}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(CONFIG)
