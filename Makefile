@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 COMPILED := .compiled
 COMPILED_PYTHON ?= $(BIN)/python
 # What runs compiled code (tools/compile.py), without and with whole instances of it.
-PARTS_OF_COMPILED := $(addprefix tests/,access activity conformance gateway scheduler sim store supervisor)
+PARTS_OF_COMPILED := $(addprefix tests/,access activity conformance gateway scheduler sim store supervisor wire)
 TESTS_OF_COMPILED ?= $(PARTS_OF_COMPILED) tests/api tests/e2e
 # Processes that share the tests; 0 is none but pytest's own.
 WORKERS ?= $(shell test "$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)" -ge 2 && echo 2 || echo 0)

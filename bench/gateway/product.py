@@ -44,7 +44,7 @@ class AlwaysReady:
     def finish(self, request_id: int) -> None:
         self.serving.remove(request_id)
 
-    def beside(self, model_id: str) -> Endpoint | None:
+    def ready_endpoint(self, model_id: str) -> Endpoint | None:
         assert model_id
         return self.endpoint
 

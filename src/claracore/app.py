@@ -14,10 +14,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from starlette.types import Receive, Scope, Send
+from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.changes import Changes
 from claracore.core.ports.listen import Listen
@@ -32,13 +29,11 @@ from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
-from claracore.host.setup.following import follow
 from claracore.host.signals import listen_to_signals
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.ports import PortKeeper
-from claracore.host.state import state_problem
-from claracore.host.store import files, leftovers
+from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
 from claracore.host.supervisor.kin import adopting
@@ -46,14 +41,20 @@ from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.host.supervisor.watch import ConfigWatch
+from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
-from claracore.http.api.control import ControlPlane
+from claracore.http.access.named_keys import NamedKeys
+from claracore.http.access.openness import warn_if_open
 from claracore.http.api.events.sampler import Sampler
+from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.options import Options
 from claracore.types import ModelState
+
+if TYPE_CHECKING:
+    from claracore.http.api.control import ControlPlane
 
 logger = logging.getLogger("claracore")
 
@@ -74,6 +75,8 @@ class Front:
     listen: Listen
     listeners: list[socket.socket]
     prepared: Prepared
+    watch: ConfigWatch | None
+    """What has seen the configuration files before they were read; None when nobody wants to know."""
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +87,7 @@ async def build(options: Options) -> AsyncIterator[App]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(memory.no_collections())
-        socket_dir = _look_after_state(options)
+        leftovers.sweep_all(options.sources.file, options.state_dir)
         front = _open_front(options)
         log_findings(front.prepared.findings)
         commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
@@ -93,9 +96,18 @@ async def build(options: Options) -> AsyncIterator[App]:
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
-        runner = LocalRunner(Surroundings(keeper, commands, options.environ, socket_dir))
+        runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
         supervisor = Supervisor(front.prepared.config, runner)
-        configuration = _configuration(options, front, commands)
+        configuration = Configuration(
+            options.sources,
+            front.prepared,
+            listen=front.listen,
+            environ=options.environ,
+            commands=commands,
+            find_engine=found_engine,
+            state_dir=options.state_dir,
+            tell=log_findings,
+        )
         counts = Counts()
         runtime = Runtime(configuration, supervisor, keeper, SwapHistory(supervisor, counts, events.announcer.swap))
         yield _assemble(options, front, runtime, counts, events=events, log=log)
@@ -109,19 +121,25 @@ def _assemble(
     activity = open_activity(config.store.path, options.sources.key, options.state_dir)
     history = History(activity, counts, captures, SampleHistory(events.announcer.sample))
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
+    named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
+    warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
     runtime.supervisor.follow(journal)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the control plane. It asks models through the gateway, so that the gateway is made before it."""
-        await control.app(scope, receive, send)
+    def make_control() -> ControlPlane:
+        """Make the control plane. It asks models through the gateway, which has it called in turn."""
+        from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
+        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, options.rules, log)
+        return ControlPlane(*parts)
+
+    control = LateControlPlane(make_control)
     gateway = Gateway(
         config,
         supervisor=runtime.supervisor,
-        app=answer,
+        app=control.app,
         observer=journal,
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
@@ -130,35 +148,14 @@ def _assemble(
         profile=runtime.profile,
         in_flight=runtime.in_flight,
     )
-    control = ControlPlane(
-        runtime,
-        history,
-        installation,
-        events,
-        sampler=sampler,
-        gateway=gateway,
-        ring=ring,
-        rules=options.rules,
-        log=log,
-    )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts)
 
 
-def _look_after_state(options: Options) -> Path | None:
-    """Sweep what a killed instance has left, or say that there is no place for anything; return where sockets go."""
-    if options.sources.file is not None:
-        files.sweep(options.sources.file)
-    if options.state_dir is None:
-        logger.warning("keys, activity, ports and caches are kept in memory, for this run only: %s", state_problem())
-        return None
-    for folder in (options.state_dir, options.state_dir / "downloads"):
-        leftovers.sweep(folder)
-    return options.state_dir / "sockets"
-
-
 def _open_front(options: Options) -> Front:
     """Read the configuration and open our port, away from those that it plans for models."""
+    watched = options.sources.watched if options.watch_config else ()
+    watch = ConfigWatch(watched) if watched else None
     loaded = options.sources.read(options.environ)
     history = load_history(options.state_dir, options.sources.key)
     prepared = prepare(loaded, options.listen, history)
@@ -166,7 +163,7 @@ def _open_front(options: Options) -> Front:
     listen = opened(options.listen, listeners)
     if listen != options.listen:
         prepared = prepare(loaded, listen, history)
-    return Front(listen, listeners, prepared)
+    return Front(listen, listeners, prepared, watch)
 
 
 async def _keeper(options: Options, front: Front) -> PortKeeper:
@@ -176,19 +173,6 @@ async def _keeper(options: Options, front: Front) -> PortKeeper:
     for orphan in await asyncio.to_thread(keeper.ledger.sweep):
         logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
     return keeper
-
-
-def _configuration(options: Options, front: Front, commands: Commands) -> Configuration:
-    return Configuration(
-        options.sources,
-        front.prepared,
-        listen=front.listen,
-        environ=options.environ,
-        commands=commands,
-        find_engine=found_engine,
-        state_dir=options.state_dir,
-        tell=log_findings,
-    )
 
 
 @dataclass(slots=True)
@@ -201,10 +185,12 @@ class App:
     supervisor: Supervisor
     keeper: PortKeeper
     gateway: Gateway
-    control: ControlPlane
+    control: LateControlPlane
     journal: Journal
     activity: Activity
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _completed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when everybody is there who acts by another configuration."""
     _now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a second signal."""
     _signals: int = 0
@@ -217,7 +203,6 @@ class App:
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is set or a signal comes; `ready` is called once requests are accepted."""
-        self.configuration.follow(self)
         self._hold_ports()
         async with self._background():
             serving = asyncio.create_task(
@@ -231,14 +216,33 @@ class App:
                 name="gateway",
             )
             self._spawn(self.supervisor.preload(), "preload")
-            memory.tidy()
             ready()
+            await self._complete()
             await self._until_stopped(serving)
-            self.control.end_streams()
+            self._control.end_streams()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
-        await self.control.close()
+        await self._control.close()
         self.journal.settle()
         await asyncio.to_thread(self.activity.close)
+
+    async def _complete(self) -> None:
+        """Make what may come after the first request: the control plane, and what follows files."""
+        await self.control.begin()
+        self.configuration.follow(self)
+        self._completed.set()
+        if self.front.watch is not None:
+            self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")
+        if self.options.following is not None:
+            from claracore.host.setup.following import follow  # noqa: PLC0415 - only where folders are followed
+
+            written = follow(self.options.following, lambda: self.configuration.now.config.engine, self.stop)
+            self._spawn(self._reload_with(written), "follow the models folders")
+        memory.tidy()
+
+    @property
+    def _control(self) -> ControlPlane:
+        assert self.control.made is not None  # noqa: S101 - not before `_complete`
+        return self.control.made
 
     # --- the configuration (supervisor.configuration.ConfigurationListener) ---------------------------------------
 
@@ -248,14 +252,15 @@ class App:
         self._hold_ports()
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
-        self.control.apply(prepared, changes)
+        self._control.apply(prepared, changes)
 
     def reloaded(self) -> None:
         """Announce what the files say now."""
-        self.control.reloaded()
+        self._control.reloaded()
 
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
+        await self._completed.wait()
         try:
             changes = await self.configuration.reload()
         except (ClaraCoreError, OSError) as error:
@@ -274,15 +279,10 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:
-        """Listen to signals and to changes of the files for the length of a block."""
+        """Listen to signals for the length of a block, and end at its end what runs beside serving."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
         listen_to_signals(loop, self._signalled)
-        if self.options.watch_config and self.options.sources.watched:
-            self._spawn(self._reload_with(ConfigWatch(self.options.sources.watched).changes(self.stop)), "watch")
-        if self.options.following is not None:
-            written = follow(self.options.following, lambda: self.configuration.now.config.engine, self.stop)
-            self._spawn(self._reload_with(written), "follow the models folders")
         try:
             yield
         finally:

@@ -327,6 +327,7 @@ def test_what_is_remembered_about_pages_is_bounded() -> None:
     assert len(origins._decided) <= 256
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
 def test_tls(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"

@@ -118,7 +118,7 @@ def test_who_comes_back_too_late_is_told_to_fetch_everything() -> None:
                 assert await heard(back) == [("resync", {"topics": []})]
         with broadcaster.follow(None):
             for number in range(broadcaster_module.KEPT_EVENTS + 10):
-                broadcaster._tell("model", "model", number)
+                broadcaster._send("model", "model", number)
         oldest = broadcaster._kept[0].id
         with broadcaster.follow(None, after=oldest - 2) as back:
             assert await heard(back) == [("resync", {"topics": []})]
@@ -144,7 +144,7 @@ def test_a_slow_follower_loses_its_queue_and_is_told() -> None:
         with broadcaster.follow(None) as slow, broadcaster.follow(None) as quick:
             size = len(frame(broadcaster.last_id, "log", "x" * 1000))
             for _ in range(WAITING_BYTES // size + 2):
-                broadcaster._tell("log:a", "log", "x" * 1000)
+                broadcaster._send("log:a", "log", "x" * 1000)
                 await quick.next(5)
             assert slow._bytes <= WAITING_BYTES
             assert await heard(slow) == [("resync", {"topics": []})]

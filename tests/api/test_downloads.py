@@ -13,7 +13,7 @@ import pytest
 from api.test_server import events, ok, streaming, until
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keys import Right
-from e2e.instance import Instance, configured, fake, instance
+from e2e.instance import Instance, configured, fake, instance, on_one_processor
 from fakes.fake_hub import FakeHub, Fault, fake_hub
 from fakes.ports import free_run
 from zoo.synthetic import Shape
@@ -46,7 +46,7 @@ def hub(model: bytes) -> Iterator[FakeHub]:
 @pytest.fixture
 def server(hub: FakeHub, tmp_path: Path) -> Iterator[Instance]:
     configured(tmp_path, CONFIG)
-    with instance(tmp_path, env=hub.environ()) as running:
+    with instance(tmp_path, env=hub.environ(), run_by=on_one_processor()) as running:
         yield running
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from claracore.cli.client import ServerSaid, complete_model
 from claracore.cli.index import VERBS, verb
-from claracore.cli.verb import Group
+from claracore.cli.verb import VerbGroup
 from claracore.errors import BadRequest, Conflict, NotFound
 from cli.runner import Result, invoke
 from e2e.instance import Instance, configured, fake, instance
@@ -219,7 +219,7 @@ def test_every_verb_is_where_the_table_says_and_explains_itself(name: str) -> No
     assert found.summary.startswith(VERBS[name].summary.rstrip("."))
     assert VERBS[name].summary in say("--help").stdout
     assert f"claracore {name}" in say(name, "--help").stdout
-    for word, each in found.verbs.items() if isinstance(found, Group) else ():
+    for word, each in found.verbs.items() if isinstance(found, VerbGroup) else ():
         assert each.summary
         assert f"claracore {name} {word}" in say(name, word, "--help").stdout
 

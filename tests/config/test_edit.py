@@ -211,6 +211,8 @@ def test_windows_line_ends_stay() -> None:
         changed = put(text, path, value)
         assert changed.count("\n") == changed.count("\r\n")
         assert put(TEXT, path, value) == changed.replace("\r\n", "\n")
+    assert put("a: 1\r\nb: 2", ("b",), 3) == "a: 1\r\nb: 3"
+    assert put("a: 1\r\nb: 2", ("c",), 3) == "a: 1\r\nb: 2\r\nc: 3\r\n"
 
 
 def test_several_changes_are_planned_at_once_and_checked() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,17 @@ def instance(
         if running.process.stdout is not None:
             running.process.stdout.close()
         psutil.wait_procs(children, timeout=WAIT_SECONDS)
+
+
+def on_one_processor() -> tuple[str, ...]:
+    """Return a command that runs another on one processor, where there is such a command.
+
+    An engine that finds one processor has one thread: on a busy machine, two that wait for each other are far slower.
+    """
+    if (taskset := shutil.which("taskset")) is None:
+        return ()
+    processors = sorted(os.sched_getaffinity(0))
+    return (taskset, "--cpu-list", str(processors[os.getpid() % len(processors)]))
 
 
 def configured(folder: Path, text: str) -> Path:

@@ -69,7 +69,7 @@ def test_a_model_on_a_unix_socket_uses_no_port_and_nobody_elses_socket(tmp_path:
 
 
 def test_the_embedded_engine_serves_on_a_unix_socket(tmp_path: Path, smollm2: Path) -> None:
-    cmd = f"{CLARACORE} engine --host ${{SOCKET}} -m {smollm2} -c 512"
+    cmd = f"{CLARACORE} engine --host ${{SOCKET}} -m {smollm2} -c 512 --threads 1 --no-warmup"
     config = configured(tmp_path, f"models:\n  a: {{transport: unix, cmd: '{cmd}'}}\n")
     with instance(tmp_path, "--config", str(config)) as running:
         answer = running.chat("a", max_tokens=4)
@@ -81,7 +81,7 @@ def test_the_embedded_engine_serves_on_a_unix_socket(tmp_path: Path, smollm2: Pa
 @pytest.mark.parametrize("words", [("llama-server",), (CLARACORE, "engine")])
 def test_the_embedded_engine_takes_over_the_held_port(tmp_path: Path, smollm2: Path, words: tuple[str, ...]) -> None:
     ports = free_run(4)
-    cmd = f"{' '.join(words)} --port ${{PORT}} -m {smollm2} -c 512"
+    cmd = f"{' '.join(words)} --port ${{PORT}} -m {smollm2} -c 512 --threads 1 --no-warmup"
     config = configured(tmp_path, f"startPort: {ports.start}\nmodels:\n  a: {{cmd: '{cmd}'}}\n")
     with instance(tmp_path, "--config", str(config)) as running:
         for _ in range(2):

@@ -14,7 +14,7 @@ import openai
 import psutil
 import pytest
 
-from e2e.instance import Instance, configured, gone, instance
+from e2e.instance import Instance, configured, gone, instance, on_one_processor
 from fakes.ports import free_port
 
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[Instance]:
-    with instance(folder, "--models-folder", str(folder / "my models")) as running:
+    with instance(folder, "--models-folder", str(folder / "my models"), run_by=on_one_processor()) as running:
         yield running
 
 
@@ -140,7 +140,7 @@ def test_a_chat_while_another_streams_waits_for_the_end_of_the_stream(served: In
 
 def test_embeddings_with_the_sdk(tmp_path: Path, smollm2: Path) -> None:
     engine = f'"{sys.executable}" -m claracore engine'
-    cmd = f"{engine} --port ${{PORT}} -m {smollm2} -c 512 --embeddings --pooling mean"
+    cmd = f"{engine} --port ${{PORT}} -m {smollm2} -c 512 --threads 1 --embeddings --pooling mean"
     port = free_port()
     config = configured(tmp_path, f"startPort: {port}\nmodels:\n  embed:\n    cmd: {json.dumps(cmd)}\n")
     with (
@@ -154,7 +154,7 @@ def test_embeddings_with_the_sdk(tmp_path: Path, smollm2: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_its_end_leaves_no_process_behind(folder: Path, number: signal.Signals) -> None:
-    with instance(folder, "--models-folder", str(folder / "my models")) as running:
+    with instance(folder, "--models-folder", str(folder / "my models"), run_by=on_one_processor()) as running:
         name = running.ask("GET", "/v1/models").json["data"][0]["id"]
         assert running.chat(name, max_tokens=2).status == 200
         children = running.children()
@@ -162,5 +162,5 @@ def test_its_end_leaves_no_process_behind(folder: Path, number: signal.Signals) 
         code = running.end(number)
         assert code == (-9 if number == signal.SIGKILL else 0), running.lines
         assert gone([*children, psutil.Process(children[0].pid)] if psutil.pid_exists(children[0].pid) else children)
-    with instance(folder, "--models-folder", str(folder / "my models")) as again:
+    with instance(folder, "--models-folder", str(folder / "my models"), run_by=on_one_processor()) as again:
         assert again.chat(name, max_tokens=2).status == 200

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.instance import configured, instance
+from e2e.instance import configured, instance, on_one_processor
 
 HEADER_BYTES = 24
 """Magic, version, number of tensors, number of keys."""
@@ -37,7 +37,9 @@ def test_two_chat_models_and_one_that_embeds(tmp_path: Path, smollm2: Path, gemm
     (models / smollm2.name).symlink_to(smollm2)
     (models / gemma.name).symlink_to(gemma)
     embedder(smollm2, models / "SmolLM2-135M-Embedding-Q4_1.gguf")
-    with instance(tmp_path, "--models-folder", str(models), "--parallel", "1", "--ram", "16") as running:
+    with instance(
+        tmp_path, "--models-folder", str(models), "--parallel", "1", "--ram", "16", run_by=on_one_processor()
+    ) as running:
         kinds = {row["id"]: row for row in running.ask("GET", "/api/models").json["models"]}
         assert sorted(kinds) == ["gemma-3-270m-q4_k_m", "smollm2-135m-embedding-q4_1", "smollm2-135m-instruct-q4_1"]
         for name in ("smollm2-135m-instruct-q4_1", "gemma-3-270m-q4_k_m"):
@@ -74,7 +76,7 @@ def test_without_models_it_starts_says_so_and_serves_what_appears(tmp_path: Path
             (models / "self.gguf").symlink_to("self.gguf")
         case "a locked folder":
             (models / "locked").mkdir(mode=0o000)
-    with instance(tmp_path, "--models-folder", str(models)) as running:
+    with instance(tmp_path, "--models-folder", str(models), run_by=on_one_processor()) as running:
         assert running.ask("GET", "/api/setup/browse").json["followed"] == [str(models)]
         assert running.line("no models yet")
         assert running.ask("GET", "/v1/models").json["data"] == []
@@ -94,7 +96,7 @@ def test_the_second_start_changes_nothing(tmp_path: Path, smollm2: Path) -> None
     models.mkdir()
     (models / smollm2.name).symlink_to(smollm2)
     for _ in range(2):
-        with instance(tmp_path, "--models-folder", str(models)) as running:
+        with instance(tmp_path, "--models-folder", str(models), run_by=on_one_processor()) as running:
             assert running.ask("GET", "/health").status == 200
         text = (tmp_path / "config.yaml").read_text()
     assert list(tmp_path.glob("config.yaml.backup.*")) == []

@@ -32,7 +32,7 @@ pytest.importorskip("xllamacpp")
 
 MODEL = Path(__file__).resolve().parents[2] / ".models" / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 ENGINE = (sys.executable, "-P", "-m", "claracore", "engine")
-SMALL = ("-m", str(MODEL), "-c", "512", "-np", "1", "--no-warmup", "-lv", "3")
+SMALL = ("-m", str(MODEL), "-c", "512", "-np", "1", "--threads", "1", "--no-warmup", "-lv", "3")
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class Runs:
 
     def free_run(self, length: int = 1) -> range:
         """Return so many."""
-        for _ in range(len(self._ports) // SPACING):
+        for _ in range(2 * len(self._ports) // SPACING):
             run = range(self._next, self._next + length)
             if run.stop > self._ports.stop:
                 self._next = self._ports.start

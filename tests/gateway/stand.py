@@ -83,7 +83,7 @@ class StandIn(Trusting):
         self.finished.append(request_id)
         self.left.set()
 
-    def beside(self, model_id: str) -> Endpoint | None:
+    def ready_endpoint(self, model_id: str) -> Endpoint | None:
         return self.endpoints[model_id]
 
     def position(self, request_id: int) -> int | None:

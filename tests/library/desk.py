@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
-from claracore.host.library.downloads import Downloads, Nobody
+from claracore.host.library.downloads import Downloads, NoListener
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from fakes.fake_hub import FakeHub, Fault
@@ -19,13 +19,13 @@ NAME = "tiny-Q4_K_M.gguf"
 PLACE = f"{REPO}/{NAME}"
 
 
-class Desk(Nobody):
+class Desk(NoListener):
     """Downloads with a clock that does not run: pauses are noted and over at once."""
 
     def __init__(self, hub: FakeHub, folder: Path, *, store: DownloadStore | None = None, **environ: str) -> None:
         self.folder = folder
         self.pauses: list[float] = []
-        self.told: list[tuple[str, DownloadStatus]] = []
+        self.statuses: list[tuple[str, DownloadStatus]] = []
         tokens = HubTokens(folder / "state", hub.environ(**environ))
         access = HubAccess(hub.environ(**environ), tokens, wait=self.wait)
         self.downloads = Downloads(access, store or DownloadStore(), self)
@@ -35,7 +35,7 @@ class Desk(Nobody):
         self.pauses.append(seconds)
 
     def changed(self, download: Download) -> None:
-        self.told.append((download.id, download.status))
+        self.statuses.append((download.id, download.status))
         self._changed.set()
 
     async def start(self, reference: str = REPO, **more: Any) -> Download:

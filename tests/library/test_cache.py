@@ -26,9 +26,9 @@ def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
     original = reading.read
 
-    def noted(candidate: ModelFiles, seen: SeenArrays) -> reading.Reading:
-        paths.append(Path(candidate.paths[0]).name)
-        return original(candidate, seen)
+    def noted(files: ModelFiles, seen: SeenArrays) -> reading.ModelReading:
+        paths.append(Path(files.paths[0]).name)
+        return original(files, seen)
 
     monkeypatch.setattr(scanning, "read", noted)
     return paths

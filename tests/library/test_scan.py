@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,10 +108,10 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def open_up(path: Path, top: Path) -> None:
-    """Let others look into a temporary folder of root's."""
+def open_up(path: Path) -> None:
+    """Let others look into a temporary folder of root's: pytest's own are closed, and a worker's lie one deeper."""
     for folder in (path, *path.parents):
-        if folder == top.parent.parent.parent:
+        if folder == Path(tempfile.gettempdir()):
             break
         folder.chmod(0o755)
 
@@ -119,7 +120,7 @@ def test_what_may_not_be_read_is_passed_over(tmp_path: Path, request: pytest.Fix
     model(tmp_path / "a-7b.gguf")
     secret = model(tmp_path / "secret-7b.gguf")
     model(tmp_path / "closed" / "b-7b.gguf")
-    open_up(tmp_path, tmp_path)
+    open_up(tmp_path)
     secret.chmod(0)
     (tmp_path / "closed").chmod(0)
     request.getfixturevalue("as_nobody")

@@ -23,7 +23,7 @@ def group(name: str, *members: str, **more: Any) -> GroupConfig:
 def config(*models: ModelConfig | str, groups: tuple[GroupConfig, ...] = (), **more: Any) -> Config:
     """Return a configuration; ungrouped models are put into the generated group, as `load` does."""
     made = [model(entry) if isinstance(entry, str) else entry for entry in models]
-    grouped = {member for its in groups for member in its.members}
+    grouped = {member for each in groups for member in each.members}
     rest = group("(default)", *(entry.id for entry in made if entry.id not in grouped))
     return Config(
         models={entry.id: entry for entry in made}, groups={entry.name: entry for entry in (*groups, rest)}, **more

@@ -54,15 +54,15 @@ def test_every_port_has_one_owner_and_lies_where_it_may(made: Config, history: M
         assert home is not None
         inside = port in home
         assert inside or (not home.explicit_end and port > home.end)
-        others = [its for its in result.ranges if its is not home and port in its]
+        others = [other for other in result.ranges if other is not home and port in other]
         last = max(result.ranges, key=lambda its: its.start)
-        assert overlap or all(not inside and its.start == last.start for its in others)
+        assert overlap or all(not inside and other.start == last.start for other in others)
 
 
 @given(configs(), HISTORIES)
 def test_every_model_has_a_port_or_a_finding_says_why(made: Config, history: Mapping[str, int]) -> None:
     result = plan(made, Listen(), places={}, history=history)
-    wanting = {model_id for its in result.ranges for model_id in its.members}
+    wanting = {model_id for stretch in result.ranges for model_id in stretch.members}
     if wanting - result.assignment.keys():
         assert any(finding.severity == "error" and " short" in finding.message for finding in result.findings)
 

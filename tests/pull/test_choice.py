@@ -25,7 +25,7 @@ def repo(*paths: str) -> list[RemoteFile]:
 
 BARTOWSKI = repo(
     "README.md", "google_gemma-3-4b-it-imatrix.gguf", "mmproj-google_gemma-3-4b-it-bf16.gguf",
-    "mmproj-google_gemma-3-4b-it-f16.gguf", *(f"google_gemma-3-4b-it-{its}.gguf" for its in QUANTIZATIONS),
+    "mmproj-google_gemma-3-4b-it-f16.gguf", *(f"google_gemma-3-4b-it-{name}.gguf" for name in QUANTIZATIONS),
 )  # fmt: skip
 UNSLOTH = repo(
     "imatrix_unsloth.gguf_file", "mmproj-BF16.gguf", "mmproj-F32.gguf", "config.json",

@@ -88,11 +88,11 @@ def stranger(
 ) -> Iterator[Stranger]:
     """Run a process that binds host:port; options: reuseport, reuseaddr, silent, dual, answer, nobody (a user)."""
     process = start([sys.executable, "-I", "-S", "-c", LISTENER, host, str(port), *options], env, group=group)
-    its = Stranger(process, readline(process))
+    other = Stranger(process, readline(process))
     try:
-        yield its
+        yield other
     finally:
-        its.end()
+        other.end()
 
 
 def listening(port: int, host: str = "127.0.0.1", *options: int) -> socket.socket:

@@ -58,7 +58,7 @@ def test_living_instances_see_each_others_leases(tmp_path: Path) -> None:
     ours = Ledger(tmp_path)
     with instance(tmp_path, 8100, 8101) as (process, _), ours.locked():
         others = ours.others()
-        assert [(its.pid, dict(its.leases)) for its in others] == [(process.pid, {8100: "m8100", 8101: "m8101"})]
+        assert [(other.pid, dict(other.leases)) for other in others] == [(process.pid, {8100: "m8100", 8101: "m8101"})]
         assert str(others[0]) == f"ClaraCore (pid {process.pid})"
     ours.close()
 
@@ -301,7 +301,7 @@ def test_a_change_that_was_cut_short_leaves_the_former_entry(tmp_path: Path) -> 
     ours = Ledger(tmp_path)
     with instance(tmp_path, 8100) as (_, token), ours.locked():
         (ours._folder / f"{token}.99.json").write_text('{"pid": ')
-        assert [dict(its.leases) for its in ours.others()] == [{8100: "m8100"}]
+        assert [dict(other.leases) for other in ours.others()] == [{8100: "m8100"}]
     ours.sweep()
     ours.close()
 
@@ -348,7 +348,7 @@ def test_a_frozen_instance_delays_the_others_once(
         os.kill(frozen.pid, signal.SIGSTOP)
         for _ in range(50):
             with ours.locked():
-                assert [its.pid for its in ours.others()] == [frozen.pid]
+                assert [other.pid for other in ours.others()] == [frozen.pid]
         assert living_instances(tmp_path)
     finally:
         frozen.kill()

@@ -147,5 +147,5 @@ def test_facts_of_this_host() -> None:
 def test_an_instance_that_is_just_starting_is_no_trouble(tmp_path: Path) -> None:
     ours = Ledger(tmp_path)
     (ours._folder / "new.lock").touch()
-    assert [its.pid for its in living_instances(tmp_path)] == [os.getpid()]
+    assert [found.pid for found in living_instances(tmp_path)] == [os.getpid()]
     ours.close()

@@ -37,11 +37,11 @@ def plan_for(ports: range, *names: str) -> PortPlan:
 
 @contextmanager
 def keeper(plan: PortPlan, folder: Path, *, hold: bool = True) -> Iterator[PortKeeper]:
-    its = PortKeeper(plan, state_dir=folder, hold=hold, ledger_dir=folder / "ledger")
+    ours = PortKeeper(plan, state_dir=folder, hold=hold, ledger_dir=folder / "ledger")
     try:
-        yield its
+        yield ours
     finally:
-        its.close()
+        ours.close()
 
 
 def test_planned_ports_are_held_from_the_start(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_ledger_is_where_the_session_keeps_its_things_when_there_is_no_state
     ledger = ledger_in(default_folder(None))
     assert type(ledger) is Ledger
     ledger.set_url("http://here")
-    assert [its.url for its in living_instances(default_folder(None))] == ["http://here"]
+    assert [found.url for found in living_instances(default_folder(None))] == ["http://here"]
     ledger.close()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
     assert default_folder(None) is None

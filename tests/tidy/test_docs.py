@@ -35,6 +35,17 @@ def test_every_part_has_its_question() -> None:
             assert f"`{part}/`" in ARCHITECTURE, f"{part} is not in ARCHITECTURE.md"
 
 
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    """A path is below src/claracore or below the root; a file alone is in the room that its row names, or anywhere."""
+    source = ROOT / "src" / "claracore"
+    files = {path.name for path in source.rglob("*.py")}
+    named = set(re.findall(r"`([\w./]+/[\w.]*|[\w.]+\.py)`", ARCHITECTURE))
+    missing = sorted(
+        name for name in named if not (source / name).exists() and not (ROOT / name).exists() and name not in files
+    )
+    assert not missing, f"ARCHITECTURE.md names what is not there: {missing}"
+
+
 DEVELOP = sorted((ROOT / "docs" / "develop").glob("*.md"))
 PAPERS = [
     *DEVELOP,

@@ -72,6 +72,18 @@ def test_the_core_does_no_io(name: str) -> None:
     assert not roots & FORBIDDEN_IN_CORE, f"{name} imports {sorted(roots & FORBIDDEN_IN_CORE)}"
 
 
+WIRE = {name for name in MODULES if name.startswith("claracore.http.wire")}
+
+
+@pytest.mark.parametrize("name", sorted(WIRE), ids=IDS.__getitem__)
+def test_the_wire_knows_only_bytes(name: str) -> None:
+    """`http/wire` does no I/O either, and knows nothing of who may call what or who answers."""
+    others = imported(MODULES[name])
+    assert not {other.split(".")[0] for other in others} & FORBIDDEN_IN_CORE
+    outside = {other for other in others & set(MODULES) - WIRE if ring(part_of(MODULES[other])) > 1}
+    assert not outside, f"{name} imports {sorted(outside)}"
+
+
 def test_no_file_imports_itself_over_others() -> None:
     graph = {name: imported(path) & set(MODULES) - {name} for name, path in MODULES.items()}
     try:

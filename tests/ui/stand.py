@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from e2e.instance import on_one_processor
 from fakes import SCRIPT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,8 @@ class Server:
     listen: str = "127.0.0.1:0"
     arguments: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    run_by: tuple[str, ...] = ()
+    """A command that runs it."""
     named_config: bool = True
     """Otherwise it is started as by somebody who has none."""
     url: str = ""
@@ -96,7 +99,7 @@ class Server:
         config = ("--config", self.config) if self.named_config else ()
         with (self.folder / "stderr").open("a") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "claracore", *config, "--listen", self.listen, *self.arguments],
+                [*self.run_by, sys.executable, "-m", "claracore", *config, "--listen", self.listen, *self.arguments],
                 cwd=self.folder,
                 env=environ,
                 stdout=subprocess.PIPE,
@@ -122,7 +125,8 @@ class Server:
 @contextlib.contextmanager
 def serving(folder: Path, text: str | None, *arguments: str) -> Iterator[Server]:
     """Serve a configuration, or begin without one, for the length of a block."""
-    server = Server(folder, arguments=arguments, named_config=text is not None)
+    run_by = on_one_processor() if text is None else ()  # what is set up then has as many threads as it finds
+    server = Server(folder, arguments=arguments, named_config=text is not None, run_by=run_by)
     if text is not None:
         server.config.write_text(text)
     server.start()

@@ -11,7 +11,7 @@ from argcomplete.shell_integration import shellcode
 
 from claracore.cli.index import PROG, VERBS, parser, verb
 from claracore.cli.serve_options import TAKES
-from claracore.cli.verb import Group
+from claracore.cli.verb import VerbGroup
 from claracore.errors import BadRequest
 
 FILES = {
@@ -41,8 +41,8 @@ def _tree(named: str) -> argparse.ArgumentParser:
         child = below.add_parser(name, prog=f"{PROG} {name}")
         if name == named:
             found = verb(name)
-            inner = found.verbs if isinstance(found, Group) else {}
-            alone = found.alone if isinstance(found, Group) else found
+            inner = found.verbs if isinstance(found, VerbGroup) else {}
+            alone = found.alone if isinstance(found, VerbGroup) else found
             for parameter, argument in alone.takes.items() if alone is not None else ():
                 argument.add_to(child, parameter)
             if inner:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from claracore.cli.terminal import say
-from claracore.cli.verb import Group, Verb, flag, option, word
+from claracore.cli.verb import Verb, VerbGroup, flag, option, word
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.migrate import migrate
@@ -192,7 +192,7 @@ DIFF = {
     "old": option("--config", about="The present file or folder.", kind=Path, default=DEFAULT_FILE),
     "as_json_text": flag("--json", about="Write JSON."),
 }
-CONFIG = Group(
+CONFIG = VerbGroup(
     "Look at, check and migrate configuration files.",
     {
         "check": Verb(check, CHECK),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
-from claracore.cli.verb import Argument, Group, Parser, Verb, flag, option
+from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, flag, option
 
 PROG = "claracore"
 EXAMPLES = """\
@@ -23,7 +23,7 @@ examples:
 """
 
 
-class Place(NamedTuple):
+class Listed(NamedTuple):
     """Where a verb is, in a module of this package, and what it does; the module is imported when it is asked for."""
 
     module: str
@@ -32,35 +32,35 @@ class Place(NamedTuple):
 
 
 VERBS = {
-    "config": Place("config", "CONFIG", "Look at, check and migrate configuration files."),
-    "ports": Place("ports", "PORTS", "Show which port belongs to what, and why."),
-    "keys": Place("keys", "KEYS", "Keys with scopes: inference, read, admin."),
-    "pull": Place("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
-    "setup": Place("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
-    "fit": Place("setup", "FIT", "Show what a model takes on this machine, and how it would run."),
-    "hardware": Place(
+    "config": Listed("config", "CONFIG", "Look at, check and migrate configuration files."),
+    "ports": Listed("ports", "PORTS", "Show which port belongs to what, and why."),
+    "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, admin."),
+    "pull": Listed("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
+    "setup": Listed("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
+    "fit": Listed("setup", "FIT", "Show what a model takes on this machine, and how it would run."),
+    "hardware": Listed(
         "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."
     ),
-    "status": Place("status", "STATUS", "Say whether a server runs, where, and how it is."),
-    "ps": Place("models", "PS", "List the models that run: state, port, memory, requests, time left."),
-    "load": Place("models", "LOAD", "Load a model, and wait until it is ready."),
-    "unload": Place("models", "UNLOAD", "Unload models, and wait until they are gone."),
-    "logs": Place("logs", "LOGS", "Print the last lines of ClaraCore's log or of a model's server."),
-    "requests": Place("requests", "REQUESTS", "List the requests in flight, or end one."),
-    "doctor": Place(
+    "status": Listed("status", "STATUS", "Say whether a server runs, where, and how it is."),
+    "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
+    "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
+    "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),
+    "logs": Listed("logs", "LOGS", "Print the last lines of ClaraCore's log or of a model's server."),
+    "requests": Listed("requests", "REQUESTS", "List the requests in flight, or end one."),
+    "doctor": Listed(
         "doctor", "DOCTOR", "Look for what is wrong: engine, graphics, ports, configuration, disk, versions."
     ),
-    "replay": Place("replay", "REPLAY", "Hand the events of a debug log to the scheduler, and print its decisions."),
-    "chat": Place("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
-    "bench": Place("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
+    "replay": Listed("replay", "REPLAY", "Hand the events of a debug log to the scheduler, and print its decisions."),
+    "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
+    "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
 }
 
 
-def verb(name: str) -> Verb | Group:
+def verb(name: str) -> Verb | VerbGroup:
     """Return a verb, importing what it needs. Raises KeyError when there is none of this name."""
     place = VERBS[name]
     found = getattr(import_module(f"claracore.cli.{place.module}"), place.name)
-    assert isinstance(found, (Verb, Group))  # noqa: S101 - a test looks at each
+    assert isinstance(found, (Verb, VerbGroup))  # noqa: S101 - a test looks at each
     return found
 
 

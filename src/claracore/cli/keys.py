@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from claracore.cli.client import JSON, show_json
 from claracore.cli.terminal import say, table
-from claracore.cli.verb import Group, Verb, many, option, word
+from claracore.cli.verb import Verb, VerbGroup, many, option, word
 from claracore.core.config.fields import parse_seconds
 from claracore.errors import BadRequest
 from claracore.host.state import default_state_dir, needed_state_dir
@@ -84,7 +84,7 @@ ADD = {
     "expires": option("--expires", about="After this time: 12h, 30d, or a date 2027-01-31."),
     "as_json": JSON,
 }
-KEYS = Group(
+KEYS = VerbGroup(
     "Keys with scopes: inference, read, admin.",
     {
         "add": Verb(add, ADD),

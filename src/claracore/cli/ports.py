@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from claracore.cli.terminal import say, table
-from claracore.cli.verb import Group, Verb, flag, option, within, word
+from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
@@ -153,7 +153,7 @@ PLAN = {
     "config_dir": option("--config-dir", about="Folder whose *.yaml files are merged in.", kind=Path),
     "listen": option("--listen", about="Where the web interface listens, as for `serve`."),
 }
-PORTS = Group(
+PORTS = VerbGroup(
     "Show which port belongs to what, and why.",
     {"why": Verb(why_port, {"port": word(about="The port to explain.", kind=within(1, 65535)), **PLAN})},
     alone=Verb(show_ports, {**PLAN, "as_json": flag("--json", about="Print JSON, the shape of GET /api/ports.")}),

@@ -23,7 +23,7 @@ from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
 from claracore.host.library.destinations import DEFAULT_FOLDER
 from claracore.host.library.download import Download, DownloadStore
-from claracore.host.library.downloads import Downloads, DownloadsListener, Nobody
+from claracore.host.library.downloads import Downloads, DownloadsListener, NoListener
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.library.views import download_view, plan_view
@@ -106,7 +106,7 @@ def _downloads(listener: DownloadsListener | None = None) -> Downloads:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown(Nobody):
+class _Shown(NoListener):
     """Shows how a download goes."""
 
     show: Callable[[View], None]

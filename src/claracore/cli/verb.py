@@ -133,7 +133,7 @@ class Verb:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class VerbGroup:
     """Verbs below a verb, and what it does when none of them is named."""
 
     summary: str

@@ -3,6 +3,8 @@
 flock(2) on POSIX, LockFileEx by way of msvcrt on Windows. A lock belongs to the open file: closing it, or the death of
 the process in whatever way, frees it. A process that is merely frozen (SIGSTOP, a debugger) keeps it: who must not
 wait for that says for how long it will.
+
+A folder is locked by its own descriptor: a lock file would lie about among a user's configuration files.
 """
 
 from __future__ import annotations

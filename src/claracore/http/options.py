@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claracore.core.ports.listen import Listen
-from claracore.host.setup.following import Following
 from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
 from claracore.http.access.origins import Rules
+
+if TYPE_CHECKING:
+    import ssl
+
+    from claracore.host.setup.following import Following
 
 
 def _environ() -> dict[str, str]:
@@ -45,6 +49,11 @@ class Options:
         """The folders whose models are served as soon as they are there, absolute."""
         folders = self.following.folders if self.following is not None else ()
         return tuple(Path(os.path.abspath(os.path.expanduser(folder))) for folder in folders)  # noqa: PTH100, PTH111 - as the library does
+
+    @property
+    def socket_dir(self) -> Path | None:
+        """Where the Unix sockets of models with `transport: unix` are; None without a state folder."""
+        return self.state_dir / "sockets" if self.state_dir is not None else None
 
     def url(self, listen: Listen) -> str:
         """Return where people reach us from this machine."""

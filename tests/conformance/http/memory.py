@@ -96,7 +96,7 @@ class AlwaysReady(Trusting):
     def finish(self, request_id: int) -> None:
         self.serving.remove(request_id)
 
-    def beside(self, model_id: str) -> Endpoint | None:
+    def ready_endpoint(self, model_id: str) -> Endpoint | None:
         return None if model_id == "cold" else Endpoint("127.0.0.1", 9999)
 
     def position(self, request_id: int) -> int | None:

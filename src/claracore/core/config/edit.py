@@ -18,12 +18,12 @@ from claracore.core.config.lines import (
     Keys,
     LineEdit,
     NoSimpleWay,
+    drop_value,
     indent_of,
     plain,
     read_plain,
+    set_value,
     value_at,
-    with_value,
-    without_value,
 )
 from claracore.core.config.report import dotted
 from claracore.core.config.tree import ScalarNode, SequenceNode
@@ -45,29 +45,35 @@ def put(text: str, path: Keys, value: object) -> str:
     `value` is plain data (None, bool, int, float, str, lists and dicts of them). Raises Unreadable if `text` is no
     YAML, EditRefused if the change cannot be made alone.
     """
-    wanted = with_value(read_plain(text), path, value)
-    return _first_right(
+    edit = LineEdit(text)
+
+    def round_trip() -> str:
+        edit.restart()
+        set_value(edit.wanted, path, value)
+        return edit.checked(_writer().round_trip(text, lambda data: _writer().put_in(data, path, value)))
+
+    return _first_possible(
         path,
-        wanted,
-        lambda: _by_lines(text, path, value, _put_closely),
-        lambda: _by_lines(text, path, value, _put_lines),
-        lambda: _writer().round_trip(text, lambda data: _writer().put_in(data, path, value)),
+        lambda: _by_lines(edit, path, value, _put_closely),
+        lambda: _by_lines(edit, path, value, _put_lines),
+        round_trip,
     )
 
 
 @no_collection()
 def remove(text: str, path: Keys) -> str:
     """Return `text` without the key at `path`; unchanged if there is none. Raises as `put`."""
-    present = read_plain(text)
-    above = value_at(present, path[:-1])
+    edit = LineEdit(text)
+    above = value_at(edit.wanted, path[:-1])
     if not isinstance(above, dict) or path[-1] not in above:
         return text
-    return _first_right(
-        path,
-        without_value(present, path),
-        lambda: _by_lines(text, path, ABSENT, _remove_lines),
-        lambda: _writer().round_trip(text, lambda data: _writer().remove_in(data, path)),
-    )
+
+    def round_trip() -> str:
+        edit.restart()
+        drop_value(edit.wanted, path)
+        return edit.checked(_writer().round_trip(text, lambda data: _writer().remove_in(data, path)))
+
+    return _first_possible(path, lambda: _by_lines(edit, path, ABSENT, _remove_lines), round_trip)
 
 
 def merge(text: str, path: Keys, patch: Mapping[str, object]) -> str:
@@ -83,13 +89,11 @@ def merge(text: str, path: Keys, patch: Mapping[str, object]) -> str:
     return text
 
 
-def _first_right(path: Keys, wanted: dict[str, object], *ways: Callable[[], str]) -> str:
-    """Return the first result that says what is wanted. Raises EditRefused."""
+def _first_possible(path: Keys, *ways: Callable[[], str]) -> str:
+    """Return the first result, each of which says what is wanted. Raises EditRefused."""
     for way in ways:
         try:
-            result = way()
-            if read_plain(result) == wanted:
-                return result
+            return way()
         except (ValueError, TypeError, AttributeError, KeyError):
             continue
     raise EditRefused(
@@ -98,8 +102,8 @@ def _first_right(path: Keys, wanted: dict[str, object], *ways: Callable[[], str]
     )
 
 
-def _by_lines(text: str, path: Keys, value: object, plan: Callable[[LineEdit, Keys, object], None]) -> str:
-    edit = LineEdit(text)
+def _by_lines(edit: LineEdit, path: Keys, value: object, plan: Callable[[LineEdit, Keys, object], None]) -> str:
+    edit.restart()
     if not edit.one_document:
         raise NoSimpleWay
     plan(edit, path, value)
@@ -181,7 +185,7 @@ def _put_lines(edit: LineEdit, path: Keys, value: object) -> None:
         _rewrite(edit, block, _nested(missing, value))
     else:
         raise NoSimpleWay
-    edit.wanted = with_value(edit.wanted, path, value)
+    set_value(edit.wanted, path, value)
 
 
 def _insert(edit: LineEdit, siblings: list[Block], key: str, value: object) -> None:

@@ -64,11 +64,16 @@ class LineEdit:
         self.text = text
         self.root, findings = parse(text, file)
         self.one_document = all(finding.message != SECOND_DOCUMENT for finding in findings)
-        self.wanted: dict[str, Any] = plain_mapping(self.root)
         self._raw = text.split("\n")
         self.lines = [line.removesuffix("\r") for line in self._raw]
         self._starts = list(accumulate((len(line) + 1 for line in self._raw), initial=0))
         self._line_end = "\r" if "\r\n" in text else ""
+        self._raw[-1] += self._line_end  # something may follow it; what is left of this at the end goes again
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was planned."""
+        self.wanted: dict[str, Any] = plain_mapping(self.root)
         self._planned: list[tuple[int, int, list[str]]] = []
 
     def block(self, path: Keys) -> Block | None:
@@ -82,9 +87,10 @@ class LineEdit:
     def blocks(self, path: Keys) -> list[Block]:
         """Return the keys that are written in the mapping at `path`, in the order of the text."""
         mapping = self.mapping(path)
-        entries = mapping.entries.values() if mapping is not None else ()
-        own = [(key, node) for key, node in entries if mapping is not None and key.start >= mapping.start]
-        found = [self._block((*path, key.text), mapping, key, node) for key, node in own if mapping is not None]
+        if mapping is None:
+            return []
+        own = [(key, node) for key, node in mapping.entries.values() if key.start >= mapping.start]
+        found = [self._block((*path, key.text), mapping, key, node) for key, node in own]
         return sorted(found, key=lambda block: block.key.start)
 
     def mapping(self, path: Keys) -> MappingNode | None:
@@ -101,7 +107,7 @@ class LineEdit:
         """Plan to put `lines` where the lines `start` to `end` are; `says` are the values that this changes."""
         self._planned.append((start, end, [line + self._line_end for line in lines]))
         for path, value in (says or {}).items():
-            self.wanted = with_value(self.wanted, path, value)
+            set_value(self.wanted, path, value)
 
     def insert(self, at: int, lines: Sequence[str], says: Mapping[Keys, object] | None = None) -> None:
         """Plan to put lines in front of the line `at`."""
@@ -113,7 +119,7 @@ class LineEdit:
         if block.beside:
             raise NoSimpleWay(f"{block.key.text} is on one line with another key")
         self.replace(block.start if start is None else start, block.end if end is None else end, ())
-        self.wanted = without_value(self.wanted, block.path)
+        drop_value(self.wanted, block.path)
 
     def splice(self, start: int, end: int, text: str, says: Mapping[Keys, object]) -> None:
         """Plan to put `text` in place of the characters from offset `start` to `end`."""
@@ -138,6 +144,12 @@ class LineEdit:
         for _, (start, end, new) in order:
             lines[start:end] = new
         text = "\n".join(lines)
+        if not self.text.endswith("\r"):
+            text = text.removesuffix("\r")
+        return self.checked(text)
+
+    def checked(self, text: str) -> str:
+        """Return a text that says what is wanted. Raises NoSimpleWay for any other, Unreadable."""
         if read_plain(text) != self.wanted:
             raise NoSimpleWay("it cannot be changed line by line without changing something else")
         return text
@@ -203,20 +215,20 @@ def value_at(data: Any, path: Keys) -> Any:  # noqa: ANN401 - plain data
     return data
 
 
-def with_value(data: Any, path: Keys, value: object) -> Any:  # noqa: ANN401 - plain data
-    """Return a copy that has `value` at `path`, in mappings that are made where they are missing."""
-    if not path:
-        return value
-    below = dict(data) if isinstance(data, dict) else {}
-    below[path[0]] = with_value(below.get(path[0]), path[1:], value)
-    return below
+def set_value(data: dict[str, Any], path: Keys, value: object) -> None:
+    """Put `value` at `path`, in mappings that are made where there is none."""
+    for key in path[:-1]:
+        if not isinstance(data.get(key), dict):
+            data[key] = {}
+        data = data[key]
+    data[path[-1]] = value
 
 
-def without_value(data: dict[str, Any], path: Keys) -> dict[str, Any]:
-    """Return a copy without the key at `path`, which must be there."""
-    if len(path) == 1:
-        return {key: value for key, value in data.items() if key != path[0]}
-    return {**data, path[0]: without_value(data[path[0]], path[1:])}
+def drop_value(data: dict[str, Any], path: Keys) -> None:
+    """Take out the key at `path`, which must be there."""
+    for key in path[:-1]:
+        data = data[key]
+    del data[path[-1]]
 
 
 def _has_braces(node: Node) -> bool:

@@ -120,7 +120,7 @@ def parse(text: str, file: str) -> tuple[MappingNode, list[Finding]]:
             if builder.documents > 1:
                 break
     except yaml.MarkedYAMLError as error:
-        raise Unreadable(*_told(error, file)) from error
+        raise Unreadable(*_what_and_where(error, file)) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise Unreadable(*_bad_character(text, file)) from error
     root = builder.root
@@ -147,7 +147,7 @@ def _events(text: str) -> Iterator[Any]:
     return cast("Iterator[Any]", yaml.parse(text, Loader=_LOADER))
 
 
-def _told(error: yaml.MarkedYAMLError, file: str) -> tuple[str, Place]:
+def _what_and_where(error: yaml.MarkedYAMLError, file: str) -> tuple[str, Place]:
     mark = error.problem_mark or error.context_mark
     if error.context_mark and "end of stream" in str(error.problem):
         mark = error.context_mark

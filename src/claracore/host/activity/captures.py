@@ -31,10 +31,10 @@ class Body:
     def add(self, data: bytes) -> None:
         """Keep what fits."""
         self.size += len(data)
-        room = self.limit - self.kept
-        if room > 0 and data:
-            self.pieces.append(data[:room])
-            self.kept += min(room, len(data))
+        left = self.limit - self.kept
+        if left > 0 and data:
+            self.pieces.append(data[:left])
+            self.kept += min(left, len(data))
 
     @property
     def data(self) -> bytes:
@@ -102,7 +102,7 @@ class Captures:
         return Capture(method, path, headers, Body(0 if binary else limit), Body(limit))
 
     def keep(self, row_id: int, capture: Capture) -> bool:
-        """Keep a capture that is complete; return whether there was room for it."""
+        """Keep a capture that is complete; return whether it fits."""
         self._kept[row_id] = capture
         self._bytes += capture.size
         self._shrink()

@@ -1,6 +1,7 @@
 """What is counted for Prometheus since the start?
 
-Names are stable: dashboards depend on them. Gauges of the moment (states, queues, memory) are made in `api.metrics`.
+Names are stable: dashboards depend on them. Gauges of the moment (states, queues, memory) are made in
+`http/api/metrics`.
 """
 
 from __future__ import annotations

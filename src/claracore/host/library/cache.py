@@ -42,7 +42,7 @@ class CachedModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     files: tuple[tuple[str, int, int], ...]
     """Path, size and mtime_ns of each shard."""
-    reading: read.Reading
+    reading: read.ModelReading
     id: str | None = None
 
 
@@ -77,7 +77,7 @@ class ReadingCache:
         """Return the one that is kept in the state folder; without one, for as long as the object lives."""
         return cls(state_dir / FILE if state_dir is not None else None)
 
-    def get(self, files: ModelFiles) -> read.Reading | None:
+    def get(self, files: ModelFiles) -> read.ModelReading | None:
         """Return what was read before, if the files are the same as then."""
         entry = self._entries.get(files.paths[0])
         return entry.reading if entry is not None and entry.files == _files_of(files) else None
@@ -88,7 +88,7 @@ class ReadingCache:
         before = {path: size for path, size, _ in entry.files} if entry is not None else {}
         return any(before.get(path, size) < size for path, size, _ in _files_of(files))
 
-    def put(self, files: ModelFiles, reading: read.Reading) -> None:
+    def put(self, files: ModelFiles, reading: read.ModelReading) -> None:
         """Remember what was read."""
         earlier = self._entries.get(files.paths[0])
         entry = CachedModel(_files_of(files), reading, earlier.id if earlier else None)

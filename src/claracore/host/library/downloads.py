@@ -46,7 +46,7 @@ class DownloadsListener(Protocol):
         """Take a download whose files are all there; it counts as finished when this returns."""
 
 
-class Nobody:
+class NoListener:
     """A listener that does nothing: the files are left where they are."""
 
     def changed(self, download: Download) -> None:
@@ -70,7 +70,7 @@ class Downloads:
         *,
         at_once: int = AT_ONCE,
     ) -> None:
-        self._listener = listener or Nobody()
+        self._listener = listener or NoListener()
         self.hub = hub
         self._store = store
         self._at_once = at_once

@@ -31,7 +31,7 @@ NOT_SERVED: Final[dict[Kind, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ModelReading:
     """What reading the files of a model gave: facts, a problem, or both (recognised, but not to be served)."""
 
     facts: ModelFacts | None
@@ -42,11 +42,11 @@ class Reading:
     """Of a model with facts. Here, because it follows from path and facts and takes as long as all else of a rescan."""
 
 
-def read(files: ModelFiles, seen: SeenArrays) -> Reading:
+def read(files: ModelFiles, seen: SeenArrays) -> ModelReading:
     """Read the headers of a model's files."""
     if files.missing:
         names = ", ".join(files.missing)
-        return Reading(None, f"{'shards are' if len(files.missing) > 1 else 'a shard is'} missing: {names}")
+        return ModelReading(None, f"{'shards are' if len(files.missing) > 1 else 'a shard is'} missing: {names}")
     headers: list[Header] = []
     problems: list[str] = []
     transient = False
@@ -58,10 +58,10 @@ def read(files: ModelFiles, seen: SeenArrays) -> Reading:
             transient = transient or isinstance(error, OSError)
             problems.append(f"{Path(path).name}: {problem}" if len(files.paths) > 1 else problem)
     if problems:
-        return Reading(None, "; ".join(problems), transient)
+        return ModelReading(None, "; ".join(problems), transient)
     facts = facts_of(headers[0], *headers[1:])
     unusable = _shards_disagree(files, headers) or NOT_SERVED.get(facts.kind)
-    return Reading(facts, unusable, naming=naming_of(PurePath(files.paths[0]), facts))
+    return ModelReading(facts, unusable, naming=naming_of(PurePath(files.paths[0]), facts))
 
 
 class UnusableFile(Exception):

@@ -20,7 +20,7 @@ from claracore.core.gguf.seen import SeenArrays
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LeftOut, Library, LibraryModel, Projector
 from claracore.host.library.projectors import LanguageModel, pair
-from claracore.host.library.read import Reading, read
+from claracore.host.library.read import ModelReading, read
 from claracore.host.library.walk import FoundFiles, ModelFiles, walk
 from claracore.host.writers import being_written
 
@@ -92,15 +92,15 @@ def _first_paths(found: FoundFiles) -> dict[tuple[int, int], str]:
     return paths
 
 
-def _read_all(models: Sequence[ModelFiles], cache: ReadingCache, on_progress: Progress | None) -> list[Reading]:
+def _read_all(models: Sequence[ModelFiles], cache: ReadingCache, on_progress: Progress | None) -> list[ModelReading]:
     seen = SeenArrays()
-    results: list[Reading] = []
+    results: list[ModelReading] = []
     for number, files in enumerate(models, start=1):
         reading = cache.get(files)
         if reading is None:
             reading = read(files, seen)
             if reading.problem is None and not cache.grew(files) and _unfinished(files):
-                reading = Reading(None, BEING_WRITTEN, transient=True)
+                reading = ModelReading(None, BEING_WRITTEN, transient=True)
             if not reading.transient:
                 cache.put(files, reading)
         results.append(reading)

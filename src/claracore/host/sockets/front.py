@@ -7,7 +7,6 @@ moves to another port by itself: a taken port is an error that names the holder,
 from __future__ import annotations
 
 import errno
-import http.client
 import json
 import os
 import socket
@@ -204,6 +203,8 @@ def _taken(host: str, port: int, error: OSError) -> PortTaken:
 
 def identify(host: str, port: int) -> Identity | None:
     """Return what a ClaraCore at host:port answers to GET /api/identity; None where none answers within a second."""
+    import http.client  # noqa: PLC0415 - only where somebody else is there already
+
     connection = http.client.HTTPConnection(host, port, timeout=IDENTITY_SECONDS)
     with suppress(OSError, http.client.HTTPException, ValueError):
         try:

@@ -6,6 +6,7 @@ what our own keeper knows. Asked by people and the web interface, never on the p
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -107,6 +108,16 @@ def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str
     """Return what this host says about a port, and the reason in a sentence for a person."""
     seen = observe_port(port, instances)
     return seen, sentence(port, seen)
+
+
+async def why_running(port: int, keeper: PortKeeper, serving: Mapping[str, int]) -> tuple[Observation, str]:
+    """Return the same for a running server, which knows more about ports of its own; `serving` as above."""
+    ours = observe_running(keeper, serving).get(port)
+    if ours is not None and ours.holder:
+        return ours, sentence(port, ours)
+    with keeper.ledger.locked():
+        instances = keeper.ledger.others()
+    return await asyncio.to_thread(why, port, instances)
 
 
 def sentence(port: int, seen: Observation) -> str:

@@ -7,6 +7,7 @@ writer, or none that is known and has not been touched for an hour.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from contextlib import suppress
@@ -15,9 +16,23 @@ from pathlib import Path
 import psutil
 
 from claracore.host.disk import is_temporary
+from claracore.host.state import state_problem
+from claracore.host.store import files
 
 OF_OLDER_VERSIONS = re.compile(r"ports\.(?P<ports>[0-9]{1,9})|.+\.(?P<other>[0-9]{1,9})\.tmp")
 ABANDONED_SECONDS = 3600.0
+
+
+def sweep_all(config_file: Path | None, state_dir: Path | None) -> None:
+    """Remove what was left beside the configuration file and in the state folder; warn when there is none."""
+    if config_file is not None:
+        files.sweep(config_file)
+    if state_dir is None:
+        text = "keys, activity, ports and caches are kept in memory, for this run only: %s"
+        logging.getLogger("claracore").warning(text, state_problem())
+        return
+    for folder in (state_dir, state_dir / "downloads"):
+        sweep(folder)
 
 
 def sweep(folder: Path) -> tuple[str, ...]:

@@ -158,7 +158,7 @@ class Supervisor:
         self._post(Returned(request_id, model_id))
         return True
 
-    def beside(self, model_id: str) -> Endpoint | None:
+    def ready_endpoint(self, model_id: str) -> Endpoint | None:
         """Return where a model is reached by what neither waits nor counts: its server may be stopped all the same.
 
         None when it is not ready, or is not to be much longer. Nobody calls `finish` for it.

@@ -14,8 +14,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from watchfiles import awatch
-
 from claracore.host.disk_space import nearest_folder
 
 SUFFIXES = frozenset({".yaml", ".yml"})
@@ -57,6 +55,8 @@ class ConfigWatch:
         if found != self._present:
             await self._rest(found, stop)
             return
+        from watchfiles import awatch  # noqa: PLC0415 - nothing waits for it: what has changed meanwhile is seen
+
         watched = self._watched()
         events = awatch(
             *watched,

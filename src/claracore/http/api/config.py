@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from claracore.core.config import edit, form
-from claracore.core.config.load import load_many
 from claracore.core.config.schema import json_schema
 from claracore.core.config.tree import Unreadable
 from claracore.core.config.without_model import without_model
@@ -22,6 +21,7 @@ from claracore.errors import BadRequest, ConfigError, NotFound
 from claracore.host.setup.examine import examine
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Configuration
+from claracore.host.supervisor.edits import careful
 from claracore.http.access.guard import YAML_TYPES
 from claracore.http.api.dependencies import InstallationDep, RuntimeDep
 from claracore.http.api.findings import ChangesView, FindingView, changes_view, finding_views
@@ -230,27 +230,7 @@ async def delete_model(runtime: RuntimeDep, name: str, if_match: IfMatch = None)
 
 async def _edit(configuration: Configuration, change: Callable[[str], str], if_match: str | None) -> WrittenView:
     """Change the text that the file has when this change's turn has come, or only the one that `if_match` names."""
-
-    def edit(old: str | None) -> str:
-        text = old if old is not None else files.read(configuration.sources.one_file())
-        changed = _changed(change, text)
-        _refuse_new_errors(configuration, text, changed)
-        return changed
-
-    return await change_config(configuration, edit, "*" if if_match is None else if_match)
-
-
-def _refuse_new_errors(configuration: Configuration, text: str, changed: str) -> None:
-    """Raise ConfigError for what `config check` would call an error and did not before.
-
-    A file may have keys that we do not know, because another program does; whoever edits here means one of ours.
-    """
-    sources, env = configuration.sources, configuration.environ
-    before, after = (load_many(sources.with_text(one), env=env, strict=True).findings for one in (text, changed))
-    known = {(finding.path, finding.message) for finding in before}
-    new = [one for one in after if one.severity == "error" and (one.path, one.message) not in known]
-    if new:
-        raise ConfigError(new)
+    return await change_config(configuration, careful(configuration, change), "*" if if_match is None else if_match)
 
 
 def _edit_text(typed: FormText) -> FormsView:
@@ -259,13 +239,6 @@ def _edit_text(typed: FormText) -> FormsView:
         text = form.changed(typed.yaml, typed.model, change) if typed.model else typed.yaml
         found = [ModelFormView(**asdict(each)) for each in form.forms(text)]
         return FormsView(yaml=text, models=found, groups=form.groups(text))
-    except Unreadable as error:
-        raise ConfigError([error.finding]) from error
-
-
-def _changed(change: Callable[[str], str], text: str) -> str:
-    try:
-        return change(text)
     except Unreadable as error:
         raise ConfigError([error.finding]) from error
 

@@ -7,11 +7,8 @@ configuration.
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from claracore.core.config.changes import Changes
-from claracore.core.ports.address import is_loopback
-from claracore.core.ports.listen import Listen
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads
@@ -24,7 +21,6 @@ from claracore.host.setup.surveyor import Surveyor
 from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.http.access.guard import Guard
-from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.origins import Origins, Rules
@@ -34,32 +30,30 @@ from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
 
-logger = logging.getLogger("claracore.api")
-
 
 class ControlPlane:
     """Everything behind the paths that are not inference; `app` is the ASGI application."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the parts of the whole
         self,
         runtime: Runtime,
         history: History,
         installation: Installation,
         events: Events,
-        *,
         sampler: Sampler,
         gateway: Gateway,
         ring: KeyRing,
+        named_keys: NamedKeys,
         rules: Rules,
         log: ProxyLog,
     ) -> None:
-        """Begin to sample and to download. Raises FileUnusable for a damaged key file: it must not open the door."""
+        """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
         self._runtime = runtime
         self._history = history
         self._events = events
         self._sampler = sampler
-        self._named_keys = NamedKeys(ring, KeyFile(state_dir), configuration)
+        self._named_keys = named_keys
         surveyor = Surveyor(configuration, SettingsFile(state_dir), installation.listen.port, state_dir)
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
@@ -68,10 +62,13 @@ class ControlPlane:
             *(surveyor, self._downloads, Destinations(configuration, installation.followed), Origins(rules)),
         )
         self.app = Guard(create_app(parts), ring, rules)
+        self._sampling: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Sample the machine, and go on with the downloads of the last run."""
         self._sampling = asyncio.get_running_loop().create_task(
-            history.samples.run(self._sample_every, runtime.pids), name="performance"
+            self._history.samples.run(self._sample_every, self._runtime.pids), name="performance"
         )
-        _warn_if_open(installation.listen, ring, rules)
         self._downloads.begin()
 
     def end_streams(self) -> None:
@@ -82,10 +79,10 @@ class ControlPlane:
         """Stop watching, sampling and downloading."""
         self._sampler.close()
         await self._downloads.close()
-        ending = [self._sampling, *self._runtime.loads]
+        ending = [*self._runtime.loads, *([self._sampling] if self._sampling is not None else [])]
         for task in ending:
             task.cancel()
-        await asyncio.wait(ending)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def apply(self, prepared: Prepared, changes: Changes) -> None:
         """Act by another configuration, which is in force now."""
@@ -130,16 +127,3 @@ def _downloads(installation: Installation, configuration: Configuration, news: D
     state_dir, environ = installation.state_dir, configuration.environ
     store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
     return Downloads(HubAccess(environ, HubTokens(state_dir, environ)), store, news)
-
-
-def _warn_if_open(listen: Listen, ring: KeyRing, rules: Rules) -> None:
-    """Say loudly what an address without keys means."""
-    if ring.any or all(is_loopback(host) for host in listen.hosts):
-        return
-    admin = "administer it" if rules.insecure else "not administer it"
-    logger.warning(
-        "NO API KEY: everybody who reaches %s may use the models and read the state, and may %s.\n"
-        "  make a key:  claracore keys add NAME --scope admin --scope inference",
-        listen,
-        admin,
-    )

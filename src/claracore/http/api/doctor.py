@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore.host.setup.doctor import Check, Subject, diagnose
+from claracore.host.setup.running_checks import running_checks
 from claracore.http.api.dependencies import HistoryDep, InstallationDep, RuntimeDep
-from claracore.http.api.parts import History, Installation, Runtime
 
 router = APIRouter(tags=["system"])
 
@@ -33,23 +32,7 @@ async def doctor(runtime: RuntimeDep, history: HistoryDep, installation: Install
         runtime.configuration.environ,
         runtime.config.engine,
     )
-    return DoctorView(checks=[*await asyncio.to_thread(diagnose, subject), *_running(runtime, history, installation)])
-
-
-def _running(runtime: Runtime, history: History, installation: Installation) -> Iterator[Check]:
-    """Return what only a running server knows."""
-    for port, why in sorted(runtime.keeper.leases.blocked.items()):
-        yield Check("ports", ok=False, message=f"port {port}: {why}", way_out=f"claracore ports why {port}")
-    if not runtime.keeper.leases.blocked:
-        planned = len({*runtime.keeper.plan.assignment.values(), *runtime.keeper.plan.fixed.values()})
-        yield Check(
-            "ports", ok=True, message=f"{installation.listen} is ours, and nobody else has one of {planned} for models"
-        )
-    for model_id in sorted(runtime.config.models):
-        failure = runtime.supervisor.failure(model_id)
-        if failure is not None:
-            way_out = f"its last lines: claracore logs {model_id}"
-            yield Check("models", ok=False, message=failure.message.partition("\n")[0], way_out=way_out)
-    if history.activity.path is None and installation.state_dir is not None:
-        message = "activity is kept in memory only: its file could not be opened, the log says why"
-        yield Check("activity", ok=False, message=message, way_out="free the disk or correct store.path; start again")
+    failures = {name: failure for name in runtime.config.models if (failure := runtime.supervisor.failure(name))}
+    activity_lost = history.activity.path is None and installation.state_dir is not None
+    running = running_checks(runtime.keeper, installation.listen, failures, activity_lost=activity_lost)
+    return DoctorView(checks=[*await asyncio.to_thread(diagnose, subject), *running])

@@ -20,7 +20,7 @@ class DownloadWish(BaseModel):
     ref: Annotated[str, Field(min_length=1, max_length=2000)]
     to: Annotated[str | None, Field(max_length=4000)] = None
     projector: bool = True
-    """Whether the projector (mmproj: images or sound) of the model come along."""
+    """Whether the multimodal projector (mmproj) of the model comes along."""
 
 
 class DownloadsView(BaseModel):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from claracore.core.ports.report import ReportView
-from claracore.host.sockets.observe import observe_running, reasons, running_report, sentence, why
+from claracore.host.sockets.observe import reasons, running_report, why_running
 from claracore.http.api.dependencies import RuntimeDep
 from claracore.http.api.parts import Runtime
 from claracore.types import ModelState
@@ -35,13 +34,7 @@ async def ports(runtime: RuntimeDep) -> ReportView:
 @router.get("/api/ports/{port}")
 async def port(runtime: RuntimeDep, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
     """Say who has a port and why."""
-    ours = observe_running(runtime.keeper, _serving(runtime)).get(port)
-    if ours is not None and ours.holder:
-        seen, said = ours, sentence(port, ours)
-    else:
-        with runtime.keeper.ledger.locked():
-            instances = runtime.keeper.ledger.others()
-        seen, said = await asyncio.to_thread(why, port, instances)
+    seen, said = await why_running(port, runtime.keeper, _serving(runtime))
     more = [*reasons(port, runtime.keeper.plan), *([seen.note] if seen.note else [])]
     return PortView(port=port, state=seen.state.value, sentence=said, reasons=more)
 

@@ -21,13 +21,13 @@ router = APIRouter(tags=["system"])
 @router.get("/health")
 @router.get("/wol-health", include_in_schema=False)
 async def health() -> PlainTextResponse:
-    """Tell that the server is alive; says nothing about models."""
+    """Answer 200 while the server is alive; says nothing about models."""
     return PlainTextResponse("OK")
 
 
 @router.get("/api/identity")
 async def identity(installation: InstallationDep) -> dict[str, Any]:
-    """Tell who listens on this port, so that a second start can say so."""
+    """Say who listens on this port: a second start on it asks."""
     return {
         "name": "claracore",
         "version": __version__,
@@ -49,7 +49,7 @@ class VersionsView(BaseModel):
 
 @router.get("/api/versions")
 async def versions(runtime: RuntimeDep) -> VersionsView:
-    """Tell the versions of ClaraCore and of what it runs on."""
+    """Show the versions of ClaraCore and of what it runs on."""
     try:
         engine = await asyncio.to_thread(find_engine, runtime.config.engine)
     except EngineMissing:
@@ -65,5 +65,5 @@ async def versions(runtime: RuntimeDep) -> VersionsView:
 
 @router.get("/api/version")
 async def version() -> dict[str, str]:
-    """Tell the version, in llama-swap's shape."""
+    """Show the version, in llama-swap's shape."""
     return {"version": __version__, "commit": "", "build_date": ""}

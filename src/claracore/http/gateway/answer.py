@@ -28,14 +28,14 @@ _ERROR_BODY_BYTES = 65_536
 _WITHOUT_BODY = (204, 304)
 
 
-def error_event(error: ClaraCoreError, *, said: bytes = b"", separate: bool = False) -> bytes:
-    """Return an SSE error event: the OpenAI envelope as data; `said` is the model server's own error, if it is JSON.
+def error_event(error: ClaraCoreError, *, answer: bytes = b"", separate: bool = False) -> bytes:
+    """Return an SSE error event: the OpenAI envelope as data; `answer` is the model server's own error, if it is JSON.
 
     `separate` ends a line that was broken off before.
     """
     body: Any = error.envelope()
     try:
-        theirs = msgspec.json.decode(said, type=dict[str, Any]) if said else {}
+        theirs = msgspec.json.decode(answer, type=dict[str, Any]) if answer else {}
     except (msgspec.MsgspecError, RecursionError):
         theirs = {}
     if "error" in theirs:
@@ -248,4 +248,4 @@ class _Joined:
         """Return the error event, if it was an error."""
         if self._error is None:
             return b""
-        return error_event(UpstreamFailed(self._record.error), said=b"".join(self._error)[:_ERROR_BODY_BYTES])
+        return error_event(UpstreamFailed(self._record.error), answer=b"".join(self._error)[:_ERROR_BODY_BYTES])

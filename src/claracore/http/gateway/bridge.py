@@ -170,8 +170,8 @@ class BridgedCall:
         }
 
     def _scheme(self) -> str:
-        said = self.head.noted.get(b"x-forwarded-proto", b"") if self.channel.peer.trusted else b""
-        return "https" if self.channel.peer.secure or said.lower() == b"https" else "http"
+        forwarded = self.head.noted.get(b"x-forwarded-proto", b"") if self.channel.peer.trusted else b""
+        return "https" if self.channel.peer.secure or forwarded.lower() == b"https" else "http"
 
     async def _receive(self) -> Message:
         while True:

@@ -26,19 +26,19 @@ _LARGE_BYTES = 1 << 20
 class Collected:
     """The pieces of one body."""
 
-    __slots__ = ("_budget", "_buffer", "_length", "_looked", "_share", "complete", "dropped", "pieces", "size")
+    # What most bodies never change stands here, not in the constructor.
+    size = 0
+    complete = False
+    dropped = False
+    """Whether the pieces are not here any more: they are on their way, or nobody wants them."""
+    _share: Share | None = None
+    _looked = 0
+    _buffer: memoryview | None = None
 
     def __init__(self, budget: BodyBudget, length: int | None) -> None:
         self.pieces: list[Body] = []
-        self.size = 0
-        self.complete = False
-        self.dropped = False
-        """Whether the pieces are not here any more: they are on their way, or nobody wants them."""
         self._budget = budget
         self._length = length
-        self._share: Share | None = None
-        self._looked = 0
-        self._buffer: memoryview | None = None
 
     def add(self, data: bytes, *, last: bool) -> None:
         """Take a piece. Raises `ClaraCoreError` when there is no memory for it."""
@@ -66,9 +66,10 @@ class Collected:
 
     def drop(self) -> None:
         """Let go of the pieces, which may still be on their way: their memory is given back by `give_back`."""
-        self.dropped = True
-        self.pieces = []
-        self._buffer = None
+        if not self.dropped:
+            self.dropped = True
+            self.pieces.clear()
+            self._buffer = None
 
     def give_back(self) -> None:
         """Give the memory back to the budget; once more is harmless."""

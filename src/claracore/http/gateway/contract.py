@@ -142,7 +142,7 @@ class ModelSupervisor(Protocol):
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request that was served wait again, instead of `finish()`; False when it has nothing to wait for."""
 
-    def beside(self, model_id: str) -> Endpoint | None:
+    def ready_endpoint(self, model_id: str) -> Endpoint | None:
         """Return where a ready model is reached by what does not count as a request; None when it is to end."""
 
     def position(self, request_id: int) -> int | None:
@@ -162,7 +162,7 @@ class Observer(Protocol):
         """Make all records that it was given visible: somebody is about to look."""
 
 
-class Nobody:
+class NoObserver:
     """An observer that does not care."""
 
     def finished(self, record: Record) -> None:

@@ -83,7 +83,7 @@ class Members:
         spans = spans_of(body, start, end)
         self._is_array = body[start : start + 1] == b"["
         self._open, self._lead, self._tail, self._close = body[: start + 1], b"", b"", body[end - 1 :]
-        self._its: dict[str, _Member] = {}
+        self._members: dict[str, _Member] = {}
         previous: _Member | None = None
         behind = start + 1
         for key, span in spans.items():
@@ -92,50 +92,50 @@ class Members:
                 self._lead = gap
             else:
                 previous.behind = gap
-            previous = self._its[key] = _Member(body[span.key_start : span.start], body[span.start : span.end])
+            previous = self._members[key] = _Member(body[span.key_start : span.start], body[span.start : span.end])
             behind = span.end
         self._tail = body[behind : end - 1]
 
     def text(self) -> bytes:
         """Return the whole text."""
         parts = [self._open, self._lead]
-        for its in self._its.values():
-            parts += (its.name, its.value, its.behind)
+        for member in self._members.values():
+            parts += (member.name, member.value, member.behind)
         return b"".join((*parts, self._tail, self._close))
 
     def put(self, keys: tuple[str, ...], value: object) -> None:
         """Replace the value at a path or, with the objects that lead to it, add it."""
         key, *rest = keys
-        its = self._its.get(key)
-        if its is None:
+        member = self._members.get(key)
+        if member is None:
             self._add(key, _nested(rest, value))
-        elif rest and its.value[:1] in (b"{", b"["):
-            its.value = with_value(its.value, tuple(rest), value)
+        elif rest and member.value[:1] in (b"{", b"["):
+            member.value = with_value(member.value, tuple(rest), value)
         else:
-            its.value = _nested(rest, value)
+            member.value = _nested(rest, value)
 
     def drop(self, keys: tuple[str, ...]) -> None:
         """Remove the member at a path, and the comma that separated it."""
         key, *rest = keys
-        its = self._its.get(key)
-        if its is None:
+        member = self._members.get(key)
+        if member is None:
             return
         if not rest:
-            last = next(reversed(self._its)) == key
-            del self._its[key]
-            if last and self._its:
-                self._its[next(reversed(self._its))].behind = b""
-        elif its.value[:1] in (b"{", b"["):
-            its.value = without(its.value, tuple(rest))
+            last = next(reversed(self._members)) == key
+            del self._members[key]
+            if last and self._members:
+                self._members[next(reversed(self._members))].behind = b""
+        elif member.value[:1] in (b"{", b"["):
+            member.value = without(member.value, tuple(rest))
 
     def _add(self, key: str, value: bytes) -> None:
-        if self._is_array and key not in ("-1", str(len(self._its))):
+        if self._is_array and key not in ("-1", str(len(self._members))):
             return  # An index beyond the end, or not an index, names nothing.
-        if self._its:
-            self._its[next(reversed(self._its))].behind = b","
+        if self._members:
+            self._members[next(reversed(self._members))].behind = b","
         else:
             self._lead = self._tail = b""
-        self._its[key] = _Member(b"" if self._is_array else msgspec.json.encode(key) + b":", value)
+        self._members[key] = _Member(b"" if self._is_array else msgspec.json.encode(key) + b":", value)
 
 
 @dataclass(slots=True)

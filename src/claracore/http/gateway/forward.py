@@ -116,11 +116,11 @@ def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
     addresses = b", ".join(part for part in (before, peer.address) if part)
     if addresses:
         lines.append(b"X-Forwarded-For: " + addresses)
-    said_host = noted.get(b"x-forwarded-host") if peer.trusted else None
-    if host := said_host or noted.get(b"host"):
+    forwarded_host = noted.get(b"x-forwarded-host") if peer.trusted else None
+    if host := forwarded_host or noted.get(b"host"):
         lines.append(b"X-Forwarded-Host: " + host)
-    said_proto = noted.get(b"x-forwarded-proto") if peer.trusted else None
-    lines.append(b"X-Forwarded-Proto: " + (said_proto or (b"https" if peer.secure else b"http")))
+    forwarded_proto = noted.get(b"x-forwarded-proto") if peer.trusted else None
+    lines.append(b"X-Forwarded-Proto: " + (forwarded_proto or (b"https" if peer.secure else b"http")))
     return lines
 
 

@@ -20,6 +20,7 @@ from claracore.host.activity.record import Record
 from claracore.http.gateway.answer import look_at
 from claracore.http.gateway.inflight import ANSWERING, OVER
 from claracore.http.gateway.request import ModelRequest
+from claracore.http.wire.sse import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -173,7 +174,7 @@ class InsideRequest(ModelRequest):
         record = self.record
         record.status = head.status
         record.content_type = head.content_type
-        record.stream = head.content_type.startswith("text/event-stream")
+        record.stream = head.content_type.startswith(MEDIA_TYPE)
         for name, line in zip(head.names, head.lines, strict=True):
             # Heads are remembered without the number in this line.
             value = b"%d" % (length or 0) if name == b"content-length" else line[len(name) + 1 :].strip(b" \t")

@@ -1,9 +1,9 @@
 """What does a client hear while its model loads?
 
-Nothing, unless it asked for a stream. A chat stream whose model says `sendLoadingState` is told at once, in chunks of
-the same shape as the answer's (`reasoning_content`, with id, object, model and index); any other stream gets SSE
-comments after a while, so that nobody on the way takes the silence for a dead connection. Either commits the answer to
-200, so whatever fails later is told as an SSE error event.
+Nothing, unless it asked for a stream. A chat stream whose model says `sendLoadingState` gets the state at once, in
+chunks of the same shape as the answer's (`reasoning_content`, with id, object, model and index); any other stream gets
+SSE comments after a while, so that nobody on the way takes the silence for a dead connection. Either commits the answer
+to 200, so whatever fails later becomes an SSE error event.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _members_of_long(body: Body) -> _Members:
     spans = _outer_members(body)
     if spans is None or bytes(body[:_BEGINNING_BYTES]).lstrip()[:1] != b"{":
         return _decode(body)
-    found = [bytes(body[its.key_start : its.end]) for key in _Members.__struct_fields__ if (its := spans.get(key))]
+    found = [bytes(body[span.key_start : span.end]) for key in _Members.__struct_fields__ if (span := spans.get(key))]
     return _decode(b"{%b}" % b",".join(found))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from claracore.host.activity.captures import Captures
 from claracore.http.gateway.alarm import NEVER, Alarm
 from claracore.http.gateway.budget import BodyBudget
-from claracore.http.gateway.contract import Nobody
+from claracore.http.gateway.contract import NoObserver
 from claracore.http.gateway.liveness import Liveness
 from claracore.http.gateway.pool import Pool
 from claracore.http.gateway.targets import ActiveProfile, Resolver
@@ -42,7 +42,7 @@ class Relay:
         in_flight: dict[int, InFlight] | None = None,
     ) -> None:
         self.supervisor = supervisor
-        self.observer: Observer = observer or Nobody()
+        self.observer: Observer = observer or NoObserver()
         self.limits = limits
         self.alarm = alarm
         self.tasks = tasks

@@ -2,8 +2,8 @@
 
 It waits for the model, gets a connection, is sent, and is answered; `phase` says where it is. When the model is ready
 all of this happens in one call from the event loop, without a task. The promise to the supervisor: one `finish()` for
-every `arrive()` that was not refused, whatever client, model server or network do. What is said to whoever asks, and
-how the request is written, is told by `exchange` (a client) and `inside` (our own code).
+every `arrive()` that was not refused, whatever client, model server or network do. How the
+request is written, and what whoever asks gets, differs: `exchange` (a client) and `inside` (our own code).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class ModelRequest(InFlight):
 
     def go_uncounted(self, target: Target) -> bool:
         """Go to the model's server if it is ready, without having it started or kept; return whether it is."""
-        endpoint = self.relay.supervisor.beside(target.model_id)
+        endpoint = self.relay.supervisor.ready_endpoint(target.model_id)
         if endpoint is None:
             return False
         self.relay.uncounted.add(self)

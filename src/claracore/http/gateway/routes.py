@@ -64,7 +64,7 @@ class Route:
     source: Literal["body", "query"]
     upstream_path: bytes
     shows_loading: bool = False
-    """Whether a waiting stream may be told about the loading in chat completion chunks."""
+    """Whether a waiting stream may get the state of its model in chat completion chunks."""
     answer_edit: Callable[[], AnswerEdit] | None = None
     """Makes what changes an answer on its way to the client; None: nothing does."""
 

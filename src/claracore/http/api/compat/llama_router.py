@@ -59,7 +59,7 @@ async def models(runtime: RuntimeDep, holder: GrantDep, cors: CorsDep) -> JSONRe
 
 @router.get("/props")
 async def props(runtime: RuntimeDep, cors: CorsDep) -> JSONResponse:
-    """Tell llama.cpp's web interface that this server has many models and loads them when they are asked for."""
+    """Say that this server has many models and loads them when they are asked for; llama.cpp's web interface asks."""
     said: dict[str, Any] = {
         "role": "router",
         "max_instances": len(runtime.config.models),

@@ -7,15 +7,17 @@ remembers what was sent last.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from claracore.host.activity.rows import ActivityRow
 from claracore.host.activity.swaps import Swap
 from claracore.host.hardware.samples import Sample
-from claracore.host.library.download import Download
-from claracore.host.library.views import download_view, gone_view
 from claracore.host.logs.proxy import LogEntry
 from claracore.host.supervisor.configuration import Configuration
 from claracore.http.api.events.broadcaster import Broadcaster
-from claracore.http.api.findings import finding_views
+
+if TYPE_CHECKING:
+    from claracore.host.library.download import Download
 
 PROXY = "proxy"
 """The source of ClaraCore's own log; any other source is the id of a model."""
@@ -66,6 +68,8 @@ class Announcer:
 
     def configuration(self, now: Configuration) -> None:
         """Send `config`: the files were read again, and taken over or rejected."""
+        from claracore.http.api.findings import finding_views  # noqa: PLC0415 - views need pydantic, see late.py
+
         data = {
             "hash": now.digest,
             "findings": [view.model_dump() for view in finding_views(now.now.findings)],
@@ -75,5 +79,7 @@ class Announcer:
 
     def download(self, download: Download, *, removed: bool = False) -> None:
         """Send `download`: a download is further, in another state, or (`removed`) not on the list any more."""
+        from claracore.host.library.views import download_view, gone_view  # noqa: PLC0415 - as above
+
         view = gone_view(download) if removed else download_view(download)
         self._publish("download", view.model_dump(mode="json"), key=view.id)

@@ -80,7 +80,7 @@ class Follower:
         self._arrived.set()
 
     def lose(self) -> None:
-        """Have it told that it must fetch everything again."""
+        """Let it know that it must fetch everything again."""
         self._lost = True
         self._arrived.set()
 
@@ -131,7 +131,7 @@ class Broadcaster:
         self._left_at = -KEPT_SECONDS
         self._resynced_at = -RESYNC_SECONDS
         self._owed: set[str] = set()
-        """Topics of which something was not told, and no resync yet."""
+        """Topics of which something was not sent, and no resync yet."""
         self._scheduled = False
 
     def wants(self, topic: str) -> bool:
@@ -166,13 +166,13 @@ class Broadcaster:
         return self.add(follower)
 
     def add(self, follower: Follower) -> Follower:
-        """Tell a follower every event that it wants from now on."""
+        """Queue every event that a follower wants for it, from now on."""
         self.followers.add(follower)
         self.on_interest()
         return follower
 
     def leave(self, follower: Follower) -> None:
-        """Stop telling a follower."""
+        """Queue nothing more for a follower."""
         self.followers.discard(follower)
         self._left_at = self._loop.time()
         self.on_interest()
@@ -192,20 +192,20 @@ class Broadcaster:
         flooded = {topic for topic, count in counts.items() if count > PER_TICK}
         for topic, type_, data in fresh.values():
             if topic not in flooded:
-                self._tell(topic, type_, data)
+                self._send(topic, type_, data)
         self._owed |= flooded
         if self._owed:
             self._resync()
 
     def _resync(self) -> None:
-        """Tell which topics were too much to be told, now or when the last time is long enough ago."""
+        """Send which topics had too many events to be sent, now or when the last time is long enough ago."""
         wait = self._resynced_at + RESYNC_SECONDS - self._loop.time()
         if wait > 0:
             self._schedule(wait)
             return
         self._resynced_at = self._loop.time()
         for topic in sorted(self._owed):
-            self._tell(topic, "resync", {"topics": [topic]})
+            self._send(topic, "resync", {"topics": [topic]})
         self._owed.clear()
 
     def _schedule(self, seconds: float) -> None:
@@ -213,7 +213,7 @@ class Broadcaster:
             self._scheduled = True
             self._loop.call_later(seconds, self._flush)
 
-    def _tell(self, topic: str, type_: str, data: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    def _send(self, topic: str, type_: str, data: Any) -> None:  # noqa: ANN401 - whatever JSON can say
         self.last_id += 1
         event = Event(self.last_id, topic, type_, data, frame(self.last_id, type_, data))
         self._kept.append(event)

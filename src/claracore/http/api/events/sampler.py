@@ -7,7 +7,7 @@ does, it rests. So the path of a request carries no cost for the people who watc
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow
@@ -16,8 +16,10 @@ from claracore.host.logs.proxy import LogEntry
 from claracore.http.access.keyring import KeyRing
 from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.parts import Events, Runtime
-from claracore.http.api.views import ModelView, RequestView, Views, request_views
 from claracore.types import ModelState
+
+if TYPE_CHECKING:
+    from claracore.http.api.views import ModelView, RequestView, Views
 
 BEAT_SECONDS = 0.25
 MEMORY_EVERY_BEATS = 8
@@ -75,7 +77,7 @@ class Sampler:
         """Send the state of a model, which has just changed."""
         if model_id not in self._runtime.config.models or not self._broadcaster.followers:
             return
-        view = self._models[model_id] = Views(self._runtime).model(model_id)
+        view = self._models[model_id] = self._views().model(model_id)
         # Without a key: a state that lasted less than a tick of the broadcaster is sent all the same.
         self._broadcaster.publish("model", view.model_dump(mode="json"))
         self._announcer.ports()
@@ -83,7 +85,7 @@ class Sampler:
     def model_progressed(self, model_id: str) -> None:
         """Send what a model's server has just said about itself, which may be said often."""
         if model_id in self._runtime.config.models and self._broadcaster.wants("model"):
-            view = self._models[model_id] = Views(self._runtime).model(model_id)
+            view = self._models[model_id] = self._views().model(model_id)
             self._broadcaster.publish("model", view.model_dump(mode="json"), key=model_id)
 
     def models_changed(self) -> None:
@@ -113,7 +115,7 @@ class Sampler:
             self._look_at_requests()
 
     def _look_at_models(self) -> None:
-        runtime, views = self._runtime, Views(self._runtime)
+        runtime, views = self._runtime, self._views()
         with_memory = self._beats % MEMORY_EVERY_BEATS == 0
         for model_id, slot in runtime.supervisor.slots.items():
             if model_id not in runtime.config.models:
@@ -133,10 +135,20 @@ class Sampler:
         if len(self._runtime.in_flight) > MOST_REQUESTS:
             self._broadcaster.publish("resync", {"topics": ["request"]}, topic="request", key="requests")
             return
-        for view in request_views(self._runtime):
+        for view in self._request_views():
             if self._requests.get(view.id) != view:
                 self._requests[view.id] = view
                 self._broadcaster.publish("request", view.model_dump(mode="json"), key=view.id)
+
+    def _views(self) -> Views:
+        from claracore.http.api.views import Views  # noqa: PLC0415 - views need pydantic, see late.py
+
+        return Views(self._runtime)
+
+    def _request_views(self) -> list[RequestView]:
+        from claracore.http.api.views import request_views  # noqa: PLC0415 - as above
+
+        return request_views(self._runtime)
 
     def _tap_logs(self) -> None:
         """Listen to the output of exactly the models whose lines somebody wants."""
