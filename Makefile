@@ -21,11 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-<<<<<<< HEAD
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
-=======
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu fuzz bench-config bench-scan bench-ports ports-long soak dist release clean
->>>>>>> w-gpu
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
