@@ -17,6 +17,7 @@ from claracore.core.config.model import Config
 from claracore.core.config.schema import json_schema, reference_page
 from claracore.core.config.show import as_json, as_yaml, shown_options
 from claracore.core.ports.listen import Listen, parse_listen
+from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
 from claracore.host.setup.examine import examine
 from claracore.host.store.files import change, read, read_sources
@@ -34,13 +35,13 @@ def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str) -
         findings += examine(sources, env=os.environ, listen=address, strict=True).findings
     refused = [f for f in findings if f.severity == "error" or (strict and f.severity == "warning")]
     if as_json_text:
-        print(json.dumps({"ok": not refused, "findings": [_plain(finding) for finding in findings]}, indent=2))
+        print(json.dumps({"ok": not refused, "findings": [finding.plain() for finding in findings]}, indent=2))
     else:
         _tell(findings)
         names = ", ".join(map(str, files or [DEFAULT_FILE]))
         warnings = sum(finding.severity == "warning" for finding in findings)
-        fine = f"usable, with {_counted(warnings, 'warning')}" if warnings else "fine"
-        verdict = _counted(len(refused), "problem") if refused else fine
+        fine = f"usable, with {counted(warnings, 'warning')}" if warnings else "fine"
+        verdict = counted(len(refused), "problem") if refused else fine
         say(f"{names}: {verdict}", style="bold")
     raise SystemExit(1 if refused else 0)
 
@@ -145,23 +146,6 @@ def _loaded(file: Path) -> tuple[LoadedConfig, Config]:
 def _tell(findings: list[Finding] | tuple[Finding, ...]) -> None:
     for finding in findings:
         say(finding, err=True, style=STYLES[finding.severity])
-
-
-def _plain(finding: Finding) -> dict[str, str | int | None]:
-    place = finding.place
-    return {
-        "severity": finding.severity,
-        "message": finding.message,
-        "path": finding.path,
-        "way_out": finding.way_out,
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-    }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _fail(error: ClaraCoreError) -> NoReturn:
