@@ -20,6 +20,7 @@ from claracore import __version__
 from claracore.cli.console import Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.units import counted
 from claracore.errors import BadRequest
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
 
-DEFAULT_CONFIG = Path("config.yaml")
 EMPTY_CONFIG = """\
 # No models yet: choose them in the web interface under Setup, or run `claracore --models-folder DIR`.
 startPort: 8100
