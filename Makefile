@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap fuzz bench-config bench-scan bench-ports ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -99,6 +99,11 @@ soak: $(READY)
 bench-ports: $(READY)
 	$(BIN)/python bench/ports.py
 
+# PROGRAMS="/path/to/one/claracore /path/to/another" compares them.
+PROGRAMS ?=
+bench-start: $(READY)
+	$(BIN)/python bench/start.py $(PROGRAMS)
+
 # Needs nginx and wrk (Debian packages). COMPILED_PYTHON=/usr/bin/python3 shows what another Python makes of it.
 bench-gateway: $(READY) compiled
 	$(BIN)/python bench/gateway.py
@@ -120,6 +125,13 @@ bench-swap: $(READY) $(SMOLLM2)
 test-llama-server: $(READY) models
 	CLARACORE_LLAMA_SERVER="$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
 		$(BIN)/pytest -rs tests/e2e/test_llama_server.py
+
+# Memory on NVIDIA devices, told and taken; GPU_OUT=measured.json keeps the numbers. LLAMA_SERVER is one built for CUDA.
+GPU_OUT ?=
+GPU_SECONDS ?= 600
+bench-gpu: $(READY)
+	$(BIN)/python bench/gpu.py --llama-server "$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
+		--seconds $(GPU_SECONDS) $(if $(GPU_OUT),--out "$(GPU_OUT)")
 
 bench-config: $(READY)
 	$(BIN)/python bench/config.py

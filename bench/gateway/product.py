@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from claracore.host.activity.record import Record
     from claracore.host.supervisor.contract import Connections, Waiter
-    from claracore.http.gateway.contract import Message, Scope
+    from claracore.http.asgi import Message, Scope
 
 
 class AlwaysReady:

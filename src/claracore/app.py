@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.changes import Changes
+from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError
 from claracore.host import memory
@@ -86,7 +87,7 @@ async def build(options: Options) -> AsyncIterator[App]:
     Raises ConfigError, FileUnusable, PortTaken or AlreadyRunning before anything was started.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(memory.no_collections())
+        stack.enter_context(no_collection())
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = _open_front(options)
         log_findings(front.prepared.findings)

@@ -5,9 +5,10 @@ Plain values only: nothing here knows about asyncio, sockets, files or clocks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 
 class ModelState(StrEnum):
@@ -55,6 +56,8 @@ class Place:
 
 
 Severity = Literal["error", "warning", "note"]
+SEVERITY_ORDER: Final[Mapping[Severity, int]] = {"error": 0, "warning": 1, "note": 2}
+"""What is said first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,24 @@ class Finding:
 
     def line(self, label: str = "") -> str:
         """Return all of it in a line, without the severity: for a log, which shows its own level."""
+        out = f" ({self.way_out})" if self.way_out else ""
+        return f"{self.problem(label)}{out}"
+
+    def problem(self, label: str = "") -> str:
+        """Return what is wrong and where, without the way out."""
         where = f"{self.place}: " if self.place else ""
         what = f"{self.path}: " if self.path else ""
-        out = f" ({self.way_out})" if self.way_out else ""
-        return f"{where}{label}{what}{self.message}{out}"
+        return f"{where}{label}{what}{self.message}"
+
+    def plain(self) -> dict[str, str | int | None]:
+        """Return it as JSON has it: the place in three members, null where there is none."""
+        place = self.place
+        return {
+            "severity": self.severity,
+            "message": self.message,
+            "path": self.path,
+            "way_out": self.way_out,
+            "file": place.file if place else None,
+            "line": place.line if place else None,
+            "column": place.column if place else None,
+        }

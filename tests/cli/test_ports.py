@@ -27,6 +27,7 @@ models:
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("CLARACORE_URL", raising=False)
 
 
 @pytest.fixture
@@ -110,6 +111,7 @@ def server(answers: dict[str, Any]) -> Iterator[int]:
         def do_GET(self) -> None:
             body = json.dumps(answers.get(self.path)).encode()
             self.send_response(200 if self.path in answers else 404)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -128,21 +130,40 @@ def server(answers: dict[str, Any]) -> Iterator[int]:
         httpd.server_close()
 
 
+TRUTH = {
+    "web": {"hosts": [], "port": 1, "url": "http://x", "state": "serving", "pid": 7, "holder": "ClaraCore (pid 7)"},
+    "ranges": [],
+    "ports": [],
+    "findings": [],
+}
+IDENTITY = {"name": "claracore", "pid": 7}
+
+
 def test_a_running_server_is_asked(config: Path) -> None:
-    truth = {
-        "web": {"hosts": [], "port": 1, "url": "http://x", "state": "serving", "pid": 7, "holder": "ClaraCore (pid 7)"},
-        "ranges": [],
-        "ports": [],
-        "findings": [],
-    }
-    with server({"/api/identity": {"name": "claracore", "pid": 7}, "/api/ports": truth}) as port:
+    with server({"/api/identity": IDENTITY, "/api/ports": TRUTH}) as port:
         code, text = run("--config", config, "--listen", port, "--json")
-    assert (code, json.loads(text)) == (0, truth)
+    assert (code, json.loads(text)) == (0, TRUTH)
+
+
+def test_where_nothing_is_said_the_server_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server({"/api/identity": IDENTITY, "/api/ports": TRUTH}) as port:
+        monkeypatch.setenv("CLARACORE_URL", f"http://127.0.0.1:{port}")
+        code, text = run("--json")
+    assert (code, json.loads(text)) == (0, TRUTH)
+
+
+def test_somebody_else_who_answers_is_not_asked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server({"/api/ports": TRUTH}) as port:
+        monkeypatch.setenv("CLARACORE_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.chdir(config.parent)
+        code, text = run()
+    assert code == 0
+    assert "qwen" in text
 
 
 @pytest.mark.parametrize("answer", [{}, {"/api/ports": {"web": {}, "ranges": [], "ports": [{}], "findings": []}}])
 def test_a_server_that_does_not_tell_leaves_the_plan(config: Path, answer: dict[str, Any]) -> None:
-    with server({"/api/identity": {"name": "claracore", "pid": 7}, **answer}) as port:
+    with server({"/api/identity": IDENTITY, **answer}) as port:
         code, text = run("--config", config, "--listen", port)
     assert code == 0
     assert "qwen" in text

@@ -226,7 +226,7 @@ def test_a_storm_of_signals_while_it_starts_is_no_traceback(
     )
     with process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("importing")
+        assert any(line.startswith("importing") for line in process.stdout)  # the server may have said that it serves
         assert storm(process, numbers, module) in ALLOWED
         rest = process.stdout.read()
     assert "Traceback" not in rest

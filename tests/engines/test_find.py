@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from claracore.host.engines import abilities, embedded_flags, find
+from claracore.host.engines.abilities import Abilities
 from claracore.host.engines.find import EngineMissing, find_engine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for engines")
@@ -48,7 +49,7 @@ def test_a_llama_server_on_path_is_preferred(on_path: Path) -> None:
         argv=(str(server),),
         name="llama-server",
         version="6123 (abcdef0)",
-        flags=frozenset({"-m", "--model", "--reuse-port"}),
+        abilities=Abilities(frozenset({"-m", "--model", "--reuse-port"})),
         embedded=False,
     )
 
@@ -74,7 +75,7 @@ def test_one_that_does_not_run_is_reported_and_not_chosen(on_path: Path, body: s
     engine = find_engine(None)
     assert engine.embedded
     assert engine.argv == (sys.executable, "-P", "-m", "claracore", "engine")
-    assert engine.flags == embedded_flags.FLAGS
+    assert engine.abilities.flags == embedded_flags.FLAGS
     (finding,) = engine.findings
     assert finding.severity == "warning"
     assert re.search(reason, finding.message)
@@ -132,7 +133,7 @@ esac"""
 def test_whether_one_reports_its_state_is_tried(on_path: Path, answer: str, *, tells: bool) -> None:
     server = script(on_path / "llama-server", ROUTER % answer)
     engine = find_engine(None)
-    assert engine.tells_state is tells
+    assert engine.abilities.tells_state is tells
     port, host, model = Path(f"{server}.asked").read_text().split()
     assert port == "0"
     assert host.endswith(".sock")  # no port is touched for it
@@ -141,7 +142,7 @@ def test_whether_one_reports_its_state_is_tried(on_path: Path, answer: str, *, t
 
 def test_one_that_cannot_be_a_router_is_not_tried(on_path: Path) -> None:
     server = script(on_path / "llama-server", f"{GOOD}\n[ $1 != --host ] || touch $0.asked")
-    assert not find_engine(None).tells_state
+    assert not find_engine(None).abilities.tells_state
     assert not Path(f"{server}.asked").exists()
 
 

@@ -14,7 +14,8 @@ from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
 from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
-from claracore.http.gateway.contract import AsgiApp, Message, PortLimits, Scope
+from claracore.http.asgi import AsgiApp, Message, Scope
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.types import Endpoint, ModelState
 

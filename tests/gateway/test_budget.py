@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.errors import ClaraCoreError, ModelFailed, PayloadTooLarge
+from claracore.http.asgi import Message, Scope
 from claracore.http.gateway.budget import PIECE_BYTES, BodyBudget, Share
-from claracore.http.gateway.contract import Message, PortLimits, Scope
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.wire.answers import NoRoomForBody
 from gateway.stand import ModelServer, Receive, Send, Stage, StandIn, config, model_server, play, post, stage
 

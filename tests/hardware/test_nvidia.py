@@ -39,13 +39,25 @@ int nvmlDeviceGetMemoryInfo(void *handle, memory_t *memory) {
     return 0;
 }
 """
+TELLING_RESERVED = r"""
+typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory_v2_t;
+int nvmlDeviceGetMemoryInfo_v2(void *handle, memory_v2_t *memory) {
+    if (memory->version != (sizeof(memory_v2_t) | (2 << 24))) return 25; /* NVML_ERROR_ARGUMENT_VERSION_MISMATCH */
+    if (*(int *)handle == 2) return 3;
+    memory->total = 150754820096ULL;
+    memory->reserved = 644874240ULL;
+    memory->used = 1073741824ULL;
+    memory->free = memory->total - memory->reserved - memory->used;
+    return 0;
+}
+"""
 
 
-def build(folder: Path, init: int) -> CLibrary:
+def build(folder: Path, init: int, more: str = "") -> CLibrary:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler")
-    (folder / "nvml.c").write_text(SOURCE)
+    (folder / "nvml.c").write_text(SOURCE + more)
     target = folder / f"libnvidia-ml-{init}.so"
     words = [compiler, "-shared", "-fPIC", f"-DFAIL_INIT={init}", "-o", str(target), str(folder / "nvml.c")]
     subprocess.run(words, check=True)
@@ -62,6 +74,13 @@ def test_two_cards_and_a_unified_one(tmp_path: Path) -> None:
     ]
     assert {gpu.backend for gpu in gpus} == {Backend.CUDA}
     assert notes == ("NVIDIA GB10 reports no memory of its own: it shares the machine's RAM",)
+
+
+def test_what_the_driver_keeps_for_itself_is_not_for_models(tmp_path: Path) -> None:
+    gpus, notes = read_gpus(build(tmp_path, 0, TELLING_RESERVED))
+    usable = 150754820096 - 644874240
+    assert [(gpu.total_bytes, gpu.free_bytes) for gpu in gpus] == [(usable, usable - 1073741824)] * 2 + [(None, None)]
+    assert len(notes) == 1
 
 
 def test_cuda_visible_devices_hides(tmp_path: Path) -> None:

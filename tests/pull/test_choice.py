@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from claracore.core.gguf.quantization import PROJECTOR_ORDER
+from claracore.core.gguf.quantization import PROJECTOR_ORDER, PROJECTOR_WORDS
 from claracore.core.pull.choice import LADDER, NoSuchFile, variants_of
 from claracore.core.pull.listing import RemoteFile, files_of, next_page
 from claracore.core.pull.plan import plan
 from claracore.core.pull.reference import parse
 from claracore.errors import BadRequest
 from claracore.host.library.partial import digest_for
-from claracore.host.library.projectors import MARK
 
 QUANTIZATIONS = ("IQ2_M", "IQ4_XS", "Q2_K", "Q3_K_L", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16")
 
@@ -130,7 +129,7 @@ def test_the_ladder_names_each_once() -> None:
     assert len(set(LADDER)) == len(LADDER)
     assert LADDER[0] == "Q4_K_M"
     assert PROJECTOR_ORDER[0] == "F16"
-    assert MARK.search("mmproj-model-f16")
+    assert PROJECTOR_WORDS.search("mmproj-model-f16")
 
 
 def test_the_document_says_what_is_chosen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from claracore.host.engines.abilities import Abilities
 from claracore.host.engines.find import Engine
 
 MODERN_TEXT = (
@@ -12,5 +13,7 @@ MODERN_TEXT = (
 MODERN = frozenset(MODERN_TEXT.split())
 
 
-LLAMA_SERVER = Engine(("/opt/llama cpp/llama-server",), "llama-server b7000", "7000", MODERN, embedded=False)
-EMBEDDED = Engine(("/usr/bin/python3", "-m", "claracore", "engine"), "embedded engine", "", MODERN, embedded=True)
+LLAMA_SERVER = Engine(("/opt/llama cpp/llama-server",), "llama-server b7000", "7000", Abilities(MODERN), embedded=False)
+EMBEDDED = Engine(
+    ("/usr/bin/python3", "-m", "claracore", "engine"), "embedded engine", "", Abilities(MODERN), embedded=True
+)

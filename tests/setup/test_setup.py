@@ -170,7 +170,7 @@ def test_the_engine_we_bring_understands_what_we_write(tmp_path: Path) -> None:
     )
     for model in loaded(report.text).models.values():
         flags = [word for word in split(model.cmd) if word.startswith("--")]
-        assert set(flags) <= engine.flags
+        assert set(flags) <= engine.abilities.flags
     assert (tmp_path / "data/config.schema.json").exists()
 
 

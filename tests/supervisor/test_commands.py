@@ -8,7 +8,11 @@ from claracore.host.engines.find import Engine
 from claracore.host.supervisor.commands import Commands
 
 ENGINE = Engine(
-    ("/opt/llama/llama-server",), "llama-server", "", frozenset({"--port", "--reuse-port"}), False, tells_state=True
+    ("/opt/llama/llama-server",),
+    "llama-server",
+    "",
+    Abilities(frozenset({"--port", "--reuse-port"}), tells_state=True),
+    False,
 )
 
 

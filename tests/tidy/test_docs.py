@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,25 @@ def test_every_file_that_a_page_for_developers_names_is_there(page: Path) -> Non
     assert not missing, f"{page.name} names files that are not there: {missing}"
     half = sorted(name for name in PATHS.findall(text) if "/" in name and name not in named)
     assert not half, f"{page.name}: write paths from the root of the repository: {half}"
+
+
+CODE_NAME = re.compile(r"`(?:([A-Z]\w*[a-z]\w*|[A-Z][A-Z0-9_]+)(?:\([^`]*\))?|([a-z_]\w*)\([^`]*\))`")
+"""`EvictionRule`, `ROUTERS`, `Activity(None)` or `evictees(situation)`."""
+
+
+@cache
+def words_of_code() -> frozenset[str]:
+    """Return every word in what is run: names, but those in texts and comments too."""
+    folders = (ROOT / "src", ROOT / "ui" / "src", ROOT / "tools")
+    files = [file for folder in folders for kind in ("*.py", "*.ts", "*.svelte") for file in folder.rglob(kind)]
+    return frozenset(word for file in files for word in re.findall(r"\w+", file.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("page", DEVELOP, ids=lambda page: str(page.name))
+def test_every_name_of_code_in_a_page_for_developers_is_in_the_code(page: Path) -> None:
+    named = {upper or lower for upper, lower in CODE_NAME.findall(page.read_text(encoding="utf-8"))}
+    missing = sorted(named - words_of_code())
+    assert not missing, f"{page.name} names what is not in the code: {missing}"
 
 
 @pytest.mark.parametrize("page", PAPERS, ids=lambda page: str(page.relative_to(ROOT)))

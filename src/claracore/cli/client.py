@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from claracore.cli.terminal import say
 from claracore.cli.verb import flag, option, word
+from claracore.core.ports.listen import bracketed
 from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.sockets.ledger import default_folder, living_instances
 from claracore.host.state import default_state_dir
@@ -50,6 +51,15 @@ class Server:
         if not self._parts.hostname:
             raise BadRequest(f"--url {given!r} is no address: write {DEFAULT_URL}")
 
+    @property
+    def address(self) -> str:
+        """Host and port, as `--listen` has them."""
+        return f"{bracketed(self._parts.hostname or '')}:{self._parts.port or (443 if self._is_safe else 80)}"
+
+    @property
+    def _is_safe(self) -> bool:
+        return self._parts.scheme == "https"
+
     def ask(self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON (or the text) of an answer. Raises ServerSaid; SystemExit(3) when nobody answers."""
         with self.open(method, path, body, timeout_seconds=timeout_seconds or TIMEOUT_SECONDS) as answer:
@@ -81,6 +91,25 @@ class Server:
                     raise ServerSaid(_message(answer))
                 yield answer
 
+    def asked(self, path: str, *, timeout_seconds: float) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON (or the text) of a GET; None when there is none, whatever the reason. Nothing is printed."""
+        try:
+            with redirect_stderr(StringIO()):
+                return self.ask("GET", path, timeout_seconds=timeout_seconds)
+        except (ClaraCoreError, SystemExit, OSError, http.client.HTTPException, ValueError):
+            return None
+
+    def is_there(self) -> bool:
+        """Whether a ClaraCore answers.
+
+        The key goes to nobody else: by http who is there is asked without it, by https the certificate has told.
+        """
+        from claracore.host.sockets.front import IDENTITY_SECONDS, identify  # noqa: PLC0415 - psutil takes 20 ms
+
+        if self._is_safe:
+            return self.asked("/api/identity", timeout_seconds=IDENTITY_SECONDS) is not None
+        return identify(self._parts.hostname or "", self._parts.port or 80) is not None
+
     def lines(self, answer: http.client.HTTPResponse) -> Iterator[str]:
         """Yield the lines of an answer as they come, without their ends. Raises ServerSaid when it breaks off."""
         for raw in self._raw_lines(answer):
@@ -101,7 +130,7 @@ class Server:
 
     def _connection(self, timeout_seconds: float | None) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
-        if self._parts.scheme == "https":
+        if self._is_safe:
             return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=_tls())
         return http.client.HTTPConnection(host, port or 80, timeout=timeout_seconds)
 
@@ -123,11 +152,10 @@ def _tls() -> ssl.SSLContext:
 def complete_model(incomplete: str) -> list[str]:
     """Return the ids and aliases that begin so, for the shell; none when no server tells them."""
     try:
-        with redirect_stderr(StringIO()):  # words about a missing server would stand in the middle of the command
-            models = Server().ask("GET", "/api/models", timeout_seconds=COMPLETION_SECONDS)["models"]
-    except (ClaraCoreError, SystemExit):
+        answer = Server().asked("/api/models", timeout_seconds=COMPLETION_SECONDS)
+    except ClaraCoreError:
         return []
-    names = sorted(name for model in models for name in (model["id"], *model["aliases"]))
+    names = sorted(name for model in (answer or {"models": ()})["models"] for name in (model["id"], *model["aliases"]))
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from pathlib import Path
 from typing import NoReturn
 
+from claracore.cli.client import show_json
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, VerbGroup, flag, option, word
 from claracore.core.config.changes import Changes, compare
@@ -17,30 +18,30 @@ from claracore.core.config.model import Config
 from claracore.core.config.schema import json_schema, reference_page
 from claracore.core.config.show import as_json, as_yaml, shown_options
 from claracore.core.ports.listen import Listen, parse_listen
+from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
 from claracore.host.setup.examine import examine
 from claracore.host.store.files import change, read, read_sources
 from claracore.types import Finding
 
-DEFAULT_FILE = Path("config.yaml")
 STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
 def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str) -> None:
     """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
     findings: list[Finding] = []
-    for file in files or [DEFAULT_FILE]:
+    for file in files or [DEFAULT_CONFIG]:
         sources, address = _sources(file), _address(listen)
         findings += examine(sources, env=os.environ, listen=address, strict=True).findings
     refused = [f for f in findings if f.severity == "error" or (strict and f.severity == "warning")]
     if as_json_text:
-        print(json.dumps({"ok": not refused, "findings": [_plain(finding) for finding in findings]}, indent=2))
+        show_json({"ok": not refused, "findings": [finding.plain() for finding in findings]})
     else:
         _tell(findings)
-        names = ", ".join(map(str, files or [DEFAULT_FILE]))
+        names = ", ".join(map(str, files or [DEFAULT_CONFIG]))
         warnings = sum(finding.severity == "warning" for finding in findings)
-        fine = f"usable, with {_counted(warnings, 'warning')}" if warnings else "fine"
-        verdict = _counted(len(refused), "problem") if refused else fine
+        fine = f"usable, with {counted(warnings, 'warning')}" if warnings else "fine"
+        verdict = counted(len(refused), "problem") if refused else fine
         say(f"{names}: {verdict}", style="bold")
     raise SystemExit(1 if refused else 0)
 
@@ -54,7 +55,10 @@ def show(*, file: Path, every: bool, as_json_text: bool) -> None:
 
 def schema(*, markdown: bool) -> None:
     """Print the JSON schema of configuration files, for editors and other tools."""
-    say(reference_page().rstrip("\n") if markdown else json.dumps(json_schema(), indent=2))
+    if markdown:
+        say(reference_page().rstrip("\n"))
+    else:
+        show_json(json_schema())
 
 
 def migrate_file(*, file: Path, config: Path | None, dry_run: bool, listen: str) -> None:
@@ -99,7 +103,7 @@ def diff(*, new: Path, old: Path, as_json_text: bool) -> None:
     """Tell which models would restart, come, go or stay if NEW took the place of the present file."""
     changes = compare(_loaded(old)[1], _loaded(new)[1])
     if as_json_text:
-        print(json.dumps({key: sorted(ids) for key, ids in _named(changes).items()}, indent=2))
+        show_json({key: sorted(ids) for key, ids in _named(changes).items()})
         return
     for title, ids in _named(changes).items():
         if ids:
@@ -147,23 +151,6 @@ def _tell(findings: list[Finding] | tuple[Finding, ...]) -> None:
         say(finding, err=True, style=STYLES[finding.severity])
 
 
-def _plain(finding: Finding) -> dict[str, str | int | None]:
-    place = finding.place
-    return {
-        "severity": finding.severity,
-        "message": finding.message,
-        "path": finding.path,
-        "way_out": finding.way_out,
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-    }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _fail(error: ClaraCoreError) -> NoReturn:
     say(error.message, err=True, style="red")
     raise SystemExit(1) from error
@@ -177,19 +164,19 @@ CHECK = {
     "listen": LISTEN,
 }
 SHOW = {
-    "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?", default=DEFAULT_FILE),
+    "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?", default=DEFAULT_CONFIG),
     "every": flag("--all", about="Show options left at their default too."),
     "as_json_text": flag("--json", about="Write a JSON list of path, value, origin."),
 }
 MIGRATE = {
-    "file": word(about="Configuration file.", kind=Path, nargs="?", default=DEFAULT_FILE),
+    "file": word(about="Configuration file.", kind=Path, nargs="?", default=DEFAULT_CONFIG),
     "config": option("--config", "-c", about="The same, as `serve` has it.", kind=Path),
     "dry_run": flag("--dry-run", about="Only show what would change."),
     "listen": LISTEN,
 }
 DIFF = {
     "new": word(about="The new file or folder.", kind=Path),
-    "old": option("--config", about="The present file or folder.", kind=Path, default=DEFAULT_FILE),
+    "old": option("--config", about="The present file or folder.", kind=Path, default=DEFAULT_CONFIG),
     "as_json_text": flag("--json", about="Write JSON."),
 }
 CONFIG = VerbGroup(

@@ -7,16 +7,15 @@ import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from claracore.cli.client import JSON, URL, Server, show_json
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, option
 from claracore.core.config.load import load
 from claracore.core.ports.listen import parse_listen
 from claracore.errors import ClaraCoreError
 from claracore.host.setup.doctor import Check, Subject, diagnose
-from claracore.host.sockets.front import identify
 from claracore.host.state import default_state_dir
 
 
@@ -38,9 +37,8 @@ def doctor(*, config: Path, listen: str, url: str | None, as_json: bool) -> None
 def _from_server(url: str | None) -> list[Check]:
     """Return what the running server says; empty when none runs."""
     server = Server(url)
-    parts = urlsplit(server.url)
     with suppress(OSError, http.client.HTTPException):
-        if identify(parts.hostname or "127.0.0.1", parts.port or 80) is not None:
+        if server.is_there():
             return [Check(**check) for check in server.ask("GET", "/api/doctor")["checks"]]
     return []
 
@@ -62,7 +60,7 @@ DOCTOR = Verb(
     doctor,
     {
         "config": option(
-            "--config", about="Configuration to look at, when no server runs.", kind=Path, default=Path("config.yaml")
+            "--config", about="Configuration to look at, when no server runs.", kind=Path, default=DEFAULT_CONFIG
         ),
         "listen": option("--listen", about="Where the server will listen.", default="5800"),
         "url": URL,

@@ -1,30 +1,29 @@
 """What do `claracore ports` and `claracore ports why N` say?
 
 With a running server its own truth (`GET /api/ports`), without one the plan and what the kernel says. The server is
-looked for on `--listen`; where nothing is said at all, the only one of this machine is meant. Exit codes: 0 all is
-well, or the port is free; 1 the plan has errors, or the port is taken; 2 the configuration cannot be read.
+looked for on `--listen`; where nothing is said at all, the one that other verbs would ask is meant (`client.py`). Exit
+codes: 0 all is well, or the port is free; 1 the plan has errors, or the port is taken; 2 the configuration cannot be
+read.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
+from claracore.cli.client import Server, running_server, show_json
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.core.ports.report import PortRow, PortState, RangeView, ReportView, report
-from claracore.errors import ClaraCoreError, ConfigError
-from claracore.host.sockets.front import identify
+from claracore.errors import BadRequest, ClaraCoreError, ConfigError
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.host import plan_here
 from claracore.host.sockets.ledger import default_folder, living_instances
@@ -33,7 +32,6 @@ from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
 
 ANSWER_SECONDS = 5.0
-DEFAULT_FILE = Path("config.yaml")
 AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 
 
@@ -41,12 +39,13 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
     """Show which port belongs to what, and why: the plan, and what is true right now."""
     try:
         named = config is not None or config_dir is not None
-        address = parse_listen(listen or ("5800" if named else the_only_server()))
-        found = current_report(sources_of(config, config_dir), address)
+        server = None if listen or named else usual_server()
+        address = parse_listen(listen or (server.address if server else "5800"))
+        found = current_report(sources_of(config, config_dir), address, server or Server(address.url))
     except ClaraCoreError as error:
         say(error, err=True)
         raise SystemExit(2) from error
-    say(json.dumps(asdict(found), indent=2) if as_json else as_text(found))
+    show_json(asdict(found)) if as_json else say(as_text(found))
     if any(finding.severity == "error" for finding in found.findings):
         raise SystemExit(1)
 
@@ -62,29 +61,29 @@ def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen:
         raise SystemExit(1)
 
 
-def the_only_server() -> str:
-    """Return where the only ClaraCore of this machine listens; the usual port when there is none, or several."""
-    urls = [
-        found.url for found in living_instances(default_folder(default_state_dir())) if found.url.startswith("http:")
-    ]
-    return urlsplit(urls[0]).netloc if len(urls) == 1 else "5800"
+def usual_server() -> Server | None:
+    """Return the server that every verb asks; None where none runs, and where there are several to choose from."""
+    try:
+        return running_server(None)
+    except BadRequest:
+        return None
 
 
 def sources_of(config: Path | None, config_dir: Path | None) -> Sources:
     """Return what is to be read, as `serve` does."""
-    file = config or DEFAULT_FILE
+    file = config or DEFAULT_CONFIG
     return Sources(file if file.exists() or config_dir is None else None, config_dir, strict=False)
 
 
-def current_report(sources: Sources, listen: Listen) -> ReportView:
-    """Return the report of the running server on `listen`, or the plan and the kernel's view when there is none.
+def current_report(sources: Sources, listen: Listen, server: Server) -> ReportView:
+    """Return the report of the running server, or the plan for `listen` and the kernel's view when it gives none.
 
-    Raises ConfigError or FileUnusable for a configuration that cannot be read.
+    It gives none when it needs an API key that CLARACORE_API_KEY does not have, or is an old one. Raises ConfigError or
+    FileUnusable for a configuration that cannot be read.
     """
-    if listen.port and identify(urlsplit(listen.url).hostname or listen.host, listen.port) is not None:
-        answer = fetch(listen)
-        if answer is not None:
-            return answer
+    if listen.port and server.is_there():
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(server.asked("/api/ports", timeout_seconds=ANSWER_SECONDS), ReportView)
     config, made = planned(sources, listen)
     return report(made, config, observe(made, default_folder(default_state_dir())))
 
@@ -96,26 +95,6 @@ def planned(sources: Sources, listen: Listen) -> tuple[Config, PortPlan]:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
     history = load_history(default_state_dir(), sources.key)
     return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history)
-
-
-def fetch(listen: Listen) -> ReportView | None:
-    """Return the answer of GET /api/ports; None when the server does not give it (an API key is needed, an old server).
-
-    CLARACORE_API_KEY is sent when it is set.
-    """
-    url = urlsplit(listen.url)
-    connection = http.client.HTTPConnection(url.hostname or "127.0.0.1", listen.port, timeout=ANSWER_SECONDS)
-    key = os.environ.get("CLARACORE_API_KEY")
-    with suppress(OSError, http.client.HTTPException, ValueError):
-        try:
-            connection.request("GET", "/api/ports", headers={"Authorization": f"Bearer {key}"} if key else {})
-            answer = connection.getresponse()
-            body = json.loads(answer.read())
-        finally:
-            connection.close()
-        if answer.status == 200:
-            return msgspec.convert(body, ReportView)  # raises a ValueError for anything else
-    return None
 
 
 def as_text(found: ReportView) -> str:

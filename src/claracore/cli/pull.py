@@ -18,6 +18,7 @@ from typing import Any
 from claracore.cli.client import JSON, URL, Server, ServerSaid, running_server, show_json
 from claracore.cli.loop import run
 from claracore.cli.pull_shown import Meter, meter, plan_lines
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
@@ -34,7 +35,6 @@ from claracore.host.store import files
 
 ENDED = frozenset({"finished", "failed", "paused"})
 ASKING_SECONDS = 180.0
-CONFIG = Path("config.yaml")
 
 View = dict[str, Any]
 
@@ -69,8 +69,8 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
 def usual_folder() -> Path:
     """Return where models go without a server: `downloadDir` of ./config.yaml, or ./downloads."""
     folder = ""
-    if CONFIG.exists():
-        config = load(files.read(CONFIG), file=str(CONFIG), env=os.environ).config
+    if DEFAULT_CONFIG.exists():
+        config = load(files.read(DEFAULT_CONFIG), file=str(DEFAULT_CONFIG), env=os.environ).config
         folder = config.download_dir if config is not None else ""
     return Path(os.path.normpath(Path.cwd() / os.path.expanduser(folder or DEFAULT_FOLDER)))  # noqa: PTH111 - Path's raises for a user without a home
 

@@ -20,7 +20,9 @@ from claracore import __version__
 from claracore.cli.console import Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.core.ports.listen import Listen, parse_listen
+from claracore.core.units import counted
 from claracore.errors import BadRequest
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
 
-DEFAULT_CONFIG = Path("config.yaml")
 EMPTY_CONFIG = """\
 # No models yet: choose them in the web interface under Setup, or run `claracore --models-folder DIR`.
 startPort: 8100
@@ -160,7 +161,7 @@ def welcome(app: App) -> str:
     config = app.configuration.now.config
     url = app.url
     count = len(config.models)
-    lines = [f"ClaraCore {__version__} serves {count} {'model' if count == 1 else 'models'} on {url}"]
+    lines = [f"ClaraCore {__version__} serves {counted(count, 'model')} on {url}"]
     if not count:
         lines.append(no_models_yet(app.options.following, url))
     listed = [model for model in config.models.values() if not model.unlisted]

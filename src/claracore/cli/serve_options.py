@@ -7,6 +7,8 @@ from pathlib import Path
 
 from claracore.cli.verb import many, option, switch, within
 
+DEFAULT_CONFIG = Path("config.yaml")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from claracore.cli.client import JSON
+from claracore.cli.client import JSON, show_json
+from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.fit.budget import budget_of
@@ -69,7 +69,7 @@ def setup(
         request = SetupRequest(folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress)
         report = write_setup(request)
     if as_json:
-        print(json.dumps(report_json(report, listen), indent=2))
+        show_json(report_json(report, listen))
     else:
         tell(report, console(), dry_run=dry_run, listen=listen)
 
@@ -91,10 +91,10 @@ def fit(
     model = one_model(file)
     companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
     budget = budget_of(machine, live=realtime)
-    known_flags = KnownFlags(engine.flags if engine is not None else None)
+    known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
     if as_json:
-        print(json.dumps({"id": model.id, **placement_json(placement)}, indent=2))
+        show_json({"id": model.id, **placement_json(placement)})
     else:
         from rich.text import Text  # noqa: PLC0415 - see console.py
 
@@ -113,7 +113,7 @@ def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_j
     if as_json:
         budget = budget_of(found)
         usable = {"ram_bytes": budget.ram, "gpu_bytes": list(budget.gpus), "threads": found.processor.threads}
-        print(json.dumps({**asdict(found), "usable": usable}, indent=2))
+        show_json({**asdict(found), "usable": usable})
     else:
         from claracore.cli.setup_tables import hardware_table  # noqa: PLC0415 - see console.py
 
@@ -308,7 +308,7 @@ SETUP = Verb(
     {
         "folders": word(about="Folders with GGUF files; looked through recursively.", kind=Path, nargs="+"),
         "config": option(
-            "--config", about="Configuration file to write, or to merge into.", kind=Path, default=Path("config.yaml")
+            "--config", about="Configuration file to write, or to merge into.", kind=Path, default=DEFAULT_CONFIG
         ),
         **MACHINE,
         "ctx": option("--ctx", about="Context for every model, instead of the largest comfortable.", kind=int),

@@ -1,4 +1,4 @@
-"""How is a number of bytes written for people?
+"""How is a number of bytes, or of things, written for people?
 
 Memory by powers of 1024, as every tool that shows memory does; files by powers of 1000, as hubs and file managers do.
 """
@@ -23,3 +23,8 @@ def gb(size: float, digits: int = 1) -> str:
     if size >= 1e8:
         return f"{size / 1e9:.{digits}f} GB"
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:.0f} B"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something: `1 model`, `2 models`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

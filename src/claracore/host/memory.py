@@ -1,4 +1,4 @@
-"""When does Python look for garbage, and when does the C library give memory back?"""
+"""How often is garbage looked for once everything has started, and when does the C library give memory back?"""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ import contextlib
 import ctypes
 import gc
 import sys
-from collections.abc import Iterator
 
 _M_MMAP_THRESHOLD = -3
 """<malloc.h>"""
-
-
-@contextlib.contextmanager
-def no_collections() -> Iterator[None]:
-    """Look for no garbage until `tidy` or the end of the block: all that start-up makes stays."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def tidy() -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.model import Config
 from claracore.host.activity.record import Record
+from claracore.http.asgi import Message, Scope
 from claracore.http.gateway.alarm import NEVER, Alarm
-from claracore.http.gateway.contract import Message, PortLimits, Scope
+from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.pool import Pool
 from claracore.http.gateway.server import Gateway
 from claracore.http.gateway.upstream import Destination, IdleRules, UpstreamConnection

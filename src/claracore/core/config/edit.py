@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Mapping
 from types import ModuleType
 
-from claracore.core.config.collector import no_collection
 from claracore.core.config.lines import (
     Block,
     KeyPath,
@@ -27,6 +26,7 @@ from claracore.core.config.lines import (
 )
 from claracore.core.config.report import dotted
 from claracore.core.config.tree import ScalarNode, SequenceNode
+from claracore.core.garbage import no_collection
 from claracore.errors import Conflict
 
 ABSENT = object()
@@ -50,7 +50,7 @@ def put(text: str, path: KeyPath, value: object) -> str:
     def round_trip() -> str:
         edit.restart()
         set_value(edit.wanted, path, value)
-        return edit.checked(_writer().round_trip(text, lambda data: _writer().put_in(data, path, value)))
+        return edit.checked(_writer().round_trip(text, lambda data: set_value(data, path, _writer().styled(value))))
 
     return _first_possible(
         path,
@@ -71,7 +71,7 @@ def remove(text: str, path: KeyPath) -> str:
     def round_trip() -> str:
         edit.restart()
         drop_value(edit.wanted, path)
-        return edit.checked(_writer().round_trip(text, lambda data: _writer().remove_in(data, path)))
+        return edit.checked(_writer().round_trip(text, lambda data: drop_value(data, path)))
 
     return _first_possible(path, lambda: _by_lines(edit, path, ABSENT, _remove_lines), round_trip)
 

@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from claracore.core.config.checks import Checker
-from claracore.core.config.collector import no_collection
 from claracore.core.config.macros import Expander, Scope
 from claracore.core.config.merge import merge
 from claracore.core.config.model import Config
 from claracore.core.config.report import Places, Report
 from claracore.core.config.tree import MappingNode, Unreadable, parse
 from claracore.core.config.typed import read_config
-from claracore.types import Finding, Place
-
-ORDER = {"error": 0, "warning": 1, "note": 2}
+from claracore.core.garbage import no_collection
+from claracore.types import SEVERITY_ORDER, Finding, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
 
     def weight(finding: Finding) -> tuple[int, int, int, int]:
         place = finding.place or root.place
-        return ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
+        return SEVERITY_ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
 
     return LoadedConfig(
         None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root

@@ -70,19 +70,3 @@ def round_trip(text: str, change: Callable[[Any], None]) -> str:
         return unmask(dumped(data), text)
     except YAMLError as error:
         raise ValueError(str(error)) from error
-
-
-def put_in(data: Any, path: tuple[str, ...], value: object) -> None:  # noqa: ANN401 - ruamel's nodes
-    """Set an option, with the mappings on the way to it."""
-    for key in path[:-1]:
-        if not isinstance(data.get(key), dict):
-            data[key] = {}
-        data = data[key]
-    data[path[-1]] = styled(value)
-
-
-def remove_in(data: Any, path: tuple[str, ...]) -> None:  # noqa: ANN401 - ruamel's nodes
-    """Remove an option that is there."""
-    for key in path[:-1]:
-        data = data[key]
-    del data[path[-1]]

@@ -23,6 +23,11 @@ FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 PROJECTOR_ORDER: Final = ("F16", "BF16", "Q8_0", "F32")
 """When there are several projectors (mmproj) of one model: F16 runs everywhere, the rest in this order."""
 
+PROJECTOR_WORDS: Final = re.compile(
+    r"(?:^|[-_.])(?:mm-?proj(?:ector)?|clip|vision|encoder|model|vit|audio)(?=$|[-_.])", re.IGNORECASE
+)
+"""What the name of a projector's file says besides the name of its model and its quantization."""
+
 FALLBACKS: Final[dict[str, frozenset[str]]] = {
     "Q2_K": frozenset({"Q3_K", "Q4_0", "IQ4_NL"}),
     "Q3_K": frozenset({"Q4_0", "IQ4_NL"}),

@@ -75,18 +75,14 @@ def _overlaps(ranges: list[Range], places: Mapping[str, Place]) -> list[Finding]
             findings.append(
                 Finding(
                     "error",
-                    f'the range {this} of group "{this.name}" runs into {_named(following)}, '
+                    f'the range {this} of group "{this.name}" runs into {following.title}, '
                     f"which begins at {following.start}",
                     path,
                     _place(this.name, "endPort", places),
-                    f"set endPort to {following.start - 1} or less, or begin {_named(following)} at {this.end + 1}",
+                    f"set endPort to {following.start - 1} or less, or begin {following.title} at {this.end + 1}",
                 )
             )
     return findings
-
-
-def _named(stretch: Range) -> str:
-    return "the common range" if stretch.name == UNGROUPED else f'group "{stretch.name}"'
 
 
 def _end_before_start(stretch: Range, places: Mapping[str, Place]) -> Finding:

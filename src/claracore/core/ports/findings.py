@@ -14,6 +14,7 @@ from claracore.core.ports.listen import Listen
 from claracore.core.ports.messages import in_file
 from claracore.core.ports.ranges import UNGROUPED, PortPlan, Range
 from claracore.core.ports.tenants import WELL_KNOWN
+from claracore.core.units import counted
 from claracore.types import Finding, Place
 
 NAMES_SHOWN = 5
@@ -47,7 +48,7 @@ def _lacking(stretch: Range, lacking: list[str], capacity: int, places: Mapping[
     )
     return Finding(
         "error",
-        f"{_title(stretch)} ({stretch}) has {_counted(stretch)} but room for {capacity}: "
+        f"{stretch.title} ({stretch}) has {counted(len(stretch.members), 'model')} but room for {capacity}: "
         f"{len(lacking)} {_ports(len(lacking))} short ({_some(lacking)})",
         path,
         places.get(path) or stretch.place,
@@ -61,9 +62,9 @@ def _overflowed(stretch: Range, moved: list[str], assignment: Assignment, ranges
     ports = sorted(assignment.ports[model_id] for model_id in moved)
     out = f"move {following.path} to {following.start + len(moved)}{where} to keep them together" if following else ""
     if stretch.end < stretch.start and following is not None:
-        problem = f"{_title(stretch)} has no ports, because {_title(following)} begins at {following.start} too"
+        problem = f"{stretch.title} has no ports, because {following.title} begins at {following.start} too"
     else:
-        problem = f"{_title(stretch)} ({stretch}) is too small for its {_counted(stretch)}"
+        problem = f"{stretch.title} ({stretch}) is too small for its {counted(len(stretch.members), 'model')}"
     return Finding(
         "warning",
         f"{problem}: {_some(moved)} {'go' if len(moved) > 1 else 'goes'} to {_some(ports)}",
@@ -118,7 +119,7 @@ def ephemeral(plan: PortPlan, kernel_range: range | None, left_out: Collection[i
         if inside:
             yield Finding(
                 "warning",
-                f"{_ports(len(inside))} {_some(inside)} of {_title(stretch)} {'lie' if len(inside) > 1 else 'lies'} in "
+                f"{_ports(len(inside))} {_some(inside)} of {stretch.title} {'lie' if len(inside) > 1 else 'lies'} in "
                 f"{kernel_range.start}-{kernel_range.stop - 1}, where the kernel takes ports for outgoing connections",
                 stretch.path,
                 stretch.place,
@@ -150,15 +151,6 @@ def _quiet_start(plan: PortPlan, stretch: Range) -> int:
         if bisect_left(busy, start) == bisect_left(busy, start + need):
             return start
     return stretch.start
-
-
-def _title(stretch: Range) -> str:
-    return "the common range" if stretch.name == UNGROUPED else f'group "{stretch.name}"'
-
-
-def _counted(stretch: Range) -> str:
-    count = len(stretch.members)
-    return f"{count} model{'' if count == 1 else 's'}"
 
 
 def _ports(count: int) -> str:

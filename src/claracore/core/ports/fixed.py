@@ -31,6 +31,8 @@ WORTH_SPLITTING = re.compile(r"--port[=\s\\]+[\"']?\d|docker|podman|nerdctl|finc
 AT_HOME_ON = {port: {name for name, usual in AT_HOME.items() if usual == port} for port in AT_HOME.values()}
 NUMBER = re.compile(r"[0-9]+")
 OF_THIS_HOST = {"localhost", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+"""A model's server on `::` takes IPv4 too, as sockets do that do not ask for IPV6_V6ONLY. Our own listener there
+does, so that who is in its way is looked for on ::1 (host/sockets/front.py)."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

@@ -35,7 +35,10 @@ class Listen:
 
     @property
     def url(self) -> str:
-        """The address of the web interface as seen from this host."""
+        """The address of the web interface as seen from this host.
+
+        On all interfaces it has a listener for IPv4 beside the one on `::`.
+        """
         host = "127.0.0.1" if self.host in EVERYWHERE else self.host
         return f"http://{bracketed(host)}:{self.port}"
 

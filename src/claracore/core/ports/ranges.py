@@ -38,6 +38,11 @@ class Range:
         """The dotted path of the startPort that begins this range."""
         return "startPort" if self.name == UNGROUPED else f"groups.{self.name}.startPort"
 
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return "the common range" if self.name == UNGROUPED else f'group "{self.name}"'
+
     def __contains__(self, port: int) -> bool:
         return self.start <= port <= self.end
 

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from claracore.core.gguf.names import SHARD_FILE, slug, stem_of
-from claracore.core.gguf.quantization import PROJECTOR_ORDER, names_in, without_quantization
+from claracore.core.gguf.quantization import PROJECTOR_ORDER, PROJECTOR_WORDS, names_in, without_quantization
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.reference import Reference
 from claracore.errors import BadRequest, NotFound
@@ -29,9 +29,6 @@ LADDER: Final = (
 """What is taken when nobody says which: four bits, the usual balance, then better, then smaller ones, then floats."""
 
 _PROJECTOR: Final = re.compile(r"(?:^|[-_.])mm-?proj(?:ector)?(?:[-_.]|$)", re.IGNORECASE)
-_PROJECTOR_WORDS: Final = re.compile(
-    r"(?:^|[-_.])(?:mm-?proj(?:ector)?|clip|vision|encoder|model|vit|audio)(?=$|[-_.])", re.IGNORECASE
-)
 _IMATRIX: Final = re.compile(r"imatrix", re.IGNORECASE)
 MOST_NAMED: Final = 8
 
@@ -209,7 +206,7 @@ def projector_for(variant: Variant, files: Sequence[RemoteFile]) -> RemoteFile |
 
 def _belongs(projector: RemoteFile, variant: Variant, *, several: bool) -> bool:
     stem = without_quantization(stem_of(PurePosixPath(projector.path)))
-    base = slug(_PROJECTOR_WORDS.sub("-", stem))
+    base = slug(PROJECTOR_WORDS.sub("-", stem))
     if not base or not several:
         return True
     return variant.base.startswith(base) or base.startswith(variant.base)

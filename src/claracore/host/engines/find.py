@@ -46,10 +46,8 @@ class Engine:
     argv: tuple[str, ...]
     name: str
     version: str
-    flags: frozenset[str]
+    abilities: Abilities
     embedded: bool
-    tells_state: bool = False
-    """Whether it reports how far it has loaded (states.py)."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -78,9 +76,7 @@ def find_engine(configured: str | None) -> Engine:
             )
         else:
             version, known_abilities = known
-            return Engine(
-                (candidate,), NAME, version, known_abilities.flags, False, known_abilities.tells_state, tuple(findings)
-            )
+            return Engine((candidate,), NAME, version, known_abilities, embedded=False, findings=tuple(findings))
     if importlib.util.find_spec("xllamacpp") is None:
         reasons = "".join(f"\n  {finding.message}" for finding in findings)
         raise EngineMissing(f"no engine to run models with: {INSTALL}{reasons}")
@@ -88,7 +84,8 @@ def find_engine(configured: str | None) -> Engine:
     argv = (sys.executable, "-P", "-m", "claracore", "engine")
     version = metadata.version("xllamacpp")
     # The server inside xllamacpp is llama.cpp's own: it reports its state as llama-server does.
-    return Engine(argv, "embedded", version, embedded_flags.FLAGS, True, True, tuple(findings))
+    known_abilities = Abilities(embedded_flags.FLAGS, tells_state=True)
+    return Engine(argv, "embedded", version, known_abilities, embedded=True, findings=tuple(findings))
 
 
 def candidates(configured: str | None, findings: list[Finding]) -> list[str]:

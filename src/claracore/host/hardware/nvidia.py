@@ -1,7 +1,7 @@
 """Which NVIDIA devices are there, and how much of their memory is free? (NVML)
 
 By ctypes on libnvidia-ml.so.1 and not by the nvidia-ml-py package: the library comes with the driver, so it is there
-exactly when a device can be used, the package adds nothing but declarations of its functions, and nine of them are all
+exactly when a device can be used, the package adds nothing but declarations of its functions, and eight of them are all
 we call. Function names and structures: NVIDIA, "NVML API Reference Guide". nvidia-smi is not parsed: it takes a second,
 and its text changes.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from typing import Any
 
 from claracore.core.fit.machine import Backend, Gpu
@@ -20,9 +21,25 @@ NAME_BYTES = 96
 
 
 class NvmlMemory(ctypes.Structure):
-    """nvmlMemory_t: bytes."""
+    """nvmlMemory_t: bytes; what the driver keeps for itself counts as used."""
 
     _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+class NvmlMemoryV2(ctypes.Structure):
+    """nvmlMemory_v2_t: bytes; what the driver keeps for itself (`reserved`) is told apart (drivers since 510)."""
+
+    _fields_ = (
+        ("version", ctypes.c_uint),
+        ("total", ctypes.c_ulonglong),
+        ("reserved", ctypes.c_ulonglong),
+        ("free", ctypes.c_ulonglong),
+        ("used", ctypes.c_ulonglong),
+    )
+
+
+MEMORY_V2 = ctypes.sizeof(NvmlMemoryV2) | 2 << 24
+"""nvml.h, NVML_STRUCT_VERSION(Memory, 2)"""
 
 
 def load_library() -> CLibrary | None:
@@ -79,14 +96,30 @@ def _devices(library: CLibrary, visible: str | None) -> tuple[tuple[Gpu, ...], t
         if not is_visible(visible, index, uuid):
             notes.append(f"{name} ({uuid or index}) is hidden by CUDA_VISIBLE_DEVICES")
             continue
-        memory = NvmlMemory()
-        if library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != SUCCESS:
+        memory = _memory(library, handle)
+        if memory is None:
             # GB10 and Jetson have no memory of their own: the call is "not supported" there.
             notes.append(f"{name} reports no memory of its own: it shares the machine's RAM")
             gpus.append(Gpu(name, "nvidia", Backend.CUDA, None, None, unified=True, address=uuid, source="NVML"))
             continue
-        gpus.append(Gpu(name, "nvidia", Backend.CUDA, memory.total, memory.free, address=uuid, source="NVML"))
+        total, free = memory
+        gpus.append(Gpu(name, "nvidia", Backend.CUDA, total, free, address=uuid, source="NVML"))
     return tuple(gpus), tuple(notes)
+
+
+def _memory(library: CLibrary, handle: ctypes.c_void_p) -> tuple[int, int] | None:
+    """Return the bytes that programs may use, and those that are free; None for a device without memory of its own.
+
+    Without what the driver reserves, as CUDA tells it: 615 MiB of an H200.
+    """
+    with suppress(AttributeError):  # an older driver
+        newer = NvmlMemoryV2(version=MEMORY_V2)
+        if library.nvmlDeviceGetMemoryInfo_v2(handle, ctypes.byref(newer)) == SUCCESS:
+            return newer.total - newer.reserved, newer.free
+    memory = NvmlMemory()
+    if library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) != SUCCESS:
+        return None
+    return memory.total, memory.free
 
 
 def _text(function: Any, handle: ctypes.c_void_p) -> str:  # noqa: ANN401 - a C function has no Python type

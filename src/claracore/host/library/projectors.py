@@ -6,18 +6,14 @@ names do, or there is no other model that it could belong to.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.gguf.names import slug, stem_of
-from claracore.core.gguf.quantization import PROJECTOR_ORDER, without_quantization
+from claracore.core.gguf.quantization import PROJECTOR_ORDER, PROJECTOR_WORDS, without_quantization
 from claracore.host.library.model import Projector
 
-MARK: Final = re.compile(
-    r"(?:^|[-_.])(?:mm-?proj(?:ector)?|clip|vision|encoder|model|vit|audio)(?=$|[-_.])", re.IGNORECASE
-)
 TAKES_PROJECTOR: Final = frozenset({Kind.CHAT, Kind.BASE, Kind.VISION})
 
 
@@ -62,7 +58,7 @@ def _fits(projector: ModelFacts, model: ModelFacts) -> bool:
 
 
 def _base(projector: Projector) -> str:
-    return slug(MARK.sub("-", without_quantization(stem_of(projector.path))))
+    return slug(PROJECTOR_WORDS.sub("-", without_quantization(stem_of(projector.path))))
 
 
 def _same_name(projector: Projector, model: LanguageModel) -> bool:

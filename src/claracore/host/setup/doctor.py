@@ -105,11 +105,8 @@ def _config(subject: Subject) -> Iterator[Check]:
         return
     found = examine(sources, env=subject.environ, listen=subject.listen)
     for finding in found.findings:
-        place = f"{finding.place}: " if finding.place else ""
-        where = f"{finding.path}: " if finding.path else ""
-        message = f"{place}{where}{finding.message}"
         name = "ports" if "port" in finding.path.lower() else "config"
-        yield Check(name, finding.severity == "note", message, finding.way_out)
+        yield Check(name, finding.severity == "note", finding.problem(), finding.way_out)
     if found.loaded.config is not None:
         yield Check("config", ok=True, message=f"{sources[0][0]} names {len(found.loaded.config.models)} models")
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from claracore.core.config.collector import no_collection
 from claracore.core.config.load import LoadedConfig, load_many
+from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
 from claracore.host.setup.presence import missing_things
 from claracore.host.sockets.host import plan_here
-from claracore.types import Finding
+from claracore.types import SEVERITY_ORDER, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +40,4 @@ def examine(
     if loaded.config is not None:
         findings += plan_here(loaded.config, listen, places=loaded.places).findings
         findings += missing_things(loaded.config, loaded.places)
-    order = {"error": 0, "warning": 1, "note": 2}
-    return Examined(loaded, tuple(sorted(findings, key=lambda finding: order[finding.severity])))
+    return Examined(loaded, tuple(sorted(findings, key=lambda finding: SEVERITY_ORDER[finding.severity])))

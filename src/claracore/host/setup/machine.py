@@ -33,6 +33,6 @@ def _with_engine(hardware: Hardware, engine: Engine) -> Hardware:
     if engine.embedded:
         note = "the embedded engine computes on the processor: install a llama-server to use the graphics devices"
         return replace(hardware, gpus=(), notes=(*hardware.notes, note)) if hardware.gpus else hardware
-    listed = list_devices(engine.argv) if FLAG in engine.flags else None
+    listed = list_devices(engine.argv) if FLAG in engine.abilities.flags else None
     devices = parse_devices(listed) if listed is not None else None
     return hardware if devices is None else as_the_engine_sees(hardware, devices)

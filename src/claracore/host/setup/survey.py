@@ -48,7 +48,7 @@ def survey(request: SetupRequest) -> Survey:
     hardware = machine_for(engine, options)
     library = scan(request.folders, cache=request.cache, on_progress=request.on_progress)
     candidates, unnameable = candidates_of(library.models, vocabularies=options.auto_draft)
-    known_flags = KnownFlags(engine.flags)
+    known_flags = KnownFlags(engine.abilities.flags)
     budget = budget_of(hardware, live=options.realtime)
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)

@@ -193,6 +193,8 @@ def _taken(host: str, port: int, error: OSError) -> PortTaken:
             f"this user may not listen on port {port}\n"
             "  take a port from 1024 on, or give ClaraCore the capability CAP_NET_BIND_SERVICE"
         )
+    # Our listener on :: takes IPv6 only (IPV6_V6ONLY): when that is refused, who has it answers on ::1, and perhaps
+    # only there. (A model's server on :: is asked on 127.0.0.1: core/ports/fixed.py.)
     reachable = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host  # noqa: S104 - compared
     identity = identify(reachable, port)
     if identity is not None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.host.sockets.kernel import ancestors, family, pids, process_token
-from claracore.host.sockets.processes import FORCE, Process, seen, send, wait
+from claracore.host.sockets.processes import FORCE, Process, seen, send, session_of, wait
 
 logger = logging.getLogger("claracore.ports")
 
@@ -99,9 +99,9 @@ def _left_behind(tokens: set[str], recorded: Sequence[Orphan], kin: Sequence[Pro
             for member in family(pid):
                 _add(found, member, orphan.model, orphan.token)
     leaders = found.keys() | {orphan.pid for orphan in recorded}
-    sessions = {session: orphan for orphan in found.values() if (session := _session(orphan.pid)) in leaders}
+    sessions = {session: orphan for orphan in found.values() if (session := session_of(orphan.pid)) in leaders}
     for pid in pids() if sessions else ():
-        companion = sessions.get(_session(pid))
+        companion = sessions.get(session_of(pid))
         if companion is not None:
             _add(found, pid, companion.model, companion.token)
     for pid in _ourselves():
@@ -117,7 +117,7 @@ def _printers(leader: Orphan) -> list[int]:
     """
     if sys.platform != "linux" or not leader.pipe:
         return []
-    return [pid for pid in pids() if _session(pid) == leader.pid and _prints_to(pid, leader.pipe)]
+    return [pid for pid in pids() if session_of(pid) == leader.pid and _prints_to(pid, leader.pipe)]
 
 
 def _prints_to(pid: int, pipe: int) -> bool:
@@ -136,14 +136,6 @@ def _add(found: dict[int, Orphan], pid: int, model: str, mark: str) -> None:
 
 def _process(orphan: Orphan) -> Process:
     return Process(orphan.pid, orphan.start)
-
-
-def _session(pid: int) -> int:
-    """Return the session of a process; -1 when there is no such thing."""
-    if hasattr(os, "getsid"):
-        with suppress(OSError):
-            return os.getsid(pid)
-    return -1
 
 
 def _ourselves() -> Iterator[int]:

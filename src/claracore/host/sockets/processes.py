@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from claracore.host.sockets.kernel import process_start
 
 FORCE = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+NO_SESSION = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,14 @@ def seen(pid: int) -> Process | None:
     """Return the process that has this pid now; None when there is none, or only a zombie."""
     start = process_start(pid)
     return Process(pid, start) if start is not None else None
+
+
+def session_of(pid: int) -> int:
+    """Return the session of a process; NO_SESSION when there is no such process, or no such thing as sessions."""
+    if hasattr(os, "getsid"):
+        with suppress(OSError):
+            return os.getsid(pid)
+    return NO_SESSION
 
 
 def send(process: Process, number: signal.Signals) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from claracore.core.units import MIB
 from claracore.errors import ClaraCoreError, Conflict, disk_full
 from claracore.host import disk
 from claracore.host.disk import Displaced
@@ -31,7 +32,7 @@ LOOK_AGAIN_SECONDS = 0.02
 PATIENCE_SECONDS = 30.0
 """The lock is held while a changed configuration is checked: a second for thousands of models."""
 SUFFIXES = frozenset({".yaml", ".yml"})
-LARGEST_BYTES = 16 * 1024 * 1024
+LARGEST_BYTES = 16 * MIB
 
 
 class FileUnusable(ClaraCoreError):
@@ -246,7 +247,7 @@ def _read_bytes(path: Path) -> bytes | None:
 
 def _text_of(path: Path, raw: bytes) -> str:
     if len(raw) > LARGEST_BYTES:
-        raise FileUnusable(f"{path} is larger than {LARGEST_BYTES // 1024 // 1024} MB: it is no configuration file")
+        raise FileUnusable(f"{path} is larger than {LARGEST_BYTES // MIB} MB: it is no configuration file")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -54,7 +54,7 @@ class Commands:
     def _abilities(self, model: ModelConfig) -> Abilities:
         words = split(model.cmd)
         if self._is_engine(words):
-            return NOTHING if self.engine is None else Abilities(self.engine.flags, self.engine.tells_state)
+            return NOTHING if self.engine is None else self.engine.abilities
         program = next(iter(words), "")
         if _is_embedded(words):
             return EMBEDDED

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from claracore.host.disk_space import nearest_folder
+from claracore.host.store.files import SUFFIXES
 
-SUFFIXES = frozenset({".yaml", ".yml"})
 MOST_LINKS = 40
 LONGEST_BURST_SECONDS = 5.0
 

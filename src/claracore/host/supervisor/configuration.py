@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from claracore.core.config.changes import Changes, compare
-from claracore.core.config.collector import no_collection
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_peers
+from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.errors import ConfigError, Conflict

@@ -39,6 +39,7 @@ MOST_STAGES = 64
 
 BODY_LIMIT_BYTES = 65_536
 LAST_LINES = 12
+"""How many of the last lines that a server has printed stand in the message about its failure."""
 
 
 @dataclass(frozen=True, slots=True)

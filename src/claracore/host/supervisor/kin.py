@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from claracore.host.sockets.kernel import children, family, process_token
 from claracore.host.sockets.orphans import carriers
-from claracore.host.sockets.processes import Process, seen, wait
+from claracore.host.sockets.processes import NO_SESSION, Process, seen, session_of, wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,8 +63,8 @@ def members(leader: int, mark: str, *, leader_is_there: bool) -> list[Process]:
 
 def adopted() -> list[int]:
     """Return our children that somebody else has started; they may be zombies."""
-    session = os.getsid(0)
-    return [pid for pid in children(os.getpid()) if pid not in _leaders and _session(pid) not in {session, None}]
+    ours = {os.getsid(0), NO_SESSION}
+    return [pid for pid in children(os.getpid()) if pid not in _leaders and session_of(pid) not in ours]
 
 
 def reap() -> None:
@@ -121,14 +121,7 @@ def _be_subreaper(*, wanted: bool) -> bool:
 
 
 def _is_of(pid: int, leader: int, mark: str) -> bool:
-    return _session(pid) == leader or bool(mark and process_token(pid) == mark)
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
+    return session_of(pid) == leader or bool(mark and process_token(pid) == mark)
 
 
 async def _ended(process: Process, seconds: float) -> None:

@@ -28,7 +28,7 @@ from claracore.host.sockets.unix import clear_path, socket_path
 from claracore.host.supervisor.accepted import Acceptance, Announced
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.health import ReadyDeadline, is_healthy, wait_until_ready
+from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
@@ -42,7 +42,6 @@ LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
 DYING_SECONDS = 0.1
 """Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
-LAST_LINES = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 
 class WakeTimer:
-    """One timer at the earliest deadline that was asked for. Early does no harm, so it is only ever moved forward."""
+    """One timer at the earliest deadline that was asked for. Early does no harm, so it is only ever moved forward.
+
+    The gateway has thousands of deadlines, one for each connection, and looks at them at most once a second:
+    `http/gateway/alarm.py`. This one is for the few of the scheduler, and is on time.
+    """
 
     def __init__(self, on_due: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

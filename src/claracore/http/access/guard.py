@@ -11,8 +11,7 @@ What the caller's key allows has been found out by the gateway (`admitted`) and 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 
 from fastapi.responses import JSONResponse
 
@@ -22,13 +21,8 @@ from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS, without_key
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant, Right
 from claracore.http.access.origins import Rules, check_host
+from claracore.http.asgi import AsgiApp, Message, Receive, Scope, Send
 from claracore.http.wire.head import SAFE_METHODS
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BODY_BYTES = 20 * 1024 * 1024
 CHANGED_BY_GET: Final = frozenset({"/unload"})
@@ -64,7 +58,7 @@ class UnsupportedMedia(ClaraCoreError):
 class Guard:
     """Refuses what must not reach the application."""
 
-    def __init__(self, app: App, ring: KeyRing, rules: Rules) -> None:
+    def __init__(self, app: AsgiApp, ring: KeyRing, rules: Rules) -> None:
         self._app = app
         self._ring = ring
         self._rules = rules

@@ -37,18 +37,7 @@ class ChangesView(BaseModel):
 
 def finding_views(findings: Iterable[Finding]) -> list[FindingView]:
     """Return findings as JSON shows them."""
-    return [
-        FindingView(
-            severity=finding.severity,
-            message=finding.message,
-            path=finding.path,
-            file=finding.place.file if finding.place else None,
-            line=finding.place.line if finding.place else None,
-            column=finding.place.column if finding.place else None,
-            way_out=finding.way_out,
-        )
-        for finding in findings
-    ]
+    return [FindingView.model_validate(finding.plain()) for finding in findings]
 
 
 def changes_view(changes: Changes) -> ChangesView:

@@ -7,10 +7,10 @@ requests for models are served already; whoever calls the control plane meanwhil
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from claracore.http.gateway.contract import Message, Scope
+from claracore.http.asgi import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from claracore.http.api.control import ControlPlane
@@ -32,9 +32,7 @@ class LateControlPlane:
         self.made.begin()
         self._begun.set()
 
-    async def app(
-        self, scope: Scope, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call, as an ASGI application."""
         await (await self._made()).app(scope, receive, send)
 

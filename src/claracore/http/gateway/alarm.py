@@ -2,6 +2,7 @@
 
 One timer for all deadlines. They are set with every request and hardly ever reached, so setting one is a comparison;
 only one that is earlier than the alarm moves it. While nothing is due nothing runs: idle connections cost no CPU.
+The scheduler's deadlines, few and kept to the millisecond, have `host/supervisor/wake.py`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import msgspec
 
 from claracore.errors import BadRequest
 from claracore.http.wire.buffer import Body
-from claracore.http.wire.json_spans import DuplicateKey, Span, outermost, spans_of
+from claracore.http.wire.json_spans import JSON_STRING, DuplicateKey, Span, outermost, spans_of
 from claracore.http.wire.multipart import FormField, boundary_of, fields_of
 
 
@@ -92,10 +92,9 @@ def asked_early(prefix: bytes, content_type: bytes) -> Asked | None:
 
 
 # A top-level member whose value is a string, number, literal, or a container that was seen to its end.
-_STRING = r'"(?:[^"\\]++|\\.)*+"'
-_KEY = re.compile(rf"[\s{{,]*({_STRING})\s*:\s*".encode())
-_SCALAR = re.compile(rf"({_STRING}|-?[0-9][0-9.eE+-]*+|true|false|null)\s*[,}}]".encode(), re.DOTALL)
-_INSIDE = re.compile(rf"{_STRING}|[\[\]{{}}]".encode(), re.DOTALL)
+_KEY = re.compile(rf"[\s{{,]*({JSON_STRING})\s*:\s*".encode())
+_SCALAR = re.compile(rf"({JSON_STRING}|-?[0-9][0-9.eE+-]*+|true|false|null)\s*[,}}]".encode(), re.DOTALL)
+_INSIDE = re.compile(rf"{JSON_STRING}|[\[\]{{}}]".encode(), re.DOTALL)
 
 
 def _asked_early_in_json(prefix: bytes) -> Asked | None:

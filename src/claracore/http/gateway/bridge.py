@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from claracore.http.access.keys import Grant
+    from claracore.http.asgi import AsgiApp, Message, Scope
     from claracore.http.gateway.budget import BodyBudget, Share
-    from claracore.http.gateway.contract import AsgiApp, Channel, Message, Scope
+    from claracore.http.gateway.contract import Channel
     from claracore.http.gateway.tasks import Tasks
     from claracore.http.wire.head import RequestHead
 

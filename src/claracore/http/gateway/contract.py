@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
@@ -20,10 +19,6 @@ from claracore.host.supervisor.contract import Connections, Waiter
 from claracore.http.gateway.heads import Peer
 from claracore.http.wire.head import ResponseHead
 from claracore.types import Endpoint, ModelState
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-AsgiApp = Callable[[Scope, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 
 class Handler(Protocol):

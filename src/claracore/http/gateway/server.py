@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from claracore.core.config.model import Config
     from claracore.host.activity.captures import Captures
-    from claracore.http.gateway.contract import AsgiApp, ModelSupervisor, Observer
+    from claracore.http.asgi import AsgiApp
+    from claracore.http.gateway.contract import ModelSupervisor, Observer
     from claracore.http.gateway.inflight import InFlight
     from claracore.http.gateway.targets import ActiveProfile
 

@@ -31,7 +31,9 @@ class Span(NamedTuple):
 
 _SPACES = b" \t\r\n"
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+JSON_STRING = r'"(?:[^"\\]++|\\.)*+"'
+"""A regular expression for a string in JSON, its quotes included."""
+_STRING = re.compile(JSON_STRING.encode(), re.DOTALL)
 
 
 def outermost(body: Body) -> tuple[int, int]:

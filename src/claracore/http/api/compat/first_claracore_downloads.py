@@ -8,7 +8,6 @@ one download; to cancel a download that is not there is 404 and not 200; the tok
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from claracore.errors import BadRequest
 from claracore.host.library.download import DownloadStatus
 from claracore.host.library.hub_tokens import HubToken
 from claracore.host.library.views import DownloadView, download_view
+from claracore.http.api.compat.numbers import rfc3339
 from claracore.http.api.dependencies import DestinationsDep, DownloadsDep
 
 router = APIRouter(tags=["first ClaraCore"], include_in_schema=False)
@@ -178,7 +178,7 @@ def download_info(view: DownloadView) -> dict[str, Any]:
         "totalBytes": view.total_bytes,
         "speed": round(view.bytes_per_second or 0),
         "eta": round(view.eta_seconds or 0),
-        "startTime": datetime.fromtimestamp(view.created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "startTime": rfc3339(view.created_at),
         "filePath": first.path,
         "retryCount": 0,
     }

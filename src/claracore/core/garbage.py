@@ -1,8 +1,8 @@
-"""Why does the garbage collector wait while a file is read?
+"""Why does the garbage collector wait while a file is read, and while ClaraCore starts?
 
 A large file becomes some hundred thousand objects that refer to each other in one direction only, so reference counts
 free them. The collector would walk all of them again and again while they are made, for a third of the time, and find
-nothing.
+nothing. What start-up makes stays (`host/memory.py`).
 """
 
 from __future__ import annotations
