@@ -177,7 +177,7 @@ def fit_verdict(placement: Placement) -> Text:
 
 
 def place_name(place: int) -> str:
-    """Write a place."""
+    """Return where something lies, in words: `RAM`, or `GPU` and its number from 0."""
     return "RAM" if place == RAM else f"GPU {place}"
 
 

@@ -50,13 +50,13 @@ class NoListener:
     """A listener that does nothing: the files are left where they are."""
 
     def changed(self, download: Download) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def removed(self, download: Download) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     async def complete(self, download: Download) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
 
 class Downloads:

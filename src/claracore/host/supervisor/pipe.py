@@ -52,7 +52,7 @@ class Pipe:
             self._on_line(line)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading and close our end of the pipe. Again does nothing."""
         if self._open:
             self._open = False
             self._loop.remove_reader(self._fd)
