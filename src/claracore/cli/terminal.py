@@ -11,8 +11,13 @@ CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1"}
 
 
 def say(text: object = "", *, style: str = "", err: bool = False, end: str = "\n") -> None:
-    """Print to stdout, or with `err` to stderr, at once; `style` is one or more of CODES, for terminals only."""
+    """Print to stdout, or with `err` to stderr, at once; `style` is one or more of CODES, for terminals only.
+
+    Where whoever started us has closed that (`>&-`), nothing is printed.
+    """
     stream = sys.stderr if err else sys.stdout
+    if stream is None:
+        return
     print(styled(str(text), style) if stream.isatty() else text, file=stream, end=end, flush=True)
 
 
