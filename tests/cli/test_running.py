@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from claracore.cli import terminal
 from claracore.cli.client import ServerSaid, complete_model
 from claracore.cli.index import VERBS, verb
 from claracore.cli.verb import VerbGroup
@@ -277,3 +278,20 @@ def test_nothing_is_printed_where_nobody_listens(redirection: str) -> None:
     command = f'"{sys.executable}" -m claracore keys list {redirection}'
     ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_codes_for_terminals_are_not_printed_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("\x1b[1;31mred\x1b[0m \x1b[?25hnot", style="green")
+    assert capsys.readouterr().out == "red not\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [("ascii", "ü✓"), ("ascii:surrogateescape", "ü✓"), ("latin-1", "ü\\u2713"), ("utf-8", "ü✓")],
+)
+def test_every_character_is_printed_whatever_the_encoding(encoding: str, printed: str) -> None:
+    code = "from claracore.cli.terminal import accept_any_text, say; accept_any_text(); say('ü✓')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=True
+    )
+    assert ended.stdout.decode("latin-1" if encoding == "latin-1" else "utf-8").strip() == printed
