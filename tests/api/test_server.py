@@ -663,6 +663,18 @@ def test_a_stream_ends_with_the_time_of_its_key() -> None:
     asyncio.run(conversation())
 
 
+def test_a_stream_that_begins_while_claracore_stops_ends_too() -> None:
+    async def conversation() -> None:
+        open_streams, before, after = OpenStreams(), Ending(), Ending()
+        with open_streams.holding(before, None):
+            open_streams.close()
+            assert before.ended.is_set()
+        with open_streams.holding(after, None):
+            assert after.ended.is_set()
+
+    asyncio.run(conversation())
+
+
 def test_a_configuration_with_the_same_keys_ends_no_stream(server: Instance) -> None:
     with streaming(server, "/api/stream?topics=config,model") as answer:
         stream = events(answer)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from claracore.cli import terminal
 from claracore.cli.client import ServerSaid, complete_model
 from claracore.cli.index import VERBS, verb
 from claracore.cli.verb import VerbGroup
@@ -248,3 +249,49 @@ def test_a_group_without_a_verb_explains_itself() -> None:
 
 def test_options_may_stand_between_words(server: Instance) -> None:
     assert say("chat", "one", "--url", server.url, "hello").stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["keys", "remove", "--", "-x"], "there is no key '-x'"),
+        (["keys", "add", "--scope", "read", "--", "-x"], "'-x': a name has up to 64 letters"),
+        (["keys", "add", "x", "--expires", "-1d"], "--expires '-1d': write 12h"),
+        (["logs", "-n", "-1"], "-1 is not from 1 to 2000"),
+        (["ports", "why", "--", "-5"], "-5 is not from 1 to 65535"),
+        (["keys", "add", "x", "--expires", "--json"], "expected one argument"),
+        (["keys", "remove", "-x"], "required"),
+    ],
+)
+def test_a_word_with_a_dash_is_an_option_only_where_one_may_be(words: list[str], said: str) -> None:
+    result = invoke(words)
+    assert said in f"{result.output}{result.exception}"
+
+
+def test_a_message_with_a_dash_is_said(server: Instance) -> None:
+    spoken = json.loads(say("chat", "one", "--json", "--system", "-s", "--url", server.url, "--", "-m").stdout)
+    assert [each["content"] for each in spoken[:2]] == ["-s", "-m"]
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
+def test_nothing_is_printed_where_nobody_listens(redirection: str) -> None:
+    command = f'"{sys.executable}" -m claracore keys list {redirection}'
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_codes_for_terminals_are_not_printed_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("\x1b[1;31mred\x1b[0m \x1b[?25hnot", style="green")
+    assert capsys.readouterr().out == "red not\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [("ascii", "ü✓"), ("ascii:surrogateescape", "ü✓"), ("latin-1", "ü\\u2713"), ("utf-8", "ü✓")],
+)
+def test_every_character_is_printed_whatever_the_encoding(encoding: str, printed: str) -> None:
+    code = "from claracore.cli.terminal import accept_any_text, say; accept_any_text(); say('ü✓')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=True
+    )
+    assert ended.stdout.decode("latin-1" if encoding == "latin-1" else "utf-8").strip() == printed

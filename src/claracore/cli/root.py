@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from claracore.cli.index import PROG, VERBS, parser, verb
 from claracore.cli.interrupts import interrupt_once
-from claracore.cli.terminal import say
+from claracore.cli.terminal import accept_any_text, say
 from claracore.cli.verb import USAGE, Verb
 from claracore.errors import ClaraCoreError
 
@@ -58,6 +58,7 @@ def _serve(**chosen: Any) -> None:  # noqa: ANN401 - the fields of ServeOptions
 def run(argv: Sequence[str]) -> None:
     """Run the command line; an error that a user can understand is a message and exit code 1, never a traceback."""
     interrupt_once()
+    accept_any_text()
     try:
         dispatch([_long(word) for word in argv])
     except ClaraCoreError as error:

@@ -7,12 +7,15 @@ three times as long to import as everything else that `claracore ps` does.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 USAGE = 2
 """Exit code for words that cannot be understood."""
+
+SHIELD = "\0"
+"""Before a word that begins with a dash and is no option; no word of a command line can hold it."""
 
 Words = Callable[[str], Sequence[str]]
 """From what has been typed of a word to the words that it may become."""
@@ -76,7 +79,31 @@ def word(
     **settings: Any,  # noqa: ANN401 - as argparse has it
 ) -> Argument:
     """Return a word that must be there; with `nargs` "?", "*" or "+" none, any number, or at least one."""
-    return Argument(about, (), {"type": kind, **settings}, complete)
+
+    def read(text: str) -> object:
+        return kind(text.removeprefix(SHIELD))
+
+    read.__name__ = getattr(kind, "__name__", "")  # argparse names it in "invalid int value"
+    return Argument(about, (), {"type": read, **settings}, complete)
+
+
+def shielded(words: Sequence[str], takes: Iterable[Argument]) -> list[str]:
+    """Return words of which argparse does not take those for options that are none.
+
+    It would with what comes after `--` (parse_intermixed_args of Python 3.11), and with the value of an option that
+    begins with a dash, unless that is an option, too.
+    """
+    options = [argument for argument in takes if argument.flags]
+    flags = {flag for argument in options for flag in argument.flags}
+    valued = {flag for argument in options if "type" in argument.settings for flag in argument.flags}
+    end = words.index("--") if "--" in words else len(words)
+    found: list[str] = []
+    for word in words[:end]:
+        if found and found[-1] in valued and word.startswith("-") and word.partition("=")[0] not in flags:
+            name = found.pop()
+            word = f"{name}={word}" if name.startswith("--") else f"{name}{word}"  # noqa: PLW2901
+        found.append(word)
+    return [*found, *(SHIELD + word if word.startswith("-") else word for word in words[end + 1 :])]
 
 
 def within(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -129,7 +156,7 @@ class Verb:
 
     def run(self, prog: str, words: Sequence[str]) -> None:
         """Call the function with what the words say. Raises SystemExit(2) for words that it does not take."""
-        self.function(**vars(self.parser(prog).parse_intermixed_args(words)))
+        self.function(**vars(self.parser(prog).parse_intermixed_args(shielded(words, self.takes.values()))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,8 +72,8 @@ class ControlPlane:
         self._downloads.begin()
 
     def end_streams(self) -> None:
-        """End the answers that would go on for ever."""
-        self._events.open_streams.end_all()
+        """End the answers that would go on for ever, also those that are about to begin."""
+        self._events.open_streams.close()
 
     async def close(self) -> None:
         """Stop watching, sampling and downloading."""

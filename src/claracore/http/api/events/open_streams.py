@@ -30,6 +30,7 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._streams: set[Stream] = set()
+        self._closed = False
 
     @contextmanager
     def holding(self, stream: Stream, grant: Grant | None) -> Iterator[None]:
@@ -39,6 +40,8 @@ class OpenStreams:
             left = min(grant.expires_at - time.time(), LONGEST_SECONDS)
             timer = asyncio.get_running_loop().call_later(max(0.0, left), stream.end)
         self._streams.add(stream)
+        if self._closed:
+            stream.end()
         try:
             yield
         finally:
@@ -50,3 +53,8 @@ class OpenStreams:
         """End every stream. A client that comes again is asked for its key."""
         for stream in list(self._streams):
             stream.end()
+
+    def close(self) -> None:
+        """End every stream, and from now on each that begins: ClaraCore stops, and waits for answers under way."""
+        self._closed = True
+        self.end_all()
