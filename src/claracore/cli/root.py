@@ -67,7 +67,6 @@ def run(argv: Sequence[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        say("\naborted", err=True)
         sys.exit(130)
     except OSError as error:
         what = f"{error.filename}: " if error.filename is not None else ""

@@ -132,7 +132,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2; say where help is instead of printing half of it."""
-        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        order = " (a verb comes first, its options after it)" if message.startswith("unrecognized") else ""
+        self.exit(USAGE, f"{self.prog}: {message}{order}; see {self.prog} --help\n")
 
 
 @dataclass(frozen=True, slots=True)
