@@ -51,7 +51,7 @@ from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
-from claracore.options import Options
+from claracore.http.server_options import Options
 from claracore.types import ModelState
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ RINGS = [
     {"core"},
     {"host"},
     {"http"},
-    {"app", "options"},
+    {"app"},
     {"cli", "__main__"},
 ]
 FORBIDDEN_IN_CORE = {"asyncio", "socket", "subprocess", "threading", "os", "time", "random", "logging"}

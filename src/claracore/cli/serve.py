@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from claracore.host.setup.following import Following
     from claracore.host.supervisor.configuration import Prepared
     from claracore.host.supervisor.loop import Supervisor
-    from claracore.options import Options
+    from claracore.http.server_options import Options
 
 LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
@@ -50,7 +50,7 @@ startPort: 8100
 def serve(chosen: ServeOptions) -> None:
     """Write a configuration if there is none, then serve until asked to end."""
     end_at_once()
-    from claracore.options import Options  # noqa: PLC0415 - see the module's docstring
+    from claracore.http.server_options import Options  # noqa: PLC0415 - see the module's docstring
 
     terminal = Terminal(chosen.log_level, chosen.log_format, chosen.log_file)
     listen = parse_listen(chosen.listen)
