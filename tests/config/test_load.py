@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.core.config.fields import parse_seconds
+from claracore.core.config.durations import parse_seconds
 from claracore.core.config.load import LoadedConfig, load, load_many
 from claracore.types import Place
 

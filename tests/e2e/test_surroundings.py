@@ -79,7 +79,8 @@ def test_everything_is_kept_in_memory_and_one_warning_says_so(tmp_path: Path) ->
 def test_every_verb_answers(tmp_path: Path, argv: tuple[str, ...], code: int, said: str) -> None:
     configured(tmp_path, f"models:\n  a: {{cmd: '{fake()}'}}\n")
     (tmp_path / "models").mkdir()
-    done = verb(nowhere(tmp_path), tmp_path, *argv)
+    nobody = {"CLARACORE_URL": f"http://127.0.0.1:{free_port()}"}  # a test of `--listen auto` may have 5800 meanwhile
+    done = verb(nowhere(tmp_path) | nobody, tmp_path, *argv)
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == code

@@ -12,10 +12,9 @@ from claracore.cli.client import JSON, URL, Server, show_json
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, option
-from claracore.core.config.load import load
 from claracore.core.ports.listen import parse_listen
 from claracore.errors import ClaraCoreError
-from claracore.host.setup.doctor import Check, Subject, diagnose
+from claracore.host.setup.check import Check
 from claracore.host.state import default_state_dir
 
 
@@ -45,6 +44,9 @@ def _from_server(url: str | None) -> list[Check]:
 
 def _without_server(config: Path, listen: str) -> list[Check]:
     """Look without a server."""
+    from claracore.core.config.load import load  # noqa: PLC0415 - a running server looks by itself
+    from claracore.host.setup.doctor import Subject, diagnose  # noqa: PLC0415
+
     engine = None
     with suppress(OSError, UnicodeError, ClaraCoreError):
         loaded = load(config.read_text(encoding="utf-8"), file=str(config), env=os.environ)

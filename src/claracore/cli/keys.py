@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from claracore.cli.client import JSON, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, many, option, word
-from claracore.core.config.fields import parse_seconds
+from claracore.core.config.durations import parse_seconds
 from claracore.errors import BadRequest
 from claracore.host.state import default_state_dir, needed_state_dir
 from claracore.http.access.key_file import KeyFile

@@ -8,7 +8,6 @@ read.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,23 +15,13 @@ from pathlib import Path
 import msgspec
 
 from claracore.cli.client import Server, running_server, show_json
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
-from claracore.core.config.model import Config
-from claracore.core.ports.listen import Listen, parse_listen
-from claracore.core.ports.ranges import PortPlan
-from claracore.core.ports.report import PortRow, PortState, RangeView, ReportView, report
-from claracore.errors import BadRequest, ClaraCoreError, ConfigError
-from claracore.host.sockets.history import load_history
-from claracore.host.sockets.host import plan_here
-from claracore.host.sockets.ledger import default_folder, living_instances
-from claracore.host.sockets.observe import observe, reasons, why
-from claracore.host.state import default_state_dir
-from claracore.host.supervisor.configuration import Sources
+from claracore.core.ports.listen import parse_listen
+from claracore.core.ports.report import PortRow, RangeView, ReportView
+from claracore.errors import BadRequest, ClaraCoreError
 
 ANSWER_SECONDS = 5.0
-AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 
 
 def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | None, as_json: bool) -> None:
@@ -41,7 +30,11 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
         named = config is not None or config_dir is not None
         server = None if listen or named else usual_server()
         address = parse_listen(listen or (server.address if server else "5800"))
-        found = current_report(sources_of(config, config_dir), address, server or Server(address.url))
+        found = report_of(server or Server(address.url)) if address.port else None
+        if found is None:
+            from claracore.cli.planned_ports import planned_report  # noqa: PLC0415 - a running server knows better
+
+            found = planned_report(config, config_dir, address)
     except ClaraCoreError as error:
         say(error, err=True)
         raise SystemExit(2) from error
@@ -52,12 +45,11 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
 
 def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen: str | None) -> None:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
-    seen, sentence = why(port, living_instances(default_folder(default_state_dir())))
-    plan = None
-    with suppress(ClaraCoreError):
-        plan = planned(sources_of(config, config_dir), parse_listen(listen or "5800"))[1]
-    say("\n  ".join([sentence, *reasons(port, plan)]))
-    if seen.state not in AVAILABLE:
+    from claracore.cli.planned_ports import explain  # noqa: PLC0415 - reads a configuration
+
+    free, sentences = explain(port, config, config_dir, listen)
+    say("\n  ".join(sentences))
+    if not free:
         raise SystemExit(1)
 
 
@@ -69,32 +61,15 @@ def usual_server() -> Server | None:
         return None
 
 
-def sources_of(config: Path | None, config_dir: Path | None) -> Sources:
-    """Return what is to be read, as `serve` does."""
-    file = config or DEFAULT_CONFIG
-    return Sources(file if file.exists() or config_dir is None else None, config_dir, strict=False)
+def report_of(server: Server) -> ReportView | None:
+    """Return the report of a running server.
 
-
-def current_report(sources: Sources, listen: Listen, server: Server) -> ReportView:
-    """Return the report of the running server, or the plan for `listen` and the kernel's view when it gives none.
-
-    It gives none when it needs an API key that CLARACORE_API_KEY does not have, or is an old one. Raises ConfigError or
-    FileUnusable for a configuration that cannot be read.
+    None when none runs, or when it gives none: it needs another API key than CLARACORE_API_KEY has, or is an old one.
     """
-    if listen.port and server.is_there():
+    if server.is_there():
         with suppress(msgspec.ValidationError):
             return msgspec.convert(server.asked("/api/ports", timeout_seconds=ANSWER_SECONDS), ReportView)
-    config, made = planned(sources, listen)
-    return report(made, config, observe(made, default_folder(default_state_dir())))
-
-
-def planned(sources: Sources, listen: Listen) -> tuple[Config, PortPlan]:
-    """Return the configuration and its plan on this host, as the next start would make it; the plan may have errors."""
-    loaded = sources.read(os.environ)
-    if loaded.config is None:
-        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    history = load_history(default_state_dir(), sources.key)
-    return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history)
+    return None
 
 
 def as_text(found: ReportView) -> str:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from claracore.core.config.model import Config
 from claracore.core.ports.ranges import PortPlan
 from claracore.types import Finding
+
+if TYPE_CHECKING:
+    from claracore.core.config.model import Config
 
 
 class PortState(StrEnum):

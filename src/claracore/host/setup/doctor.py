@@ -19,22 +19,13 @@ from claracore.errors import ClaraCoreError
 from claracore.host.disk_space import free_at
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.hardware.probe import probe
+from claracore.host.setup.check import Check
 from claracore.host.setup.examine import examine
 from claracore.host.state import state_problem
 from claracore.host.store import files
 
 LOW_DISK_BYTES = 2 * GIB
 NEEDED = ("fastapi", "msgspec", "pydantic", "ruamel.yaml", "uvloop")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. `way_out` says what to do when it is not `ok`."""
-
-    name: str
-    ok: bool
-    message: str
-    way_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError
-from claracore.host.setup.doctor import Check
+from claracore.host.setup.check import Check
 from claracore.host.sockets.ports import PortKeeper
 
 

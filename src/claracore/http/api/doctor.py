@@ -7,7 +7,8 @@ import asyncio
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from claracore.host.setup.doctor import Check, Subject, diagnose
+from claracore.host.setup.check import Check
+from claracore.host.setup.doctor import Subject, diagnose
 from claracore.host.setup.running_checks import running_checks
 from claracore.http.api.dependencies import HistoryDep, InstallationDep, RuntimeDep
 
