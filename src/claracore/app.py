@@ -1,8 +1,8 @@
 """How is everything put together, in which order does it start, and in which does it stop?
 
-`build` makes the parts, each of which gets what it needs when it is made: configuration, front door, ports, supervisor,
-what is kept of requests, control plane, gateway. `App.run` serves. Stop is the reverse: no new connections, answers
-under way may end, models stop, ports are let go.
+`build` makes the parts, each of which gets what it needs when it is made: configuration and front door, engine, ports,
+supervisor, what is kept of requests, gateway. `App.run` serves, and makes the control plane behind the first requests.
+Stop is the reverse: no new connections, answers under way may end, models stop, ports are let go.
 """
 
 from __future__ import annotations

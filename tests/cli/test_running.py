@@ -236,6 +236,7 @@ def test_every_verb_is_where_the_table_says_and_explains_itself(name: str) -> No
         (["config", "chekc"], "is none of check"),
         (["load"], "required: model"),
         (["--nope"], "unrecognized arguments: --nope"),
+        (["ports", "--listen", "-x"], "-x"),
         (["--listen", "5801", "ports"], "unrecognized arguments: ports (a verb comes first"),
         (["ports", "--config", "c.yaml", "why", "80"], "unrecognized arguments: why 80 (a verb comes first"),
         (["keys", "add", "x", "--scope", "everything"], "invalid Right value"),

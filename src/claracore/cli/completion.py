@@ -11,7 +11,7 @@ from argcomplete.shell_integration import shellcode
 
 from claracore.cli.index import PROG, VERBS, parser, verb
 from claracore.cli.serve_options import TAKES
-from claracore.cli.verb import VerbGroup
+from claracore.cli.verb import Verb, VerbGroup, declare
 from claracore.errors import BadRequest
 
 FILES = {
@@ -40,18 +40,20 @@ def _tree(named: str) -> argparse.ArgumentParser:
     for name in VERBS:
         child = below.add_parser(name, prog=f"{PROG} {name}")
         if name == named:
-            found = verb(name)
-            inner = found.verbs if isinstance(found, VerbGroup) else {}
-            alone = found.alone if isinstance(found, VerbGroup) else found
-            for parameter, argument in alone.takes.items() if alone is not None else ():
-                argument.add_to(child, parameter)
-            if inner:
-                deeper = child.add_subparsers()
-                for word, each in inner.items():
-                    last = deeper.add_parser(word, prog=f"{PROG} {name} {word}")
-                    for parameter, argument in each.takes.items():
-                        argument.add_to(last, parameter)
+            _fill(child, verb(name))
     return root
+
+
+def _fill(parser: argparse.ArgumentParser, found: Verb | VerbGroup) -> None:
+    """Give the parser of a verb what may be typed behind it."""
+    if isinstance(found, Verb):
+        declare(parser, found.takes)
+        return
+    if found.alone is not None:
+        declare(parser, found.alone.takes)
+    below = parser.add_subparsers()
+    for name, each in found.verbs.items():
+        declare(below.add_parser(name), each.takes)
 
 
 def script(shell: str = "") -> str:
@@ -72,7 +74,8 @@ def install(shell: str = "") -> str:
         wanted = line.format(file=file)
         text = settings.read_text(encoding="utf-8") if settings.exists() else ""
         if wanted not in text.splitlines():
-            settings.write_text(f"{text.rstrip()}\n{wanted}\n".lstrip(), encoding="utf-8")
+            with settings.open("a", encoding="utf-8") as end:  # nothing of a person's own settings is written anew
+                end.write(f"{wanted}\n" if not text or text.endswith("\n") else f"\n{wanted}\n")
     return f"{shell} completion is in {file}; it works in new terminals"
 
 

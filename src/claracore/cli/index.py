@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
-from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, flag, option
+from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, declare, flag, option
 
 PROG = "claracore"
 EXAMPLES = """\
@@ -80,6 +80,5 @@ def parser(takes: Mapping[str, Argument]) -> Parser:
         description=f"{EXAMPLES}\nverbs:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for parameter, argument in {**takes, **ABOUT}.items():
-        argument.add_to(made, parameter)
+    declare(made, {**takes, **ABOUT})
     return made

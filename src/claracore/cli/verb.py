@@ -136,6 +136,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}{order}; see {self.prog} --help\n")
 
 
+def declare(parser: argparse.ArgumentParser, takes: Mapping[str, Argument]) -> None:
+    """Have `parser` read arguments, by the names of a function's parameters."""
+    for parameter, argument in takes.items():
+        argument.add_to(parser, parameter)
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
     """A function and what it takes, by the names of its parameters."""
@@ -151,13 +157,16 @@ class Verb:
     def parser(self, prog: str) -> Parser:
         """Return what reads its words."""
         made = Parser(prog, description=self.function.__doc__)
-        for parameter, argument in self.takes.items():
-            argument.add_to(made, parameter)
+        declare(made, self.takes)
         return made
 
     def run(self, prog: str, words: Sequence[str]) -> None:
         """Call the function with what the words say. Raises SystemExit(2) for words that it does not take."""
-        self.function(**vars(self.parser(prog).parse_intermixed_args(shielded(words, self.takes.values()))))
+        self.call(self.parser(prog), words)
+
+    def call(self, parser: Parser, words: Sequence[str]) -> None:
+        """Call the function with what `parser` reads. Raises as `run`."""
+        self.function(**vars(parser.parse_intermixed_args(shielded(words, self.takes.values()))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +186,8 @@ class VerbGroup:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             usage=f"{prog} VERB ..." if self.alone is None else None,
         )
-        for parameter, argument in self.alone.takes.items() if self.alone is not None else ():
-            argument.add_to(made, parameter)
+        if self.alone is not None:
+            declare(made, self.alone.takes)
         return made
 
     def run(self, prog: str, words: Sequence[str]) -> None:
@@ -189,7 +198,7 @@ class VerbGroup:
             return
         parser = self.parser(prog)
         if self.alone is not None:
-            self.alone.function(**vars(parser.parse_args(words)))
+            self.alone.call(parser, words)
             return
         parser.parse_known_args(words[:1])  # --help
         if words:

@@ -24,7 +24,6 @@ LARGEST = 500_000
 MACRO_BRACES = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 OPEN, CLOSE = "\ue000", "\ue001"
 SECOND_DOCUMENT = "a second document begins here; only the first is read"
-YAML_TAG = "tag:yaml.org,2002:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
