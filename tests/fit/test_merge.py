@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.fit.budget import budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.catalog import Candidate, choose
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware, Memory, Processor
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
-from claracore.core.fit.plan import Wishes
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from claracore.core.config.command import split
 from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
 from claracore.core.fit.memory import Companions, estimate
-from claracore.core.fit.plan import Placement, Verdict, Wishes, plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.settings import Settings
+from claracore.core.fit.ways import Verdict
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2

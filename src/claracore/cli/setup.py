@@ -15,9 +15,10 @@ from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.fit.budget import budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import Placement, Wishes, plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine

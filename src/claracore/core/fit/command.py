@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from claracore.core.fit.case import EMBEDDERS, pooling
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.places import RAM
-from claracore.core.fit.plan import pooling
 from claracore.core.fit.yamltext import comment
 from claracore.core.gguf.model import Kind
 from claracore.core.units import gib
@@ -65,7 +65,7 @@ def flags(
         *_extra_flags(placement),
         _thread_flag(hardware.processor),
     ]
-    if jinja and facts.chat_template:
+    if jinja and facts.chat_template and facts.kind not in EMBEDDERS:
         found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
     return known(found, known_flags)
 

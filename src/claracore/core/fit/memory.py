@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from claracore.core.gguf.model import ModelFacts
 
 
+OF_LAYERS = frozenset({"weights", "experts", "KV cache", "recurrent state", "output layer"})
+"""What each layer brings along, wherever it lies."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryItem:
     """One line of the working: `place` is a GPU's index or RAM."""
@@ -39,6 +43,10 @@ class Estimate:
     def on(self, place: int) -> int:
         """Bytes in one place."""
         return sum(row.bytes for row in self.rows if row.place == place)
+
+    def beside_layers(self, place: int) -> int:
+        """Bytes in one place that do not come and go with layers."""
+        return sum(row.bytes for row in self.rows if row.place == place and row.what not in OF_LAYERS)
 
     @property
     def gpu_bytes(self) -> int:
@@ -151,6 +159,10 @@ def _buffers(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list
         MemoryItem("compute buffer", place, size, f"inputs of {working}" if place == RAM and places.gpus else working)
         for place, size in sorted(compute_buffers(facts, settings, places).items())
     ]
-    answers = settings.parallel * (facts.vocab_size or 0) * FLOAT
-    rows.append(MemoryItem("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
+    words = facts.vocab_size or 0
+    rows.append(MemoryItem("answers", RAM, settings.parallel * words * FLOAT, f"{settings.parallel} x {words} logits"))
+    if settings.embeddings:
+        # llama-server (b11434) makes a logit of each word for each token of an input, though nobody asks for them.
+        working = f"{tokens} x {words} for the longest input"
+        rows.append(MemoryItem("logits", RAM, tokens * words * FLOAT, working))
     return rows

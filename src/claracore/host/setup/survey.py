@@ -12,10 +12,10 @@ import platformdirs
 
 from claracore.core.config.schema import json_schema
 from claracore.core.fit.budget import budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.plan import Wishes
 from claracore.core.fit.yamltext import unwritable
 from claracore.errors import BadRequest
 from claracore.host.disk import keep
