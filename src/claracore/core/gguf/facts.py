@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, Literal, NamedTuple
 
-from claracore.core.gguf import abilities
+from claracore.core.gguf import abilities, architectures
 from claracore.core.gguf.header import Array, Header, Value
 from claracore.core.gguf.keys import ArchitectureKeys, count_of
 from claracore.core.gguf.layers import conv_state, latent_attention, layer_cache, ssm_state
@@ -27,7 +27,9 @@ MAX_LAYERS: Final = 4096
 LAYER: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
 EXPERT: Final = re.compile(r"\.ffn_(?:gate|up|down|gate_up)_(?:ch)?exps\.|\.ffn_(?:gate|up|down)\.\d+\.")
 INPUT: Final = re.compile(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\b|token_embd_norm")
-OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_|per_layer_(?:model_proj|proj_norm)")
+OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_")
+FIRST_LAYER: Final = re.compile(r"per_layer_(?:model_proj|proj_norm)\b")
+"""What llama.cpp places with layer 0, though its name has no number."""
 
 Group = Literal["input", "output", "layer", "expert", "other"]
 
@@ -44,7 +46,7 @@ def facts_of(header: Header, *more_shards: Header) -> ModelFacts:
     blocks = 0 if kind is Kind.MMPROJ else min(keys.number("block_count") or 0, MAX_LAYERS)
     layers = max(0, blocks - predicting)
     experts, used = keys.number("expert_count") or 0, keys.number("expert_used_count") or 0
-    weights = _weigh(tensors, layers, predicting)
+    weights = _weigh(tensors, layers, predicting, tied=keys.architecture not in architectures.WITHOUT_OUTPUT)
     idle = weights.expert_elements - weights.expert_elements * used // experts if experts and used else 0
     facts = ModelFacts(
         architecture=keys.architecture,
@@ -153,13 +155,12 @@ class _Weights(NamedTuple):
     bytes: TensorBytes
 
 
-def _weigh(tensors: Iterable[Tensor], layers: int, prediction_layers: int) -> _Weights:
-    """Sum elements and bytes by where llama.cpp places them."""
+def _weigh(tensors: Iterable[Tensor], layers: int, prediction_layers: int, *, tied: bool) -> _Weights:
+    """Sum elements and bytes by where llama.cpp places them; `tied` until there is an output matrix."""
     per_layer = [0] * layers
     per_expert_layer = [0] * layers
     sums = {"input": 0, "output": 0, "other": 0, "prediction": 0}
     elements = expert_elements = embedding = 0
-    tied = True
     for name, _shape, _type, _offset, count, size in tensors:
         group, layer = _placement(name)
         elements += count
@@ -196,4 +197,6 @@ def _placement(name: str) -> tuple[Group, int]:
         return ("expert" if EXPERT.search(name) else "layer"), int(match[1])
     if INPUT.match(name):
         return "input", -1
+    if FIRST_LAYER.match(name):
+        return "layer", 0
     return ("output" if OUTPUT.match(name) else "other"), -1
