@@ -27,14 +27,14 @@ PREDICTING = "glm-4.5-air-Q4_K_M"
 LISTED_TWICE = "gemma-3n-e4b-Q4_K_M"
 """llama.cpp counts its embedding twice on the CPU, where both are the same pages of the file."""
 LIMITS = {
-    "one card": 0.24,
-    "one card, experts in RAM": 0.37,
-    "one card, layers in RAM": 0.44,
-    "two cards": 0.56,
-    "two cards, experts in RAM": 1.13,
-    "two cards, layers in RAM": 0.77,
-    "CPU": 0.23,
-    "embedders": 1.83,
+    "one card": 0.09,
+    "one card, experts in RAM": 0.2,
+    "one card, layers in RAM": 0.1,
+    "two cards": 0.43,
+    "two cards, experts in RAM": 0.3,
+    "two cards, layers in RAM": 0.18,
+    "CPU": 0.1,
+    "embedders": 2.3,
 }
 """The largest part by which a device of each class may be missed."""
 

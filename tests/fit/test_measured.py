@@ -23,9 +23,7 @@ from fit.llama_cpp import facts_of_header, headers_in
 FOLDER = Path(__file__).parent
 SHAPES: list[dict[str, Any]] = json.loads((FOLDER / "measured_h200.json").read_text())["shapes"]
 PROJECTOR = "mmproj-gemma3-4b-f16"
-BIDIRECTIONAL = "bge-m3-Q8_0"
-"""Its compute buffer is counted too high."""
-PLAIN = [shape for shape in SHAPES if shape["shape"] != BIDIRECTIONAL and "projector" not in shape["shape"]]
+PLAIN = [shape for shape in SHAPES if "projector" not in shape["shape"]]
 """Those whose every buffer on the card is in the log, which has none of a projector's weights."""
 
 
