@@ -16,9 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from claracore.core.fit.memory import estimate
+from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.facts import facts_of
-from claracore.core.gguf.header import read_header
+from claracore.core.gguf.header import Header, read_header
 from claracore.core.gguf.model import ModelFacts
 
 FOLDER = Path(__file__).parent
@@ -60,8 +62,44 @@ class Case:
             return f"{cards}, experts in RAM"
         return f"{cards}, layers in RAM" if settings.gpu_layers <= self.facts.layers else cards
 
+    @property
+    def kind(self) -> str:
+        """The class that the case is held against: its placement, or `embedders`."""
+        return "embedders" if self.settings.embeddings else self.placement
+
+    @property
+    def places(self) -> list[tuple[int, Taken]]:
+        """Each card by its index, and RAM."""
+        return [*enumerate(self.devices), (RAM, self.ram)]
+
     def __str__(self) -> str:
         return f"{self.shape} {self.args}"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far our estimate of one device is from what llama.cpp takes there."""
+
+    case: Case
+    place: int
+    part: float
+    """Of what llama.cpp takes; above 0 the estimate is too high."""
+
+    def __str__(self) -> str:
+        return f"{self.part:+.1%} on {self.place}: {self.case}"
+
+
+@cache
+def deviations() -> dict[str, list[Deviation]]:
+    """Return those of all cases by their class: of each card, and of RAM where there is none."""
+    found: dict[str, list[Deviation]] = {}
+    for case in cases():
+        expected = estimate(case.facts, case.settings)
+        for place, taken in case.places:
+            if place != RAM or not case.devices:
+                part = expected.on(place) / taken.total - 1
+                found.setdefault(case.kind, []).append(Deviation(case, place, part))
+    return found
 
 
 def cases(shape: str = "") -> Iterator[Case]:
@@ -79,6 +117,7 @@ class Projected:
     """What a projector takes of the card that it is on, in all, and of RAM for computing."""
 
     shape: str
+    header: Header
     facts: ModelFacts
     flash_attention: bool
     card: int
@@ -89,7 +128,7 @@ def projected() -> Iterator[Projected]:
     """Return all rows of projectors."""
     for name, entry in RECORDED["projectors"].items():
         for flash, card, ram in entry["rows"]:
-            yield Projected(name, facts(name), flash, card, ram)
+            yield Projected(name, header_of(_headers()[name]), facts(name), flash, card, ram)
 
 
 @cache
@@ -112,8 +151,13 @@ def headers_in(path: Path) -> dict[str, bytes]:
 
 def facts_of_header(raw: bytes) -> ModelFacts:
     """Return the facts of a header whose file would be complete."""
+    return facts_of(header_of(raw))
+
+
+def header_of(raw: bytes) -> Header:
+    """Return a header as of a file that is complete."""
     header = read_header(io.BytesIO(raw), size=len(raw))
-    return facts_of(read_header(io.BytesIO(raw), size=len(raw) + header.missing_bytes))
+    return read_header(io.BytesIO(raw), size=len(raw) + header.missing_bytes)
 
 
 def settings_of(args: str, cards: int) -> Settings:
