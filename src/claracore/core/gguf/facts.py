@@ -29,7 +29,9 @@ MAX_LAYERS: Final = 4096
 LAYER: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
 EXPERT: Final = re.compile(r"\.ffn_(?:gate|up|down|gate_up)_(?:ch)?exps\.|\.ffn_(?:gate|up|down)\.\d+\.")
 INPUT: Final = re.compile(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\b|token_embd_norm")
-OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_|per_layer_(?:model_proj|proj_norm)")
+OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_")
+FIRST_LAYER: Final = re.compile(r"per_layer_(?:model_proj|proj_norm)\b")
+"""What llama.cpp places with layer 0, though its name has no number."""
 
 Group = Literal["input", "output", "layer", "expert", "other"]
 
@@ -204,4 +206,6 @@ def _placement(name: str) -> tuple[Group, int, int | None]:
         return ("expert" if EXPERT.search(name) else "layer"), int(match[1]), ROLE_OF.get(name[match.end() :])
     if INPUT.match(name):
         return "input", -1, None
+    if FIRST_LAYER.match(name):
+        return "layer", 0, None
     return ("output" if OUTPUT.match(name) else "other"), -1, None

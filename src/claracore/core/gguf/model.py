@@ -72,7 +72,7 @@ class TensorBytes:
     other: int
     """What belongs to no layer and is neither embedding nor output (`rope_freqs`, projectors, ...)."""
     tied_output: bool
-    """No `output.weight` of its own."""
+    """No `output.weight` of its own, but the embedding a second time in its place; encoders have neither."""
     token_embedding_weight: int = 0
     """`token_embd.weight` alone: the size of the second copy when tied."""
 
