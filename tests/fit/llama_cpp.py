@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from claracore.core.fit.memory import estimate
+from claracore.core.fit.extras import LATER
+from claracore.core.fit.memory import Estimate, estimate
 from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.facts import facts_of
@@ -94,7 +95,8 @@ def deviations() -> dict[str, list[Deviation]]:
     """Return those of all cases by their class: of each card, and of RAM where there is none."""
     found: dict[str, list[Deviation]] = {}
     for case in cases():
-        expected = estimate(case.facts, case.settings)
+        rows = estimate(case.facts, case.settings).rows
+        expected = Estimate(tuple(row for row in rows if row.what not in LATER))
         for place, taken in case.places:
             if place != RAM or not case.devices:
                 part = expected.on(place) / taken.total - 1
