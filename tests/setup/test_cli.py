@@ -42,7 +42,7 @@ def test_setup_dry_run_as_json(tmp_path: Path) -> None:
     assert not config.exists()
     assert (told["written"], told["changed"], told["backup"], told["changes"]) == (False, True, None, None)
     (model,) = told["models"]
-    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "large-models", 8200, "RAM")
+    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "small-models", 8300, "RAM")
     assert [Path(left["path"]).name for left in told["left_out"]] == ["broken.gguf"]
     assert told["text"].startswith("# yaml-language-server: $schema=")
 
@@ -53,8 +53,8 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert code == 0
     assert "2 models configured" in text
     assert "smollm2-135m-instruct-q4_1" in text
-    assert "8200" in text
-    assert "8201" in text
+    assert "8300" in text
+    assert "8301" in text
     assert f"wrote {config}" in text.replace("\n", "")
     config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")

@@ -102,7 +102,9 @@ def _fastest_first(placement: Placement) -> tuple[float, bool, int]:
 
 
 def _is_no_worse(one: Placement, other: Placement) -> bool:
-    """Tell whether one is about as fast, and its context so long that nobody would take the other for it."""
+    """Tell whether one is about as fast on as few cards, and nobody would take the other for its context."""
+    if len(one.gpus) > len(other.gpus) > 0:
+        return False
     return one.time <= other.time * WORTH_WAITING and one.settings.context * WORTH_MORE >= other.settings.context
 
 
@@ -164,6 +166,8 @@ def _context_reason(case: Case, way: Way) -> str:
         return f"trained with {limit}, but a longer prompt takes minutes to read on a processor"
     if context == case.longest:
         return f"enough for its work; it was trained with {limit}"
+    if way.verdict in {Verdict.PARTLY, Verdict.EXPERTS_IN_RAM} and context == way.limit:
+        return f"trained with {limit}; more would push more of the model into RAM"
     if context == way.limit:
         return f"trained with {limit}; more would take memory that another model can use"
     return f"the most that fits this way; it was trained with {limit}"
