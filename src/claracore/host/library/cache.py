@@ -31,9 +31,9 @@ from claracore.core.gguf import (
 )
 from claracore.host.disk import keep_private
 from claracore.host.library import read
-from claracore.host.library.walk import ModelFiles
+from claracore.host.library.found_files import ModelFiles
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FILE: Final = "library.cache"
 
 
@@ -44,6 +44,8 @@ class CachedModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Path, size and mtime_ns of each shard."""
     reading: read.ModelReading
     id: str | None = None
+    fingerprint: str | None = None
+    """See `copies.fingerprint`; None when it was not asked for."""
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -66,16 +68,18 @@ def _version() -> str:
 class ReadingCache:
     """Readings by (path, size, mtime). `path=None` remembers for as long as the object lives."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, keep: bool = True) -> None:
+        """Read what was remembered; without `keep` nothing is written."""
         self.path = path
+        self._keep = keep
         self._version = _version()
         self._entries = self._load()
         self._changed = False
 
     @classmethod
-    def in_folder(cls, state_dir: Path | None) -> Self:
+    def in_folder(cls, state_dir: Path | None, *, keep: bool = True) -> Self:
         """Return the one that is kept in the state folder; without one, for as long as the object lives."""
-        return cls(state_dir / FILE if state_dir is not None else None)
+        return cls(state_dir / FILE if state_dir is not None else None, keep=keep)
 
     def get(self, files: ModelFiles) -> read.ModelReading | None:
         """Return what was read before, if the files are the same as then."""
@@ -94,6 +98,18 @@ class ReadingCache:
         entry = CachedModel(_files_of(files), reading, earlier.id if earlier else None)
         self._entries[files.paths[0]] = entry
         self._changed = True
+
+    def fingerprint(self, files: ModelFiles) -> str | None:
+        """Return what is known to be in the files (see `copies.fingerprint`); None when nobody has looked."""
+        entry = self._entries.get(files.paths[0])
+        return entry.fingerprint if entry is not None and entry.files == _files_of(files) else None
+
+    def keep_fingerprint(self, files: ModelFiles, fingerprint: str) -> None:
+        """Remember what is in files that have been read."""
+        entry = self._entries.get(files.paths[0])
+        if entry is not None:
+            self._entries[files.paths[0]] = msgspec.structs.replace(entry, fingerprint=fingerprint)
+            self._changed = True
 
     def ids(self) -> dict[str, str]:
         """Return the ids that models had in the last scan, by the path of their first file."""
@@ -117,7 +133,7 @@ class ReadingCache:
 
     def save(self) -> None:
         """Write the cache if it changed; a disk that refuses costs only the saving."""
-        if self.path is None or not self._changed:
+        if self.path is None or not self._changed or not self._keep:
             return
         with contextlib.suppress(OSError):
             keep_private(self.path, msgspec.msgpack.encode(_File(self._version, self._entries)), flush=False)

@@ -123,7 +123,11 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    spelled = {_identity(item.candidate.path): item.candidate.path for item in setup.chosen}
+    spelled = {
+        _identity(path): item.candidate.path
+        for item in setup.chosen
+        for path in (*item.candidate.copies, item.candidate.path)
+    }
     paths = {}
     for name, found in model_paths(commands).items():
         there = os.path.abspath(found)  # noqa: PTH100 - text, as written; models start in our folder
