@@ -132,7 +132,12 @@ def _put_adapters(result: _Sorted) -> None:
 def _find_copies(result: _Sorted, found: FoundFiles, cache: ReadingCache) -> None:
     """Keep one of the models with the same contents."""
     by_key = {known.key: known for known in result.models}
-    order = _preference(found, cache)
+    ids = cache.ids()
+
+    def order(path: str) -> tuple[bool, bool, bool, str]:
+        """Sort the one that was served to the front, then one that says its name, then a real one."""
+        return path not in ids, not path.lower().endswith(".gguf"), path in found.links, path
+
     for group in same_contents([Rival(known.files, known.facts) for known in result.models], cache):
         first, *rest = sorted((files.paths[0] for files in group), key=order)
         for path in rest:
@@ -143,21 +148,19 @@ def _find_copies(result: _Sorted, found: FoundFiles, cache: ReadingCache) -> Non
     result.models = list(by_key.values())
 
 
-def _preference(found: FoundFiles, cache: ReadingCache) -> Callable[[str], tuple[bool, bool, bool, str]]:
-    """Return what sorts paths with the same contents: the one that was served, a real one, one that says its name."""
-    ids = cache.ids()
-    return lambda path: (path not in ids, path in found.links, not path.lower().endswith(".gguf"), path)
-
-
 def _cannot_rank(facts: ModelFacts, naming: Naming) -> bool:
     return facts.kind in {Kind.CHAT, Kind.BASE} and not RERANKER_WORDS.isdisjoint(naming.base.split("-"))
 
 
 def _first_paths(found: FoundFiles, cache: ReadingCache) -> dict[tuple[int, int], str]:
-    """Return for each file on disk the path under which it is served."""
-    order = _preference(found, cache)
+    """Return for each file on disk the path under which it is served: that of before, a real one, the first."""
+    ids = cache.ids()
+
+    def order(files: ModelFiles) -> tuple[bool, bool, tuple[str, ...]]:
+        return files.paths[0] not in ids, files.paths[0] in found.links, files.paths
+
     paths: dict[tuple[int, int], str] = {}
-    for files in sorted(found.models, key=lambda files: order(files.paths[0])):
+    for files in sorted(found.models, key=order):
         paths.setdefault(files.stamps[0].identity, files.paths[0])
     return paths
 

@@ -46,7 +46,7 @@ class StorePlace(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Whereabouts:
     """What decides where programs keep things."""
 
     home: Path
@@ -81,7 +81,7 @@ class Surroundings:
         return [*places, *self.named("XDG_CONFIG_HOME"), self.home / ".config", *self.named("APPDATA", "LOCALAPPDATA")]
 
 
-def places(around: Surroundings) -> list[StorePlace]:
+def places(around: Whereabouts) -> list[StorePlace]:
     """Return where models may be, each place once, the most telling first."""
     found = [
         StorePlace(store, path)
@@ -100,7 +100,7 @@ def places(around: Surroundings) -> list[StorePlace]:
     return list({place.path: place for place in reversed(found)}.values())[::-1]
 
 
-def _lm_studio(around: Surroundings) -> Iterator[Path]:
+def _lm_studio(around: Whereabouts) -> Iterator[Path]:
     homes = [around.home / ".lmstudio", around.home / ".cache/lm-studio"]
     pointed = _text(around.home / ".lmstudio-home-pointer").strip()
     if pointed and "\0" not in pointed:
@@ -113,7 +113,7 @@ def _lm_studio(around: Surroundings) -> Iterator[Path]:
         yield folder / ".internal/bundled-models"
 
 
-def _ollama(around: Surroundings) -> Iterator[Path]:
+def _ollama(around: Whereabouts) -> Iterator[Path]:
     yield from around.named("OLLAMA_MODELS")
     units = around.root / "etc/systemd/system"
     overrides: list[Path] = []
@@ -130,18 +130,18 @@ def _ollama(around: Surroundings) -> Iterator[Path]:
         yield around.root / place
 
 
-def _hugging_face(around: Surroundings) -> Iterator[Path]:
+def _hugging_face(around: Whereabouts) -> Iterator[Path]:
     yield from around.named("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
     yield from (folder / "hub" for folder in around.named("HF_HOME"))
     yield from (folder / "huggingface/hub" for folder in (*around.named("XDG_CACHE_HOME"), around.home / ".cache"))
 
 
-def _llama_cpp(around: Surroundings) -> Iterator[Path]:
+def _llama_cpp(around: Whereabouts) -> Iterator[Path]:
     yield from around.named("LLAMA_CACHE")
     yield from (folder / "llama.cpp" for folder in around.caches)
 
 
-def _jan(around: Surroundings) -> Iterator[Path]:
+def _jan(around: Whereabouts) -> Iterator[Path]:
     for base in around.data:
         if isinstance(chosen := _settings(base / "Jan/settings.json").get("data_folder"), str) and chosen:
             yield around.expanded(chosen) / "llamacpp/models"
@@ -150,12 +150,12 @@ def _jan(around: Surroundings) -> Iterator[Path]:
         yield folder / "models"
 
 
-def _gpt4all(around: Surroundings) -> Iterator[Path]:
+def _gpt4all(around: Whereabouts) -> Iterator[Path]:
     yield from (base / "nomic.ai/GPT4All" for base in around.data)
     yield around.home / ".cache/gpt4all"
 
 
-def _webui(around: Surroundings) -> Iterator[Path]:
+def _webui(around: Whereabouts) -> Iterator[Path]:
     folders: list[Path] = []
     for base in (around.home, around.root / "opt"):
         with contextlib.suppress(OSError):
@@ -184,6 +184,6 @@ def _settings(path: Path) -> dict[str, object]:
     return read if isinstance(read, dict) else {}
 
 
-def user_surroundings(home: Path) -> Surroundings:
+def user_whereabouts(home: Path) -> Whereabouts:
     """Return those of this process's user."""
-    return Surroundings(home, os.environ)
+    return Whereabouts(home, os.environ)

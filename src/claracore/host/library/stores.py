@@ -22,7 +22,7 @@ from claracore.host.library.data_disks import DISK, data_disks, model_folders
 from claracore.host.library.found_files import FoundFiles
 from claracore.host.library.model import LeftOut, Library, LibraryModel
 from claracore.host.library.scan import Progress, scan
-from claracore.host.library.store_places import OLLAMA, StorePlace, Surroundings, places, user_surroundings
+from claracore.host.library.store_places import OLLAMA, StorePlace, Whereabouts, places, user_whereabouts
 from claracore.host.library.walk import walk
 from claracore.host.state import home_folder
 
@@ -89,7 +89,7 @@ class _Look(threading.Thread, Generic[Answer]):
 class StoreFinder:
     """Finds the stores of this machine; remembers which places hang."""
 
-    around: Callable[[], Surroundings] = field(default=lambda: user_surroundings(home_folder()))
+    around: Callable[[], Whereabouts] = field(default=lambda: user_whereabouts(home_folder()))
     disks: Callable[[Path], Sequence[Path]] = data_disks
     patience: float = PATIENCE_SECONDS
     _hanging: dict[Path, threading.Thread] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class StoreFinder:
             return FoundStores((), (*unusable, *silent))
         return FoundStores(_by_store(there, library), tuple(unusable), library.models, library.left_out)
 
-    def _on_disks(self, around: Surroundings, unusable: list[LeftOut]) -> list[StorePlace]:
+    def _on_disks(self, around: Whereabouts, unusable: list[LeftOut]) -> list[StorePlace]:
         disks = [disk for disk in self.disks(around.home) if not self._hangs(disk)]
         looks = {disk: _Look(partial(model_folders, disk)) for disk in disks}
         found = self._answers(looks, unusable)
@@ -133,7 +133,7 @@ class StoreFinder:
         known: set[tuple[int, int]] = set()
         for path, names in found.items():
             if isinstance(names, str):
-                unusable.append(LeftOut(path, _way_in(stores[path], names)))
+                unusable += [LeftOut(path, _way_in(stores[path], names))] if names else []
             elif names.models or names.left_out:
                 status = path.stat()
                 if (status.st_dev, status.st_ino) not in known:
@@ -156,13 +156,13 @@ class StoreFinder:
         return path in self._hanging and self._hanging[path].is_alive()
 
 
-def _names(path: Path, beat: Beat) -> FoundFiles | str | None:
-    """Return which files are there, or why nobody may look; None where there is nothing."""
+def _names(path: Path, beat: Beat) -> FoundFiles | str:
+    """Return which files are there, or why nobody may look; no reason where there is nothing."""
     try:
         with os.scandir(path):
             pass
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return ""
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
     return walk([path], missing_ok=True, heard=beat)
