@@ -24,6 +24,7 @@ from claracore.host.engines.find import Engine, EngineMissing, find_engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LibraryModel
 from claracore.host.library.scan import scan
+from claracore.host.library.walk import around
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.write import SetupReport, configured_engine, write_setup
@@ -213,19 +214,15 @@ def one_model(file: Path) -> LibraryModel:
 
     Raises BadRequest with the reason why it cannot be served.
     """
-    beside = [path for path in file.parent.iterdir() if _is_model_file(path)] if file.parent.is_dir() else []
-    library = scan([file, *(path for path in beside if path.name != file.name)], cache=library_cache())
+    library = scan(around(file), cache=library_cache())
+    real = file.resolve()
     model = next(
-        (model for model in library.models if file.absolute() in {path.absolute() for path in model.paths}), None
+        (model for model in library.models if real in {path.resolve() for path in (*model.paths, *model.copies)}), None
     )
     if model is None:
-        reasons = [left.reason for left in library.left_out if left.path.absolute() == file.absolute()]
+        reasons = [left.reason for left in library.left_out if left.path.resolve() == real]
         raise BadRequest(f"{file} cannot be served: {reasons[0] if reasons else 'it is no model file (*.gguf)'}")
     return model
-
-
-def _is_model_file(path: Path) -> bool:
-    return path.name.lower().endswith(".gguf") and path.is_file()
 
 
 def placement_json(placement: Placement) -> dict[str, Any]:

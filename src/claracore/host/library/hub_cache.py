@@ -24,8 +24,14 @@ NO_MODELS: Final = ("datasets--", "spaces--")
 KEPT_ASIDE: Final = frozenset({".locks", ".no_exist"})
 SNAPSHOTS, BLOBS, REFS = "snapshots", "blobs", "refs"
 UNFINISHED_BLOB: Final = re.compile(r"\.(?:incomplete|part|downloadinprogress)$", re.IGNORECASE)
+REVISION: Final = re.compile(r"(models--[^/\\]+[/\\]snapshots[/\\])[^/\\]+([/\\])")
 MOST_DEPTH: Final = 8
 """Folders below a snapshot; repositories have one or two."""
+
+
+def without_revision(path: str) -> str:
+    """Return what a file's path in the cache has in common with those of its other revisions."""
+    return REVISION.sub(r"\1*\2", path)
 
 
 def is_repository(folder: str, names: AbstractSet[str]) -> bool:

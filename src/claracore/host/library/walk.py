@@ -54,6 +54,24 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False, heard: Heard | No
     return found
 
 
+def around(file: Path) -> list[Path]:
+    """Return what to walk so that a model file is found as among its neighbours, and by the name its store gives it."""
+    file = file.absolute()
+    store = file.parent.parent
+    try:
+        names = set(os.listdir(store)) if file.parent.name == ollama.BLOBS else set()  # noqa: PTH208 - names only
+        beside = sorted(path for path in file.parent.iterdir() if _is_model_file(path) and path.name != file.name)
+    except OSError:
+        return [file]
+    if ollama.is_store(names) or hub_cache.is_repository(str(store), names):
+        return [store]
+    return [file, *beside]
+
+
+def _is_model_file(path: Path) -> bool:
+    return path.name.lower().endswith(".gguf") and path.is_file()
+
+
 class _Walker:
     """A walk under way; `entered` guards against loops and folders reached twice."""
 
