@@ -25,6 +25,8 @@ KEPT_ASIDE: Final = frozenset({".locks", ".no_exist"})
 SNAPSHOTS, BLOBS, REFS = "snapshots", "blobs", "refs"
 UNFINISHED_BLOB: Final = re.compile(r"\.(?:incomplete|part|downloadinprogress)$", re.IGNORECASE)
 REVISION: Final = re.compile(r"(models--[^/\\]+[/\\]snapshots[/\\])[^/\\]+([/\\])")
+GGUF: Final = re.compile(r"[-_.]gguf$", re.IGNORECASE)
+"""What the names of repositories end with, and says nothing about the model."""
 MOST_DEPTH: Final = 8
 """Folders below a snapshot; repositories have one or two."""
 
@@ -48,6 +50,7 @@ def find(folder: str, found: FoundFiles) -> None:
     """Note the files of a repository: each as the newest snapshot has it."""
     root = Path(folder)
     organisation, _, repository = root.name.removeprefix(PREFIX).rpartition("--")
+    repository = GGUF.sub("", repository)
     seen: dict[str, tuple[int, int]] = {}
     weights: dict[str, int] = {}
     for snapshot in _snapshots(root, found):

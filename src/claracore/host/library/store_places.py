@@ -56,13 +56,13 @@ class Whereabouts:
 
     def named(self, *variables: str) -> Iterator[Path]:
         """Give the paths that variables name."""
-        for variable in variables:
-            if (text := self.environ.get(variable, "").strip("\"' ")) and "\0" not in text:
-                yield self.expanded(text)
+        yield from self.texts(*(self.environ.get(variable, "").strip("\"' ") for variable in variables))
 
-    def expanded(self, text: str) -> Path:
-        """Return a path with `~` as this user's home; a relative one is relative to it."""
-        return self.home / text.removeprefix("~").lstrip("/") if text.startswith("~/") else self.home / text
+    def texts(self, *values: object) -> Iterator[Path]:
+        """Give the paths that texts name, with `~` as this user's home, which relative ones are relative to."""
+        for value in values:
+            if isinstance(value, str) and value and "\0" not in value:
+                yield self.home / (value[2:].lstrip("/") if value.startswith("~/") else value)
 
     @property
     def caches(self) -> list[Path]:
@@ -102,12 +102,9 @@ def places(around: Whereabouts) -> list[StorePlace]:
 
 def _lm_studio(around: Whereabouts) -> Iterator[Path]:
     homes = [around.home / ".lmstudio", around.home / ".cache/lm-studio"]
-    pointed = _text(around.home / ".lmstudio-home-pointer").strip()
-    if pointed and "\0" not in pointed:
-        homes.insert(0, around.expanded(pointed))
+    homes = [*around.texts(_text(around.home / ".lmstudio-home-pointer").strip()), *homes]
     for folder in (*homes, *(base / "LM Studio" for base in around.data)):
-        if isinstance(chosen := _settings(folder / "settings.json").get("downloadsFolder"), str) and chosen:
-            yield around.expanded(chosen)
+        yield from around.texts(_settings(folder / "settings.json").get("downloadsFolder"))
     for folder in homes:
         yield folder / "models"
         yield folder / ".internal/bundled-models"
@@ -120,7 +117,7 @@ def _ollama(around: Whereabouts) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         overrides = sorted((units / "ollama.service.d").glob("*.conf"))
     for unit in (*reversed(overrides), units / "ollama.service"):
-        yield from (around.expanded(match[1].strip()) for match in OLLAMA_UNIT.finditer(_text(unit)))
+        yield from around.texts(*(match[1].strip() for match in OLLAMA_UNIT.finditer(_text(unit))))
     yield from (folder / "models" for folder in around.named("OLLAMA_HOME"))
     yield around.home / ".ollama/models"
     for place in (
@@ -143,8 +140,8 @@ def _llama_cpp(around: Whereabouts) -> Iterator[Path]:
 
 def _jan(around: Whereabouts) -> Iterator[Path]:
     for base in around.data:
-        if isinstance(chosen := _settings(base / "Jan/settings.json").get("data_folder"), str) and chosen:
-            yield around.expanded(chosen) / "llamacpp/models"
+        for folder in around.texts(_settings(base / "Jan/settings.json").get("data_folder")):
+            yield folder / "llamacpp/models"
     for folder in (*(base / "Jan/data" for base in around.data), around.home / "jan"):
         yield folder / "llamacpp/models"
         yield folder / "models"
