@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Stores } from '../api/types';
-import { names, offer, type Store, worthOffering } from './stores';
+import { names, offer, silence, type Store, worthOffering } from './stores';
 
 const GIB = 1024 ** 3;
 const store = (name: string, models: number, configured = 0): Store => ({
@@ -39,4 +39,11 @@ test('what is configured is not offered again', () => {
   expect(offer(some)).toBe('Found 1 more model in Ollama');
   expect(worthOffering(found(store('Ollama', 5, 5)))).toEqual([]);
   expect(worthOffering(null)).toEqual([]);
+});
+
+test('why nothing is offered', () => {
+  expect(silence(null, false)).toMatch('Looking');
+  expect(silence(null, true)).toMatch('could not');
+  expect(silence(found(), false)).toMatch('None were found');
+  expect(silence(found(store('Ollama', 5, 5)), false)).toMatch('all in the configuration');
 });

@@ -22,3 +22,11 @@ export function offer(stores: Stores): string {
   if (stores.configured) return `Found ${left} more ${left === 1 ? 'model' : 'models'} ${where}`;
   return `Found ${plural(left, 'model')} ${where} (${bytes(stores.bytes)})`;
 }
+
+/** Why nothing is offered. */
+export function silence(stores: Stores | null, failed: boolean): string {
+  if (failed) return 'They could not be looked for.';
+  if (!stores) return 'Looking where other programs keep models…';
+  if (stores.found.length) return 'Those that other programs keep are all in the configuration.';
+  return 'None were found where LM Studio, Ollama, Hugging Face, llama.cpp, Jan or GPT4All keep theirs.';
+}
