@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -44,8 +45,8 @@ class CachedModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Path, size and mtime_ns of each shard."""
     reading: read.ModelReading
     id: str | None = None
-    fingerprint: str | None = None
-    """See `copies.fingerprint`; None when it was not asked for."""
+    marks: dict[str, str] = {}
+    """What `copies` has seen in the files, by what was looked for."""
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -99,17 +100,17 @@ class ReadingCache:
         self._entries[files.paths[0]] = entry
         self._changed = True
 
-    def fingerprint(self, files: ModelFiles) -> str | None:
-        """Return what is known to be in the files (see `copies.fingerprint`); None when nobody has looked."""
+    def mark(self, files: ModelFiles, look: Callable[[Sequence[str]], str]) -> str:
+        """Return what `look` says of files that have been read; they are looked at once."""
         entry = self._entries.get(files.paths[0])
-        return entry.fingerprint if entry is not None and entry.files == _files_of(files) else None
-
-    def keep_fingerprint(self, files: ModelFiles, fingerprint: str) -> None:
-        """Remember what is in files that have been read."""
-        entry = self._entries.get(files.paths[0])
-        if entry is not None:
-            self._entries[files.paths[0]] = msgspec.structs.replace(entry, fingerprint=fingerprint)
+        if entry is None or entry.files != _files_of(files):
+            return look(files.paths)
+        if (known := entry.marks.get(look.__name__)) is None:
+            known = look(files.paths)
+            marks = {**entry.marks, look.__name__: known}
+            self._entries[files.paths[0]] = msgspec.structs.replace(entry, marks=marks)
             self._changed = True
+        return known
 
     def ids(self) -> dict[str, str]:
         """Return the ids that models had in the last scan, by the path of their first file."""

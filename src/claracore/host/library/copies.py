@@ -8,13 +8,13 @@ reserved has its header and nothing else yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from claracore.core.gguf.errors import GGUFError
-from claracore.core.gguf.header import read_header
+from claracore.core.gguf.header import Header, read_header
 from claracore.core.gguf.model import ModelFacts
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.found_files import ModelFiles
@@ -37,45 +37,61 @@ def same_contents(models: Iterable[Rival], cache: ReadingCache) -> list[list[Mod
     by_size: dict[object, list[ModelFiles]] = {}
     for files, facts in models:
         if not files.adapters:
-            sizes = tuple(stamp.size for stamp in files.stamps)
-            by_size.setdefault((sizes, facts.architecture, facts.parameters, facts.quantization), []).append(files)
-    return [group for rivals in by_size.values() if len(rivals) > 1 for group in _equal(rivals, cache)]
+            by_size.setdefault((tuple(stamp.size for stamp in files.stamps), facts), []).append(files)
+    alike = _groups(by_size.values(), cache, header_print)
+    return _groups(alike, cache, fingerprint)
 
 
-def _equal(rivals: Sequence[ModelFiles], cache: ReadingCache) -> list[list[ModelFiles]]:
-    by_print: dict[str, list[ModelFiles]] = {}
-    for files in rivals:
-        known = cache.fingerprint(files)
-        if known is None:
-            known = fingerprint(files.paths)
-            cache.keep_fingerprint(files, known)
-        if known:
-            by_print.setdefault(known, []).append(files)
-    return [group for group in by_print.values() if len(group) > 1]
+def _groups(
+    rivals: Iterable[Sequence[ModelFiles]], cache: ReadingCache, look: Callable[[Sequence[str]], str]
+) -> list[list[ModelFiles]]:
+    """Divide groups by what `look` says of each file; those that are alone, or of which nothing can be said, go."""
+    found: list[list[ModelFiles]] = []
+    for group in rivals:
+        if len(group) > 1:
+            by_print: dict[str, list[ModelFiles]] = {}
+            for files in group:
+                if mark := cache.mark(files, look):
+                    by_print.setdefault(mark, []).append(files)
+            found += [same for same in by_print.values() if len(same) > 1]
+    return found
 
 
-def fingerprint(paths: Iterable[str]) -> str:
+def header_print(paths: Sequence[str]) -> str:
+    """Return what only files with the same header have in common; empty when that cannot be said."""
+    return _print(paths, _take_header)
+
+
+def fingerprint(paths: Sequence[str]) -> str:
     """Return what only files with the same contents have in common; empty when that cannot be said."""
+    return _print(paths, _take_samples)
+
+
+def _print(paths: Sequence[str], take: Callable[[BinaryIO, Header, blake2b], bool]) -> str:
     digest = blake2b(digest_size=16)
     try:
         for path in paths:
             with Path(path).open("rb", buffering=0) as stream:
                 without_readahead(stream.fileno())
-                if not _take(stream, Path(path).stat().st_size, digest):
+                header = read_header(stream, size=Path(path).stat().st_size)
+                if not take(stream, header, digest):
                     return ""
     except (OSError, GGUFError):
         return ""
     return digest.hexdigest()
 
 
-def _take(stream: BinaryIO, size: int, digest: blake2b) -> bool:
-    """Hash the header and samples of the tensors; return whether they say anything."""
-    header = read_header(stream, size=size)
+def _take_header(stream: BinaryIO, header: Header, digest: blake2b) -> bool:
     stream.seek(0)
     left = header.data_offset
     while left and (data := stream.read(min(left, SLICE_BYTES))):
         digest.update(data)
         left -= len(data)
+    return not left
+
+
+def _take_samples(stream: BinaryIO, header: Header, digest: blake2b) -> bool:
+    """Hash the header and samples of the tensors; return whether they say anything."""
     tensors = sorted(header.tensors, key=lambda tensor: tensor.offset)
     sampled = tensors[:: -(-len(tensors) // MOST_SAMPLES) or 1]
     telling = 0
@@ -83,5 +99,5 @@ def _take(stream: BinaryIO, size: int, digest: blake2b) -> bool:
         stream.seek(header.data_offset + tensor.offset + max(0, tensor.size - SAMPLE_BYTES) // 2)
         data = stream.read(min(tensor.size, SAMPLE_BYTES))
         digest.update(data)
-        telling += any(data)
-    return telling * 2 > len(sampled)
+        telling += data != bytes(len(data))
+    return telling * 2 > len(sampled) and _take_header(stream, header, digest)
