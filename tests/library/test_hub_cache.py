@@ -95,6 +95,11 @@ def test_what_is_no_gguf_is_told_with_what_would_serve_it(cache: Path) -> None:
     assert "vLLM serves them" in found[str(repository.root)]
 
 
+def test_a_repository_of_which_nothing_has_arrived_yet(cache: Path) -> None:
+    part = put(cache / "models--org--Tiny-7B-GGUF/blobs/abc.incomplete", b"GG")
+    assert reasons(scan([cache])) == {str(part): "an unfinished download"}
+
+
 def test_links_that_lead_nowhere_and_odd_folders(cache: Path) -> None:
     repository = HubRepository.of(cache, "org/Tiny-7B-GGUF")
     path = repository.fetch("Tiny-7B.gguf", filled())

@@ -17,7 +17,9 @@ from claracore.host.library.cache import ReadingCache
 from claracore.host.library.store_places import Whereabouts
 from claracore.host.library.stores import StoreFinder
 from cli.runner import Result, invoke
+from zoo.families import LORA, mmproj
 from zoo.stores import HubRepository, OllamaFolder, filled, put
+from zoo.synthetic import TensorSpec, build
 
 
 @pytest.fixture(autouse=True)
@@ -147,12 +149,12 @@ class Terminal:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
         self.answers = list(answers)
-        self.asked: list[str] = []
+        self.asked = 0
         monkeypatch.setattr(stores, "on_terminal", lambda: True)
         monkeypatch.setattr("builtins.input", self.answer)
 
-    def answer(self, prompt: str) -> str:
-        self.asked.append(prompt)
+    def answer(self) -> str:
+        self.asked += 1
         if not self.answers:
             raise EOFError
         return self.answers.pop(0)
@@ -175,7 +177,7 @@ def test_what_is_asked_on_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: st
 def test_an_answer_that_cannot_be_understood_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, "perhaps", "3", "0", "1")
     result = run()
-    assert len(terminal.asked) == 4
+    assert terminal.asked == 4
     assert "2 models configured" in result.output
     assert "numbers go from 1 to 2" in result.output
 
@@ -189,10 +191,36 @@ def test_no_answer_is_no(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("studio")
 def test_a_service_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr("builtins.input", lambda: pytest.fail("asked"))
     assert offer_stores() == []
     with patch.object(sys, "stdin", None):
         assert offer_stores() == []
+
+
+def test_a_terminal_with_nobody_at_it_is_not_waited_for(studio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `docker run --tty --detach` makes one."""
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    monkeypatch.setattr(stores, "on_terminal", lambda: True)
+    monkeypatch.setattr(stores, "ANSWER_SECONDS", 0.05)
+    with open(slave) as nobody, patch.object(sys, "stdin", nobody):  # noqa: PTH123 - a descriptor
+        assert offer_stores() == []
+        os.write(master, b"\n")
+        monkeypatch.setattr(stores, "ANSWER_SECONDS", 60)
+        assert offer_stores() == [studio]
+    os.close(master)
+
+
+def test_projectors_and_adapters_of_ollamas_come_into_the_command(home: Path) -> None:
+    ollama = OllamaFolder(home / ".ollama/models")
+    eyes, adapter = filled(mmproj(64), seed=8), filled(build(LORA, [TensorSpec("a.lora_a", (64, 8))]), seed=9)
+    ollama.pull("see:7b", model=filled(seed=1), projector=eyes)
+    ollama.pull("pirate:7b", model=filled(seed=2), adapter=adapter)
+    run("--yes")
+    text = Path("config.yaml").read_text()
+    assert f'--mmproj "{ollama.at(eyes)}"' in text
+    assert f"--lora {ollama.at(adapter)}" in text
+    assert run("--yes").output.rstrip().endswith("nothing to change in config.yaml")
 
 
 def test_fit_reads_a_blob_by_the_name_that_its_store_gives_it(ollama: OllamaFolder) -> None:

@@ -43,7 +43,7 @@ LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
 
 EMPTY_CONFIG = """\
-# No models yet: choose them in the web interface under Setup, or run `claracore --models-folder DIR`.
+# No models yet: choose them in the web interface under Setup, or run `claracore setup`.
 startPort: 8100
 """
 

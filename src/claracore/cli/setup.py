@@ -221,7 +221,8 @@ def one_model(file: Path) -> LibraryModel:
     )
     if model is None:
         reasons = [left.reason for left in library.left_out if left.path.resolve() == real]
-        raise BadRequest(f"{file} cannot be served: {reasons[0] if reasons else 'it is no model file (*.gguf)'}")
+        reasons.append("it is no model file (*.gguf), or only a part of one")
+        raise BadRequest(f"{file} cannot be served: {reasons[0]}")
     return model
 
 

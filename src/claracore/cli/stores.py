@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ NOTHING: Final = (
     "keep theirs, in ~/models, or on data disks"
 )
 WAYS: Final = "name a folder (`claracore setup DIR`), or get a model (`claracore pull ORG/REPO`)"
+ANSWER_SECONDS: Final = 60.0
 HOW: Final = (
     "nothing was written. Take all: `claracore setup --yes`; those of one program: `claracore setup --store ollama`; "
     "or name folders: `claracore setup DIR...`"
@@ -84,7 +87,10 @@ def take_stores(wanted: Sequence[str] | None, *, yes: bool, as_json: bool) -> Ta
 
 
 def offer_stores() -> list[Path]:
-    """On a terminal, say which models are on this machine and ask which to use; none otherwise, and by default all."""
+    """On a terminal, say which models are on this machine and ask which to use.
+
+    None otherwise, and none when there is no answer for a minute: a container may have a terminal and nobody at it.
+    """
     if not on_terminal():
         return []
     with progress(quiet=False) as on_progress:
@@ -93,7 +99,7 @@ def offer_stores() -> list[Path]:
         return []
     say("There is no model in the configuration yet.")
     show_stores(found)
-    return [store.path for store in ask(found)]
+    return [store.path for store in ask(found, ANSWER_SECONDS)]
 
 
 def on_terminal() -> bool:
@@ -121,11 +127,12 @@ def in_words(found: FoundStores) -> str:
     return f"{counted(len(found.models), 'model')} in {names_of(found.stores)} ({gib(found.bytes)})"
 
 
-def ask(found: FoundStores) -> list[ModelStore]:
-    """Ask which stores to use until the answer can be understood; none when there is no answer."""
+def ask(found: FoundStores, seconds: float | None = None) -> list[ModelStore]:
+    """Ask which stores to use until the answer can be understood; none when there is no answer (in so many seconds)."""
     while True:
         try:
-            answer = input("Use them? [Enter: all, n: none, or numbers such as 1,3] ").strip().lower()
+            say("Use them? [Enter: all, n: none, or numbers such as 1,3] ", end="")
+            answer = _answer(seconds).strip().lower()
         except EOFError:
             say()
             return []
@@ -137,6 +144,14 @@ def ask(found: FoundStores) -> list[ModelStore]:
         if all(number.isdecimal() and 1 <= int(number) <= len(found.stores) for number in numbers):
             return [found.stores[number - 1] for number in sorted(set(map(int, numbers)))]
         say(f"{answer!r} is none of these: numbers go from 1 to {len(found.stores)}")
+
+
+def _answer(seconds: float | None) -> str:
+    """Return the line that is typed. Raises EOFError when there is none."""
+    # Windows knows this of sockets only.
+    if seconds is not None and os.name != "nt" and not select.select([sys.stdin], [], [], seconds)[0]:
+        raise EOFError
+    return input()
 
 
 def store_json(store: ModelStore) -> dict[str, Any]:

@@ -39,7 +39,7 @@ SIZE: Final = re.compile(
 CONTEXT: Final = re.compile(r"\d+k", re.IGNORECASE)
 GENERIC: Final = re.compile(
     r"(?:(?:ggml|gguf|model|models|weights|pytorch|consolidated|llm|merged|output|unnamed|untitled|new|test|file|main"
-    r"|download|default|final|converted|snapshot|checkpoint|[a-f0-9]{16,})[-_. ]*)*\d*",
+    r"|download|default|sha256|final|converted|snapshot|checkpoint|[a-f0-9]{16,})[-_. ]*)*\d*",
     re.IGNORECASE,
 )
 

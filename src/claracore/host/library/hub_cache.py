@@ -38,7 +38,7 @@ def without_revision(path: str) -> str:
 
 def is_repository(folder: str, names: AbstractSet[str]) -> bool:
     """Tell by its name and what is in it whether a folder is a repository of models in the cache."""
-    return SNAPSHOTS in names and os.path.basename(folder).startswith(PREFIX)  # noqa: PTH119 - hot
+    return not names.isdisjoint({SNAPSHOTS, BLOBS}) and os.path.basename(folder).startswith(PREFIX)  # noqa: PTH119 - hot
 
 
 def holds_no_models(name: str) -> bool:
@@ -77,6 +77,8 @@ def _snapshots(root: Path, found: FoundFiles) -> list[Path]:
     """Return the snapshots: the one of `main` first, then those of other branches, then the newest."""
     try:
         commits = {entry.name: entry.stat().st_mtime_ns for entry in os.scandir(root / SNAPSHOTS)}
+    except FileNotFoundError:  # the first file is still on its way
+        return []
     except OSError as error:
         found.leave_out(root / SNAPSHOTS, f"the folder cannot be read: {error.strerror}")
         return []
