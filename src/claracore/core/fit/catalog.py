@@ -59,6 +59,10 @@ class Candidate:
     mmproj_bytes: int = 0
     vocabulary: str | None = None
     """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters that are put on it."""
+    copies: tuple[str, ...] = ()
+    """Other files with the same contents: an entry that names one of them is this model's."""
 
 
 @dataclass(frozen=True, slots=True)

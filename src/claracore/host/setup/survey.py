@@ -69,7 +69,7 @@ def candidates_of(
     left_out: list[LeftOut] = []
     kinds = Vocabularies() if vocabularies else None
     for model in models:
-        problem = unwritable(str(model.path))
+        problem = next(filter(None, (unwritable(str(path)) for path in (model.path, *model.adapters))), None)
         if problem is None:
             found.append(_candidate(model, kinds))
         else:
@@ -92,6 +92,8 @@ def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:
         mmproj_path=str(projector.path) if projector is not None else None,
         mmproj_bytes=projector.facts.file_bytes if projector is not None else 0,
         vocabulary=kinds.name_of(model.path) if kinds is not None else None,
+        adapters=tuple(map(str, model.adapters)),
+        copies=tuple(map(str, model.copies)),
     )
 
 
