@@ -18,8 +18,8 @@ from fit.test_from_command import machine
 from fit.test_measured import PLAIN, SHAPES, expected, named
 
 
-def command(taken: Mapping[str, int], told: Mapping[str, int], **more: Any) -> MeasuredCommand:
-    return MeasuredCommand("m", "/m.gguf", (taken,), 1.0, told, "gpu", 8192, **more)
+def command(taken: Mapping[str, int], expected: Mapping[str, int], **more: Any) -> MeasuredCommand:
+    return MeasuredCommand("m", "/m.gguf", (taken,), 1.0, expected, "gpu", 8192, loaded=taken, **more)
 
 
 def on_the_card(shape: dict[str, Any], *, with_log: bool) -> MeasuredCommand:
@@ -43,6 +43,13 @@ def test_within_one_run_it_only_grows() -> None:
     known = with_run(None, command({"ram": 5, "gpu0": 9}, {}), same_run=False)
     known = with_run(known, command({"ram": 7, "gpu0": 8}, {}), same_run=True)
     assert known.runs == ({"ram": 7, "gpu0": 9},)
+
+
+def test_caches_that_grow_correct_no_plan() -> None:
+    known = with_run(None, command({"ram": 5, "gpu0": 9}, {}, overheads={"ram": 1, "gpu0": 2}), same_run=False)
+    known = with_run(known, command({"ram": 99, "gpu0": 12}, {}, overheads={"ram": 90, "gpu0": 4}), same_run=True)
+    assert known.footprint.by_device == {"ram": 99, "gpu0": 12}
+    assert (known.loaded, known.overheads) == ({"ram": 5, "gpu0": 12}, {"ram": 1, "gpu0": 4})
 
 
 @pytest.mark.parametrize("with_log", [True, False])

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final
 
 from claracore.core.fit.learnt import NOTABLE, NOTABLE_BYTES, Correction, PlacementClass
-from claracore.core.memory.devices import RAM_BESIDE_GPU, Overheads, place_of
+from claracore.core.memory.devices import Overheads, place_of
 from claracore.core.memory.footprint import RAM, UNIFIED, Footprint, FootprintSource
 from claracore.core.units import GIB, MIB
 
@@ -40,27 +40,38 @@ class MeasuredCommand:
     context: int = 0
     overheads: Mapping[str, int] = field(default_factory=dict)
     """What the last run's process took beside the buffers of its log, by device; empty when the log told none."""
+    loaded: Mapping[str, int] = field(default_factory=dict)
+    """What the last run took once it was loaded: of RAM without the caches that grow while it answers."""
 
     @property
     def footprint(self) -> Footprint:
         """What it takes: on each device the most of the runs that are remembered."""
-        devices = {name for run in self.runs for name in run}
-        most = {name: max(run.get(name, 0) for run in self.runs) for name in devices}
-        return Footprint(most, FootprintSource.MEASURED)
+        return Footprint(_most(*self.runs), FootprintSource.MEASURED)
 
 
 def with_run(before: MeasuredCommand | None, now: MeasuredCommand, *, same_run: bool) -> MeasuredCommand:
-    """Return what is known of a command after one more measurement, which may be of a run that was measured before."""
-    earlier = before.runs if before is not None else ()
-    if same_run and earlier:
-        last, taken = earlier[-1], now.runs[-1]
-        most = {name: max(last.get(name, 0), taken.get(name, 0)) for name in {*last, *taken}}
-        earlier, runs = earlier[:-1], (most,)
-    else:
-        runs = (dict(now.runs[-1]),)
-    return MeasuredCommand(
-        now.model, now.file, (*earlier, *runs)[-RUNS:], now.at, now.expected, now.placement, now.context, now.overheads
+    """Return what is known of a command after one more measurement, which may be of a run that was measured before.
+
+    RAM counts as loaded when the server has become ready, a GPU after the first prompts, which make it grow once.
+    """
+    taken = now.runs[-1]
+    if before is None or not before.runs or not same_run:
+        earlier = before.runs if before is not None else ()
+        return replace(now, runs=(*earlier, dict(taken))[-RUNS:], loaded=dict(taken))
+    return replace(
+        now,
+        runs=(*before.runs[:-1], _most(before.runs[-1], taken)),
+        loaded=_most(before.loaded, _on_gpus(taken)),
+        overheads=_most(before.overheads, _on_gpus(now.overheads)),
     )
+
+
+def _most(*sizes: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(each.get(name, 0) for each in sizes) for name in {name for each in sizes for name in each}}
+
+
+def _on_gpus(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {name: size for name, size in sizes.items() if name.startswith("gpu")}
 
 
 def overheads(measured: Iterable[MeasuredCommand]) -> Overheads:
@@ -73,7 +84,7 @@ def overheads(measured: Iterable[MeasuredCommand]) -> Overheads:
     for command in measured:
         for device, size in command.overheads.items():
             by_log[device].append(size)
-        for device, taken in command.footprint.by_device.items():
+        for device, taken in command.loaded.items():
             more = taken - command.expected.get(device, 0)
             if command.expected.get(device) and device not in {RAM, UNIFIED} and more >= LEAST_OVERHEAD:
                 by_difference[device].append(min(more, MOST_OVERHEAD))
@@ -91,7 +102,7 @@ def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     """Return how far the estimate of a command was off; None where it was near enough, or there was none."""
     if not command.expected or command.placement not in set(PlacementClass):
         return None
-    counted, taken = expected_of(command, known), command.footprint.by_device
+    counted, taken = expected_of(command, known), command.loaded
     by_place: Counter[int] = Counter()
     for device in {*counted, *taken}:
         off = taken.get(device, 0) - counted.get(device, 0)
@@ -100,7 +111,9 @@ def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     return Correction(PlacementClass(command.placement), dict(by_place)) if by_place else None
 
 
-def overhead_names(devices: Iterable[str]) -> dict[str, str]:
-    """Return under which name what a process takes beside its buffers is learnt, for each device that it uses."""
-    used = set(devices)
-    return {name: RAM_BESIDE_GPU if name == RAM and len(used) > 1 else name for name in used}
+def correction_for(
+    newest_first: Iterable[MeasuredCommand], placement: PlacementClass, known: Overheads
+) -> Correction | None:
+    """Return how far estimates of a file were off when it was placed in this way, by its newest measurement."""
+    command = next((command for command in newest_first if command.placement == placement), None)
+    return correction(command, known) if command is not None else None
