@@ -111,9 +111,23 @@ def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     return Correction(PlacementClass(command.placement), dict(by_place)) if by_place else None
 
 
-def correction_for(
-    newest_first: Iterable[MeasuredCommand], placement: PlacementClass, known: Overheads
-) -> Correction | None:
-    """Return how far estimates of a file were off when it was placed in this way, by its newest measurement."""
-    command = next((command for command in newest_first if command.placement == placement), None)
-    return correction(command, known) if command is not None else None
+class Learnt:
+    """What follows from a set of measured commands, worked out once."""
+
+    def __init__(self, commands: Mapping[str, MeasuredCommand]) -> None:
+        """`commands` are by key, and not to be changed from now on."""
+        self.commands = commands
+        self.overheads = overheads(commands.values())
+        """What processes take beside what llama.cpp counts."""
+        self._by_file: defaultdict[str, list[MeasuredCommand]] = defaultdict(list)
+        for command in sorted(commands.values(), key=lambda command: -command.at):
+            self._by_file[command.file].append(command)
+
+    def of_file(self, path: str) -> list[MeasuredCommand]:
+        """Return what was measured with a model file, the newest first."""
+        return self._by_file.get(path, [])
+
+    def correction(self, path: str, placement: PlacementClass) -> Correction | None:
+        """Return how far the estimate of a file was off when it was last placed in this way."""
+        command = next((command for command in self.of_file(path) if command.placement == placement), None)
+        return correction(command, self.overheads) if command is not None else None

@@ -142,7 +142,7 @@ class Measurer:
         server = self._supervisor.running(model)
         if server is not None and server.pid is not None and not server.asleep:
             await asyncio.to_thread(self._measure_now, model, run, server.pid)
-            self.memory.on_change(model)
+            self.memory.changed(model)
         if self._runs.get(model) is run and self._supervisor.state(model) is ModelState.READY:
             _stop_timer(run)
             run.timer = asyncio.get_running_loop().call_later(run.wait_seconds, self._begin, model, run)

@@ -19,8 +19,7 @@ from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Foo
 from claracore.host.supervisor.running import Running
 
 if TYPE_CHECKING:
-    from claracore.core.memory.devices import Overheads
-    from claracore.core.memory.measured import MeasuredCommand
+    from claracore.core.memory.measured import Learnt, MeasuredCommand
     from claracore.host.footprints.command_reader import CommandReader, ReadCommand
     from claracore.host.footprints.remembered import RememberedCommands
     from claracore.host.hardware.memory_devices import DeviceUse, MemoryDevices
@@ -59,11 +58,21 @@ class ModelMemory:
         self._limits = limits
         self._preparing = threading.Lock()
         self._commands: dict[str, tuple[ModelConfig, ReadCommand]] = {}
+        self._estimates: dict[str, tuple[ReadCommand, Learnt, Footprint]] = {}
+        """Of each model, for the command and by the measurements from which it was worked out."""
         self._pids: dict[str, tuple[int, ...]] = {}
         self.tools: FootprintTools | None = None
         """None until `prepare` has been done once."""
-        self.on_change: Callable[[str], None] = lambda _model: None
-        """Called in the event loop with a model whose footprint may be another one now."""
+        self._followers: list[Callable[[str], None]] = []
+
+    def follow(self, on_change: Callable[[str], None]) -> None:
+        """Call `on_change`, in the event loop, with each model whose footprint may be another one from now on."""
+        self._followers.append(on_change)
+
+    def changed(self, model_id: str) -> None:
+        """Tell those who follow that a model's footprint may be another one."""
+        for call in self._followers:
+            call(model_id)
 
     # --- footprints -------------------------------------------------------------------------------------------------
 
@@ -99,17 +108,13 @@ class ModelMemory:
         command = self.command(model.id)
         if command is None or command.expected is None or self.tools is None:
             return None
-        from claracore.core.memory.measured import correction_for  # noqa: PLC0415 - see `prepare`
-
-        expected, known = command.expected, self.overheads()
-        off = correction_for(self.tools.remembered.of_file(command.file), expected.placement, known)
-        return Footprint(expected.corrected(known.added(expected.by_device), off), FootprintSource.ESTIMATED)
-
-    def overheads(self) -> Overheads:
-        """Return what processes take beside the buffers of their models, as this machine has shown."""
-        from claracore.core.memory.measured import overheads  # noqa: PLC0415 - see `prepare`
-
-        return overheads(self.tools.remembered.commands.values() if self.tools is not None else ())
+        learnt, expected = self.tools.remembered.learnt, command.expected
+        known = self._estimates.get(model.id)
+        if known is None or known[0] is not command or known[1] is not learnt:
+            off = learnt.correction(command.file, expected.placement)
+            sizes = expected.corrected(learnt.overheads.added(expected.by_device), off)
+            known = self._estimates[model.id] = command, learnt, Footprint(sizes, FootprintSource.ESTIMATED)
+        return known[2]
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
@@ -172,7 +177,7 @@ class ModelMemory:
     async def prepare(self) -> None:
         """Read the commands of all models that are new or changed; in a thread, where this may take long."""
         for model_id in await asyncio.to_thread(self._prepare):
-            self.on_change(model_id)
+            self.changed(model_id)
 
     def _prepare(self) -> list[str]:
         """Make the tools and read commands. What they need is imported here: no start is to wait for it."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from claracore.core.memory.measured import MeasuredCommand, with_run
+from claracore.core.memory.measured import Learnt, MeasuredCommand, with_run
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
 
@@ -37,7 +37,13 @@ class RememberedCommands:
     def __init__(self, state_dir: Path | None) -> None:
         """Without a state folder it is remembered for as long as the object lives."""
         self.path = state_dir / FILE if state_dir is not None else None
-        self.commands: Mapping[str, MeasuredCommand] = self._read()
+        self.learnt = Learnt(self._read())
+        """What is known at this moment; another object after each measurement."""
+
+    @property
+    def commands(self) -> Mapping[str, MeasuredCommand]:
+        """What each command took, by key."""
+        return self.learnt.commands
 
     def add(self, key: str, measured: MeasuredCommand, *, same_run: bool) -> None:
         """Remember one more measurement; where the disk refuses, which is logged, for as long as the object lives."""
@@ -55,17 +61,12 @@ class RememberedCommands:
             _log.warning("what models take of memory cannot be remembered: %s", error)
             self._take_in(self.commands, key, measured, same_run=same_run)
 
-    def of_file(self, path: str) -> list[MeasuredCommand]:
-        """Return what was measured with a model file, the newest first."""
-        found = [command for command in self.commands.values() if command.file == path]
-        return sorted(found, key=lambda command: -command.at)
-
     def _take_in(
         self, known: Mapping[str, MeasuredCommand], key: str, measured: MeasuredCommand, *, same_run: bool
     ) -> None:
         after = {**known, key: with_run(known.get(key), measured, same_run=same_run)}
         newest = sorted(after.items(), key=lambda item: -item[1].at)
-        self.commands = dict(newest[:MOST_COMMANDS])
+        self.learnt = Learnt(dict(newest[:MOST_COMMANDS]))
 
     def _read(self) -> dict[str, MeasuredCommand]:
         if self.path is None:
