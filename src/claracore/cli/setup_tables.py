@@ -13,7 +13,7 @@ from rich.text import Text
 from claracore.core.config.load import load
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.machine import Gpu, Hardware
-from claracore.core.fit.memory import RAM
+from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement, Verdict
 from claracore.core.ports.listen import Listen
 from claracore.core.units import gib

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.machine import Backend
-from claracore.core.fit.memory import RAM, Estimate
+from claracore.core.fit.memory import Estimate
+from claracore.core.fit.places import RAM
 from claracore.core.units import GIB, MIB, gib
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from claracore.core.fit.catalog import Chosen
-from claracore.core.fit.memory import RAM
+from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.gguf.model import ModelFacts
 from claracore.host.library.scan import Progress
