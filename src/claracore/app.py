@@ -27,7 +27,8 @@ from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.engines.find import abilities_of, found_engine
-from claracore.host.footprints.make import make_measurer
+from claracore.host.footprints.make import make_model_memory
+from claracore.host.footprints.measurer import Measurer
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
@@ -106,7 +107,8 @@ async def build(options: Options) -> AsyncIterator[App]:
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
         )  # fmt: skip
         counts = Counts()
-        measurer = make_measurer(supervisor, commands, options.environ, options.state_dir)
+        memory_of_models = make_model_memory(commands, options.environ, options.state_dir)
+        measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         runtime = Runtime(configuration, supervisor, keeper, swaps, measurer)
         yield _assemble(options, front, runtime, counts, events=events, log=log)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from claracore.core.fit.cache import CACHE_TYPES, CELL_STEP
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware
-from claracore.core.fit.memory import RAM, Companions, Estimate, MemoryItem, estimate, layer_places
+from claracore.core.fit.memory import Companions, Estimate, MemoryItem, estimate
 from claracore.core.fit.overrides import Moved, moved_tensors
+from claracore.core.fit.places import RAM, layer_places
 from claracore.core.fit.plan import trained
 from claracore.core.fit.server_flags import ServerFlags
 from claracore.core.fit.settings import Settings

@@ -17,8 +17,8 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.fit.from_command import CommandCase, CommandEstimate, estimate_command
 from claracore.core.fit.learnt import Correction, PlacementClass, placement_class
 from claracore.core.fit.machine import Hardware
-from claracore.core.fit.memory import RAM as IN_RAM
-from claracore.core.fit.memory import layer_places
+from claracore.core.fit.places import RAM as IN_RAM
+from claracore.core.fit.places import layer_places
 from claracore.core.fit.server_flags import ServerFlags, server_flags
 from claracore.core.gguf.array_cache import ArrayCache
 from claracore.core.gguf.errors import GGUFError
@@ -28,7 +28,7 @@ from claracore.core.memory.command_key import command_key
 from claracore.core.memory.devices import by_device, device_at
 from claracore.host.hardware.memory_devices import MemoryDevices
 from claracore.host.library.cache import ReadingCache
-from claracore.host.library.read import read
+from claracore.host.library.read import ModelReading, read
 from claracore.host.library.walk import ModelFiles, walk
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.named_files import shards, stamp_of
@@ -95,6 +95,7 @@ class CommandReader:
         self._state_dir = state_dir
         self._lock = threading.Lock()
         self._cache: ReadingCache | None = None
+        self._new: list[tuple[ModelFiles, ModelReading]] = []
         self._seen = ArrayCache()
 
     def read(self, model: ModelConfig, devices: MemoryDevices) -> ReadCommand:
@@ -120,10 +121,14 @@ class CommandReader:
             return ReadCommand(key)
 
     def save(self) -> None:
-        """Keep what was read of files for the next start."""
+        """Keep what was read of files for the next start, beside what scans have kept there meanwhile."""
         with self._lock:
-            if self._cache is not None:
-                self._cache.save()
+            new, self._new = self._new, []
+        if new:
+            cache = ReadingCache.in_folder(self._state_dir)
+            for files, reading in new:
+                cache.put(files, reading)
+            cache.save()
 
     def _expected(self, flags: ServerFlags, file: str, model: ModelConfig, hardware: Hardware) -> Expected | None:
         facts = self._facts(file)
@@ -156,6 +161,7 @@ class CommandReader:
                 reading = read(files, self._seen)
                 if not reading.transient:
                     self._cache.put(files, reading)
+                    self._new.append((files, reading))
         return reading.facts if reading.problem is None else None
 
 

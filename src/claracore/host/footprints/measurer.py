@@ -55,6 +55,7 @@ class Measurer:
     def __init__(self, supervisor: Supervisor, memory: ModelMemory) -> None:
         self._supervisor = supervisor
         self.memory = memory
+        memory.connect(supervisor)
         self._runs: dict[str, _Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -157,7 +158,7 @@ class Measurer:
         first = not run.measured
         command = self.memory.read_again(run.model) if first else self.memory.command(model)
         tools = self.memory.tools
-        if command is None or tools is None:
+        if command is None or tools is None:  # configured anew meanwhile
             return
         pids = tuple(family(pid))
         if is_container(run.model):

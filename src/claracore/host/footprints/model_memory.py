@@ -1,19 +1,20 @@
 """How much of each device does a model take, and how much is there for models at this moment?
 
-Whoever decides who runs beside whom asks here. A footprint is looked up: it is as declared, else as measured with the
-same command, else as expected from it (worked out by `prepare`, in a thread), else unknown. Devices are sampled when
-they are asked about, which takes about a millisecond and belongs into a thread where many ask.
+Whoever decides who runs beside whom asks here. A footprint is as declared, else as measured with the same command, else
+as expected from it, else unknown. `devices`, `device` and `footprint` are for threads: devices are sampled when they
+are asked about, which takes about a millisecond, and a command that was never seen is read. `known` only looks up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from claracore.core.config.model import ModelConfig
+from claracore.core.config.model import Config, ModelConfig
 from claracore.core.memory.declared import MemoryLimits, declared_footprint, placed
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
 from claracore.host.supervisor.running import Running
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from claracore.host.footprints.remembered import RememberedCommands
     from claracore.host.hardware.memory_devices import DeviceUse, MemoryDevices
 
+MOST_COUNTS = 10
+
 
 class Servers(Protocol):
     """What is asked of the supervisor."""
+
+    config: Config
 
     def all_running(self) -> Mapping[str, Running]:
         """Return how each model's server is now; models without one are left out."""
@@ -46,14 +51,11 @@ class ModelMemory:
 
     def __init__(
         self,
-        servers: Servers,
-        models: Callable[[], Mapping[str, ModelConfig]],
         make_tools: Callable[[], FootprintTools],
         limits: Callable[[], MemoryLimits] = MemoryLimits,
     ) -> None:
-        """`make_tools` is called in a thread, once; `models` and `limits` are asked each time."""
-        self._servers = servers
-        self._models = models
+        """`make_tools` is called in a thread, once; `limits` are asked for each time."""
+        self._servers: Servers | None = None
         self._make_tools = make_tools
         self._limits = limits
         self._preparing = threading.Lock()
@@ -64,6 +66,13 @@ class ModelMemory:
         self.tools: FootprintTools | None = None
         """None until `prepare` has been done once."""
         self._followers: list[Callable[[str], None]] = []
+
+    def _models(self) -> Mapping[str, ModelConfig]:
+        return self._servers.config.models if self._servers is not None else {}
+
+    def connect(self, servers: Servers) -> None:
+        """Ask these which models there are, and which servers run; before, there are none."""
+        self._servers = servers
 
     def follow(self, on_change: Callable[[str], None]) -> None:
         """Call `on_change`, in the event loop, with each model whose footprint may be another one from now on."""
@@ -77,7 +86,14 @@ class ModelMemory:
     # --- footprints -------------------------------------------------------------------------------------------------
 
     def footprint(self, model_id: str) -> Footprint:
-        """Return what a model takes; UNKNOWN for one that is not configured, or was not prepared yet."""
+        """Return what a model takes; UNKNOWN for one that is not configured. Blocking: it may read commands."""
+        model = self._models().get(model_id)
+        if model is not None and self.command(model_id) is None and model.cmd.strip():
+            self._prepare()
+        return self.known(model_id)
+
+    def known(self, model_id: str) -> Footprint:
+        """Return what a model takes, as far as its command was read."""
         model = self._models().get(model_id)
         if model is None:
             return UNKNOWN_FOOTPRINT
@@ -119,18 +135,17 @@ class ModelMemory:
     # --- devices ----------------------------------------------------------------------------------------------------
 
     def devices(self) -> tuple[DeviceMemory, ...]:
-        """Sample every device; none before `prepare` has been done."""
-        if self.tools is None:
-            return ()
-        pids = self.pids()
-        return tuple(self._device(use, pids) for use in self.tools.devices.all(_all(pids)))
+        """Sample every device. Blocking: the first time the machine is looked at, which takes longer."""
+        devices, pids = self._tools().devices, self.pids()
+        return tuple(self._device(use, pids) for use in devices.all(_all(pids)))
 
     def device(self, device_id: str) -> DeviceMemory | None:
-        """Sample one device: quick enough to be asked every 50 ms; None for one that is not there."""
-        if self.tools is None or device_id not in self.tools.devices.ids:
+        """Sample one device: quick enough to be asked every 50 ms; None for one that is not there. Blocking."""
+        devices = self._tools().devices
+        if device_id not in devices.ids:
             return None
         pids = self.pids()
-        return self._device(self.tools.devices.use(device_id, _all(pids)), pids)
+        return self._device(devices.use(device_id, _all(pids)), pids)
 
     async def sampled(self) -> tuple[DeviceMemory, ...]:
         """Sample every device in a thread."""
@@ -138,15 +153,21 @@ class ModelMemory:
 
     def loaded(self) -> dict[str, Footprint]:
         """Return what each model takes that has a server, starting and stopping ones included."""
-        return {model_id: self.footprint(model_id) for model_id in self._servers.all_running()}
+        return {model_id: self.known(model_id) for model_id in self._running()}
 
     def pids(self) -> dict[str, tuple[int, ...]]:
         """Return the processes of each model's server, those of its container included."""
         from claracore.host.hardware.usage import family  # noqa: PLC0415 - see `prepare`
 
-        running = self._servers.all_running()
-        first = {model_id: server.pid for model_id, server in running.items() if server.pid is not None}
+        first = {model_id: server.pid for model_id, server in self._running().items() if server.pid is not None}
         return {model_id: (*family(pid), *self._pids.get(model_id, ())) for model_id, pid in first.items()}
+
+    def _running(self) -> Mapping[str, Running]:
+        """Return the servers that run; the event loop may start or end one while another thread counts them."""
+        for _ in range(MOST_COUNTS):
+            with contextlib.suppress(RuntimeError):
+                return self._servers.all_running() if self._servers is not None else {}
+        return {}
 
     def note_container(self, model_id: str, pids: Iterable[int]) -> None:
         """Note which processes are a model's besides those that its command has started."""
@@ -157,7 +178,7 @@ class ModelMemory:
         if use.by_process is not None:
             ours = sum(use.by_process.values())
         else:
-            ours = sum(self.footprint(model_id).on(use.id) for model_id in pids)
+            ours = sum(self.known(model_id).on(use.id) for model_id in pids)
         return DeviceMemory(
             use.id,
             use.name,
@@ -181,30 +202,32 @@ class ModelMemory:
 
     def _prepare(self) -> list[str]:
         """Make the tools and read commands. What they need is imported here: no start is to wait for it."""
+        tools = self._tools()
         with self._preparing:
-            if self.tools is None:
-                self.tools = self._make_tools()
             models = self._models()
             self._commands = {name: found for name, found in self._commands.items() if models.get(name) is found[0]}
             changed = [model for name, model in models.items() if name not in self._commands and model.cmd.strip()]
             for model in changed:
-                self._commands[model.id] = model, self.tools.reader.read(model, self.tools.devices)
-            self.tools.reader.save()
+                self._commands[model.id] = model, tools.reader.read(model, tools.devices)
+            tools.reader.save()
         return [model.id for model in changed]
 
-    def read_again(self, model: ModelConfig) -> ReadCommand | None:
+    def _tools(self) -> FootprintTools:
+        with self._preparing:
+            if self.tools is None:
+                self.tools = self._make_tools()
+            return self.tools
+
+    def read_again(self, model: ModelConfig) -> ReadCommand:
         """Read a model's command anew: its files may have changed. Blocking."""
-        if self.tools is None:
-            self._prepare()
-        if self.tools is None:
-            return None
-        command = self.tools.reader.read(model, self.tools.devices)
+        tools = self._tools()
+        command = tools.reader.read(model, tools.devices)
         self._commands[model.id] = model, command
         return command
 
     def remember(self, command: ReadCommand, measured: MeasuredCommand, *, same_run: bool) -> None:
         """Remember what a server took. Blocking."""
-        if self.tools is None or not command.key:
+        if not command.key:
             return
         expected = command.expected
         if expected is not None:
@@ -215,7 +238,7 @@ class ModelMemory:
                 placement=expected.placement.value,
                 context=expected.found.settings.context,
             )
-        self.tools.remembered.add(command.key, measured, same_run=same_run)
+        self._tools().remembered.add(command.key, measured, same_run=same_run)
 
 
 def _all(pids: Mapping[str, tuple[int, ...]]) -> frozenset[int]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from claracore import __version__
 from claracore.core.memory.measured import Learnt, MeasuredCommand, with_run
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
@@ -28,6 +30,8 @@ class KeptCommands(msgspec.Struct):
     """The file's contents."""
 
     version: int
+    counted_by: str
+    """Which ClaraCore expected what was expected: another one counts differently."""
     commands: dict[str, MeasuredCommand]
 
 
@@ -55,7 +59,7 @@ class RememberedCommands:
             # Without the lock (its owner is frozen) another instance's measurement may be lost, which is no harm.
             with locked(self.path.with_suffix(".lock"), patience_seconds=PATIENCE_SECONDS):
                 self._take_in({**self.commands, **self._read()}, key, measured, same_run=same_run)
-                kept = KeptCommands(VERSION, dict(self.commands))
+                kept = KeptCommands(VERSION, __version__, dict(self.commands))
                 keep_private(self.path, msgspec.json.encode(kept), flush=False)
         except OSError as error:
             _log.warning("what models take of memory cannot be remembered: %s", error)
@@ -78,4 +82,13 @@ class RememberedCommands:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             _log.warning("%s cannot be read (%s): what models take is measured anew", self.path, error)
             return {}
-        return kept.commands if kept.version == VERSION else {}
+        if kept.version != VERSION:
+            return {}
+        if kept.counted_by == __version__:
+            return kept.commands
+        return {key: replace(command, expected={}) for key, command in kept.commands.items()}
+
+
+def learnt_here(state_dir: Path | None) -> Learnt:
+    """Return what models were seen to take on this machine, by what is remembered in the state folder."""
+    return RememberedCommands(state_dir).learnt

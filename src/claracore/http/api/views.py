@@ -158,7 +158,7 @@ class Views:
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:
-    found, expected = runtime.memory.footprint(model_id), runtime.memory.expected(model_id)
+    found, expected = runtime.memory.known(model_id), runtime.memory.expected(model_id)
     by_device = dict(expected.by_device) if expected is not None else None
     return FootprintView(devices=dict(found.by_device), source=found.source, expected=by_device)
 
