@@ -129,7 +129,9 @@ def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
         off = taken.get(device, 0) - counted.get(device, 0)
         if abs(off) > max(NOTABLE_BYTES, NOTABLE * taken.get(device, 0)):
             by_place[place_of(device)] += off
-    return Correction(PlacementClass(command.placement), dict(by_place)) if by_place else None
+    if not by_place:
+        return None
+    return Correction(PlacementClass(command.placement), dict(by_place), command.context)
 
 
 class Learnt:
