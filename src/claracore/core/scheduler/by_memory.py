@@ -1,9 +1,10 @@
 """Who must go so that this model fits, when bytes decide?
 
-Whoever fits beside all that runs starts. Otherwise the cheapest set goes that makes room on every device that is short:
-as few pinned and persistent models as possible (so none, unless there is no other way: then the target is refused), as
-few busy ones, then those that cost least, then those that have been idle longest; never more than is needed. A model of
-which it is not known how much it takes runs alone on this machine, beside those that stay in any case.
+Whoever fits beside all that runs starts. Otherwise those that are ending anyway are waited for, and if that is not
+enough, the cheapest set goes that makes room on every device that is short: as few pinned and persistent models as
+possible (so none, unless there is no other way: then the target is refused), as few busy ones, then those that cost
+least, then those that have been idle longest; never more than is needed. A model of which it is not known how much it
+takes runs alone on this machine, beside those that stay in any case.
 
 A device of which nothing is known has room for one model.
 """
@@ -58,11 +59,13 @@ class ByMemory:
             return self._company(situation, picture)
         rivals = self._rivals(situation, picture, needs)
         rest = situation.running - rivals - self.elsewhere
-        short = {device: size - free for device, size, free in _short(picture, needs, rest)}
-        if not short:
-            return rivals
-        found = _cheapest(self._candidates(situation, picture, rest, short), list(short.values()))
-        return rivals | frozenset(found)
+        short = {device for device, _, _ in _short(picture, needs, rest)}
+        going = frozenset(model for model in rest & situation.ending if any(map(picture.footprint(model).on, short)))
+        missing = {device: size - free for device, size, free in _short(picture, needs, rest - going)}
+        if not missing:
+            return rivals | going
+        found = _cheapest(self._candidates(situation, picture, rest - going, missing), list(missing.values()))
+        return rivals | going | frozenset(found)
 
     def too_large(self, situation: Situation) -> tuple[Shortage, ...]:
         """Return the devices on which the target has no room even if all others go."""
@@ -109,19 +112,16 @@ class ByMemory:
             by_device = picture.footprint(model).by_device
             frees = tuple(by_device.get(device, 0) for device in devices)
             if any(frees):
-                price = self._price(situation, picture, model)
+                price = self._price(picture, model)
                 found.append(_Candidate(model, price, situation.idle_since.get(model, NEVER), frees))
         return sorted(found, key=lambda each: (each.price, each.idle_since, each.model))
 
-    def _price(self, situation: Situation, picture: MemoryPicture, model: str) -> float:
-        if model in situation.ending:
-            return 0.0
-        price = picture.costs.get(model)
-        if price is None:  # it runs in thought only, and somebody ahead has asked for it
-            return BUSY
+    def _price(self, picture: MemoryPicture, model: str) -> float:
+        price = picture.costs.get(model, 0.0)
         if model in picture.pinned or model in self.persistent:
             return STAYS + price
-        return BUSY + price if model in picture.busy else price
+        # Who has no price starts just now, or runs in thought only: somebody ahead has asked for it.
+        return BUSY + price if model in picture.busy or model not in picture.costs else price
 
 
 def _needs(footprint: Footprint) -> dict[str, int] | None:
@@ -147,7 +147,7 @@ def _short(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[st
 
 
 def _shortages(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[str]) -> tuple[Shortage, ...]:
-    return tuple(Shortage(device, need, max(0, left)) for device, need, left in _short(picture, needs, beside))
+    return tuple(Shortage(*short) for short in _short(picture, needs, beside))
 
 
 # --- the cheapest set -----------------------------------------------------------------------------------------------

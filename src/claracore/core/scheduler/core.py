@@ -15,7 +15,7 @@ from claracore.core.scheduler.known_memory import KnownMemory
 from claracore.core.scheduler.notes import note
 from claracore.core.scheduler.obstacle import Obstacle, obstacle
 from claracore.core.scheduler.picture import Shortage
-from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.policy import Policy, Situation
 from claracore.core.scheduler.settle import claims, in_turn, outlook_of, settle
 from claracore.core.scheduler.slot import FOREVER, Failing, Slot
 from claracore.core.scheduler.state import SchedulerState
@@ -114,6 +114,10 @@ class Scheduler:
         back = not self._state.counts(model) or self._state.memory.is_back(model, outlook.running - {model})
         return obstacle(slot, self._evictees(model, now), ahead, memory_is_back=back)
 
+    def situation(self, model: str, now: float) -> Situation:
+        """Return what the eviction rule would be asked if this model started now."""
+        return outlook_of(self._state, now).now(model)
+
     def evictees(self, model: str, now: float) -> list[str]:
         """Return who must go, by id, before this model starts now; nobody for one that is unknown or too large."""
         if model not in self._state.by_model or self.too_large(model, now):
@@ -123,7 +127,7 @@ class Scheduler:
     def too_large(self, model: str, now: float) -> tuple[Shortage, ...]:
         """Return the devices whose memory is not enough for a model even if all others go."""
         rule = self._state.by_memory
-        return rule.too_large(outlook_of(self._state, now).now(model)) if rule is not None else ()
+        return rule.too_large(self.situation(model, now)) if rule is not None else ()
 
     def staying_against(self, model: str, now: float) -> list[Slot]:
         """Return the models that go for nobody and are in the way of this one."""

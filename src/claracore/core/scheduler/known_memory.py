@@ -8,6 +8,7 @@ for whoever is chosen next, but nobody starts in it before the device shows it. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
@@ -22,6 +23,29 @@ RETURN_SECONDS: Final = 10.0
 """For how long after a model has ended that is waited for."""
 UNSTEADY_BYTES: Final = 64 * MIB
 """What other programs use varies by so much all the time."""
+
+
+@dataclass(slots=True)
+class _Leaver:
+    """A server that gives memory back."""
+
+    model: str
+    footprint: Footprint
+    ended_at: float | None = None
+    """None while it is ending."""
+
+    def late(self, now: float) -> bool:
+        """Whether all should have come back by now."""
+        return self.ended_at is not None and now >= self.ended_at + RETURN_SECONDS
+
+    def held(self, device: DeviceMemory) -> int:
+        """Return the bytes that it may have had on a device: as measured, or any where that is not known surely."""
+        match self.footprint.source:
+            case FootprintSource.MEASURED:
+                return self.footprint.on(device.id)
+            case FootprintSource.UNKNOWN:
+                return device.total
+        return device.total if self.footprint.on(device.id) else 0
 
 
 class KnownMemory:
@@ -40,8 +64,7 @@ class KnownMemory:
         """Samples ordered before this are of no use any more."""
         self._others: dict[str, int] = {}
         """What other programs used of each device when nothing had to come back."""
-        self._leaving: dict[str, float | None] = {}
-        """The models that give memory back, and when they ended; None while they are ending."""
+        self._leaving: list[_Leaver] = []
         self._awaited = False
         """Whether somebody could not start because it had not come back."""
 
@@ -53,42 +76,44 @@ class KnownMemory:
         self.footprints.update(footprints)
         self._ordered_at, self._seen_at = now if self.asked_at is None else self.asked_at, now
         self.asked_at = None
-        if max(map(self._to_come_back, devices), default=0) <= UNSTEADY_BYTES:
-            ended = [model for model, at in self._leaving.items() if at is not None and at <= self._ordered_at]
-            for model in ended:
-                del self._leaving[model]
+        if devices and max(map(self._to_come_back, devices)) <= UNSTEADY_BYTES:
+            self._leaving = [
+                each for each in self._leaving if each.ended_at is None or each.ended_at > self._ordered_at
+            ]
+        # What others use is no more than that; with what has to come back it may be less.
+        self._others |= {d.id: min(d.other, self._others.get(d.id, d.other)) for d in devices}
         if not self._leaving:
             self._settle()
 
-    def give_up(self, now: float) -> dict[str, int]:
-        """Wait no more for what has not come back in time: it is other programs' from here on.
+    def give_up(self) -> dict[str, int]:
+        """Wait no more for what by the last sample has not come back in time: it is other programs' from here on.
 
         Returns how much that is, in bytes by device; nothing where nobody has waited for it.
         """
-        late = [model for model, at in self._leaving.items() if at is not None and now >= at + RETURN_SECONDS]
-        if not late:
+        on_time = [each for each in self._leaving if not each.late(self._ordered_at)]
+        if len(on_time) == len(self._leaving):
             return {}
         missing = {device.id: self._to_come_back(device) for device in self.devices} if self._awaited else {}
-        for model in late:
-            del self._leaving[model]
+        self._leaving = on_time
         self._settle()
         return {device: size for device, size in missing.items() if size > UNSTEADY_BYTES}
 
     def _settle(self) -> None:
-        self._others = {device.id: device.other for device in self.devices}
+        """Take as other programs' what is not of those that are still to give memory back."""
+        self._others |= {device.id: device.other - self._to_come_back(device) for device in self.devices}
         self._awaited = False
-
-    def started(self, model: str) -> None:
-        """Take in that a model is to start: from here on it takes what it takes."""
-        self._leaving.pop(model, None)
 
     def ending(self, model: str) -> None:
         """Take in that a model is ending: what it took may look like other programs' at any moment."""
-        self._leaving.setdefault(model, None)
+        self._leaving.append(_Leaver(model, self._footprint(model)))
 
     def ended(self, model: str, now: float) -> None:
         """Take in that a model has ended: what it took is to come back."""
-        self._leaving[model] = now
+        if not any(each.model == model and each.ended_at is None for each in self._leaving):
+            self.ending(model)
+        for each in self._leaving:
+            if each.model == model and each.ended_at is None:
+                each.ended_at = now
         self.outdate(now)
 
     def outdate(self, now: float) -> None:
@@ -116,12 +141,13 @@ class KnownMemory:
             for device in self.devices
         }
 
-    def fresh(self, now: float) -> bool:
-        """Whether the last sample may be acted on; if not, a new one is asked for."""
+    def may_act(self, model: str, now: float) -> bool:
+        """Whether what is known is fresh enough to decide about a model; if not, it is looked at anew."""
         fresh = self._ordered_at >= self._outdated_at and now < self._seen_at + FRESH_SECONDS
-        if not fresh:
+        if not fresh or model not in self.footprints:
             self.look_at = min(self.look_at, now)
-        return fresh
+            return False
+        return True
 
     def is_back(self, model: str, beside: Iterable[str]) -> bool:
         """Whether a model beside these needs nothing of what has still to come back."""
@@ -143,20 +169,20 @@ class KnownMemory:
         if footprint.source is FootprintSource.UNKNOWN:
             return all(self._to_come_back(device) <= UNSTEADY_BYTES for device in self.devices)
         others = [self._footprint(model) for model in beside]
+        usable = {device.id: device.usable for device in self.devices}
+        needs = {device: need for device, need in footprint.by_device.items() if need > 0}
+        if any(device in self._others and device not in usable for device in needs):
+            return False  # it has been seen before, and will be again
         return all(
-            need + sum(other.on(device.id) for other in others) <= device.usable
-            for device in self.devices
-            if (need := footprint.on(device.id)) > 0
+            need + sum(other.on(device) for other in others) <= usable[device]
+            for device, need in needs.items()
+            if device in usable
         )
 
     def _to_come_back(self, device: DeviceMemory) -> int:
         """Return how much of what other programs seem to use is of models that are ending or have ended."""
         more = device.other - self._others.get(device.id, device.other)
-        return max(0, min(more, sum(self._held(model, device) for model in self._leaving))) if more > 0 else 0
-
-    def _held(self, model: str, device: DeviceMemory) -> int:
-        footprint = self._footprint(model)
-        return device.total if footprint.source is FootprintSource.UNKNOWN else footprint.on(device.id)
+        return max(0, min(more, sum(each.held(device) for each in self._leaving))) if more > 0 else 0
 
     def _footprint(self, model: str) -> Footprint:
         return self.footprints.get(model, UNKNOWN_FOOTPRINT)

@@ -188,7 +188,7 @@ def _lost(slot: Slot, now: float) -> None:
 
 def _sampled(state: SchedulerState, sample: MemorySampled, now: float) -> None:
     state.memory.sampled(sample.devices, sample.footprints, now)
-    if missing := state.memory.give_up(now):
+    if missing := state.memory.give_up():
         state.orders.append(TellMissing(missing))
 
 

@@ -20,6 +20,7 @@ class MemoryPicture:
     busy: frozenset[str]
     """Those that answer, or load for somebody who waits."""
     pinned: frozenset[str]
+    """Also those that somebody waits for."""
 
     def footprint(self, model: str) -> Footprint:
         """Return what a model takes."""
@@ -34,6 +35,7 @@ class Shortage:
     """Empty where it is not known how much the model takes, so that it has to be alone."""
     needed: int
     available: int
+    """Below zero where other programs have taken what models have already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _picture(state: SchedulerState, running: Sequence[Slot], now: float) -> Memo
         footprints=state.memory.footprints,
         costs={slot.model: slot.price(now) for slot in running},
         busy=frozenset(slot.model for slot in running if not slot.can_go),
-        pinned=frozenset(slot.model for slot in running if slot.pinned),
+        pinned=frozenset(model for model, slot in state.awake.items() if slot.pinned),
     )
 
 
@@ -144,8 +144,9 @@ def _make_room(state: SchedulerState, target: Slot, outlook: Outlook, now: float
 
 
 def _start(state: SchedulerState, target: Slot, outlook: Outlook, now: float) -> None:
-    if not state.counts(target.model) or (
-        state.memory.fresh(now) and state.memory.shows_room(target.model, outlook.running - {target.model})
+    others = outlook.running - {target.model}
+    if state.may_act(target.model, now) and (
+        not state.counts(target.model) or state.memory.shows_room(target.model, others)
     ):
         outlook.started(target.model)
         state.start(target, now)

@@ -61,7 +61,7 @@ class SchedulerState:
 
     def may_act(self, model: str, now: float) -> bool:
         """Whether enough is known of memory to decide about a model; if not, it is asked for."""
-        return not self.counts(model) or self.memory.fresh(now)
+        return not self.counts(model) or self.memory.may_act(model, now)
 
     def stays(self, slot: Slot) -> bool:
         """Whether a model goes for nobody."""
@@ -82,7 +82,6 @@ class SchedulerState:
         slot.wanted_since = slot.displaced = None
         slot.loading_since = now
         slot.move(Trigger.START_ORDERED)
-        self.memory.started(slot.model)
         self.orders.append(Start(slot.model))
 
     def serve(self, slot: Slot, request: int) -> None:

@@ -51,4 +51,5 @@ def _need(shortage: Shortage, device: DeviceMemory) -> str:
         parts.append(f"{gib(device.reserved)} kept free")
     if device.other:
         parts.append(f"{gib(device.other)} used by other programs")
-    return f"{gib(shortage.needed)} of {device.id}, where it can have {gib(shortage.available)} ({', '.join(parts)})"
+    left = gib(max(0, shortage.available))
+    return f"{gib(shortage.needed)} of {device.id}, where it can have {left} ({', '.join(parts)})"
