@@ -144,10 +144,15 @@ class KnownMemory:
     def may_act(self, model: str, now: float) -> bool:
         """Whether what is known is fresh enough to decide about a model; if not, it is looked at anew."""
         fresh = self._ordered_at >= self._outdated_at and now < self._seen_at + FRESH_SECONDS
-        if not fresh or model not in self.footprints:
+        if not fresh:
             self.look_at = min(self.look_at, now)
-            return False
-        return True
+        return fresh and self.knows(model, now)
+
+    def knows(self, model: str, now: float) -> bool:
+        """Whether it was ever asked what a model takes; if not, it is now."""
+        if model not in self.footprints:
+            self.look_at = min(self.look_at, now)
+        return model in self.footprints
 
     def is_back(self, model: str, beside: Iterable[str]) -> bool:
         """Whether a model beside these needs nothing of what has still to come back."""

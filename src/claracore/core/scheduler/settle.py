@@ -115,7 +115,7 @@ def _serve_and_make_room(state: SchedulerState, now: float) -> None:
         if slot.state is ModelState.READY:
             while slot.waiting and state.admits(slot):
                 state.serve(slot, next(iter(slot.waiting)))
-        elif slot.state is ModelState.STOPPED and not outlook.hinders(slot.model):
+        elif slot.state is ModelState.STOPPED and state.knows(slot.model, now) and not outlook.hinders(slot.model):
             _make_room(state, slot, outlook, now)
         if claims(state, slot, outlook, now):
             outlook.claim(slot.model)

@@ -59,6 +59,10 @@ class SchedulerState:
         """Whether it matters for a model how much memory there is."""
         return self.by_memory is not None and model not in self.by_memory.elsewhere
 
+    def knows(self, model: str, now: float) -> bool:
+        """Whether it is known what a model takes, where that matters; if not, it is asked for."""
+        return not self.counts(model) or self.memory.knows(model, now)
+
     def may_act(self, model: str, now: float) -> bool:
         """Whether enough is known of memory to decide about a model; if not, it is asked for."""
         return not self.counts(model) or self.memory.may_act(model, now)
