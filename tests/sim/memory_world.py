@@ -32,6 +32,7 @@ from sim.world import MODELS, World, policy_with
 
 LATEST_RETURN = 20.0
 LONGEST_WAIT = 120.0
+LATELY = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class MemoryWorld(World):
         self.known = {model: self.first_known(model, dice) for model in MODELS}
         self.held: dict[int, dict[str, int]] = {}  # what servers that have ended still hold
         self.gone_at: dict[int, float] = {}
+        self.taken: list[tuple[float, dict[str, int]]] = []  # by others, when samples were made
         self.holding: set[str] = set()  # models whose server holds its memory under its own name
         self.sample = Sample(-1.0, -1.0, (), {})
         self.told: dict[str, Footprint] = {}
@@ -102,11 +104,18 @@ class MemoryWorld(World):
         )
 
     def room(self) -> dict[str, int]:
+        """Return what no sample lately has shown to be taken by others, or by servers that are late.
+
+        If others give back as much as a server that has just ended still holds, no sample tells one from the other.
+        """
         late = [held for ticket, held in self.held.items() if self.now > self.gone_at[ticket] + RETURN_SECONDS]
+        taken = {device: self.foreign[device] + sum(held.get(device, 0) for held in late) for device in self.totals}
+        self.taken = [(at, lately) for at, lately in self.taken if at > self.now - LATELY]
+        self.taken.append((self.now, taken))
         return {
             device: min(
                 self.budgets[device],
-                total - self.reserved[device] - self.foreign[device] - sum(held.get(device, 0) for held in late),
+                total - self.reserved[device] - max(lately[device] for _, lately in self.taken),
             )
             for device, total in self.totals.items()
         }
