@@ -26,9 +26,7 @@ from claracore.core.units import MIB
 FOLDER = Path(__file__).parent
 SHAPES: list[dict[str, Any]] = json.loads((FOLDER / "measured_h200.json").read_text())["shapes"]
 PROJECTOR = "mmproj-gemma3-4b-f16"
-TWICE = "bge-m3-Q8_0"
-"""llama.cpp has no second copy of this embedding; it is counted all the same."""
-PLAIN = [shape for shape in SHAPES if shape["shape"] != TWICE and "projector" not in shape["shape"]]
+PLAIN = [shape for shape in SHAPES if "projector" not in shape["shape"]]
 """Those whose every buffer on the card is in the log, which has none of a projector's weights."""
 
 

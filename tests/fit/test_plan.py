@@ -13,8 +13,9 @@ from claracore.core.fit.budget import Budget, budget_of
 from claracore.core.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
-from claracore.core.fit.memory import Companions
+from claracore.core.fit.memory import Companions, estimate
 from claracore.core.fit.plan import Placement, Verdict, Wishes, plan
+from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
@@ -257,6 +258,10 @@ def test_flash_attention_is_asked_for_where_it_is_a_switch() -> None:
 
 
 def test_a_small_cache_on_a_card_is_unpacked_while_a_prompt_is_read() -> None:
-    placement = placed(LLAMA_8B, machine(6))
-    (row,) = [row for row in placement.estimate.rows if row.what == "cache as f16"]
-    assert row.bytes == placement.settings.context * 2 * 8 * 128 * 2
+    def computing(kind: str) -> int:
+        settings = Settings(32768, gpu_layers=33, cache_type_k=kind, cache_type_v=kind)
+        rows = estimate(LLAMA_8B, settings).rows
+        return sum(row.bytes for row in rows if row.what == "compute buffer" and row.place == 0)
+
+    assert computing("q8_0") >= 32768 * 2 * 8 * 128 * 2
+    assert computing("f16") < computing("q8_0")

@@ -20,6 +20,7 @@ from claracore.core.fit.settings import Settings
 from claracore.core.units import GIB
 
 if TYPE_CHECKING:
+    from claracore.core.fit.learnt import Correction
     from claracore.core.gguf.model import ModelFacts
 
 LARGE, SMALL = "large-models", "small-models"
@@ -54,6 +55,8 @@ class Candidate:
     mmproj_bytes: int = 0
     vocabulary: str | None = None
     """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
+    learnt: tuple[Correction, ...] = ()
+    """How far its estimates were off when it ran here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ def choose(
 
     def placed(candidate: Candidate, space: Budget, *, light: bool = False) -> Placement:
         own = replace(wishes, comfort=LIGHT_CONTEXT) if light else wishes
-        return plan(candidate.facts, space, own, known_flags, Companions(candidate.mmproj_bytes))
+        return plan(
+            candidate.facts, space, own, known_flags, Companions(candidate.mmproj_bytes, learnt=candidate.learnt)
+        )
 
     alone = {candidate.id: placed(candidate, budget) for candidate in candidates}
     kept, left = _beside([item for item in candidates if alone[item.id].fits], budget, alone, placed)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.flags import Flag, KnownFlags
-from claracore.core.fit.memory import RAM
+from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import pooling
 from claracore.core.fit.yamltext import comment
 from claracore.core.gguf.model import Kind

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.cache import at, cache_bytes, cells, state_bytes
-from claracore.core.fit.memory import RAM, Estimate, MemoryItem
+from claracore.core.fit.memory import Estimate, MemoryItem
+from claracore.core.fit.places import RAM
 from claracore.core.units import MIB, gib
 
 if TYPE_CHECKING:

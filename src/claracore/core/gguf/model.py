@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from claracore.core.gguf.widths import NO_WIDTHS, Widths
+
 
 class Kind(StrEnum):
     """What a file is good for. Those in `SERVABLE` llama-server can serve; the rest is recognised and reported."""
@@ -101,6 +103,7 @@ class ModelFacts:
     tensor_bytes: TensorBytes
     file_bytes: int
     """Size of all shards together."""
+    widths: Widths = NO_WIDTHS
     prediction_layers: int = 0
     """Next-token-prediction (MTP) layers that follow the ordinary ones."""
 
@@ -116,6 +119,8 @@ class ModelFacts:
     context_trained: int | None = None
     embedding_length: int | None = None
     embedding_length_out: int | None = None
+    deepstack_layers: int = 0
+    """Layers that pictures enter beside the first one: the input is so many embeddings wider."""
     feed_forward: tuple[int, ...] = ()
     """Per layer."""
     heads: tuple[int, ...] = ()

@@ -28,6 +28,7 @@ from claracore.core.gguf import (
     quantization,
     tensors,
     types,
+    widths,
 )
 from claracore.host.disk import keep_private
 from claracore.host.library import read
@@ -54,7 +55,7 @@ class _File(msgspec.Struct, array_like=True):
 @functools.cache
 def _version() -> str:
     """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
-    gguf = (abilities, architectures, facts, header, keys, layers, model, names, quantization, tensors, types)
+    gguf = (abilities, architectures, facts, header, keys, layers, model, names, quantization, tensors, types, widths)
     rules = (*gguf, read)
     try:
         sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)

@@ -12,9 +12,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from claracore.core.fit.catalog import Chosen
-from claracore.core.fit.memory import RAM
+from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.memory.measured import LastLoad
 from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
 from claracore.host.setup.request import SetupOptions
@@ -101,6 +102,8 @@ class FoundModel(BaseModel):
     port: int | None
     reasons: list[str]
     fit: list[FitRow]
+    last_load: LastLoad | None
+    """What it took when it was loaded last in this way, beside what was expected then; null when it never was."""
 
 
 class LeftOutView(BaseModel):
@@ -193,6 +196,7 @@ def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> Fo
     found.group = chosen.group
     found.quantization = candidate.quantization or found.quantization
     found.port = ports.get(model_id)
+    found.last_load = report.learnt.last_load(candidate.path, candidate.facts.layers, placement.settings)
     return found
 
 
@@ -212,4 +216,5 @@ def _refused(model_id: str, facts: ModelFacts, placement: Placement) -> FoundMod
             FitRow(what=row.what, bytes=row.bytes, where="RAM" if row.place == RAM else f"GPU {row.place}")
             for row in placement.estimate.rows
         ],
+        last_load=None,
     )
