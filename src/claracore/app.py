@@ -44,6 +44,7 @@ from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
@@ -216,7 +217,7 @@ class App:
                 ),
                 name="gateway",
             )
-            self._spawn(self.supervisor.preload(), "preload")
+            self._spawn(preload(self.supervisor), "preload")
             ready()
             await self._complete()
             await self._until_stopped(serving)
