@@ -16,8 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from claracore.core.fit.extras import LATER
-from claracore.core.fit.memory import Estimate, estimate
+from claracore.core.fit.memory import estimate
 from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.facts import facts_of
@@ -95,8 +94,7 @@ def deviations() -> dict[str, list[Deviation]]:
     """Return those of all cases by their class: of each card, and of RAM where there is none."""
     found: dict[str, list[Deviation]] = {}
     for case in cases():
-        rows = estimate(case.facts, case.settings).rows
-        expected = Estimate(tuple(row for row in rows if row.what not in LATER))
+        expected = estimate(case.facts, case.settings).loaded
         for place, taken in case.places:
             if place != RAM or not case.devices:
                 part = expected.on(place) / taken.total - 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from claracore.core.fit.extras import LATER
 from claracore.core.fit.memory import estimate
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
@@ -16,7 +15,7 @@ MIB = 1024**2
 
 def loaded(facts: ModelFacts, settings: Settings) -> int:
     """Bytes that we expect when a model is loaded, without what comes later."""
-    return sum(row.bytes for row in estimate(facts, settings).rows if row.what not in LATER)
+    return estimate(facts, settings).loaded.total
 
 
 def spread(total: int, layers: int) -> tuple[int, ...]:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from claracore.core.memory.measured import MeasuredCommand
+from claracore.core.units import GIB, MIB
 from claracore.errors import BadRequest
+from claracore.host.footprints.remembered import RememberedCommands
 from cli.runner import invoke
 from zoo.families import mmproj
 from zoo.synthetic import Shape, shard_images, write
@@ -145,3 +148,21 @@ def test_hardware() -> None:
     told = json.loads(run("hardware", "--json", "--vram", "24", "--backend", "cuda", "--ram", "64")[1])
     assert told["usable"]["gpu_bytes"] == [23 * 1024**3]
     assert told["memory"]["total_bytes"] == 64 * 1024**3
+
+
+def test_fit_shows_what_was_expected_and_what_was_taken(tmp_path: Path) -> None:
+    file = str(GEMMA.absolute())
+    _, text = run("fit", file, "--json", "--ctx", "4096", "--backend", "cpu")
+    before = json.loads(text)
+    assert before["last_load"] is None
+    measured = MeasuredCommand("gemma", file, ({"ram": 2 * GIB},), 1.0, {"ram": GIB}, "cpu", 4096)
+    RememberedCommands(tmp_path / "state/claracore").add("key", measured, same_run=False)
+    _, text = run("fit", file, "--json", "--ctx", "4096", "--backend", "cpu")
+    after = json.loads(text)
+    (row,) = after["last_load"]["devices"]
+    assert (row["device"], row["taken"]) == ("ram", 2 * GIB)
+    more = after["total_bytes"] - before["total_bytes"]
+    assert more == pytest.approx(row["taken"] - row["expected"], abs=MIB)
+    _, text = run("fit", file, "--ctx", "4096", "--backend", "cpu")
+    assert "more than counted" in text
+    assert "with a context of 4096: RAM 1.1 GiB expected, 2.0 GiB taken" in text

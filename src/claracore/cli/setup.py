@@ -22,6 +22,7 @@ from claracore.core.fit.plan import Placement, plan
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
+from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LibraryModel
 from claracore.host.library.scan import scan
@@ -72,7 +73,10 @@ def setup(
         say(finding, err=True, style="yellow")
     with progress(quiet=as_json) as on_progress:
         cache = taken.cache if taken is not None else library_cache()
-        request = SetupRequest(folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress)
+        learnt = learnt_here(default_state_dir())
+        request = SetupRequest(
+            folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt
+        )
         report = write_setup(request)
     if as_json:
         show_json({**report_json(report, listen), **(taken.as_json if taken is not None else {})})
@@ -95,21 +99,27 @@ def fit(
     engine = _engine()
     machine = machine_for(engine, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
     model = one_model(file)
-    companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
-    budget = budget_of(machine, live=realtime)
+    learnt = learnt_here(default_state_dir())
+    companions = Companions(
+        model.projector.facts.file_bytes if model.projector else 0, learnt=learnt.corrections(str(model.path))
+    )
+    budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+    last = learnt.last_load(str(model.path), model.facts.layers, placement.settings)
     if as_json:
-        show_json({"id": model.id, **placement_json(placement)})
+        show_json({"id": model.id, **placement_json(placement), "last_load": asdict(last) if last else None})
     else:
         from rich.text import Text  # noqa: PLC0415 - see console.py
 
-        from claracore.cli.setup_tables import fit_verdict, working_table  # noqa: PLC0415 - as above
+        from claracore.cli.setup_tables import fit_verdict, last_load_words, working_table  # noqa: PLC0415 - as above
 
         screen = console()
         screen.print(Text(model.name, style="bold"), Text(model.description))
         screen.print(working_table(placement))
         screen.print(fit_verdict(placement))
+        if last is not None:
+            screen.print(last_load_words(last))
     raise SystemExit(0 if placement.fits else 1)
 
 
@@ -152,7 +162,8 @@ def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Follow
     cache = library_cache()
     engine = find_engine(configured_engine(config))
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
-        request = SetupRequest(folders, config, setup, engine, cache, on_progress=on_progress)
+        learnt = learnt_here(default_state_dir())
+        request = SetupRequest(folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt)
         report = write_setup(request)
     if report.changed or report.left_out:
         tell(report, console(), listen=chosen.listen)

@@ -23,6 +23,7 @@ from claracore.core.fit.ways import Verdict
 from claracore.core.units import GIB
 
 if TYPE_CHECKING:
+    from claracore.core.fit.learnt import Correction
     from claracore.core.gguf.model import ModelFacts
 
 LARGE, SMALL = "large-models", "small-models"
@@ -63,6 +64,8 @@ class Candidate:
     """LoRA adapters that are put on it."""
     copies: tuple[str, ...] = ()
     """Other files with the same contents: an entry that names one of them is this model's."""
+    learnt: tuple[Correction, ...] = ()
+    """How far its estimates were off when it ran here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class Plans:
         key = (candidate.id, space, light)
         if key not in self._known:
             wishes = replace(self.wishes, comfort=LIGHT_CONTEXT) if light else self.wishes
-            companions = Companions(candidate.mmproj_bytes)
+            companions = Companions(candidate.mmproj_bytes, learnt=candidate.learnt)
             self._known[key] = plan(candidate.facts, space, wishes, self.known_flags, companions)
         return self._known[key]
 

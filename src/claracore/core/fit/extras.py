@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
-LATER = frozenset({"checkpoints", "prompt cache", "logits"})
-"""Rows that are nothing when a model is loaded, and grow while it answers."""
 DEFAULT_MIB = 8192
 CONVERSATIONS = 4
 """Whole contexts that are worth keeping."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import EMBEDDERS, Case, Wishes
-from claracore.core.fit.extras import LATER, with_extras
+from claracore.core.fit.extras import with_extras
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate
 from claracore.core.fit.places import places_of
@@ -49,7 +49,7 @@ class Placement:
     @property
     def loaded(self) -> Estimate:
         """What it takes once it is loaded, without what it may keep in RAM later."""
-        return Estimate(tuple(row for row in self.estimate.rows if row.what not in LATER))
+        return self.estimate.loaded
 
     @property
     def fits(self) -> bool:

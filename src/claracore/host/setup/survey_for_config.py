@@ -17,6 +17,7 @@ from claracore.core.config.without_model import without_model
 from claracore.core.fit.budget import Budget, budget_of
 from claracore.core.fit.merge import model_paths
 from claracore.host.engines.find import EngineMissing, find_engine
+from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
 from claracore.host.library.stores import FoundStores, StoreFinder
@@ -83,7 +84,10 @@ class Surveyor:
         def look() -> Survey:
             cache = ReadingCache.in_folder(self.state_dir)
             engine = find_engine(configured)
-            return survey(SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress))
+            learnt = learnt_here(self.state_dir)
+            return survey(
+                SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress, learnt=learnt)
+            )
 
         return await asyncio.to_thread(look)
 

@@ -18,6 +18,7 @@ from claracore.core.fit.catalog import Catalog
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import ConfigError
 from claracore.host.library.model import LeftOut, Library
 from claracore.host.setup.request import SetupRequest
@@ -45,6 +46,8 @@ class SetupReport:
     library: Library = field(default_factory=lambda: Library((), ()))
     """Everything that was found, as it was when the text was made."""
 
+    learnt: Learnt = NOTHING_LEARNT
+    """What models were seen to take on this machine."""
     ids: Mapping[str, str] = field(default_factory=dict)
     """Model file -> id, where the file gives another than the scan does."""
 
@@ -82,6 +85,7 @@ def proposed(found: Survey, old: str | None) -> SetupReport:
         old_text=old,
         merged=merged,
         ids=merged.ids if merged is not None else {},
+        learnt=found.learnt,
         catalog=found.catalog,
         library=found.library,
         left_out=found.left_out,

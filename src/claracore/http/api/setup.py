@@ -15,6 +15,7 @@ from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.memory.measured import LastLoad
 from claracore.host.library.model import LeftOut
 from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
@@ -102,6 +103,8 @@ class FoundModel(BaseModel):
     port: int | None
     reasons: list[str]
     fit: list[FitRow]
+    last_load: LastLoad | None
+    """What it took when it was loaded last in this way, beside what was expected then; null when it never was."""
 
 
 class LeftOutView(BaseModel):
@@ -243,6 +246,7 @@ def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> Fo
     found.group = chosen.group
     found.quantization = candidate.quantization or found.quantization
     found.port = ports.get(model_id)
+    found.last_load = report.learnt.last_load(candidate.path, candidate.facts.layers, placement.settings)
     return found
 
 
@@ -262,4 +266,5 @@ def _refused(model_id: str, facts: ModelFacts, placement: Placement) -> FoundMod
             FitRow(what=row.what, bytes=row.bytes, where="RAM" if row.place == RAM else f"GPU {row.place}")
             for row in placement.estimate.rows
         ],
+        last_load=None,
     )
