@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
@@ -81,6 +83,27 @@ def cache_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
         count = size.streams * (size.sliding if kind.sliding else size.full)
         sizes[kind] = count * (kind.k_elements * k_type + kind.v_elements * v_type) // BLOCK
     return tuple(map(sizes.__getitem__, layers))
+
+
+def borrowed_bytes(facts: ModelFacts, settings: Settings, places: Sequence[int], place: int) -> int:
+    """Return the bytes of caches that are copied to a device because its layers use those of layers elsewhere.
+
+    Layers without a cache of their own use that of the last one before of their kind (gemma3n), each a copy of it.
+    """
+    size = cells(facts, settings)
+    k_type, v_type = CACHE_TYPES[settings.cache_type_k], CACHE_TYPES[settings.cache_type_v]
+    lender: dict[bool, int] = {}
+    total = 0
+    for layer in range(facts.layers):
+        slides = at(facts.sliding, layer, default=False)
+        if at(facts.has_kv_cache, layer, default=True):
+            lender[slides] = layer
+        elif not at(facts.recurrent, layer, default=False) and slides in lender and places[layer] == place:
+            source = lender[slides]
+            k_elements, v_elements = cache_elements(facts, source)
+            count = size.streams * (size.sliding if slides else size.full)
+            total += (places[source] != place) * count * (k_elements * k_type + v_elements * v_type) // BLOCK
+    return total
 
 
 def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Companions:
 
 def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
-    places = places_of(facts.layers, settings)
+    places = places_of(facts.layers, settings, facts.prediction_layers)
     rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
     companions = companions or Companions()
     first = min(places.gpus, default=RAM)

@@ -38,9 +38,13 @@ class LayerPlaces:
         return len(self.gpus) > 1 and RAM not in (*self.layers, *self.experts, self.output)
 
 
-def places_of(layers: int, settings: Settings) -> LayerPlaces:
-    """Return where the parts of a model with so many layers lie."""
-    *placed, output = layer_places(layers, settings)
+def places_of(layers: int, settings: Settings, predicting: int = 0) -> LayerPlaces:
+    """Return where the parts of a model with so many layers lie.
+
+    llama.cpp deals out the `predicting` layers after them as well, though it does not load them.
+    """
+    *placed, output = layer_places(layers + predicting, settings)
+    del placed[layers:]
     experts = (RAM if layer < settings.cpu_experts else place for layer, place in enumerate(placed))
     return LayerPlaces(tuple(placed), tuple(experts), output)
 

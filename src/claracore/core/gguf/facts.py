@@ -92,6 +92,8 @@ def _with_attention(facts: ModelFacts, keys: ArchitectureKeys) -> ModelFacts:
         embedding_length=keys.number("embedding_length"),
         embedding_length_out=keys.number("embedding_length_out") or _projection(keys.metadata),
         deepstack_layers=keys.number("n_deepstack_layers") or 0,
+        layer_input_length=keys.number("embedding_length_per_layer_input") or 0,
+        streams=max(1, keys.number("altup.num_inputs") or 1),
         feed_forward=keys.per_layer("feed_forward_length", facts.layers),
         heads=keys.per_layer("attention.head_count", facts.layers),
         kv_heads=cache.kv_heads,

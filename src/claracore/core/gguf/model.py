@@ -121,6 +121,10 @@ class ModelFacts:
     embedding_length_out: int | None = None
     deepstack_layers: int = 0
     """Layers that pictures enter beside the first one: the input is so many embeddings wider."""
+    layer_input_length: int = 0
+    """Elements per token that each layer gets of its own, beside the stream (gemma3n)."""
+    streams: int = 1
+    """Residual streams side by side (gemma3n's AltUp)."""
     feed_forward: tuple[int, ...] = ()
     """Per layer."""
     heads: tuple[int, ...] = ()
