@@ -239,7 +239,7 @@ class Batch:
         return 3 * inner + (out if out > 2 * inner else 0)
 
     def _attention(self) -> int:
-        """Return what attention needs: questions, answers or keys and values, and what its kernel makes of the cache."""
+        """Return what attention needs: questions, answers or keys and values, and what is made of the cache."""
         facts = self.facts
         query, cached = 0, 0
         for layer, heads in enumerate(facts.heads):
