@@ -36,8 +36,8 @@ class EngineBuffers:
 
     @property
     def mapped(self) -> int:
-        """Bytes of weights that are used in the pages of the file, in RAM."""
-        return self.by_device.get(f"CPU{MAPPED}", 0)
+        """Bytes of weights that are used in the pages of the file: in RAM, or by a GPU that shares it."""
+        return sum(size for name, size in self.by_device.items() if name.endswith(MAPPED))
 
     @property
     def in_ram(self) -> int:

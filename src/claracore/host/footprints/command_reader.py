@@ -58,8 +58,10 @@ class Expected:
 
     @property
     def weights_in_ram(self) -> int:
-        """Bytes of weights that are used in RAM: so many of the file's pages are needed there."""
-        return sum(row.bytes for row in self.found.estimate.rows if row.place == IN_RAM and row.what in WEIGHTS)
+        """Bytes of weights used in RAM, also by a GPU that shares it: so many of the pages of the file are needed."""
+        shared = any(gpu.unified for gpu in self.hardware.gpus)
+        rows = (row for row in self.found.estimate.rows if row.what in WEIGHTS)
+        return sum(row.bytes for row in rows if shared or row.place == IN_RAM)
 
     def corrected(self, sizes: Mapping[str, int], off: Correction | None) -> dict[str, int]:
         """Return bytes by device with what the model was seen to take more, or less, than counted."""

@@ -70,9 +70,12 @@ def _on(devices: MemoryDevices, device: str, ram: ProcessMemory | None, server: 
 
 
 def _needed(mapped: int, server: ServerSeen) -> int:
-    """Return how many bytes of mapped files the server needs: its weights in RAM, not what it has only read."""
+    """Return how many bytes of mapped files the server needs: its weights in RAM, not what it has only read.
+
+    A log tells exactly, also of pages that were not touched yet, or are gone because memory is short.
+    """
     if server.buffers.by_device:
-        return min(mapped, server.buffers.mapped)
+        return server.buffers.mapped
     return min(mapped, server.command.expected.weights_in_ram) if server.command.expected else mapped
 
 

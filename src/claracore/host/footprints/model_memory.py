@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from claracore.host.hardware.memory_devices import DeviceUse, MemoryDevices
 
 MOST_COUNTS = 10
+Written = tuple[str, tuple[str, ...]]
 
 
 class Servers(Protocol):
@@ -55,7 +56,7 @@ class ModelMemory:
         self._make_tools = make_tools
         self._making = threading.Lock()
         self._preparing = threading.Lock()
-        self._commands: dict[str, tuple[ModelConfig, ReadCommand]] = {}
+        self._commands: dict[str, tuple[Written, ReadCommand]] = {}
         self._estimates: dict[str, tuple[ReadCommand, Learnt, Footprint]] = {}
         """Of each model, for the command and by the measurements from which it was worked out."""
         self._pids: dict[str, tuple[int, ...]] = {}
@@ -116,7 +117,7 @@ class ModelMemory:
     def command(self, model_id: str) -> ReadCommand | None:
         """Return a model's command as it was read; None before that."""
         found, model = self._commands.get(model_id), self._models().get(model_id)
-        return found[1] if found is not None and found[0] is model else None
+        return found[1] if found is not None and model is not None and found[0] == written(model) else None
 
     def _measured(self, model: ModelConfig) -> Footprint | None:
         found = self.measured(model.id)
@@ -207,10 +208,11 @@ class ModelMemory:
         tools = self._tools()
         with self._preparing:
             models = self._models()
-            self._commands = {name: found for name, found in self._commands.items() if models.get(name) is found[0]}
-            changed = [model for name, model in models.items() if name not in self._commands and model.cmd.strip()]
+            changed = [model for model in models.values() if model.cmd.strip() and self.command(model.id) is None]
             for model in changed:
-                self._commands[model.id] = model, tools.reader.read(model, tools.devices)
+                self._commands[model.id] = written(model), tools.reader.read(model, tools.devices)
+            for gone in self._commands.keys() - models.keys():
+                del self._commands[gone]
             tools.reader.save()
         return [model.id for model in changed]
 
@@ -224,7 +226,7 @@ class ModelMemory:
         """Read a model's command anew: its files may have changed. Blocking."""
         tools = self._tools()
         command = tools.reader.read(model, tools.devices)
-        self._commands[model.id] = model, command
+        self._commands[model.id] = written(model), command
         return command
 
     def remember(self, command: ReadCommand, measured: MeasuredCommand, *, same_run: bool) -> None:
@@ -241,6 +243,11 @@ class ModelMemory:
                 context=expected.found.settings.context,
             )
         self._tools().remembered.add(command.key, measured, same_run=same_run)
+
+
+def written(model: ModelConfig) -> Written:
+    """Return what of a model's configuration decides about memory."""
+    return model.cmd, model.env
 
 
 def _all(pids: Mapping[str, tuple[int, ...]]) -> frozenset[int]:
