@@ -102,13 +102,14 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
         runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
-        supervisor = Supervisor(front.prepared.config, runner)
+        memory_of_models = make_model_memory(commands, options.environ, options.state_dir)
+        supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
+        memory_of_models.follow(supervisor.looks.learn_soon)
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
         )  # fmt: skip
         counts = Counts()
-        memory_of_models = make_model_memory(commands, options.environ, options.state_dir)
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         runtime = Runtime(configuration, supervisor, keeper, swaps, measurer)

@@ -177,8 +177,9 @@ class MemoryWorld(World):
 
     def hand_in(self, sample: Sample, footprints: dict[str, Footprint]) -> None:
         self.measuring = False
-        if self.dice.random() < 0.01:
-            sample = replace(sample, devices=())
+        if self.dice.random() < 0.01:  # nothing could be seen
+            self.told = {**dict.fromkeys(footprints, UNKNOWN_FOOTPRINT), **self.told}
+            sample, footprints = replace(sample, devices=()), {}
         self.sample = replace(sample, told_at=self.now)
         self.told |= footprints
         self.tell(MemorySampled(sample.devices, footprints))

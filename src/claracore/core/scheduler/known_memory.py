@@ -56,6 +56,8 @@ class KnownMemory:
         self.footprints: dict[str, Footprint] = {}
         self.asked_at: float | None = None
         """When the sample that is under way was ordered."""
+        self._asked: tuple[str, ...] = ()
+        """About which models it was asked."""
         self.look_at = FOREVER
         """When somebody who waits needs a new sample."""
         self._ordered_at = self._seen_at = -FOREVER
@@ -73,6 +75,7 @@ class KnownMemory:
     def sampled(self, devices: tuple[DeviceMemory, ...], footprints: Mapping[str, Footprint], now: float) -> None:
         """Take in the sample that was asked for."""
         self.devices = devices
+        self.footprints |= {model: UNKNOWN_FOOTPRINT for model in self._asked if model not in self.footprints}
         self.footprints.update(footprints)
         self._ordered_at, self._seen_at = now if self.asked_at is None else self.asked_at, now
         self.asked_at = None
@@ -102,6 +105,10 @@ class KnownMemory:
         """Take as other programs' what is not of those that are still to give memory back."""
         self._others |= {device.id: device.other - self._to_come_back(device) for device in self.devices}
         self._awaited = False
+
+    def ask(self, models: tuple[str, ...], now: float) -> None:
+        """Take in that a sample is ordered, with what these models take."""
+        self.asked_at, self._asked = now, models
 
     def ending(self, model: str) -> None:
         """Take in that a model is ending: what it took may look like other programs' at any moment."""

@@ -190,7 +190,7 @@ def _look_at_memory(state: SchedulerState, now: float) -> None:
     if memory.asked_at is None and state.by_memory is not None:
         concerned = tuple(sorted(model for model, slot in state.awake.items() if slot.awake and state.counts(model)))
         if memory.look_at <= now or (memory.unseen and concerned):
-            memory.asked_at = now
+            memory.ask(concerned, now)
             state.orders.append(Measure(concerned))
 
 

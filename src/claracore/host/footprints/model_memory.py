@@ -50,15 +50,11 @@ class FootprintTools:
 class ModelMemory:
     """Footprints of the models of one configuration, and the devices on which they lie."""
 
-    def __init__(
-        self,
-        make_tools: Callable[[], FootprintTools],
-        limits: Callable[[], MemoryLimits] = MemoryLimits,
-    ) -> None:
-        """`make_tools` is called in a thread, once; `limits` are asked for each time."""
+    def __init__(self, make_tools: Callable[[], FootprintTools]) -> None:
+        """`make_tools` is called in a thread, once."""
         self._servers: Servers | None = None
         self._make_tools = make_tools
-        self._limits = limits
+        self._making = threading.Lock()
         self._preparing = threading.Lock()
         self._commands: dict[str, tuple[Written, ReadCommand]] = {}
         self._estimates: dict[str, tuple[ReadCommand, Learnt, Footprint]] = {}
@@ -70,6 +66,12 @@ class ModelMemory:
 
     def _models(self) -> Mapping[str, ModelConfig]:
         return self._servers.config.models if self._servers is not None else {}
+
+    def _limits(self) -> MemoryLimits:
+        if self._servers is None:
+            return MemoryLimits()
+        limits = self._servers.config.routing.router.settings.memory
+        return MemoryLimits(limits.reserve, limits.budget)
 
     def connect(self, servers: Servers) -> None:
         """Ask these which models there are, and which servers run; before, there are none."""
@@ -90,7 +92,7 @@ class ModelMemory:
         """Return what a model takes; UNKNOWN for one that is not configured. Blocking: it may read commands."""
         model = self._models().get(model_id)
         if model is not None and self.command(model_id) is None and model.cmd.strip():
-            self._prepare()
+            self.read_again(model)
         return self.known(model_id)
 
     def known(self, model_id: str) -> Footprint:
@@ -215,7 +217,7 @@ class ModelMemory:
         return [model.id for model in changed]
 
     def _tools(self) -> FootprintTools:
-        with self._preparing:
+        with self._making:
             if self.tools is None:
                 self.tools = self._make_tools()
             return self.tools

@@ -83,7 +83,7 @@ class Supervisor:
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
-        self._looks = MemoryLooks(memory or NothingSeen(), self._post)
+        self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
@@ -191,6 +191,11 @@ class Supervisor:
     # --- what people and the API call -----------------------------------------------------------------------------
 
     @property
+    def by_memory(self) -> bool:
+        """Whether memory decides which models run together."""
+        return self.config.routing.router.use == "memory"
+
+    @property
     def slots(self) -> Mapping[str, Slot]:
         """State, requests in progress and waiting, by model id; for looking at."""
         return self._scheduler.slots
@@ -239,18 +244,12 @@ class Supervisor:
         self._post(Pinned(model_id, pinned))
         self._tell(lambda listener: listener.pinned(model_id))
 
-    async def learn_footprints(self) -> None:
-        """Return when the scheduler knows what is known of the models' memory, if that decides about anything."""
-        if self.config.routing.router.use == "memory":
-            await self._looks.learn(self.config.models)
-
     def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
         self.config = config
         self._runs.forget_failures(changed)
         self._post(Reconfigured(policy_of(config), changed))
-        if config.routing.router.use == "memory":
-            self._looks.learn_soon(config.models)
+        self.looks.learn_soon(*config.models)
 
     def kill(self) -> None:
         """End every server at once, whatever it is doing and however long it may take to end by itself."""
@@ -262,7 +261,7 @@ class Supervisor:
         while tasks := self._runs.tasks():
             await asyncio.wait(tasks)
         self._wake.cancel()
-        self._looks.cancel()
+        self.looks.cancel()
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -324,9 +323,9 @@ class Supervisor:
                 self._runs.stop(model)
                 self._tell(lambda listener: listener.stopping(model, reason))
             case Measure(models):
-                self._looks.measure(models)
+                self.looks.measure(models)
             case TellMissing(missing):
-                self._looks.tell_missing(missing)
+                self.looks.tell_missing(missing)
             case _:
                 assert_never(order)
 

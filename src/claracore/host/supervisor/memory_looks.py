@@ -47,21 +47,29 @@ class NothingSeen:
 class MemoryLooks:
     """Looks at memory when it is told to, and hands in what was seen."""
 
-    def __init__(self, view: MemorySource, post: Callable[[Event], None]) -> None:
-        self._view = view
+    def __init__(self, source: MemorySource, post: Callable[[Event], None], *, wanted: Callable[[], bool]) -> None:
+        """`post` takes what was seen; `wanted` says whether memory decides about anything."""
+        self._source = source
         self._post = post
+        self._wanted = wanted
+        self._to_learn: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def measure(self, models: Iterable[str]) -> None:
         """Look at the devices and these models, and hand in one `MemorySampled`."""
         self._spawn(self._measure(tuple(models)))
 
-    def learn_soon(self, models: Iterable[str]) -> None:
+    def learn_soon(self, *models: str) -> None:
         """Hand in what these models take when that has been found out."""
-        self._spawn(self.learn(models))
+        if self._wanted():
+            if not self._to_learn:
+                self._spawn(self._learn_what_is_new())
+            self._to_learn.update(models)
 
     async def learn(self, models: Iterable[str]) -> None:
         """Find out what these models take, and hand it in."""
+        if not self._wanted():
+            return
         wanted = tuple(models)
         try:
             found = await asyncio.to_thread(self._footprints, wanted)
@@ -82,6 +90,10 @@ class MemoryLooks:
         for task in self._tasks:
             task.cancel()
 
+    async def _learn_what_is_new(self) -> None:
+        models, self._to_learn = sorted(self._to_learn), set()
+        await self.learn(models)
+
     async def _measure(self, models: tuple[str, ...]) -> None:
         try:
             devices, footprints = await asyncio.to_thread(self._look, models)
@@ -91,10 +103,10 @@ class MemoryLooks:
         self._post(MemorySampled(devices, footprints))
 
     def _look(self, models: tuple[str, ...]) -> tuple[tuple[DeviceMemory, ...], Mapping[str, Footprint]]:
-        return self._view.devices(), self._footprints(models)
+        return self._source.devices(), self._footprints(models)
 
     def _footprints(self, models: tuple[str, ...]) -> dict[str, Footprint]:
-        return {model: self._view.footprint(model) for model in models}
+        return {model: self._source.footprint(model) for model in models}
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name="look at memory")
