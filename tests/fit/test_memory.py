@@ -48,7 +48,7 @@ def test_what_llama_cpp_printed(case: dict[str, Any]) -> None:
     assert sum(cache_bytes(facts, settings)) / MIB == pytest.approx(sum(case["cache_mib"]), abs=0.01)
     size = cells(facts, settings)
     assert set(case["cells"]) <= {size.full, size.sliding}
-    computing = compute_buffers(facts, settings, places_of(facts.layers, settings))[RAM]
+    computing = compute_buffers(facts, settings, places_of(facts, settings))[RAM]
     assert computing / MIB == pytest.approx(case["compute_mib"], rel=0.03)
     assert loaded(facts, settings) / MIB == pytest.approx(case["total_mib"], rel=0.03)
 

@@ -41,6 +41,15 @@ def part_used(placement: Placement) -> list[float]:
     return [placement.estimate.on(gpu) / placement.budget.gpus[gpu] for gpu in placement.gpus]
 
 
+def holds_another_layer(placement: Placement, shape: str) -> bool:
+    """Whether what lies in RAM of one layer would still fit on a card."""
+    weights, settings = facts(shape).tensor_bytes, placement.settings
+    layer = settings.cpu_experts - 1
+    size = weights.experts[layer] if layer >= 0 else max(weights.layers)
+    free = [placement.budget.gpus[gpu] - placement.estimate.on(gpu) for gpu in placement.gpus]
+    return max(free) >= size
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("cards", "ram"), MACHINES, ids=str)
 def test_nothing_is_placed_that_is_not_there_and_no_card_is_idle(shape: str, cards: tuple[int, ...], ram: int) -> None:
@@ -50,7 +59,7 @@ def test_nothing_is_placed_that_is_not_there_and_no_card_is_idle(shape: str, car
     assert placement.settings.context % 1024 == 0 or placement.settings.context == facts(shape).context_trained
     if placement.verdict in {Verdict.EXPERTS_IN_RAM, Verdict.PARTLY}:
         assert len(placement.gpus) == len(cards)
-        assert min(part_used(placement)) >= 0.85, placement.settings
+        assert min(part_used(placement)) >= 0.85 or not holds_another_layer(placement, shape), placement.settings
 
 
 def test_experts_go_to_ram_only_when_both_cards_are_full() -> None:

@@ -48,7 +48,7 @@ def loadable(shape: Shape) -> Image:
 
 
 def computing(facts: ModelFacts, settings: Settings) -> int:
-    return compute_buffers(facts, settings, places_of(facts.layers, settings))[RAM]
+    return compute_buffers(facts, settings, places_of(facts, settings))[RAM]
 
 
 @pytest.mark.processes

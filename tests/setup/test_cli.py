@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,9 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert "8300" in text
     assert "8301" in text
     assert f"wrote {config}" in text.replace("\n", "")
-    config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
+    config.write_text(re.sub("    name: .*", "    name: Mine", config.read_text(), count=1))
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
-    assert "kept as you wrote it: gemma-3-270m-q4_k_m.ttl" in text
+    assert "kept as you wrote it: gemma-3-270m-q4_k_m.name" in text
     assert "+      --ctx-size 2048" in text
     assert "the old file is in" in text
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")

@@ -106,7 +106,7 @@ def fit(
     budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
-    last = learnt.last_load(str(model.path), model.facts.layers, placement.settings)
+    last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     if as_json:
         show_json({"id": model.id, **placement_json(placement), "last_load": asdict(last) if last else None})
     else:

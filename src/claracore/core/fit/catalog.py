@@ -232,7 +232,7 @@ def _with_draft(
     for draft in sorted(drafts, key=lambda item: -item.facts.parameters_active):
         settings = chosen.placement.settings
         own = Settings(
-            settings.context, gpu_layers=draft.facts.layers + 1 if settings.gpu_layers else 0,
+            settings.context, gpu_layers=draft.facts.dealt_layers + 1 if settings.gpu_layers else 0,
             parallel=settings.parallel, unified=settings.unified,
         )  # fmt: skip
         placement = plan(target.facts, budget, wishes, known_flags, Companions(draft=draft.facts, draft_settings=own))

@@ -96,7 +96,7 @@ def _settings(case: CommandCase, gpus: tuple[int, ...]) -> Settings:
     if not CACHE_TYPES.keys() >= set(kinds):
         raise ValueError(f"unknown type of cache: {kinds}")
     parallel, unified = _slots(case)
-    layers = facts.layers + 1 if gpus else 0
+    layers = facts.dealt_layers + 1 if gpus else 0
     return Settings(
         context=_context(case),
         parallel=parallel,
@@ -182,7 +182,7 @@ def _shortened(case: CommandCase, settings: Settings) -> Settings:
 
 
 def _fewer_on_gpus(case: CommandCase, settings: Settings) -> Settings:
-    layers = case.facts.layers
+    layers = case.facts.dealt_layers
     if case.facts.experts:
         moved = bisect_left(range(layers + 1), 1, key=lambda n: _fits(case, replace(settings, cpu_experts=n)))
         if moved <= layers:
@@ -208,7 +208,7 @@ def _costs(case: CommandCase, settings: Settings) -> Estimate:
         rows = _to_ram(rows, lambda row: row.what == "KV cache")
     if flags.has("projector_in_ram"):
         rows = _to_ram(rows, lambda row: row.what.startswith("vision projector"))
-    places = layer_places(case.facts.layers, settings)
+    places = layer_places(case.facts.dealt_layers, settings)
     rows = _moved(case).applied(rows, places, settings)
     if case.adapter_bytes:
         place = min((place for place in places if place != RAM), default=RAM)
@@ -218,7 +218,7 @@ def _costs(case: CommandCase, settings: Settings) -> Estimate:
 
 def _draft_settings(case: CommandCase, settings: Settings) -> Settings:
     assert case.draft is not None  # noqa: S101 - the caller has looked
-    layers = case.draft.layers + 1 if used_gpus(case) else 0
+    layers = case.draft.dealt_layers + 1 if used_gpus(case) else 0
     given = _gpu_layers(case.flags.get("draft_gpu_layers"), layers, case.known_flags)
     return Settings(
         settings.context, settings.parallel, unified=settings.unified, gpu_layers=given, split=settings.split

@@ -82,7 +82,7 @@ class Companions:
 
 def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
-    places = places_of(facts.layers, settings, facts.prediction_layers)
+    places = places_of(facts, settings)
     rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
     companions = companions or Companions()
     first = min(places.gpus, default=RAM)
@@ -94,7 +94,7 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
         draft = estimate(companions.draft, companions.draft_settings)
         rows += [MemoryItem(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
     for correction in companions.learnt:
-        more = correction.rows(facts.layers, settings, (*places.layers, places.output))
+        more = correction.rows(facts.dealt_layers, settings, (*places.layers, places.output))
         rows += [MemoryItem(LEARNT, place, size, "seen when it was loaded here") for place, size in more]
     return Estimate(tuple(row for row in rows if row.bytes))
 

@@ -120,7 +120,7 @@ def _placement(case: Case, way: Way) -> Placement:
     settings = way.settings
     if case.facts.kind not in EMBEDDERS:
         settings, cost = with_extras(case.facts, settings, cost, case.budget, case.known_flags)
-    time = slowness(case.facts, places_of(case.facts.layers, settings))
+    time = slowness(case.facts, places_of(case.facts, settings))
     reason = _reason(case.facts, way)
     return Placement(way.verdict, settings, cost, case.budget, reason, _context_reason(case, way), way.gpus, time)
 
@@ -137,7 +137,7 @@ def _refusal(case: Case) -> Placement:
 
 
 def _reason(facts: ModelFacts, way: Way) -> str:
-    settings, count = way.settings, facts.layers
+    settings, count = way.settings, facts.dealt_layers
     where = "the GPU" if len(way.gpus) == 1 else f"{len(way.gpus)} GPUs together"
     small = "" if settings.cache_type_k == "f16" else ", with a cache of 8 bits: one of 16 leaves too little context"
     match way.verdict:

@@ -33,7 +33,7 @@ class Settings:
     embeddings: bool = False
     """An answer for every token instead of one per slot (`--embeddings`)."""
     gpu_layers: int = 0
-    """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); layers + 1 is everything."""
+    """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); `dealt_layers` + 1 is everything."""
     cpu_experts: int = 0
     """Routed experts of the first so many layers stay in RAM (`--n-cpu-moe`)."""
     split: tuple[float, ...] = ()

@@ -38,7 +38,7 @@ LONGEST_BATCH: Final = 4096
 
 def value_of(facts: ModelFacts, settings: Settings) -> float:
     """Return the points of these settings; only differences between ways for one model on one machine mean anything."""
-    places = places_of(facts.layers, settings)
+    places = places_of(facts, settings)
     points = context_value(settings.context) - SPEED * math.log2(slowness(facts, places))
     mixed = RAM in (*places.layers, *places.experts) and bool(places.gpus)
     if settings.cache_type_k != "f16":

@@ -110,6 +110,7 @@ def _layer_sizes(case: Case, settings: Settings) -> list[int]:
         + (0 if layer < settings.cpu_experts else weights.experts[layer])
         for layer in range(facts.layers)
     ]  # fmt: skip
+    sizes += [0] * facts.prediction_layers
     sizes.append(weights.output + (weights.token_embedding_weight if weights.tied_output else 0))
     return sizes[max(0, len(sizes) - settings.gpu_layers) :]
 
@@ -135,7 +136,7 @@ def _ceiling(case: Case, way: Settings, gpus: tuple[int, ...], *, greedy: bool) 
 
 def _on_gpus(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> Iterator[Way]:
     """Everything on these GPUs."""
-    everything = replace(case.settings(case.longest, kind), gpu_layers=case.facts.layers + 1)
+    everything = replace(case.settings(case.longest, kind), gpu_layers=case.facts.dealt_layers + 1)
 
     def settings(context: int) -> Settings:
         return dealt(case, _with_context(case, everything, context), gpus)
@@ -169,7 +170,7 @@ def _experts_in_ram(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: boo
     limit = case.longest if greedy else min(case.longest, MODEST_CONTEXT)
     first = next((layer for layer, size in enumerate(case.facts.tensor_bytes.experts) if size), count)
     for rung in _rungs(case, limit):
-        base = replace(case.settings(rung, kind), gpu_layers=count + 1)
+        base = replace(case.settings(rung, kind), gpu_layers=case.facts.dealt_layers + 1)
 
         def moved(number: int, base: Settings = base) -> Settings:
             return dealt(case, replace(base, cpu_experts=number), gpus)
@@ -199,7 +200,7 @@ def _used_up(case: Case, settings: Settings, gpus: tuple[int, ...], limit: int) 
 
 def _partly(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> Iterator[Way]:
     """Yield, for each context to try, the way with as many layers on the GPUs as fit."""
-    count = case.facts.layers
+    count = case.facts.dealt_layers
     limit = case.longest if greedy else min(case.longest, FULL_CONTEXT)
     for rung in _rungs(case, limit):
         base = case.settings(rung, kind)

@@ -55,7 +55,7 @@ class Expected:
     @property
     def placement(self) -> PlacementClass:
         """How the model is placed."""
-        return placement_class(self.facts.layers, self.found.settings)
+        return placement_class(self.facts.dealt_layers, self.found.settings)
 
     @property
     def weights_in_ram(self) -> int:
@@ -68,7 +68,7 @@ class Expected:
         """Return bytes by device with what the model was seen to take more, or less, than counted."""
         after = dict(sizes)
         if off is not None:
-            settings, layers = self.found.settings, self.facts.layers
+            settings, layers = self.found.settings, self.facts.dealt_layers
             for place, more in off.rows(layers, settings, layer_places(layers, settings)):
                 device = device_at(place, self.hardware)
                 after[device] = max(0, after.get(device, 0) + more)

@@ -246,7 +246,7 @@ def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> Fo
     found.group = chosen.group
     found.quantization = candidate.quantization or found.quantization
     found.port = ports.get(model_id)
-    found.last_load = report.learnt.last_load(candidate.path, candidate.facts.layers, placement.settings)
+    found.last_load = report.learnt.last_load(candidate.path, candidate.facts.dealt_layers, placement.settings)
     return found
 
 
