@@ -153,7 +153,7 @@ def test_files_of_ollamas_own_engine_are_told(ollama: OllamaFolder) -> None:
     assert library.models == ()
     assert sorted(reason.partition(",")[0] for reason in reasons(library)) == [
         "a model (gptoss) as Ollama's own engine has it: llama-server cannot read that; Ollama serves it",
-        "a model with its projector in the same file",
+        "a model with more in its file (a projector",
     ]
 
 

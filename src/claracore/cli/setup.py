@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
 from claracore.cli.serve_options import DEFAULT_CONFIG
-from claracore.cli.stores import take_stores
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, many, option, switch, word
 from claracore.core.fit.budget import budget_of
@@ -61,7 +60,11 @@ def setup(
     as_json: bool,
 ) -> None:
     """Look at model files and this machine, and write a configuration that says why."""
-    taken = take_stores(store, yes=yes, as_json=as_json) if not folders or store else None
+    taken = None
+    if not folders or store:
+        from claracore.cli.stores import take_stores  # noqa: PLC0415 - not where folders are named
+
+        taken = take_stores(store, yes=yes, as_json=as_json)
     if taken is not None:
         folders = [*folders, *taken.folders]
     options = SetupOptions(

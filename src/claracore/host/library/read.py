@@ -28,8 +28,8 @@ NOT_SERVED: Final[dict[Kind, str]] = {
     Kind.SPEECH: "a speech model, which llama-server cannot serve",
     Kind.OTHER: "not a language model that llama-server can serve",
 }
-SENSES: Final = ("v.", "mm.")
-"""What the names of a projector's tensors begin with."""
+NOT_ASKED_FOR: Final = ("v.", "mm.", "mtp.")
+"""What the names of tensors begin with that llama.cpp expects in a file of their own, or under other names."""
 OLLAMAS_OWN: Final = frozenset({"gptoss", "mllama", "qwen25vl"})
 """Architectures of Ollama's engine that llama.cpp has under another name, or not at all."""
 ONLY_OLLAMA: Final = (
@@ -134,5 +134,5 @@ def _only_ollama(facts: ModelFacts, headers: list[Header]) -> str | None:
         return f"a model ({facts.architecture}) {ONLY_OLLAMA}"
     if facts.kind is Kind.MMPROJ or facts.architecture == "clip":
         return None
-    fused = any(tensor.name.startswith(SENSES) for header in headers for tensor in header.tensors)
-    return f"a model with its projector in the same file, {ONLY_OLLAMA}" if fused else None
+    fused = any(tensor.name.startswith(NOT_ASKED_FOR) for header in headers for tensor in header.tensors)
+    return f"a model with more in its file (a projector, say), {ONLY_OLLAMA}" if fused else None
