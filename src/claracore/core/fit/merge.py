@@ -27,6 +27,7 @@ from claracore.core.fit.document import (
     write_part,
     write_parts,
 )
+from claracore.core.fit.kept_choice import has_choice, with_kept_choice
 from claracore.core.fit.marks import MISSING, DocumentPart
 from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
@@ -191,9 +192,18 @@ class _Merge:
                 self.result.added.append(model_id)
             elif isinstance(block.node, MappingNode):
                 record = find_record(self.edit, block.start + 1, block.end)
+                if has_choice(self.edit, block.path, record):
+                    parts = self.with_choice(block, record, parts)
                 self.refresh(block.path, parts, record, f"{model_id}.", whole=True)
         if lines:
             self.append("models", lines, says)
+
+    def with_choice(self, block: Block, record: RecordLine, parts: list[DocumentPart]) -> list[DocumentPart]:
+        """Return what is generated for a model with the placement that a person has chosen."""
+        kept = with_kept_choice(self.edit, block.path, record, parts)
+        if [part.value for part in kept if part.key == "cmd"] != [part.value for part in parts if part.key == "cmd"]:
+            self.result.kept.append(f"{block.key.text}.placement")
+        return kept
 
     def missing(self, today: str) -> None:
         """Mark and hide models whose file is gone; take the marks away when it is back."""
