@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.places import RAM
 from claracore.core.fit.ways import Verdict
-from claracore.core.units import GIB, MIB, counted, gib
+from claracore.core.units import GIB, counted, gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.plan import Placement
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 NOTABLE_TIME: Final = 1.05
 """Times that differ by less are the same to a person."""
 NOTABLE_BYTES: Final = GIB
-TAKEN_BYTES: Final = 256 * MIB
-"""Less RAM than this is not worth a word beside what lies on cards."""
 MILLION: Final = 1024**2
 
 
@@ -33,7 +31,7 @@ class Trade:
     placement: Placement
     title: str
     words: str
-    """What it costs and gains beside the chosen one; of the chosen one, what it takes and leaves."""
+    """What it costs and gains beside the chosen one; of the chosen one, why it is as it is."""
     is_chosen: bool
     times: float
     """How long a token takes, compared with the fastest of the choices: 1 or more."""
@@ -42,16 +40,14 @@ class Trade:
 def trades(facts: ModelFacts, placements: Sequence[Placement], chosen: Placement) -> list[Trade]:
     """Return the placements as choices, in their order; `chosen` is one of them."""
     fastest = min((placement.time for placement in placements), default=1.0)
-    return [
-        Trade(
-            placement,
-            title(facts, placement, placement.time / fastest),
-            _taken(placement) if placement is chosen else ", ".join(_differences(placement, chosen)),
-            placement is chosen,
-            round(placement.time / fastest, 2),
-        )
-        for placement in placements
-    ]
+    return [trade_of(facts, placement, chosen, fastest) for placement in placements]
+
+
+def trade_of(facts: ModelFacts, placement: Placement, chosen: Placement, fastest: float) -> Trade:
+    """Return one placement beside the chosen one; `fastest` is the time of a token with the fastest of all."""
+    times = placement.time / fastest
+    words = _told(placement) if placement is chosen else ", ".join(_differences(placement, chosen))
+    return Trade(placement, title(facts, placement, times), words, placement is chosen, round(times, 2))
 
 
 def title(facts: ModelFacts, placement: Placement, times: float = 1.0) -> str:
@@ -88,14 +84,11 @@ def _cards(placement: Placement) -> str:
     return f"{used} of {all_cards} cards"
 
 
-def _taken(placement: Placement) -> str:
-    """Say what the chosen placement takes of each device, and leaves there for others."""
-    cost, budget = placement.estimate.loaded, placement.budget
-    parts = [f"{gib(cost.on(gpu))} of {gib(budget.gpus[gpu])} on GPU {gpu}" for gpu in placement.gpus]
-    if cost.on(RAM) >= TAKEN_BYTES or not placement.gpus:
-        parts.append(f"{gib(cost.on(RAM))} of RAM")
-    free = [f"GPU {gpu}" for gpu, size in enumerate(budget.gpus) if size > 0 and gpu not in placement.gpus]
-    return f"takes {', '.join(parts)}{'; leaves ' * bool(free)}{' and '.join(free)}{' free' * bool(free)}"
+def _told(placement: Placement) -> str:
+    """Say of the chosen placement why it has this context, and what it leaves to others."""
+    free = [f"GPU {gpu}" for gpu, size in enumerate(placement.budget.gpus) if size > 0 and gpu not in placement.gpus]
+    leaves = f"; leaves {' and '.join(free)} free" if free and placement.gpus else ""
+    return f"{placement.context_reason}{leaves}"
 
 
 def _differences(placement: Placement, chosen: Placement) -> Iterator[str]:
@@ -116,15 +109,19 @@ def _differences(placement: Placement, chosen: Placement) -> Iterator[str]:
 
 def _moved(placement: Placement, chosen: Placement) -> Iterator[str]:
     """Yield where a placement takes more or less than the chosen one."""
-    for place in (*range(len(placement.budget.gpus)), RAM):
-        name = "of RAM" if place == RAM else f"on GPU {place}"
-        size, before = placement.estimate.loaded.on(place), chosen.estimate.loaded.on(place)
-        if place != RAM and before and not size:
-            yield f"leaves GPU {place} free"
-        elif place != RAM and size and not before:
-            yield f"takes {gib(size)} {name}"
-        elif abs(size - before) >= NOTABLE_BYTES:
-            yield f"{gib(abs(size - before))} {'more' if size > before else 'less'} {name}"
+    one, other = placement.loaded, chosen.loaded
+    freed, taken = sorted({*chosen.gpus} - {*placement.gpus}), sorted({*placement.gpus} - {*chosen.gpus})
+    yield from (f"leaves GPU {gpu} free" for gpu in freed)
+    yield from (f"takes {gib(one.on(gpu))} on GPU {gpu}" for gpu in taken)
+    if not freed and not taken and abs(one.gpu_bytes - other.gpu_bytes) >= NOTABLE_BYTES:
+        where = "the card" if len(placement.gpus) == 1 else "the cards"
+        yield f"{_more(one.gpu_bytes - other.gpu_bytes)} on {where}"
+    if abs(one.on(RAM) - other.on(RAM)) >= NOTABLE_BYTES:
+        yield f"{_more(one.on(RAM) - other.on(RAM))} of RAM"
+
+
+def _more(size: int) -> str:
+    return f"{gib(abs(size))} {'more' if size > 0 else 'less'}"
 
 
 def _times(ratio: float) -> str:
