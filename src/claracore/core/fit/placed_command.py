@@ -59,6 +59,21 @@ def placed_words(cmd: str) -> list[str]:
     return [word.text for part in _parts(word_spans(cmd)) for word in part]
 
 
+def says(cmd: str, found: Sequence[Flag]) -> bool:
+    """Tell whether a command says the placement of these flags; what is kept in RAM later is no part of it."""
+    try:
+        written = _telling(placed_words(cmd))
+    except ValueError:
+        return False
+    return written == _telling([word for flag in found for word in flag.words])
+
+
+def _telling(words: Sequence[str]) -> dict[str, str]:
+    pairs = pairwise([*words, ""])
+    values = {placed_name(word): "" if placed_name(following) else following for word, following in pairs}
+    return {name: value for name, value in values.items() if name is not None and name not in OTHER_VALUES.values()}
+
+
 def with_flags(cmd: str, found: Sequence[Flag]) -> str:
     """Return the command with these flags in place of those that say where the model lies.
 

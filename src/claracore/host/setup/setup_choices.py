@@ -10,7 +10,10 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Wishes
 from claracore.core.fit.catalog import Chosen, alternatives
 from claracore.core.fit.document import environment, memory_words
+from claracore.core.fit.flags import Flag
 from claracore.core.fit.kept_choice import WantedPlacement, with_choice
+from claracore.core.fit.placed_command import says
+from claracore.core.fit.plan import Placement
 from claracore.core.fit.trades import Trade, trades
 from claracore.errors import NotFound
 from claracore.host.setup.choice_views import ChoiceView, PlacementSettings, choice_flags, choice_view
@@ -26,18 +29,17 @@ class FoundChoices:
     found: Survey
     report: SetupReport
 
-    def of(self, model_id: str) -> list[ChoiceView]:
-        """Return the choices for one of the models. Raises NotFound."""
+    def of(self, model_id: str) -> tuple[list[ChoiceView], int | None]:
+        """Return the choices for one of the models, and which of them the proposed text says. Raises NotFound."""
         item = self._item(model_id)
-        hardware, known_flags = self.found.setup.hardware, self.found.setup.known_flags
-        return [
-            choice_view(
-                trade,
-                hardware,
-                choice_flags(item.candidate.facts, trade.placement, known_flags, hardware, projector=_sees(item)),
-            )
-            for trade in self._trades(item)
+        found = self._trades(item)
+        words = [self._flags(item, trade.placement) for trade in found]
+        command = value_at(read_plain(self.report.text), ("models", model_id, "cmd"))
+        current = (at for at, flags in enumerate(words) if isinstance(command, str) and says(command, flags))
+        views = [
+            choice_view(trade, self.found.setup.hardware, flags) for trade, flags in zip(found, words, strict=True)
         ]
+        return views, next(current, None)
 
     def text_with(self, text: str, wanted: Mapping[str, PlacementSettings]) -> str:
         """Return the proposed text with choices in it; models that are not in it are passed over.
@@ -65,17 +67,16 @@ class FoundChoices:
         return trades(item.candidate.facts, placements, item.placement)
 
     def _written(self, item: Chosen, trade: Trade) -> WantedPlacement:
-        setup, placement = self.found.setup, trade.placement
-        words = choice_flags(item.candidate.facts, placement, setup.known_flags, setup.hardware, projector=_sees(item))
+        placement = trade.placement
         return WantedPlacement(
-            words,
+            self._flags(item, placement),
             memory_words(placement),
             per_request(placement.settings),
             per_request(item.placement.settings),
-            environment(placement, setup.hardware),
+            environment(placement, self.found.setup.hardware),
             trade.is_chosen,
         )
 
-
-def _sees(item: Chosen) -> bool:
-    return item.candidate.mmproj_path is not None
+    def _flags(self, item: Chosen, placement: Placement) -> list[Flag]:
+        setup, sees = self.found.setup, item.candidate.mmproj_path is not None
+        return choice_flags(item.candidate.facts, placement, setup.known_flags, setup.hardware, projector=sees)

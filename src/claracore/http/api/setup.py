@@ -91,6 +91,8 @@ class FoundChoicesView(BaseModel):
 
     model: str
     choices: list[ChoiceView]
+    current: int | None
+    """Which of them the proposed configuration says; null where a person has written another placement."""
 
 
 class ApplyWish(ScanWish):
@@ -252,10 +254,11 @@ async def choices(surveyor: SurveyorDep, wish: ChoicesWish) -> FoundChoicesView:
     paths = [folders.expanded(folder) for folder in wish.folders]
     found = await surveyor.surveyed(paths, SetupOptions(**wish.options.model_dump()))
 
-    def look() -> list[ChoiceView]:
+    def look() -> tuple[list[ChoiceView], int | None]:
         return FoundChoices(found, proposed_for_file(found)).of(wish.model)
 
-    return FoundChoicesView(model=wish.model, choices=await asyncio.to_thread(look))
+    views, current = await asyncio.to_thread(look)
+    return FoundChoicesView(model=wish.model, choices=views, current=current)
 
 
 async def _survey(surveyor: Surveyor, announcer: Announcer, wish: ScanWish) -> Survey:
