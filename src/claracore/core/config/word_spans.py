@@ -70,7 +70,9 @@ def without_words(cmd: str, words: Sequence[WordSpan]) -> dict[int, str | None]:
 def _tidy(old: str, new: str) -> str | None:
     if "\0" not in new:
         return old
-    left = re.sub(r"[ \t]*\0+", "", new)
+    left = re.sub(r"\0+(?:[ \t]+\0+)*", "\0", new)
+    left = re.sub(r"^([ \t]*)\0[ \t]*", r"\1", left)
+    left = re.sub(r"[ \t]*\0", "", left)
     return None if NOTHING_LEFT.fullmatch(left) else left
 
 

@@ -15,13 +15,15 @@ from claracore.core.config.edit import EditRefused, put
 from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain, value_at
 from claracore.core.fit.flags import Flag
 from claracore.core.fit.marks import DocumentPart, Mark, comment_digest, digest, record_line
-from claracore.core.fit.placed_command import placed_words, with_flags, with_placement_of
+from claracore.core.fit.placed_command import with_flags, with_placement_of
 from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched
 from claracore.core.fit.yamltext import comment, flow, literal
 from claracore.errors import ModelNotFound
 
 CHOICE: Final = "choice"
-"""The mark of a placement that was chosen: its hash is of the words that say it."""
+"""The mark of a placement that was chosen..."""
+CHOSEN: Final = Mark(digest(True), comment_digest(()))
+"""... whose hash says no more than that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +101,22 @@ def _marked(text: str, path: KeyPath, ours: Sequence[str], wanted: WantedPlaceme
         marks["env"] = Mark(digest(list(wanted.env)), comment_digest(()))
     marks.pop(CHOICE, None)
     if not wanted.recommended:
-        marks[CHOICE] = Mark(digest(placed_words(plain(command.node))), comment_digest(()))
+        marks[CHOICE] = CHOSEN
     edit.replace(record.line, record.line + 1, [record_line(marks, indent_of(edit.lines[record.line]))])
     return edit.result()
-
-
-def has_choice(edit: LineEdit, path: KeyPath, record: RecordLine) -> bool:
-    """Tell whether the placement of the model at `path` was chosen, and its command not been edited by hand since."""
-    command, mark = edit.block((*path, "cmd")), record.marks.get(CHOICE)
-    if command is None or mark is None or not is_untouched(edit, command, record.marks.get("cmd")):
-        return False
-    return digest(placed_words(plain(command.node))) == mark.value
 
 
 def with_kept_choice(
     edit: LineEdit, path: KeyPath, record: RecordLine, parts: Sequence[DocumentPart]
 ) -> list[DocumentPart]:
-    """Return what is generated for a model, with the placement that its entry has. Raises ValueError."""
-    command = edit.block((*path, "cmd"))
-    assert command is not None  # noqa: S101 - `has_choice` has seen it
-    found = [_kept(edit, path, command, part) for part in parts]
+    """Return what is generated for a model, with the placement that was chosen in its entry. Raises ValueError.
+
+    Where a person has edited the command since, it is theirs with all that is in it; only what follows from it is kept.
+    """
+    command = edit.block((*path, "cmd")) if CHOICE in record.marks else None
+    if command is None:
+        return list(parts)
+    found = [_kept(edit, path, command, record, part) for part in parts]
     environment = edit.block((*path, "env"))
     if environment is not None and "env" in record.marks and all(part.key != "env" for part in parts):
         value = plain(environment.node)
@@ -126,8 +124,8 @@ def with_kept_choice(
     return found
 
 
-def _kept(edit: LineEdit, path: KeyPath, command: Block, part: DocumentPart) -> DocumentPart:
-    if part.key == "cmd":
+def _kept(edit: LineEdit, path: KeyPath, command: Block, record: RecordLine, part: DocumentPart) -> DocumentPart:
+    if part.key == "cmd" and is_untouched(edit, command, record.marks.get("cmd")):
         text = with_placement_of(str(part.value), plain(command.node))
         return DocumentPart("cmd", text, ("|", *literal(text, 2)), _comments(edit, command))
     context = value_at(edit.wanted, (*path, "capabilities", "context"))

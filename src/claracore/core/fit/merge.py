@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from claracore.core.config.command import split
 from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
@@ -27,7 +28,7 @@ from claracore.core.fit.document import (
     write_part,
     write_parts,
 )
-from claracore.core.fit.kept_choice import has_choice, with_kept_choice
+from claracore.core.fit.kept_choice import with_kept_choice
 from claracore.core.fit.marks import MISSING, DocumentPart
 from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
@@ -71,7 +72,7 @@ def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
             words = split(text)
         except ValueError:
             continue
-        for word, following in zip(words, [*words[1:], ""], strict=True):
+        for word, following in pairwise([*words, ""]):
             name, equals, value = word.partition("=")
             if name in MODEL_FLAGS and (value or following):
                 paths[model_id] = value if equals else following
@@ -192,8 +193,7 @@ class _Merge:
                 self.result.added.append(model_id)
             elif isinstance(block.node, MappingNode):
                 record = find_record(self.edit, block.start + 1, block.end)
-                if has_choice(self.edit, block.path, record):
-                    parts = self.with_choice(block, record, parts)
+                parts = self.with_choice(block, record, parts)
                 self.refresh(block.path, parts, record, f"{model_id}.", whole=True)
         if lines:
             self.append("models", lines, says)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Final
 
@@ -62,16 +62,16 @@ def placed_words(cmd: str) -> list[str]:
 def says(cmd: str, found: Sequence[Flag]) -> bool:
     """Tell whether a command says the placement of these flags; what is kept in RAM later is no part of it."""
     try:
-        written = _telling(placed_words(cmd))
+        written = _telling(_parts(word_spans(cmd)))
     except ValueError:
         return False
-    return written == _telling([word for flag in found for word in flag.words])
+    words = [WordSpan(word, 0, 1) for flag in found for word in flag.words]
+    return written == _telling(_placed(words))
 
 
-def _telling(words: Sequence[str]) -> dict[str, str]:
-    pairs = pairwise([*words, ""])
-    values = {placed_name(word): "" if placed_name(following) else following for word, following in pairs}
-    return {name: value for name, value in values.items() if name is not None and name not in OTHER_VALUES.values()}
+def _telling(parts: Iterable[Sequence[WordSpan]]) -> dict[str | None, str]:
+    values = {placed_name(part[0].text): part[-1].text if len(part) > 1 else "" for part in parts}
+    return {name: value for name, value in values.items() if name not in OTHER_VALUES.values()}
 
 
 def with_flags(cmd: str, found: Sequence[Flag]) -> str:
@@ -99,10 +99,13 @@ def with_placement_of(cmd: str, other: str) -> str:
 
 
 def _parts(words: Sequence[WordSpan]) -> Iterator[list[WordSpan]]:
-    """Yield each flag that says where the model lies, with its value."""
+    """Yield each flag of a command that says where the model lies, with its value. Raises NoPlaceForFlags."""
+    return _placed(words[_behind_program(words) :])
+
+
+def _placed(words: Sequence[WordSpan]) -> Iterator[list[WordSpan]]:
     last: WordSpan | None = None
-    begin = _behind_program(words)
-    for word, following in pairwise([*words[begin:], WordSpan("", 0, 0)]):
+    for word, following in pairwise([*words, WordSpan("", 0, 0)]):
         name = placed_name(word.text)
         if word is last or name is None:
             continue

@@ -6,7 +6,7 @@ can read, and `choices` shows what else there would be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
@@ -94,7 +94,7 @@ def choices(
     longest context is always among them.
     """
     case = Case(facts, budget, wishes, known_flags, companions or Companions())
-    chosen = chosen or _best(case)
+    chosen = replace(chosen, budget=budget) if chosen is not None else _best(case)
     if not chosen.fits:
         return []
     found = [_placement(case, way) for way in (*ways(case), *ways(case, greedy=True))]

@@ -45,9 +45,9 @@ def trades(facts: ModelFacts, placements: Sequence[Placement], chosen: Placement
 
 def trade_of(facts: ModelFacts, placement: Placement, chosen: Placement, fastest: float) -> Trade:
     """Return one placement beside the chosen one; `fastest` is the time of a token with the fastest of all."""
-    times = placement.time / fastest
-    words = _told(placement) if placement is chosen else ", ".join(_differences(placement, chosen))
-    return Trade(placement, title(facts, placement, times), words, placement is chosen, round(times, 2))
+    times, is_chosen = placement.time / fastest, placement.settings == chosen.settings
+    words = _told(placement) if is_chosen else ", ".join(_differences(placement, chosen))
+    return Trade(placement, title(facts, placement, times), words, is_chosen, round(times, 2))
 
 
 def title(facts: ModelFacts, placement: Placement, times: float = 1.0) -> str:
