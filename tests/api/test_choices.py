@@ -17,15 +17,16 @@ QWEN, BGE = "qwen3-32b-q4_k_m", "bge-m3-567m-q8_0"
 OWN = "{path} -m {file} -c 4096 -ngl 99 --port ${{PORT}} --temp 0.3"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "models").mkdir()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choices")
+    (folder / "models").mkdir()
     for shape in ("qwen3-32b-Q4_K_M", "bge-m3-Q8_0"):
-        sparse_file(shape, tmp_path / "models" / f"{shape}.gguf")
-    return tmp_path
+        sparse_file(shape, folder / "models" / f"{shape}.gguf")
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Instance]:
     engine = engine_with_cards(folder)
     file = folder / "models/qwen3-32b-Q4_K_M.gguf"
@@ -135,8 +136,8 @@ def test_what_is_no_choice_is_refused(server: Instance, body: dict[str, object],
     assert server.ask("GET", "/api/models/nix/choices").status == 404
 
 
-def test_flags_in_a_macro_win_over_a_choice_and_that_is_told(folder: Path) -> None:
-    engine = engine_with_cards(folder)
+def test_flags_in_a_macro_win_over_a_choice_and_that_is_told(folder: Path, tmp_path: Path) -> None:
+    engine = engine_with_cards(tmp_path)
     text = f"""\
 engine: {engine}
 startPort: {free_run(4).start}
@@ -146,9 +147,9 @@ models:
   mine:
     cmd: {engine} -m {folder}/models/qwen3-32b-Q4_K_M.gguf --port ${{PORT}} ${{device}}
 """
-    configured(folder, text)
-    with instance(folder, "--config", str(folder / "config.yaml")) as server:
+    configured(tmp_path, text)
+    with instance(tmp_path, "--config", str(tmp_path / "config.yaml")) as server:
         refused = server.ask("POST", "/api/models/mine/choices", {"choice": 2})
         assert refused.status == 409
         assert "also said elsewhere" in refused.message
-        assert (folder / "config.yaml").read_text() == text
+        assert (tmp_path / "config.yaml").read_text() == text
