@@ -177,8 +177,8 @@ def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen
     if report.merged is not None:
         for words in changes(report):
             console.print(words, highlight=False)
-        if report.diff:
-            console.print(report.diff, markup=False, highlight=False, soft_wrap=True)
+        if difference := report.diff:
+            console.print(difference, markup=False, highlight=False, soft_wrap=True)
     if report.backup is not None:
         console.print(f"the old file is in {report.backup}", highlight=False)
     done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")

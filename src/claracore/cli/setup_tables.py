@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from claracore.core.config.load import load
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.machine import Gpu, Hardware
 from claracore.core.fit.memory import RAM
@@ -46,9 +44,8 @@ class ModelRow:
 
 def model_rows(report: SetupReport, listen: Listen) -> list[ModelRow]:
     """Return the configured models with the ports that they are planned to get."""
-    loaded = load(report.text, file=str(report.path), env=os.environ)
-    config = loaded.config
-    ports = plan_here(config, listen, places=loaded.places).assignment if config is not None else {}
+    config = report.loaded.config
+    ports = plan_here(config, listen, places=report.loaded.places).assignment if config is not None else {}
     return [_row(item, report.ids.get(item.candidate.path, item.candidate.id), ports) for item in report.catalog.chosen]
 
 
