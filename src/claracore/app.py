@@ -27,6 +27,7 @@ from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.engines.find import abilities_of, found_engine
+from claracore.host.footprints.make import make_measurer
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
@@ -40,6 +41,7 @@ from claracore.host.supervisor.config_watch import ConfigWatch
 from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
+from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.http.access.key_file import KeyFile
@@ -100,17 +102,13 @@ async def build(options: Options) -> AsyncIterator[App]:
         runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
         supervisor = Supervisor(front.prepared.config, runner)
         configuration = Configuration(
-            options.sources,
-            front.prepared,
-            listen=front.listen,
-            environ=options.environ,
-            commands=commands,
-            find_engine=found_engine,
-            state_dir=options.state_dir,
-            tell=log_findings,
-        )
+            options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
+            find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
+        )  # fmt: skip
         counts = Counts()
-        runtime = Runtime(configuration, supervisor, keeper, SwapHistory(supervisor, counts, events.announcer.swap))
+        measurer = make_measurer(supervisor, commands, options.environ, options.state_dir)
+        swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -126,7 +124,7 @@ def _assemble(
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
-    runtime.supervisor.follow(journal)
+    runtime.supervisor.follow(ModelListeners(journal, runtime.measurer))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:

@@ -41,10 +41,11 @@ def _paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
     for word in (*words, *model.env):
         for path in {word, word.partition("=")[2]}:
             if PurePath(path).suffix.lower() in READ and "://" not in path:
-                yield from _shards(path)
+                yield from shards(path)
 
 
-def _shards(path: str) -> Iterator[str]:
+def shards(path: str) -> Iterator[str]:
+    """Yield the path, or where it is one of several shards, those of all of them."""
     folder, name = os.path.split(path)
     match = SHARD_FILE.match(name)
     if match is None or int(match["count"]) > MOST_SHARDS:
