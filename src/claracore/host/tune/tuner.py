@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.tune.asking import Question, Questioner
 from claracore.host.tune.case import Tunable
-from claracore.types import Endpoint
+from claracore.types import Endpoint, ModelState
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,14 @@ class Tuner:
     trials: list[Trial] = field(default_factory=list)
     _question: Question | None = None
 
-    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+    async def lines(self) -> AsyncGenerator[dict[str, Any], None]:
         """Yield what is tried, what came of it, and at the end what is best; then the model is as it was.
 
         Raises Conflict when the configuration changes meanwhile, and what a first start fails with.
         """
         loop = asyncio.get_running_loop()
         began, config = loop.time(), self.config()
+        was_loaded = self.supervisor.state(self.tunable.model.id) is not ModelState.STOPPED
         complete = False
         try:
             while (tuning := await self._next(loop.time() - began)) is not None:
@@ -69,7 +70,7 @@ class Tuner:
                 yield trial_line(number, self.trials[-1])
             complete = True
         finally:
-            self._restore()
+            await self._restore(was_loaded=was_loaded)
         yield result_line(self.trials, complete=complete)
 
     async def _next(self, spent_seconds: float) -> Tuning | None:
@@ -116,7 +117,12 @@ class Tuner:
         models = {**config.models, model.id: model}
         self.supervisor.reconfigure(config.model_copy(update={"models": models}), frozenset({model.id}))
 
-    def _restore(self) -> None:
-        """Let the supervisor have what the configuration says; a server with another command is stopped."""
-        config, model_id = self.config(), self.tunable.model.id
-        self.supervisor.reconfigure(config, frozenset({model_id} & config.models.keys()))
+    async def _restore(self, *, was_loaded: bool) -> None:
+        """Let the supervisor have what the configuration says: it starts the model anew, if it was loaded before."""
+        model_id = self.tunable.model.id
+        try:
+            if not was_loaded:
+                await self.supervisor.unload([model_id])
+        finally:
+            config = self.config()
+            self.supervisor.reconfigure(config, frozenset({model_id} & config.models.keys()))
