@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from claracore.core.fit.memory import estimate
+from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
+from claracore.core.gguf.widths import Widths
 
 MIB = 1024**2
+
+
+def loaded(facts: ModelFacts, settings: Settings) -> int:
+    """Bytes that we expect when a model is loaded, without what comes later."""
+    return estimate(facts, settings).loaded.total
 
 
 def spread(total: int, layers: int) -> tuple[int, ...]:
@@ -56,6 +64,13 @@ def dense(
         "sliding": (False,) * layers,
         "recurrent": (False,) * layers,
         "vocab_size": vocab,
+        "widths": Widths(
+            feed_forward=feed_forward,
+            gated=True,
+            query=heads * head_dim,
+            entering_bytes=weight_bytes // layers // 4,
+            leaving_bytes=weight_bytes // layers // 4,
+        ),
         "chat_template": True,
     }
     return ModelFacts(**(values | more))
@@ -91,6 +106,10 @@ QWEN3_30B_A3B = replace(
         other=0, tied_output=False, token_embedding_weight=240 * MIB,
     ),
     file_bytes=17_680 * MIB,
+    widths=Widths(
+        query=4096, expert=768, expert_entering_bytes=16_300 * MIB // 48 // 3,
+        expert_leaving_bytes=16_300 * MIB // 48 // 3,
+    ),
 )  # fmt: skip
 NOMIC = dense(
     layers=12, embedding=768, heads=12, kv_heads=12, head_dim=64, feed_forward=3072, vocab=30522,

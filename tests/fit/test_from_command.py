@@ -13,8 +13,8 @@ from claracore.core.config.command import split
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.from_command import CommandCase, CommandEstimate, estimate_command
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
-from claracore.core.fit.memory import RAM
 from claracore.core.fit.overrides import MOVED
+from claracore.core.fit.places import RAM
 from claracore.core.fit.server_flags import ServerFlags, server_flags
 from claracore.core.fit.settings import Settings
 from claracore.core.units import GIB

@@ -15,6 +15,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     port: null,
     pid: null,
     memory_bytes: null,
+    memory: { devices: {}, source: 'unknown', expected: null },
     load_seconds: null,
     progress: null,
     progress_message: null,
@@ -30,6 +31,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     cmd: '',
     endpoint: null,
     would_unload: [],
+    would_not_fit: null,
     tokens_per_second: null,
     ...more,
   };
@@ -119,6 +121,7 @@ export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}):
     total_seconds: 0,
     error: null,
     ended_at: null,
+    because: '',
     phases: { ...none, ...phases },
     ...more,
   };

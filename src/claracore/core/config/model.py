@@ -162,6 +162,10 @@ class ModelConfig(Section):
         "Memory that it takes, by device: `{ram: 500MiB, gpu: 8GiB, gpu1: 2GiB}`, or `unified`. Unset, it is what was "
         "measured when it ran with the same command, else what its file and its flags let expect.",
     )
+    reload: bool = option(
+        False,
+        "When it had to go for another model, load it again as soon as that one has gone. May be written `always`.",
+    )
     queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
 
 

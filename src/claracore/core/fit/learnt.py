@@ -47,11 +47,14 @@ class Correction:
 
     placement: PlacementClass
     by_place: Mapping[int, int]
+    context: int = 0
+    """With how many tokens of context that was seen; 0 where it is not known."""
 
     def rows(self, layers: int, settings: Settings, places: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Yield place and bytes to add; none when the model is placed in another way than it was measured.
 
-        What was measured on other GPUs than these is shared out among these.
+        What was measured on other GPUs than these is shared out among these. With a shorter context less of what was
+        counted too much is there to be taken off.
         """
         if placement_class(layers, settings) is not self.placement:
             return
@@ -60,4 +63,6 @@ class Correction:
         if set(measured) != set(gpus) and gpus:
             each = sum(measured.values()) // len(gpus)
             measured = dict.fromkeys(gpus, each)
-        yield from sorted({**measured, -1: self.by_place.get(-1, 0)}.items())
+        part = min(1.0, settings.context / self.context) if self.context else 1.0
+        for place, size in sorted({**measured, -1: self.by_place.get(-1, 0)}.items()):
+            yield place, size if size > 0 else int(size * part)

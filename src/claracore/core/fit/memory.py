@@ -1,9 +1,7 @@
 """How many bytes does a model take, where, and why?
 
 `estimate` returns rows: what, where, how many bytes, and the working in words, so that a person can check every
-number. A place is the index of a GPU, or RAM. Which layer lies where follows llama.cpp: with `--n-gpu-layers N` the
-output layer and the last N - 1 layers are on the GPUs, dealt out in order by `--tensor-split`; the token embedding
-always stays in RAM.
+number. A place is the index of a GPU, or RAM (`places`).
 """
 
 from __future__ import annotations
@@ -13,17 +11,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.cache import cache_bytes, cache_elements, cells, state_bytes
-from claracore.core.fit.compute import FLOAT, compute_bytes
+from claracore.core.fit.compute import FLOAT, compute_buffers
+from claracore.core.fit.places import RAM, LayerPlaces, places_of
 from claracore.core.units import gib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from claracore.core.fit.learnt import Correction
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
-RAM = -1
-FLOATS = frozenset({"f32", "f16", "bf16"})
+
+OF_LAYERS = frozenset({"weights", "experts", "KV cache", "recurrent state", "output layer"})
+"""What each layer brings along, wherever it lies."""
+LATER = frozenset({"checkpoints", "prompt cache", "logits"})
+"""Rows that are nothing when a model is loaded, and grow while it answers."""
+LEARNT = "more than counted"
+"""The row of what a model was seen to take beyond the other rows; less than nothing where it took less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,15 @@ class Estimate:
         return sum(row.bytes for row in self.rows if row.place == place)
 
     @property
+    def loaded(self) -> Estimate:
+        """The same without what comes later, while the model answers."""
+        return Estimate(tuple(row for row in self.rows if row.what not in LATER))
+
+    def beside_layers(self, place: int) -> int:
+        """Bytes in one place that do not come and go with layers."""
+        return sum(row.bytes for row in self.rows if row.place == place and row.what not in OF_LAYERS)
+
+    @property
     def gpu_bytes(self) -> int:
         """Bytes on all GPUs together."""
         return sum(row.bytes for row in self.rows if row.place != RAM)
@@ -64,26 +76,16 @@ class Companions:
     mmproj_bytes: int = 0
     draft: ModelFacts | None = None
     draft_settings: Settings | None = None
-
-
-def layer_places(layers: int, settings: Settings) -> tuple[int, ...]:
-    """Return the place of each layer and, as the last one, of the output layer."""
-    first = max(layers + 1 - settings.gpu_layers, 0)
-    on_gpu = min(settings.gpu_layers, layers + 1)
-    places = [RAM] * (layers + 1)
-    bounds = _bounds(settings.split)
-    for layer in range(first, layers + 1 if on_gpu else 0):
-        share = (layer - first) / on_gpu
-        places[layer] = next(device for device, bound in enumerate(bounds) if share < bound)
-    return tuple(places)
+    learnt: tuple[Correction, ...] = ()
+    """What the model was seen to take more, or less, than is counted here; one for each way of placing it."""
 
 
 def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
-    places = layer_places(facts.layers, settings)
+    places = places_of(facts, settings)
     rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
     companions = companions or Companions()
-    first = min((place for place in places if place != RAM), default=RAM)
+    first = min(places.gpus, default=RAM)
     if companions.mmproj_bytes:
         # clip.cpp loads the projector on the first GPU; its graph takes about as much again as a sixth of the weights.
         working = f"{gib(companions.mmproj_bytes)} of weights and a sixth of it to compute in"
@@ -91,33 +93,24 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
     if companions.draft is not None and companions.draft_settings is not None:
         draft = estimate(companions.draft, companions.draft_settings)
         rows += [MemoryItem(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
+    for correction in companions.learnt:
+        more = correction.rows(facts.dealt_layers, settings, (*places.layers, places.output))
+        rows += [MemoryItem(LEARNT, place, size, "seen when it was loaded here") for place, size in more]
     return Estimate(tuple(row for row in rows if row.bytes))
 
 
-def _bounds(split: Sequence[float]) -> list[float]:
-    """Turn shares into upper bounds; the last is above 1 so that rounding never leaves a layer without a place."""
-    whole = sum(split) or 1.0
-    bounds, running = [], 0.0
-    for share in split or (1.0,):
-        running += share / whole
-        bounds.append(running)
-    bounds[-1] = 2.0
-    return bounds
-
-
-def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[MemoryItem]:
+def _weights(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
     weights = facts.tensor_bytes
     layers: Counter[int] = Counter()
     experts: Counter[int] = Counter()
     for layer in range(facts.layers):
-        layers[places[layer]] += weights.layers[layer] if layer < len(weights.layers) else 0
-        place = RAM if layer < settings.cpu_experts else places[layer]
-        experts[place] += weights.experts[layer] if layer < len(weights.experts) else 0
+        layers[places.layers[layer]] += weights.layers[layer] if layer < len(weights.layers) else 0
+        experts[places.experts[layer]] += weights.experts[layer] if layer < len(weights.experts) else 0
     output = weights.output
-    if weights.tied_output and (places[-1] != RAM or _repacked(facts)):
+    if weights.tied_output and (places.output != RAM or _repacked(facts)):
         # The embedding in RAM cannot be multiplied with on a GPU, nor once it is re-arranged for the processor.
         output += weights.token_embedding_weight
-    counts = Counter(places[:-1])
+    counts = Counter(places.layers)
     moved = min(settings.cpu_experts, facts.layers)
     rows = [MemoryItem("token embedding", RAM, weights.token_embedding + weights.other, "always in RAM")]
     rows += [
@@ -128,7 +121,7 @@ def _weights(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> li
         working = f"routed experts of {moved if place == RAM and moved else counts[place]} layers"
         rows.append(MemoryItem("experts", place, experts[place], working))
     copied = "with a copy of the embedding" if output > weights.output else "norms and the output matrix"
-    rows.append(MemoryItem("output layer", places[-1], output, copied))
+    rows.append(MemoryItem("output layer", places.output, output, copied))
     return rows
 
 
@@ -141,11 +134,11 @@ def _repacked(facts: ModelFacts) -> bool:
     return elements > 0 and facts.tensor_bytes.token_embedding_weight * 16 == elements * 9
 
 
-def _caches(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[MemoryItem]:
+def _caches(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
     caches: Counter[int] = Counter()
     states: Counter[int] = Counter()
     for place, cache, state in zip(
-        places[:-1], cache_bytes(facts, settings), state_bytes(facts, settings), strict=True
+        places.layers, cache_bytes(facts, settings), state_bytes(facts, settings), strict=True
     ):
         caches[place] += cache
         states[place] += state
@@ -174,29 +167,17 @@ def _cache_working(facts: ModelFacts, settings: Settings) -> str:
     return f"{' + '.join(parts)}, {k_elements}+{v_elements} elements each, {types}"
 
 
-def _buffers(facts: ModelFacts, settings: Settings, places: Sequence[int]) -> list[MemoryItem]:
-    compute = compute_bytes(facts, settings)
+def _buffers(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
     tokens = min(settings.micro_batch, settings.context)
     working = f"one batch of {tokens} tokens"
-    on_gpus = sorted(set(places) - {RAM})
-    rows = [MemoryItem("compute buffer", place, compute, working) for place in on_gpus]
-    # Not in llama.cpp's own sums: CUDA and HIP turn one layer's quantized cache into f16 while they read a prompt.
-    rows += [
-        MemoryItem("cache as f16", place, _unpacked(facts, settings), "one layer, while a prompt is read")
-        for place in on_gpus
+    rows = [
+        MemoryItem("compute buffer", place, size, f"inputs of {working}" if place == RAM and places.gpus else working)
+        for place, size in sorted(compute_buffers(facts, settings, places).items())
     ]
-    if RAM in places:
-        rows.append(MemoryItem("compute buffer", RAM, compute, working))
-    else:
-        staging = 2 * tokens * (facts.embedding_length or 0) * FLOAT + cells(facts, settings).full * tokens * 2
-        rows.append(MemoryItem("compute buffer", RAM, staging, f"inputs of {working}"))
-    answers = settings.parallel * (facts.vocab_size or 0) * FLOAT
-    rows.append(MemoryItem("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
+    words = facts.vocab_size or 0
+    rows.append(MemoryItem("answers", RAM, settings.parallel * words * FLOAT, f"{settings.parallel} x {words} logits"))
+    if settings.embeddings:
+        # llama-server (b11434) makes a logit of each word for each token of an input, though nobody asks for them.
+        working = f"{tokens} x {words} for the longest input"
+        rows.append(MemoryItem("logits", RAM, tokens * words * FLOAT, working))
     return rows
-
-
-def _unpacked(facts: ModelFacts, settings: Settings) -> int:
-    if settings.cache_type_k in FLOATS:
-        return 0
-    widest = max((sum(cache_elements(facts, layer)) for layer in range(facts.layers)), default=0)
-    return cells(facts, settings).full * widest * 2

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from claracore.core.fit.memory import RAM, MemoryItem
+from claracore.core.fit.memory import MemoryItem
+from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import Settings
 
 LAYER = re.compile(r"blk\.(\d+)\.")

@@ -77,6 +77,11 @@ ENCODERS: Final = frozenset(
 )
 """Made for embeddings (rerankers when they have a classifier head)."""
 
+WITHOUT_OUTPUT: Final = frozenset(
+    ["bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "neo-bert", "modern-bert", "eurobert"]
+)
+"""No output matrix, nor one made of the token embedding."""
+
 RECURRENT: Final = frozenset(["mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"])
 """Every layer keeps a state, none a KV cache."""
 

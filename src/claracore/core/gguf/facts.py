@@ -14,12 +14,14 @@ from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 from claracore.core.gguf import abilities
+from claracore.core.gguf.architectures import WITHOUT_OUTPUT
 from claracore.core.gguf.header import Array, Header, Value
 from claracore.core.gguf.keys import ArchitectureKeys, count_of
 from claracore.core.gguf.layers import conv_state, latent_attention, layer_cache, ssm_state
 from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
 from claracore.core.gguf.quantization import quantization_of
 from claracore.core.gguf.tensors import Tensor
+from claracore.core.gguf.widths import ROLE_OF, Widths, WidthsSeen
 
 MAX_LAYERS: Final = 4096
 """More blocks than this are a broken file, not a model; per-layer tuples are cut there."""
@@ -27,7 +29,9 @@ MAX_LAYERS: Final = 4096
 LAYER: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
 EXPERT: Final = re.compile(r"\.ffn_(?:gate|up|down|gate_up)_(?:ch)?exps\.|\.ffn_(?:gate|up|down)\.\d+\.")
 INPUT: Final = re.compile(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\b|token_embd_norm")
-OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_|per_layer_(?:model_proj|proj_norm)")
+OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_")
+FIRST_LAYER: Final = re.compile(r"per_layer_(?:model_proj|proj_norm)\b")
+"""What llama.cpp places with layer 0, though its name has no number."""
 
 Group = Literal["input", "output", "layer", "expert", "other"]
 
@@ -44,7 +48,7 @@ def facts_of(header: Header, *more_shards: Header) -> ModelFacts:
     blocks = 0 if kind is Kind.MMPROJ else min(keys.number("block_count") or 0, MAX_LAYERS)
     layers = max(0, blocks - predicting)
     experts, used = keys.number("expert_count") or 0, keys.number("expert_used_count") or 0
-    weights = _weigh(tensors, layers, predicting)
+    weights = _weigh(tensors, layers, predicting, tied=keys.architecture not in WITHOUT_OUTPUT)
     idle = weights.expert_elements - weights.expert_elements * used // experts if experts and used else 0
     facts = ModelFacts(
         architecture=keys.architecture,
@@ -55,6 +59,7 @@ def facts_of(header: Header, *more_shards: Header) -> ModelFacts:
         layers=layers,
         prediction_layers=predicting,
         tensor_bytes=weights.bytes,
+        widths=weights.widths,
         file_bytes=header.file_size + sum(shard.file_size for shard in more_shards),
         experts=experts,
         experts_used=used,
@@ -86,6 +91,9 @@ def _with_attention(facts: ModelFacts, keys: ArchitectureKeys) -> ModelFacts:
         context_trained=keys.number("context_length"),
         embedding_length=keys.number("embedding_length"),
         embedding_length_out=keys.number("embedding_length_out") or _projection(keys.metadata),
+        deepstack_layers=keys.number("n_deepstack_layers") or 0,
+        layer_input_length=keys.number("embedding_length_per_layer_input") or 0,
+        streams=max(1, keys.number("altup.num_inputs") or 1),
         feed_forward=keys.per_layer("feed_forward_length", facts.layers),
         heads=keys.per_layer("attention.head_count", facts.layers),
         kv_heads=cache.kv_heads,
@@ -151,22 +159,26 @@ class _Weights(NamedTuple):
     elements: int
     expert_elements: int
     bytes: TensorBytes
+    widths: Widths
 
 
-def _weigh(tensors: Iterable[Tensor], layers: int, prediction_layers: int) -> _Weights:
+def _weigh(tensors: Iterable[Tensor], layers: int, prediction_layers: int, *, tied: bool) -> _Weights:
     """Sum elements and bytes by where llama.cpp places them."""
     per_layer = [0] * layers
     per_expert_layer = [0] * layers
     sums = {"input": 0, "output": 0, "other": 0, "prediction": 0}
     elements = expert_elements = embedding = 0
-    tied = True
-    for name, _shape, _type, _offset, count, size in tensors:
-        group, layer = _placement(name)
+    seen = WidthsSeen()
+    largest = seen.sizes
+    for name, shape, _type, _offset, count, size in tensors:
+        group, layer, role = _placement(name)
         elements += count
         if group == "expert":
             expert_elements += count
         if 0 <= layer < layers:
             (per_expert_layer if group == "expert" else per_layer)[layer] += size
+            if role is not None and size > largest[role]:
+                largest[role], seen.shapes[role] = size, shape
         elif layer >= layers:
             sums["prediction" if layer < layers + prediction_layers else "other"] += size
         else:
@@ -185,15 +197,17 @@ def _weigh(tensors: Iterable[Tensor], layers: int, prediction_layers: int) -> _W
         token_embedding_weight=embedding,
         prediction=sums["prediction"],
     )
-    return _Weights(elements, expert_elements, placed)
+    return _Weights(elements, expert_elements, placed, seen.widths())
 
 
 @lru_cache(maxsize=1 << 14)
-def _placement(name: str) -> tuple[Group, int]:
-    """Return group and layer (-1 for none) of a tensor. Cached: all models use the same names."""
+def _placement(name: str) -> tuple[Group, int, int | None]:
+    """Return group, layer (-1 for none) and role of a tensor. Cached: all models use the same names."""
     match = LAYER.match(name)
     if match:
-        return ("expert" if EXPERT.search(name) else "layer"), int(match[1])
+        return ("expert" if EXPERT.search(name) else "layer"), int(match[1]), ROLE_OF.get(name[match.end() :])
     if INPUT.match(name):
-        return "input", -1
-    return ("output" if OUTPUT.match(name) else "other"), -1
+        return "input", -1, None
+    if FIRST_LAYER.match(name):
+        return "layer", 0, None
+    return ("output" if OUTPUT.match(name) else "other"), -1, None

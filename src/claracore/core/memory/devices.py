@@ -9,8 +9,8 @@ from typing import Final
 
 from claracore.core.fit.budget import CONTEXT_BYTES
 from claracore.core.fit.machine import Hardware
-from claracore.core.fit.memory import RAM as IN_RAM
 from claracore.core.fit.memory import Estimate
+from claracore.core.fit.places import RAM as IN_RAM
 from claracore.core.memory.footprint import RAM, UNIFIED, gpu
 from claracore.core.units import MIB
 
@@ -37,6 +37,13 @@ def device_at(place: int, hardware: Hardware) -> str:
 def place_of(device: str) -> int:
     """Return the place of an estimate that a device is."""
     return int(device.removeprefix("gpu")) if device.startswith("gpu") else IN_RAM
+
+
+def device_words(device: str) -> str:
+    """Return what a device is called in sentences: `RAM`, `GPU 0`, `shared memory`."""
+    if device.startswith("gpu"):
+        return f"GPU {device.removeprefix('gpu')}"
+    return "RAM" if device == RAM else "shared memory"
 
 
 def by_device(estimate: Estimate, hardware: Hardware) -> dict[str, int]:

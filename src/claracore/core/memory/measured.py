@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final
 
-from claracore.core.fit.learnt import NOTABLE, NOTABLE_BYTES, Correction, PlacementClass
-from claracore.core.memory.devices import Overheads, place_of
-from claracore.core.memory.footprint import RAM, UNIFIED, Footprint, FootprintSource
+from claracore.core.fit.budget import ProcessBytes
+from claracore.core.fit.learnt import NOTABLE, NOTABLE_BYTES, Correction, PlacementClass, placement_class
+from claracore.core.fit.machine import Hardware
+from claracore.core.fit.settings import Settings
+from claracore.core.memory.devices import RAM_BESIDE_GPU, Overheads, place_of
+from claracore.core.memory.footprint import RAM, UNIFIED, Footprint, FootprintSource, gpu
 from claracore.core.units import GIB, MIB
 
 RUNS: Final = 3
@@ -98,6 +101,24 @@ def expected_of(command: MeasuredCommand, known: Overheads) -> dict[str, int]:
     return known.added(command.expected) if command.expected else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was expected of one device, with what processes take there, and what was taken; in bytes."""
+
+    device: str
+    expected: int
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastLoad:
+    """How the last load of a model that was placed in a certain way went, against what was expected."""
+
+    at: float
+    context: int
+    devices: tuple[Comparison, ...]
+
+
 def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     """Return how far the estimate of a command was off; None where it was near enough, or there was none."""
     if not command.expected or command.placement not in set(PlacementClass):
@@ -108,12 +129,56 @@ def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
         off = taken.get(device, 0) - counted.get(device, 0)
         if abs(off) > max(NOTABLE_BYTES, NOTABLE * taken.get(device, 0)):
             by_place[place_of(device)] += off
-    return Correction(PlacementClass(command.placement), dict(by_place)) if by_place else None
+    if not by_place:
+        return None
+    return Correction(PlacementClass(command.placement), dict(by_place), command.context)
 
 
-def correction_for(
-    newest_first: Iterable[MeasuredCommand], placement: PlacementClass, known: Overheads
-) -> Correction | None:
-    """Return how far estimates of a file were off when it was placed in this way, by its newest measurement."""
-    command = next((command for command in newest_first if command.placement == placement), None)
-    return correction(command, known) if command is not None else None
+class Learnt:
+    """What follows from a set of measured commands, worked out once."""
+
+    def __init__(self, commands: Mapping[str, MeasuredCommand]) -> None:
+        """`commands` are by key, and not to be changed from now on."""
+        self.commands = commands
+        self.overheads = overheads(commands.values())
+        """What processes take beside what llama.cpp counts."""
+        self._by_file: defaultdict[str, list[MeasuredCommand]] = defaultdict(list)
+        for command in sorted(commands.values(), key=lambda command: -command.at):
+            self._by_file[command.file].append(command)
+
+    def of_file(self, path: str) -> list[MeasuredCommand]:
+        """Return what was measured with a model file, the newest first."""
+        return self._by_file.get(path, [])
+
+    def last(self, path: str, placement: PlacementClass) -> MeasuredCommand | None:
+        """Return what was measured last of a file that was placed in this way."""
+        return next((command for command in self.of_file(path) if command.placement == placement), None)
+
+    def correction(self, path: str, placement: PlacementClass) -> Correction | None:
+        """Return how far the estimate of a file was off when it was last placed in this way."""
+        command = self.last(path, placement)
+        return correction(command, self.overheads) if command is not None else None
+
+    def last_load(self, path: str, layers: int, settings: Settings) -> LastLoad | None:
+        """Return how the last load of a file went that was placed as with these settings; None without one."""
+        command = self.last(path, placement_class(layers, settings))
+        if command is None or not command.expected or not command.loaded:
+            return None
+        counted = expected_of(command, self.overheads)
+        names = sorted({*counted, *command.loaded}, key=lambda name: (name == RAM, name))
+        rows = (Comparison(name, counted.get(name, 0), command.loaded.get(name, 0)) for name in names)
+        return LastLoad(command.at, command.context, tuple(rows))
+
+    def corrections(self, path: str) -> tuple[Correction, ...]:
+        """Return how far the estimates of a file were off, for each way in which it was placed."""
+        found = (self.correction(path, placement) for placement in PlacementClass)
+        return tuple(off for off in found if off is not None)
+
+    def process_bytes(self, hardware: Hardware) -> ProcessBytes:
+        """Return what each process takes on a machine, as far as that was seen."""
+        learnt = self.overheads.learnt
+        gpus = tuple(self.overheads.of(gpu(index)) for index in range(len(hardware.gpus)))
+        return ProcessBytes(gpus, learnt.get(RAM_BESIDE_GPU if gpus else RAM, 0))
+
+
+NOTHING_LEARNT: Final = Learnt({})

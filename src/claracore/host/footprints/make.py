@@ -1,20 +1,16 @@
-"""How is put together what measures models and knows what they take?"""
+"""How is put together what knows what models take of memory?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from claracore.host.footprints.measurer import Measurer
 from claracore.host.footprints.model_memory import FootprintTools, ModelMemory
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.loop import Supervisor
 
 
-def make_measurer(
-    supervisor: Supervisor, commands: Commands, environ: Mapping[str, str], state_dir: Path | None
-) -> Measurer:
-    """Return who measures the models of a supervisor; nothing is looked at yet."""
+def make_model_memory(commands: Commands, environ: Mapping[str, str], state_dir: Path | None) -> ModelMemory:
+    """Return who knows what models take; nothing is looked at yet."""
 
     def make_tools() -> FootprintTools:
         """Look at the machine and at what is remembered. What that needs is imported when it is done."""
@@ -27,5 +23,4 @@ def make_measurer(
         devices = MemoryDevices(machine_of_models(commands.engine), probe().gpus)
         return FootprintTools(devices, CommandReader(commands, environ, state_dir), RememberedCommands(state_dir))
 
-    memory = ModelMemory(supervisor, lambda: supervisor.config.models, make_tools)
-    return Measurer(supervisor, memory)
+    return ModelMemory(make_tools)

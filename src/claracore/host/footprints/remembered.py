@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from claracore.core.memory.measured import MeasuredCommand, with_run
+from claracore import __version__
+from claracore.core.memory.measured import Learnt, MeasuredCommand, with_run
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
 
@@ -28,6 +30,8 @@ class KeptCommands(msgspec.Struct):
     """The file's contents."""
 
     version: int
+    counted_by: str
+    """Which ClaraCore expected what was expected: another one counts differently."""
     commands: dict[str, MeasuredCommand]
 
 
@@ -37,7 +41,13 @@ class RememberedCommands:
     def __init__(self, state_dir: Path | None) -> None:
         """Without a state folder it is remembered for as long as the object lives."""
         self.path = state_dir / FILE if state_dir is not None else None
-        self.commands: Mapping[str, MeasuredCommand] = self._read()
+        self.learnt = Learnt(self._read())
+        """What is known at this moment; another object after each measurement."""
+
+    @property
+    def commands(self) -> Mapping[str, MeasuredCommand]:
+        """What each command took, by key."""
+        return self.learnt.commands
 
     def add(self, key: str, measured: MeasuredCommand, *, same_run: bool) -> None:
         """Remember one more measurement; where the disk refuses, which is logged, for as long as the object lives."""
@@ -49,23 +59,18 @@ class RememberedCommands:
             # Without the lock (its owner is frozen) another instance's measurement may be lost, which is no harm.
             with locked(self.path.with_suffix(".lock"), patience_seconds=PATIENCE_SECONDS):
                 self._take_in({**self.commands, **self._read()}, key, measured, same_run=same_run)
-                kept = KeptCommands(VERSION, dict(self.commands))
+                kept = KeptCommands(VERSION, __version__, dict(self.commands))
                 keep_private(self.path, msgspec.json.encode(kept), flush=False)
         except OSError as error:
             _log.warning("what models take of memory cannot be remembered: %s", error)
             self._take_in(self.commands, key, measured, same_run=same_run)
-
-    def of_file(self, path: str) -> list[MeasuredCommand]:
-        """Return what was measured with a model file, the newest first."""
-        found = [command for command in self.commands.values() if command.file == path]
-        return sorted(found, key=lambda command: -command.at)
 
     def _take_in(
         self, known: Mapping[str, MeasuredCommand], key: str, measured: MeasuredCommand, *, same_run: bool
     ) -> None:
         after = {**known, key: with_run(known.get(key), measured, same_run=same_run)}
         newest = sorted(after.items(), key=lambda item: -item[1].at)
-        self.commands = dict(newest[:MOST_COMMANDS])
+        self.learnt = Learnt(dict(newest[:MOST_COMMANDS]))
 
     def _read(self) -> dict[str, MeasuredCommand]:
         if self.path is None:
@@ -77,4 +82,13 @@ class RememberedCommands:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             _log.warning("%s cannot be read (%s): what models take is measured anew", self.path, error)
             return {}
-        return kept.commands if kept.version == VERSION else {}
+        if kept.version != VERSION:
+            return {}
+        if kept.counted_by == __version__:
+            return kept.commands
+        return {key: replace(command, expected={}) for key, command in kept.commands.items()}
+
+
+def learnt_here(state_dir: Path | None) -> Learnt:
+    """Return what models were seen to take on this machine, by what is remembered in the state folder."""
+    return RememberedCommands(state_dir).learnt

@@ -41,7 +41,8 @@ def _clients(tree: Tree, pid: int, address: str, regions: set[str]) -> dict[str,
             continue
         table = {key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
         if table.get("drm-pdev", "").lower() == address:
-            clients[table.get("drm-client-id", name)] = _of_client(table, regions)
+            client = table.get("drm-client-id", name)
+            clients[client] = max(clients.get(client, 0), _of_client(table, regions))
     return clients
 
 

@@ -1,7 +1,8 @@
 """How much RAM does a process have, and of what kind?
 
 Linux: /proc/PID/smaps_rollup counts what is shared with others in parts (PSS), a millisecond for each 10 GB; where that
-may not be read (another user's process), and for a quick look, /proc/PID/status, 20 us. macOS: its own footprint.
+may not be read (another user's process), and for a quick look, /proc/PID/status, 20 us. Pages of files count whole in
+both: whoever shares them may end first. macOS: its own footprint.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ RUSAGE_BYTES = 512
 """More than rusage_info_v0 has."""
 RESIDENT_AT, FOOTPRINT_AT = 8, 9
 """Where ri_resident_size and ri_phys_footprint stand, in words of 8 bytes (sys/resource.h): behind a uuid and 6."""
-ROLLUP = ("Pss_Anon", "Pss_Shmem", "Pss_File", "SwapPss")
-STATUS = ("RssAnon", "RssShmem", "RssFile", "VmSwap")
+ROLLUP = ("Pss_Anon", "Pss_Shmem", "SwapPss")
+STATUS = ("RssAnon", "RssShmem", "VmSwap")
+MAPPED = "RssFile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ def process_memory(pid: int, tree: Tree | None = None, *, quick: bool = False) -
     if sys.platform == "darwin" and tree is None:
         return _of_mac(pid)
     tree = tree or Tree()
-    for file, names in (("smaps_rollup", ROLLUP), ("status", STATUS))[quick:]:
-        table = _table(tree.text(f"/proc/{pid}/{file}") or "")
+    status = _table(tree.text(f"/proc/{pid}/status") or "")
+    rollup = _table(tree.text(f"/proc/{pid}/smaps_rollup") or "") if not quick else {}
+    for table, names in ((rollup, ROLLUP), (status, STATUS)):
         if names[0] in table:
-            own, shared, mapped, swapped = (table.get(name, 0) for name in names)
-            return ProcessMemory(own + shared + swapped, mapped)
+            return ProcessMemory(sum(table.get(name, 0) for name in names), status.get(MAPPED, 0))
     return _portable(pid) if sys.platform != "linux" else None
 
 

@@ -12,7 +12,7 @@ from claracore.core.config.prefixes import script_of
 from claracore.core.fit.budget import Budget, budget_of
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Processor
-from claracore.core.fit.memory import RAM
+from claracore.core.fit.places import RAM
 from claracore.core.fit.server_flags import server_flags
 from claracore.core.gguf.model import Kind
 from claracore.core.tune.command_text import THREADS, number_in, tuned_command

@@ -15,7 +15,8 @@ from pathlib import Path
 from claracore.core.ports.listen import Listen
 from claracore.errors import ModelNotFound
 from claracore.host.engines.find import abilities_of, found_engine
-from claracore.host.footprints.make import make_measurer
+from claracore.host.footprints.make import make_model_memory
+from claracore.host.footprints.measurer import Measurer
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
@@ -55,11 +56,13 @@ async def local_tuner(wish: TuneWish, state_dir: Path | None, environ: Mapping[s
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(PortKeeper(prepared.plan, state_dir=state_dir)))
         await asyncio.to_thread(keeper.ledger.sweep)
-        supervisor = Supervisor(config, LocalRunner(Surroundings(keeper, commands, environ, None)))
-        measurer = make_measurer(supervisor, commands, environ, state_dir)
+        memory = make_model_memory(commands, environ, state_dir)
+        supervisor = Supervisor(config, LocalRunner(Surroundings(keeper, commands, environ, None)), memory)
+        memory.follow(supervisor.looks.learn_soon)
+        measurer = Measurer(supervisor, memory)
         supervisor.follow(measurer)
         try:
-            looking = await Looking.by(measurer.memory, commands)
+            looking = await Looking.by(memory, commands)
             found = await asyncio.to_thread(tunable, config, model_id, looking)
             yield Tuner(supervisor, lambda: config, found, wish.seconds)
         finally:

@@ -54,6 +54,7 @@ class ControlPlane:
         self._events = events
         self._sampler = sampler
         self._named_keys = named_keys
+        runtime.memory.follow(sampler.model_changed)
         surveyor = Surveyor(configuration, SettingsFile(state_dir), installation.listen.port, state_dir)
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
