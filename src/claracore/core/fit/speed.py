@@ -101,9 +101,9 @@ def predicted_speed(facts: ModelFacts, settings: Settings, estimate: Estimate, m
 
 def corrected(speed: ModelSpeed, past: Iterable[tuple[ModelSpeed, ModelSpeed]]) -> ModelSpeed:
     """Correct a prediction by what was (predicted, seen) of other models that are placed alike."""
-    alike = [(told, seen) for told, seen in past if told.in_ram == speed.in_ram]
-    reading = _factor((told.reading, seen.reading) for told, seen in alike)
-    writing = _factor((told.writing, seen.writing) for told, seen in alike)
+    alike = [(expected, seen) for expected, seen in past if expected.in_ram == speed.in_ram]
+    reading = _factor((expected.reading, seen.reading) for expected, seen in alike)
+    writing = _factor((expected.writing, seen.writing) for expected, seen in alike)
     return ModelSpeed(
         speed.reading * reading if speed.reading is not None else None,
         speed.writing * writing if speed.writing is not None else None,
@@ -169,7 +169,7 @@ def _operations(machine: MachineSpeed, place: int) -> float | None:
 
 
 def _factor(pairs: Iterable[tuple[float | None, float | None]]) -> float:
-    ratios = [seen / told for told, seen in pairs if told and seen]
+    ratios = [seen / expected for expected, seen in pairs if expected and seen]
     return max(LEAST_FACTOR, min(MOST_FACTOR, median(ratios))) if ratios else 1.0
 
 

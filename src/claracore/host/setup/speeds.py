@@ -35,7 +35,7 @@ class PlacedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Speeds:
+class KnownSpeeds:
     """What is known of speeds here."""
 
     machine: MachineSpeed
@@ -44,19 +44,19 @@ class Speeds:
 
     def of(self, models: list[PlacedModel]) -> dict[str, ModelSpeed]:
         """Return the speed of each model, by file: as measured, else predicted, and corrected by what was measured."""
-        told = {
+        expected = {
             model.path: predicted_speed(model.facts, model.settings, model.estimate, self.machine) for model in models
         }
-        past = [(told[path], seen) for path, seen in self.seen.items() if path in told]
+        past = [(expected[path], seen) for path, seen in self.seen.items() if path in expected]
         return {
             path: replace(self.seen[path], in_ram=speed.in_ram) if path in self.seen else corrected(speed, past)
-            for path, speed in told.items()
+            for path, speed in expected.items()
         }
 
 
-def speeds_here(hardware: Hardware, config: Path, state_dir: Path | None) -> Speeds:
+def speeds_here(hardware: Hardware, config: Path, state_dir: Path | None) -> KnownSpeeds:
     """Look at the machine, and at what the activity of a configuration says of its models' files."""
-    return Speeds(machine_speed(hardware, state_dir), _seen(config, state_dir))
+    return KnownSpeeds(machine_speed(hardware, state_dir), _seen(config, state_dir))
 
 
 def speeds_of(report: SetupReport, state_dir: Path | None) -> dict[str, ModelSpeed]:
