@@ -73,11 +73,14 @@ def test_whoever_leaves_ends_it(served: Instance) -> None:
     with contextlib.closing(served.connect()) as connection:
         connection.request("POST", "/api/models/tune/small", "{}", {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        assert json.loads(answer.readline())["what"] == "trying"
+        first = json.loads(answer.readline())
+        if first["what"] == "note":  # on a busy machine
+            first = json.loads(answer.readline())
+        assert first["what"] == "trying"
         assert served.ask("POST", "/api/models/tune/s", {}).status == 409
         assert json.loads(answer.readline())["what"] == "trial"
-    served.line("model small: stopping (unloaded by request)")
-    served.line("model small: stopped")
+    while served.running():
+        pass
     assert served.ask("GET", "/api/models/small").json["state"] == "stopped"
 
 

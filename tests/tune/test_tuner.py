@@ -64,7 +64,7 @@ async def tuning(file: Path, folder: Path, seconds: float = 600) -> AsyncIterato
 
 
 async def all_lines(tuner: Tuner) -> list[dict[str, Any]]:
-    return [line async for line in tuner.lines()]
+    return [line async for line in tuner.lines() if line["what"] != "note"]
 
 
 def children() -> set[int]:
@@ -109,7 +109,7 @@ async def test_whoever_ends_it_finds_nothing_that_runs(tmp_path: Path, server: P
     async def tune() -> None:
         async with tuning(file, tmp_path) as tuner, contextlib.aclosing(tuner.lines()) as lines:
             async for line in lines:
-                seen.append(line["what"])
+                seen.extend([line["what"]] if line["what"] != "note" else [])
                 if seen == ["trying", "trial", "trying"]:
                     task.cancel()
 
@@ -172,6 +172,16 @@ async def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         async with local_tuner(TuneWish(file, "other", 9), None, os.environ):
             pass
+
+
+@in_loop
+async def test_a_busy_machine_is_told(
+    tmp_path: Path, server: Path, smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (64.0, 0.0, 0.0))
+    async with tuning(configured(tmp_path, scripted(server, smollm2)), tmp_path, seconds=0.1) as tuner:
+        lines = [line async for line in tuner.lines()]
+    assert "load 64.0" in lines[0]["message"]
 
 
 @in_loop

@@ -80,6 +80,8 @@ class _Telling:
             self.result = line
         if self._as_json:
             say(json.dumps(line))
+        elif line["what"] == "note":
+            say(line["message"], style="yellow")
         elif line["what"] == "trial":
             say(self._trial(line))
         elif line["what"] == "result" and self.trials:

@@ -13,6 +13,11 @@ from claracore.core.tune.search import AS_CONFIGURED, best_tuning
 from claracore.core.tune.tuning import Speeds, Trial, Tuning, tuning_of
 
 
+def note_line(message: str) -> dict[str, Any]:
+    """Say something about all numbers that follow."""
+    return {"what": "note", "message": message}
+
+
 def trying_line(number: int, tuning: Tuning) -> dict[str, Any]:
     """Say what is tried now."""
     return {"what": "trying", "number": number, "settings": tuning.changes, "words": tuning.words}

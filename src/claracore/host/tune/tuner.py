@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from claracore.core.config.model import Config, ModelConfig
-from claracore.core.tune.lines import result_line, trial_line, trying_line
+from claracore.core.tune.lines import note_line, result_line, trial_line, trying_line
 from claracore.core.tune.search import next_tuning
 from claracore.core.tune.tuning import Speeds, Trial, Tuning
 from claracore.errors import ClaraCoreError, Conflict
@@ -22,6 +23,9 @@ from claracore.host.supervisor.loop import Supervisor
 from claracore.host.tune.asking import Question, Questioner
 from claracore.host.tune.case import Tunable
 from claracore.types import Endpoint, ModelState
+
+BUSY_PART = 0.5
+"""Of the processors: more that computed in the last minute disturb what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Tuner:
         began, config = loop.time(), self.config()
         was_loaded = self.supervisor.state(self.tunable.model.id) is not ModelState.STOPPED
         complete = False
+        if (busy := _busy(self.tunable.case.logical)) is not None:
+            yield note_line(busy)
         try:
             while (tuning := await self._next(loop.time() - began)) is not None:
                 number = len(self.trials) + 1
@@ -126,3 +132,14 @@ class Tuner:
         finally:
             config = self.config()
             self.supervisor.reconfigure(config, frozenset({model_id} & config.models.keys()))
+
+
+def _busy(processors: int) -> str | None:
+    """Return what to say of a machine on which others compute; None when it is quiet, or does not tell."""
+    try:
+        load = os.getloadavg()[0]
+    except (OSError, AttributeError):  # Windows has none
+        return None
+    if load < BUSY_PART * processors:
+        return None
+    return f"this machine is busy (load {load:.1f} on {processors} processors): numbers will jump"
