@@ -49,6 +49,6 @@ def test_there_is_no_less_context_than_with_fit_and_no_more_in_ram(row: dict[str
     ours, fit, same = row["ours"], row["fit"], row["fit_same"]
     if (row["shape"], row["cards"]) != MODEST:
         assert ours["context"] >= fit["context"] * 0.95
-    # --fit moves parts of layers; we move whole ones.
+    # --fit moves parts of layers, we move whole ones: up to 2 GiB more.
     assert ours["moved"] <= same["moved"] + 2
-    assert ours["ram"] <= same["ram"] * 1.05 + 1.0
+    assert ours["ram"] <= same["ram"] * 1.05 + 2.0
