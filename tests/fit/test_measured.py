@@ -39,7 +39,7 @@ def measured_headers() -> dict[str, bytes]:
 
 def expected(shape: dict[str, Any]) -> Estimate:
     settings = Settings(**{**shape["settings"], "split": tuple(shape["settings"]["split"])})
-    beside = facts(PROJECTOR).file_bytes if "projector" in shape["shape"] else 0
+    beside = facts(PROJECTOR).projector if "projector" in shape["shape"] else None
     return estimate(facts(shape["shape"].split(",")[0]), settings, Companions(beside))
 
 

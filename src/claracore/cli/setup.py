@@ -90,7 +90,7 @@ def fit(
     engine = _engine()
     machine = machine_for(engine, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
     model = one_model(file)
-    companions = Companions(model.projector.facts.file_bytes if model.projector else 0)
+    companions = Companions(model.projector.facts.projector if model.projector else None)
     budget = budget_of(machine, live=realtime)
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)

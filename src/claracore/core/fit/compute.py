@@ -46,7 +46,7 @@ def compute_buffers(facts: ModelFacts, settings: Settings, places: LayerPlaces) 
             found[gpu] = batch.pipelined(layers, places, first=gpu == gpus[0], output=output)
         elif gpu != gpus[0]:
             found[gpu] = batch.following(layers, places, output=output)
-        elif layers[:1] != [0]:
+        elif layers[:1] != [0] and not batch.has_states_only:
             found[gpu] = max(batch.following(layers, places, output=output), batch.taking_over(places))
         else:
             found[gpu] = max(batch.alone(layers, on_gpu=True, output=output), batch.taking_over(places))
@@ -79,9 +79,10 @@ class Batch:
 
     def inputs(self, copies: int) -> int:
         """Return what the processor needs to prepare the input for GPUs."""
-        wide = 2 * copies + 2 + (0 if self._is_doubled or self.facts.sliding_window else 1)
         layers = range(self.facts.layers)
-        return wide * self._input() + self._per_layer(self.facts.layers) + copies * self._masks(layers)
+        streams = 1 if self._is_doubled else 2
+        each = 2 * self._input() + self._masks(layers) + self._indices(layers)
+        return self._input() + streams * self.stream + self._per_layer(self.facts.layers) + copies * each
 
     def left_to_the_processor(self) -> int:
         """Return what is computed in RAM although a GPU takes over the matrices: what has no weights."""
@@ -125,6 +126,8 @@ class Batch:
             if self._is_doubled:
                 steps.append(7 * self.stream + widths.entering_bytes + 2 * inner)
                 copies = 2 if self.has_states_only else 5
+                if any(self.facts.recurrent) and not self.facts.state_ssm_elements:
+                    copies = 3  # A short convolution is computed in RAM, where the stream waits meanwhile.
             else:
                 steps.append(4 * self.stream + widths.entering_bytes + inner)
                 copies = 4
@@ -141,25 +144,32 @@ class Batch:
         widths, inner = self.facts.widths, self._expert()
         leaving = widths.expert_leaving_bytes
         most = staged(widths.expert_entering_bytes, leaving, inner, self.facts.experts_used * self.stream)
-        masks = self._masks(range(self.facts.layers))
-        if not self._is_interrupted(places) or masks <= self.stream // 2:
+        if not self._is_interrupted(places):
             return most
-        # A mask takes the gap that a matrix has left, which is too small for the next one; or if that is too small for
-        # it, the gap of what the experts put out.
+        # The mask takes the gap that a matrix has left, which is too small for the next one; or if that is too small
+        # for it, the gap of what the experts put out.
         out = self.facts.experts_used * self.stream
-        kept = leaving + (out if leaving < out < 2 * leaving <= 2 * masks else 0)
+        kept = leaving + (out if leaving < out < 2 * leaving <= 2 * self._masks(range(self.facts.layers)) else 0)
         attention = self._attention() if self._scores() else 0
         return max(most, kept + leaving + inner, leaving + attention)
 
     def _is_interrupted(self, places: LayerPlaces) -> bool:
-        """Whether a mask is first needed after some layers whose experts are staged.
+        """Whether a mask is first needed after some layers whose experts are staged, and fits into no other gap.
 
         Without a shared expert, which is computed last, gaps of matrices are at the end and grow.
         """
-        if not self.facts.widths.shared_expert or RAM in places.layers:
+        widths, layers = self.facts.widths, range(self.facts.layers)
+        kinds = [self._kind(layer) for layer in layers]
+        late = next((layer for layer in layers if kinds[layer] not in (None, kinds[0])), None)
+        if late is None or places.experts[0] != RAM or RAM in places.layers or not widths.shared_expert:
             return False
-        kinds = [self._kind(layer) for layer in range(self.facts.layers)]
-        return bool(set(kinds[1:]) - {kinds[0], None}) and places.experts[:1] == (RAM,)
+        mask = self._masks([late])
+        if mask <= self.stream // 2:
+            return False
+        # Beside a smaller matrix in the same gap there may be room for the mask, until the last layers, whose
+        # matrices are all of the larger size.
+        beside = widths.expert_leaving_bytes - widths.expert_entering_bytes
+        return None in kinds or mask + self.stream <= beside or (len(places.gpus) == 1 and places.experts[-1] == RAM)
 
     @property
     def has_states_only(self) -> bool:
@@ -239,7 +249,7 @@ class Batch:
         return 3 * inner + (out if out > 2 * inner else 0)
 
     def _attention(self) -> int:
-        """Return what attention needs: questions, answers or keys and values, and what its kernel makes of the cache."""
+        """Return what attention needs: questions, answers or keys and values; what its kernel makes of the cache."""
         facts = self.facts
         query, cached = 0, 0
         for layer, heads in enumerate(facts.heads):
@@ -296,6 +306,13 @@ class Batch:
         if at(facts.recurrent, layer, default=False) and not at(facts.has_kv_cache, layer, default=False):
             return None
         return at(facts.sliding, layer, default=False)
+
+    def _indices(self, layers: Iterable[int]) -> int:
+        """Return where values go one by one, for each kind of layer, as only attention without flash attention does."""
+        if self.settings.flash_attention or not self._caches:
+            return 0
+        values = max((cache_elements(self.facts, layer)[1] for layer in range(self.facts.layers)), default=0)
+        return len({self._kind(layer) for layer in layers} - {None}) * self.tokens * values * 8
 
     def _masks(self, layers: Iterable[int]) -> int:
         """Return one mask over the cells per kind of layer: f16 with flash attention, f32 without."""
