@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from claracore.core.fit.batch import FLOAT
 from claracore.core.fit.cache import cache_bytes, cache_elements, cells, state_bytes
-from claracore.core.fit.compute import FLOAT, compute_buffers
+from claracore.core.fit.compute import compute_buffers
 from claracore.core.fit.places import RAM, LayerPlaces, places_of
 from claracore.core.fit.projector import computing_bytes, input_bytes, working
 

@@ -1,0 +1,90 @@
+"""How much does the first GPU need to compute with matrices that lie in RAM?
+
+llama.cpp copies them there one at a time for prompts of 32 tokens and more (`op_offload`). What its allocator cannot
+use of the gaps that they leave counts as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from claracore.core.fit.cache import cache_bytes
+from claracore.core.fit.places import RAM
+
+if TYPE_CHECKING:
+    from claracore.core.fit.batch import Batch
+    from claracore.core.fit.places import LayerPlaces
+
+
+def taking_over(batch: Batch, places: LayerPlaces) -> int:
+    """Return what the first GPU needs to compute with matrices that lie in RAM, one of them at a time."""
+    widths, layers = batch.facts.widths, range(batch.facts.layers)
+    steps = [0]
+    if RAM in places.experts and batch.facts.experts:
+        steps.append(4 * batch.stream + _experts_staged(batch, places))
+    if RAM in places.layers:
+        inner = batch.floats(widths.feed_forward)
+        if batch.is_doubled:
+            steps.append(7 * batch.stream + widths.entering_bytes + 2 * inner)
+            copies = 2 if batch.has_states_only else 5
+            if any(batch.facts.recurrent) and not batch.facts.state_ssm_elements:
+                copies = 3  # A short convolution is computed in RAM, where the stream waits meanwhile.
+        else:
+            steps.append(4 * batch.stream + widths.entering_bytes + inner)
+            copies = 4
+        beside = 2 * (batch.input() - batch.stream)
+        steps.append(copies * batch.stream + beside + batch.widest(layers))
+        steps.append(4 * batch.stream + widths.leaving_bytes + inner)
+        # The keys and values of a layer in RAM are copied to where its attention is computed.
+        copied = max(cache_bytes(batch.facts, batch.settings), default=0)
+        steps.append(4 * batch.stream + batch.attention + copied + widths.expert_leaving_bytes)
+    return batch.masks(layers) + batch.aside() + max(steps)
+
+
+def _experts_staged(batch: Batch, places: LayerPlaces) -> int:
+    """Return what routed experts in RAM need beside the stream, and attention where it comes after some of them."""
+    widths, inner = batch.facts.widths, batch.expert()
+    leaving = widths.expert_leaving_bytes
+    most = staged(widths.expert_entering_bytes, leaving, inner, batch.facts.experts_used * batch.stream)
+    if not _is_interrupted(batch, places):
+        return most
+    # The mask takes the gap that a matrix has left, which is too small for the next one; or if that is too small
+    # for it, the gap of what the experts put out.
+    out = batch.facts.experts_used * batch.stream
+    kept = leaving + (out if leaving < out < 2 * leaving <= 2 * batch.masks(range(batch.facts.layers)) else 0)
+    attention = batch.attention if batch.scores else 0
+    return max(most, kept + leaving + inner, leaving + attention)
+
+
+def _is_interrupted(batch: Batch, places: LayerPlaces) -> bool:
+    """Whether a mask is first needed after some layers whose experts are staged, and fits into no other gap.
+
+    Without a shared expert, which is computed last, gaps of matrices are at the end and grow.
+    """
+    widths, kinds = batch.facts.widths, batch.kinds
+    late = next((layer for layer, kind in enumerate(kinds) if kind not in (None, kinds[0])), None)
+    if late is None or places.experts[0] != RAM or RAM in places.layers or not widths.shared_expert:
+        return False
+    mask = batch.masks([late])
+    if mask <= batch.stream // 2:
+        return False
+    # Beside a smaller matrix in the same gap there may be room for the mask, until the last layers, whose
+    # matrices are all of the larger size.
+    beside = widths.expert_leaving_bytes - widths.expert_entering_bytes
+    return None in kinds or mask + batch.stream <= beside or (len(places.gpus) == 1 and places.experts[-1] == RAM)
+
+
+def staged(entering: int, leaving: int, inner: int, out: int) -> int:
+    """Return what routed experts need whose matrices are copied to a GPU one at a time, with the gaps between.
+
+    `entering` and `leaving` are bytes of matrices, `inner` and `out` of what they put out. Gate and up come one after
+    the other in the same place. Their product goes there next if it fits, and all behind it is free again; otherwise
+    it goes to the end, and what follows has to fit into the gap before it.
+    """
+    if entering >= inner:
+        return max(entering + 2 * inner, inner + leaving + out)
+    gap = entering + 2 * inner
+    end = gap + inner
+    if leaving > gap:
+        return end + leaving + (out if out > gap else 0)
+    return end + (out if out > gap - leaving else 0)
