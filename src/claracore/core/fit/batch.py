@@ -93,11 +93,12 @@ class Batch:
         layers = list(layers)
         widths = self.facts.widths
         experts = self.facts.tensor_bytes.experts
-        dense = 0
-        if any(not at(experts, layer, default=0) for layer in layers):
-            dense = self.floats(widths.feed_forward) * (3 if widths.gated else 1)
-        shared = self.floats(widths.shared_expert) * 3
-        steps = [dense, shared, self._experts() if routed else 0]
+        steps = [0]
+        # After attention the last layer goes on with the few tokens that an answer is made of.
+        if self.settings.embeddings or layers != [self.facts.layers - 1]:
+            if any(not at(experts, layer, default=0) for layer in layers):
+                steps.append(self.floats(widths.feed_forward) * (3 if widths.gated else 1))
+            steps += [self.floats(widths.shared_expert) * 3, self._experts() if routed else 0]
         if any(at(self.facts.recurrent, layer, default=False) for layer in layers):
             steps.append(self.recurrence())
         if any(at(self.facts.heads, layer, default=0) for layer in layers):
@@ -133,7 +134,7 @@ class Batch:
             return 0
         values = max((value for _, value in self._cached), default=0)
         scores = self.floats(max(self.facts.heads, default=0) * self._cells.full)
-        return scores + self.tokens * values * (8 if self._caches else FLOAT)
+        return scores + (0 if self._caches else self.floats(values))
 
     @cached_property
     def _caches(self) -> bool:
@@ -181,15 +182,15 @@ class Batch:
             for layer in range(facts.layers)
         )
 
-    def indices(self) -> int:
-        """Return where values go one by one, for each kind of layer, as only attention without flash attention does."""
-        if self.settings.flash_attention or not self._caches:
-            return 0
-        return len({*self.kinds} - {None}) * self.tokens * max((value for _, value in self._cached), default=0) * 8
-
     def masks(self, layers: Iterable[int]) -> int:
-        """Return one mask over the cells per kind of layer: f16 with flash attention, f32 without."""
+        """Return one mask over the cells per kind of layer: f16 with flash attention.
+
+        Without it f32, and for each value where it goes in the cache.
+        """
         size = self._cells
-        kinds = {self.kinds[layer] for layer in layers}
+        kinds = {self.kinds[layer] for layer in layers} - {None}
         columns = size.full * (False in kinds) + size.sliding * (True in kinds)
-        return columns * self.tokens * (2 if self.settings.flash_attention else FLOAT)
+        if self.settings.flash_attention:
+            return columns * self.tokens * 2
+        values = max((value for _, value in self._cached), default=0) if self._caches else 0
+        return self.floats(columns) + len(kinds) * self.tokens * values * 8

@@ -42,7 +42,7 @@ def compute_buffers(facts: ModelFacts, settings: Settings, places: LayerPlaces) 
         layers = [layer for layer, place in enumerate(places.layers) if place == gpu]
         output = places.output == gpu
         if places.pipelined:
-            found[gpu] = _pipelined(batch, layers, places, first=gpu == gpus[0], output=output)
+            found[gpu] = _pipelined(batch, layers, places, first=gpu == gpus[0], last=gpu == gpus[-1])
         elif gpu != gpus[0]:
             found[gpu] = _following(batch, layers, places, output=output)
         elif layers[:1] != [0] and not batch.has_states_only:
@@ -68,7 +68,7 @@ def _inputs(batch: Batch, copies: int) -> int:
     """Return what the processor needs to prepare the input for GPUs."""
     layers = range(batch.facts.layers)
     streams = 1 if batch.is_doubled else 2
-    each = 2 * batch.input() + batch.masks(layers) + batch.indices()
+    each = 2 * batch.input() + batch.masks(layers)
     return batch.input() + streams * batch.stream + batch.per_layer(batch.facts.layers) + copies * each
 
 
@@ -79,7 +79,7 @@ def _left_to_the_processor(batch: Batch) -> int:
     return batch.masks(layers) + 4 * batch.stream + max(recurrent, batch.scores)
 
 
-def _pipelined(batch: Batch, layers: list[int], places: LayerPlaces, *, first: bool, output: bool) -> int:
+def _pipelined(batch: Batch, layers: list[int], places: LayerPlaces, *, first: bool, last: bool) -> int:
     """Return what one of several GPUs needs that hold everything together: its inputs are there four times."""
     if first:
         handed = (batch.stream + 2 * batch.input() + batch.deep()) if batch.is_doubled else 2 * batch.stream
@@ -88,15 +88,17 @@ def _pipelined(batch: Batch, layers: list[int], places: LayerPlaces, *, first: b
     inputs = COPIES * (batch.masks(layers) + handed + batch.aside() + batch.borrowed(layers, places))
     if batch.has_states_only:
         widths = batch.facts.widths
-        inputs += COPIES * batch.floats(widths.recurrent_out if first else widths.recurrent_in)
+        inputs += COPIES * batch.floats((not first) * widths.recurrent_in + (not last) * widths.recurrent_out)
     copies = (4 if batch.is_doubled else 2) if first else 2 if batch.facts.widths.normalized_after else 3
     beside = batch.input() - batch.stream if first else 0
-    most = max(batch.logits(output=output), copies * batch.stream + beside + batch.widest(layers))
+    most = max(batch.logits(output=last), copies * batch.stream + beside + batch.widest(layers))
     return inputs + batch.aside() + most
 
 
 def _following(batch: Batch, layers: list[int], places: LayerPlaces, *, output: bool) -> int:
     """Return what a GPU needs that is handed the stream by another one, or by the processor."""
+    if not layers:
+        return batch.logits(output=output)
     routed = any(places.experts[layer] != RAM for layer in layers)
     copies = 5 if batch.has_states_only else 2
     most = max(batch.logits(output=output), copies * batch.stream + batch.widest(layers, routed=routed))

@@ -35,8 +35,10 @@ def taking_over(batch: Batch, places: LayerPlaces) -> int:
         beside = 2 * (batch.input() - batch.stream)
         steps.append(copies * batch.stream + beside + batch.widest(layers))
         steps.append(4 * batch.stream + widths.leaving_bytes + inner)
-        # The keys and values of a layer in RAM are copied to where its attention is computed.
+        # The keys and values of a layer in RAM are copied to where its attention is computed. Where all layers have as
+        # many they do not fit well into what the layer before has left: half of them are there once more.
         copied = max(cache_bytes(batch.facts, batch.settings), default=0)
+        copied += copied // 2 if len({*batch.kinds}) == 1 else 0
         steps.append(4 * batch.stream + batch.attention + copied + widths.expert_leaving_bytes)
     return batch.masks(layers) + batch.aside() + max(steps)
 
