@@ -24,6 +24,7 @@ from dense import DENSE
 from embedders import EMBEDDERS
 from engine import Oracle, OracleError, build, build_number
 from experts import EXPERTS
+from gemma4 import GEMMA4
 from grid import CARD_MIB, rows
 from headers import image_of, write_archive
 from hybrids import HYBRIDS
@@ -32,7 +33,7 @@ from published import Projector, Published
 
 from zoo.synthetic import Image, write
 
-SHAPES = (*DENSE, *EXPERTS, *HYBRIDS, *EMBEDDERS)
+SHAPES = (*DENSE, *GEMMA4, *EXPERTS, *HYBRIDS, *EMBEDDERS)
 FOLDER = ROOT / "tests" / "fit"
 PARTS = ("model", "context", "compute")
 
@@ -71,7 +72,8 @@ def text_of(document: dict[str, Any]) -> str:
     lines = ["{", f'"engine": {json.dumps(document["engine"])},']
     for kind in ("models", "projectors"):
         entries = []
-        for name, entry in document[kind].items():
+        for name in (shape.name for shape in (*SHAPES, *PROJECTORS) if shape.name in document[kind]):
+            entry = document[kind][name]
             facts = ", ".join(
                 f"{json.dumps(key)}: {json.dumps(value)}" for key, value in entry.items() if key != "rows"
             )

@@ -12,10 +12,9 @@ from typing import Any, Self
 
 from claracore.core.units import MIB
 from claracore.host.hardware.nvidia import SUCCESS, NvmlMemory, load_library
+from claracore.host.hardware.nvml import NO_VALUE, NvmlProcess
 
 MOST_PROCESSES = 64
-NO_VALUE = (1 << 64) - 1
-"""nvml.h, NVML_VALUE_NOT_AVAILABLE: the driver does not count by process."""
 RAM_NAMES = ("Rss", "Pss", "Pss_Anon", "Pss_File", "Pss_Shmem")
 VERSION_BYTES = 80
 CLIP = "reserve_compute_meta"
@@ -25,17 +24,6 @@ BREAKDOWN = re.compile(
     r"\| +- +(.+?) +\|(?: +(\d+) = +(\d+) \+)? +\(? *(\d+) = +(\d+) \+ +(\d+) \+ +(\d+)\)?(?: +\+ +(-?\d+))?"
 )
 """llama.cpp's own table, printed at its end: total, free, then self = model + context + compute, and the rest."""
-
-
-class NvmlProcess(ctypes.Structure):
-    """nvmlProcessInfo_t of nvmlDeviceGetComputeRunningProcesses_v3."""
-
-    _fields_ = (
-        ("pid", ctypes.c_uint),
-        ("used", ctypes.c_ulonglong),
-        ("gpu_instance", ctypes.c_uint),
-        ("compute_instance", ctypes.c_uint),
-    )
 
 
 class Devices:

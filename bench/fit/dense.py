@@ -68,6 +68,12 @@ DENSE = (
     gemma3("12b", layers=48, embedding=3840, heads=16, kv_heads=8, head_dim=256, ff=15360),
     gemma3("27b", layers=62, embedding=5376, heads=32, kv_heads=16, head_dim=128, ff=21504),
     published(
+        "command-r7b-Q4_K_M", "CohereLabs/c4ai-command-r7b-12-2024",
+        arch="cohere2", layers=32, embedding=4096, heads=32, kv_heads=8, head_dim=128, ff=14336, vocab=256000,
+        context=132096, quant=Q4, tied=True,
+        keys={".attention.sliding_window": 4096, ".logit_scale": 0.25, ".rope.dimension_count": 128},
+    ),
+    published(
         "gemma-3n-e4b-Q4_K_M", "google/gemma-3n-E4B-it", has=QK,
         arch="gemma3n", layers=35, embedding=2048, heads=8, kv_heads=2, head_dim=256, ff=16384, vocab=262400,
         context=32768, quant=Q4, tied=True,

@@ -27,7 +27,8 @@ def tensors_of(shape: Published, oracle: Oracle) -> tuple[TensorSpec, ...]:
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "metadata.gguf", build(shape.metadata()))
         answer = oracle.ask(
-            {"shape": str(path), "ftype": shape.file_type, "without": shape.without, "joined": shape.joined}
+            {"shape": str(path), "ftype": shape.file_type, "without": shape.without}
+            | {"joined": shape.joined, "fused": shape.fused}
         )
     return tuple(TensorSpec(row["name"], tuple(row["shape"]), row["type"].upper()) for row in answer["tensors"])
 

@@ -21,6 +21,13 @@ def ssm(*, inner: int, state: int, rank: int, groups: int, kernel: int = 4) -> d
 
 
 GRANITE_ATTENTION = {5, 15, 25, 35}
+NEMOTRON = "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"
+"""Mamba, experts, or attention (`*`): one of them in each layer."""
+
+
+def at(value: int, pattern: str, kind: str) -> tuple[int, ...]:
+    """Return the value per layer: 0 but in layers of this kind."""
+    return tuple(value if letter == kind else 0 for letter in pattern)
 
 
 HYBRIDS = (
@@ -45,6 +52,17 @@ HYBRIDS = (
         "lfm2-1.2b-Q4_K_M", "LiquidAI/LFM2-1.2B", has=QK,
         arch="lfm2", layers=16, embedding=2048, heads=32, kv_heads=every(8, 16, {2, 5, 8, 10, 12, 14}), ff=8192,
         vocab=65536, context=128000, quant=Q4, tied=True, keys={".shortconv.l_cache": 3},
+    ),
+    published(
+        "nemotron-3-nano-30b-a3b-Q4_K_M", "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
+        has=("older names",), lacks="ffn_latent",
+        arch="nemotron_h_moe", layers=52, embedding=2688, heads=32, kv_heads=at(2, NEMOTRON, "*"), head_dim=128,
+        ff=at(1856, NEMOTRON, "E"), vocab=131072, context=262144, quant=Q4, experts=128, used=6, expert_ff=1856,
+        keys=ssm(inner=4096, state=128, rank=64, groups=8)
+        | {
+            ".expert_shared_feed_forward_length": 3712, ".expert_shared_count": 1, ".expert_weights_norm": True,
+            ".expert_weights_scale": 2.5, ".rope.dimension_count": 84,
+        },
     ),
     published(
         "qwen3-next-80b-a3b-Q4_K_M", "Qwen/Qwen3-Next-80B-A3B-Instruct", has=QK,

@@ -377,13 +377,14 @@ static std::string renamed(const std::string & name, const std::string & from, c
     return at == std::string::npos ? "" : name.substr(0, at) + into + name.substr(at + from.size());
 }
 
-// llama.cpp lists gate and up of the experts as one tensor, and queries, keys and values as three: files have it otherwise.
-static json as_published(const json & tensors, bool joined) {
+// llama.cpp lists gate and up of the experts as one tensor, and queries, keys and values as three. Most files have two for
+// the former ("fused" has one), some have one for the latter ("joined").
+static json as_published(const json & tensors, bool joined, bool fused) {
     json result = json::array();
     std::map<std::string, int64_t> widths;
     for (const auto & tensor : tensors) {
         const std::string name = tensor["name"];
-        if (name.find("ffn_gate_up_exps.") != std::string::npos) {
+        if (!fused && name.find("ffn_gate_up_exps.") != std::string::npos) {
             for (const char * part : {"ffn_gate_exps.", "ffn_up_exps."}) {
                 json half = tensor;
                 half["name"]     = renamed(name, "ffn_gate_up_exps.", part);
@@ -450,7 +451,7 @@ static json ask_shape(const json & request) {
         }
         tensors.push_back({{"name", name}, {"shape", shape}});
     }
-    tensors = as_published(tensors, request.value("joined", false));
+    tensors = as_published(tensors, request.value("joined", false), request.value("fused", false));
     const auto layer_of = [](const json & tensor) {
         int layer = -1;
         sscanf(tensor["name"].get<std::string>().c_str(), "blk.%d.", &layer);

@@ -14,7 +14,10 @@ from claracore.core.gguf.types import ValueType
 from zoo.synthetic import FILE_TYPE_NUMBERS, Shape, TensorSpec, Typed
 
 ABSENT: Final = {
-    "scales": r"\.(input_)?scale$",
+    "input scales": r"\.input_scale$",
+    "scales": r"(attn_\w+|ffn_(gate|up|down|\w+_shexp|(gate_)?up_exps|gate_exps)|ssm_\w+|nextn\.\w+|output)\.scale$",
+    "expert scales": r"(ffn_gate_inp|ffn_down_exps)\.scale$",
+    "layer scales": r"layer_output_scale\.weight$",
     "qkv biases": r"attn_(q|k|v|qkv)\.bias$",
     "output biases": r"attn_output\.bias$",
     "feed-forward biases": r"ffn_(gate|up|down)\.bias$",
@@ -46,6 +49,10 @@ class Published:
     """Keys of ABSENT whose tensors the file has."""
     joined: bool = False
     """Queries, keys and values are one tensor."""
+    fused: bool = False
+    """Gate and up of the experts are one tensor."""
+    lacks: str = ""
+    """A pattern of further tensors that the file has not."""
     serves: str = CHAT
 
     @property
@@ -57,7 +64,13 @@ class Published:
     def without(self) -> list[str]:
         """Patterns of names of tensors that the file has not."""
         tied = [r"^output\.weight$"] if self.shape.tied else []
-        return [r"^output\.bias$", *tied, *(pattern for name, pattern in ABSENT.items() if name not in self.has)]
+        lacks = [self.lacks] if self.lacks else []
+        return [
+            r"^output\.bias$",
+            *tied,
+            *lacks,
+            *(pattern for name, pattern in ABSENT.items() if name not in self.has),
+        ]
 
     def metadata(self) -> dict[str, object]:
         """All keys of the file; there is no vocabulary, only its size."""
@@ -71,16 +84,23 @@ class Published:
 
 
 def published(
-    name: str, source: str, *, has: tuple[str, ...] = (), joined: bool = False, **numbers: object
+    name: str,
+    source: str,
+    *,
+    has: tuple[str, ...] = (),
+    joined: bool = False,
+    fused: bool = False,
+    lacks: str = "",
+    **numbers: object,
 ) -> Published:
     """Return a file of a model that writes texts."""
-    return Published(name, source, Shape(**numbers), has, joined)
+    return Published(name, source, Shape(**numbers), has, joined, fused, lacks)
 
 
 def reading(name: str, source: str, *, has: tuple[str, ...] = (), joined: bool = False, **numbers: object) -> Published:
     """Return a file of a model that makes embeddings, or ranks when it has a classifier."""
     serves = RERANKER if "classifier" in has else EMBEDDER
-    return Published(name, source, Shape(**numbers), has, joined, serves)
+    return Published(name, source, Shape(**numbers), has, joined, serves=serves)
 
 
 @dataclass(frozen=True)

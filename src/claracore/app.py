@@ -27,6 +27,8 @@ from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.engines.find import abilities_of, found_engine
+from claracore.host.footprints.make import make_model_memory
+from claracore.host.footprints.measurer import Measurer
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
@@ -40,7 +42,9 @@ from claracore.host.supervisor.config_watch import ConfigWatch
 from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
+from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
@@ -98,19 +102,17 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
         runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
-        supervisor = Supervisor(front.prepared.config, runner)
+        memory_of_models = make_model_memory(commands, options.environ, options.state_dir)
+        supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
+        memory_of_models.follow(supervisor.looks.learn_soon)
         configuration = Configuration(
-            options.sources,
-            front.prepared,
-            listen=front.listen,
-            environ=options.environ,
-            commands=commands,
-            find_engine=found_engine,
-            state_dir=options.state_dir,
-            tell=log_findings,
-        )
+            options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
+            find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
+        )  # fmt: skip
         counts = Counts()
-        runtime = Runtime(configuration, supervisor, keeper, SwapHistory(supervisor, counts, events.announcer.swap))
+        measurer = Measurer(supervisor, memory_of_models)
+        swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -126,7 +128,7 @@ def _assemble(
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
-    runtime.supervisor.follow(journal)
+    runtime.supervisor.follow(ModelListeners(journal, runtime.measurer))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:
@@ -216,7 +218,7 @@ class App:
                 ),
                 name="gateway",
             )
-            self._spawn(self.supervisor.preload(), "preload")
+            self._spawn(preload(self.supervisor), "preload")
             ready()
             await self._complete()
             await self._until_stopped(serving)

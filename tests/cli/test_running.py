@@ -60,6 +60,8 @@ def test_load_ps_unload(server: Instance) -> None:
     shown = say("ps", *at).stdout.splitlines()
     assert shown[0].split()[:3] == ["model", "state", "port"]
     assert shown[1].split()[:2] == ["one", "ready"]
+    assert shown[3].startswith("ram ")
+    assert "A one " in shown[3]
     assert [model["id"] for model in json.loads(say("ps", "--all", "--json", *at).stdout)] == ["one", "two"]
     assert say("unload", "one", *at).stdout == "unloaded one\n"
 

@@ -16,8 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from claracore.core.fit.extras import LATER
-from claracore.core.fit.memory import Estimate, estimate
+from claracore.core.fit.memory import estimate
 from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.facts import facts_of
@@ -25,8 +24,8 @@ from claracore.core.gguf.header import Header, read_header
 from claracore.core.gguf.model import ModelFacts
 
 FOLDER = Path(__file__).parent
-LISTED_TWICE = "gemma-3n-e4b-Q4_K_M"
-"""llama.cpp counts its embedding twice on the CPU, where both are the same pages of the file."""
+LISTED_TWICE = {"gemma3n", "gemma4"}
+"""llama.cpp counts their embedding twice on the CPU, where both are the same pages of the file."""
 RECORDED: dict[str, Any] = json.loads((FOLDER / "llama_cpp.json").read_text())
 
 
@@ -92,17 +91,12 @@ class Deviation:
         return f"{self.part:+.1%} on {self.place}: {self.case}"
 
 
-def loaded(found: Estimate) -> Estimate:
-    """Return what there is when a model is loaded, as llama.cpp counts it."""
-    return Estimate(tuple(row for row in found.rows if row.what not in LATER))
-
-
 @cache
 def deviations() -> dict[str, list[Deviation]]:
     """Return those of all cases by their class: of each card, and of RAM where there is none."""
     found: dict[str, list[Deviation]] = {}
     for case in cases():
-        expected = loaded(estimate(case.facts, case.settings))
+        expected = estimate(case.facts, case.settings).loaded
         for place, taken in case.places:
             if place != RAM or not case.devices:
                 part = expected.on(place) / taken.total - 1
@@ -116,10 +110,10 @@ def cases(shape: str = "") -> Iterator[Case]:
         if shape not in ("", name):
             continue
         for args, devices, ram in entry["rows"]:
-            settings = settings_of(args, len(devices))
-            twice = facts(name).tensor_bytes.token_embedding_weight if name == LISTED_TWICE and not devices else 0
-            in_ram = Taken(ram[0] - twice, *ram[1:])
-            yield Case(name, args, facts(name), settings, tuple(Taken(*device) for device in devices), in_ram)
+            settings, model = settings_of(args, len(devices)), facts(name)
+            twice = model.architecture in LISTED_TWICE and not devices
+            in_ram = Taken(ram[0] - twice * model.tensor_bytes.token_embedding_weight, *ram[1:])
+            yield Case(name, args, model, settings, tuple(Taken(*device) for device in devices), in_ram)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind
 from claracore.core.units import MIB
-from fit.llama_cpp import RECORDED, Case, Projected, cases, deviations, facts, loaded, projected
+from fit.llama_cpp import RECORDED, Case, Projected, cases, deviations, facts, projected
 from fit.shapes import SMOLLM2
 
 WEIGHTS = {"token embedding", "weights", "experts", "output layer"}
@@ -26,6 +26,8 @@ EXACT = 0.01
 SLACK = 2 * MIB
 """Small tensors that llama.cpp pads, or has once for each device."""
 BILLIONS = {
+    "gemma-4-31b-Q4_K_M": 30.7, "gemma-4-26b-a4b-Q4_K_M": 25.2, "nemotron-3-nano-30b-a3b-Q4_K_M": 31.6,
+    "command-r7b-Q4_K_M": 8.03,
     "llama-3.1-8b-Q4_K_M": 8.03, "qwen3-32b-Q4_K_M": 32.8, "phi-4-Q4_K_M": 14.7, "gemma-2-9b-Q4_K_M": 9.24,
     "gemma-3-27b-Q4_K_M": 27.0, "gemma-3n-e4b-Q4_K_M": 6.87, "mixtral-8x7b-Q4_K_M": 46.7, "olmoe-1b-7b-Q4_K_M": 6.92,
     "qwen3-235b-a22b-Q4_K_M": 235, "gpt-oss-120b-mxfp4": 116.8, "deepseek-r1-671b-Q4_K_M": 671,
@@ -78,7 +80,7 @@ def test_every_device_of_a_class(name: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_ram_beside_cards(shape: str) -> None:
     for case in cases(shape):
-        found = loaded(estimate(case.facts, case.settings)).on(RAM)
+        found = estimate(case.facts, case.settings).loaded.on(RAM)
         assert found == pytest.approx(case.ram.total, rel=LIMIT, abs=SLACK * 8), case
 
 

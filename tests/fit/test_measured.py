@@ -40,7 +40,7 @@ def measured_headers() -> dict[str, bytes]:
 def expected(shape: dict[str, Any]) -> Estimate:
     settings = Settings(**{**shape["settings"], "split": tuple(shape["settings"]["split"])})
     beside = facts(PROJECTOR).projector if "projector" in shape["shape"] else None
-    return estimate(facts(shape["shape"].split(",")[0]), settings, Companions(beside))
+    return estimate(facts(shape["shape"].split(",")[0]), settings, Companions(beside)).loaded
 
 
 def named(shape: dict[str, Any]) -> str:

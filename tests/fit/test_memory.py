@@ -17,9 +17,8 @@ from claracore.core.fit.memory import Companions, estimate
 from claracore.core.fit.places import RAM, layer_places, places_of
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.projector import ProjectorFacts
-from fit.llama_cpp import loaded
 from fit.oracle import ask
-from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
+from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2, loaded
 
 MIB = 1024**2
 MODELS = {"smollm2": SMOLLM2, "gemma": GEMMA}
@@ -50,9 +49,9 @@ def test_what_llama_cpp_printed(case: dict[str, Any]) -> None:
     assert sum(cache_bytes(facts, settings)) / MIB == pytest.approx(sum(case["cache_mib"]), abs=0.01)
     size = cells(facts, settings)
     assert set(case["cells"]) <= {size.full, size.sliding}
-    computing = compute_buffers(facts, settings, places_of(facts.layers, settings))[RAM]
+    computing = compute_buffers(facts, settings, places_of(facts, settings))[RAM]
     assert computing / MIB == pytest.approx(case["compute_mib"], rel=0.03)
-    assert loaded(estimate(facts, settings)).total / MIB == pytest.approx(case["total_mib"], rel=0.03)
+    assert loaded(facts, settings) / MIB == pytest.approx(case["total_mib"], rel=0.03)
 
 
 @pytest.mark.processes
@@ -70,13 +69,6 @@ def test_what_llama_cpp_says_now(model: str, options: dict[str, Any]) -> None:
     assert answer.complete, "".join(answer.lines)
     total = estimate(MODELS[model], settings_of(options)).total / MIB
     assert total == pytest.approx(answer.total_mib, rel=0.1)
-
-
-def test_layers_that_only_predict_are_dealt_out_as_well() -> None:
-    split = (1.0, 1.0)
-    assert places_of(5, Settings(1024, gpu_layers=7, split=split), predicting=1).layers == (0, 0, 0, 0, 1)
-    assert places_of(5, Settings(1024, gpu_layers=6, split=split), predicting=1).layers == (RAM, 0, 0, 0, 1)
-    assert places_of(5, Settings(1024, gpu_layers=6, split=split)).layers == (0, 0, 0, 1, 1)
 
 
 def test_layers_go_to_gpus_from_the_output_down() -> None:

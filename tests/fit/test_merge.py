@@ -13,7 +13,7 @@ from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Wishes
-from claracore.core.fit.catalog import Candidate, choose
+from claracore.core.fit.catalog import LARGE, Candidate, choose
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware, Memory, Processor
@@ -221,7 +221,8 @@ def test_what_cannot_be_changed_line_by_line_is_refused() -> None:
 def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     text = document(setup_of(["gemma", "llama-8b"]))
     assert loaded(text).groups["small-models"].members == ("gemma",)
-    alone = replace(setup_of(["gemma"]))
+    heavy = setup_of(["gemma"])
+    alone = replace(heavy, chosen=tuple(replace(item, group=LARGE) for item in heavy.chosen))
     result = merged(text, alone, missing=["llama-8b"])
     assert loaded(result.text).groups["large-models"].members == ("gemma", "llama-8b")
     assert loaded(result.text).models["gemma"].ttl_seconds == 1800

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from claracore.core.memory.measured import MeasuredCommand
+from claracore.core.units import GIB, MIB
 from claracore.errors import BadRequest
+from claracore.host.footprints.remembered import RememberedCommands
 from cli.runner import invoke
 from zoo.families import mmproj
 from zoo.synthetic import Shape, shard_images, write
@@ -42,7 +46,7 @@ def test_setup_dry_run_as_json(tmp_path: Path) -> None:
     assert not config.exists()
     assert (told["written"], told["changed"], told["backup"], told["changes"]) == (False, True, None, None)
     (model,) = told["models"]
-    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "large-models", 8200, "RAM")
+    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "small-models", 8300, "RAM")
     assert [Path(left["path"]).name for left in told["left_out"]] == ["broken.gguf"]
     assert told["text"].startswith("# yaml-language-server: $schema=")
 
@@ -53,12 +57,12 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert code == 0
     assert "2 models configured" in text
     assert "smollm2-135m-instruct-q4_1" in text
-    assert "8200" in text
-    assert "8201" in text
+    assert "8300" in text
+    assert "8301" in text
     assert f"wrote {config}" in text.replace("\n", "")
-    config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
+    config.write_text(re.sub("    name: .*", "    name: Mine", config.read_text(), count=1))
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
-    assert "kept as you wrote it: gemma-3-270m-q4_k_m.ttl" in text
+    assert "kept as you wrote it: gemma-3-270m-q4_k_m.name" in text
     assert "+      --ctx-size 2048" in text
     assert "the old file is in" in text
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
@@ -145,3 +149,21 @@ def test_hardware() -> None:
     told = json.loads(run("hardware", "--json", "--vram", "24", "--backend", "cuda", "--ram", "64")[1])
     assert told["usable"]["gpu_bytes"] == [23 * 1024**3]
     assert told["memory"]["total_bytes"] == 64 * 1024**3
+
+
+def test_fit_shows_what_was_expected_and_what_was_taken(tmp_path: Path) -> None:
+    file = str(GEMMA.absolute())
+    _, text = run("fit", file, "--json", "--ctx", "4096", "--backend", "cpu")
+    before = json.loads(text)
+    assert before["last_load"] is None
+    measured = MeasuredCommand("gemma", file, ({"ram": 2 * GIB},), 1.0, {"ram": GIB}, "cpu", 4096)
+    RememberedCommands(tmp_path / "state/claracore").add("key", measured, same_run=False)
+    _, text = run("fit", file, "--json", "--ctx", "4096", "--backend", "cpu")
+    after = json.loads(text)
+    (row,) = after["last_load"]["devices"]
+    assert (row["device"], row["taken"]) == ("ram", 2 * GIB)
+    more = after["total_bytes"] - before["total_bytes"]
+    assert more == pytest.approx(row["taken"] - row["expected"], abs=MIB)
+    _, text = run("fit", file, "--ctx", "4096", "--backend", "cpu")
+    assert "more than counted" in text
+    assert "with a context of 4096: RAM 1.1 GiB expected, 2.0 GiB taken" in text

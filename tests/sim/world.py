@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from claracore.core.config.matrix import Either, Expression, One, Together
@@ -20,6 +20,7 @@ from claracore.core.scheduler.events import (
     FilesChanged,
     Finished,
     Lost,
+    Measure,
     Order,
     Pinned,
     Ready,
@@ -32,12 +33,13 @@ from claracore.core.scheduler.events import (
     Start,
     Stop,
     StopReason,
+    TellMissing,
     TimePassed,
     UnloadAsked,
 )
 from claracore.core.scheduler.eviction import Group, Groups
 from claracore.core.scheduler.matrix import Matrix
-from claracore.core.scheduler.policy import ModelPolicy, Policy, Situation
+from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy, Situation
 from claracore.types import ModelState
 
 MODELS = [f"m{number}" for number in range(6)]
@@ -57,6 +59,10 @@ def random_policy(dice: random.Random) -> Policy:
     rule = (
         random_matrix(dice) if dice.random() < 0.5 else Groups(groups, {model: dice.choice(names) for model in models})
     )
+    return policy_with(rule, models, dice)
+
+
+def policy_with(rule: EvictionRule, models: Iterable[str], dice: random.Random) -> Policy:
     return Policy(
         rule,
         {
@@ -67,6 +73,7 @@ def random_policy(dice: random.Random) -> Policy:
                 queue_limit=dice.choice([2, 50]),
                 queue_timeout_seconds=dice.choice([0.0, 20.0, 300.0]),
                 drain_seconds=dice.choice([0.0, 3.0]),
+                reload=dice.random() < 0.2,
             )
             for model in models
         },
@@ -93,7 +100,7 @@ def random_matrix(dice: random.Random) -> Matrix:
 class World:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
-        self.policy = random_policy(self.dice)
+        self.policy = self.new_policy()
         self.scheduler = Scheduler(self.policy)
         self.now = 0.0
         self.steps = 0
@@ -116,8 +123,16 @@ class World:
         self.loading_since: dict[str, float] = {}
         self.excused: dict[int, float] = {}  # how long its model was being loaded while a request waited
         self.ending_at: float | None = None
+        self.may_come_back: set[str] = set()  # those that had to go for another model, or whose command changed
         self.later(0.0, self.client)
         self.later(self.dice.uniform(5, 20), self.mishap)
+
+    def new_policy(self) -> Policy:
+        return random_policy(self.dice)
+
+    def must_go(self, target: str, running: Iterable[str]) -> frozenset[str]:
+        """Return who must go, by the rule, if the target is to start beside those that run."""
+        return self.policy.rule.evictees(Situation(target, frozenset(running)))
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -144,6 +159,9 @@ class World:
     def tell(self, event: Event) -> None:
         orders = self.scheduler.handle(event, self.now)
         self.transcript.append(f"{self.now!r} {event} -> {orders}")  # as the loop records it
+        self.tell_all(orders)
+
+    def tell_all(self, orders: list[Order]) -> None:
         for order in orders:
             self.perform(order)
 
@@ -170,11 +188,16 @@ class World:
                 model, since = self.waiting.pop(request)
                 self.refused += 1
                 self.check_refusal(request, reason, model, since)
+            case Measure() | TellMissing():
+                raise AssertionError("no rule counts bytes")
 
     def start(self, model: str) -> None:
         assert model not in self.running, "a process may only be started when the one before is gone"
         assert model in self.policy.models, "a removed model is never started"
-        evictees = self.policy.rule.evictees(Situation(model, frozenset(self.running)))
+        asked = any(waiting == model for waiting, _ in self.waiting.values())
+        assert asked or model in self.may_come_back, f"{model} is started, and nobody wants it"
+        self.may_come_back.discard(model)
+        evictees = self.must_go(model, self.running)
         assert not evictees, f"{model} started beside {sorted(evictees)}"
         assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
         assert self.now >= self.failures.get(model, (0, 0.0))[1], f"{model} is started again too soon"
@@ -194,8 +217,8 @@ class World:
         for other in turns[: turns.index(model)] if model in turns else []:
             if self.running.get(other, "stopping") != "stopping" or not self.insists(other):
                 continue
-            must_go = self.policy.rule.evictees(Situation(other, without - {other}))
-            more = self.policy.rule.evictees(Situation(other, beside - {other}))
+            must_go = self.must_go(other, without - {other})
+            more = self.must_go(other, beside - {other})
             hindered += [other] if more - must_go else []
             without, beside = (without - must_go) | {other}, (beside - more) | {other}
         return hindered
@@ -219,6 +242,8 @@ class World:
             assert self.now >= self.lost_until[model] - 1e-6, f"{model} had time to drain"
         if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.LOST}:
             assert model not in self.serving.values(), f"an answer of {model} would be cut: {reason}"
+        if reason in {StopReason.CHANGED, StopReason.EVICTED, StopReason.UNWANTED}:
+            self.may_come_back.add(model)
         self.loaded_no_more(model)
         self.running[model] = "stopping"
         for request in [request for request, its in self.serving.items() if its == model]:
@@ -338,7 +363,7 @@ class World:
         elif kind == "unload all":
             self.unload(*MODELS)
         elif kind == "reconfigure":
-            self.policy = random_policy(self.dice)
+            self.policy = self.new_policy()
             self.failures.clear()
             changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
             self.tell(Reconfigured(self.policy, changed))
@@ -377,13 +402,15 @@ class World:
                 waited = self.now - since - self.excused.get(request, 0.0)
                 assert waited >= policy.queue_timeout_seconds - 1e-6
             case RefuseReason.PINNED:
-                evictees = self.policy.rule.evictees(Situation(model, frozenset(self.running)))
+                evictees = self.must_go(model, self.running)
                 assert evictees & self.pinned
             case RefuseReason.FAILED:
                 assert model not in self.running
                 assert self.now < self.failures[model][1], "it could be tried again"
             case RefuseReason.UNLOADED:
                 assert self.unloaded_at[model] == self.now
+            case RefuseReason.NO_ROOM:
+                raise AssertionError("no rule counts bytes")
 
     # --- what must always hold ------------------------------------------------------------------------------------
 
@@ -401,8 +428,7 @@ class World:
             assert not slot.serving or slot.state in {ModelState.READY, ModelState.STOPPING}
             idle_and_ready = slot.state is ModelState.READY and not slot.serving and slot.leaving is None
             in_the_way = any(
-                other.waiting and model in self.policy.rule.evictees(Situation(name, frozenset(self.running)))
-                for name, other in slots.items()
+                other.waiting and model in self.must_go(name, self.running) for name, other in slots.items()
             )
             assert not (idle_and_ready and slot.waiting and not in_the_way), f"{model} is idle while requests wait"
         assert {request for slot in slots.values() for request in slot.waiting} == set(self.waiting)
@@ -414,7 +440,7 @@ class World:
         first = next((slot for slot in self.scheduler.in_turn(self.now) if slot.waiting), None)
         if first is None or first.state is not ModelState.STOPPED:
             return
-        evictees = self.policy.rule.evictees(Situation(first.model, frozenset(self.running)))
+        evictees = self.must_go(first.model, self.running)
         slots = [self.scheduler.slots[model] for model in evictees]
         assert evictees, f"{first.model} could start and does not"
         going = any(slot.state is ModelState.STOPPING for slot in slots)

@@ -41,6 +41,7 @@ from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.contract import NoConnections
 from claracore.host.supervisor.life import Life, LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.server_process import ServerProcess, Surroundings
 from claracore.host.supervisor.verified import OwnerCheck
@@ -389,7 +390,7 @@ async def test_the_listener_hears_everything_when_it_is_true(tmp_path: Path) -> 
 async def test_preload_goes_on_after_a_failure(tmp_path: Path) -> None:
     more = "hooks: {on_startup: {preload: [a, b]}}\n"
     async with supervising(config_of({"a": fake("--crash", "start"), "b": fake()}, more), tmp_path) as supervisor:
-        await supervisor.preload()
+        await preload(supervisor)
         assert supervisor.state("b") is ModelState.READY
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from claracore.cli.client import JSON, MODEL, URL, Server, complete_model, path_of, show_json
+from claracore.cli.memory_bars import memory_bars
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, flag, word
 from claracore.core.units import MIB
@@ -14,15 +15,17 @@ LOAD_SECONDS = 3600.0
 
 
 def ps(*, every: bool, url: str | None, as_json: bool) -> None:
-    """List the models that run: state, port, memory, requests, time left."""
-    models = Server(url).ask("GET", "/api/models")["models"]
+    """List the models that run: state, port, memory, requests, time left; and who takes how much of each device."""
+    server = Server(url)
+    models = server.ask("GET", "/api/models")["models"]
     shown = [model for model in models if every or model["state"] != "stopped"]
     if as_json:
         show_json(shown)
     elif not shown:
         say(f"none of the {len(models)} models runs" if models else "no models are configured")
     else:
-        say("\n".join(table(HEAD, [model_cells(model) for model in shown])))
+        bars = memory_bars(server.ask("GET", "/api/memory")["devices"])
+        say("\n".join([*table(HEAD, [model_cells(model) for model in shown]), "", *bars]))
 
 
 HEAD = ("model", "state", "port", "pid", "memory", "load", "serving", "waiting", "ttl left", "")

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.config.load import load_many
-from claracore.core.scheduler.events import Event, Order, Reconfigured, Refuse, Serve, Start, Stop
+from claracore.core.scheduler.events import (
+    Event,
+    Measure,
+    MemorySampled,
+    Order,
+    Reconfigured,
+    Refuse,
+    Serve,
+    Start,
+    Stop,
+    TellMissing,
+)
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.core.scheduler.record import Begun, Recorded, UnreadableRecord, read
 from claracore.core.scheduler.replay import Decision, ModelQueue, Recording, as_test, replay, runs
+from claracore.core.units import gib
 from claracore.errors import BadRequest
 from claracore.host.store.files import read_sources
 
@@ -27,6 +39,7 @@ CAUSES = {
     Cause.ANSWERS: "models that must go first have answers to give",
     Cause.LOADS: "models that must go first are being loaded for somebody else",
     Cause.UNLOADING: "models that must go first are being stopped",
+    Cause.MEMORY: "memory of models that have ended is not back yet",
     Cause.TURN: "requests for other models are ahead",
 }
 
@@ -96,6 +109,8 @@ def _lines(decision: Decision) -> Iterator[str]:
 
 
 def _event(event: Event) -> str:
+    if isinstance(event, MemorySampled):
+        return f"MemorySampled: models may take {_bytes({device.id: device.usable for device in event.devices})}"
     if isinstance(event, Reconfigured):
         restarts = f"; other commands for {', '.join(sorted(event.changed))}" if event.changed else ""
         return f"Reconfigured: {', '.join(event.policy.models) or 'no models'}{restarts}"
@@ -112,6 +127,14 @@ def _order(order: Order) -> str:
             return f"serve request {request}"
         case Refuse(request, reason):
             return f"refuse request {request}: {reason}"
+        case Measure(models):
+            return f"measure memory for {', '.join(models)}"
+        case TellMissing(missing):
+            return f"tell that memory is missing: {_bytes(missing)}"
+
+
+def _bytes(by_device: Mapping[str, int]) -> str:
+    return ", ".join(f"{gib(size)} of {device}" for device, size in by_device.items()) or "nothing that is known"
 
 
 def _wait(waiting: ModelQueue) -> str:

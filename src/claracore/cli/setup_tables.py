@@ -16,6 +16,8 @@ from claracore.core.fit.machine import Gpu, Hardware
 from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.fit.ways import Verdict
+from claracore.core.memory.devices import device_words
+from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen
 from claracore.core.units import gib
 from claracore.host.setup.write import SetupReport
@@ -166,6 +168,12 @@ def working_table(placement: Placement) -> Table:
         used = placement.estimate.on(place)
         table.add_row("sum", place_name(place), gib(used), f"of {gib(max(0, limit))} that may be used")
     return table
+
+
+def last_load_words(last: LastLoad) -> Text:
+    """Say what the model took when it was loaded last, and what was expected then; one line."""
+    parts = [f"{device_words(row.device)} {gib(row.expected)} expected, {gib(row.taken)} taken" for row in last.devices]
+    return Text(f"when it was loaded last, with a context of {last.context}: {'; '.join(parts)}")
 
 
 def fit_verdict(placement: Placement) -> Text:

@@ -13,6 +13,8 @@ MIB: Final = 1024**2
 
 def gib(size: int) -> str:
     """Return bytes of memory as text: `4.2 GiB`, `512 MiB` or `96 KiB`."""
+    if size < 0:
+        return f"-{gib(-size)}"
     if size >= GIB:
         return f"{size / GIB:.1f} GiB"
     return f"{size / MIB:.0f} MiB" if size >= MIB else f"{size / 1024:.0f} KiB"

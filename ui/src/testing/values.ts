@@ -15,6 +15,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     port: null,
     pid: null,
     memory_bytes: null,
+    memory: { devices: {}, source: 'unknown', expected: null },
     load_seconds: null,
     progress: null,
     progress_message: null,

@@ -10,6 +10,7 @@ from claracore.core.config.detaching import MENTIONED, Detaching, detaching
 from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.core.config.report import NodePath
 from claracore.core.config.shell import habits_in
+from claracore.core.memory.declared import device_problems
 
 NEVER_BOUND = ("name", "description", "use_model_name", "filters", "aliases")
 KEYS = {"use_model_name": "useModelName"}
@@ -30,6 +31,8 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
         _check_port(model, path, error)
     if model.proxy != DEFAULT_PROXY:
         check_address(model.proxy, (*path, "proxy"), warn)
+    for name, problem in device_problems(tuple(model.memory)).items():
+        error((*path, "memory", name), f"found {name[:40]!r}", problem)
     for index, entry in enumerate(model.env):
         name, equals, _value = entry.partition("=")
         if not equals or not name or "\0" in entry:

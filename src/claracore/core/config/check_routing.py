@@ -133,11 +133,14 @@ class _Together:
     def __init__(self, config: Config, groups: Mapping[str, GroupConfig]) -> None:
         self._groups = groups
         self._homes = {member: name for name, group in groups.items() for member in group.members}
+        self._any = config.routing.router.use == "memory"
         self._matrix = config.matrix if config.routing.router.use == "matrix" else None
         self._models = config.models
 
     def may_run(self, model_ids: list[str]) -> bool:
-        """Return whether the matrix, or a group, lets all of these models run at the same time."""
+        """Return whether the matrix, a group or memory lets all of these models run at the same time."""
+        if self._any:
+            return True
         if self._matrix is not None:
             wanted = set(model_ids)
             return any(wanted <= models for models in self._sets)

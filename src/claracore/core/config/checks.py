@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Collection
 from typing import Any
 
+from claracore.core.config.check_memory import check_memory
 from claracore.core.config.check_models import check_model
 from claracore.core.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
@@ -42,6 +43,7 @@ class Checker:
                 self._error(("models", model.id), "found a model without a name", "write a name before the colon")
             elif model.id not in self._broken:
                 check_model(model, self._error, self._warn)
+        check_memory(self.config, self._error, self._note)
         config = self._routed()
         groups = self._groups(config)
         self._check_alternatives(config, groups)
@@ -55,6 +57,9 @@ class Checker:
     def _warn(self, path: NodePath, message: str, way_out: str) -> None:
         if not self._report.has_error(path):
             self._report.warn(message, path, node_at(self._root, path), way_out)
+
+    def _note(self, path: NodePath, message: str, way_out: str) -> None:
+        self._report.add("note", message, path, node_at(self._root, path).place, way_out)
 
     def _check_settings(self) -> None:
         for index, key in enumerate(self.config.api_keys):
@@ -81,7 +86,7 @@ class Checker:
         if config.groups and config.matrix:
             self._error(("matrix",), "both groups and matrix are declared", "keep one of them")
         for key, declared in (("groups", config.groups), ("matrix", config.matrix)):
-            if declared and "router" in config.routing.model_fields_set:
+            if declared and "router" in config.routing.model_fields_set and router.use != "memory":
                 self._error((key,), f"both {key} and routing.router are declared", "keep one of them")
         matrix = config.matrix
         path: NodePath = ("matrix",)
@@ -91,7 +96,7 @@ class Checker:
                 self._error(("routing", "router", "use"), "the matrix is in use, but missing", "add settings.matrix")
         if matrix is not None:
             check_matrix(matrix, path, self.names, config, self._error, hints=self._report.hints)
-        use = "matrix" if matrix is not None else "group"
+        use = router.use if router.use == "memory" else "matrix" if matrix is not None else "group"
         routing = config.routing.model_copy(
             update={
                 "router": router.model_copy(update={"use": use}),

@@ -1,7 +1,7 @@
 """Which kinds of value does a configuration file hold, beyond what pydantic knows?
 
-Durations (`durations.py`), lists of names that may be written as one comma-separated text, and the
-base of all sections. The options themselves are in model.py and routing.py.
+Durations (`durations.py`), sizes of memory (`sizes.py`), lists of names that may be written as one comma-separated
+text, and the base of all sections. The options themselves are in model.py and routing.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.fields import FieldInfo
 
 from claracore.core.config.durations import DURATION_PATTERN, parse_seconds
+from claracore.core.config.sizes import LEAST_BARE, SIZE_PATTERN, parse_bytes
 
 
 def names_of(value: object) -> object:
@@ -31,6 +32,14 @@ SecondsOrUnset = Annotated[
     Annotated[float, Ge(0)] | None, BeforeValidator(parse_seconds), WithJsonSchema(_NOT_NEGATIVE_SCHEMA)
 ]
 SecondsOrInherit = Annotated[float, BeforeValidator(parse_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
+_BYTES_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": SIZE_PATTERN},
+        {"type": "integer", "enum": [0]},
+        {"type": "integer", "minimum": LEAST_BARE},
+    ]
+}
+Bytes = Annotated[int, BeforeValidator(parse_bytes), WithJsonSchema(_BYTES_SCHEMA)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of), WithJsonSchema(_NAMES_SCHEMA)]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import PrivateAttr
 
-from claracore.core.config.fields import Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
 DEFAULT_GROUP = "(default)"
@@ -156,6 +156,15 @@ class ModelConfig(Section):
         "child",
         "Whose process may answer on the model's port: child (what descends from cmd; a container runtime, if cmd runs "
         "a container's client), runtime (a container runtime in any case), any (whoever is there, unchecked).",
+    )
+    memory: dict[str, Bytes] = option(
+        dict,
+        "Memory that it takes, by device: `{ram: 500MiB, gpu: 8GiB, gpu1: 2GiB}`, or `unified`. Unset, it is what was "
+        "measured when it ran with the same command, else what its file and its flags let expect.",
+    )
+    reload: bool = option(
+        False,
+        "When it had to go for another model, load it again as soon as that one has gone. May be written `always`.",
     )
     queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
 

@@ -1,13 +1,13 @@
 """Which models may run together, and which model answers a name that stands for several?
 
-Groups and the matrix; profiles, selectors and peers.
+Groups, the matrix and memory; profiles, selectors and peers.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from claracore.core.config.fields import Names, Seconds, Section, option
+from claracore.core.config.fields import Bytes, Names, Seconds, Section, option
 
 
 class GroupConfig(Section):
@@ -39,17 +39,37 @@ class MatrixConfig(Section):
     sets: dict[str, str] = option(dict, "Expressions: & together, | either, parentheses, +name includes another set.")
 
 
+class MemoryRouting(Section):
+    """How much memory models may use together, by device: `ram`, `gpu` (every one), `gpu0`, `gpu1`, ..., `unified`."""
+
+    reserve: dict[str, Bytes] = option(
+        dict,
+        "Kept free on a device, beside what other programs use: `{ram: 2GiB, gpu: 500MiB}`.",
+        default_text="2GiB of RAM, 500MiB of each GPU",
+    )
+    budget: dict[str, Bytes] = option(
+        dict,
+        "The most that models may use of a device together: `{ram: 16GiB, gpu0: 20GiB}`.",
+        default_text="all of it",
+    )
+
+
 class RouterSettings(Section):
-    """The rules of the router in use; the other's may be present too."""
+    """The rules of the router in use; the others' may be present too."""
 
     groups: dict[str, GroupConfig] = option(dict, "As `groups` at the top.")
     matrix: MatrixConfig | None = option(None, "As `matrix` at the top.")
+    memory: MemoryRouting = option(MemoryRouting, "How much memory models may use together.")
 
 
 class Router(Section):
     """Which rules decide what may run together."""
 
-    use: Literal["group", "matrix"] = option("group", "Which settings apply.")
+    use: Literal["group", "matrix", "memory"] = option(
+        "group",
+        "Which settings apply. memory: everything stays loaded that fits; what is needed least goes when another needs "
+        "its memory. Groups then give ports, and `persistent`.",
+    )
     settings: RouterSettings = option(RouterSettings, "The rules.")
 
 

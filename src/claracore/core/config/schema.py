@@ -149,7 +149,7 @@ def _tables(section: type[Section], prefix: str, title: str) -> list[str]:
         default = mark(info, "default_text") or _default(info.get_default(call_default_factory=True, validated_data={}))
         kind = "section" if below and not many else "sections by name" if below else _type(schema[key])
         lines.append(f"| `{prefix}{key}` | {kind} | {default} | {_cell(meaning)} |")
-        if below is not None and section is not RouterSettings:
+        if below is not None and (section is not RouterSettings or name == "memory"):
             path = f"{prefix}{key}.{'NAME.' if many else ''}"
             inner += _tables(below, path, f"`{path[:-1]}`")
     return [*lines, "", *inner]

@@ -26,7 +26,7 @@ from claracore.core.config.tree import MappingNode, Node, ScalarNode
 LEAST_HEALTH_CHECK_SECONDS = 15.0
 COMFYUI, COMFYUI_CONCURRENCY = "comfyui_auto", 50
 LOG_LEVELS = ("debug", "info", "warn", "error")
-OLD_SPELLINGS = {"strip_params": "stripParams"}
+OLD_SPELLINGS = {"strip_params": "stripParams", "always": "reload"}
 Kind = TypeVar("Kind", bound=Section)
 
 

@@ -20,11 +20,28 @@ if TYPE_CHECKING:
 GPU_MARGIN = GIB
 RAM_MARGIN = 2 * GIB
 CONTEXT_BYTES = 400 * MIB
-"""What a driver takes on a card for each process that uses it: reported are 107 to 555 MiB, more on larger cards."""
+"""What a driver takes on a card for each process that uses it: reported are 107 to 555 MiB, more on larger cards.
+
+A guess, until it was measured on this machine (`ProcessBytes`)."""
+HEADROOM = 128 * MIB
+"""What the margin of a card is at least above that."""
 SMALLEST_SHARE = 0.75
 """Of a device so small that the margin would eat it, this much is used at least."""
 MAC_SHARE = {True: 3 / 4, False: 2 / 3}
 """What macOS lets the GPU wire when nobody set `iogpu.wired_limit_mb`: 3/4 of RAM above 36 GiB, 2/3 below."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessBytes:
+    """What each server's process takes beside what is counted of its model."""
+
+    gpus: tuple[int, ...] = ()
+    """On each GPU that it uses; CONTEXT_BYTES for those that are not named."""
+    ram: int = 0
+
+    def on_gpu(self, index: int) -> int:
+        """Return the bytes on a GPU."""
+        return self.gpus[index] if index < len(self.gpus) else CONTEXT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,7 @@ class Budget:
     gpus: tuple[int, ...]
     ram: int
     shared: tuple[bool, ...]
+    beside: ProcessBytes = ProcessBytes()
 
     def holds(self, estimate: Estimate) -> bool:
         """Tell whether the estimate fits everywhere at the same time."""
@@ -60,11 +78,11 @@ class Budget:
         """Return what is left beside a model that is loaded; the margin covers the context of one more process."""
         used = [estimate.on(index) for index in range(len(self.gpus))]
         gpus = tuple(
-            limit - size - (CONTEXT_BYTES if size and not shared else 0)
-            for limit, size, shared in zip(self.gpus, used, self.shared, strict=True)
+            limit - size - (self.beside.on_gpu(index) if size and not shared else 0)
+            for index, (limit, size, shared) in enumerate(zip(self.gpus, used, self.shared, strict=True))
         )
         shared = sum(estimate.on(index) for index, is_shared in enumerate(self.shared) if is_shared)
-        return Budget(gpus, self.ram - estimate.on(RAM) - shared, self.shared)
+        return Budget(gpus, self.ram - estimate.on(RAM) - shared - self.beside.ram, self.shared, self.beside)
 
     @property
     def whole(self) -> int:
@@ -72,25 +90,30 @@ class Budget:
         return self.ram + sum(limit for limit, shared in zip(self.gpus, self.shared, strict=True) if not shared)
 
 
-def budget_of(hardware: Hardware, *, live: bool = False) -> Budget:
+def budget_of(hardware: Hardware, *, live: bool = False, beside: ProcessBytes | None = None) -> Budget:
     """Return what models may use: of installed memory, or with `live` of what is free at this moment.
 
-    Installed memory is the rule, because a configuration should not depend on what ran while it was written.
+    Installed memory is the rule, because a configuration should not depend on what ran while it was written. `beside`
+    is what each process was seen to take here.
     """
-    memory = hardware.memory
+    memory, beside = hardware.memory, beside or ProcessBytes()
     ram = _less(memory.available_bytes if live else memory.total_bytes, RAM_MARGIN)
     return Budget(
-        tuple(_gpu(gpu, memory.total_bytes, live=live) for gpu in hardware.gpus),
+        tuple(
+            _gpu(gpu, memory.total_bytes, max(GPU_MARGIN, beside.on_gpu(index) + HEADROOM), live=live)
+            for index, gpu in enumerate(hardware.gpus)
+        ),
         ram,
         tuple(gpu.unified for gpu in hardware.gpus),
+        beside,
     )
 
 
-def _gpu(gpu: Gpu, ram_bytes: int, *, live: bool) -> int:
+def _gpu(gpu: Gpu, ram_bytes: int, margin: int, *, live: bool) -> int:
     size = gpu.free_bytes if live and gpu.free_bytes is not None else gpu.total_bytes
     if size is None and gpu.unified:
         size = int(ram_bytes * MAC_SHARE[ram_bytes > 36 * GIB]) if gpu.backend is Backend.METAL else ram_bytes // 2
-    return _less(size or 0, GPU_MARGIN)
+    return _less(size or 0, margin)
 
 
 def _less(size: int, margin: int) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
+from claracore.core.fit.extras import least_extras
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate, estimate
 from claracore.core.fit.settings import Settings
@@ -60,8 +61,12 @@ class Case:
         return self._known[settings]
 
     def fits(self, settings: Settings) -> bool:
-        """Tell whether what these settings take is there, on all devices at once."""
-        return self.budget.holds(self.costs(settings))
+        """Tell whether what these settings take is there, on all devices at once, with the least that comes later."""
+        cost = self.costs(settings)
+        if not self.budget.holds(cost):
+            return False
+        later = 0 if self.facts.kind in EMBEDDERS else least_extras(self.facts, settings, self.known_flags)
+        return self.budget.ram_left(cost) >= later
 
     def gpus_hold(self, settings: Settings) -> bool:
         """Tell whether what these settings put on GPUs fits there."""
@@ -98,7 +103,9 @@ class Case:
         flash = bool(self.known_flags.flash_attention)
         base = Settings(context, cache_type_k=kind, cache_type_v=kind, flash_attention=flash)
         unified = self.known_flags.knows("--kv-unified")
-        slots = self.wishes.parallel or (SLOTS if unified else 1)
+        # One that embeds with a cache fails when several inputs together are longer than it (b11434).
+        shares = unified and (self.facts.kind not in EMBEDDERS or not self.facts.causal)
+        slots = self.wishes.parallel or (SLOTS if shares else 1)
         base = replace(base, parallel=slots, unified=unified and slots > 1)
         if self.facts.kind not in EMBEDDERS:
             return base

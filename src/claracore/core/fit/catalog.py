@@ -23,6 +23,7 @@ from claracore.core.fit.ways import Verdict
 from claracore.core.units import GIB
 
 if TYPE_CHECKING:
+    from claracore.core.fit.learnt import Correction
     from claracore.core.gguf.model import ModelFacts
     from claracore.core.gguf.projector import ProjectorFacts
 
@@ -60,6 +61,12 @@ class Candidate:
     projector: ProjectorFacts | None = None
     vocabulary: str | None = None
     """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters that are put on it."""
+    copies: tuple[str, ...] = ()
+    """Other files with the same contents: an entry that names one of them is this model's."""
+    learnt: tuple[Correction, ...] = ()
+    """How far its estimates were off when it ran here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ class Plans:
         key = (candidate.id, space, light)
         if key not in self._known:
             wishes = replace(self.wishes, comfort=LIGHT_CONTEXT) if light else self.wishes
-            companions = Companions(candidate.projector)
+            companions = Companions(candidate.projector, learnt=candidate.learnt)
             self._known[key] = plan(candidate.facts, space, wishes, self.known_flags, companions)
         return self._known[key]
 
@@ -226,7 +233,7 @@ def _with_draft(
     for draft in sorted(drafts, key=lambda item: -item.facts.parameters_active):
         settings = chosen.placement.settings
         own = Settings(
-            settings.context, gpu_layers=draft.facts.layers + 1 if settings.gpu_layers else 0,
+            settings.context, gpu_layers=draft.facts.dealt_layers + 1 if settings.gpu_layers else 0,
             parallel=settings.parallel, unified=settings.unified,
         )  # fmt: skip
         placement = plan(target.facts, budget, wishes, known_flags, Companions(draft=draft.facts, draft_settings=own))

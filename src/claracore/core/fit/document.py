@@ -130,6 +130,7 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[DocumentPart]:
     found = flags(facts, chosen.placement, setup.known_flags, setup.hardware, jinja=setup.jinja)
     if candidate.mmproj_path is not None:
         found += known(projector_flags(chosen.placement, setup.hardware), setup.known_flags)
+    found += known(adapter_flags(candidate), setup.known_flags)
     found += draft_flags(setup, chosen)
     text = command(candidate.path, found, mmproj=candidate.mmproj_path, macro=setup.macro)
     parts = []
@@ -163,6 +164,11 @@ def metadata(candidate: Candidate) -> DocumentPart:
     if facts.context_trained:
         value["context_trained"] = facts.context_trained
     return DocumentPart("metadata", value, ("", *(f"  {key}: {scalar(entry)}" for key, entry in value.items())))
+
+
+def adapter_flags(candidate: Candidate) -> list[Flag]:
+    """Return the flags of the adapters that a model is used with."""
+    return [Flag(("--lora", path), "changes the model as its store does") for path in candidate.adapters]
 
 
 def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
-LATER = frozenset({"checkpoints", "prompt cache", "logits"})
-"""Rows that are nothing when a model is loaded, and grow while it answers."""
 DEFAULT_MIB = 8192
 CONVERSATIONS = 4
 """Whole contexts that are worth keeping."""
@@ -32,8 +30,17 @@ SPARE_PART = 4
 """The prompt cache gets one part in so many of the RAM that is left, checkpoints as much of the rest."""
 MOST_CHECKPOINTS = 32
 """What llama-server keeps per slot unless told otherwise."""
+LEAST_CHECKPOINTS = 2
+"""With none, a model that cannot roll its state back reads a whole conversation again when its last turn changes."""
 CHECKPOINT_TOKENS = 8192
 """llama-server makes a checkpoint every so many tokens, and two at the end of a prompt."""
+
+
+def least_extras(facts: ModelFacts, settings: Settings, known_flags: KnownFlags) -> int:
+    """Return the bytes of RAM that a server of conversations needs later at least, to go back in each of its slots."""
+    if not known_flags.knows("--ctx-checkpoints"):
+        return 0
+    return LEAST_CHECKPOINTS * max(1, settings.parallel) * checkpoint_bytes(facts, settings)
 
 
 def with_extras(
@@ -46,7 +53,7 @@ def with_extras(
     if size and known_flags.knows("--ctx-checkpoints"):
         wanted = min(MOST_CHECKPOINTS, settings.context // CHECKPOINT_TOKENS + 2)
         slots = max(1, settings.parallel)
-        count = min(wanted, spare // SPARE_PART // (size * slots))
+        count = min(wanted, max(LEAST_CHECKPOINTS, spare // SPARE_PART // (size * slots)), spare // (size * slots))
         working = f"at most {count} copies of {gib(size)} for each of {slots} slots, to go back in a conversation"
         rows.append(MemoryItem("checkpoints", RAM, count * size * slots, working))
         spare -= count * size * slots

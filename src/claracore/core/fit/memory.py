@@ -17,6 +17,7 @@ from claracore.core.fit.places import RAM, LayerPlaces, places_of
 from claracore.core.fit.projector import computing_bytes, input_bytes, working
 
 if TYPE_CHECKING:
+    from claracore.core.fit.learnt import Correction
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
     from claracore.core.gguf.projector import ProjectorFacts
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 OF_LAYERS = frozenset({"weights", "experts", "KV cache", "recurrent state", "output layer"})
 """What each layer brings along, wherever it lies."""
+LATER = frozenset({"checkpoints", "prompt cache", "logits"})
+"""Rows that are nothing when a model is loaded, and grow while it answers."""
+LEARNT = "more than counted"
+"""The row of what a model was seen to take beyond the other rows; less than nothing where it took less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,11 @@ class Estimate:
     def on(self, place: int) -> int:
         """Bytes in one place."""
         return sum(row.bytes for row in self.rows if row.place == place)
+
+    @property
+    def loaded(self) -> Estimate:
+        """The same without what comes later, while the model answers."""
+        return Estimate(tuple(row for row in self.rows if row.what not in LATER))
 
     def beside_layers(self, place: int) -> int:
         """Bytes in one place that do not come and go with layers."""
@@ -68,11 +78,13 @@ class Companions:
     projector: ProjectorFacts | None = None
     draft: ModelFacts | None = None
     draft_settings: Settings | None = None
+    learnt: tuple[Correction, ...] = ()
+    """What the model was seen to take more, or less, than is counted here; one for each way of placing it."""
 
 
 def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
-    places = places_of(facts.layers, settings, facts.prediction_layers)
+    places = places_of(facts, settings)
     rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
     companions = companions or Companions()
     first = min(places.gpus, default=RAM)
@@ -81,6 +93,9 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
     if companions.draft is not None and companions.draft_settings is not None:
         draft = estimate(companions.draft, companions.draft_settings)
         rows += [MemoryItem(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
+    for correction in companions.learnt:
+        more = correction.rows(facts.dealt_layers, settings, (*places.layers, places.output))
+        rows += [MemoryItem(LEARNT, place, size, "seen when it was loaded here") for place, size in more]
     return Estimate(tuple(row for row in rows if row.bytes))
 
 

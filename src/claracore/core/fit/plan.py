@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import EMBEDDERS, Case, Wishes
-from claracore.core.fit.extras import LATER, with_extras
+from claracore.core.fit.extras import with_extras
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate
 from claracore.core.fit.places import places_of
@@ -49,7 +49,7 @@ class Placement:
     @property
     def loaded(self) -> Estimate:
         """What it takes once it is loaded, without what it may keep in RAM later."""
-        return Estimate(tuple(row for row in self.estimate.rows if row.what not in LATER))
+        return self.estimate.loaded
 
     @property
     def fits(self) -> bool:
@@ -102,7 +102,9 @@ def _fastest_first(placement: Placement) -> tuple[float, bool, int]:
 
 
 def _is_no_worse(one: Placement, other: Placement) -> bool:
-    """Tell whether one is about as fast, and its context so long that nobody would take the other for it."""
+    """Tell whether one is about as fast on as few cards, and nobody would take the other for its context."""
+    if len(one.gpus) > len(other.gpus) > 0:
+        return False
     return one.time <= other.time * WORTH_WAITING and one.settings.context * WORTH_MORE >= other.settings.context
 
 
@@ -118,7 +120,7 @@ def _placement(case: Case, way: Way) -> Placement:
     settings = way.settings
     if case.facts.kind not in EMBEDDERS:
         settings, cost = with_extras(case.facts, settings, cost, case.budget, case.known_flags)
-    time = slowness(case.facts, places_of(case.facts.layers, settings))
+    time = slowness(case.facts, places_of(case.facts, settings))
     reason = _reason(case.facts, way)
     return Placement(way.verdict, settings, cost, case.budget, reason, _context_reason(case, way), way.gpus, time)
 
@@ -135,7 +137,7 @@ def _refusal(case: Case) -> Placement:
 
 
 def _reason(facts: ModelFacts, way: Way) -> str:
-    settings, count = way.settings, facts.layers
+    settings, count = way.settings, facts.dealt_layers
     where = "the GPU" if len(way.gpus) == 1 else f"{len(way.gpus)} GPUs together"
     small = "" if settings.cache_type_k == "f16" else ", with a cache of 8 bits: one of 16 leaves too little context"
     match way.verdict:
@@ -164,6 +166,8 @@ def _context_reason(case: Case, way: Way) -> str:
         return f"trained with {limit}, but a longer prompt takes minutes to read on a processor"
     if context == case.longest:
         return f"enough for its work; it was trained with {limit}"
+    if way.verdict in {Verdict.PARTLY, Verdict.EXPERTS_IN_RAM} and context == way.limit:
+        return f"trained with {limit}; more would push more of the model into RAM"
     if context == way.limit:
         return f"trained with {limit}; more would take memory that another model can use"
     return f"the most that fits this way; it was trained with {limit}"

@@ -27,18 +27,24 @@ RAM_SLOWNESS: Final = 10.0
 HANDING_OVER: Final = 0.08
 """What each further card adds to the time of a token."""
 EIGHT_BITS: Final = 0.3
-"""Points that a cache of 8 bits costs."""
-LONG_BATCHES: Final = 0.3
-"""Points for four times the micro-batch while matrices are copied to a card for each: prompts are read faster."""
+"""Points that a cache of 8 bits costs..."""
+RATHER_THAN_RAM: Final = 0.1
+"""... and where it keeps weights of a model with a long context out of RAM."""
+LONG_CONTEXT: Final = 16384
+SHORT_BATCHES: Final = 0.15
+"""Points that half the micro-batch costs where matrices in RAM are copied to a card for each: prompts take longer."""
+LONGEST_BATCH: Final = 4096
 
 
 def value_of(facts: ModelFacts, settings: Settings) -> float:
     """Return the points of these settings; only differences between ways for one model on one machine mean anything."""
-    places = places_of(facts.layers, settings)
+    places = places_of(facts, settings)
     points = context_value(settings.context) - SPEED * math.log2(slowness(facts, places))
-    points -= EIGHT_BITS * (settings.cache_type_k != "f16")
-    if RAM in places.experts and places.gpus:
-        points += LONG_BATCHES * math.log2(settings.micro_batch / 512) / 2
+    mixed = RAM in (*places.layers, *places.experts) and bool(places.gpus)
+    if settings.cache_type_k != "f16":
+        points -= RATHER_THAN_RAM if mixed and settings.context > LONG_CONTEXT else EIGHT_BITS
+    if mixed and RAM in places.experts:
+        points -= SHORT_BATCHES * math.log2(LONGEST_BATCH / settings.micro_batch)
     return points
 
 

@@ -19,7 +19,7 @@ from claracore.core.fit.dealing import balanced, filled
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.value import FULL_CONTEXT
 
-LONG_CONTEXT: Final = 131072
+MODEST_CONTEXT: Final = 131072
 """A model that fills most of the memory anyway gets no more: few ever use it, and it has to be loaded."""
 CPU_COMFORT: Final = 32768
 """On processors a longer prompt takes minutes to read; whoever wants it says so."""
@@ -58,13 +58,12 @@ def ways(case: Case, *, greedy: bool = False) -> Iterator[Way]:
     for gpus in teams(case):
         for kind in case.cache_types():
             yield from _on_gpus(case, gpus, kind, greedy=greedy)
-    for gpus in teams(case):
+    everyone = _usable(case)
+    # Nothing goes to RAM before every card is full.
+    for kind in case.cache_types() if everyone else ():
         if case.facts.experts and case.known_flags.knows("--n-cpu-moe"):
-            for kind in case.cache_types():
-                yield from _experts_in_ram(case, gpus, kind, greedy=greedy)
-    usable = _usable(case)
-    for kind in case.cache_types() if usable else ():
-        yield from _partly(case, usable, kind, greedy=greedy)
+            yield from _experts_in_ram(case, everyone, kind, greedy=greedy)
+        yield from _partly(case, everyone, kind, greedy=greedy)
     for kind in case.cache_types():
         yield from _on_processor(case, kind)
 
@@ -111,6 +110,7 @@ def _layer_sizes(case: Case, settings: Settings) -> list[int]:
         + (0 if layer < settings.cpu_experts else weights.experts[layer])
         for layer in range(facts.layers)
     ]  # fmt: skip
+    sizes += [0] * facts.prediction_layers
     sizes.append(weights.output + (weights.token_embedding_weight if weights.tied_output else 0))
     return sizes[max(0, len(sizes) - settings.gpu_layers) :]
 
@@ -130,13 +130,13 @@ def _ceiling(case: Case, way: Settings, gpus: tuple[int, ...], *, greedy: bool) 
         return case.costs(replace(way, context=context)).gpu_bytes <= half
 
     if not modest(FULL_CONTEXT):
-        return min(longest, LONG_CONTEXT)
+        return min(longest, MODEST_CONTEXT)
     return case.longest_that(modest, longest) or FULL_CONTEXT
 
 
 def _on_gpus(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> Iterator[Way]:
     """Everything on these GPUs."""
-    everything = replace(case.settings(case.longest, kind), gpu_layers=case.facts.layers + 1)
+    everything = replace(case.settings(case.longest, kind), gpu_layers=case.facts.dealt_layers + 1)
 
     def settings(context: int) -> Settings:
         return dealt(case, _with_context(case, everything, context), gpus)
@@ -167,14 +167,16 @@ def _rungs(case: Case, limit: int) -> list[int]:
 def _experts_in_ram(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> Iterator[Way]:
     """Attention on GPUs, as few layers' experts in RAM as possible: they are large, and each token uses few of them."""
     count = case.facts.layers
-    limit = case.longest if greedy else min(case.longest, LONG_CONTEXT)
+    limit = case.longest if greedy else min(case.longest, MODEST_CONTEXT)
+    first = next((layer for layer, size in enumerate(case.facts.tensor_bytes.experts) if size), count)
     for rung in _rungs(case, limit):
-        base = replace(case.settings(rung, kind), gpu_layers=count + 1)
+        base = replace(case.settings(rung, kind), gpu_layers=case.facts.dealt_layers + 1)
 
         def moved(number: int, base: Settings = base) -> Settings:
             return dealt(case, replace(base, cpu_experts=number), gpus)
 
-        least = 1 + bisect_left(range(1, count + 1), True, key=lambda n: case.gpus_hold(moved(n)))
+        numbers = range(first + 1, count + 1)
+        least = first + 1 + bisect_left(numbers, True, key=lambda n: case.gpus_hold(moved(n)))
         if least > count or not case.fits(moved(least)):
             continue
         yield _used_up(case, moved(least), gpus, limit)
@@ -198,7 +200,7 @@ def _used_up(case: Case, settings: Settings, gpus: tuple[int, ...], limit: int) 
 
 def _partly(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> Iterator[Way]:
     """Yield, for each context to try, the way with as many layers on the GPUs as fit."""
-    count = case.facts.layers
+    count = case.facts.dealt_layers
     limit = case.longest if greedy else min(case.longest, FULL_CONTEXT)
     for rung in _rungs(case, limit):
         base = case.settings(rung, kind)

@@ -182,3 +182,8 @@ class ModelFacts:
     shards: int = 1
     shard_number: int = 0
     """0-based number of this file when only one shard was read."""
+
+    @property
+    def dealt_layers(self) -> int:
+        """Layers that llama.cpp deals out to devices: those that only predict are among them, though not loaded."""
+        return self.layers + self.prediction_layers

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from claracore.core.scheduler.events import Arrived, Event, Finished, Order, Serve
+from claracore.core.scheduler.known_memory import KnownMemory
 from claracore.core.scheduler.notes import note
 from claracore.core.scheduler.obstacle import Obstacle, obstacle
-from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.picture import Shortage
+from claracore.core.scheduler.policy import Policy, Situation
 from claracore.core.scheduler.settle import claims, in_turn, outlook_of, settle
 from claracore.core.scheduler.slot import FOREVER, Failing, Slot
 from claracore.core.scheduler.state import SchedulerState
@@ -64,6 +66,7 @@ class Scheduler:
             return False
         state.model_of[request] = model
         slot.serving.add(request)
+        slot.served += 1
         return True
 
     def release(self, request: int, now: float) -> bool:
@@ -99,7 +102,7 @@ class Scheduler:
         slot = self._state.by_model.get(model)
         if slot is None or slot.oldest_wait is None:
             return None
-        outlook = outlook_of(self._state)
+        outlook = outlook_of(self._state, now)
         for other in self.in_turn(now):
             if other is slot and slot.state is not ModelState.READY:
                 break  # a ready one, by contrast, is held back by whoever insists on its place
@@ -107,19 +110,37 @@ class Scheduler:
                 outlook.claim(other.model)
         ready = slot.state is ModelState.READY
         rivals = outlook.displacing(model) if ready else outlook.hindered_by(model)
-        return obstacle(slot, self._evictees(model), [self._state.by_model[rival] for rival in rivals])
+        ahead = [self._state.by_model[rival] for rival in rivals]
+        back = not self._state.counts(model) or self._state.memory.is_back(model, outlook.running - {model})
+        return obstacle(slot, self._evictees(model, now), ahead, memory_is_back=back)
 
-    def evictees(self, model: str) -> list[str]:
-        """Return who must go, by id, before this model starts now; nobody when it is not known."""
-        return [slot.model for slot in self._evictees(model)] if model in self._state.by_model else []
+    def situation(self, model: str, now: float) -> Situation:
+        """Return what the eviction rule would be asked if this model started now."""
+        return outlook_of(self._state, now).now(model)
 
-    def pinned_against(self, model: str) -> list[str]:
-        """Return the pinned models that would have to go for this one, by id."""
-        return [evictee for evictee in self.evictees(model) if self._state.by_model[evictee].pinned]
+    def evictees(self, model: str, now: float) -> list[str]:
+        """Return who must go, by id, before this model starts now; nobody for one that is unknown or too large."""
+        if model not in self._state.by_model or self.too_large(model, now):
+            return []
+        return [slot.model for slot in self._evictees(model, now)]
+
+    def too_large(self, model: str, now: float) -> tuple[Shortage, ...]:
+        """Return the devices whose memory is not enough for a model even if all others go."""
+        rule = self._state.by_memory
+        return rule.too_large(self.situation(model, now)) if rule is not None else ()
+
+    def staying_against(self, model: str, now: float) -> list[Slot]:
+        """Return the models that go for nobody and are in the way of this one."""
+        return [slot for slot in self._evictees(model, now) if self._state.stays(slot)]
+
+    @property
+    def memory(self) -> KnownMemory:
+        """What is known of memory, for looking at; only the scheduler changes it."""
+        return self._state.memory
 
     def failing(self, model: str, now: float) -> Failing | None:
         """Return the failure for which requests for a model are refused without another try; None when they are not."""
         return self._state.failing(model, now)
 
-    def _evictees(self, model: str) -> list[Slot]:
-        return [self._state.by_model[evictee] for evictee in sorted(outlook_of(self._state).evictees(model))]
+    def _evictees(self, model: str, now: float) -> list[Slot]:
+        return [self._state.by_model[evictee] for evictee in sorted(outlook_of(self._state, now).evictees(model))]

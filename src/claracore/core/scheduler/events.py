@@ -6,14 +6,17 @@ by value, so that a test is a transcript and a log of them is a replay.
 Promises that the shell gives:
 
 * every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
-* every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not.
+* every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not;
+* every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from claracore.core.memory.footprint import DeviceMemory, Footprint
 from claracore.core.scheduler.policy import Policy
 
 # --- facts ---------------------------------------------------------------------------------------------------------
@@ -110,6 +113,24 @@ class ShutdownAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class MemorySampled:
+    """What the devices have, looked up after it was ordered, and what each of the models takes that were asked about.
+
+    No devices: nothing could be seen.
+    """
+
+    devices: tuple[DeviceMemory, ...]
+    footprints: Mapping[str, Footprint]
+
+
+@dataclass(frozen=True, slots=True)
+class FootprintsKnown:
+    """What these models take, as far as is known now."""
+
+    footprints: Mapping[str, Footprint]
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """A deadline that the scheduler named has come."""
 
@@ -127,6 +148,8 @@ Event = (
     | Pinned
     | Reconfigured
     | ShutdownAsked
+    | MemorySampled
+    | FootprintsKnown
     | TimePassed
 )
 
@@ -155,6 +178,7 @@ class RefuseReason(StrEnum):
     UNLOADED = "model unloaded"
     REMOVED = "model removed"
     PINNED = "a pinned model is in the way"
+    NO_ROOM = "more memory than there is"
     SHUTDOWN = "shutting down"
 
 
@@ -188,4 +212,18 @@ class Refuse:
     reason: RefuseReason
 
 
-Order = Start | Stop | Serve | Refuse
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Look how much memory the devices have, and what each of these models takes."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellMissing:
+    """Tell people that memory of models that have ended did not come back in time, in bytes by device."""
+
+    missing: Mapping[str, int]
+
+
+Order = Start | Stop | Serve | Refuse | Measure | TellMissing

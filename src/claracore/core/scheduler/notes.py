@@ -17,7 +17,9 @@ from claracore.core.scheduler.events import (
     Event,
     FilesChanged,
     Finished,
+    FootprintsKnown,
     Lost,
+    MemorySampled,
     Pinned,
     Ready,
     Reconfigured,
@@ -26,6 +28,7 @@ from claracore.core.scheduler.events import (
     Returned,
     ShutdownAsked,
     StopReason,
+    TellMissing,
     TimePassed,
     UnloadAsked,
 )
@@ -53,8 +56,7 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
         case Lost(model):
             _lost(state.by_model[model], now)
         case Died(model):
-            if state.by_model[model].state is ModelState.READY:  # and not already told to stop
-                state.by_model[model].move(Trigger.DIED)
+            _died(state, state.by_model[model])
         case Returned(request, model):
             _returned(state, request, model, now)
         case FilesChanged(model):
@@ -69,6 +71,10 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _reconfigure(state, policy, changed, now)
         case ShutdownAsked(grace_seconds):
             _shut_down(state, now + grace_seconds)
+        case MemorySampled():
+            _sampled(state, event, now)
+        case FootprintsKnown(footprints):
+            state.memory.footprints.update(footprints)
         case TimePassed():
             pass
         case _:
@@ -146,10 +152,20 @@ def _became_ready(slot: Slot, now: float) -> None:
     slot.failing = None
     if loaded:
         slot.count_loading(now)
+        slot.load_seconds = now - slot.loading_since
+
+
+def _died(state: SchedulerState, slot: Slot) -> None:
+    if slot.state is ModelState.READY:  # and not already told to stop
+        slot.move(Trigger.DIED)
+        if state.counts(slot.model):
+            state.memory.ending(slot.model)
 
 
 def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
     failed_to_start = slot.state is ModelState.STARTING
+    if state.counts(slot.model):
+        state.memory.ended(slot.model, now)
     slot.move(Trigger.ENDED)
     for request in slot.serving:
         state.model_of.pop(request, None)
@@ -170,12 +186,18 @@ def _lost(slot: Slot, now: float) -> None:
         slot.leaving = Leaving(StopReason.LOST, now + slot.policy.drain_seconds)
 
 
+def _sampled(state: SchedulerState, sample: MemorySampled, now: float) -> None:
+    state.memory.sampled(sample.devices, sample.footprints, now)
+    if missing := state.memory.give_up():
+        state.orders.append(TellMissing(missing))
+
+
 # --- what people ask for --------------------------------------------------------------------------------------------
 
 
 def _unload(state: SchedulerState, wanted: Iterable[Slot], now: float) -> None:
     for slot in wanted:
-        slot.wanted_since = None
+        slot.wanted_since = slot.displaced = None
         if slot.state in UP:
             state.refuse_waiting(slot, RefuseReason.UNLOADED)
             slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
@@ -194,6 +216,8 @@ def _reconfigure(state: SchedulerState, policy: Policy, changed: frozenset[str],
             slot.wanted_since = now
     for model in state.by_model.keys() - policy.models.keys():
         _remove(state, state.by_model[model])
+    state.memory.forget_all_but(state.by_model)
+    state.memory.outdate(now)
 
 
 def _may_restart(state: SchedulerState, slot: Slot, *, came_back: bool) -> bool:
@@ -216,7 +240,7 @@ def _remove(state: SchedulerState, slot: Slot) -> None:
 def _shut_down(state: SchedulerState, deadline: float) -> None:
     state.shutdown_deadline = deadline
     for slot in state.by_model.values():
-        slot.wanted_since = None
+        slot.wanted_since = slot.displaced = None
         state.refuse_waiting(slot, RefuseReason.SHUTDOWN)
         if slot.state in UP:
             slot.leaving = Leaving(StopReason.SHUTDOWN, deadline)

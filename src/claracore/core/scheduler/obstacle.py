@@ -25,6 +25,8 @@ class Cause(StrEnum):
     """Models that must go first are being loaded for somebody else."""
     UNLOADING = "unloading"
     """Models that must go first are being stopped."""
+    MEMORY = "memory"
+    """Memory of models that have ended is not back yet."""
     TURN = "turn"
     """Requests for other models are ahead of it."""
 
@@ -37,7 +39,9 @@ class Obstacle:
     models: tuple[str, ...] = ()
 
 
-def obstacle(slot: Slot, evictees: Sequence[Slot], ahead: Sequence[Slot]) -> Obstacle | None:
+def obstacle(
+    slot: Slot, evictees: Sequence[Slot], ahead: Sequence[Slot], *, memory_is_back: bool = True
+) -> Obstacle | None:
     """Return what keeps the requests that wait for a model, or None when it is nothing that lasts.
 
     `evictees` must go before the model can start; `ahead` are models waited for that it must not get in the way of.
@@ -48,7 +52,8 @@ def obstacle(slot: Slot, evictees: Sequence[Slot], ahead: Sequence[Slot]) -> Obs
         case ModelState.STOPPING:
             return Obstacle(Cause.RETURNING)
         case ModelState.STOPPED:
-            return _wait_for_evictees(evictees) or _about(Cause.TURN, ahead)
+            missing = None if memory_is_back or evictees else Obstacle(Cause.MEMORY)
+            return _wait_for_evictees(evictees) or _about(Cause.TURN, ahead) or missing
         case ModelState.READY:
             if slot.leaving is not None:
                 return Obstacle(Cause.RETURNING)

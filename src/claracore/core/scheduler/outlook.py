@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from claracore.core.scheduler.picture import MemoryPicture
 from claracore.core.scheduler.policy import EvictionRule, Situation
 
 
@@ -26,18 +27,33 @@ class Outlook:
     """What runs now, and what will, when those who claim their place have got it in turn."""
 
     def __init__(
-        self, rule: EvictionRule, running: frozenset[str], idle_since: Mapping[str, float], ending: frozenset[str]
+        self,
+        rule: EvictionRule,
+        running: frozenset[str],
+        idle_since: Mapping[str, float],
+        ending: frozenset[str],
+        memory: MemoryPicture | None = None,
     ) -> None:
-        """Look ahead from what runs now; `running`, `idle_since` and `ending` as in `Situation`."""
+        """Look ahead from what runs now; `running`, `idle_since`, `ending` and `memory` as in `Situation`."""
         self._rule = rule
         self._running = running
         self._idle_since = idle_since
         self._ending = ending
+        self._memory = memory
         self._turns: list[Turn] = []
 
+    @property
+    def running(self) -> frozenset[str]:
+        """Every model whose server starts, runs or ends."""
+        return self._running
+
+    def now(self, model: str) -> Situation:
+        """Return what this model meets if it starts now; it may itself be what is ending."""
+        return self._situation(model, self._running)
+
     def evictees(self, model: str) -> frozenset[str]:
-        """Return what must stop before this model starts now; it may itself be what is ending."""
-        return self._rule.evictees(self._situation(model, self._running))
+        """Return what must stop before this model starts now."""
+        return self._rule.evictees(self.now(model))
 
     def started(self, model: str) -> None:
         """Take in that a model that hinders nobody runs from now on."""
@@ -69,4 +85,4 @@ class Outlook:
 
     def _situation(self, model: str, running: frozenset[str]) -> Situation:
         ahead = tuple(turn.situation.target for turn in self._turns)
-        return Situation(model, running - {model}, self._idle_since, self._ending, ahead)
+        return Situation(model, running - {model}, self._idle_since, self._ending, ahead, self._memory)

@@ -6,8 +6,10 @@ The few numbers per model and the eviction rule, taken from a `Config`; nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from claracore.core.scheduler.picture import MemoryPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +24,16 @@ class ModelPolicy:
     """How long a request may wait for its turn; the time in which its model is being started does not count."""
     drain_seconds: float = 10.0
     """How long answers in progress may go on after somebody asked for the model to be unloaded."""
+    reload: bool = False
+    """Whether it is started again when what it had to go for has gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """A model is to start: everything that an eviction rule may look at.
 
-    What is the same in every situation (groups, sizes in bytes by the configuration) is a field of the rule itself. A
-    situation may be one that is only thought of, in which those ahead have had their turn (`outlook`).
+    What is the same in every situation (groups, the sets of a matrix) is a field of the rule itself. A situation may
+    be one that is only thought of, in which those ahead have had their turn (`outlook`).
     """
 
     target: str
@@ -43,10 +47,12 @@ class Situation:
     """Those that have been ordered to stop: their place will be free whatever the rule says, but is not yet."""
     ahead: tuple[str, ...] = ()
     """The models that get their place before the target, in turn. In a situation that is thought of they run."""
+    memory: MemoryPicture | None = None
+    """What is known of memory; None where no rule asks for it, or nothing was seen yet."""
 
     def with_running(self, model: str) -> Situation:
         """Return the same with one more model that runs."""
-        return Situation(self.target, self.running | {model}, self.idle_since, self.ending, self.ahead)
+        return replace(self, running=self.running | {model})
 
 
 class EvictionRule(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from claracore.core.config.matrix import BadExpression, read_sets
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import MatrixConfig
+from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy
@@ -15,8 +16,17 @@ def policy_of(config: Config) -> Policy:
     priorities = config.priorities
     models = {model_id: _model(model, priorities.get(model_id, 0)) for model_id, model in config.models.items()}
     remote = frozenset(model_id for model_id in config.models if config.peer_of(model_id) is not None)
+    if config.routing.router.use == "memory":
+        return Policy(_by_memory(config, remote), models)
     rule = _rule(config)
     return Policy(LocalOnly(rule, remote) if remote else rule, models)
+
+
+def _by_memory(config: Config, remote: frozenset[str]) -> ByMemory:
+    persistent = {model_id for group in config.groups.values() if group.persistent for model_id in group.members}
+    # What somebody else runs takes nothing that could be given back by ending it, unless the file says what it takes.
+    not_ours = {model_id for model_id, model in config.models.items() if not model.cmd and not model.memory}
+    return ByMemory(frozenset(persistent), remote | not_ours)
 
 
 def _rule(config: Config) -> EvictionRule:
@@ -44,4 +54,5 @@ def _model(model: ModelConfig, priority: int) -> ModelPolicy:
         queue_limit=model.queue.limit,
         queue_timeout_seconds=model.queue.timeout_seconds,
         drain_seconds=model.unload_timeout_seconds,
+        reload=model.reload,
     )

@@ -17,7 +17,9 @@ from enum import StrEnum
 from typing import Any, get_args
 
 from claracore.core.config.matrix import Either, Expression, One, Together
+from claracore.core.memory.footprint import DeviceMemory, Footprint, FootprintSource
 from claracore.core.scheduler import events
+from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import ModelPolicy, Policy
@@ -27,7 +29,7 @@ LOGGER = "claracore.supervisor"
 DEEPEST = 200
 """How deeply values may be nested; the expressions of a matrix that can be configured take 160."""
 
-RULES = (Groups, Matrix, LocalOnly)
+RULES = (Groups, Matrix, LocalOnly, ByMemory)
 
 FieldShape = type | tuple[Any, ...]
 """A type; or (tuple, X), (frozenset, X), (dict, K, V) with what is inside; or alternatives: ("any of", X, Y)."""
@@ -50,11 +52,15 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Pinned: {"model": str, "pinned": bool},
     events.Reconfigured: {"policy": Policy, "changed": TEXTS},
     events.ShutdownAsked: {"grace_seconds": NUMBER},
+    events.MemorySampled: {"devices": (tuple, DeviceMemory), "footprints": (dict, str, Footprint)},
+    events.FootprintsKnown: {"footprints": (dict, str, Footprint)},
     events.TimePassed: {},
     events.Start: {"model": str},
     events.Stop: {"model": str, "reason": events.StopReason},
     events.Serve: {"request": int},
     events.Refuse: {"request": int, "reason": events.RefuseReason},
+    events.Measure: {"models": (tuple, str)},
+    events.TellMissing: {"missing": (dict, str, int)},
     Policy: {
         "rule": RULE,
         "models": (dict, str, ModelPolicy),
@@ -70,18 +76,22 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
         "queue_limit": int,
         "queue_timeout_seconds": NUMBER,
         "drain_seconds": NUMBER,
+        "reload": bool,
     },
     Groups: {"groups": (dict, str, Group), "member_of": (dict, str, str)},
     Group: {"swap": bool, "exclusive": bool, "persistent": bool},
     Matrix: {"sets": (tuple, EXPRESSION), "costs": (dict, str, int)},
     LocalOnly: {"rule": RULE, "remote": TEXTS},
+    ByMemory: {"persistent": TEXTS, "elsewhere": TEXTS},
+    DeviceMemory: {"id": str, "name": str, "total": int, "budget": int, "reserved": int, "other": int},
+    Footprint: {"by_device": (dict, str, int), "source": FootprintSource},
     One: {"model_id": str},
     Together: {"parts": (tuple, EXPRESSION)},
     Either: {"parts": (tuple, EXPRESSION)},
 }
 """Every value that may stand in a record, with the types of its fields; a test compares it with the classes."""
 
-REASONS: tuple[type[StrEnum], ...] = (events.StopReason, events.RefuseReason)
+REASONS: tuple[type[StrEnum], ...] = (events.StopReason, events.RefuseReason, FootprintSource)
 
 _CLASSES = {shape.__name__: shape for shape in SHAPES}
 _ENUMS = {reason.__name__: reason for reason in REASONS}

@@ -8,15 +8,20 @@ The one decision procedure. The rules, oldest waiting request first:
 * a busy model in the way goes on taking requests for `patience_seconds` of the waiting one (so A B A B A B becomes
   A A A B B B), then takes none until the waiting one had its turn;
 * a load that nobody waits for any more gives way; one that somebody waits for does not;
-* a pinned model gives way to nobody: who would need its place is refused;
+* a pinned or persistent model gives way to nobody: who would need its place is refused;
+* where bytes decide, a start, an eviction or a refusal waits for a sample of the memory that is fresh enough, and a
+  start until memory of models that have ended is back; who has no room even alone is refused, and nobody goes for it;
+* a model with `reload` that had to go is started again when that one is gone, and only where nobody goes for it;
 * a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
 """
 
 from __future__ import annotations
 
-from claracore.core.scheduler.events import RefuseReason, Start, StopReason
-from claracore.core.scheduler.lifecycle import Trigger
+from collections.abc import Sequence
+
+from claracore.core.scheduler.events import Measure, RefuseReason, StopReason
 from claracore.core.scheduler.outlook import Outlook
+from claracore.core.scheduler.picture import Eviction, MemoryPicture
 from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
@@ -24,10 +29,13 @@ from claracore.types import ModelState
 
 def settle(state: SchedulerState, now: float) -> None:
     """Order everything that is to happen at `now`, and work out when time alone may change that."""
+    state.memory.look_at = FOREVER
     for slot in state.awake.values():
+        slot.take_in_uses(now)
         _refuse_overdue(state, slot, now)
         _stop_what_leaves(state, slot, now)
     _serve_and_make_room(state, now)
+    _look_at_memory(state, now)
     state.awake = {model: slot for model, slot in state.awake.items() if slot.awake}
     state.next_deadline = _compute_deadline(state, now)
 
@@ -43,12 +51,23 @@ def in_turn(state: SchedulerState, now: float) -> list[Slot]:
     return sorted((slot for slot in state.awake.values() if slot.oldest_wait is not None), key=key)
 
 
-def outlook_of(state: SchedulerState) -> Outlook:
+def outlook_of(state: SchedulerState, now: float) -> Outlook:
     """Return what runs now, of which the eviction rule can be asked."""
     running = [slot for slot in state.awake.values() if slot.state is not ModelState.STOPPED]
     idle = {slot.model: slot.idle_since for slot in running if slot.state is ModelState.READY and not slot.serving}
     ending = frozenset(slot.model for slot in running if slot.state is ModelState.STOPPING)
-    return Outlook(state.policy.rule, frozenset(slot.model for slot in running), idle, ending)
+    memory = _picture(state, running, now) if state.by_memory is not None else None
+    return Outlook(state.policy.rule, frozenset(slot.model for slot in running), idle, ending, memory)
+
+
+def _picture(state: SchedulerState, running: Sequence[Slot], now: float) -> MemoryPicture:
+    return MemoryPicture(
+        usable=state.memory.usable(),
+        footprints=state.memory.footprints,
+        costs={slot.model: slot.price(now) for slot in running},
+        busy=frozenset(slot.model for slot in running if not slot.can_go),
+        pinned=frozenset(model for model, slot in state.awake.items() if slot.pinned),
+    )
 
 
 def claims(state: SchedulerState, slot: Slot, outlook: Outlook, now: float) -> bool:
@@ -88,40 +107,91 @@ def _serve_and_make_room(state: SchedulerState, now: float) -> None:
     """
     state.held_back = frozenset()
     turns = in_turn(state, now)
-    if not turns:
+    returning = [slot for slot in state.awake.values() if slot.comes_back and slot.state is ModelState.STOPPED]
+    if not turns and not returning:
         return
-    outlook = outlook_of(state)
+    outlook = outlook_of(state, now)
     for slot in turns:
         if slot.state is ModelState.READY:
             while slot.waiting and state.admits(slot):
                 state.serve(slot, next(iter(slot.waiting)))
-        elif slot.state is ModelState.STOPPED and not outlook.hinders(slot.model):
+        elif slot.state is ModelState.STOPPED and state.knows(slot.model, now) and not outlook.hinders(slot.model):
             _make_room(state, slot, outlook, now)
         if claims(state, slot, outlook, now):
             outlook.claim(slot.model)
+    for slot in sorted(returning, key=lambda slot: slot.model):
+        _bring_back(state, slot, outlook, now)
 
 
 def _make_room(state: SchedulerState, target: Slot, outlook: Outlook, now: float) -> None:
     evictees = [state.by_model[model] for model in sorted(outlook.evictees(target.model))]
-    if not evictees:
-        target.wanted_since = None
-        target.loading_since = now
-        target.move(Trigger.START_ORDERED)
-        outlook.started(target.model)
-        state.orders.append(Start(target.model))
-    elif any(slot.pinned for slot in evictees):
-        target.wanted_since = None
-        state.refuse_waiting(target, RefuseReason.PINNED)
+    if _too_large(state, outlook, target.model):
+        _turn_away(state, target, RefuseReason.NO_ROOM, now)
+    elif not evictees:
+        _start(state, target, outlook, now)
+    elif any(state.stays(slot) for slot in evictees):
+        _turn_away(state, target, RefuseReason.PINNED, now)
     elif not target.waiting:
         # Wanted again after a change of its configuration, but its place is taken: that is no reason to evict.
-        target.wanted_since = None
+        _turn_away(state, target, None, now)
     elif all(slot.can_go for slot in evictees):
+        _evict(state, target, [slot for slot in evictees if slot.state is not ModelState.STOPPING], outlook, now)
+    else:
+        if state.counts(target.model):
+            state.memory.look_again()
+        if now >= _insists_at(state, target):
+            state.held_back |= {slot.model for slot in evictees}
+
+
+def _start(state: SchedulerState, target: Slot, outlook: Outlook, now: float) -> None:
+    others = outlook.running - {target.model}
+    if state.may_act(target.model, now) and (
+        not state.counts(target.model) or state.memory.shows_room(target.model, others)
+    ):
+        outlook.started(target.model)
+        state.start(target, now)
+
+
+def _evict(state: SchedulerState, target: Slot, evictees: Sequence[Slot], outlook: Outlook, now: float) -> None:
+    """Stop those that are in the target's way and have not been ordered to stop yet."""
+    if evictees and state.may_act(target.model, now):
+        rule = state.by_memory
+        displaced = Eviction(target.model, rule.shortages(outlook.now(target.model)) if rule is not None else ())
         for slot in evictees:
-            if slot.state is not ModelState.STOPPING:
-                unwanted = slot.state is ModelState.STARTING
-                state.stop(slot, StopReason.UNWANTED if unwanted else StopReason.EVICTED)
-    elif now >= _insists_at(state, target):
-        state.held_back |= {slot.model for slot in evictees}
+            state.displace(slot, displaced)
+
+
+def _turn_away(state: SchedulerState, target: Slot, reason: RefuseReason | None, now: float) -> None:
+    """Refuse those that wait for a model that cannot have its place, and want it no more without them."""
+    if state.may_act(target.model, now):
+        target.wanted_since = None
+        if reason is not None:
+            state.refuse_waiting(target, reason)
+
+
+def _bring_back(state: SchedulerState, slot: Slot, outlook: Outlook, now: float) -> None:
+    """Start a model again that had to go, if who it went for has gone and nobody has to go for it."""
+    by = state.by_model.get(slot.displaced.by) if slot.displaced is not None else None
+    gone = by is None or by.state is ModelState.STOPPED
+    wanted = slot.state is ModelState.STOPPED and not slot.waiting and slot.wanted_since is None
+    if not wanted or not gone or outlook.hinders(slot.model) or outlook.evictees(slot.model):
+        return
+    if not _too_large(state, outlook, slot.model):
+        _start(state, slot, outlook, now)
+
+
+def _too_large(state: SchedulerState, outlook: Outlook, model: str) -> bool:
+    return state.by_memory is not None and bool(state.by_memory.too_large(outlook.now(model)))
+
+
+def _look_at_memory(state: SchedulerState, now: float) -> None:
+    """Order a sample of the memory if somebody needs a new one now, or nothing was seen yet of what runs."""
+    memory = state.memory
+    if memory.asked_at is None and state.by_memory is not None:
+        concerned = tuple(sorted(model for model, slot in state.awake.items() if slot.awake and state.counts(model)))
+        if memory.look_at <= now or (memory.unseen and concerned):
+            memory.ask(concerned, now)
+            state.orders.append(Measure(concerned))
 
 
 def _insists_at(state: SchedulerState, slot: Slot) -> float:
@@ -140,4 +210,6 @@ def _compute_deadline(state: SchedulerState, now: float) -> float:
             deadlines.append(slot.gives_up_at(request))
             turns = (_insists_at(state, slot), since + state.policy.aging_seconds)
             deadlines += [at for at in turns if at > now]
+    if state.memory.asked_at is None:
+        deadlines.append(state.memory.look_at)
     return min(deadlines)

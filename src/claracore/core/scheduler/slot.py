@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from claracore.core.scheduler import lifecycle
 from claracore.core.scheduler.events import StopReason
 from claracore.core.scheduler.lifecycle import Trigger
+from claracore.core.scheduler.picture import Eviction
 from claracore.core.scheduler.policy import ModelPolicy
 from claracore.types import ModelState
 
 FOREVER = float("inf")
+HALF_LIFE_SECONDS = 900.0
+"""A request counts half as much after this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Slot:
     loading_since: float = 0.0
     loading_seconds: dict[int, float] = field(default_factory=dict)
     """For how long the model was loaded for a waiting request, which is no time of waiting for its turn."""
+    load_seconds: float | None = None
+    """How long its last load took."""
+    served: int = 0
+    """How many requests were handed to it that `warmth` does not count yet."""
+    warmth: float = 0.0
+    """How often it was used, as of `warmth_at`: older uses count less."""
+    warmth_at: float = 0.0
+    displaced: Eviction | None = None
+    """Whom it had to go for, until it is started again."""
 
     def move(self, trigger: Trigger) -> None:
         """Take one step in the table of `lifecycle`."""
@@ -61,6 +74,24 @@ class Slot:
             request: self.loading_seconds.get(request, 0.0) + now - max(since, self.loading_since)
             for request, since in self.waiting.items()
         }
+
+    def warmth_now(self, now: float) -> tuple[float, float]:
+        """Return how often it was used, and as of when: of its last use, or of `now` while it answers."""
+        at = now if self.serving else max(self.idle_since, self.warmth_at)
+        return self.warmth * _faded(at - self.warmth_at) + self.served, at
+
+    def take_in_uses(self, now: float) -> None:
+        """Count the uses since this was called last, as of the last one."""
+        if self.served:
+            self.warmth, self.warmth_at = self.warmth_now(now)
+            self.served = 0
+
+    def price(self, now: float) -> float:
+        """Return what it costs to let it go: the seconds that it takes to load, by how likely it is wanted again."""
+        warmth, at = self.warmth_now(now)
+        likely = 1.0 - math.exp2(-warmth * _faded(max(0.0, now - at)))
+        seconds = now - self.loading_since if self.load_seconds is None else self.load_seconds
+        return seconds * likely
 
     def gives_up_at(self, request: int) -> float:
         """When a waiting request has waited too long for its turn; never, while that time does not run."""
@@ -80,8 +111,13 @@ class Slot:
 
     @property
     def awake(self) -> bool:
-        """Whether its server runs, or somebody waits for it."""
-        return self.state is not ModelState.STOPPED or self.oldest_wait is not None
+        """Whether its server runs, somebody waits for it, or it is to come back by itself."""
+        return self.state is not ModelState.STOPPED or self.oldest_wait is not None or self.comes_back
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether it is started again when what it had to go for has gone."""
+        return self.displaced is not None and self.policy.reload and not self.removed
 
     @property
     def can_go(self) -> bool:
@@ -98,3 +134,8 @@ class Slot:
         idle = self.state is ModelState.READY and not self.serving and not self.waiting and self.leaving is None
         expires = idle and self.policy.ttl_seconds and not self.pinned
         return self.idle_since + self.policy.ttl_seconds if expires else None
+
+
+def _faded(seconds: float) -> float:
+    """Return how much a use of so long ago counts, of 1."""
+    return math.exp2(-seconds / HALF_LIFE_SECONDS)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from claracore.core.scheduler.events import Order, Refuse, RefuseReason, Serve, Stop, StopReason
+from claracore.core.scheduler.by_memory import ByMemory
+from claracore.core.scheduler.events import Order, Refuse, RefuseReason, Serve, Start, Stop, StopReason
+from claracore.core.scheduler.known_memory import KnownMemory
 from claracore.core.scheduler.lifecycle import Trigger
+from claracore.core.scheduler.picture import Eviction
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.slot import FOREVER, Failing, Slot
 from claracore.types import ModelState
@@ -33,6 +36,7 @@ class SchedulerState:
         """When time alone may change a decision; it may be early, never late."""
         self.shutdown_deadline: float | None = None
         """When answers in progress are ended; set once ClaraCore is to end."""
+        self.memory = KnownMemory()
         self.orders: list[Order] = []
 
     # --- what is so ------------------------------------------------------------------------------------------------
@@ -46,6 +50,28 @@ class SchedulerState:
             and slot.model not in self.held_back
         )
 
+    @property
+    def by_memory(self) -> ByMemory | None:
+        """The eviction rule, if it counts bytes."""
+        return self.policy.rule if isinstance(self.policy.rule, ByMemory) else None
+
+    def counts(self, model: str) -> bool:
+        """Whether it matters for a model how much memory there is."""
+        return self.by_memory is not None and model not in self.by_memory.elsewhere
+
+    def knows(self, model: str, now: float) -> bool:
+        """Whether it is known what a model takes, where that matters; if not, it is asked for."""
+        return not self.counts(model) or self.memory.knows(model, now)
+
+    def may_act(self, model: str, now: float) -> bool:
+        """Whether enough is known of memory to decide about a model; if not, it is asked for."""
+        return not self.counts(model) or self.memory.may_act(model, now)
+
+    def stays(self, slot: Slot) -> bool:
+        """Whether a model goes for nobody."""
+        kept = slot.pinned or (self.by_memory is not None and slot.model in self.by_memory.persistent)
+        return kept and slot.state is not ModelState.STOPPING
+
     def failing(self, model: str, now: float) -> Failing | None:
         """Return the failure for which requests for a model are refused without another try; None when they are not."""
         slot = self.by_model.get(model)
@@ -55,18 +81,34 @@ class SchedulerState:
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
+    def start(self, slot: Slot, now: float) -> None:
+        """Order that a model's server is started."""
+        slot.wanted_since = slot.displaced = None
+        slot.loading_since = now
+        slot.move(Trigger.START_ORDERED)
+        self.orders.append(Start(slot.model))
+
     def serve(self, slot: Slot, request: int) -> None:
         """Order that a waiting request is served."""
         if slot.waiting.pop(request, None) is not None:
             self.queued -= 1
         self.model_of[request] = slot.model
         slot.serving.add(request)
+        slot.served += 1
         self.orders.append(Serve(request))
 
     def stop(self, slot: Slot, reason: StopReason) -> None:
         """Order that a model's server is stopped; it is stopping from here on."""
         slot.move(Trigger.STOP_ORDERED)
+        if self.counts(slot.model):
+            self.memory.ending(slot.model)
         self.orders.append(Stop(slot.model, reason))
+
+    def displace(self, slot: Slot, displaced: Eviction) -> None:
+        """Order that a model's server is stopped because another needs its place."""
+        unwanted = slot.state is ModelState.STARTING
+        slot.displaced = displaced
+        self.stop(slot, StopReason.UNWANTED if unwanted else StopReason.EVICTED)
 
     def refuse_waiting(self, slot: Slot, reason: RefuseReason) -> None:
         """Order that every request that waits for a model is refused."""

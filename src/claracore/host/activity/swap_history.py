@@ -71,13 +71,13 @@ class LastMeasured:
 class SwapHistory:
     """The last loads of models, and what each model's last load and last answer took."""
 
-    def __init__(self, models: Models, counts: Counts, on_swap: Callable[[Swap], None]) -> None:
-        """`on_swap` is called with each swap that is new or known better than before."""
+    def __init__(self, models: Models, counts: Counts, *on_swap: Callable[[Swap], None]) -> None:
+        """Each `on_swap` is called with each swap that is new or known better than before."""
         self.swaps: deque[Swap] = deque(maxlen=KEPT_SWAPS)
         self._measured: dict[str, LastMeasured] = {}
         self._models = models
         self._counts = counts
-        self._on_swap = on_swap
+        self._listeners = on_swap
         self._now = asyncio.get_running_loop().time
         self._evicted: list[_Evicted] = []
         self._loading: dict[str, _Loading] = {}
@@ -143,7 +143,7 @@ class SwapHistory:
         self._counts.loaded(model, now - loading.started_at, bool(loading.evicted))
         self.swaps.append(swap)
         self.unanswered[model] = swap
-        self._on_swap(swap)
+        self._tell(swap)
 
     def ended(self, model: str) -> None:
         """Note that a model's server is gone."""
@@ -163,7 +163,7 @@ class SwapHistory:
             failure = self._models.failure(model)
             swap = self._swap(model, loading, self._now(), failure.message if failure else "its server ended")
             self.swaps.append(swap)
-            self._on_swap(swap)
+            self._tell(swap)
 
     def _swap(self, model: str, loading: _Loading, now: float, error: str | None) -> Swap:
         running = self._models.running(model)
@@ -212,4 +212,8 @@ class SwapHistory:
         for position, kept in enumerate(self.swaps):
             if kept is swap:
                 self.swaps[position] = complete
-        self._on_swap(complete)
+        self._tell(complete)
+
+    def _tell(self, swap: Swap) -> None:
+        for call in self._listeners:
+            call(swap)

@@ -92,19 +92,30 @@ def _address(tree: Tree, device: str) -> str:
     return ""
 
 
-def _kfd_targets(tree: Tree) -> dict[str, int]:
-    """Map PCI address -> gfx target version, from the KFD topology."""
-    targets = {}
+def kfd_nodes(tree: Tree) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return name and properties of each node of the KFD topology that is a device, by PCI address."""
+    nodes = {}
     for node in tree.names(KFD):
         table = dict(
             line.split(maxsplit=1) for line in (tree.text(f"{KFD}/{node}/properties") or "").splitlines() if " " in line
         )
-        target, location = whole_number(table.get("gfx_target_version")), whole_number(table.get("location_id"))
-        if target and location is not None:
+        location = whole_number(table.get("location_id"))
+        if location is not None:
             domain = whole_number(table.get("domain")) or 0
-            address = f"{domain:04x}:{location >> 8:02x}:{(location >> 3) & 31:02x}.{location & 7}"
-            targets[address] = target
-    return targets
+            nodes[f"{domain:04x}:{location >> 8:02x}:{(location >> 3) & 31:02x}.{location & 7}"] = node, table
+    return nodes
+
+
+def _kfd_targets(tree: Tree) -> dict[str, int]:
+    """Map PCI address -> gfx target version, from the KFD topology."""
+    targets = {at: whole_number(table.get("gfx_target_version")) for at, (_, table) in kfd_nodes(tree).items()}
+    return {address: target for address, target in targets.items() if target}
+
+
+def device_folder(tree: Tree, address: str) -> str | None:
+    """Return the folder in sysfs of the card at a PCI address."""
+    folders = (f"{DRM}/{card}/device" for card in tree.names(DRM) if CARD.fullmatch(card))
+    return next((folder for folder in folders if _address(tree, folder) == address), None)
 
 
 def _amd_name(tree: Tree, device: str) -> str:

@@ -91,12 +91,12 @@ def _devices(library: CLibrary, visible: str | None) -> tuple[tuple[Gpu, ...], t
         if library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle)) != SUCCESS:
             notes.append(f"NVIDIA device {index} does not answer")
             continue
-        uuid = _text(library.nvmlDeviceGetUUID, handle)
+        uuid = uuid_of(library, handle)
         name = _text(library.nvmlDeviceGetName, handle) or f"NVIDIA device {index}"
         if not is_visible(visible, index, uuid):
             notes.append(f"{name} ({uuid or index}) is hidden by CUDA_VISIBLE_DEVICES")
             continue
-        memory = _memory(library, handle)
+        memory = memory_of(library, handle)
         if memory is None:
             # GB10 and Jetson have no memory of their own: the call is "not supported" there.
             notes.append(f"{name} reports no memory of its own: it shares the machine's RAM")
@@ -107,7 +107,12 @@ def _devices(library: CLibrary, visible: str | None) -> tuple[tuple[Gpu, ...], t
     return tuple(gpus), tuple(notes)
 
 
-def _memory(library: CLibrary, handle: ctypes.c_void_p) -> tuple[int, int] | None:
+def uuid_of(library: CLibrary, handle: ctypes.c_void_p) -> str:
+    """Return what tells a device apart from all others; empty when it does not say."""
+    return _text(library.nvmlDeviceGetUUID, handle)
+
+
+def memory_of(library: CLibrary, handle: ctypes.c_void_p) -> tuple[int, int] | None:
     """Return the bytes that programs may use, and those that are free; None for a device without memory of its own.
 
     Without what the driver reserves, as CUDA tells it: 615 MiB of an H200.

@@ -18,16 +18,20 @@ def memory_bytes(pid: int) -> int | None:
     if not Path("/proc/self/statm").exists():
         return _portable(pid)
     own = _resident(pid)
-    if own is None:
-        return None
-    total, todo, seen = own, _children(pid), {pid}
+    return None if own is None else own + sum(_resident(member) or 0 for member in family(pid)[1:])
+
+
+def family(pid: int) -> list[int]:
+    """Return a process, first, and all its descendants; some may have ended by now."""
+    if not Path("/proc/self/statm").exists():
+        return _portable_family(pid)
+    found, todo = [pid], _children(pid)
     while todo:
         child = todo.pop()
-        if child not in seen:
-            seen.add(child)
-            total += _resident(child) or 0
+        if child not in found:
+            found.append(child)
             todo += _children(child)
-    return total
+    return found
 
 
 def _resident(pid: int) -> int | None:
@@ -53,3 +57,10 @@ def _portable(pid: int) -> int | None:
         return sum(member.memory_info().rss for member in [process, *process.children(recursive=True)])
     except psutil.Error:
         return None
+
+
+def _portable_family(pid: int) -> list[int]:
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return [pid]

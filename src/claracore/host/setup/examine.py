@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from claracore.core.config.check_memory import memory_instead
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
@@ -40,4 +41,5 @@ def examine(
     if loaded.config is not None:
         findings += plan_here(loaded.config, listen, places=loaded.places).findings
         findings += missing_things(loaded.config, loaded.places)
+        findings += memory_instead(loaded.config, loaded.places)
     return Examined(loaded, tuple(sorted(findings, key=lambda finding: SEVERITY_ORDER[finding.severity])))

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from claracore.errors import ClaraCoreError
 from claracore.host.engines.find import find_engine
+from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.library_watch import LibraryChange, watch
 from claracore.host.library.model import Library
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.write import SetupReport, write_setup
+from claracore.host.state import default_state_dir
 
 logger = logging.getLogger("claracore")
 
@@ -54,5 +56,13 @@ def _log(change: LibraryChange) -> None:
 
 def _write(following: Following, configured_engine: str | None) -> SetupReport:
     engine = find_engine(configured_engine)
-    request = SetupRequest(following.folders, following.config, following.setup, engine, following.cache, gently=True)
+    request = SetupRequest(
+        following.folders,
+        following.config,
+        following.setup,
+        engine,
+        following.cache,
+        gently=True,
+        learnt=learnt_here(default_state_dir()),
+    )
     return write_setup(request)

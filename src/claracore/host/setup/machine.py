@@ -28,6 +28,16 @@ def machine_for(engine: Engine | None, options: SetupOptions) -> Hardware:
         raise BadRequest(str(error), param="backend") from error
 
 
+def machine_of_models(engine: Engine | None) -> Hardware:
+    """Return the machine with all devices on which models may lie: in the engine's order, if it has any.
+
+    Where our own engine computes on the processor, models of other programs may use the cards.
+    """
+    hardware = probe()
+    seen = _with_engine(hardware, engine) if engine is not None and not engine.embedded else hardware
+    return teamed(seen if seen.gpus else hardware)
+
+
 def _with_engine(hardware: Hardware, engine: Engine) -> Hardware:
     """Return the machine with the devices that the engine can use."""
     if engine.embedded:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.host.engines.find import Engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
@@ -44,3 +45,5 @@ class SetupRequest:
     gently: bool = False
     """Make no model that runs start anew (see `core.fit.merge`)."""
     on_progress: Progress | None = None
+    learnt: Learnt = NOTHING_LEARNT
+    """What models were seen to take on this machine."""

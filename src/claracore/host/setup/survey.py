@@ -17,6 +17,7 @@ from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.yamltext import unwritable
+from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import BadRequest
 from claracore.host.disk import keep
 from claracore.host.library.model import LeftOut, Library, LibraryModel
@@ -37,6 +38,7 @@ class Survey:
     left_out: tuple[LeftOut, ...]
     catalog: Catalog
     listen_port: int
+    learnt: Learnt = NOTHING_LEARNT
     gently: bool = False
 
 
@@ -47,19 +49,21 @@ def survey(request: SetupRequest) -> Survey:
         raise BadRequest("no folder to look for models in: name at least one")
     hardware = machine_for(engine, options)
     library = scan(request.folders, cache=request.cache, on_progress=request.on_progress)
-    candidates, unnameable = candidates_of(library.models, vocabularies=options.auto_draft)
+    candidates, unnameable = candidates_of(library.models, request.learnt, vocabularies=options.auto_draft)
     known_flags = KnownFlags(engine.abilities.flags)
-    budget = budget_of(hardware, live=options.realtime)
+    budget = budget_of(hardware, live=options.realtime, beside=request.learnt.process_bytes(hardware))
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)
     schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
-    return Survey(request.config_path, setup, library, left_out, catalog, options.listen_port, request.gently)
+    return Survey(
+        request.config_path, setup, library, left_out, catalog, options.listen_port, request.learnt, request.gently
+    )
 
 
 def candidates_of(
-    models: Sequence[LibraryModel], *, vocabularies: bool = False
+    models: Sequence[LibraryModel], learnt: Learnt = NOTHING_LEARNT, *, vocabularies: bool = False
 ) -> tuple[list[Candidate], list[LeftOut]]:
     """Turn what was found into candidates; what cannot be named in a configuration is left out.
 
@@ -69,9 +73,9 @@ def candidates_of(
     left_out: list[LeftOut] = []
     kinds = Vocabularies() if vocabularies else None
     for model in models:
-        problem = unwritable(str(model.path))
+        problem = next(filter(None, (unwritable(str(path)) for path in (model.path, *model.adapters))), None)
         if problem is None:
-            found.append(_candidate(model, kinds))
+            found.append(replace(_candidate(model, kinds), learnt=learnt.corrections(str(model.path))))
         else:
             left_out.append(LeftOut(model.path, problem))
     return found, left_out
@@ -92,6 +96,8 @@ def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:
         mmproj_path=str(projector.path) if projector is not None else None,
         projector=projector.facts.projector if projector is not None else None,
         vocabulary=kinds.name_of(model.path) if kinds is not None else None,
+        adapters=tuple(map(str, model.adapters)),
+        copies=tuple(map(str, model.copies)),
     )
 
 

@@ -18,9 +18,11 @@ from claracore.core.fit.catalog import Catalog
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import ConfigError
 from claracore.host.library.model import LeftOut, Library
 from claracore.host.setup.request import SetupRequest
+from claracore.host.setup.spelling import Spelling
 from claracore.host.setup.survey import Survey, survey
 from claracore.host.store import files
 from claracore.types import Finding, Place
@@ -44,6 +46,8 @@ class SetupReport:
     library: Library = field(default_factory=lambda: Library((), ()))
     """Everything that was found, as it was when the text was made."""
 
+    learnt: Learnt = NOTHING_LEARNT
+    """What models were seen to take on this machine."""
     ids: Mapping[str, str] = field(default_factory=dict)
     """Model file -> id, where the file gives another than the scan does."""
 
@@ -81,6 +85,7 @@ def proposed(found: Survey, old: str | None) -> SetupReport:
         old_text=old,
         merged=merged,
         ids=merged.ids if merged is not None else {},
+        learnt=found.learnt,
         catalog=found.catalog,
         library=found.library,
         left_out=found.left_out,
@@ -123,11 +128,11 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    spelled = {_identity(item.candidate.path): item.candidate.path for item in setup.chosen}
-    paths = {}
-    for name, found in model_paths(commands).items():
-        there = os.path.abspath(found)  # noqa: PTH100 - text, as written; models start in our folder
-        paths[name] = spelled.get(_identity(there), there)
+    spelled = Spelling(setup)
+    paths = {
+        name: spelled.of(os.path.abspath(found), loaded.config.models[name].aliases)  # noqa: PTH100 - text, as written
+        for name, found in model_paths(commands).items()
+    }
     missing = {name for name, found in paths.items() if not os.path.exists(found)}  # noqa: PTH110 - text, as written
     today = datetime.now(UTC).date().isoformat()
     try:
@@ -138,12 +143,3 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     if after.config is None:
         raise ConfigError([finding for finding in after.findings if finding.severity == "error"])
     return merged
-
-
-def _identity(path: str) -> tuple[int, int] | str:
-    """Return what all names of one file have in common; the path itself for a file that is not there."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - text, as written
-    except OSError:
-        return path
-    return status.st_dev, status.st_ino

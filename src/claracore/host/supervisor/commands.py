@@ -15,6 +15,8 @@ from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import detaching
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.shell import habits_in
+from claracore.core.fit.flags import KnownFlags
+from claracore.host.engines import embedded_flags
 from claracore.host.engines.abilities import Abilities
 from claracore.host.engines.find import Engine
 
@@ -50,6 +52,19 @@ class Commands:
     def tells_state(self, model: ModelConfig) -> bool:
         """Whether the model's server reports its state to who started it (engines/states.py)."""
         return self._abilities(model).tells_state
+
+    def known_flags(self, model: ModelConfig) -> KnownFlags:
+        """Return the flags that the model's engine knows; those that all have, where it could not be asked."""
+        if self.is_embedded(model):
+            return KnownFlags(embedded_flags.FLAGS)
+        return KnownFlags(self._abilities(model).flags or None)
+
+    def is_embedded(self, model: ModelConfig) -> bool:
+        """Whether the model's engine is our own, which computes on the processor."""
+        words = split(model.cmd)
+        if self._is_engine(words):
+            return self.engine is not None and self.engine.embedded
+        return _is_embedded(words)
 
     def _abilities(self, model: ModelConfig) -> Abilities:
         words = split(model.cmd)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
 from typing import Protocol
 
 from claracore.core.scheduler.events import StopReason
@@ -61,21 +59,3 @@ class NoConnections:
 
     def stop_opening(self, endpoint: Endpoint) -> None:
         """Do nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadWaiter:
-    """A request with an empty answer, by which a person has a model loaded."""
-
-    done: asyncio.Future[None]
-
-    def serve(self, endpoint: Endpoint) -> None:
-        """Complete `done`: the model is ready."""
-        del endpoint
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def refuse(self, error: ClaraCoreError) -> None:
-        """Fail `done` with the error."""
-        if not self.done.done():
-            self.done.set_exception(error)

@@ -16,7 +16,6 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from claracore.core.config.model import Config
@@ -27,6 +26,7 @@ from claracore.core.scheduler.events import (
     Event,
     FilesChanged,
     Finished,
+    Measure,
     Order,
     Pinned,
     Ready,
@@ -38,6 +38,7 @@ from claracore.core.scheduler.events import (
     ShutdownAsked,
     Start,
     Stop,
+    TellMissing,
     TimePassed,
     UnloadAsked,
 )
@@ -47,28 +48,23 @@ from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
-from claracore.host.supervisor.contract import Connections, LoadWaiter, ModelListener, NoConnections, Waiter
+from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
+from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.refusals import circumstances, refusal
 from claracore.host.supervisor.runner import Runner
 from claracore.host.supervisor.running import Running
 from claracore.host.supervisor.runs import Runs
+from claracore.host.supervisor.waiting import LoadWaiter, WaitingRequest
 from claracore.host.supervisor.wake import WakeTimer
 from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.supervisor")
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    waiter: Waiter
-    model: str
-    since: float
-
-
 class Supervisor:
     """Starts, swaps and stops the models of one configuration, and serves or refuses the requests for them."""
 
-    def __init__(self, config: Config, runner: Runner) -> None:
+    def __init__(self, config: Config, runner: Runner, memory: MemorySource | None = None) -> None:
         self.config = config
         self._connections: Connections = NoConnections()
         self._listener: ModelListener | None = None
@@ -78,7 +74,7 @@ class Supervisor:
         self._first_policy: Policy | None = policy
         """Until the first event, before which it is recorded."""
         self._request_ids = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, WaitingRequest] = {}
         self._runs = Runs(
             runner,
             post=self._post,
@@ -87,6 +83,7 @@ class Supervisor:
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
+        self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
@@ -117,7 +114,7 @@ class Supervisor:
         now = self._loop.time()
         if self._scheduler.failing(model_id, now) and self._runs.has_new_files(model_id):
             self._post(FilesChanged(model_id))
-        self._waiting[request] = _Waiting(waiter, model_id, now)
+        self._waiting[request] = WaitingRequest(waiter, model_id, now)
         self._post(Arrived(request, model_id, by_hand))
         return request
 
@@ -154,7 +151,7 @@ class Supervisor:
         run = self._runs.at(model_id, endpoint)
         if run is not None and not run.restartable:
             return False
-        self._waiting[request_id] = _Waiting(waiter, model_id, self._loop.time())
+        self._waiting[request_id] = WaitingRequest(waiter, model_id, self._loop.time())
         self._post(Returned(request_id, model_id))
         return True
 
@@ -178,7 +175,7 @@ class Supervisor:
 
     def would_unload(self, model_id: str) -> list[str]:
         """Return the models, by id, that would have to be stopped if this one, which is stopped, started now."""
-        return self._scheduler.evictees(model_id)
+        return self._scheduler.evictees(model_id, self._loop.time())
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""
@@ -192,6 +189,11 @@ class Supervisor:
         return slot.state if slot else ModelState.STOPPED
 
     # --- what people and the API call -----------------------------------------------------------------------------
+
+    @property
+    def by_memory(self) -> bool:
+        """Whether memory decides which models run together."""
+        return self.config.routing.router.use == "memory"
 
     @property
     def slots(self) -> Mapping[str, Slot]:
@@ -242,19 +244,12 @@ class Supervisor:
         self._post(Pinned(model_id, pinned))
         self._tell(lambda listener: listener.pinned(model_id))
 
-    async def preload(self) -> None:
-        """Load the models of `hooks.on_startup.preload`, one after another; a failure is logged and passed over."""
-        for model_id in self.config.preload:
-            try:
-                await self.load(model_id)
-            except ClaraCoreError as error:
-                logger.error("preload of %s failed: %s", model_id, error)  # noqa: TRY400 - no traceback to a user
-
     def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
         self.config = config
         self._runs.forget_failures(changed)
         self._post(Reconfigured(policy_of(config), changed))
+        self.looks.learn_soon(*config.models)
 
     def kill(self) -> None:
         """End every server at once, whatever it is doing and however long it may take to end by itself."""
@@ -266,6 +261,7 @@ class Supervisor:
         while tasks := self._runs.tasks():
             await asyncio.wait(tasks)
         self._wake.cancel()
+        self.looks.cancel()
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -326,6 +322,10 @@ class Supervisor:
                 logger.info("model %s: stopping (%s)", model, reason)
                 self._runs.stop(model)
                 self._tell(lambda listener: listener.stopping(model, reason))
+            case Measure(models):
+                self.looks.measure(models)
+            case TellMissing(missing):
+                self.looks.tell_missing(missing)
             case _:
                 assert_never(order)
 
@@ -344,6 +344,6 @@ class Supervisor:
             logger.exception("request %d could not be served", request)
             self.finish(request)
 
-    def _refusal(self, reason: RefuseReason, waiting: _Waiting) -> ClaraCoreError:
+    def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
         now, failure = self._loop.time(), self._runs.failure(waiting.model)
         return refusal(reason, circumstances(self._scheduler, self.config, waiting.model, waiting.since, now, failure))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from claracore.core.config.model import Config
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import RefuseReason
 from claracore.errors import (
@@ -20,6 +21,7 @@ from claracore.errors import (
     QueueFull,
     ShuttingDown,
 )
+from claracore.host.supervisor.no_room import no_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,12 @@ class Circumstances:
     """How many requests wait for the model."""
     queue_limit: int
     waited_seconds: float
-    pinned: str
-    """The pinned models, in words."""
+    staying: str
+    """The pinned and persistent models that are in the way, in words."""
     failure: ClaraCoreError | None
     """Why the model failed, if it did."""
+    no_room: ClaraCoreError
+    """What there is to say of memory, if there is not enough."""
     tried_seconds_ago: float | None = None
     """How long ago that was, for a request that came after it."""
     retry_seconds: float = 0.0
@@ -73,8 +77,9 @@ TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] =
     ),
     RefuseReason.REMOVED: lambda about: ModelNotFound(about.model, about.known),
     RefuseReason.PINNED: lambda about: Conflict(
-        f"model {about.model!r} cannot be loaded beside {about.pinned}; unpin or unload it first"
+        f"model {about.model!r} cannot be loaded beside {about.staying}; unpin or unload it first"
     ),
+    RefuseReason.NO_ROOM: lambda about: about.no_room,
     RefuseReason.SHUTDOWN: lambda _: ShuttingDown("ClaraCore is shutting down", retry_after_seconds=10),
 }
 
@@ -92,8 +97,17 @@ def circumstances(  # noqa: PLR0917 - each is somebody else's
         waiting=len(slot.waiting) if slot else 0,
         queue_limit=model.queue.limit if model else 0,
         waited_seconds=now - since,
-        pinned=" and ".join(f"{name!r} (pinned)" for name in scheduler.pinned_against(model_id)),
+        staying=" and ".join(
+            f"{staying.model!r} ({'pinned' if staying.pinned else 'persistent'})"
+            for staying in scheduler.staying_against(model_id, now)
+        ),
         failure=failure,
+        no_room=no_room(
+            model_id,
+            scheduler.memory.footprints.get(model_id, UNKNOWN_FOOTPRINT),
+            scheduler.too_large(model_id, now),
+            scheduler.memory.devices,
+        ),
         tried_seconds_ago=now - failing.at if failing and since >= failing.at else None,
         retry_seconds=failing.retry_at - now if failing else 0.0,
     )

@@ -54,6 +54,7 @@ class ControlPlane:
         self._events = events
         self._sampler = sampler
         self._named_keys = named_keys
+        runtime.memory.follow(sampler.model_changed)
         surveyor = Surveyor(configuration, SettingsFile(state_dir), installation.listen.port, state_dir)
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
@@ -65,7 +66,8 @@ class ControlPlane:
         self._sampling: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Sample the machine, and go on with the downloads of the last run."""
+        """Sample the machine, read what models may take of it, and go on with the downloads of the last run."""
+        self._runtime.measurer.look()
         self._sampling = asyncio.get_running_loop().create_task(
             self._history.samples.run(self._sample_every, self._runtime.pids), name="performance"
         )
@@ -76,8 +78,9 @@ class ControlPlane:
         self._events.open_streams.close()
 
     async def close(self) -> None:
-        """Stop watching, sampling and downloading."""
+        """Stop watching, sampling, measuring and downloading."""
         self._sampler.close()
+        await self._runtime.measurer.close()
         await self._downloads.close()
         ending = [*self._runtime.loads, *([self._sampling] if self._sampling is not None else [])]
         for task in ending:
@@ -88,6 +91,7 @@ class ControlPlane:
         """Act by another configuration, which is in force now."""
         self._history.captures.resize(prepared.config.capture_buffer << 20)
         self._sampler.models_changed()
+        self._runtime.measurer.look()
         self._adopter.config_changed()
         for model_id in changes.soft | changes.restart:
             self._sampler.model_changed(model_id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from claracore import __version__
+from claracore.core.memory.footprint import DeviceMemory
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
@@ -39,6 +40,7 @@ async def metrics(
     """Write counts since the start and gauges of this moment; with `engines=1` the model servers' own as well."""
     gauges = (
         *_models(runtime),
+        *_footprints(runtime, await runtime.memory.sampled()),
         *_ports(runtime),
         *_self(installation, events.broadcaster),
         *_process(),
@@ -63,6 +65,22 @@ def _models(runtime: Runtime) -> Iterator[Family]:
     used = {name: memory_bytes(pid) for name, pid in runtime.pids().items() if name in slots}
     memory = {(name,): float(size) for name, size in used.items() if size is not None}
     yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", model, memory.items())
+
+
+def _footprints(runtime: Runtime, devices: Sequence[DeviceMemory]) -> Iterator[Family]:
+    """Return what the loaded models take of each device, and what each device has left for models."""
+    taken = {
+        (name, device, footprint.source.value): float(size)
+        for name, footprint in runtime.memory.loaded().items()
+        for device, size in footprint.by_device.items()
+    }
+    words = "What a loaded model takes of a device: declared, measured or estimated."
+    yield Gauge("claracore_model_footprint_bytes", words, ("model", "device", "source"), taken.items())
+    for name, help_text, values in (
+        ("claracore_device_memory_bytes", "Memory of a device.", {d.id: d.total for d in devices}),
+        ("claracore_device_other_bytes", "What others than models use of it.", {d.id: d.other for d in devices}),
+    ):
+        yield Gauge(name, help_text, ("device",), [((device,), float(size)) for device, size in values.items()])
 
 
 def _ports(runtime: Runtime) -> Iterator[Family]:

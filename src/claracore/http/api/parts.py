@@ -18,6 +18,8 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.footprints.measurer import Measurer
+from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.configuration import Configuration
@@ -37,6 +39,7 @@ class Runtime:
     supervisor: Supervisor
     keeper: PortKeeper
     swaps: SwapHistory
+    measurer: Measurer
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     """The requests that are with the supervisor or a model, by id; the gateway puts them in and takes them out."""
     profile: ActiveProfile = field(default_factory=ActiveProfile)
@@ -47,6 +50,11 @@ class Runtime:
     def config(self) -> Config:
         """The configuration in force."""
         return self.configuration.now.config
+
+    @property
+    def memory(self) -> ModelMemory:
+        """What models take of memory, and how much there is."""
+        return self.measurer.memory
 
     def resolve(self, name: str) -> str:
         """Return the id of the model with this id or alias. Raises ModelNotFound."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
+from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.api.parts import Runtime
@@ -35,6 +36,16 @@ class GroupView(BaseModel):
     persistent: bool
 
 
+class FootprintView(BaseModel):
+    """What a model takes of each device when it is loaded, and how that is known."""
+
+    devices: dict[str, int]
+    """Bytes by device; none when nothing is known."""
+    source: FootprintSource
+    expected: dict[str, int] | None
+    """What command and file let expect, with what was learnt from earlier loads; null where it cannot be counted."""
+
+
 class ModelView(BaseModel):
     """One model with its state."""
 
@@ -50,6 +61,7 @@ class ModelView(BaseModel):
     port: int | None
     pid: int | None
     memory_bytes: int | None
+    memory: FootprintView
     load_seconds: float | None
     progress: float | None
     progress_message: str | None
@@ -125,6 +137,7 @@ class Views:
             port=running.port if running else None,
             pid=pid,
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
+            memory=_footprint(runtime, model_id),
             load_seconds=_rounded(last.load_seconds),
             progress=loading.progress if loading else None,
             progress_message=loading.message if loading else None,
@@ -142,6 +155,12 @@ class Views:
             would_unload=runtime.supervisor.would_unload(model_id) if state is ModelState.STOPPED else [],
             tokens_per_second=last.tokens_per_second,
         )
+
+
+def _footprint(runtime: Runtime, model_id: str) -> FootprintView:
+    found, expected = runtime.memory.known(model_id), runtime.memory.expected(model_id)
+    by_device = dict(expected.by_device) if expected is not None else None
+    return FootprintView(devices=dict(found.by_device), source=found.source, expected=by_device)
 
 
 def _wait(runtime: Runtime, model_id: str) -> WaitView | None:

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AS_FOUND, byPlace, diffLines, optionsOf, total, withFolder } from './plan';
+import { AS_FOUND, byPlace, diffLines, lastLoad, optionsOf, total, withFolder } from './plan';
 
 test('only corrections are sent', () => {
   expect(optionsOf(AS_FOUND)).toEqual({});
@@ -40,12 +40,23 @@ test('bytes by where they lie', () => {
     port: null,
     reasons: [],
     fit,
+    last_load: null,
   };
   expect(byPlace(model)).toEqual([
     { where: 'RAM', bytes: 7 },
     { where: 'GPU 0', bytes: 6 },
   ]);
   expect(total(model)).toBe(13);
+});
+
+test('what the last load took stands beside what was expected', () => {
+  const devices = [
+    { device: 'gpu0', expected: 20.2 * 1024 ** 3, taken: 20.4 * 1024 ** 3 },
+    { device: 'ram', expected: 0, taken: 1024 ** 2 },
+  ];
+  expect(lastLoad({ at: 1, context: 8192, devices })).toBe(
+    'GPU 0 20.2 GiB expected, 20.4 GiB taken; RAM 0 B expected, 1.0 MiB taken',
+  );
 });
 
 test('a diff is read by its first signs, without the names of files', () => {

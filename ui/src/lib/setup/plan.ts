@@ -1,5 +1,6 @@
 /** What does a scan say, in sums and words? And what do a person's corrections become? Pure. */
 import type { ScannedModel, SetupOptions } from '../api/types';
+import { bytes } from '../format';
 
 /** What a person typed; empty is "as found". */
 export interface Corrections {
@@ -40,6 +41,14 @@ export function byPlace(model: ScannedModel): { where: string; bytes: number }[]
 
 export function total(model: ScannedModel): number {
   return model.fit.reduce((sum, part) => sum + part.bytes, 0);
+}
+
+/** What each device was expected to hold and held, when the model was loaded last. */
+export function lastLoad(load: NonNullable<ScannedModel['last_load']>): string {
+  const place = (device: string) => (device === 'ram' ? 'RAM' : device.replace(/^gpu/, 'GPU '));
+  return load.devices
+    .map((row) => `${place(row.device)} ${bytes(row.expected)} expected, ${bytes(row.taken)} taken`)
+    .join('; ');
 }
 
 /** A folder is not added beside itself or beside one that holds it; ones inside it go. */

@@ -1,0 +1,47 @@
+"""How is shown who takes how much of a device's memory? One line each, of letters that every terminal has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from claracore.core.units import gib
+
+CELLS = 40
+OTHERS, KEPT, FREE = "o", "-", "."
+
+
+def memory_bars(devices: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each device of `GET /api/memory`: a letter for each model, `o` others, `-` kept free, `.`."""
+    width = max((len(device["id"]) for device in devices), default=0)
+    return [f"{device['id']:<{width}}  [{_bar(device)}] {', '.join(_words(device))}" for device in devices]
+
+
+def _bar(device: dict[str, Any]) -> str:
+    total = max(1, device["total_bytes"])
+    models = [(letter, row["bytes"]) for letter, row in _lettered(device)]
+    rest = [(OTHERS, device["other_bytes"]), (KEPT, device["reserved_bytes"])]
+    left = "".join(letter * _cells(size, total) for letter, size in models)[:CELLS]
+    right = "".join(letter * _cells(size, total) for letter, size in rest)[: CELLS - len(left)]
+    return left + FREE * (CELLS - len(left) - len(right)) + right
+
+
+def _cells(size: int, total: int) -> int:
+    """Return how many cells stand for so many bytes: at least one, so that nothing is overlooked."""
+    return max(1, min(CELLS, round(size / total * CELLS))) if size else 0
+
+
+def _words(device: dict[str, Any]) -> Iterator[str]:
+    for letter, row in _lettered(device):
+        size = gib(row["bytes"]) if row["bytes"] else "?"
+        yield f"{letter} {row['model']} {size} ({row['source']})"
+    if device["other_bytes"]:
+        yield f"{OTHERS} other programs {gib(device['other_bytes'])}"
+    if device["reserved_bytes"]:
+        yield f"{KEPT} kept free {gib(device['reserved_bytes'])}"
+    yield f"{FREE} free {gib(device['free_bytes'])} of {gib(device['total_bytes'])}"
+
+
+def _lettered(device: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(ascii_uppercase[number % 26], row) for number, row in enumerate(device["models"])]

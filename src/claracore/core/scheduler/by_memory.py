@@ -1,0 +1,223 @@
+"""Who must go so that this model fits, when bytes decide?
+
+Whoever fits beside all that runs starts. Otherwise those that are ending anyway are waited for, and if that is not
+enough, the cheapest set goes that makes room on every device that is short: as few pinned and persistent models as
+possible (so none, unless there is no other way: then the target is refused), as few busy ones, then those that cost
+least, then those that have been idle longest; never more than is needed. A model of which it is not known how much it
+takes runs alone on this machine, beside those that stay in any case.
+
+A device of which nothing is known has room for one model.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from claracore.core.memory.footprint import Footprint, FootprintSource
+from claracore.core.scheduler.picture import MemoryPicture, Shortage
+from claracore.core.scheduler.policy import Situation
+
+STAYS: Final = 1e12
+"""What it costs, in seconds, to let a pinned or persistent model go: more than everything else together."""
+BUSY: Final = 1e9
+"""What it costs beyond its own price to wait for a model that is busy."""
+EXACT: Final = 12
+"""Among so many models every set is looked at, as far as it may be cheaper than the best so far."""
+MOST_LOOKS: Final = 400
+NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    model: str
+    price: float
+    idle_since: float
+    frees: tuple[int, ...]
+    """Bytes on each device that is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByMemory:
+    """The eviction rule by memory."""
+
+    persistent: frozenset[str] = frozenset()
+    """Models that never go for others."""
+    elsewhere: frozenset[str] = frozenset()
+    """Models that take nothing of this machine."""
+
+    def evictees(self, situation: Situation) -> frozenset[str]:
+        """Return which of the running models must stop before the target starts."""
+        picture, target = situation.memory, situation.target
+        if picture is None or target in self.elsewhere:
+            return frozenset()
+        needs = _needs(picture.footprint(target))
+        if needs is None:
+            return self._company(situation, picture)
+        rivals = self._rivals(situation, picture, needs)
+        rest = situation.running - rivals - self.elsewhere
+        short = {device for device, _, _ in _short(picture, needs, rest)}
+        going = frozenset(model for model in rest & situation.ending if any(map(picture.footprint(model).on, short)))
+        missing = {device: size - free for device, size, free in _short(picture, needs, rest - going)}
+        if not missing:
+            return rivals | going
+        found = _cheapest(self._candidates(situation, picture, rest - going, missing), list(missing.values()))
+        return rivals | going | frozenset(found)
+
+    def too_large(self, situation: Situation) -> tuple[Shortage, ...]:
+        """Return the devices on which the target has no room even if all others go."""
+        picture = situation.memory
+        if picture is None or situation.target in self.elsewhere:
+            return ()
+        needs = _needs(picture.footprint(situation.target)) or {}
+        return _shortages(picture, needs, ())
+
+    def shortages(self, situation: Situation) -> tuple[Shortage, ...]:
+        """Return the devices that have not enough for the target beside all that runs."""
+        picture = situation.memory
+        if picture is None or situation.target in self.elsewhere:
+            return ()
+        needs = _needs(picture.footprint(situation.target))
+        if needs is None or self._rivals(situation, picture, needs):
+            return (Shortage("", 0, 0),)
+        return _shortages(picture, needs, situation.running - self.elsewhere)
+
+    def _company(self, situation: Situation, picture: MemoryPicture) -> frozenset[str]:
+        """Return who must go for a model of which nothing is known: whoever takes anything and does not stay."""
+        stays = (self.persistent | picture.pinned) - situation.ending
+        return frozenset(
+            model for model in situation.running - stays - self.elsewhere if _needs(picture.footprint(model)) != {}
+        )
+
+    def _rivals(self, situation: Situation, picture: MemoryPicture, needs: Mapping[str, int]) -> frozenset[str]:
+        """Return who cannot be beside the target because bytes cannot be compared: theirs, or those of the device."""
+        unseen = [device for device in needs if device not in picture.usable]
+        found = set()
+        for model in situation.running - self.elsewhere if needs else ():
+            footprint = picture.footprint(model)
+            if footprint.source is FootprintSource.UNKNOWN or any(footprint.on(device) for device in unseen):
+                found.add(model)
+        return frozenset(found)
+
+    def _candidates(
+        self, situation: Situation, picture: MemoryPicture, models: Iterable[str], short: Iterable[str]
+    ) -> list[_Candidate]:
+        """Return who has something of what is short, the cheapest first."""
+        devices = list(short)
+        found = []
+        for model in models:
+            by_device = picture.footprint(model).by_device
+            frees = tuple(by_device.get(device, 0) for device in devices)
+            if any(frees):
+                price = self._price(picture, model)
+                found.append(_Candidate(model, price, situation.idle_since.get(model, NEVER), frees))
+        return sorted(found, key=lambda each: (each.price, each.idle_since, each.model))
+
+    def _price(self, picture: MemoryPicture, model: str) -> float:
+        price = picture.costs.get(model, 0.0)
+        if model in picture.pinned or model in self.persistent:
+            return STAYS + price
+        # Who has no price starts just now, or runs in thought only: somebody ahead has asked for it.
+        return BUSY + price if model in picture.busy or model not in picture.costs else price
+
+
+def _needs(footprint: Footprint) -> dict[str, int] | None:
+    """Return the bytes that a model takes, by device; None when that is not known."""
+    if footprint.source is FootprintSource.UNKNOWN:
+        return None
+    return {device: size for device, size in footprint.by_device.items() if size > 0}
+
+
+def _short(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """Give each device that has less than is needed beside these models: how much is, and how much it has.
+
+    That is below zero where others have taken what our models were promised.
+    """
+    free = {device: picture.usable[device] for device in needs if device in picture.usable}
+    for model in beside:
+        for device, size in picture.footprint(model).by_device.items():
+            if device in free:
+                free[device] -= size
+    for device, left in free.items():
+        if needs[device] > left:
+            yield device, needs[device], left
+
+
+def _shortages(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[str]) -> tuple[Shortage, ...]:
+    return tuple(Shortage(*short) for short in _short(picture, needs, beside))
+
+
+# --- the cheapest set -----------------------------------------------------------------------------------------------
+
+
+def _cheapest(candidates: Sequence[_Candidate], short: Sequence[int]) -> list[str]:
+    """Return the cheapest of the candidates that free what is short on every device; all of them if none do."""
+    best = _without_spare(_greedy(candidates, short), short)
+    if len(candidates) <= EXACT:
+        best = _without_spare(_exact(candidates, short, best), short)
+    return [each.model for each in best]
+
+
+def _greedy(candidates: Sequence[_Candidate], short: Sequence[int]) -> list[_Candidate]:
+    """Return those that free most for their price, as many as it takes."""
+
+    def price_of_help(each: _Candidate) -> float:
+        return each.price / sum(min(size, need) / need for size, need in zip(each.frees, short, strict=True))
+
+    missing = list(short)
+    chosen: list[_Candidate] = []
+    for each in sorted(candidates, key=price_of_help):
+        if any(size > 0 < left for size, left in zip(each.frees, missing, strict=True)):
+            chosen.append(each)
+            missing = [left - size for left, size in zip(missing, each.frees, strict=True)]
+    return chosen
+
+
+def _without_spare(chosen: Sequence[_Candidate], short: Sequence[int]) -> list[_Candidate]:
+    """Return the same without those that are not needed; the dearest are left out first."""
+    over = [-need for need in short]
+    for each in chosen:
+        over = [spare + size for spare, size in zip(over, each.frees, strict=True)]
+    kept = list(chosen)
+    for each in sorted(chosen, key=lambda each: (-each.price, -each.idle_since, each.model)):
+        if all(size <= spare for size, spare in zip(each.frees, over, strict=True)):
+            kept.remove(each)
+            over = [spare - size for spare, size in zip(over, each.frees, strict=True)]
+    return kept
+
+
+def _exact(candidates: Sequence[_Candidate], short: Sequence[int], known: Sequence[_Candidate]) -> Sequence[_Candidate]:
+    """Return the cheapest set that is enough, the one idle for longest among equals; `known` if none is better.
+
+    Depth first: with the next candidate, then without it; not further where that is dearer than the best so far, or
+    where all that are left are not enough.
+    """
+    best, best_key = known, _key(known)
+    left = list(accumulate(reversed([each.frees for each in candidates]), _sum, initial=(0,) * len(short)))[::-1]
+    waiting: list[tuple[int, tuple[int, ...], float, tuple[_Candidate, ...]]] = [(0, tuple(short), 0.0, ())]
+    looks = 0
+    while waiting and looks < MOST_LOOKS:
+        looks += 1
+        at, missing, price, chosen = waiting.pop()
+        if price > best_key[0] or any(map(operator.gt, missing, left[at])):
+            continue
+        if max(missing) <= 0:
+            if (key := _key(chosen)) < best_key:
+                best, best_key = chosen, key
+            continue
+        each = candidates[at]
+        waiting.append((at + 1, missing, price, chosen))
+        fewer = tuple(map(operator.sub, missing, each.frees))
+        waiting.append((at + 1, fewer, price + each.price, (*chosen, each)))
+    return best
+
+
+def _key(chosen: Sequence[_Candidate]) -> tuple[float, float]:
+    return sum(each.price for each in chosen), max((each.idle_since for each in chosen), default=0.0)
+
+
+def _sum(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(operator.add, one, other))

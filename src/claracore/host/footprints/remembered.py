@@ -1,0 +1,94 @@
+"""Where is what servers took remembered, from one start to the next?
+
+One JSON file in the state folder, for all configurations and instances that use it: what a command takes is the same in
+each. Losing it is no harm beyond one load that is only estimated, so what cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from claracore import __version__
+from claracore.core.memory.measured import Learnt, MeasuredCommand, with_run
+from claracore.host.disk import keep_private, private_folder
+from claracore.host.locks import locked
+
+FILE: Final = "measured.json"
+VERSION: Final = 1
+MOST_COMMANDS: Final = 300
+PATIENCE_SECONDS: Final = 1.0
+_log = logging.getLogger("claracore.memory")
+
+
+class KeptCommands(msgspec.Struct):
+    """The file's contents."""
+
+    version: int
+    counted_by: str
+    """Which ClaraCore expected what was expected: another one counts differently."""
+    commands: dict[str, MeasuredCommand]
+
+
+class RememberedCommands:
+    """What each command took, by its key (`core.memory.command_key`); for any thread."""
+
+    def __init__(self, state_dir: Path | None) -> None:
+        """Without a state folder it is remembered for as long as the object lives."""
+        self.path = state_dir / FILE if state_dir is not None else None
+        self.learnt = Learnt(self._read())
+        """What is known at this moment; another object after each measurement."""
+
+    @property
+    def commands(self) -> Mapping[str, MeasuredCommand]:
+        """What each command took, by key."""
+        return self.learnt.commands
+
+    def add(self, key: str, measured: MeasuredCommand, *, same_run: bool) -> None:
+        """Remember one more measurement; where the disk refuses, which is logged, for as long as the object lives."""
+        if self.path is None:
+            self._take_in(self.commands, key, measured, same_run=same_run)
+            return
+        try:
+            private_folder(self.path.parent)
+            # Without the lock (its owner is frozen) another instance's measurement may be lost, which is no harm.
+            with locked(self.path.with_suffix(".lock"), patience_seconds=PATIENCE_SECONDS):
+                self._take_in({**self.commands, **self._read()}, key, measured, same_run=same_run)
+                kept = KeptCommands(VERSION, __version__, dict(self.commands))
+                keep_private(self.path, msgspec.json.encode(kept), flush=False)
+        except OSError as error:
+            _log.warning("what models take of memory cannot be remembered: %s", error)
+            self._take_in(self.commands, key, measured, same_run=same_run)
+
+    def _take_in(
+        self, known: Mapping[str, MeasuredCommand], key: str, measured: MeasuredCommand, *, same_run: bool
+    ) -> None:
+        after = {**known, key: with_run(known.get(key), measured, same_run=same_run)}
+        newest = sorted(after.items(), key=lambda item: -item[1].at)
+        self.learnt = Learnt(dict(newest[:MOST_COMMANDS]))
+
+    def _read(self) -> dict[str, MeasuredCommand]:
+        if self.path is None:
+            return {}
+        try:
+            kept = msgspec.json.decode(self.path.read_bytes(), type=KeptCommands)
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.warning("%s cannot be read (%s): what models take is measured anew", self.path, error)
+            return {}
+        if kept.version != VERSION:
+            return {}
+        if kept.counted_by == __version__:
+            return kept.commands
+        return {key: replace(command, expected={}) for key, command in kept.commands.items()}
+
+
+def learnt_here(state_dir: Path | None) -> Learnt:
+    """Return what models were seen to take on this machine, by what is remembered in the state folder."""
+    return RememberedCommands(state_dir).learnt
