@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from claracore.core.fit.cache import Cells, at, borrowed_bytes, cache_elements, cells
+from claracore.core.fit.cache import Cells, at, attends, borrowed_bytes, cache_elements, cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +98,8 @@ class Batch:
         if self.settings.embeddings or layers != [self.facts.layers - 1]:
             if any(not at(experts, layer, default=0) for layer in layers):
                 steps.append(self.floats(widths.feed_forward) * (3 if widths.gated else 1))
-            steps += [self.floats(widths.shared_expert) * 3, self._experts() if routed else 0]
+            shared = self.floats(widths.shared_expert) * (3 if widths.experts_gated else 1)
+            steps += [shared, self._experts() if routed else 0]
         if any(at(self.facts.recurrent, layer, default=False) for layer in layers):
             steps.append(self.recurrence())
         if any(at(self.facts.heads, layer, default=0) for layer in layers):
@@ -112,6 +113,8 @@ class Batch:
     def _experts(self) -> int:
         """Return what the routed experts need: gate, up and their product; what they put out if it fits in no gap."""
         inner, out = self.expert(), self.facts.experts_used * self.stream
+        if not self.facts.widths.experts_gated:
+            return inner + out
         return 3 * inner + (out if out > 2 * inner else 0)
 
     @cached_property
@@ -176,10 +179,7 @@ class Batch:
         """Whether each layer's attention slides; None without attention."""
         facts = self.facts
         return tuple(
-            None
-            if at(facts.recurrent, layer, default=False) and not at(facts.has_kv_cache, layer, default=False)
-            else at(facts.sliding, layer, default=False)
-            for layer in range(facts.layers)
+            at(facts.sliding, layer, default=False) if attends(facts, layer) else None for layer in range(facts.layers)
         )
 
     def masks(self, layers: Iterable[int]) -> int:

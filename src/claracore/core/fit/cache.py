@@ -101,12 +101,19 @@ def borrowed_bytes(facts: ModelFacts, settings: Settings, places: Sequence[int],
         slides = at(facts.sliding, layer, default=False)
         if at(facts.has_kv_cache, layer, default=True):
             lender[slides] = layer
-        elif not at(facts.recurrent, layer, default=False) and slides in lender and places[layer] == place:
+        elif attends(facts, layer) and slides in lender and places[layer] == place:
             source = lender[slides]
             k_elements, v_elements = cache_elements(facts, source)
             count = size.streams * (size.sliding if slides else size.full)
             total += (places[source] != place) * count * (k_elements * k_type + v_elements * v_type) // BLOCK
     return total
+
+
+def attends(facts: ModelFacts, layer: int) -> bool:
+    """Whether a layer has attention; with a cache of its own it always does."""
+    if at(facts.has_kv_cache, layer, default=False):
+        return True
+    return not at(facts.recurrent, layer, default=False) and at(facts.kv_heads, layer, default=1) > 0
 
 
 def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:

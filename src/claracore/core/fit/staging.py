@@ -32,14 +32,17 @@ def taking_over(batch: Batch, places: LayerPlaces) -> int:
         else:
             steps.append(4 * batch.stream + widths.entering_bytes + inner)
             copies = 4
-        beside = 2 * (batch.input() - batch.stream)
-        steps.append(copies * batch.stream + beside + batch.widest(layers))
         steps.append(4 * batch.stream + widths.leaving_bytes + inner)
+        beside = 2 * (batch.input() - batch.stream)
         # The keys and values of a layer in RAM are copied to where its attention is computed. Where all layers have as
         # many they do not fit well into what the layer before has left: half of them are there once more.
         copied = max(cache_bytes(batch.facts, batch.settings), default=0)
+        # In parallel with it half of them and the answers are still there.
+        with_attention = copied // 2 + batch.floats(widths.query) if widths.parallel else 0
+        steps.append(copies * batch.stream + beside + batch.widest(layers) + with_attention)
         copied += copied // 2 if len({*batch.kinds}) == 1 else 0
-        steps.append(4 * batch.stream + batch.attention + copied + widths.expert_leaving_bytes)
+        copies += 2 if batch.is_doubled else 0
+        steps.append(copies * batch.stream + batch.attention + copied + widths.expert_leaving_bytes)
     return batch.masks(layers) + batch.aside() + max(steps)
 
 
@@ -47,12 +50,14 @@ def _experts_staged(batch: Batch, places: LayerPlaces) -> int:
     """Return what routed experts in RAM need beside the stream, and attention where it comes after some of them."""
     widths, inner = batch.facts.widths, batch.expert()
     leaving = widths.expert_leaving_bytes
-    most = staged(widths.expert_entering_bytes, leaving, inner, batch.facts.experts_used * batch.stream)
+    out = batch.facts.experts_used * batch.stream
+    if not widths.experts_gated:
+        return ungated(widths.expert_entering_bytes, leaving, inner, out)
+    most = staged(widths.expert_entering_bytes, leaving, inner, out)
     if not _is_interrupted(batch, places):
         return most
     # The mask takes the gap that a matrix has left, which is too small for the next one; or if that is too small
     # for it, the gap of what the experts put out.
-    out = batch.facts.experts_used * batch.stream
     kept = leaving + (out if leaving < out < 2 * leaving <= 2 * batch.masks(range(batch.facts.layers)) else 0)
     attention = batch.attention if batch.scores else 0
     return max(most, kept + leaving + inner, leaving + attention)
@@ -61,19 +66,26 @@ def _experts_staged(batch: Batch, places: LayerPlaces) -> int:
 def _is_interrupted(batch: Batch, places: LayerPlaces) -> bool:
     """Whether a mask is first needed after some layers whose experts are staged, and fits into no other gap.
 
-    Without a shared expert, which is computed last, gaps of matrices are at the end and grow.
+    Without a shared expert, or a feed-forward part beside the experts, which is computed last, gaps of matrices are at
+    the end and grow.
     """
     widths, kinds = batch.facts.widths, batch.kinds
     late = next((layer for layer, kind in enumerate(kinds) if kind not in (None, kinds[0])), None)
-    if late is None or places.experts[0] != RAM or RAM in places.layers or not widths.shared_expert:
+    is_beside = widths.shared_expert or (widths.feed_forward and all(batch.facts.tensor_bytes.experts))
+    if late is None or places.experts[0] != RAM or RAM in places.layers or not is_beside:
         return False
     mask = batch.masks([late])
-    if mask <= batch.stream // 2:
+    if mask <= (batch.stream // 2 if None in kinds else batch.stream):
         return False
     # Beside a smaller matrix in the same gap there may be room for the mask, until the last layers, whose
     # matrices are all of the larger size.
     beside = widths.expert_leaving_bytes - widths.expert_entering_bytes
-    return None in kinds or mask + batch.stream <= beside or (len(places.gpus) == 1 and places.experts[-1] == RAM)
+    return (
+        None in kinds
+        or beside < 0
+        or mask + batch.stream <= beside
+        or (len(places.gpus) == 1 and places.experts[-1] == RAM)
+    )
 
 
 def staged(entering: int, leaving: int, inner: int, out: int) -> int:
@@ -87,6 +99,14 @@ def staged(entering: int, leaving: int, inner: int, out: int) -> int:
         return max(entering + 2 * inner, inner + leaving + out)
     gap = entering + 2 * inner
     end = gap + inner
+    if leaving > gap:
+        return end + leaving + (out if out > gap else 0)
+    return end + (out if out > gap - leaving else 0)
+
+
+def ungated(entering: int, leaving: int, inner: int, out: int) -> int:
+    """Return the same for experts without a gate: what the first matrix puts out stands right behind it."""
+    gap, end = entering, entering + inner
     if leaving > gap:
         return end + leaving + (out if out > gap else 0)
     return end + (out if out > gap - leaving else 0)
