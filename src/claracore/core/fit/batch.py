@@ -95,7 +95,7 @@ class Batch:
         experts = self.facts.tensor_bytes.experts
         steps = [0]
         # After attention the last layer goes on with the few tokens that an answer is made of.
-        if self.settings.embeddings or layers != [self.facts.layers - 1]:
+        if self.settings.embeddings or self.facts.streams > 1 or layers != [self.facts.layers - 1]:
             if any(not at(experts, layer, default=0) for layer in layers):
                 steps.append(self.floats(widths.feed_forward) * (3 if widths.gated else 1))
             shared = self.floats(widths.shared_expert) * (3 if widths.experts_gated else 1)

@@ -56,9 +56,9 @@ def _experts_staged(batch: Batch, places: LayerPlaces) -> int:
     most = staged(widths.expert_entering_bytes, leaving, inner, out)
     if not _is_interrupted(batch, places):
         return most
-    # The mask takes the gap that a matrix has left, which is too small for the next one; or if that is too small
-    # for it, the gap of what the experts put out.
-    kept = leaving + (out if leaving < out < 2 * leaving <= 2 * batch.masks(range(batch.facts.layers)) else 0)
+    # The mask takes the gap that a matrix has left, which is too small for the next one, and then for what the experts
+    # put out, unless that was so large that its own gap holds them both.
+    kept = leaving + (out if leaving < out < leaving * 3 // 2 else 0)
     attention = batch.attention if batch.scores else 0
     return max(most, kept + leaving + inner, leaving + attention)
 
