@@ -18,32 +18,43 @@ if TYPE_CHECKING:
 
 def taking_over(batch: Batch, places: LayerPlaces) -> int:
     """Return what the first GPU needs to compute with matrices that lie in RAM, one of them at a time."""
-    widths, layers = batch.facts.widths, range(batch.facts.layers)
     steps = [0]
     if RAM in places.experts and batch.facts.experts:
         steps.append(4 * batch.stream + _experts_staged(batch, places))
     if RAM in places.layers:
-        inner = batch.floats(widths.feed_forward)
-        if batch.is_doubled:
-            steps.append(7 * batch.stream + widths.entering_bytes + 2 * inner)
-            copies = 2 if batch.has_states_only else 5
-            if any(batch.facts.recurrent) and not batch.facts.state_ssm_elements:
-                copies = 3  # A short convolution is computed in RAM, where the stream waits meanwhile.
-        else:
-            steps.append(4 * batch.stream + widths.entering_bytes + inner)
-            copies = 4
-        steps.append(4 * batch.stream + widths.leaving_bytes + inner)
-        beside = 2 * (batch.input() - batch.stream)
-        # The keys and values of a layer in RAM are copied to where its attention is computed. Where all layers have as
-        # many they do not fit well into what the layer before has left: half of them are there once more.
-        copied = max(cache_bytes(batch.facts, batch.settings), default=0)
-        # In parallel with it half of them and the answers are still there.
-        with_attention = copied // 2 + batch.floats(widths.query) if widths.parallel else 0
-        steps.append(copies * batch.stream + beside + batch.widest(layers) + with_attention)
-        copied += copied // 2 if len({*batch.kinds}) == 1 else 0
-        copies += 2 if batch.is_doubled else 0
-        steps.append(copies * batch.stream + batch.attention + copied + widths.expert_leaving_bytes)
-    return batch.masks(layers) + batch.aside() + max(steps)
+        steps += _layers_staged(batch)
+    return batch.masks(range(batch.facts.layers)) + batch.aside() + max(steps)
+
+
+def _layers_staged(batch: Batch) -> list[int]:
+    """Return what each step of a layer in RAM needs: the feed-forward part, its matrices, and attention."""
+    widths = batch.facts.widths
+    inner = batch.floats(widths.feed_forward)
+    entering = 7 * batch.stream + 2 * inner if batch.is_doubled else 4 * batch.stream + inner
+    copies = _copies(batch)
+    beside = 2 * (batch.input() - batch.stream)
+    # The keys and values of a layer in RAM are copied to where its attention is computed. Where all layers have as many
+    # they do not fit well into what the layer before has left: half of them are there once more.
+    copied = max(cache_bytes(batch.facts, batch.settings), default=0)
+    again = copied // 2 if len({*batch.kinds}) == 1 else 0
+    # Of attention in parallel with the feed-forward part, half of them and the answers are still there.
+    parallel = copied // 2 + batch.floats(widths.query) if widths.parallel else 0
+    waiting = copies + (2 if batch.is_doubled else 0)
+    return [
+        entering + widths.entering_bytes,
+        4 * batch.stream + widths.leaving_bytes + inner,
+        copies * batch.stream + beside + batch.widest(range(batch.facts.layers)) + parallel,
+        waiting * batch.stream + batch.attention + copied + again + widths.expert_leaving_bytes,
+    ]
+
+
+def _copies(batch: Batch) -> int:
+    """Return how often the stream is there while a layer in RAM is computed."""
+    if not batch.is_doubled:
+        return 4
+    if any(batch.facts.recurrent) and not batch.facts.state_ssm_elements:
+        return 3  # A short convolution is computed in RAM, where the stream waits meanwhile.
+    return 2 if batch.has_states_only else 5
 
 
 def _experts_staged(batch: Batch, places: LayerPlaces) -> int:
@@ -64,17 +75,24 @@ def _experts_staged(batch: Batch, places: LayerPlaces) -> int:
 
 
 def _is_interrupted(batch: Batch, places: LayerPlaces) -> bool:
-    """Whether a mask is first needed after some layers whose experts are staged, and fits into no other gap.
+    """Whether a mask comes only after some layers whose experts are staged, and fits into no other gap.
 
     Without a shared expert, or a feed-forward part beside the experts, which is computed last, gaps of matrices are at
     the end and grow.
     """
-    widths, kinds = batch.facts.widths, batch.kinds
-    late = next((layer for layer, kind in enumerate(kinds) if kind not in (None, kinds[0])), None)
-    is_beside = widths.shared_expert or (widths.feed_forward and all(batch.facts.tensor_bytes.experts))
-    if late is None or places.experts[0] != RAM or RAM in places.layers or not is_beside:
+    widths, kinds, experts = batch.facts.widths, batch.kinds, batch.facts.tensor_bytes.experts
+    is_beside = widths.shared_expert or (widths.feed_forward and all(experts))
+    if not is_beside or places.experts[0] != RAM or RAM in places.layers:
         return False
-    mask = batch.masks([late])
+    late = next((kind for kind in kinds if kind not in (None, kinds[0])), None)
+    users = [layer for layer, kind in enumerate(kinds) if kind == late and places.layers[layer] == places.gpus[0]]
+    if late is None or not users:
+        return False
+    # It lies there from its first use to its last. Are matrices of the larger size staged meanwhile?
+    meanwhile = [experts[layer] for layer in range(users[0], users[-1]) if places.experts[layer] == RAM]
+    if max(meanwhile, default=0) < max(experts):
+        return False
+    mask = batch.masks(users[:1])
     if mask <= (batch.stream // 2 if None in kinds else batch.stream):
         return False
     # Beside a smaller matrix in the same gap there may be room for the mask, until the last layers, whose
