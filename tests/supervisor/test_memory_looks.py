@@ -115,8 +115,8 @@ def test_what_fits_stays_and_the_next_waits_until_the_card_shows_the_memory() ->
         both = {model: await loaded(supervisor, runs, model) for model in "ab"}
         assert [run.orders for run in both.values()] == [[], []]
         await supervisor.looks.learn(supervisor.config.models)
-        (goes,) = supervisor.would_unload("c")
-        assert supervisor.would_unload("huge") == []
+        (goes,) = supervisor.preview("c").unloads
+        assert supervisor.preview("huge").unloads == ()
         third = Asked()
         supervisor.arrive("c", third)
         await both[goes].told_to_stop.wait()
@@ -193,7 +193,7 @@ def test_where_nobody_looks_every_model_runs_alone() -> None:
     async def story() -> None:
         supervisor, runs = stage(None)
         run = await loaded(supervisor, runs, "a")
-        assert supervisor.would_unload("b") == ["a"]
+        assert supervisor.preview("b").unloads == ("a",)
         supervisor.arrive("b", Asked())
         await run.told_to_stop.wait()
 

@@ -17,7 +17,7 @@ async def preload(supervisor: Supervisor) -> None:
     """
     await supervisor.looks.learn(supervisor.config.models)
     for model_id in supervisor.config.preload:
-        going = supervisor.would_unload(model_id) if supervisor.by_memory else []
+        going = supervisor.preview(model_id).unloads if supervisor.by_memory else ()
         if going:
             logger.warning("preload of %s left out: it does not fit beside %s", model_id, ", ".join(going))
             continue
