@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 from collections import defaultdict
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +117,15 @@ def test_a_projector(row: Projected) -> None:
     sizes = {item.what: item.bytes for item in estimate(SMOLLM2, settings, Companions(row.facts.projector)).rows}
     assert sizes["vision projector"] == pytest.approx(row.card, rel=PROJECTOR_LIMIT)
     assert sizes["projector input"] == pytest.approx(row.ram, rel=PROJECTOR_LIMIT)
+
+
+def test_the_table_of_the_documentation_is_the_one_that_is_printed() -> None:
+    root = Path(__file__).parents[2]
+    made = subprocess.run(
+        [sys.executable, str(root / "bench/fit/table.py")], capture_output=True, text=True, check=True, timeout=60
+    )
+    _, table = made.stdout.split("\n\n", 1)
+    assert table in (root / "docs/setup.md").read_text(encoding="utf-8"), made.stdout
 
 
 def test_projectors_are_read_as_such() -> None:
