@@ -119,6 +119,7 @@ def test_a_projector(row: Projected) -> None:
     assert sizes["projector input"] == pytest.approx(row.ram, rel=PROJECTOR_LIMIT)
 
 
+@pytest.mark.processes
 def test_the_table_of_the_documentation_is_the_one_that_is_printed() -> None:
     root = Path(__file__).parents[2]
     made = subprocess.run(
