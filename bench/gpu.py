@@ -37,8 +37,8 @@ from gpu_models import SHAPES, Shape, write_models
 
 from claracore.core.config.command import split
 from claracore.core.config.load import load
+from claracore.core.fit.case import EMBEDDERS
 from claracore.core.fit.places import RAM
-from claracore.core.fit.plan import EMBEDDERS
 from claracore.core.units import MIB
 from claracore.host.engines.find import Engine, find_engine
 from claracore.host.setup.machine import machine_for

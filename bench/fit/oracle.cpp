@@ -5,7 +5,7 @@
 //   {"devices": [MiB, ...], "args": ["-m", "x.gguf", "-c", "8192", ...]}   what llama-server would be started with
 //   {"devices": [MiB, ...], "args": [...], "fit": true}                      the same, and what its own --fit makes of it
 //   {"devices": [MiB], "mmproj": "x.gguf", "flash": true}                   a projector, as llama-server counts it
-//   {"shape": "metadata.gguf", "ftype": 15}                                 the tensors that these metadata ask for
+//   {"shape": "metadata.gguf", "ftype": 15, "without": ["regex", ...]}      the tensors that these metadata ask for
 //
 // The devices behave as CUDA's do where memory is decided: pinned host buffers, rows of quantized matrices padded to
 // 512 elements, a quantized cache turned into f16 for attention, work of 32 tokens and more taken over from the host
@@ -23,6 +23,7 @@
 #include "ggml-impl.h"
 #include "gguf.h"
 #include "llama-ext.h"
+#include "llama-model.h"
 #include "llama.h"
 #include "log.h"
 #include "mtmd.h"
@@ -30,8 +31,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <map>
+#include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -332,36 +338,13 @@ static json ask_projector(const json & request) {
     return answer;
 }
 
-static json ask_shape(const json & request) {
-    const std::string path = request.at("shape");
-    gguf_context * metadata = gguf_init_from_file(path.c_str(), {true, nullptr});
-    if (metadata == nullptr) {
-        throw std::runtime_error("the metadata cannot be read");
-    }
-    llama_model_params mparams = llama_model_default_params();
-    ggml_backend_dev_t none[]  = {nullptr};
-    mparams.devices      = none;
-    mparams.n_gpu_layers = 0;
-    mparams.no_alloc     = true;
-    mparams.load_mode    = LLAMA_LOAD_MODE_NONE;
-    static json tensors;
-    tensors = json::array();
-    llama_model * model = llama_model_init_from_user(metadata, [](ggml_tensor * tensor, void *) {
-        json shape = json::array();
-        for (int i = 0; i < ggml_n_dims(tensor); i++) {
-            shape.push_back(tensor->ne[i]);
-        }
-        tensors.push_back({{"name", tensor->name}, {"shape", shape}});
-    }, nullptr, mparams);
-    if (model == nullptr) {
-        throw std::runtime_error("llama.cpp makes no model of these metadata");
-    }
-    // types as `llama-quantize` would choose them
+// What llama-quantize decides for these tensors, in its order: by layer, then by name.
+static void choose_types(const llama_model * model, json & tensors, int ftype) {
     std::vector<ggml_tensor>   all(tensors.size());
     std::vector<ggml_tensor *> quantized;
     std::vector<size_t>        indices;
     llama_model_quantize_params qparams = llama_model_quantize_default_params();
-    qparams.ftype = (llama_ftype) request.at("ftype");
+    qparams.ftype = (llama_ftype) ftype;
     quantize_state_impl * state = llama_quant_init(model, &qparams);
     for (size_t i = 0; i < tensors.size(); i++) {
         ggml_tensor & tensor = all[i];
@@ -372,7 +355,7 @@ static json ask_shape(const json & request) {
             tensor.ne[d] = d < (int) tensors[i]["shape"].size() ? tensors[i]["shape"][d].get<int64_t>() : 1;
         }
         tensors[i]["type"] = "f32";
-        if (tensors[i]["shape"].size() > 1 && llama_quant_tensor_allows_quantization(state, &tensor)) {
+        if (llama_quant_tensor_allows_quantization(state, &tensor)) {
             quantized.push_back(&tensor);
             indices.push_back(i);
         }
@@ -383,6 +366,101 @@ static json ask_shape(const json & request) {
         tensors[indices[i]]["type"] = ggml_type_name(types[i]);
     }
     llama_quant_free(state);
+}
+
+static bool left_out(const std::string & name, const std::vector<std::regex> & patterns) {
+    return std::any_of(patterns.begin(), patterns.end(), [&](const std::regex & each) { return std::regex_search(name, each); });
+}
+
+static std::string renamed(const std::string & name, const std::string & from, const std::string & into) {
+    const size_t at = name.find(from);
+    return at == std::string::npos ? "" : name.substr(0, at) + into + name.substr(at + from.size());
+}
+
+// llama.cpp lists gate and up of the experts as one tensor, and queries, keys and values as three. Most files have two for
+// the former ("fused" has one), some have one for the latter ("joined").
+static json as_published(const json & tensors, bool joined, bool fused) {
+    json result = json::array();
+    std::map<std::string, int64_t> widths;
+    for (const auto & tensor : tensors) {
+        const std::string name = tensor["name"];
+        if (!fused && name.find("ffn_gate_up_exps.") != std::string::npos) {
+            for (const char * part : {"ffn_gate_exps.", "ffn_up_exps."}) {
+                json half = tensor;
+                half["name"]     = renamed(name, "ffn_gate_up_exps.", part);
+                half["shape"][1] = tensor["shape"][1].get<int64_t>() / 2;
+                result.push_back(half);
+            }
+            continue;
+        }
+        bool merged = false;
+        for (const char * part : {"attn_q.weight", "attn_k.weight", "attn_v.weight"}) {
+            const std::string whole = joined ? renamed(name, part, "attn_qkv.weight") : "";
+            if (!whole.empty()) {
+                widths[whole] += tensor["shape"][1].get<int64_t>();
+                merged = true;
+                if (part == std::string("attn_q.weight")) {
+                    result.push_back({{"name", whole}, {"shape", tensor["shape"]}});
+                }
+            }
+        }
+        if (!merged) {
+            result.push_back(tensor);
+        }
+    }
+    for (auto & tensor : result) {
+        const auto found = widths.find(tensor["name"]);
+        if (found != widths.end()) {
+            tensor["shape"][1] = found->second;
+        }
+    }
+    return result;
+}
+
+// llama.cpp makes every tensor that a model of this architecture may have: "without" names those that it has not.
+static json ask_shape(const json & request) {
+    const std::string path = request.at("shape");
+    gguf_context * metadata = gguf_init_from_file(path.c_str(), {true, nullptr});
+    if (metadata == nullptr) {
+        throw std::runtime_error("the metadata cannot be read");
+    }
+    std::vector<std::regex> patterns;
+    for (const auto & pattern : request.at("without")) {
+        patterns.emplace_back(pattern.get<std::string>());
+    }
+    llama_model_params mparams = llama_model_default_params();
+    ggml_backend_dev_t none[]  = {nullptr};
+    mparams.devices      = none;
+    mparams.n_gpu_layers = 0;
+    mparams.no_alloc     = true;
+    mparams.load_mtp     = true;
+    llama_model * model = llama_model_init_from_user(metadata, [](ggml_tensor *, void *) {}, nullptr, mparams);
+    if (model == nullptr) {
+        gguf_free(metadata);
+        throw std::runtime_error("llama.cpp makes no model of these metadata");
+    }
+    json tensors = json::array();
+    std::set<std::string> seen;
+    for (const auto & [name, tensor] : model->tensors_by_name) {
+        if (left_out(name, patterns) || !seen.insert(name).second) {
+            continue; // what several layers share is listed for each
+        }
+        json shape = json::array();
+        for (int i = 0; i < ggml_n_dims(tensor); i++) {
+            shape.push_back(tensor->ne[i]);
+        }
+        tensors.push_back({{"name", name}, {"shape", shape}});
+    }
+    tensors = as_published(tensors, request.value("joined", false), request.value("fused", false));
+    const auto layer_of = [](const json & tensor) {
+        int layer = -1;
+        sscanf(tensor["name"].get<std::string>().c_str(), "blk.%d.", &layer);
+        return layer;
+    };
+    std::stable_sort(tensors.begin(), tensors.end(), [&](const json & a, const json & b) {
+        return std::make_pair(layer_of(a), a["name"].get<std::string>()) < std::make_pair(layer_of(b), b["name"].get<std::string>());
+    });
+    choose_types(model, tensors, request.at("ftype"));
     llama_model_free(model);
     gguf_free(metadata);
     return {{"tensors", tensors}};

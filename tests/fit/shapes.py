@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from claracore.core.fit.memory import estimate
+from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
 from claracore.core.gguf.widths import Widths
 
 MIB = 1024**2
+
+
+def loaded(facts: ModelFacts, settings: Settings) -> int:
+    """Bytes that we expect when a model is loaded, without what comes later."""
+    return estimate(facts, settings).loaded.total
 
 
 def spread(total: int, layers: int) -> tuple[int, ...]:

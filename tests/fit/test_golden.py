@@ -14,11 +14,11 @@ sys.path.insert(0, str(FOLDER.parents[1]))
 from claracore.core.config.command import split  # noqa: E402 - the path above is for running as a script
 from claracore.core.config.load import load  # noqa: E402
 from claracore.core.fit.budget import budget_of  # noqa: E402
+from claracore.core.fit.case import Wishes  # noqa: E402
 from claracore.core.fit.catalog import Candidate, choose  # noqa: E402
 from claracore.core.fit.document import Setup, document  # noqa: E402
 from claracore.core.fit.flags import KnownFlags  # noqa: E402
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor, teamed  # noqa: E402
-from claracore.core.fit.plan import Wishes  # noqa: E402
 from claracore.core.gguf.model import Kind, ModelFacts  # noqa: E402
 from claracore.core.units import GIB  # noqa: E402
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2  # noqa: E402

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.fit.budget import CONTEXT_BYTES, GPU_MARGIN, HEADROOM, Budget, ProcessBytes, budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.learnt import Correction, PlacementClass
 from claracore.core.fit.memory import LEARNT, Companions, Estimate, MemoryItem, estimate
 from claracore.core.fit.places import RAM
-from claracore.core.fit.plan import Wishes, plan
+from claracore.core.fit.plan import plan
 from claracore.core.fit.settings import Settings
 from claracore.core.units import GIB, MIB, gib
 from fit.shapes import LLAMA_8B

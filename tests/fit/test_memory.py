@@ -17,7 +17,7 @@ from claracore.core.fit.memory import Companions, estimate
 from claracore.core.fit.places import RAM, layer_places, places_of
 from claracore.core.fit.settings import Settings
 from fit.oracle import ask
-from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
+from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2, loaded
 
 MIB = 1024**2
 MODELS = {"smollm2": SMOLLM2, "gemma": GEMMA}
@@ -48,9 +48,9 @@ def test_what_llama_cpp_printed(case: dict[str, Any]) -> None:
     assert sum(cache_bytes(facts, settings)) / MIB == pytest.approx(sum(case["cache_mib"]), abs=0.01)
     size = cells(facts, settings)
     assert set(case["cells"]) <= {size.full, size.sliding}
-    computing = compute_buffers(facts, settings, places_of(facts.layers, settings))[RAM]
+    computing = compute_buffers(facts, settings, places_of(facts, settings))[RAM]
     assert computing / MIB == pytest.approx(case["compute_mib"], rel=0.03)
-    assert estimate(facts, settings).total / MIB == pytest.approx(case["total_mib"], rel=0.03)
+    assert loaded(facts, settings) / MIB == pytest.approx(case["total_mib"], rel=0.03)
 
 
 @pytest.mark.processes

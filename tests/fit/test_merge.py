@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.catalog import Candidate, choose
+from claracore.core.fit.case import Wishes
+from claracore.core.fit.catalog import LARGE, Candidate, choose
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware, Memory, Processor
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
-from claracore.core.fit.plan import Wishes
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
@@ -221,7 +221,8 @@ def test_what_cannot_be_changed_line_by_line_is_refused() -> None:
 def test_a_model_that_moves_to_another_group_takes_nothing_with_it() -> None:
     text = document(setup_of(["gemma", "llama-8b"]))
     assert loaded(text).groups["small-models"].members == ("gemma",)
-    alone = replace(setup_of(["gemma"]))
+    heavy = setup_of(["gemma"])
+    alone = replace(heavy, chosen=tuple(replace(item, group=LARGE) for item in heavy.chosen))
     result = merged(text, alone, missing=["llama-8b"])
     assert loaded(result.text).groups["large-models"].members == ("gemma", "llama-8b")
     assert loaded(result.text).models["gemma"].ttl_seconds == 1800
@@ -309,3 +310,13 @@ def test_gently_changes_what_disturbs_nobody() -> None:
 def present_in(text: str) -> Present:
     config = loaded(text)
     return Present(model_paths({name: model.cmd for name, model in config.models.items()}), frozenset())
+
+
+def test_a_file_whose_groups_decide_keeps_their_rules() -> None:
+    old = replace(setup_of(ALL), by_memory=False)
+    text = document(old)
+    assert "use: memory" not in text
+    assert loaded(text).groups["small-models"].persistent
+    assert merged(text, old).text == text
+    assert "use: memory" in document(setup_of(ALL))
+    assert "persistent" not in document(setup_of(ALL))

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from claracore.core.config.command import split
 from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.command import command, engine_command, flags, projector_flags, quoted, quoted_path
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
 from claracore.core.fit.memory import Companions, estimate
-from claracore.core.fit.plan import Placement, Verdict, Wishes, plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.settings import Settings
+from claracore.core.fit.ways import Verdict
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
@@ -48,32 +50,34 @@ def words(
 
 
 CASES = [
-    # model, cards in GiB, RAM in GiB -> verdict, context, cache, layers on GPUs
-    (SMOLLM2, (), 8, Verdict.CPU, 8192, "f16", 0),
-    (LLAMA_8B, (), 32, Verdict.CPU, 32768, "f16", 0),
-    (LLAMA_8B, (), 8, Verdict.CPU, 8192, "f16", 0),
-    (LLAMA_8B, (24,), 32, Verdict.GPU, 131072, "f16", 33),
-    (LLAMA_8B, (12,), 32, Verdict.GPU, 32768, "f16", 33),
-    (LLAMA_8B, (8,), 32, Verdict.GPU, 16384, "f16", 33),
-    (LLAMA_8B, (6,), 32, Verdict.GPU, 4096, "q8_0", 33),
-    (LLAMA_8B, (4,), 32, Verdict.PARTLY, 8192, "q8_0", 18),
-    (LLAMA_70B, (24,), 64, Verdict.PARTLY, 8192, "q8_0", 45),
-    (LLAMA_70B, (24, 24), 64, Verdict.GPU, 16384, "f16", 81),
-    (LLAMA_70B, (), 32, Verdict.NOT, 2048, "q8_0", 0),
-    (QWEN3_30B_A3B, (24,), 32, Verdict.GPU, 40960, "f16", 49),
-    (QWEN3_30B_A3B, (8,), 32, Verdict.EXPERTS_IN_RAM, 32768, "f16", 49),
-    (NOMIC, (8,), 32, Verdict.GPU, 2048, "f16", 13),
+    # model, cards in GiB, RAM in GiB -> verdict, context, cache, layers on GPUs, layers with experts in RAM
+    (SMOLLM2, (), 8, Verdict.CPU, 8192, "f16", 0, 0),
+    (LLAMA_8B, (), 32, Verdict.CPU, 32768, "f16", 0, 0),
+    (LLAMA_8B, (), 8, Verdict.CPU, 17408, "q8_0", 0, 0),
+    (LLAMA_8B, (24,), 32, Verdict.GPU, 56320, "f16", 33, 0),
+    (LLAMA_8B, (12,), 32, Verdict.GPU, 52224, "f16", 33, 0),
+    (LLAMA_8B, (8,), 32, Verdict.GPU, 35840, "q8_0", 33, 0),
+    (LLAMA_8B, (6,), 32, Verdict.GPU, 7168, "q8_0", 33, 0),
+    (LLAMA_8B, (4,), 32, Verdict.PARTLY, 32768, "q8_0", 13, 0),
+    (LLAMA_70B, (24,), 64, Verdict.PARTLY, 32768, "q8_0", 41, 0),
+    (LLAMA_70B, (24, 24), 64, Verdict.GPU, 34816, "q8_0", 81, 0),
+    (LLAMA_70B, (24, 24, 24), 64, Verdict.GPU, 90112, "f16", 81, 0),
+    (LLAMA_70B, (), 32, Verdict.NOT, 2048, "q8_0", 0, 0),
+    (QWEN3_30B_A3B, (24,), 32, Verdict.GPU, 40960, "f16", 49, 0),
+    (QWEN3_30B_A3B, (8,), 32, Verdict.EXPERTS_IN_RAM, 40960, "q8_0", 49, 37),
+    (NOMIC, (8,), 32, Verdict.GPU, 2048, "f16", 13, 0),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0].name}-{case[1]}-{case[2]}")
 def test_the_best_place_that_there_is(
-    case: tuple[ModelFacts, tuple[int, ...], int, Verdict, int, str, int],
+    case: tuple[ModelFacts, tuple[int, ...], int, Verdict, int, str, int, int],
 ) -> None:
     facts, cards, ram, *expected = case
     placement = placed(facts, machine(*cards, ram=ram))
     found = placement.settings
-    assert [placement.verdict, found.context, found.cache_type_k, found.gpu_layers] == expected
+    layers = [found.gpu_layers, found.cpu_experts]
+    assert [placement.verdict, found.context, found.cache_type_k, *layers] == expected
     assert placement.fits == placement.budget.holds(placement.estimate)
 
 
@@ -103,7 +107,9 @@ def test_a_split_follows_the_sizes() -> None:
     placement = placed(LLAMA_70B, machine(32, 16))
     assert placement.verdict is Verdict.GPU
     text = words(LLAMA_70B, placement)
-    assert text[text.index("--tensor-split") + 1] == "0.67,0.33"
+    assert text[text.index("--tensor-split") + 1] == "55,26"
+    used = [placement.estimate.on(gpu) / placement.budget.gpus[gpu] for gpu in (0, 1)]
+    assert min(used) > 0.9
 
 
 def test_unified_memory_is_not_counted_twice() -> None:
@@ -130,10 +136,14 @@ def test_flash_attention_is_a_switch_in_old_engines_and_a_choice_in_new_ones() -
 def test_embedders_read_an_input_in_one_batch() -> None:
     text = words(NOMIC, placed(NOMIC, machine()))
     assert "--embeddings" in text
-    assert "--kv-unified" not in text
+    assert text[text.index("--parallel") + 1] == "4"
+    assert "--kv-unified" in text
+    assert "--jinja" not in words(replace(NOMIC, chat_template=True), placed(NOMIC, machine()))
     reader = replace(LLAMA_8B, kind=Kind.EMBEDDING, pooling="last")
     assert placed(reader, machine()).settings.micro_batch == 512
     assert placed(reader, machine()).settings.context == 8192
+    assert placed(reader, machine()).settings.parallel == 1, "inputs that share a cache fail when it is full"
+    assert "--jinja" not in words(reader, placed(reader, machine()))
     ranker = replace(NOMIC, kind=Kind.RERANKER)
     assert "--reranking" in words(ranker, placed(ranker, machine()))
 
@@ -189,12 +199,12 @@ def test_a_command_splits_into_its_words(path: str) -> None:
 
 def test_what_llama_server_keeps_while_it_answers_is_bounded() -> None:
     today = KnownFlags((MODERN.flags or frozenset()) | {"--cache-ram", "--ctx-checkpoints"})
-    for ram, expected in ((8, 256), (16, 3648), (64, 8192)):
+    for ram, expected in ((8, 0), (16, 1408), (64, 8192)):
         placement = placed(LLAMA_8B, machine(ram=ram), known_flags=today)
         assert placement.settings.prompt_cache_mib == pytest.approx(expected, abs=512)
         assert placement.fits
         assert placement.budget.holds(placement.estimate)
-        assert placement.loaded.total < placement.estimate.total
+        assert placement.loaded.total <= placement.estimate.total
     text = words(GEMMA, placed(GEMMA, machine(ram=1), known_flags=today), today)
     assert int(text[text.index("--cache-ram") + 1]) < 512
     assert "--cache-ram" not in words(NOMIC, placed(NOMIC, machine(), known_flags=today), today)
@@ -210,13 +220,16 @@ def test_checkpoints_are_counted_and_bounded_where_windows_are_large() -> None:
         sliding=tuple((layer + 1) % 6 != 0 for layer in range(layers)), heads=(32,) * layers,
     )  # fmt: skip
     each = 52 * window * kv_heads * width * 2 * 2
-    roomy, tight = (placed(large, machine(24, ram=ram), known_flags=today) for ram in (64, 4))
-    (row,) = [row for row in roomy.estimate.rows if row.what == "checkpoints"]
-    assert row.bytes == each * (roomy.settings.context // 8192 + 2)
-    assert roomy.settings.checkpoints is None
-    assert tight.settings.checkpoints is not None
-    assert tight.settings.checkpoints * each < 2 * GIB
-    assert "--ctx-checkpoints" in words(large, tight, today)
+    roomy, tight = (placed(large, machine(24, ram=ram), known_flags=today) for ram in (96, 6))
+    for placement in (roomy, tight):
+        (row,) = [row for row in placement.estimate.rows if row.what == "checkpoints"]
+        count, slots = placement.settings.checkpoints or 0, placement.settings.parallel
+        assert row.bytes == each * count * slots
+        assert count >= 2, "without any it reads whole conversations again"
+        text = words(large, placement, today)
+        assert text[text.index("--ctx-checkpoints") + 1] == str(count), "the engine would keep 32 unless told otherwise"
+    assert roomy.settings.checkpoints == roomy.settings.context // 8192 + 2
+    assert (tight.settings.checkpoints or 0) < (roomy.settings.checkpoints or 0)
 
 
 def test_nothing_goes_to_a_card_unasked() -> None:
@@ -244,7 +257,7 @@ def test_devices_are_named_where_the_engine_has_named_them() -> None:
     assert "--main-gpu" not in text
     text = words(LLAMA_70B, placed(LLAMA_70B, idle), today, idle)
     assert text[text.index("--device") + 1] == "CUDA0,CUDA2"
-    assert text[text.index("--tensor-split") + 1] == "0.5,0.5"
+    assert text[text.index("--tensor-split") + 1] == "40,41"
     assert "--device" not in words(LLAMA_70B, placed(LLAMA_70B, both), today, both)
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from claracore.core.fit.cache import cache_bytes
 from claracore.core.fit.compute import compute_buffers
-from claracore.core.fit.memory import estimate
 from claracore.core.fit.places import RAM, places_of
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.host.library.scan import scan
 from fit.oracle import ask
+from fit.shapes import loaded
 from zoo.families import DEEPSEEKS, ENCODERS, GEMMAS, LLAMAS, MISTRALS, QWENS, Member
 from zoo.synthetic import Image, Shape, TensorSpec, build, write
 
@@ -48,7 +48,7 @@ def loadable(shape: Shape) -> Image:
 
 
 def computing(facts: ModelFacts, settings: Settings) -> int:
-    return compute_buffers(facts, settings, places_of(facts.layers, settings))[RAM]
+    return compute_buffers(facts, settings, places_of(facts, settings))[RAM]
 
 
 @pytest.mark.processes
@@ -64,7 +64,7 @@ def test_what_llama_cpp_would_take(member: Member, tmp_path: Path) -> None:
     assert computing(model.facts, settings) / MIB == pytest.approx(
         answer.compute_mib, rel=0.08 if model.facts.experts else 0.02
     )
-    assert estimate(model.facts, settings).total / MIB == pytest.approx(answer.total_mib, rel=0.02)
+    assert loaded(model.facts, settings) / MIB == pytest.approx(answer.total_mib, rel=0.02)
 
 
 @pytest.mark.processes
@@ -76,4 +76,4 @@ def test_an_embedding_model_makes_logits_for_every_token(batch: int, tmp_path: P
     answer = ask(path, n_ctx=8192, n_ubatch=batch, n_batch=batch, embedding=True, pooling_type=3)
     settings = Settings(8192, micro_batch=batch, embeddings=True)
     assert computing(model.facts, settings) / MIB == pytest.approx(answer.compute_mib, rel=0.02)
-    assert estimate(model.facts, settings).total / MIB == pytest.approx(answer.total_mib, rel=0.02)
+    assert loaded(model.facts, settings) / MIB == pytest.approx(answer.total_mib, rel=0.02)

@@ -94,6 +94,16 @@ def test_where_weights_are_placed() -> None:
     assert not placed.tied_output
 
 
+def test_what_llama_cpp_places_with_the_first_layer() -> None:
+    placed = facts({".block_count": 2}, TensorSpec("per_layer_model_proj.weight", (4, 2)), arch="gemma3n").tensor_bytes
+    assert (placed.layers, placed.output) == ((32, 0), 0)
+
+
+@pytest.mark.parametrize(("arch", "tied"), [("bert", False), ("nomic-bert", False), ("gemma-embedding", True)])
+def test_encoders_have_no_output_matrix(arch: str, tied: bool) -> None:  # noqa: FBT001
+    assert facts({}, TensorSpec("token_embd.weight", (4, 10)), arch=arch).tensor_bytes.tied_output is tied
+
+
 def test_shards_are_counted_together() -> None:
     metadata: dict[str, object] = {"general.architecture": "llama", "llama.block_count": 3}
     tensors = [TensorSpec(f"blk.{layer}.attn_q.weight", (32, 32)) for layer in range(3)]

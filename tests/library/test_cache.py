@@ -11,8 +11,8 @@ from claracore.core.gguf.array_cache import ArrayCache
 from claracore.host.library import read as reading
 from claracore.host.library import scan as scanning
 from claracore.host.library.cache import ReadingCache
+from claracore.host.library.found_files import ModelFiles
 from claracore.host.library.scan import scan
-from claracore.host.library.walk import ModelFiles
 from zoo.synthetic import Shape, write
 from zoo.templates import CHATML
 

@@ -157,7 +157,14 @@ def test_things_that_only_look_like_models(tmp_path: Path) -> None:
 
 
 def test_unfinished_downloads_are_known_by_their_names(tmp_path: Path) -> None:
-    names = ["a.gguf.part", "b.gguf.crdownload", "c.gguf.incomplete", "d.gguf.downloadInProgress", "e.GGUF.!qB"]
+    names = [
+        "a.gguf.part",
+        "b.gguf.crdownload",
+        "c.gguf.incomplete",
+        "d.gguf.downloadInProgress",
+        "e.GGUF.!qB",
+        "incomplete-g.gguf",
+    ]
     for name in names:
         model(tmp_path / name)
     model(tmp_path / "f-7b.gguf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_setup_dry_run_as_json(tmp_path: Path) -> None:
     assert not config.exists()
     assert (told["written"], told["changed"], told["backup"], told["changes"]) == (False, True, None, None)
     (model,) = told["models"]
-    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "large-models", 8200, "RAM")
+    assert (model["context"], model["group"], model["port"], model["placement"]) == (4096, "small-models", 8300, "RAM")
     assert [Path(left["path"]).name for left in told["left_out"]] == ["broken.gguf"]
     assert told["text"].startswith("# yaml-language-server: $schema=")
 
@@ -56,12 +57,12 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
     assert code == 0
     assert "2 models configured" in text
     assert "smollm2-135m-instruct-q4_1" in text
-    assert "8200" in text
-    assert "8201" in text
+    assert "8300" in text
+    assert "8301" in text
     assert f"wrote {config}" in text.replace("\n", "")
-    config.write_text(config.read_text().replace("ttl: 1800", "ttl: 5"))
+    config.write_text(re.sub("    name: .*", "    name: Mine", config.read_text(), count=1))
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")
-    assert "kept as you wrote it: gemma-3-270m-q4_k_m.ttl" in text
+    assert "kept as you wrote it: gemma-3-270m-q4_k_m.name" in text
     assert "+      --ctx-size 2048" in text
     assert "the old file is in" in text
     _, text = run("setup", str(MODELS), "--config", str(config), "--ctx", "2048")

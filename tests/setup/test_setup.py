@@ -43,7 +43,7 @@ def test_two_real_models(tmp_path: Path) -> None:
     assert words[words.index("--port") + 1] == "${PORT}"
     assert config.start_port == 8100
     groups = {name: (group.start_port, list(group.members)) for name, group in config.groups.items() if group.members}
-    assert groups == {"large-models": (8200, ["gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"])}
+    assert groups == {"small-models": (8300, ["gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"])}
     assert smollm2.capabilities.context == 8192
 
 
@@ -136,13 +136,14 @@ def test_again_merges_and_keeps_a_backup(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / SMOLLM2.name).symlink_to(SMOLLM2)
     first = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
-    config.write_text(first.text.replace("ttl: 1800", "ttl: 7"))
+    mine = first.text.replace("    aliases:", "    ttl: 7\n    aliases:", 1)
+    config.write_text(mine)
     (folder / GEMMA.name).symlink_to(GEMMA)
     second = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))
     assert second.merged is not None
     assert second.merged.added == ["gemma-3-270m-q4_k_m"]
     assert second.backup is not None
-    assert second.backup.read_text() == first.text.replace("ttl: 1800", "ttl: 7")
+    assert second.backup.read_text() == mine
     assert "+  gemma-3-270m-q4_k_m:\n" in second.diff
     assert loaded(config.read_text()).models["smollm2-135m-instruct-q4_1"].ttl_seconds == 7
     third = write_setup(SetupRequest([folder], config, SetupOptions(), EMBEDDED, schema_dir=tmp_path / "data"))

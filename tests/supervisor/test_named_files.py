@@ -49,3 +49,10 @@ def test_what_the_server_writes_is_no_reason(tmp_path: Path, cmd: str) -> None:
 
 def test_a_name_that_promises_very_many_shards_is_one_file(tmp_path: Path) -> None:
     assert len(stamp(tmp_path, "serve -m HERE/m-00001-of-99999.gguf")) == 2
+
+
+def test_a_blob_of_ollamas_is_a_models_file(tmp_path: Path) -> None:
+    blob = tmp_path / f"sha256-{'a' * 64}"
+    before = stamp(tmp_path, f"server --model {blob}")
+    blob.write_bytes(b"x")
+    assert stamp(tmp_path, f"server --model {blob}") != before

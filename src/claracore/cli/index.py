@@ -15,6 +15,7 @@ One port for every local model.
 
 examples:
   claracore --models-folder ~/models         find models, write config.yaml, serve
+  claracore setup                            use the models of LM Studio, Ollama and others
   claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
   claracore --config my.yaml --listen :8080  serve a file on all interfaces
   claracore config check my.yaml             what is wrong with a file, and where

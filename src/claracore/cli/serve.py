@@ -12,7 +12,7 @@ import os
 import signal
 import ssl
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,10 @@ from claracore.cli.console import Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
 from claracore.cli.serve_options import DEFAULT_CONFIG
+from claracore.core.config.lines import read_plain
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.units import counted
-from claracore.errors import BadRequest
+from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Sources
@@ -42,7 +43,7 @@ LAST_SECONDS = 5.0
 """What is left to do when everything has ended takes some 10 ms."""
 
 EMPTY_CONFIG = """\
-# No models yet: choose them in the web interface under Setup, or run `claracore --models-folder DIR`.
+# No models yet: choose them in the web interface under Setup, or run `claracore setup`.
 startPort: 8100
 """
 
@@ -57,6 +58,8 @@ def serve(chosen: ServeOptions) -> None:
     look_for_a_free_port(listen)
     config = chosen.config or DEFAULT_CONFIG
     following = _follow(chosen, config, listen) if chosen.models_folder else None
+    if following is None and chosen.config_dir is None:
+        _offer(chosen, config, listen)
     _need_configuration(chosen, config)
     options = Options(
         Sources(config if config.exists() or chosen.config_dir is None else None, chosen.config_dir, chosen.strict),
@@ -75,6 +78,26 @@ def _follow(chosen: ServeOptions, config: Path, listen: Listen) -> Following:
     from claracore.cli.setup import set_up_folders  # noqa: PLC0415 - not where a configuration is all that is needed
 
     return set_up_folders(chosen, config, listen)
+
+
+def _offer(chosen: ServeOptions, config: Path, listen: Listen) -> None:
+    """Where nothing is configured yet, ask whoever sits at the terminal whether models that are here are to be used."""
+    if _has_models(config) or (chosen.config is not None and not config.exists()):
+        return
+    from claracore.cli.stores import offer_stores, on_terminal  # noqa: PLC0415 - at a first start only
+
+    if on_terminal() and (folders := offer_stores()):
+        _follow(replace(chosen, models_folder=folders), config, listen)
+
+
+def _has_models(config: Path) -> bool:
+    """Whether a file names models, here or on peers, or cannot be read: then whoever serves it says so."""
+    if not config.exists():
+        return False
+    try:
+        return not read_plain(files.read(config)).keys().isdisjoint({"models", "peers"})
+    except (ClaraCoreError, ValueError):
+        return True
 
 
 def _need_configuration(chosen: ServeOptions, config: Path) -> None:
@@ -179,8 +202,8 @@ def no_models_yet(following: Following | None, url: str) -> str:
     """Say where models come from."""
     if following is None:
         return (
-            f"no models yet: get or choose some on {url}/ui/setup, run `claracore pull ORG/REPO`, or start with "
-            "--models-folder DIR"
+            f"no models yet: get or choose some on {url}/ui/setup, run `claracore setup` (it finds those of LM Studio, "
+            "Ollama and others) or `claracore pull ORG/REPO`, or start with --models-folder DIR"
         )
     folders = ", ".join(map(str, following.folders))
     return f"no models yet: files that end in .gguf are served as soon as they are in {folders}"

@@ -1,31 +1,31 @@
-"""`claracore setup DIR...`, `claracore fit FILE`, `claracore hardware`: what is configured, how it fits, on what."""
+"""`claracore setup [DIR...]`, `claracore fit FILE`, `claracore hardware`: what is configured, how it fits, on what."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claracore.cli.client import JSON, show_json
+from claracore.cli.progress import progress
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
-from claracore.cli.verb import Verb, flag, option, switch, word
+from claracore.cli.verb import Verb, flag, many, option, switch, word
 from claracore.core.fit.budget import budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import Placement, Wishes, plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.model import LibraryModel
-from claracore.host.library.scan import Progress as OnProgress
 from claracore.host.library.scan import scan
+from claracore.host.library.walk import around
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.write import SetupReport, configured_engine, write_setup
@@ -54,10 +54,19 @@ def setup(
     jinja: bool,
     auto_draft: bool,
     realtime: bool,
+    yes: bool,
+    store: list[str] | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Look at model files and this machine, and write a configuration that says why."""
+    taken = None
+    if not folders or store:
+        from claracore.cli.stores import take_stores  # noqa: PLC0415 - not where folders are named
+
+        taken = take_stores(store, yes=yes, as_json=as_json)
+    if taken is not None:
+        folders = [*folders, *taken.folders]
     options = SetupOptions(
         backend=backend, vram_gb=vram, ram_gb=ram, context=ctx, parallel=parallel, jinja=jinja,
         auto_draft=auto_draft, realtime=realtime, listen_port=parse_listen(listen).port,
@@ -66,14 +75,14 @@ def setup(
     for finding in engine.findings:
         say(finding, err=True, style="yellow")
     with progress(quiet=as_json) as on_progress:
-        cache = library_cache()
+        cache = taken.cache if taken is not None else library_cache()
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
             folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt
         )
         report = write_setup(request)
     if as_json:
-        show_json(report_json(report, listen))
+        show_json({**report_json(report, listen), **(taken.as_json if taken is not None else {})})
     else:
         tell(report, console(), dry_run=dry_run, listen=listen)
 
@@ -100,7 +109,7 @@ def fit(
     budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
-    last = learnt.last_load(str(model.path), model.facts.layers, placement.settings)
+    last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     if as_json:
         show_json({"id": model.id, **placement_json(placement), "last_load": asdict(last) if last else None})
     else:
@@ -220,19 +229,16 @@ def one_model(file: Path) -> LibraryModel:
 
     Raises BadRequest with the reason why it cannot be served.
     """
-    beside = [path for path in file.parent.iterdir() if _is_model_file(path)] if file.parent.is_dir() else []
-    library = scan([file, *(path for path in beside if path.name != file.name)], cache=library_cache())
+    library = scan(around(file), cache=library_cache())
+    real = file.resolve()
     model = next(
-        (model for model in library.models if file.absolute() in {path.absolute() for path in model.paths}), None
+        (model for model in library.models if real in {path.resolve() for path in (*model.paths, *model.copies)}), None
     )
     if model is None:
-        reasons = [left.reason for left in library.left_out if left.path.absolute() == file.absolute()]
-        raise BadRequest(f"{file} cannot be served: {reasons[0] if reasons else 'it is no model file (*.gguf)'}")
+        reasons = [left.reason for left in library.left_out if left.path.resolve() == real]
+        reasons.append("it is no model file (*.gguf), or only a part of one")
+        raise BadRequest(f"{file} cannot be served: {reasons[0]}")
     return model
-
-
-def _is_model_file(path: Path) -> bool:
-    return path.name.lower().endswith(".gguf") and path.is_file()
 
 
 def placement_json(placement: Placement) -> dict[str, Any]:
@@ -289,25 +295,6 @@ def _engine() -> Engine | None:
         return None
 
 
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
-    """Show a bar on a terminal while headers are read."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - see console.py
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (TextColumn("reading models"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[name]}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("scan", total=None, name="")
-
-        def on_progress(done: int, total: int, path: Path) -> None:
-            bar.update(task, completed=done, total=total, name=path.name)
-
-        yield on_progress
-
-
 MACHINE = {
     "backend": option("--backend", about="auto, cpu, cuda, rocm, vulkan, metal or sycl."),
     "vram": option("--vram", about="Video memory in GB, instead of what is found.", kind=float),
@@ -317,7 +304,13 @@ REALTIME = switch("--realtime", about="Plan with memory that is free right now."
 SETUP = Verb(
     setup,
     {
-        "folders": word(about="Folders with GGUF files; looked through recursively.", kind=Path, nargs="+"),
+        "folders": word(
+            about="Folders with GGUF files; looked through recursively. Without one: where other programs keep models.",
+            kind=Path,
+            nargs="*",
+        ),
+        "yes": flag("--yes", about="Take all models that other programs keep here, without asking."),
+        "store": many("--store", about="Take those of one program, e.g. ollama; may be given more than once."),
         "config": option(
             "--config", about="Configuration file to write, or to merge into.", kind=Path, default=DEFAULT_CONFIG
         ),

@@ -14,7 +14,8 @@ from claracore.core.config.load import load
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.machine import Gpu, Hardware
 from claracore.core.fit.places import RAM
-from claracore.core.fit.plan import Placement, Verdict
+from claracore.core.fit.plan import Placement
+from claracore.core.fit.ways import Verdict
 from claracore.core.memory.devices import device_words
 from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen

@@ -8,9 +8,12 @@ own with an equal share of the context; a layer with a sliding window keeps only
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
@@ -51,19 +54,56 @@ def cells(facts: ModelFacts, settings: Settings) -> Cells:
     return Cells(full, min(full, rounded(window)), streams)
 
 
+class CachedLayer(NamedTuple):
+    """What decides the cache of one layer: elements that a token leaves, and whether it is kept for a window only."""
+
+    k_elements: int
+    v_elements: int
+    sliding: bool
+
+
+@lru_cache(maxsize=256)
+def layer_caches(facts: ModelFacts) -> tuple[CachedLayer, ...]:
+    """Return what each layer keeps of a token; nothing where it has no cache. Remembered: a plan asks very often."""
+    found = []
+    for layer in range(facts.layers):
+        present = at(facts.has_kv_cache, layer, default=True)
+        elements = cache_elements(facts, layer) if present else (0, 0)
+        found.append(CachedLayer(*elements, at(facts.sliding, layer, default=False)))
+    return tuple(found)
+
+
 def cache_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
     """Return the bytes of the KV cache per layer; 0 where a layer has none."""
     size = cells(facts, settings)
     k_type, v_type = CACHE_TYPES[settings.cache_type_k], CACHE_TYPES[settings.cache_type_v]
-    sizes = []
+    layers = layer_caches(facts)
+    sizes = {}
+    for kind in set(layers):
+        count = size.streams * (size.sliding if kind.sliding else size.full)
+        sizes[kind] = count * (kind.k_elements * k_type + kind.v_elements * v_type) // BLOCK
+    return tuple(map(sizes.__getitem__, layers))
+
+
+def borrowed_bytes(facts: ModelFacts, settings: Settings, places: Sequence[int], place: int) -> int:
+    """Return the bytes of caches that are copied to a device because its layers use those of layers elsewhere.
+
+    Layers without a cache of their own use that of the last one before of their kind (gemma3n), each a copy of it.
+    """
+    size = cells(facts, settings)
+    k_type, v_type = CACHE_TYPES[settings.cache_type_k], CACHE_TYPES[settings.cache_type_v]
+    lender: dict[bool, int] = {}
+    total = 0
     for layer in range(facts.layers):
-        if not at(facts.has_kv_cache, layer, default=True):
-            sizes.append(0)
-            continue
-        count = size.streams * (size.sliding if at(facts.sliding, layer, default=False) else size.full)
-        k_elements, v_elements = cache_elements(facts, layer)
-        sizes.append(count * (k_elements * k_type + v_elements * v_type) // BLOCK)
-    return tuple(sizes)
+        slides = at(facts.sliding, layer, default=False)
+        if at(facts.has_kv_cache, layer, default=True):
+            lender[slides] = layer
+        elif not at(facts.recurrent, layer, default=False) and slides in lender and places[layer] == place:
+            source = lender[slides]
+            k_elements, v_elements = cache_elements(facts, source)
+            count = size.streams * (size.sliding if slides else size.full)
+            total += (places[source] != place) * count * (k_elements * k_type + v_elements * v_type) // BLOCK
+    return total
 
 
 def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:

@@ -1,22 +1,25 @@
 """Which models are configured, how, and in which group?
 
-Large models swap: one at a time has the machine. Small ones (embeddings, rerankers, and chat models that are light
-beside the largest) stay loaded beside it, as long as that costs the large ones neither their place nor a useful
-context. Each small one is asked for by itself, the smallest first; a helper that is in the way on the GPU computes in
-RAM.
+Small are embedders, rerankers and whatever is light in itself; large is the rest. Embedders and rerankers help others:
+they are placed first, and the others are planned into what they leave, so that nobody has to go for a helper. One that
+would cost another model its place computes on the processor. Who goes when memory is short is not decided here
+(`routing.router.use: memory`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from claracore.core.fit.budget import Budget
+from claracore.core.fit.case import EMBEDDERS, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import EMBEDDERS, Placement, Verdict, Wishes, plan, trained
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.settings import Settings
+from claracore.core.fit.value import FULL_CONTEXT
+from claracore.core.fit.ways import Verdict
 from claracore.core.units import GIB
 
 if TYPE_CHECKING:
@@ -24,16 +27,18 @@ if TYPE_CHECKING:
     from claracore.core.gguf.model import ModelFacts
 
 LARGE, SMALL = "large-models", "small-models"
-LIGHT_PART = 4
-"""A chat model is light when it is at most one part in so many of the largest one."""
+LIGHT_PARAMETERS = 4_500_000_000
+"""A chat model of at most so many is light ("4B" models have up to so many), or..."""
 LIGHT_BYTES = 3 * GIB
-"""... and no larger than this: several gigabytes that stay loaded are missed, however large the largest is."""
+"""... one that takes no more than this with its context. Both are less on a small machine."""
+ROOMY = 8 * GIB
+"""On a machine whose models may use less than this, what is light is less in proportion."""
+LIGHT_CONTEXT = 16384
+"""Light models stay together, so none of them takes more than this unasked."""
 HELPER_BYTES = GIB
 """A helper of at most this size is fast enough on processors beside a GPU."""
-LIGHT_CONTEXT = 8192
-SMALL_PART = 5
-"""Small models together may take one part in so many of a device."""
-USEFUL_CONTEXT = 8192
+HELPERS_PART = 5
+"""Helpers together may take one part in so many of a device."""
 DRAFT_PART = 8
 """A draft model pays off when it is at least so many times faster: in active parameters."""
 ORDER = tuple(Verdict)
@@ -55,6 +60,10 @@ class Candidate:
     mmproj_bytes: int = 0
     vocabulary: str | None = None
     """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters that are put on it."""
+    copies: tuple[str, ...] = ()
+    """Other files with the same contents: an entry that names one of them is this model's."""
     learnt: tuple[Correction, ...] = ()
     """How far its estimates were off when it ran here."""
 
@@ -78,12 +87,6 @@ class Refused:
     placement: Placement
 
 
-class _Placing(Protocol):
-    """Returns how a candidate is placed within a budget."""
-
-    def __call__(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """Everything that was decided about a set of models; both sorted by id."""
@@ -100,86 +103,111 @@ def choose(
     *,
     auto_draft: bool = False,
 ) -> Catalog:
-    """Plan every candidate within `budget`, and decide which stay loaded beside the largest."""
-
-    def placed(candidate: Candidate, space: Budget, *, light: bool = False) -> Placement:
-        own = replace(wishes, comfort=LIGHT_CONTEXT) if light else wishes
-        return plan(
-            candidate.facts, space, own, known_flags, Companions(candidate.mmproj_bytes, learnt=candidate.learnt)
-        )
-
-    alone = {candidate.id: placed(candidate, budget) for candidate in candidates}
-    kept, left = _beside([item for item in candidates if alone[item.id].fits], budget, alone, placed)
-    large = [candidate for candidate in candidates if candidate.id not in kept]
-    beside = {item.id: placed(item, left) if kept and alone[item.id].fits else alone[item.id] for item in large}
-    chosen = [Chosen(item, kept[item.id], SMALL) for item in candidates if item.id in kept]
-    chosen += [Chosen(item, beside[item.id], LARGE) for item in large if beside[item.id].fits]
+    """Plan every candidate within `budget`: helpers first, then the others into what these leave."""
+    plans = Plans(wishes, known_flags)
+    helpers = [item for item in candidates if item.facts.kind in EMBEDDERS]
+    others = [item for item in candidates if item.facts.kind not in EMBEDDERS]
+    beside, left = _helpers(helpers, others, budget, plans)
+    for item in others:
+        beside[item.id] = plans.one(item, left, light=_is_light(item, budget))
+        if not beside[item.id].fits:
+            beside[item.id] = plans.one(item, budget)
+    chosen = [
+        Chosen(item, beside[item.id], SMALL if item in helpers or is_small(item, beside[item.id], budget) else LARGE)
+        for item in candidates
+        if beside[item.id].fits
+    ]
     if auto_draft:
         chosen = [_with_draft(item, candidates, left, wishes, known_flags) for item in chosen]
-    refused = [Refused(item, alone[item.id]) for item in large if not beside[item.id].fits]
+    refused = [Refused(item, beside[item.id]) for item in candidates if not beside[item.id].fits]
     return Catalog(
         tuple(sorted(chosen, key=lambda item: item.candidate.id)),
         tuple(sorted(refused, key=lambda item: item.candidate.id)),
     )
 
 
-def _small_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return those that may stay loaded, in the order of asking: helpers, then light chat models, each by size."""
-    by_size = sorted(candidates, key=lambda item: (item.facts.file_bytes, item.id))
-    helpers = [item for item in by_size if item.facts.kind in EMBEDDERS]
-    chats = [item for item in by_size if item.facts.kind not in EMBEDDERS]
-    largest = chats[-1].facts.file_bytes if chats else 0
-    light = min(largest // LIGHT_PART, LIGHT_BYTES)
-    return helpers + [item for item in chats if item.facts.file_bytes <= light]
+def is_small(candidate: Candidate, placement: Placement, budget: Budget) -> bool:
+    """Tell whether a model is light enough, as it is placed, to stay loaded beside others."""
+    return _is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
 
 
-def _beside(
-    candidates: Sequence[Candidate], budget: Budget, alone: Mapping[str, Placement], placed: _Placing
+def _is_light(candidate: Candidate, budget: Budget) -> bool:
+    """Tell whether a model is light in itself, wherever it is placed."""
+    scale = _scale(budget)
+    facts = candidate.facts
+    return facts.parameters <= LIGHT_PARAMETERS * scale and facts.file_bytes <= 2 * LIGHT_BYTES * scale
+
+
+def _scale(budget: Budget) -> float:
+    """Return how much less than usual is light on this machine: 1 on one with enough memory."""
+    return min(1.0, budget.whole / ROOMY)
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Plans candidates as a person wishes."""
+
+    wishes: Wishes
+    known_flags: KnownFlags
+    _known: dict[tuple[str, Budget, bool], Placement] = field(default_factory=dict)
+
+    def one(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement:
+        """Return how a candidate is placed within a budget; a light one with no more context than it should have."""
+        key = (candidate.id, space, light)
+        if key not in self._known:
+            wishes = replace(self.wishes, comfort=LIGHT_CONTEXT) if light else self.wishes
+            companions = Companions(candidate.mmproj_bytes, learnt=candidate.learnt)
+            self._known[key] = plan(candidate.facts, space, wishes, self.known_flags, companions)
+        return self._known[key]
+
+
+def _helpers(
+    helpers: Sequence[Candidate], others: Sequence[Candidate], budget: Budget, plans: Plans
 ) -> tuple[dict[str, Placement], Budget]:
-    """Place small models into their part of the memory; return them and what is left for the others."""
-    part = Budget(tuple(size // SMALL_PART for size in budget.gpus), budget.ram // SMALL_PART, budget.shared)
-    kept: dict[str, Placement] = {}
-    for candidate in _small_ones(candidates):
-        others = [item for item in candidates if item.id != candidate.id and item.id not in kept]
-        for space in _spaces(candidate, part):
-            placement = placed(candidate, space, light=candidate.facts.kind not in EMBEDDERS)
-            left = budget.without(placement.estimate)
-            if _useful(candidate, placement, space) and _bearable(others, left, alone, placed):
-                kept[candidate.id] = placement
-                part, budget = part.without(placement.estimate), left
-                break
-    return kept, budget
+    """Place the helpers, on GPUs if that costs no other model its place; return them and what they leave."""
+    placed, left = _helpers_within(helpers, budget, plans, on_gpus=True)
+    if left.gpus == budget.gpus:
+        return placed, left
+
+    def is_as_good(item: Candidate) -> bool:
+        light = _is_light(item, budget)
+        return _as_good(plans.one(item, left, light=light), plans.one(item, budget, light=light))
+
+    if not all(map(is_as_good, others)):
+        placed, left = _helpers_within(helpers, budget, plans, on_gpus=False)
+    return placed, left
 
 
-def _spaces(candidate: Candidate, part: Budget) -> Iterator[Budget]:
-    """Yield where a small model may be tried: on the smallest GPU first, which large ones need least."""
-    indices = [index for index, size in enumerate(part.gpus) if size > 0]
-    for chosen in sorted(indices, key=lambda index: part.gpus[index]):
-        yield replace(part, gpus=tuple(size if index == chosen else 0 for index, size in enumerate(part.gpus)))
-    if not indices:
-        yield part
-    if any(part.gpus) and candidate.facts.kind in EMBEDDERS and candidate.facts.file_bytes <= HELPER_BYTES:
+def _helpers_within(
+    helpers: Sequence[Candidate], budget: Budget, plans: Plans, *, on_gpus: bool
+) -> tuple[dict[str, Placement], Budget]:
+    """Place the helpers, the smallest first, and set memory apart for them while their part of it lasts."""
+    part = Budget(tuple(size // HELPERS_PART for size in budget.gpus), budget.ram // HELPERS_PART, budget.shared)
+    placed: dict[str, Placement] = {}
+    for item in sorted(helpers, key=lambda item: (item.facts.file_bytes, item.id)):
+        tries = (plans.one(item, space) for space in _spaces(item, part, budget.ram, on_gpus=on_gpus))
+        good = (placement for placement in tries if placement.verdict in {Verdict.GPU, Verdict.CPU})
+        placement = placed[item.id] = next(good, None) or plans.one(item, budget)
+        if part.holds(placement.estimate):
+            part, budget = part.without(placement.estimate), budget.without(placement.estimate)
+    return placed, budget
+
+
+def _spaces(candidate: Candidate, part: Budget, ram: int, *, on_gpus: bool) -> Iterator[Budget]:
+    """Yield where a helper may be tried: on the smallest GPU first, which large ones need least."""
+    part = replace(part, ram=ram)
+    if on_gpus:
+        indices = [index for index, size in enumerate(part.gpus) if size > 0]
+        for chosen in sorted(indices, key=lambda index: part.gpus[index]):
+            yield replace(part, gpus=tuple(size if index == chosen else 0 for index, size in enumerate(part.gpus)))
+    if not any(part.gpus) or candidate.facts.file_bytes <= HELPER_BYTES:
         yield replace(part, gpus=(0,) * len(part.gpus))
 
 
-def _useful(candidate: Candidate, placement: Placement, space: Budget) -> bool:
-    """Tell whether a small model is placed so that it is worth its memory."""
-    fast = placement.verdict is Verdict.GPU or (
-        placement.verdict is Verdict.CPU and (candidate.facts.kind in EMBEDDERS or not space.gpus)
-    )
-    return fast and placement.settings.context >= min(LIGHT_CONTEXT, trained(candidate.facts))
-
-
-def _bearable(others: Sequence[Candidate], left: Budget, alone: Mapping[str, Placement], placed: _Placing) -> bool:
-    """Tell whether none of the others loses anything that matters when only so much is left."""
-    return all(left.holds(alone[item.id].loaded) or _as_good(placed(item, left), alone[item.id]) for item in others)
-
-
 def _as_good(now: Placement, alone: Placement) -> bool:
-    """Tell whether a large model loses nothing that matters: its place, or a context that is of use."""
-    return ORDER.index(now.verdict) <= ORDER.index(alone.verdict) and now.settings.context >= min(
-        USEFUL_CONTEXT, alone.settings.context
-    )
+    """Tell whether a model loses nothing that matters: its place, or a context that is of use."""
+    enough = min(FULL_CONTEXT, alone.settings.context) // 2
+    return ORDER.index(now.verdict) <= ORDER.index(alone.verdict) and now.settings.context >= enough
 
 
 def _with_draft(
@@ -204,7 +232,7 @@ def _with_draft(
     for draft in sorted(drafts, key=lambda item: -item.facts.parameters_active):
         settings = chosen.placement.settings
         own = Settings(
-            settings.context, gpu_layers=draft.facts.layers + 1 if settings.gpu_layers else 0,
+            settings.context, gpu_layers=draft.facts.dealt_layers + 1 if settings.gpu_layers else 0,
             parallel=settings.parallel, unified=settings.unified,
         )  # fmt: skip
         placement = plan(target.facts, budget, wishes, known_flags, Companions(draft=draft.facts, draft_settings=own))

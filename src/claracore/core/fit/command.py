@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from claracore.core.fit.case import EMBEDDERS, pooling
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.places import RAM
-from claracore.core.fit.plan import pooling
+from claracore.core.fit.settings import DEFAULT_MICRO_BATCH
 from claracore.core.fit.yamltext import comment
 from claracore.core.gguf.model import Kind
 from claracore.core.units import gib
@@ -61,11 +62,12 @@ def flags(
         *_placement_flags(facts, placement, known_flags, hardware),
         *_cache_flags(placement, known_flags),
         *_kind_flags(facts, placement),
+        *_batch_flags(facts, placement),
         *_slot_flags(placement),
         *_extra_flags(placement),
         _thread_flag(hardware.processor),
     ]
-    if jinja and facts.chat_template:
+    if jinja and facts.chat_template and facts.kind not in EMBEDDERS:
         found.append(Flag(("--jinja",), "the model brings a chat template, which is needed for tools"))
     return known(found, known_flags)
 
@@ -130,7 +132,7 @@ def _device_flags(placement: Placement, known_flags: KnownFlags, hardware: Hardw
     if len(placement.gpus) > 1:
         used = [placement.settings.split[index] for index in placement.gpus] if found else placement.settings.split
         shares = ",".join(f"{share:g}" for share in used)
-        found.append(Flag(("--tensor-split", shares), "shares by the memory that may be used on each GPU"))
+        found.append(Flag(("--tensor-split", shares), "layers on each GPU, counted out by their bytes"))
     elif len(placement.budget.gpus) > 1 and not found:
         index = placement.gpus[0]
         words = ("--split-mode", "none", "--main-gpu", str(index))
@@ -141,7 +143,7 @@ def _device_flags(placement: Placement, known_flags: KnownFlags, hardware: Hardw
 def _extra_flags(placement: Placement) -> list[Flag]:
     settings, found = placement.settings, []
     if settings.checkpoints is not None:
-        reason = "copies of its state per slot that fit into RAM, to go back in a conversation (32 without this)"
+        reason = "copies of its state that each slot keeps in RAM, to go back in a conversation (32 without this)"
         found.append(Flag(("--ctx-checkpoints", str(settings.checkpoints)), reason))
     if settings.prompt_cache_mib is not None:
         reason = "MiB of RAM that earlier conversations may take (8192 without this, in each server)"
@@ -183,6 +185,15 @@ def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     whole = placement.settings.micro_batch >= placement.settings.context
     reason = "an input must fit into one batch" if whole else "inputs are read in parts of this many tokens"
     return [*found, Flag(("--batch-size", size, "--ubatch-size", size), reason)]
+
+
+def _batch_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
+    """Read prompts in longer parts where the experts in RAM are copied to a card for each of them."""
+    settings = placement.settings
+    if facts.kind in EMBEDDERS or settings.micro_batch == DEFAULT_MICRO_BATCH:
+        return []
+    words = ("--batch-size", str(settings.batch), "--ubatch-size", str(settings.micro_batch))
+    return [Flag(words, "tokens of a prompt that are read at once: experts in RAM go to the card once for all of them")]
 
 
 def _slot_flags(placement: Placement) -> list[Flag]:

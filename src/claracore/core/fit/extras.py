@@ -22,16 +22,25 @@ if TYPE_CHECKING:
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
 
-LATER = frozenset({"checkpoints", "prompt cache"})
-"""Rows that are nothing when a model is loaded, and grow while it answers."""
 DEFAULT_MIB = 8192
 CONVERSATIONS = 4
 """Whole contexts that are worth keeping."""
 STEP_MIB = 64
-SPARE_PART = 2
+SPARE_PART = 4
 """The prompt cache gets one part in so many of the RAM that is left, checkpoints as much of the rest."""
+MOST_CHECKPOINTS = 32
+"""What llama-server keeps per slot unless told otherwise."""
+LEAST_CHECKPOINTS = 2
+"""With none, a model that cannot roll its state back reads a whole conversation again when its last turn changes."""
 CHECKPOINT_TOKENS = 8192
 """llama-server makes a checkpoint every so many tokens, and two at the end of a prompt."""
+
+
+def least_extras(facts: ModelFacts, settings: Settings, known_flags: KnownFlags) -> int:
+    """Return the bytes of RAM that a server of conversations needs later at least, to go back in each of its slots."""
+    if not known_flags.knows("--ctx-checkpoints"):
+        return 0
+    return LEAST_CHECKPOINTS * max(1, settings.parallel) * checkpoint_bytes(facts, settings)
 
 
 def with_extras(
@@ -42,14 +51,13 @@ def with_extras(
     rows: list[MemoryItem] = []
     size = checkpoint_bytes(facts, settings)
     if size and known_flags.knows("--ctx-checkpoints"):
-        wanted = settings.context // CHECKPOINT_TOKENS + 2
-        slots = 1 if settings.unified else settings.parallel
-        count = min(wanted, spare // SPARE_PART // (size * slots))
-        working = f"at most {count} copies of {gib(size)}, to go back in a conversation"
+        wanted = min(MOST_CHECKPOINTS, settings.context // CHECKPOINT_TOKENS + 2)
+        slots = max(1, settings.parallel)
+        count = min(wanted, max(LEAST_CHECKPOINTS, spare // SPARE_PART // (size * slots)), spare // (size * slots))
+        working = f"at most {count} copies of {gib(size)} for each of {slots} slots, to go back in a conversation"
         rows.append(MemoryItem("checkpoints", RAM, count * size * slots, working))
         spare -= count * size * slots
-        if count < wanted:
-            settings = replace(settings, checkpoints=count)
+        settings = replace(settings, checkpoints=count)
     if known_flags.knows("--cache-ram"):
         whole = sum(cache_bytes(facts, settings)) + sum(state_bytes(facts, settings))
         kept = min(DEFAULT_MIB, spare // SPARE_PART // MIB, -(-CONVERSATIONS * whole // MIB))

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from claracore.core.fit.cache import CACHE_TYPES, CELL_STEP
+from claracore.core.fit.case import trained
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.memory import Companions, Estimate, MemoryItem, estimate
 from claracore.core.fit.overrides import Moved, moved_tensors
 from claracore.core.fit.places import RAM, layer_places
-from claracore.core.fit.plan import trained
 from claracore.core.fit.server_flags import ServerFlags
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import ModelFacts
@@ -96,7 +96,7 @@ def _settings(case: CommandCase, gpus: tuple[int, ...]) -> Settings:
     if not CACHE_TYPES.keys() >= set(kinds):
         raise ValueError(f"unknown type of cache: {kinds}")
     parallel, unified = _slots(case)
-    layers = facts.layers + 1 if gpus else 0
+    layers = facts.dealt_layers + 1 if gpus else 0
     return Settings(
         context=_context(case),
         parallel=parallel,
@@ -182,7 +182,7 @@ def _shortened(case: CommandCase, settings: Settings) -> Settings:
 
 
 def _fewer_on_gpus(case: CommandCase, settings: Settings) -> Settings:
-    layers = case.facts.layers
+    layers = case.facts.dealt_layers
     if case.facts.experts:
         moved = bisect_left(range(layers + 1), 1, key=lambda n: _fits(case, replace(settings, cpu_experts=n)))
         if moved <= layers:
@@ -202,13 +202,13 @@ def _fits(case: CommandCase, settings: Settings) -> bool:
 def _costs(case: CommandCase, settings: Settings) -> Estimate:
     flags = case.flags
     draft = _draft_settings(case, settings) if case.draft is not None else None
-    found = estimate(case.facts, settings, Companions(case.mmproj_bytes, case.draft, draft))
+    found = estimate(case.facts, settings, Companions(case.mmproj_bytes, case.draft, draft)).loaded
     rows = list(found.rows)
     if flags.has("cache_in_ram"):
         rows = _to_ram(rows, lambda row: row.what == "KV cache")
     if flags.has("projector_in_ram"):
         rows = _to_ram(rows, lambda row: row.what.startswith("vision projector"))
-    places = layer_places(case.facts.layers, settings)
+    places = layer_places(case.facts.dealt_layers, settings)
     rows = _moved(case).applied(rows, places, settings)
     if case.adapter_bytes:
         place = min((place for place in places if place != RAM), default=RAM)
@@ -218,7 +218,7 @@ def _costs(case: CommandCase, settings: Settings) -> Estimate:
 
 def _draft_settings(case: CommandCase, settings: Settings) -> Settings:
     assert case.draft is not None  # noqa: S101 - the caller has looked
-    layers = case.draft.layers + 1 if used_gpus(case) else 0
+    layers = case.draft.dealt_layers + 1 if used_gpus(case) else 0
     given = _gpu_layers(case.flags.get("draft_gpu_layers"), layers, case.known_flags)
     return Settings(
         settings.context, settings.parallel, unified=settings.unified, gpu_layers=given, split=settings.split

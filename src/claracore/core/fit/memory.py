@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from claracore.core.gguf.model import ModelFacts
 
 
+OF_LAYERS = frozenset({"weights", "experts", "KV cache", "recurrent state", "output layer"})
+"""What each layer brings along, wherever it lies."""
+LATER = frozenset({"checkpoints", "prompt cache", "logits"})
+"""Rows that are nothing when a model is loaded, and grow while it answers."""
 LEARNT = "more than counted"
 """The row of what a model was seen to take beyond the other rows; less than nothing where it took less."""
 
@@ -46,6 +50,15 @@ class Estimate:
         return sum(row.bytes for row in self.rows if row.place == place)
 
     @property
+    def loaded(self) -> Estimate:
+        """The same without what comes later, while the model answers."""
+        return Estimate(tuple(row for row in self.rows if row.what not in LATER))
+
+    def beside_layers(self, place: int) -> int:
+        """Bytes in one place that do not come and go with layers."""
+        return sum(row.bytes for row in self.rows if row.place == place and row.what not in OF_LAYERS)
+
+    @property
     def gpu_bytes(self) -> int:
         """Bytes on all GPUs together."""
         return sum(row.bytes for row in self.rows if row.place != RAM)
@@ -69,7 +82,7 @@ class Companions:
 
 def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
-    places = places_of(facts.layers, settings)
+    places = places_of(facts, settings)
     rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
     companions = companions or Companions()
     first = min(places.gpus, default=RAM)
@@ -81,7 +94,7 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
         draft = estimate(companions.draft, companions.draft_settings)
         rows += [MemoryItem(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
     for correction in companions.learnt:
-        more = correction.rows(facts.layers, settings, (*places.layers, places.output))
+        more = correction.rows(facts.dealt_layers, settings, (*places.layers, places.output))
         rows += [MemoryItem(LEARNT, place, size, "seen when it was loaded here") for place, size in more]
     return Estimate(tuple(row for row in rows if row.bytes))
 
@@ -161,6 +174,10 @@ def _buffers(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list
         MemoryItem("compute buffer", place, size, f"inputs of {working}" if place == RAM and places.gpus else working)
         for place, size in sorted(compute_buffers(facts, settings, places).items())
     ]
-    answers = settings.parallel * (facts.vocab_size or 0) * FLOAT
-    rows.append(MemoryItem("answers", RAM, answers, f"{settings.parallel} x {facts.vocab_size or 0} logits"))
+    words = facts.vocab_size or 0
+    rows.append(MemoryItem("answers", RAM, settings.parallel * words * FLOAT, f"{settings.parallel} x {words} logits"))
+    if settings.embeddings:
+        # llama-server (b11434) makes a logit of each word for each token of an input, though nobody asks for them.
+        working = f"{tokens} x {words} for the longest input"
+        rows.append(MemoryItem("logits", RAM, tokens * words * FLOAT, working))
     return rows

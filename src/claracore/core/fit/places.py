@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.settings import Settings
+
+if TYPE_CHECKING:
+    from claracore.core.gguf.model import ModelFacts
 
 RAM: Final = -1
 
@@ -38,9 +41,10 @@ class LayerPlaces:
         return len(self.gpus) > 1 and RAM not in (*self.layers, *self.experts, self.output)
 
 
-def places_of(layers: int, settings: Settings) -> LayerPlaces:
-    """Return where the parts of a model with so many layers lie."""
-    *placed, output = layer_places(layers, settings)
+def places_of(facts: ModelFacts, settings: Settings) -> LayerPlaces:
+    """Return where the parts of a model lie."""
+    *placed, output = layer_places(facts.dealt_layers, settings)
+    del placed[facts.layers :]
     experts = (RAM if layer < settings.cpu_experts else place for layer, place in enumerate(placed))
     return LayerPlaces(tuple(placed), tuple(experts), output)
 

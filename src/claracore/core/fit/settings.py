@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEFAULT_MICRO_BATCH = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,7 +25,7 @@ class Settings:
     cache_type_v: str = "f16"
     batch: int = 2048
     """Tokens per logical batch (`--batch-size`)."""
-    micro_batch: int = 512
+    micro_batch: int = DEFAULT_MICRO_BATCH
     """Tokens that are computed at once (`--ubatch-size`)."""
     flash_attention: bool = True
     full_window: bool = False
@@ -31,11 +33,11 @@ class Settings:
     embeddings: bool = False
     """An answer for every token instead of one per slot (`--embeddings`)."""
     gpu_layers: int = 0
-    """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); layers + 1 is everything."""
+    """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); `dealt_layers` + 1 is everything."""
     cpu_experts: int = 0
     """Routed experts of the first so many layers stay in RAM (`--n-cpu-moe`)."""
     split: tuple[float, ...] = ()
-    """Shares of the layers per GPU (`--tensor-split`); empty for one GPU."""
+    """Shares of the layers per GPU (`--tensor-split`), or how many each gets; empty for one GPU."""
     prompt_cache_mib: int | None = None
     """RAM for earlier conversations (`--cache-ram`); None leaves it to the engine (8192)."""
     checkpoints: int | None = None

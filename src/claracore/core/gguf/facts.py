@@ -29,7 +29,9 @@ MAX_LAYERS: Final = 4096
 LAYER: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
 EXPERT: Final = re.compile(r"\.ffn_(?:gate|up|down|gate_up)_(?:ch)?exps\.|\.ffn_(?:gate|up|down)\.\d+\.")
 INPUT: Final = re.compile(r"(?:token_embd|position_embd|token_types|per_layer_token_embd)\b|token_embd_norm")
-OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_|per_layer_(?:model_proj|proj_norm)")
+OUTPUT: Final = re.compile(r"output|cls|dense_\d|altup_")
+FIRST_LAYER: Final = re.compile(r"per_layer_(?:model_proj|proj_norm)\b")
+"""What llama.cpp places with layer 0, though its name has no number."""
 
 Group = Literal["input", "output", "layer", "expert", "other"]
 
@@ -90,6 +92,8 @@ def _with_attention(facts: ModelFacts, keys: ArchitectureKeys) -> ModelFacts:
         embedding_length=keys.number("embedding_length"),
         embedding_length_out=keys.number("embedding_length_out") or _projection(keys.metadata),
         deepstack_layers=keys.number("n_deepstack_layers") or 0,
+        layer_input_length=keys.number("embedding_length_per_layer_input") or 0,
+        streams=max(1, keys.number("altup.num_inputs") or 1),
         feed_forward=keys.per_layer("feed_forward_length", facts.layers),
         heads=keys.per_layer("attention.head_count", facts.layers),
         kv_heads=cache.kv_heads,
@@ -204,4 +208,6 @@ def _placement(name: str) -> tuple[Group, int, int | None]:
         return ("expert" if EXPERT.search(name) else "layer"), int(match[1]), ROLE_OF.get(name[match.end() :])
     if INPUT.match(name):
         return "input", -1, None
+    if FIRST_LAYER.match(name):
+        return "layer", 0, None
     return ("output" if OUTPUT.match(name) else "other"), -1, None

@@ -72,7 +72,7 @@ class TensorBytes:
     other: int
     """What belongs to no layer and is neither embedding nor output (`rope_freqs`, projectors, ...)."""
     tied_output: bool
-    """No `output.weight` of its own."""
+    """No `output.weight` of its own, but the embedding a second time in its place; encoders have neither."""
     token_embedding_weight: int = 0
     """`token_embd.weight` alone: the size of the second copy when tied."""
 
@@ -121,6 +121,10 @@ class ModelFacts:
     embedding_length_out: int | None = None
     deepstack_layers: int = 0
     """Layers that pictures enter beside the first one: the input is so many embeddings wider."""
+    layer_input_length: int = 0
+    """Elements per token that each layer gets of its own, beside the stream (gemma3n)."""
+    streams: int = 1
+    """Residual streams side by side (gemma3n's AltUp)."""
     feed_forward: tuple[int, ...] = ()
     """Per layer."""
     heads: tuple[int, ...] = ()
@@ -174,3 +178,8 @@ class ModelFacts:
     shards: int = 1
     shard_number: int = 0
     """0-based number of this file when only one shard was read."""
+
+    @property
+    def dealt_layers(self) -> int:
+        """Layers that llama.cpp deals out to devices: those that only predict are among them, though not loaded."""
+        return self.layers + self.prediction_layers

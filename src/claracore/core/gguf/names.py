@@ -39,7 +39,7 @@ SIZE: Final = re.compile(
 CONTEXT: Final = re.compile(r"\d+k", re.IGNORECASE)
 GENERIC: Final = re.compile(
     r"(?:(?:ggml|gguf|model|models|weights|pytorch|consolidated|llm|merged|output|unnamed|untitled|new|test|file|main"
-    r"|download|default|final|converted|snapshot|checkpoint|[a-f0-9]{16,})[-_. ]*)*\d*",
+    r"|download|default|sha256|final|converted|snapshot|checkpoint|[a-f0-9]{16,})[-_. ]*)*\d*",
     re.IGNORECASE,
 )
 
@@ -56,6 +56,8 @@ class Naming:
     quantization: str
     full: str = ""
     """For a file whose name claims another quantization than it has: an id with both, for when the id is taken."""
+    folder: str = ""
+    """Name of the folder that it is in, or of who its store has it from."""
 
 
 def naming_of(path: PurePath, facts: ModelFacts) -> Naming:
@@ -69,7 +71,7 @@ def naming_of(path: PurePath, facts: ModelFacts) -> Naming:
     words = _SEPARATORS.sub(" ", readable).strip() or "Model"
     name = words if quantization == "unknown" else f"{words} ({quantization})"
     full = f"{slug(stem)}-{quantization.lower()}" if claims and quantization not in claims else ""
-    return Naming(model_id, base, name, describe(facts, quantization), quantization, full)
+    return Naming(model_id, base, name, describe(facts, quantization), quantization, full, path.parent.name)
 
 
 def stem_of(path: PurePath) -> str:
@@ -158,6 +160,7 @@ def unique_ids(namings: Sequence[tuple[str, Naming]], known: Mapping[str, str] |
     known = known or {}
     ids: dict[str, str] = {}
     owners: dict[str, str] = {}
+    folders = {path: str(PurePath(path).parent / naming.folder) for path, naming in namings}
     ordered = sorted(namings)
     for path, naming in ordered:
         earlier = known.get(path)
@@ -169,20 +172,23 @@ def unique_ids(namings: Sequence[tuple[str, Naming]], known: Mapping[str, str] |
     for path, naming in sorted(ordered, key=lambda item: (bool(item[1].full), item[0])):
         if path not in ids:
             rival = owners.get(naming.id)
-            choices = _choices(path, naming, rival) if rival is not None else (naming.id,)
+            beside = rival is not None and folders[rival] == folders[path]
+            choices = _choices(path, naming, beside=beside) if rival is not None else (naming.id,)
             ids[path] = next(choice for choice in choices if choice not in owners)
             owners[ids[path]] = path
     return ids
 
 
-def _choices(path: str, naming: Naming, rival: str | None = None) -> Sequence[str]:
-    """Return the ids that this file may have, best first; the last one is as long as it takes to be unique."""
-    folder = PurePath(path).parent
+def _choices(path: str, naming: Naming, *, beside: bool = False) -> Sequence[str]:
+    """Return the ids that this file may have, best first; the last one is as long as it takes to be unique.
+
+    The folder says nothing when the file that has the id lies `beside` it.
+    """
     quantization = naming.id[len(naming.base) :]
     digest = blake2b(path.encode(errors="surrogatepass"), digest_size=32).hexdigest()
     choices = [naming.id]
-    tells = slug(folder.name)
-    if tells and tells not in naming.base and (rival is None or PurePath(rival).parent != folder):
+    tells = slug(naming.folder)
+    if tells and tells not in naming.base and not beside:
         choices.append(f"{tells}-{naming.id}")
     if naming.full:
         choices.append(naming.full)

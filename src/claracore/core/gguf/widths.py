@@ -13,7 +13,8 @@ from typing import Final
 
 ROLES: Final = (
     "ffn_up", "ffn_gate", "ffn_gate_up", "ffn_down", "ffn_up_exps", "ffn_gate_exps", "ffn_gate_up_exps",
-    "ffn_down_exps", "ffn_up_shexp", "attn_q", "attn_q_b", "attn_qkv", "attn_gate", "ssm_in", "ssm_conv1d", "ssm_out",
+    "ffn_down_exps", "ffn_up_shexp", "attn_q", "attn_q_b", "attn_norm", "attn_output_norm", "ssm_in",
+    "ssm_conv1d", "ssm_out",
 )  # fmt: skip
 """Matrices of a layer, as GGUF names them."""
 ROLE_OF: Final = {f"{role}.weight": number for number, role in enumerate(ROLES)}
@@ -32,8 +33,10 @@ class Widths:
     shared_expert: int = 0
     query: int = 0
     """What attention asks with, and its gate if it has one."""
+    normalized_after: bool = False
+    """Layers normalize what they put out instead of what they get (BERT)."""
     recurrent_in: int = 0
-    """What a recurrent layer makes of the stream before its convolution."""
+    """What a recurrent layer makes of the stream before its convolution, where one matrix makes it all."""
     convolution: int = 0
     recurrent_out: int = 0
     entering_bytes: int = 0
@@ -73,7 +76,8 @@ class WidthsSeen:
             expert=self.inner("ffn_down_exps"),
             shared_expert=self.out("ffn_up_shexp"),
             query=max(self.out("attn_q"), self.out("attn_q_b")),
-            recurrent_in=max(self.out("ssm_in"), self.out("attn_qkv") + self.out("attn_gate")),
+            normalized_after=self.inner("attn_output_norm") > 0 and self.inner("attn_norm") == 0,
+            recurrent_in=self.out("ssm_in"),
             convolution=self.out("ssm_conv1d"),
             recurrent_out=self.inner("ssm_out"),
             entering_bytes=self.size("ffn_up", "ffn_gate", "ffn_gate_up"),

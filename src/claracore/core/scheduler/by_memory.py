@@ -2,9 +2,9 @@
 
 Whoever fits beside all that runs starts. Otherwise those that are ending anyway are waited for, and if that is not
 enough, the cheapest set goes that makes room on every device that is short: as few pinned and persistent models as
-possible (so none, unless there is no other way: then the target is refused), as few busy ones, then those that cost
-least, then those that have been idle longest; never more than is needed. A model of which it is not known how much it
-takes runs alone on this machine, beside those that stay in any case.
+possible (so none, unless there is no other way: then the target is refused), as few helpers, as few busy ones, then
+those that cost least, then those that have been idle longest; never more than is needed. A model of which it is not
+known how much it takes runs alone on this machine, beside those that stay in any case.
 
 A device of which nothing is known has room for one model.
 """
@@ -23,6 +23,8 @@ from claracore.core.scheduler.policy import Situation
 
 STAYS: Final = 1e12
 """What it costs, in seconds, to let a pinned or persistent model go: more than everything else together."""
+HELPS: Final = 1e10
+"""What it costs to let an embedder or a reranker go for a model that does neither: more than waiting for others."""
 BUSY: Final = 1e9
 """What it costs beyond its own price to wait for a model that is busy."""
 EXACT: Final = 12
@@ -49,6 +51,8 @@ class ByMemory:
     """Models that never go for others."""
     elsewhere: frozenset[str] = frozenset()
     """Models that take nothing of this machine."""
+    helpers: frozenset[str] = frozenset()
+    """Embedders and rerankers: they go for others only if these have no room otherwise."""
 
     def evictees(self, situation: Situation) -> frozenset[str]:
         """Return which of the running models must stop before the target starts."""
@@ -115,13 +119,19 @@ class ByMemory:
             by_device = known[model].by_device
             frees = {device: size for device, size in by_device.items() if device in missing and size}
             if frees:
-                found.append(_Candidate(self._price(picture, model), idle_since.get(model, NEVER), model, frees))
+                found.append(
+                    _Candidate(
+                        self._price(picture, model, situation.target), idle_since.get(model, NEVER), model, frees
+                    )
+                )
         return sorted(found, key=operator.itemgetter(0, 1, 2))
 
-    def _price(self, picture: MemoryPicture, model: str) -> float:
+    def _price(self, picture: MemoryPicture, model: str, target: str) -> float:
         price = picture.costs.get(model, 0.0)
         if model in picture.pinned or model in self.persistent:
             return STAYS + price
+        if model in self.helpers and target not in self.helpers:
+            price += HELPS
         # Who has no price starts just now, or runs in thought only: somebody ahead has asked for it.
         return BUSY + price if model in picture.busy or model not in picture.costs else price
 

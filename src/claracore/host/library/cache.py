@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,9 +33,9 @@ from claracore.core.gguf import (
 )
 from claracore.host.disk import keep_private
 from claracore.host.library import read
-from claracore.host.library.walk import ModelFiles
+from claracore.host.library.found_files import ModelFiles
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FILE: Final = "library.cache"
 
 
@@ -45,6 +46,8 @@ class CachedModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Path, size and mtime_ns of each shard."""
     reading: read.ModelReading
     id: str | None = None
+    marks: dict[str, str] = {}
+    """What `copies` has seen in the files, by what was looked for."""
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -67,16 +70,18 @@ def _version() -> str:
 class ReadingCache:
     """Readings by (path, size, mtime). `path=None` remembers for as long as the object lives."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, keep: bool = True) -> None:
+        """Read what was remembered; without `keep` nothing is written."""
         self.path = path
+        self._keep = keep
         self._version = _version()
         self._entries = self._load()
         self._changed = False
 
     @classmethod
-    def in_folder(cls, state_dir: Path | None) -> Self:
+    def in_folder(cls, state_dir: Path | None, *, keep: bool = True) -> Self:
         """Return the one that is kept in the state folder; without one, for as long as the object lives."""
-        return cls(state_dir / FILE if state_dir is not None else None)
+        return cls(state_dir / FILE if state_dir is not None else None, keep=keep)
 
     def get(self, files: ModelFiles) -> read.ModelReading | None:
         """Return what was read before, if the files are the same as then."""
@@ -95,6 +100,18 @@ class ReadingCache:
         entry = CachedModel(_files_of(files), reading, earlier.id if earlier else None)
         self._entries[files.paths[0]] = entry
         self._changed = True
+
+    def mark(self, files: ModelFiles, look: Callable[[Sequence[str]], str]) -> str:
+        """Return what `look` says of files that have been read; they are looked at once."""
+        entry = self._entries.get(files.paths[0])
+        if entry is None or entry.files != _files_of(files):
+            return look(files.paths)
+        if (known := entry.marks.get(look.__name__)) is None:
+            known = look(files.paths)
+            marks = {**entry.marks, look.__name__: known}
+            self._entries[files.paths[0]] = msgspec.structs.replace(entry, marks=marks)
+            self._changed = True
+        return known
 
     def ids(self) -> dict[str, str]:
         """Return the ids that models had in the last scan, by the path of their first file."""
@@ -118,7 +135,7 @@ class ReadingCache:
 
     def save(self) -> None:
         """Write the cache if it changed; a disk that refuses costs only the saving."""
-        if self.path is None or not self._changed:
+        if self.path is None or not self._changed or not self._keep:
             return
         with contextlib.suppress(OSError):
             keep_private(self.path, msgspec.msgpack.encode(_File(self._version, self._entries)), flush=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from claracore.core.gguf.model import Kind, ModelFacts
 
@@ -14,6 +14,13 @@ class Projector:
 
     path: Path
     facts: ModelFacts
+    called: PurePath | None = None
+    """Folder and name by which it is known, where its store's own path says nothing."""
+
+    @property
+    def place(self) -> PurePath:
+        """The path that names it."""
+        return self.called or self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,10 @@ class LibraryModel:
     description: str
     aliases: tuple[str, ...] = ()
     projector: Projector | None = None
+    adapters: tuple[Path, ...] = ()
+    """LoRA adapters that its store puts on it."""
+    copies: tuple[Path, ...] = ()
+    """Other files with the same contents, and other names of the same file."""
 
     @property
     def path(self) -> Path:

@@ -36,7 +36,7 @@ def pair(models: Sequence[LanguageModel], projectors: Iterable[Projector]) -> Ma
 
 
 def _owners(projector: Projector, models: Sequence[LanguageModel]) -> list[LanguageModel]:
-    folders = {str(projector.path.parent), str(projector.path.parent.parent)}
+    folders = {str(projector.place.parent), str(projector.place.parent.parent)}
     near = [
         model
         for model in models
@@ -47,7 +47,7 @@ def _owners(projector: Projector, models: Sequence[LanguageModel]) -> list[Langu
         longest = max(len(model.base) for model in named)
         exact = [model for model in named if model.base == _base(projector)]
         return exact or [model for model in named if len(model.base) == longest]
-    same_folder = [model for model in near if model.folder == str(projector.path.parent)] or near
+    same_folder = [model for model in near if model.folder == str(projector.place.parent)] or near
     return same_folder if len({model.base for model in same_folder}) == 1 else []
 
 
@@ -58,7 +58,7 @@ def _fits(projector: ModelFacts, model: ModelFacts) -> bool:
 
 
 def _base(projector: Projector) -> str:
-    return slug(PROJECTOR_WORDS.sub("-", without_quantization(stem_of(projector.path))))
+    return slug(PROJECTOR_WORDS.sub("-", without_quantization(stem_of(projector.place))))
 
 
 def _same_name(projector: Projector, model: LanguageModel) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 from claracore.core.gguf.array_cache import ArrayCache
@@ -15,7 +15,7 @@ from claracore.core.gguf.facts import facts_of
 from claracore.core.gguf.header import Header, read_header
 from claracore.core.gguf.model import Kind, ModelFacts
 from claracore.core.gguf.names import Naming, naming_of
-from claracore.host.library.walk import ModelFiles, Stamp
+from claracore.host.library.found_files import ModelFiles, Stamp
 
 NOT_SERVED: Final[dict[Kind, str]] = {
     Kind.LORA: "a LoRA adapter, not a model: use it with --lora in the command of its base model",
@@ -28,6 +28,13 @@ NOT_SERVED: Final[dict[Kind, str]] = {
     Kind.SPEECH: "a speech model, which llama-server cannot serve",
     Kind.OTHER: "not a language model that llama-server can serve",
 }
+NOT_ASKED_FOR: Final = ("v.", "mm.", "mtp.")
+"""What the names of tensors begin with that llama.cpp expects in a file of their own, or under other names."""
+OLLAMAS_OWN: Final = frozenset({"gptoss", "mllama", "qwen25vl"})
+"""Architectures of Ollama's engine that llama.cpp has under another name, or not at all."""
+ONLY_OLLAMA: Final = (
+    "as Ollama's own engine has it: llama-server cannot read that; Ollama serves it, or get the model's GGUF"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,8 @@ def read(files: ModelFiles, seen: ArrayCache) -> ModelReading:
     if problems:
         return ModelReading(None, "; ".join(problems), transient)
     facts = facts_of(headers[0], *headers[1:])
-    unusable = _shards_disagree(files, headers) or NOT_SERVED.get(facts.kind)
-    return ModelReading(facts, unusable, naming=naming_of(PurePath(files.paths[0]), facts))
+    unusable = _shards_disagree(files, headers) or NOT_SERVED.get(facts.kind) or _only_ollama(facts, headers)
+    return ModelReading(facts, unusable, naming=naming_of(files.place, facts))
 
 
 class UnusableFile(Exception):
@@ -74,7 +81,7 @@ def _read_file(path: str, stamp: Stamp, seen: ArrayCache) -> Header:
         raise UnusableFile("an empty file")
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - hot
-            _without_readahead(stream.fileno())
+            without_readahead(stream.fileno())
             header = read_header(stream, size=stamp.size, seen=seen)
     except NotGGUF as error:
         raise UnusableFile("not a GGUF file in spite of its name") from error
@@ -89,7 +96,7 @@ def _read_file(path: str, stamp: Stamp, seen: ArrayCache) -> Header:
     return header
 
 
-def _without_readahead(descriptor: int) -> None:
+def without_readahead(descriptor: int) -> None:
     """Ask the kernel for what is read and nothing behind it.
 
     Else it takes the reader of a header for a reader of the file and fetches the first megabytes of weights, 8 MB where
@@ -116,3 +123,16 @@ def _shards_disagree(files: ModelFiles, headers: list[Header]) -> str | None:
     promised = headers[0].metadata.get("split.tensors.count")
     there = sum(len(header.tensors) for header in headers)
     return None if promised in {None, there} else f"the shards have {there} tensors, but {promised} were promised"
+
+
+def _only_ollama(facts: ModelFacts, headers: list[Header]) -> str | None:
+    """Say when a file is of the form that only Ollama loads.
+
+    llama.cpp refuses files with tensors that it does not ask for ("wrong number of tensors", ggml-org/llama.cpp#27349).
+    """
+    if facts.architecture in OLLAMAS_OWN:
+        return f"a model ({facts.architecture}) {ONLY_OLLAMA}"
+    if facts.kind is Kind.MMPROJ or facts.architecture == "clip":
+        return None
+    fused = any(tensor.name.startswith(NOT_ASKED_FOR) for header in headers for tensor in header.tensors)
+    return f"a model with more in its file (a projector, say), {ONLY_OLLAMA}" if fused else None

@@ -1,30 +1,23 @@
 """Which files in these folders could be models?
 
 Looks at names and `stat` only. Symbolic links are followed, each folder is entered once; what cannot be looked at is
-reported and passed over.
+reported and passed over. Folders that Ollama or the hub's cache keep are known by what is in them, wherever they are:
+a file there is found by the name that its owner gives it. Nothing is ever written there.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
-from claracore.core.gguf.names import SHARD_FILE
 from claracore.errors import NotFound
-from claracore.host.library.model import LeftOut
+from claracore.host.library import hub_cache, ollama
+from claracore.host.library.found_files import SAFETENSORS, UNFINISHED, FoundFiles, no_gguf
 
-UNFINISHED: Final = re.compile(
-    r"\.gguf[-.](?:part(?:ial)?\d*|crdownload|download|downloadinprogress|incomplete|tmp|temp|opdownload|!qb|!ut|"
-    r"aria2|filepart|st)$",
-    re.IGNORECASE,
-)
-"""What browsers, aria2, torrent clients, huggingface_hub and llama.cpp call a file while they fetch it."""
-ARIA2: Final = ".aria2"
+Heard = Callable[[], None]
+"""Called for each folder that is entered: a disk that answers is at work."""
 
 
 class FolderMissing(NotFound):
@@ -33,50 +26,13 @@ class FolderMissing(NotFound):
     code = "folder_not_found"
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Identity of a file's contents, as far as `stat` knows it."""
-
-    size: int
-    mtime_ns: int
-    device: int
-    inode: int
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """What two names of one file have in common."""
-        return self.device, self.inode
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """What may be a model: one `.gguf` file, or all shards that belong together."""
-
-    paths: tuple[str, ...]
-    stamps: tuple[Stamp, ...]
-    shards_expected: int = 1
-    missing: tuple[str, ...] = ()
-    """Names of shards that should be there."""
-
-
-@dataclass(slots=True)
-class FoundFiles:
-    """What a walk found: files of models sorted by path, and what was left out."""
-
-    models: list[ModelFiles] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    links: set[str] = field(default_factory=set)
-    """Files that are symbolic links: of two names of one file the real one is preferred."""
-
-
-def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> FoundFiles:
+def walk(folders: Iterable[Path], *, missing_ok: bool = False, heard: Heard | None = None) -> FoundFiles:
     """Look through the folders (a single file is a folder of one), recursively.
 
     Raises `FolderMissing` when one does not exist, unless `missing_ok`: then it is left out like everything else.
     """
     found = FoundFiles()
-    stamps: dict[str, Stamp] = {}
-    entered: set[tuple[int, int]] = set()
+    walker = _Walker(found, heard)
     tops: list[tuple[str, os.stat_result]] = []
     for folder in folders:
         path = os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - one string per file: hot
@@ -85,99 +41,113 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False) -> FoundFiles:
         except OSError as error:
             if not missing_ok:
                 raise FolderMissing(f"the models folder {path} cannot be used: {error.strerror}") from error
-            found.left_out.append(LeftOut(Path(path), f"the folder cannot be used: {error.strerror}"))
+            found.leave_out(path, f"the folder cannot be used: {error.strerror}")
             continue
         if stat.S_ISDIR(status.st_mode):
             tops.append((path, status))
         else:
-            _note_file(path, status, stamps, found)
+            found.note(path, status)
     # Folders behind links come last, so that a file is found under its own path if it has one in the folders.
     while tops:
-        tops = [link for path, status in tops for link in _enter(path, status, stamps, entered, found)]
-    found.models = sorted(_grouped(stamps), key=lambda files: files.paths)
-    found.left_out.sort(key=lambda left: left.path)
+        tops = [link for path, status in tops for link in walker.enter(path, status)]
+    found.settle()
     return found
 
 
-def _enter(
-    top: str, status: os.stat_result, stamps: dict[str, Stamp], entered: set[tuple[int, int]], found: FoundFiles
-) -> list[tuple[str, os.stat_result]]:
-    """Walk one tree without recursion and return the folders that links in it lead to.
+def around(file: Path) -> list[Path]:
+    """Return what to walk so that a model file is found as among its neighbours, and by the name its store gives it."""
+    file = file.absolute()
+    store = file.parent.parent
+    try:
+        names = set(os.listdir(store)) if file.parent.name == ollama.BLOBS else set()  # noqa: PTH208 - names only
+        beside = sorted(path for path in file.parent.iterdir() if _is_model_file(path) and path.name != file.name)
+    except OSError:
+        return [file]
+    if ollama.is_store(names) or hub_cache.is_repository(str(store), names):
+        return [store]
+    return [file, *beside]
 
-    `entered` guards against loops and folders reached twice.
-    """
-    waiting = [(top, status)]
-    linked: list[tuple[str, os.stat_result]] = []
-    while waiting:
-        folder, status = waiting.pop()
-        if (status.st_dev, status.st_ino) in entered:
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        for entry in _entries(folder, found):
-            looks_like_model = entry.name.lower().endswith(".gguf")
-            try:
-                status = entry.stat()
-            except OSError as error:
-                if looks_like_model:
-                    what = "a link that leads nowhere" if entry.is_symlink() else error.strerror
-                    found.left_out.append(LeftOut(Path(entry.path), f"cannot be looked at: {what}"))
+
+def _is_model_file(path: Path) -> bool:
+    return path.name.lower().endswith(".gguf") and path.is_file()
+
+
+class _Walker:
+    """A walk under way; `entered` guards against loops and folders reached twice."""
+
+    def __init__(self, found: FoundFiles, heard: Heard | None) -> None:
+        self.found = found
+        self.heard = heard
+        self.entered: set[tuple[int, int]] = set()
+
+    def enter(self, top: str, status: os.stat_result) -> list[tuple[str, os.stat_result]]:
+        """Walk one tree without recursion and return the folders that links in it lead to."""
+        waiting = [(top, status)]
+        linked: list[tuple[str, os.stat_result]] = []
+        while waiting:
+            folder, status = waiting.pop()
+            if (status.st_dev, status.st_ino) in self.entered:
+                continue
+            self.entered.add((status.st_dev, status.st_ino))
+            if self.heard is not None:
+                self.heard()
+            entries = self._entries(folder)
+            inside, behind_links = self._look(folder, entries)
+            waiting += inside
+            linked += behind_links
+        return linked
+
+    def _look(
+        self, folder: str, entries: Sequence[os.DirEntry[str]]
+    ) -> tuple[list[tuple[str, os.stat_result]], list[tuple[str, os.stat_result]]]:
+        """Note the files of a folder; return the folders in it, and those behind links."""
+        kept = {entry.name for entry in entries}
+        if ollama.is_store(kept):
+            ollama.find(folder, self.found)
+            kept -= ollama.OWN_FOLDERS
+        elif hub_cache.is_repository(folder, kept):
+            hub_cache.find(folder, self.found)
+            return [], []
+        inside: list[tuple[str, os.stat_result]] = []
+        linked: list[tuple[str, os.stat_result]] = []
+        others: list[int] = []
+        for entry in entries:
+            if entry.name not in kept or hub_cache.holds_no_models(entry.name):
+                continue
+            status = self._status(entry)
+            if status is None:
                 continue
             if stat.S_ISDIR(status.st_mode):
-                (linked if entry.is_symlink() else waiting).append((entry.path, status))
-                if looks_like_model:
-                    found.left_out.append(LeftOut(Path(entry.path), "a folder, not a model file"))
-            elif looks_like_model or UNFINISHED.search(entry.name):
-                _note_file(entry.path, status, stamps, found)
-                if entry.is_symlink():
-                    found.links.add(entry.path)
-    return linked
+                (linked if entry.is_symlink() else inside).append((entry.path, status))
+            elif entry.name.lower().endswith(SAFETENSORS):
+                others.append(status.st_size)
+        if others:
+            self.found.leave_out(folder, no_gguf(others))
+        return inside, linked
 
+    def _status(self, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """Note an entry if it looks like a model; return what it is, None when that cannot be said."""
+        looks_like_model = entry.name.lower().endswith(".gguf")
+        try:
+            status = entry.stat()
+        except OSError as error:
+            if looks_like_model:
+                what = "a link that leads nowhere" if entry.is_symlink() else error.strerror
+                self.found.leave_out(entry.path, f"cannot be looked at: {what}")
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            if looks_like_model:
+                self.found.leave_out(entry.path, "a folder, not a model file")
+        elif looks_like_model or UNFINISHED.search(entry.name):
+            self.found.note(entry.path, status)
+            if entry.is_symlink():
+                self.found.links.add(entry.path)
+        return status
 
-def _entries(folder: str, found: FoundFiles) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        found.left_out.append(LeftOut(Path(folder), f"the folder cannot be read: {error.strerror}"))
-        return []
-
-
-def _note_file(path: str, status: os.stat_result, stamps: dict[str, Stamp], found: FoundFiles) -> None:
-    if UNFINISHED.search(path):
-        if not path.lower().endswith(ARIA2):
-            found.left_out.append(LeftOut(Path(path), "an unfinished download"))
-    elif not stat.S_ISREG(status.st_mode):
-        found.left_out.append(LeftOut(Path(path), "not a regular file"))
-    elif os.path.exists(path + ARIA2):  # noqa: PTH110 - hot
-        found.left_out.append(LeftOut(Path(path), "an unfinished download (aria2's control file is beside it)"))
-    else:
-        stamps[path] = Stamp(status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
-
-
-def _grouped(stamps: dict[str, Stamp]) -> Iterator[ModelFiles]:
-    """Put shards together; every other file stands alone."""
-    sharded: dict[tuple[str, str, int], dict[int, str]] = {}
-    for path, stamp in stamps.items():
-        folder, name = os.path.split(path)
-        match = SHARD_FILE.match(name)
-        if match is None or not 1 <= int(match["number"]) <= int(match["count"]):
-            yield ModelFiles((path,), (stamp,))
-        else:
-            group = sharded.setdefault((folder, match["stem"], int(match["count"])), {})
-            group[int(match["number"])] = path
-    for (_, stem, count), group in sharded.items():
-        paths = tuple(group[number] for number in sorted(group))
-        missing = _missing_names(stem, count, group.keys())
-        yield ModelFiles(paths, tuple(stamps[path] for path in paths), count, missing)
-
-
-def _missing_names(stem: str, count: int, numbers: Iterable[int]) -> tuple[str, ...]:
-    """Name the first missing shards; a count of 99999 is not worth a list of that length."""
-    there = set(numbers)
-    missing: list[str] = []
-    for number in range(1, count + 1):
-        if number not in there:
-            missing.append(f"{stem}-{number:05d}-of-{count:05d}.gguf")
-        if len(missing) == 20:
-            break
-    return tuple(missing)
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self.found.leave_out(folder, f"the folder cannot be read: {error.strerror}")
+            return []

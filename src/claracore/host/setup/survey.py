@@ -12,10 +12,10 @@ import platformdirs
 
 from claracore.core.config.schema import json_schema
 from claracore.core.fit.budget import budget_of
+from claracore.core.fit.case import Wishes
 from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.plan import Wishes
 from claracore.core.fit.yamltext import unwritable
 from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import BadRequest
@@ -73,7 +73,7 @@ def candidates_of(
     left_out: list[LeftOut] = []
     kinds = Vocabularies() if vocabularies else None
     for model in models:
-        problem = unwritable(str(model.path))
+        problem = next(filter(None, (unwritable(str(path)) for path in (model.path, *model.adapters))), None)
         if problem is None:
             found.append(replace(_candidate(model, kinds), learnt=learnt.corrections(str(model.path))))
         else:
@@ -96,6 +96,8 @@ def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:
         mmproj_path=str(projector.path) if projector is not None else None,
         mmproj_bytes=projector.facts.file_bytes if projector is not None else 0,
         vocabulary=kinds.name_of(model.path) if kinds is not None else None,
+        adapters=tuple(map(str, model.adapters)),
+        copies=tuple(map(str, model.copies)),
     )
 
 

@@ -7,17 +7,20 @@ is written here.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from claracore.core.config.lines import read_plain
 from claracore.core.config.without_model import without_model
 from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.merge import model_paths
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
+from claracore.host.library.stores import FoundStores, StoreFinder
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.settings import SettingsFile
@@ -34,6 +37,26 @@ class Surveyor:
     settings: SettingsFile
     listen_port: int
     state_dir: Path | None
+    finder: StoreFinder = field(default_factory=StoreFinder)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def stores(self) -> tuple[FoundStores, Collection[str]]:
+        """Return the models that other programs keep on this machine, and the ids of those that are configured."""
+        config = self.configuration.now.config
+        commands = {model_id: model.cmd for model_id, model in config.models.items()}
+
+        def look() -> tuple[FoundStores, Collection[str]]:
+            found = self.finder.find(ReadingCache.in_folder(self.state_dir))
+            named = {os.path.realpath(path) for path in model_paths(commands).values()}
+            known = [
+                model.id
+                for model in found.models
+                if not named.isdisjoint(map(os.path.realpath, (model.path, *model.copies)))
+            ]
+            return found, known
+
+        async with self._looking:  # the pages of several people need not read the same headers at once
+            return await asyncio.to_thread(look)
 
     async def options(self, wished: SetupOptions) -> SetupOptions:
         """Return what to plan with: what is wished now, else what was saved."""

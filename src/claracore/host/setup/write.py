@@ -22,6 +22,7 @@ from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import ConfigError
 from claracore.host.library.model import LeftOut, Library
 from claracore.host.setup.request import SetupRequest
+from claracore.host.setup.spelling import Spelling
 from claracore.host.setup.survey import Survey, survey
 from claracore.host.store import files
 from claracore.types import Finding, Place
@@ -127,11 +128,12 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    spelled = {_identity(item.candidate.path): item.candidate.path for item in setup.chosen}
-    paths = {}
-    for name, found in model_paths(commands).items():
-        there = os.path.abspath(found)  # noqa: PTH100 - text, as written; models start in our folder
-        paths[name] = spelled.get(_identity(there), there)
+    setup = replace(setup, by_memory=loaded.config.routing.router.use == "memory")
+    spelled = Spelling(setup)
+    paths = {
+        name: spelled.of(os.path.abspath(found), loaded.config.models[name].aliases)  # noqa: PTH100 - text, as written
+        for name, found in model_paths(commands).items()
+    }
     missing = {name for name, found in paths.items() if not os.path.exists(found)}  # noqa: PTH110 - text, as written
     today = datetime.now(UTC).date().isoformat()
     try:
@@ -142,12 +144,3 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     if after.config is None:
         raise ConfigError([finding for finding in after.findings if finding.severity == "error"])
     return merged
-
-
-def _identity(path: str) -> tuple[int, int] | str:
-    """Return what all names of one file have in common; the path itself for a file that is not there."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - text, as written
-    except OSError:
-        return path
-    return status.st_dev, status.st_ino

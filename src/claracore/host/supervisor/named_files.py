@@ -8,6 +8,7 @@ that is not there counts, too: it may come.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
@@ -23,6 +24,8 @@ Stamp = tuple[tuple[str, tuple[int, int, int] | None], ...]
 MODELS: Final = (".gguf", ".ggml", ".safetensors", ".bin", ".pt", ".pth", ".onnx", ".llamafile")
 SETTINGS: Final = (".jinja", ".json", ".toml", ".yaml", ".yml", ".ini", ".py", ".sh")
 READ: Final = frozenset((*MODELS, *SETTINGS))
+BLOB: Final = re.compile(r"[/\\]sha256-[0-9a-f]{64}$")
+"""What Ollama calls a model's file."""
 MOST_SHARDS: Final = 256
 
 
@@ -40,7 +43,7 @@ def _paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
         yield shutil.which(words[0], path=environ.get("PATH")) or words[0]
     for word in (*words, *model.env):
         for path in {word, word.partition("=")[2]}:
-            if PurePath(path).suffix.lower() in READ and "://" not in path:
+            if (PurePath(path).suffix.lower() in READ or BLOB.search(path)) and "://" not in path:
                 yield from shards(path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.memory.measured import LastLoad
+from claracore.host.library.model import LeftOut
 from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
 from claracore.host.setup.request import SetupOptions
@@ -124,6 +125,55 @@ class ScanView(BaseModel):
     hash: str
 
 
+class StoreView(BaseModel):
+    """A folder in which another program keeps models; `configured` of them are in the configuration already."""
+
+    store: str
+    path: str
+    models: int
+    configured: int
+    bytes: int
+
+
+class StoresView(BaseModel):
+    """The models that are on this machine, by who keeps them; in the sums copies count once."""
+
+    found: list[StoreView]
+    models: int
+    configured: int
+    bytes: int
+    unusable: list[LeftOutView]
+    """Places that are there but cannot be looked at, and why."""
+    left_out: list[LeftOutView]
+
+
+@router.get("/stores")
+async def stores(surveyor: SurveyorDep) -> StoresView:
+    """Look for models where other programs keep theirs; `apply` takes the paths as folders."""
+    found, configured = await surveyor.stores()
+    return StoresView(
+        found=[
+            StoreView(
+                store=store.store,
+                path=str(store.path),
+                models=len(store.models),
+                configured=sum(model.id in configured for model in store.models),
+                bytes=store.bytes,
+            )
+            for store in found.stores
+        ],
+        models=len(found.models),
+        configured=len(configured),
+        bytes=found.bytes,
+        unusable=_left_out(found.unusable),
+        left_out=_left_out(found.left_out),
+    )
+
+
+def _left_out(files: Iterable[LeftOut]) -> list[LeftOutView]:
+    return [LeftOutView(path=str(file.path), reason=file.reason) for file in files]
+
+
 @router.get("/browse")
 async def browse(
     installation: InstallationDep, path: Annotated[str | None, Query(description="Empty: the home folder.")] = None
@@ -152,7 +202,7 @@ async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wi
         model.known = model.id in known
     return ScanView(
         models=models,
-        left_out=[LeftOutView(path=str(file.path), reason=file.reason) for file in report.left_out],
+        left_out=_left_out(report.left_out),
         hardware=hardware_view(report.hardware),
         yaml=text,
         diff=replace(report, text=text, old_text=report.old_text or "").diff,
@@ -196,7 +246,7 @@ def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> Fo
     found.group = chosen.group
     found.quantization = candidate.quantization or found.quantization
     found.port = ports.get(model_id)
-    found.last_load = report.learnt.last_load(candidate.path, candidate.facts.layers, placement.settings)
+    found.last_load = report.learnt.last_load(candidate.path, candidate.facts.dealt_layers, placement.settings)
     return found
 
 

@@ -57,6 +57,7 @@ export type Keys = schema.KeysView;
 export type NewKey = schema.NewKey;
 
 export type BrowsePage = schema.BrowseView;
+export type Stores = schema.StoresView;
 export type ScannedModel = schema.FoundModel;
 export type ScanResult = schema.ScanView;
 export type SetupOptions = Partial<schema.SetupWishes>;
