@@ -78,10 +78,40 @@ def words_of(cmd: str) -> list[Word]:
     return words
 
 
+class SpannedWord(NamedTuple):
+    """One argument, and where it stands in the text of the command: offsets, the end excluded."""
+
+    text: str
+    start: int
+    end: int
+
+
+def spanned(cmd: str) -> list[SpannedWord]:
+    """Split a command line as `split` does, and tell where each argument stands. Raises what `split` raises."""
+    blank = LINE_JOIN.sub(_blanks, COMMENT_LINE.sub(_blanks, cmd))
+    spans: list[tuple[int, int]] = []
+    at, within = 0, False
+    for part in _matched(blank, POSIX_PIECE):
+        start, at = at, at + len(part)
+        if part[0].isspace():
+            within = False
+        else:
+            spans.append((spans.pop()[0] if within else start, at))
+            within = True
+    return [SpannedWord(text, start, end) for text, (start, end) in zip(split(cmd), spans, strict=True)]
+
+
+def _blanks(match: re.Match[str]) -> str:
+    """Return as many blanks, with the line ends that there were."""
+    return re.sub(r"[^\n]", " ", match[0])
+
+
 def _pieces(cmd: str, *, windows: bool) -> Iterator[str]:
     """Give the spaces, quotations, escapes and plain texts of a command line, in their order."""
-    text = LINE_JOIN.sub(" ", without_comments(cmd))
-    piece = WINDOWS_PIECE if windows else POSIX_PIECE
+    return _matched(LINE_JOIN.sub(" ", without_comments(cmd)), WINDOWS_PIECE if windows else POSIX_PIECE)
+
+
+def _matched(text: str, piece: re.Pattern[str]) -> Iterator[str]:
     at = 0
     while at < len(text):
         match = piece.match(text, at)

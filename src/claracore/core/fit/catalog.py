@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from claracore.core.fit.learnt import Correction
     from claracore.core.fit.memory import Estimate
     from claracore.core.gguf.model import ModelFacts
+    from claracore.core.gguf.projector import ProjectorFacts
 
 LARGE, SMALL = "large-models", "small-models"
 LIGHT_PARAMETERS = 4_500_000_000
@@ -58,7 +59,7 @@ class Candidate:
     quantization: str = ""
     """As people call it; "" for as the facts have it."""
     mmproj_path: str | None = None
-    mmproj_bytes: int = 0
+    projector: ProjectorFacts | None = None
     vocabulary: str | None = None
     """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
     adapters: tuple[str, ...] = ()
@@ -147,7 +148,7 @@ def alternatives(item: Chosen, budget: Budget, wishes: Wishes, known_flags: Know
     candidate = item.candidate
     space = budget if candidate.facts.kind in EMBEDDERS else item.placement.budget
     draft = item.draft.facts if item.draft is not None else None
-    companions = Companions(candidate.mmproj_bytes, draft, item.draft_settings, candidate.learnt)
+    companions = Companions(candidate.projector, draft, item.draft_settings, candidate.learnt)
     return choices(candidate.facts, space, wishes, known_flags, companions, chosen=item.placement)
 
 
@@ -181,7 +182,7 @@ class Plans:
         key = (candidate.id, space, light)
         if key not in self._known:
             wishes = replace(self.wishes, comfort=LIGHT_CONTEXT) if light else self.wishes
-            companions = Companions(candidate.mmproj_bytes, learnt=candidate.learnt)
+            companions = Companions(candidate.projector, learnt=candidate.learnt)
             self._known[key] = plan(candidate.facts, space, wishes, self.known_flags, companions)
         return self._known[key]
 

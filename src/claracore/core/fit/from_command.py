@@ -21,6 +21,7 @@ from claracore.core.fit.places import RAM, layer_places
 from claracore.core.fit.server_flags import ServerFlags
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.units import GIB
 
 AUTO_SLOTS = 4
@@ -44,7 +45,7 @@ class CommandCase:
     known_flags: KnownFlags
     tensors: Sequence[tuple[str, int]] = ()
     """Name and bytes of each tensor; only asked for where the command has overrides."""
-    mmproj_bytes: int = 0
+    projector: ProjectorFacts | None = None
     draft: ModelFacts | None = None
     adapter_bytes: int = 0
 
@@ -218,7 +219,7 @@ def _costs(case: CommandCase, settings: Settings) -> Estimate:
 def companions_of(case: CommandCase, settings: Settings) -> Companions:
     """Return what the command loads beside its model. Raises ValueError."""
     draft = _draft_settings(case, settings) if case.draft is not None else None
-    return Companions(case.mmproj_bytes, case.draft, draft)
+    return Companions(case.projector, case.draft, draft)
 
 
 def _draft_settings(case: CommandCase, settings: Settings) -> Settings:
