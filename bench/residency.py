@@ -3,9 +3,9 @@
     python bench/residency.py
 
 Nothing is started: the scheduler decides about values. Three machines with 8 devices: 500 models configured and 20
-loaded, each on one or two devices; the same with all others loaded, which nobody has; and 12 loaded on all devices, where
-every set is looked at. "decide" is the rule asked once; "picture" is what it is asked with; then the whole event, from
-the sample to the orders. "ready" is what a request for a ready model takes from arrival to its end.
+loaded, each on one or two devices; the same with all others loaded, which nobody has; and 12 loaded on all devices,
+where every set is looked at. "decide" is the rule asked once; "picture" is what it is asked with; then the whole event,
+from the sample to the orders. "ready" is what a request for a ready model takes from arrival to its end.
 """
 
 from __future__ import annotations

@@ -119,8 +119,11 @@ class ByMemory:
             by_device = known[model].by_device
             frees = {device: size for device, size in by_device.items() if device in missing and size}
             if frees:
-                price = self._price(picture, model, situation.target)
-                found.append(_Candidate(price, idle_since.get(model, NEVER), model, frees))
+                found.append(
+                    _Candidate(
+                        self._price(picture, model, situation.target), idle_since.get(model, NEVER), model, frees
+                    )
+                )
         return sorted(found, key=operator.itemgetter(0, 1, 2))
 
     def _price(self, picture: MemoryPicture, model: str, target: str) -> float:
