@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -59,5 +60,6 @@ def test_a_log_is_live_filtered_paused_and_downloaded(page: Page, parrots: Serve
 def test_the_system_page_tells_versions_and_what_is_wrong(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/ui/system")
     expect(page.get_by_label("Versions")).to_contain_text("embedded")
-    expect(page.get_by_label("Hardware").get_by_role("meter", name="Memory in use")).to_be_visible()
+    expect(page.get_by_label("Hardware").get_by_role("meter", name="Processor in use")).to_be_visible()
+    expect(page.get_by_label("Memory", exact=True)).to_contain_text(re.compile("free .* GiB of .* GiB"))
     expect(page.get_by_label("Doctor").get_by_role("listitem").first).to_be_visible()

@@ -39,8 +39,9 @@ class DeviceView(BaseModel):
 
 
 class MemoryReport(BaseModel):
-    """All devices with memory, as they are now."""
+    """All devices with memory, as they are now; `decides` is whether memory says who runs beside whom."""
 
+    decides: bool
     devices: list[DeviceView]
 
 
@@ -50,7 +51,7 @@ async def memory(runtime: RuntimeDep) -> MemoryReport:
     await runtime.memory.prepared()
     devices = await runtime.memory.sampled()
     loaded = runtime.memory.loaded()
-    return MemoryReport(devices=[_view(device, loaded) for device in devices])
+    return MemoryReport(decides=runtime.supervisor.by_memory, devices=[_view(device, loaded) for device in devices])
 
 
 def _view(device: DeviceMemory, loaded: Mapping[str, Footprint]) -> DeviceView:

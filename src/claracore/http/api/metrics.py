@@ -78,6 +78,8 @@ def _footprints(runtime: Runtime, devices: Sequence[DeviceMemory]) -> Iterator[F
     yield Gauge("claracore_model_footprint_bytes", words, ("model", "device", "source"), taken.items())
     for name, help_text, values in (
         ("claracore_device_memory_bytes", "Memory of a device.", {d.id: d.total for d in devices}),
+        ("claracore_device_budget_bytes", "What models may use of it together.", {d.id: d.budget for d in devices}),
+        ("claracore_device_reserved_bytes", "What is kept free of it.", {d.id: d.reserved for d in devices}),
         ("claracore_device_other_bytes", "What others than models use of it.", {d.id: d.other for d in devices}),
     ):
         yield Gauge(name, help_text, ("device",), [((device,), float(size)) for device, size in values.items()])
