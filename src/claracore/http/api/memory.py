@@ -67,6 +67,6 @@ def _view(device: DeviceMemory, loaded: Mapping[str, Footprint]) -> DeviceView:
         budget_bytes=device.budget,
         reserved_bytes=device.reserved,
         other_bytes=device.other,
-        free_bytes=max(0, device.usable - sum(model.bytes for model in models)),
+        free_bytes=device.free_beside(loaded.values()),
         models=models,
     )

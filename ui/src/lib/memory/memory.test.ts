@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Device, Model } from '../api/types';
 import { device, model } from '../../testing/values';
-import { colourOf, outcome, segments, sizes, summary, toldAndTaken } from './memory';
+import { colourOf, outcome, segments, sizes, summary, takenBy, toldAndTaken } from './memory';
 
 const GIB = 2 ** 30;
 const on = (id: string, size: number, source: Device['models'][number]['source'] = 'measured') => ({
@@ -44,7 +44,7 @@ test('what no model may use by the budget is neither free nor used', () => {
 
 test('a model of which nothing is known is seen; more than there is leaves nothing free', () => {
   const unknown = device('ram', 8 * GIB, { models: [on('a', 0, 'unknown')] });
-  expect(segments(unknown)[0]).toEqual({ kind: 'model', model: 'a', text: 'a ? (unknown)', bytes: 0 });
+  expect(segments(unknown)[0]).toMatchObject({ kind: 'model', model: 'a', text: 'a ? (unknown)', bytes: 0 });
   const over = device('ram', 8 * GIB, { models: [on('a', 7)], other_bytes: 3 * GIB });
   expect(segments(over).map(({ text }) => text)).toEqual(['a 7.0 GiB (measured)', 'other programs 3.0 GiB']);
 });
@@ -53,6 +53,12 @@ test('neighbours in the list of models have different colours, which do not depe
   const models = ['a', 'b', 'c'].map((id) => model(id));
   expect(new Set(models.map(({ id }) => colourOf(id, models))).size).toBe(3);
   expect(colourOf('gone', models)).toBe(colourOf('a', models));
+});
+
+test('what a model takes is its memory on all devices, else what its process has', () => {
+  expect(takenBy(model('a', { ...takes({ gpu0: 3, ram: 1 }), memory_bytes: 5 }))).toBe(4 * GIB);
+  expect(takenBy(model('a', { memory_bytes: 5 }))).toBe(5);
+  expect(takenBy(model('a'))).toBe(null);
 });
 
 test('bytes by device in words', () => {
@@ -85,7 +91,10 @@ test('before a load: who goes, what that saves, and how long it takes to load ag
   expect(told({ ...wants, would_unload: ['mute', 'old'] }, [CARD], [mute, OLD])).toBe(
     'others: Will unload mute and old (saves 10.0 GiB, 12 s to load again)',
   );
-  expect(told({ would_unload: ['old'] })).toBe('others: Will unload old (saves 10.0 GiB, 12 s to load again)');
+  expect(told({ would_unload: ['mute', 'old', 'mute'] }, [CARD], [mute, OLD])).toBe(
+    'others: Will unload mute, old (saves 10.0 GiB, 12 s to load again) and mute; ' +
+      'it is not known what it takes, so it runs alone',
+  );
 });
 
 test('before a load: who goes for nobody is named', () => {

@@ -9,6 +9,8 @@ export interface Segment {
   /** What a person reads of it. */
   text: string;
   bytes: number;
+  /** How that is known of a model. */
+  source?: Device['models'][number]['source'];
 }
 
 /** What a device's bar is made of, from the left. A model of which nothing is known is there with no bytes. */
@@ -25,7 +27,7 @@ export function segments(device: Device): Segment[] {
   return [
     ...models.map(({ model, bytes: size, source }): Segment => {
       const text = `${model} ${size ? bytes(size) : '?'} (${source})`;
-      return { kind: 'model', model, text, bytes: size };
+      return { kind: 'model', model, text, bytes: size, source };
     }),
     ...rest
       .filter(([, , size]) => size > 0)
@@ -51,10 +53,20 @@ export function colourOf(model: string, models: readonly Model[]): Colour {
   return COLOURS[Math.max(0, at) % COLOURS.length]!;
 }
 
+/** What a model that runs takes of all devices together; of one of which that is not known, what its process has. */
+export function takenBy({ memory, memory_bytes: resident }: Model): number | null {
+  return Object.values(memory.devices).reduce((sum, each) => sum + each, 0) || resident;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+function listed(words: readonly string[]): string {
+  return [words.slice(0, -1).join(', '), ...words.slice(-1)].filter(Boolean).join(' and ');
+}
+
 /** Bytes by device in words: `8.1 GiB of gpu0 and 500 MiB of ram`. */
 export function sizes(byDevice: Record<string, number>): string {
   const found = Object.entries(byDevice).filter(([, size]) => size > 0);
-  return found.map(([device, size]) => `${bytes(size)} of ${device}`).join(' and ');
+  return listed(found.map(([device, size]) => `${bytes(size)} of ${device}`));
 }
 
 export interface Outcome {
@@ -121,11 +133,13 @@ function short({ device, size }: { device: Device; size: number }, left: number,
   return `takes ${bytes(size)} of ${device.id}, where it can have ${bytes(left)}${reasons}`;
 }
 
-function unloading({ would_unload }: Model, { models, groups }: Around): Outcome {
+function unloading({ would_unload, memory }: Model, { models, groups, report }: Around): Outcome {
   const going = would_unload.flatMap((id) => models.find((each) => each.id === id) ?? []);
   const staying = going.flatMap((each) => stays(each, groups));
-  if (staying.length) return { tone: 'bad', text: `Does not fit beside ${staying.join(' and ')}` };
-  return { tone: 'others', text: `Will unload ${going.map(leaving).join(' and ')}` };
+  if (staying.length) return { tone: 'bad', text: `Does not fit beside ${listed(staying)}` };
+  const alone =
+    report?.decides && memory.source === 'unknown' ? '; it is not known what it takes, so it runs alone' : '';
+  return { tone: 'others', text: `Will unload ${listed(going.map(leaving))}${alone}` };
 }
 
 /** Why a model goes for nobody; nothing for one that does. */
@@ -134,11 +148,11 @@ function stays({ id, pinned, group }: Model, groups: Record<string, Group>): str
   return groups[group]?.persistent ? [`${id}, which stays: its group ${group} is persistent`] : [];
 }
 
-function leaving({ id, serving, load_seconds: seconds, memory_bytes: resident, memory }: Model): string {
-  const size = Object.values(memory.devices).reduce((sum, each) => sum + each, 0) || resident;
+function leaving(model: Model): string {
+  const [size, seconds] = [takenBy(model), model.load_seconds];
   const facts = [size ? `saves ${bytes(size)}` : '', seconds === null ? '' : `${duration(seconds)} to load again`];
   const details = facts.filter(Boolean).join(', ');
-  return `${id}${serving ? ' once it has answered' : ''}${details ? ` (${details})` : ''}`;
+  return `${model.id}${model.serving ? ' once it has answered' : ''}${details ? ` (${details})` : ''}`;
 }
 
 export interface Taken {
