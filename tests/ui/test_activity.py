@@ -24,9 +24,11 @@ def test_history_is_filtered_and_loads_are_on_a_timeline(page: Page, parrots: Se
     expect(rows.filter(has_text="gemma").first).to_be_visible()
 
     lanes = page.get_by_role("list", name="Which model was loaded when").get_by_role("listitem")
-    expect(lanes.filter(has_text="gemma")).to_contain_text("loaded")
+    of = page.get_by_role("link", name="gemma", exact=True)
+    expect(lanes.filter(has=of)).to_contain_text("loaded")
     page.get_by_role("button", name="24 h").click()
-    expect(lanes.filter(has_text="smollm2")).to_contain_text("loaded")
+    gone = lanes.filter(has=page.get_by_role("link", name="smollm2", exact=True))
+    expect(gone).to_contain_text(re.compile("loaded .*, then unloaded for gemma"))
     expect(page.get_by_label("Loads and swaps")).to_contain_text("Unloaded smollm2.")
     page.screenshot(path=ARTEFACTS / "activity-whole.png", full_page=True)
 
