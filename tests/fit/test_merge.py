@@ -367,3 +367,7 @@ def test_a_file_whose_groups_decide_keeps_their_rules() -> None:
     assert merged(text, old).text == text
     assert "use: memory" in document(setup_of(ALL))
     assert "persistent" not in document(setup_of(ALL))
+
+
+def test_a_model_without_a_command_names_no_file() -> None:
+    assert model_paths({"away": "", "near": "llama-server -m /a.gguf"}) == {"near": "/a.gguf"}

@@ -62,6 +62,11 @@ export type BrowsePage = schema.BrowseView;
 export type Stores = schema.StoresView;
 export type ScannedModel = schema.FoundModel;
 export type ScanResult = schema.ScanView;
+/** One way to run a model, and all of them for one that is configured, or that a scan has found. */
+export type PlacementChoice = schema.ChoiceView;
+export type ModelChoices = schema.ChoicesView;
+export type FoundChoices = schema.FoundChoicesView;
+export type Written = schema.WrittenView;
 export type SetupOptions = Partial<schema.SetupWishes>;
 
 export type Download = schema.DownloadView;
