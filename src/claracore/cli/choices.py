@@ -62,6 +62,6 @@ def choices_table(views: Sequence[ChoiceView], placements: Sequence[Placement]) 
 
 def _view(trade: Trade, case: Case, machine: Hardware) -> ChoiceView:
     words = flags(case.facts, trade.placement, case.known_flags, machine)
-    if case.companions.mmproj_bytes:
+    if case.companions.projector is not None:
         words += known(projector_flags(trade.placement, machine), case.known_flags)
     return choice_view(trade, machine, words)

@@ -148,7 +148,7 @@ def alternatives(item: Chosen, budget: Budget, wishes: Wishes, known_flags: Know
     candidate = item.candidate
     space = budget if candidate.facts.kind in EMBEDDERS else item.placement.budget
     draft = item.draft.facts if item.draft is not None else None
-    companions = Companions(candidate.mmproj_bytes, draft, item.draft_settings, candidate.learnt)
+    companions = Companions(candidate.projector, draft, item.draft_settings, candidate.learnt)
     return choices(candidate.facts, space, wishes, known_flags, companions, chosen=item.placement)
 
 

@@ -103,7 +103,7 @@ def _marked(text: str, path: KeyPath, ours: Sequence[str], wanted: WantedPlaceme
     if not wanted.recommended:
         marks[CHOICE] = CHOSEN
     edit.replace(record.line, record.line + 1, [record_line(marks, indent_of(edit.lines[record.line]))])
-    return edit.result()
+    return edit.result().text
 
 
 def with_kept_choice(

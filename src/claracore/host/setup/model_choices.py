@@ -131,7 +131,7 @@ def choices_for(model_id: str, config: Config, memory: ModelMemory, options: Set
     settings = command.expected.found.settings
     companions = replace(companions_of(case, settings), learnt=corrections)
     wishes = Wishes(options.context, settings.parallel)
-    candidate = Candidate(model_id, command.file, case.facts, mmproj_bytes=case.mmproj_bytes, learnt=corrections)
+    candidate = Candidate(model_id, command.file, case.facts, projector=case.projector, learnt=corrections)
     chosen = plan_beside(candidate, _helpers(model_id, config, memory), budget, wishes, case.known_flags)
     if not chosen.fits:
         raise Conflict(f"no way to run {model_id} fits this machine: {chosen.reason}")
