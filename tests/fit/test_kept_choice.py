@@ -19,7 +19,8 @@ from claracore.core.fit.document import Setup, document, environment, memory_wor
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.kept_choice import WantedPlacement, with_choice
 from claracore.core.fit.machine import Hardware
-from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.fit.merge import Merged, Present, merge
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.fit.placed_command import placed_flags
 from claracore.core.fit.plan import Placement
 from claracore.errors import ModelNotFound

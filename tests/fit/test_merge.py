@@ -18,7 +18,8 @@ from claracore.core.fit.catalog import LARGE, Candidate, choose
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware, Memory, Processor
-from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.fit.merge import Merged, Present, merge
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.units import GIB
 from claracore.types import Finding

@@ -18,8 +18,9 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.speed import ModelSpeed
+from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
@@ -125,6 +126,13 @@ def fit(
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
     speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
+    _show_fit(model, placement, last, speed, as_json=as_json)
+    raise SystemExit(0 if placement.fits else 1)
+
+
+def _show_fit(
+    model: LibraryModel, placement: Placement, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
+) -> None:
     if as_json:
         from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
 
@@ -143,7 +151,6 @@ def fit(
             screen.print(last_load_words(last))
         if placement.fits and speed.words:
             screen.print(Text(speed.words))
-    raise SystemExit(0 if placement.fits else 1)
 
 
 def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_json: bool) -> None:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
-from claracore.core.config.command import split
 from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
 from claracore.core.config.migrate import migrate
 from claracore.core.config.tree import MappingNode, Node, ParsedText, ScalarNode, SequenceNode
@@ -34,7 +32,6 @@ from claracore.core.fit.refresh import RecordLine, comments_above, find_record, 
 from claracore.core.fit.yamltext import scalar
 from claracore.core.garbage import no_collection
 
-MODEL_FLAGS = ("--model", "-m")
 HIDDEN = "# hidden while its file is missing"
 ONE_LINE = "the {} are written on one line ({{...}}): put each on lines of its own first"
 
@@ -68,21 +65,6 @@ class Merged:
     def text(self) -> str:
         """The new text."""
         return self.parsed.text
-
-
-def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
-    """Return id -> model file of commands (macros expanded); those that name none are left out."""
-    paths = {}
-    for model_id, text in commands.items():
-        try:
-            words = split(text)
-        except ValueError:
-            continue
-        for word, following in pairwise([*words, ""]):
-            name, equals, value = word.partition("=")
-            if name in MODEL_FLAGS and (value or following):
-                paths[model_id] = value if equals else following
-    return paths
 
 
 @no_collection()

@@ -15,7 +15,7 @@ from pathlib import Path
 from claracore.core.config.lines import read_plain
 from claracore.core.config.without_model import without_models
 from claracore.core.fit.budget import Budget, budget_of
-from claracore.core.fit.merge import model_paths
+from claracore.core.fit.model_paths import model_paths
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
