@@ -18,8 +18,9 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.speed import ModelSpeed
+from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from claracore.cli.serve_options import ServeOptions
-    from claracore.core.fit.machine import Hardware
-    from claracore.core.fit.plan import Placement
-    from claracore.core.memory.measured import Learnt
     from claracore.host.setup.following import Following
 
 WIDTH = 140
@@ -125,14 +123,16 @@ def fit(
         case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
         show_choices(model, case, placement, machine, None if as_json else console())
         return
-    _show_fit(model, placement, learnt, machine, as_json=as_json)
-    raise SystemExit(0 if placement.fits else 1)
-
-
-def _show_fit(model: LibraryModel, placement: Placement, learnt: Learnt, machine: Hardware, *, as_json: bool) -> None:
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
     speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
+    _show_fit(model, placement, last, speed, as_json=as_json)
+    raise SystemExit(0 if placement.fits else 1)
+
+
+def _show_fit(
+    model: LibraryModel, placement: Placement, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
+) -> None:
     if as_json:
         from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
 

@@ -1,4 +1,4 @@
-"""Which model file does each command name?"""
+"""Which model file does a command name?"""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ logger = logging.getLogger("claracore.api")
 
 ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
-    choices,  # as above
     tune,  # as above
+    choices,  # as above
     models,
     requests,
     activity,

@@ -13,6 +13,8 @@ export type Model = Omit<schema.ModelView, 'capabilities'> & {
 export type Kind = NonNullable<Model['kind']>;
 export type Group = schema.GroupView;
 export type Flight = schema.RequestView;
+export type Device = schema.DeviceView;
+export type MemoryReport = schema.MemoryReport;
 
 /** A finding of the configuration, with line and column, or of the ports, with a place as `file:line:column`. */
 export type Finding = Pick<schema.FindingView, 'message' | 'path' | 'way_out'> & {
