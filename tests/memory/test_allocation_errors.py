@@ -1,4 +1,4 @@
-"""What servers print that run out of memory, and what is read in it. Each text is from the issue or the run it names."""
+"""What servers print that run out of memory, and what is read in it; each text is from the issue or run it names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from claracore.core.memory.allocation_errors import (
 from claracore.core.memory.larger_need import LEAST_MORE, larger_need
 from claracore.core.units import GIB, MIB
 
+TORCH = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 350.00 MiB. GPU 0 has a total capacity of 23.68 GiB "
+    "of which 212.81 MiB is free."
+)
 SEEN = {
     # H200, b11434: exit code 1 after 2.9 s
     "cuda": (
@@ -30,7 +34,7 @@ E srv  llama_server: exiting due to model loading error
     "the fourth card": (
         """
 3.02.081.137 I llama_kv_cache_init:      CUDA2 KV buffer size =  3840.00 MiB
-3.02.199.202 E ggml_backend_cuda_buffer_type_alloc_buffer: allocating 4480.00 MiB on device 3: cudaMalloc failed: out of memory
+E ggml_backend_cuda_buffer_type_alloc_buffer: allocating 4480.00 MiB on device 3: cudaMalloc failed: out of memory
 3.02.199.205 E llama_kv_cache_init: failed to allocate buffer for kv cache
 free(): invalid size
 """,
@@ -129,21 +133,21 @@ failed to allocate SYCL1 buffer of size 2303168640
     "says no more": ("llama_kv_cache_init: failed to allocate buffer for kv cache", ("", ANY_GPU, None, None)),
     # vllm-project/vllm#25837
     "vllm": (
-        "ValueError: Free memory on device (3.22/4.0 GiB) on startup is less than desired GPU memory utilization "
-        "(0.9, 3.6 GiB). Decrease GPU memory utilization or reduce GPU memory used by other processes.",
+        """
+ValueError: Free memory on device (3.22/4.0 GiB) on startup is less than desired GPU memory utilization (0.9, 3.6 GiB).
+""",
         ("CUDA", ANY_GPU, int(3.6 * GIB), 0),
     ),
     # vllm-project/vllm#783
     "torch of 2023": (
-        "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.63 GiB (GPU 0; 44.56 GiB total capacity; "
-        "27.91 GiB already allocated; 565.31 MiB free; 27.93 GiB reserved in total by PyTorch)",
+        """
+CUDA out of memory. Tried to allocate 1.63 GiB (GPU 0; 44.56 GiB total capacity; 27.91 GiB already allocated; 565.31 MiB
+""",
         ("CUDA", "gpu0", int(1.63 * GIB), int(27.91 * GIB)),
     ),
     # vllm-project/vllm#16343
     "torch": (
-        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 350.00 MiB. GPU 0 has a total capacity of 23.68 "
-        "GiB of which 212.81 MiB is free. Including non-PyTorch memory, this process has 23.45 GiB memory in use. Of "
-        "the allocated memory 23.00 GiB is allocated by PyTorch",
+        f"{TORCH} Including non-PyTorch memory, this process has 23.45 GiB memory in use.",
         ("CUDA", "gpu0", 350 * MIB, int(23.45 * GIB)),
     ),
     "c++": ("terminate called after throwing an instance of 'std::bad_alloc'", ("RAM", "ram", None, None)),
@@ -188,8 +192,7 @@ def test_other_failures_are_none_of_memory() -> None:
 def test_what_was_tried_again_with_less_counts_no_more() -> None:
     # ggml-org/llama.cpp#26297: it became ready; had it failed later, that would have had another reason
     lines = [
-        "E ggml_backend_cuda_buffer_type_alloc_buffer: allocating 51748.72 MiB on device 1: cudaMalloc failed: "
-        "out of memory",
+        "E alloc_buffer: allocating 51748.72 MiB on device 1: cudaMalloc failed: out of memory",
         "E ggml_gallocr_reserve_n_impl: failed to allocate CUDA1 buffer of size 54262464512",
         "W sched_reserve: compute buffer allocation failed, retrying without pipeline parallelism",
         "E srv: something else",

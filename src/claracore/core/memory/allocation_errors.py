@@ -19,8 +19,17 @@ ANY_GPU: Final = "gpu"
 """Some graphics device; the message does not say which."""
 KILLED: Final = "kernel"
 
+TORCH: Final = (
+    r"(?:CUDA|HIP|XPU) out of memory\. Tried to allocate (?P<size>[\d.]+) (?P<unit>[KMG]iB)"
+    r"(?:\. GPU (?P<device>\d+)| \(GPU (?P<device_too>\d+))?"
+    r"(?:.*?(?:this process has |; )(?P<had>[\d.]+) (?P<had_unit>[KMG]iB) (?:memory in use|already allocated))?"
+)
+VLLM: Final = (
+    r"Free memory on device (?:cuda:(?P<device>\d+) )?\([\d.]+/[\d.]+ GiB\) on startup is less than desired GPU "
+    r"memory utilization \([\d.]+, (?P<needs>[\d.]+) GiB\)"
+)
 # Groups of a pattern: `device` is the engine's number, `buffer` llama.cpp's name of where (CUDA0, Vulkan1, CPU), `size`
-# what was asked for in `unit` (bytes without one), `had` and `had_unit` what the process had, `needs` all that it wants.
+# what was asked for in `unit` (bytes without one), `had` and `had_unit` what the process had, `needs` all it wants.
 TABLE: Final = (
     # llama.cpp b11434, ggml/src/ggml-cuda/ggml-cuda.cu (ROCm and MUSA builds print their own call);
     # ggml-org/llama.cpp#7366, ggml-org/llama.cpp#26297, ollama#8447
@@ -58,21 +67,12 @@ TABLE: Final = (
     # ik_llama.cpp and builds before b2000, which say no more than this
     ("", r"failed to allocate buffer for (?:kv|rs) cache|failed to allocate compute (?:pp |tg )?buffers"),
     # PyTorch: vLLM, SGLang, TGI, ComfyUI; c10/cuda/CUDACachingAllocator.cpp; vllm#783, vllm#16343
-    (
-        "CUDA",
-        r"(?:CUDA|HIP|XPU) out of memory\. Tried to allocate (?P<size>[\d.]+) (?P<unit>[KMG]iB)"
-        r"(?:\. GPU (?P<device>\d+)| \(GPU (?P<device_too>\d+))?"
-        r"(?:.*?(?:this process has |; )(?P<had>[\d.]+) (?P<had_unit>[KMG]iB) (?:memory in use|already allocated))?",
-    ),
+    ("CUDA", TORCH),
     ("CUDA", r"(?:CUDA|HIP|XPU) out of memory|torch\.(?:cuda\.)?OutOfMemoryError"),
     ("Metal", r"MPS backend out of memory"),
     ("RAM", r"DefaultCPUAllocator: (?:can't allocate memory|not enough memory).*?(?P<size>\d+) bytes"),
     # vLLM, v1/worker/gpu_worker.py (request_memory); vllm#25837
-    (
-        "CUDA",
-        r"Free memory on device (?:cuda:(?P<device>\d+) )?\([\d.]+/[\d.]+ GiB\) on startup is less than desired GPU "
-        r"memory utilization \([\d.]+, (?P<needs>[\d.]+) GiB\)",
-    ),
+    ("CUDA", VLLM),
     # vLLM, v1/core/kv_cache_utils.py
     ("CUDA", r"No available memory for the cache blocks|larger than the available KV cache memory"),
     # any C++ or Python or Rust or Go program
