@@ -120,6 +120,11 @@ failed to allocate SYCL1 buffer of size 2303168640
 """,
         ("RAM", "ram", 3019898880, None),
     ),
+    # the embedded engine under `prlimit --as=600000000`: it aborts
+    "aligned malloc": (
+        "E ggml_aligned_malloc: insufficient memory (attempted to allocate  41.96 MB)",
+        ("RAM", "ram", int(41.96 * MIB), None),
+    ),
     "mmap": (
         "llama_model_load: error loading model: mmap failed: Cannot allocate memory",
         ("RAM", "ram", None, None),

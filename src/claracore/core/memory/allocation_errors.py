@@ -60,7 +60,7 @@ TABLE: Final = (
     ("", r"unable to allocate (?P<buffer>[A-Za-z]\w*) buffer"),
     # ggml-backend.cpp (plain malloc), ggml.c, hbm.cpp, server-task.cpp
     ("RAM", r"ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size (?P<size>\d+)"),
-    ("RAM", r"ggml_aligned_malloc: (?:insufficient memory|failed to allocate +(?P<size>[\d.]+) (?P<unit>MB))"),
+    ("RAM", r"insufficient memory \(attempted to allocate +(?P<size>[\d.]+) (?P<unit>MB)\)"),
     ("RAM", r"failed to allocate HBM buffer of size (?P<size>\d+)"),
     # src/llama-mmap.cpp
     ("RAM", r"mmap failed: Cannot allocate memory"),

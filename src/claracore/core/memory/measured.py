@@ -45,11 +45,13 @@ class MeasuredCommand:
     """What the last run's process took beside the buffers of its log, by device; empty when the log told none."""
     loaded: Mapping[str, int] = field(default_factory=dict)
     """What the last run took once it was loaded: of RAM without the caches that grow while it answers."""
+    at_least: Mapping[str, int] = field(default_factory=dict)
+    """What it needs by the last start, for which memory was not enough; empty when it has run since."""
 
     @property
     def footprint(self) -> Footprint:
-        """What it takes: on each device the most of the runs that are remembered."""
-        return Footprint(_most(*self.runs), FootprintSource.MEASURED)
+        """What it takes: on each device the most of the runs that are remembered, or what it lacked since."""
+        return Footprint(_most(*self.runs, self.at_least), FootprintSource.MEASURED)
 
 
 def with_run(before: MeasuredCommand | None, now: MeasuredCommand, *, same_run: bool) -> MeasuredCommand:
@@ -67,6 +69,13 @@ def with_run(before: MeasuredCommand | None, now: MeasuredCommand, *, same_run: 
         loaded=_most(before.loaded, _on_gpus(taken)),
         overheads=_most(before.overheads, _on_gpus(now.overheads)),
     )
+
+
+def with_need(before: MeasuredCommand | None, now: MeasuredCommand) -> MeasuredCommand:
+    """Return what is known of a command after a start for which memory was not enough (`now.at_least`)."""
+    if before is None:
+        return now
+    return replace(before, at=now.at, at_least=now.at_least, loaded=now.loaded or before.loaded)
 
 
 def _most(*sizes: Mapping[str, int]) -> dict[str, int]:

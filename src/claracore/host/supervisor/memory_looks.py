@@ -11,11 +11,14 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
+from claracore.core.config.model import ModelConfig
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint
-from claracore.core.scheduler.events import Event, FootprintsKnown, MemorySampled
+from claracore.core.memory.shortage import shortage_words
+from claracore.core.scheduler.events import Event, FootprintsKnown, MemorySampled, RanOut, SecondTry
 from claracore.core.scheduler.known_memory import RETURN_SECONDS
 from claracore.core.units import gib
 from claracore.host.logs.findings import log_findings
+from claracore.host.supervisor.ran_out import RanOutOfMemory, SeenShortage, StartShown
 from claracore.types import Finding
 
 logger = logging.getLogger("claracore.supervisor")
@@ -30,6 +33,15 @@ class MemorySource(Protocol):
     def footprint(self, model_id: str) -> Footprint:
         """Return what a model takes by all that is known now; of source `unknown` for one that is not configured."""
 
+    def ran_out(self, model: ModelConfig, shown: StartShown) -> SeenShortage:
+        """Take in that a model was started like this and ran out of memory; returns what follows."""
+
+    def lessen(self, model_id: str) -> None:
+        """Have a model that ran out of memory started with less from now on. Called in the event loop; quick."""
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return a model as it is started: with less than configured, if that is so. In the event loop; quick."""
+
 
 class NothingSeen:
     """Where nobody looks: no device is seen, and nothing is known of any model."""
@@ -42,6 +54,18 @@ class NothingSeen:
         """Return that it is not known."""
         del model_id
         return UNKNOWN_FOOTPRINT
+
+    def ran_out(self, model: ModelConfig, shown: StartShown) -> SeenShortage:
+        """Return what the server has said."""
+        del model
+        return SeenShortage(words=shortage_words(shown.error, None, is_ours=False))
+
+    def lessen(self, model_id: str) -> None:
+        """Do nothing."""
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return it as it is."""
+        return model
 
 
 class MemoryLooks:
@@ -77,6 +101,25 @@ class MemoryLooks:
             logger.exception("what models take of memory could not be found out")
             return
         self._post(FootprintsKnown(found))
+
+    async def ran_out(self, model: ModelConfig, failure: RanOutOfMemory) -> tuple[RanOut, RanOutOfMemory]:
+        """Return what the scheduler is to know of a start that failed for want of memory, and what clients are told."""
+        try:
+            seen = await asyncio.to_thread(self._source.ran_out, model, failure.shown)
+        except Exception:
+            logger.exception("it could not be found out who has the memory that model %s lacks", model.id)
+            return RanOut(model.id, UNKNOWN_FOOTPRINT), failure
+        return RanOut(model.id, seen.footprint, seen.less), failure.explained(seen.words)
+
+    def try_again(self, model: str, how: SecondTry) -> None:
+        """Take in that a model is started once more that ran out of memory."""
+        logger.warning("model %s: once more: %s", model, how)
+        if how is SecondTry.LESSENED:
+            self._source.lessen(model)
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return a model as it is started: with less than configured, where memory was short for that."""
+        return self._source.as_started(model)
 
     def tell_missing(self, missing: Mapping[str, int]) -> None:
         """Say that memory did not come back in time, in bytes by device."""
