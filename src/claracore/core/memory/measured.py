@@ -47,11 +47,13 @@ class MeasuredCommand:
     """What the last run took once it was loaded: of RAM without the caches that grow while it answers."""
     at_least: Mapping[str, int] = field(default_factory=dict)
     """What it needs by the last start, for which memory was not enough; empty when it has run since."""
+    proven: bool = False
+    """Whether the server has said all of that; else it is what was there and more."""
 
     @property
     def footprint(self) -> Footprint:
-        """What it takes: on each device the most of the runs that are remembered, or what it lacked since."""
-        return Footprint(_most(*self.runs, self.at_least), FootprintSource.MEASURED)
+        """What it takes: on each device the most of the runs that are remembered."""
+        return Footprint(_most(*self.runs), FootprintSource.MEASURED)
 
 
 def with_run(before: MeasuredCommand | None, now: MeasuredCommand, *, same_run: bool) -> MeasuredCommand:
@@ -75,7 +77,7 @@ def with_need(before: MeasuredCommand | None, now: MeasuredCommand) -> MeasuredC
     """Return what is known of a command after a start for which memory was not enough (`now.at_least`)."""
     if before is None:
         return now
-    return replace(before, at=now.at, at_least=now.at_least, loaded=now.loaded or before.loaded)
+    return replace(before, at=now.at, at_least=now.at_least, proven=now.proven, loaded=now.loaded or before.loaded)
 
 
 def _most(*sizes: Mapping[str, int]) -> dict[str, int]:
@@ -130,7 +132,7 @@ class LastLoad:
 
 def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     """Return how far the estimate of a command was off; None where it was near enough, or there was none."""
-    if not command.expected or command.placement not in set(PlacementClass):
+    if not command.expected or not command.loaded or command.placement not in set(PlacementClass):
         return None
     counted, taken = expected_of(command, known), command.loaded
     by_place: Counter[int] = Counter()

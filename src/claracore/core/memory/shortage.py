@@ -8,6 +8,7 @@ from typing import Final
 
 from claracore.core.memory.allocation_errors import KILLED, AllocationError
 from claracore.core.memory.devices import device_words
+from claracore.core.memory.footprint import RAM
 from claracore.core.units import MIB, gib
 
 MOST_USERS: Final = 3
@@ -39,9 +40,20 @@ class DeviceShortage:
     users: tuple[MemoryUser, ...] = ()
 
 
-def shortage_words(error: AllocationError, short: DeviceShortage | None, *, is_ours: bool) -> str:
-    """Return what happened, in one sentence with the ways out; `is_ours`: the command is one that setup wrote."""
-    return f"{_what(error, short)}; {', or '.join(_ways_out(short, is_ours=is_ours))}"
+def shortage_words(error: AllocationError, short: DeviceShortage | None, known: int = 0, *, is_ours: bool) -> str:
+    """Return what happened, in one sentence with the ways out.
+
+    `known` is what the model was thought to take of the device, in bytes; `is_ours`: its command is one of setup's.
+    """
+    ways = ["give it a smaller context (--ctx-size) or another quantization"]
+    if short is not None and short.device == RAM and max(known, error.asked or 0) < short.free:
+        ways.append("raise the limit that its process has (ulimit, the container's)")
+    elif short is not None:
+        named = _largest(short.users)[:1]
+        ways += [f"end {user.name}" if user.pid is not None else f"unload {user.name!r}" for user in named]
+    if is_ours:
+        ways.append("let `claracore setup` plan anew")
+    return f"{_what(error, short)}; {', or '.join(ways)}"
 
 
 def _what(error: AllocationError, short: DeviceShortage | None) -> str:
@@ -65,14 +77,3 @@ def _what(error: AllocationError, short: DeviceShortage | None) -> str:
 def _largest(users: Sequence[MemoryUser]) -> list[MemoryUser]:
     found = sorted((user for user in users if user.bytes >= LEAST_NAMED), key=lambda user: (-user.bytes, user.name))
     return found[:MOST_USERS]
-
-
-def _ways_out(short: DeviceShortage | None, *, is_ours: bool) -> list[str]:
-    ways = ["give it a smaller context (--ctx-size) or another quantization"]
-    if short is not None:
-        others = [user for user in _largest(short.users) if user.pid is not None]
-        models = [user for user in _largest(short.users) if user.pid is None]
-        ways += [f"end {others[0].name}"] * bool(others) + [f"unload {models[0].name!r}"] * bool(models)
-    if is_ours:
-        ways.append("let `claracore setup` plan anew")
-    return ways

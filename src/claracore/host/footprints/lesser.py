@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +63,7 @@ class Lessened:
     @property
     def model(self) -> ModelConfig:
         """The model as it is started."""
-        return replace(self.own, cmd=self.kept.cmd)
+        return self.own.model_copy(update={"cmd": self.kept.cmd})
 
 
 class LesserCommands:

@@ -54,6 +54,14 @@ Texts = Callable[[], list[tuple[str, str]]]
 NO_TEXTS: Texts = list
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What a model needs by a start for which memory was not enough, in bytes by device."""
+
+    sizes: Mapping[str, int]
+    proven: bool
+
+
 class ModelMemory:
     """Footprints of the models of one configuration, and the devices on which they lie."""
 
@@ -63,7 +71,9 @@ class ModelMemory:
         """`make_tools` is called in a thread, once; `texts` reads the files of the configuration."""
         self.lessers = lessers or LesserCommands(None)
         self._texts = texts
-        self._needs: dict[str, tuple[ModelConfig, Footprint]] = {}
+        self._usable: dict[str, int] = {}
+        """What models might take of each device together when it was sampled last."""
+        self._needs: dict[str, tuple[ModelConfig, Lack]] = {}
         """Of models that say what they take, and took more: until they run, or say something else."""
         self._servers: Servers | None = None
         self._make_tools = make_tools
@@ -115,9 +125,9 @@ class ModelMemory:
         model = self._models().get(model_id)
         if model is None:
             return UNKNOWN_FOOTPRINT
-        found = self._declared(model) or self._measured(model) or self._estimated(model)
+        found = declared_footprint(model.memory) or self._measured(model) or self._estimated(model)
         ids = self.tools.devices.ids if self.tools is not None else ()
-        return placed(found, ids) if found is not None else UNKNOWN_FOOTPRINT
+        return self._raised(model, placed(found, ids)) if found is not None else UNKNOWN_FOOTPRINT
 
     def measured(self, model_id: str) -> MeasuredCommand | None:
         """Return what was seen of a model's command, as it is now, when it ran."""
@@ -134,13 +144,26 @@ class ModelMemory:
         found, model = self._commands.get(model_id), self._models().get(model_id)
         return found[1] if found is not None and model is not None and found[0] == written(model) else None
 
-    def _declared(self, model: ModelConfig) -> Footprint | None:
-        lacked = self._needs.get(model.id)
-        return lacked[1] if lacked is not None and lacked[0] == model else declared_footprint(model.memory)
+    def _raised(self, model: ModelConfig, found: Footprint) -> Footprint:
+        """Return what a model takes that lacked memory when it was started last.
+
+        What is not proven is no more than there is: that it does not fit is not known.
+        """
+        if model.memory:
+            asked = self._needs.get(model.id)
+            lack = asked[1] if asked is not None and asked[0] == model else None
+        else:
+            measured = self.measured(model.id)
+            lack = Lack(measured.at_least, measured.proven) if measured is not None and measured.at_least else None
+        if lack is None:
+            return found
+        most = {} if lack.proven else self._usable
+        sizes = {device: min(size, most.get(device, size)) for device, size in lack.sizes.items()}
+        return replace(found, by_device={**found.by_device, **{d: max(s, found.on(d)) for d, s in sizes.items()}})
 
     def _measured(self, model: ModelConfig) -> Footprint | None:
         found = self.measured(model.id)
-        return found.footprint if found is not None and (found.runs or found.at_least) else None
+        return found.footprint if found is not None and found.runs else None
 
     def _estimated(self, model: ModelConfig) -> Footprint | None:
         command = self.command(model.id)
@@ -167,6 +190,7 @@ class ModelMemory:
         """Sample every device. Blocking: the first time the machine is looked at, which takes longer."""
         devices, pids = self._tools().devices, self.pids()
         found = tuple(self._device(use, pids) for use in devices.all(_all(pids)))
+        self._usable = {device.id: device.usable for device in found}
         self.lessers.reconsider({device.id: device for device in found}, self._running())
         return found
 
@@ -290,10 +314,11 @@ class ModelMemory:
         from claracore.core.memory.measured import MeasuredCommand  # noqa: PLC0415 - see `prepare`
 
         if model.memory:
-            self._needs[model.id] = model, needed
+            self._needs[model.id] = model, Lack(needed.by_device, proven)
         elif command.key:
-            loaded = needed.by_device if proven else {}
-            lacked = MeasuredCommand(model.id, "", (), round(time.time(), 3), loaded=loaded, at_least=needed.by_device)
+            sizes = needed.by_device
+            lacked = MeasuredCommand(model.id, "", (), round(time.time(), 3), at_least=sizes, proven=proven)
+            lacked = replace(lacked, loaded=sizes) if proven else lacked
             self._tools().remembered.add_need(command.key, _of_command(command, lacked))
 
 

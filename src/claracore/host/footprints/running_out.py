@@ -100,7 +100,7 @@ class RunningOut:
         elif is_ours:
             proven = error.needs is not None
             less = self._less(error, device, needs if proven else short.free + LEAST_MORE, room)
-        return SeenShortage(raised, less, shortage_words(error, short, is_ours=is_ours))
+        return SeenShortage(raised, less, shortage_words(error, short, known.on(device), is_ours=is_ours))
 
     # --- what was short ---------------------------------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ class RunningOut:
         ).lesser()
 
     def _count(self, words: Sequence[str]) -> Mapping[str, int] | None:
-        model = replace(self.model, cmd=" ".join(map(quoted, words)))
+        model = self.model.model_copy(update={"cmd": " ".join(map(quoted, words))})
         return self.memory.counted(self.reader.read(model, self.machine))
 
 
