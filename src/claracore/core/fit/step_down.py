@@ -7,8 +7,9 @@ who counts it as the one that failed was counted; a device then has so much less
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +32,9 @@ Sizes = Mapping[str, int]
 class Lesser:
     """A command line with less than the model's own."""
 
-    words: tuple[str, ...]
+    cmd: str
+    values: Mapping[str, int]
+    """What is different, as `with_values` takes it."""
     change: str
     """What is less, for people."""
     sizes: Sizes
@@ -42,13 +45,13 @@ class Lesser:
 class StepDown:
     """A command line that ran out of memory, and how others like it are counted."""
 
-    words: Sequence[str]
+    cmd: str
     settings: Settings
     """What it means."""
     layers: int
     """Layers that are dealt out, without the output."""
     has_experts: bool
-    count: Callable[[Sequence[str]], Sizes | None]
+    count: Callable[[str], Sizes | None]
     """Returns what a command line takes of each device; None where it cannot be counted."""
     room: Sizes
     """What each device has for it, by the same count; devices that are not named are not looked at."""
@@ -101,24 +104,26 @@ class StepDown:
         return f"{context} tokens of context instead of {self.settings.context}"
 
     def _fits(self, values: Mapping[str, int]) -> bool:
-        sizes = self.count(with_values(self.words, values))
+        sizes = self.count(with_values(self.cmd, values))
         return sizes is not None and all(sizes.get(device, 0) <= size for device, size in self.room.items())
 
     def _with(self, values: Mapping[str, int], change: str) -> Lesser:
-        words = with_values(self.words, values)
-        return Lesser(tuple(words), change, self.count(words) or {})
+        cmd = with_values(self.cmd, values)
+        return Lesser(cmd, dict(values), change, self.count(cmd) or {})
 
 
-def with_values(words: Sequence[str], values: Mapping[str, int]) -> list[str]:
-    """Return a command line with other values of these flags (by our names); those that it lacks stand behind it."""
-    found = list(words)
+def with_values(cmd: str, values: Mapping[str, int]) -> str:
+    """Return a command, as it is written, with other values of these flags; those that it lacks stand behind it.
+
+    Comments and macros stay as they are: it may be a text of a configuration.
+    """
     for name, value in values.items():
-        places = [at for at, word in enumerate(found[:-1]) if VALUE_NAMES.get(word) == name]
-        for at in places:
-            found[at + 1] = str(value)
-        if not places:
-            found += [WRITTEN[name], str(value)]
-    return found
+        flags = "|".join(re.escape(flag) for flag, its in VALUE_NAMES.items() if its == name)
+        given = re.compile(rf"^(?![ \t]*#)((?:.*\s)?(?:{flags})[ \t=]+)[^\s\"']+", re.MULTILINE)
+        cmd, count = given.subn(lambda match, value=value: f"{match[1]}{value}", cmd)  # type: ignore[misc]
+        if not count:
+            cmd = f"{cmd.rstrip()}\n{WRITTEN[name]} {value}\n"
+    return cmd
 
 
 def _joined(*parts: str) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from claracore.core.config.model import ModelConfig
+from claracore.core.fit.step_down import Lesser
 from claracore.core.memory.footprint import DeviceMemory
 from claracore.core.units import MIB
 from claracore.host.disk import keep_private, private_folder
@@ -36,6 +37,8 @@ class KeptLesser(msgspec.Struct, frozen=True):
     """What a command is replaced with."""
 
     cmd: str
+    values: dict[str, int]
+    """What is different, as `core.fit.step_down.with_values` takes it."""
     change: str
     """What is less, for people."""
     beyond: dict[str, int]
@@ -171,9 +174,11 @@ class LesserCommands:
         return kept.commands if kept.version == VERSION else {}
 
 
-def lessened(model: ModelConfig, key: str, cmd: str, change: str, beyond: Mapping[str, int]) -> Lessened:
-    """Return a model that is started with another command from now on."""
-    return Lessened(model, key, KeptLesser(cmd, change, dict(beyond), round(time.time(), 3)))
+def lessened(model: ModelConfig, key: str, less: Lesser, beyond: Mapping[str, int]) -> Lessened:
+    """Return a model that may be started with less; `beyond` was not enough for its own command."""
+    return Lessened(
+        model, key, KeptLesser(less.cmd, dict(less.values), less.change, dict(beyond), round(time.time(), 3))
+    )
 
 
 def _has_clearly_more(device: DeviceMemory, size: int) -> bool:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from claracore.core.config.command import split
 from claracore.core.config.tree import Unreadable
-from claracore.core.fit.command import quoted
 from claracore.core.fit.server_flags import visible_devices
 from claracore.core.fit.step_down import Lesser, StepDown
 from claracore.core.fit.untouched import untouched_commands
@@ -34,8 +32,6 @@ from claracore.host.hardware.memory_users import process_name
 from claracore.host.supervisor.ran_out import SeenShortage, StartShown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from claracore.core.config.model import ModelConfig
     from claracore.core.memory.engine_log import EngineBuffers
     from claracore.host.footprints.command_reader import CommandReader, ReadCommand
@@ -178,7 +174,7 @@ class RunningOut:
 
     def _less(self, error: AllocationError, device: str, least: int, room: Mapping[str, tuple[int, int]]) -> Footprint:
         """Offer a command with less; returns what it takes. `least` is what the model's own takes at least."""
-        own = self._count(split(self.model.cmd))
+        own = self._count(self.model.cmd)
         if own is None:
             return UNKNOWN_FOOTPRINT
         left = {each: available for each, (_, available) in room.items()}
@@ -192,8 +188,7 @@ class RunningOut:
         if found is None:
             return UNKNOWN_FOOTPRINT
         beyond = {device: max(least, room[device][0])}
-        cmd = " ".join(map(quoted, found.words))
-        self.memory.lessers.offer(lessened(self.model, self.command.key, cmd, found.change, beyond))
+        self.memory.lessers.offer(lessened(self.model, self.command.key, found, beyond))
         return Footprint({**found.sizes, device: found.sizes.get(device, 0) + off}, FootprintSource.ESTIMATED)
 
     def _lesser(self, device: str, room: Mapping[str, int]) -> Lesser | None:
@@ -201,7 +196,7 @@ class RunningOut:
         if expected is None:
             return None
         return StepDown(
-            split(self.model.cmd),
+            self.model.cmd,
             expected.found.settings,
             expected.facts.dealt_layers,
             bool(expected.facts.experts),
@@ -211,8 +206,8 @@ class RunningOut:
             known_flags=self.reader.known_flags(self.model),
         ).lesser()
 
-    def _count(self, words: Sequence[str]) -> Mapping[str, int] | None:
-        model = self.model.model_copy(update={"cmd": " ".join(map(quoted, words))})
+    def _count(self, cmd: str) -> Mapping[str, int] | None:
+        model = self.model.model_copy(update={"cmd": cmd})
         return self.memory.counted(self.reader.read(model, self.machine))
 
 
