@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -145,6 +145,9 @@ bench-fit-table: $(READY)
 
 bench-config: $(READY)
 	$(BIN)/python bench/config.py
+
+bench-residency: $(READY)
+	$(BIN)/python bench/residency.py
 
 # Lays out 7 GB of sparse files in BENCH_DIR, by default in the folder for temporary files.
 bench-scan: $(READY)

@@ -7,9 +7,11 @@ happens. Between looks it is told what models take when that is known anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint
@@ -22,6 +24,12 @@ from claracore.host.supervisor.ran_out import RanOutOfMemory, SeenShortage, Star
 from claracore.types import Finding
 
 logger = logging.getLogger("claracore.supervisor")
+
+
+LONGEST_SECONDS = 10.0
+"""After so long a look is given up: as if nothing could be seen, so that models run one at a time."""
+NOTHING = MemorySampled((), {})
+Seen = TypeVar("Seen")
 
 
 class MemorySource(Protocol):
@@ -78,6 +86,8 @@ class MemoryLooks:
         self._wanted = wanted
         self._to_learn: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hangs = False
+        """Whether a look has been given up that is not over."""
 
     def measure(self, models: Iterable[str]) -> None:
         """Look at the devices and these models, and hand in one `MemorySampled`."""
@@ -92,9 +102,9 @@ class MemoryLooks:
 
     async def learn(self, models: Iterable[str]) -> None:
         """Find out what these models take, and hand it in."""
-        if not self._wanted():
-            return
         wanted = tuple(models)
+        if not wanted or not self._wanted():
+            return
         try:
             found = await asyncio.to_thread(self._footprints, wanted)
         except Exception:
@@ -104,12 +114,8 @@ class MemoryLooks:
 
     async def ran_out(self, model: ModelConfig, failure: RanOutOfMemory) -> tuple[RanOut, RanOutOfMemory]:
         """Return what the scheduler is to know of a start that failed for want of memory, and what clients are told."""
-        try:
-            seen = await asyncio.to_thread(self._source.ran_out, model, failure.shown)
-        except Exception:
-            logger.exception("it could not be found out who has the memory that model %s lacks", model.id)
-            return RanOut(model.id, UNKNOWN_FOOTPRINT), failure
-        return RanOut(model.id, seen.footprint, seen.less), failure.explained(seen.words)
+        seen = await self._seen(lambda: self._source.ran_out(model, failure.shown), SeenShortage())
+        return RanOut(model.id, seen.footprint, seen.less), failure.explained(seen.words) if seen.words else failure
 
     def try_again(self, model: str, how: SecondTry) -> None:
         """Take in that a model is started once more that ran out of memory."""
@@ -138,15 +144,45 @@ class MemoryLooks:
         await self.learn(models)
 
     async def _measure(self, models: tuple[str, ...]) -> None:
+        self._post(await self._seen(lambda: MemorySampled(self._source.devices(), self._footprints(models)), NOTHING))
+
+    async def _seen(self, look: Callable[[], Seen], nothing: Seen) -> Seen:
+        """Return what a look finds, or `nothing` where it fails or takes too long."""
         try:
-            devices, footprints = await asyncio.to_thread(self._look, models)
+            if not self._hangs:
+                return await asyncio.wait_for(self._in_thread(look), LONGEST_SECONDS)
+        except TimeoutError:
+            self._hangs = True
+            logger.error("memory cannot be seen: a device has not answered for %g s", LONGEST_SECONDS)  # noqa: TRY400
         except Exception:
             logger.exception("memory could not be looked at")
-            devices, footprints = (), {}
-        self._post(MemorySampled(devices, footprints))
+        return nothing
 
-    def _look(self, models: tuple[str, ...]) -> tuple[tuple[DeviceMemory, ...], Mapping[str, Footprint]]:
-        return self._source.devices(), self._footprints(models)
+    def _in_thread(self, look: Callable[[], Seen]) -> asyncio.Future[Seen]:
+        """Look in a thread of its own: a driver that hangs must not keep ClaraCore from ending."""
+        loop = asyncio.get_running_loop()
+        seen: asyncio.Future[Seen] = loop.create_future()
+
+        def tell(found: Seen | Exception) -> None:
+            self._hangs = False
+            if seen.done():  # it was waited for too long
+                return
+            if isinstance(found, Exception):
+                seen.set_exception(found)
+            else:
+                seen.set_result(found)
+
+        def run() -> None:
+            found: Seen | Exception
+            try:
+                found = look()
+            except Exception as error:  # noqa: BLE001 - told by who waits
+                found = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, found)
+
+        threading.Thread(target=run, name="look at memory", daemon=True).start()
+        return seen
 
     def _footprints(self, models: tuple[str, ...]) -> dict[str, Footprint]:
         return {model: self._source.footprint(model) for model in models}
