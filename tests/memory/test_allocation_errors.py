@@ -217,11 +217,11 @@ def test_who_was_killed_for_want_of_memory_was_short_of_ram() -> None:
 
 def test_what_is_needed_is_as_sure_as_the_message() -> None:
     def need(asked: int | None, had: int | None) -> float:
-        return larger_need(AllocationError("CUDA", "gpu0", asked, had), 6 * GIB, 7 * GIB, 10 * GIB) / GIB
+        return larger_need(AllocationError("CUDA", "gpu0", asked, had), 6 * GIB, 7 * GIB, 10 * GIB).bytes / GIB
 
     assert need(2 * GIB, 7 * GIB) == 9, "both are known"
     assert need(GIB, 20 * GIB) == 21, "a proof may go beyond the device"
     assert need(2 * GIB, None) == 9, "what was there, and what was asked for beyond"
     assert need(8 * GIB, None) == 10, "no guess goes beyond the device"
     assert need(None, None) == 10
-    assert need(0, 0) == 7 + LEAST_MORE / GIB, "it did not fit into what was there"
+    assert need(0, 0) == 7 + LEAST_MORE / GIB, "it did not fit into what was there, whatever it says"

@@ -85,7 +85,7 @@ class MemoryWorld(World):
             return UNKNOWN_FOOTPRINT
         if dice.random() < 0.3:
             return Footprint(self.real[model], FootprintSource.DECLARED)
-        factor = dice.uniform(0.7, 1.3)
+        factor = dice.uniform(0.5, 1.3)
         estimated = {device: int(size * factor) for device, size in self.real[model].items()}
         return Footprint(estimated, FootprintSource.ESTIMATED)
 
@@ -219,7 +219,7 @@ class MemoryWorld(World):
         others = sum(self.real[other].get(device, 0) for other in self.holding - {model})
         if known.source is not FootprintSource.UNKNOWN:
             error = AllocationError("", device, asked, had)
-            needs = larger_need(error, known.on(device), max(0, usable - others), usable)
+            needs = larger_need(error, known.on(device), max(0, usable - others), usable).bytes
             self.known[model] = replace(known, by_device={**known.by_device, device: needs})
         self.told[model] = self.known[model]
         self.lesser = {device: int(size * 0.6) for device, size in real.items()}

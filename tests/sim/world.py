@@ -336,7 +336,10 @@ class World:
                 # One that had not been sent yet finds nobody there.
                 ends = self.take_back if self.dice.random() < 0.3 else self.finish
                 self.later(0.0, lambda request=request, ends=ends: ends(request))  # type: ignore[misc]
+            before = self.second_tries
             self.tell(Ended(model))
+            if self.second_tries == before:
+                self.tries.pop(model, None)
 
     def die(self, model: str) -> None:
         """A server ends by itself; if it was ready, what it had started may take a while to go."""
@@ -476,7 +479,6 @@ class World:
             case RefuseReason.FAILED:
                 assert model not in self.running
                 self.check_no_second_try(model)
-                self.tries.pop(model, None)
                 assert self.now < self.failures[model][1], "it could be tried again"
             case RefuseReason.UNLOADED:
                 assert self.unloaded_at[model] == self.now

@@ -7,6 +7,7 @@ beyond, as far as the device goes; else all that the device has.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from claracore.core.memory.allocation_errors import AllocationError
@@ -16,15 +17,24 @@ LEAST_MORE: Final = 64 * MIB
 """By so much at least it needs more than there was."""
 
 
-def larger_need(error: AllocationError, known: int, available: int, usable: int) -> int:
-    """Return the bytes that a model is taken to need of a device on which it ran out of memory.
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes that a model is taken to need of a device."""
+
+    bytes: int
+    proven: bool
+    """Whether its server has said so. What is not proven is never more than the device has."""
+
+
+def larger_need(error: AllocationError, known: int, available: int, usable: int) -> Need:
+    """Return what a model is taken to need of a device on which it ran out of memory.
 
     `known` is what it was thought to take, `available` what was there for it beside others, `usable` what all models
-    may take together. More than that is returned only where the message proves it.
+    may take together; bytes.
     """
-    beyond = max(known, available + LEAST_MORE)
-    if error.needs is not None:
-        return max(error.needs, min(beyond, max(usable, known)))
+    if error.needs is not None and error.needs > available:
+        return Need(max(error.needs, known), proven=True)
     if error.asked is None:
-        return max(known, usable)
-    return max(known, min(usable, max(known, available) + max(error.asked, LEAST_MORE)))
+        return Need(max(known, usable), proven=False)
+    more = max(known, available) + max(error.asked, LEAST_MORE)
+    return Need(max(known, min(usable, more)), proven=False)

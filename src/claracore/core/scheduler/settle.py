@@ -161,6 +161,7 @@ def _evict(state: SchedulerState, target: Slot, evictees: Sequence[Slot], outloo
         displaced = Eviction(target.model, rule.shortages(outlook.now(target.model)) if rule is not None else ())
         for slot in evictees:
             state.displace(slot, displaced)
+        outlook.stopped(slot.model for slot in evictees)
 
 
 def _turn_away(state: SchedulerState, target: Slot, reason: RefuseReason | None, now: float) -> None:

@@ -88,14 +88,15 @@ class RunningOut:
         error = _with_buffers(shown.error, device, shown.buffers)
         short = self._shortage(device)
         room = self._room()
-        needs = self._needs(error, device, known, room)
-        raised = self._remember(error, known, {**known.by_device, device: needs})
+        usable, available = room[device]
+        need = larger_need(error, known.on(device), available, usable)
+        raised = self._remember(known, {**known.by_device, device: need.bytes}, proven=need.proven)
         less = UNKNOWN_FOOTPRINT
         if self.memory.lessers.is_lesser(self.model):
             self.memory.lessers.drop(self.model.id)
         elif is_ours:
-            proven = error.needs is not None
-            less = self._less(error, device, needs if proven else short.free + LEAST_MORE, room)
+            least = need.bytes if need.proven else short.free + LEAST_MORE
+            less = self._less(error, device, least, room)
         return SeenShortage(raised, less, shortage_words(error, short, known.on(device), is_ours=is_ours))
 
     # --- what was short ---------------------------------------------------------------------------------------------
@@ -150,17 +151,12 @@ class RunningOut:
             found[device.id] = device.usable, max(0, device.usable - taken)
         return found
 
-    @staticmethod
-    def _needs(error: AllocationError, device: str, known: Footprint, room: Mapping[str, tuple[int, int]]) -> int:
-        usable, available = room[device]
-        return larger_need(error, known.on(device), available, usable)
-
-    def _remember(self, error: AllocationError, known: Footprint, sizes: Mapping[str, int]) -> Footprint:
+    def _remember(self, known: Footprint, sizes: Mapping[str, int], *, proven: bool) -> Footprint:
         """Have it remembered, and return what the model is taken to need from now on."""
         if known.source is FootprintSource.UNKNOWN:
             return known
         raised = Footprint(dict(sizes), known.source if self.model.memory else FootprintSource.MEASURED)
-        self.memory.note_need(self.model, self.command, raised, proven=error.needs is not None)
+        self.memory.note_need(self.model, self.command, raised, proven=proven)
         return raised
 
     # --- what would do ----------------------------------------------------------------------------------------------
