@@ -118,7 +118,7 @@ def with_values(cmd: str, values: Mapping[str, int]) -> str:
     Comments and macros stay as they are: it may be a text of a configuration.
     """
     for name, value in values.items():
-        flags = "|".join(re.escape(flag) for flag, its in VALUE_NAMES.items() if its == name)
+        flags = "|".join(re.escape(flag) for flag, means in VALUE_NAMES.items() if means == name)
         given = re.compile(rf"^(?![ \t]*#)((?:.*\s)?(?:{flags})[ \t=]+)[^\s\"']+", re.MULTILINE)
         cmd, count = given.subn(lambda match, value=value: f"{match[1]}{value}", cmd)  # type: ignore[misc]
         if not count:

@@ -7,12 +7,12 @@ from claracore.core.config.tree import MappingNode
 from claracore.core.fit.refresh import find_record, is_untouched
 
 
-def untouched_commands(text: str, file: str) -> frozenset[str]:
+def untouched_commands(text: str) -> frozenset[str]:
     """Return the ids of the models whose `cmd` nobody has changed since it was generated.
 
     Raises config.tree.Unreadable for a text that is not YAML.
     """
-    edit = LineEdit(text, file)
+    edit = LineEdit(text)
     found = set()
     for block in edit.blocks(("models",)):
         if isinstance(block.node, MappingNode):

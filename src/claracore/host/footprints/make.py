@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from claracore.host.footprints.lesser import LesserCommands
-from claracore.host.footprints.model_memory import FootprintTools, ModelMemory, Texts
+from claracore.host.footprints.model_memory import NO_TEXTS, FootprintTools, ModelMemory, Texts
 from claracore.host.supervisor.commands import Commands
 
 
 def make_model_memory(
-    commands: Commands, environ: Mapping[str, str], state_dir: Path | None, texts: Texts
+    commands: Commands, environ: Mapping[str, str], state_dir: Path | None, texts: Texts = NO_TEXTS
 ) -> ModelMemory:
     """Return who knows what models take; nothing is looked at yet. `texts` reads the files of the configuration."""
 

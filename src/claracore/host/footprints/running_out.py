@@ -164,7 +164,7 @@ class RunningOut:
     def _is_ours(self) -> bool:
         """Whether setup wrote the model's command, and nobody has changed it."""
         try:
-            return any(self.model.id in untouched_commands(text, file) for file, text in self.texts())
+            return any(self.model.id in untouched_commands(text) for _, text in self.texts())
         except (ClaraCoreError, Unreadable, OSError):
             return False
 
