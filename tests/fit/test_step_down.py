@@ -110,8 +110,8 @@ def test_commands_that_nobody_has_changed() -> None:
         return f"models:\n  a:\n    # setup: cmd={mark}\n{comment}    cmd: {cmd}\n  b:\n    cmd: x\n"
 
     mark = digest("llama-server -m x") + comment_digest([])
-    assert untouched_commands(text("llama-server -m x", mark)) == {"a"}
-    assert untouched_commands(text("'llama-server -m x'", mark)) == {"a"}, "it says the same"
-    assert untouched_commands(text("llama-server -m x -c 9", mark)) == set()
-    assert untouched_commands("models: {a: {cmd: x}}") == set()
-    assert untouched_commands("") == set()
+    assert untouched_commands(text("llama-server -m x", mark)) == {"a": "llama-server -m x"}
+    assert untouched_commands(text("'llama-server -m x'", mark)).keys() == {"a"}, "it says the same"
+    assert untouched_commands(text("llama-server -m x -c 9", mark)) == {}
+    assert untouched_commands("models: {a: {cmd: x}}") == {}
+    assert untouched_commands("") == {}

@@ -198,6 +198,14 @@ def test_a_command_of_a_person_is_left_alone(tmp_path: Path, gemma: Path) -> Non
     assert "claracore setup" not in seen.words
 
 
+def test_a_command_that_is_only_tried_is_left_alone(desk: Desk) -> None:
+    model = desk.servers.config.models["m"]
+    tried = model.model_copy(update={"cmd": model.cmd.replace("32768", "30720")})
+    desk.servers.config = desk.servers.config.model_copy(update={"models": {**desk.servers.config.models, "m": tried}})
+    desk.use(24576 - desk.memory.footprint("m").on("gpu0") // MIB - 600)
+    assert desk.runs_out(cuda(200 * MIB)).less.source is FootprintSource.UNKNOWN
+
+
 def test_what_the_configuration_says_counts_again_when_it_has_run(tmp_path: Path, gemma: Path) -> None:
     desk = Desk(tmp_path, gemma, more="    memory: {gpu: 2GiB}\n")
     assert desk.memory.footprint("m").on("gpu0") == 2 * GIB

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from claracore.core.config.command import split
 from claracore.core.config.tree import Unreadable
 from claracore.core.fit.server_flags import visible_devices
 from claracore.core.fit.step_down import Lesser, StepDown
@@ -162,11 +163,14 @@ class RunningOut:
     # --- what would do ----------------------------------------------------------------------------------------------
 
     def _is_ours(self) -> bool:
-        """Whether setup wrote the model's command, and nobody has changed it."""
+        """Whether setup wrote the command that was started, and nobody has changed it, be it for a trial."""
         try:
-            return any(self.model.id in untouched_commands(text) for _, text in self.texts())
-        except (ClaraCoreError, Unreadable, OSError):
+            written = [untouched_commands(text).get(self.model.id) for _, text in self.texts()]
+            behind_macro = [split(cmd)[1:] for cmd in written if cmd is not None]
+        except (ClaraCoreError, Unreadable, OSError, ValueError):
             return False
+        words = split(self.model.cmd)
+        return any(words[-len(own) :] == own for own in behind_macro if own)
 
     def _less(self, error: AllocationError, device: str, least: int, room: Mapping[str, tuple[int, int]]) -> Footprint:
         """Offer a command with less; returns what it takes. `least` is what the model's own takes at least."""
