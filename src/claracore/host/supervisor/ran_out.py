@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,6 @@ from claracore.host.supervisor.child import Exit
 
 MOST_LINES: Final = 1000
 SIGKILL: Final = 9
-RETRY_SECONDS: Final = 30
 
 
 class RanOutOfMemory(ModelFailed):
@@ -56,9 +55,11 @@ class SeenShortage:
 class StartLog:
     """The lines of a server's log that tell of memory, until it is ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, kills: Callable[[], int | None] = oom_kills) -> None:
+        """`kills` counts the processes that the kernel has ended for want of memory."""
         self._lines: list[str] = []
-        self._kills = oom_kills()
+        self._count_kills = kills
+        self._kills = kills()
 
     def push(self, line: str) -> None:
         """Take a line."""
@@ -70,7 +71,7 @@ class StartLog:
 
         One that was killed was so for want of memory where the kernel has ended a process for that since it began.
         """
-        kills = oom_kills() if ended.signal == SIGKILL else None
+        kills = self._count_kills() if ended.signal == SIGKILL else None
         killed = kills is not None and self._kills is not None and kills > self._kills
         error = allocation_error(self._lines, out_of_ram=killed)
         return StartShown(error, engine_buffers(self._lines)) if error is not None else None
