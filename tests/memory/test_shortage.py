@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claracore.core.memory.allocation_errors import KILLED, AllocationError
-from claracore.core.memory.shortage import DeviceShortage, MemoryUser, shortage_words
+from claracore.core.memory.shortage import DeviceShortage, MemoryUser, is_limited, shortage_words
 from claracore.core.units import GIB, MIB
 
 FIREFOX = MemoryUser("firefox", int(1.3 * GIB), 77)
@@ -28,12 +28,16 @@ def test_models_of_ours_are_named_as_such() -> None:
 
 def test_what_is_not_known_is_not_said() -> None:
     assert shortage_words(AllocationError("", "gpu"), None, is_ours=False) == f"it ran out of memory; {WAY_OUT}"
-    killed = shortage_words(AllocationError(KILLED, "ram"), DeviceShortage("ram", 8 * GIB, GIB), 2 * GIB, is_ours=False)
+    killed = shortage_words(AllocationError(KILLED, "ram"), DeviceShortage("ram", 8 * GIB, GIB), is_ours=False)
     assert killed.startswith("the kernel ended it, because RAM ran out, RAM has 1.0 GiB free of 8.0 GiB; ")
 
 
 def test_a_limit_of_its_own_is_told_where_there_is_memory() -> None:
     error = AllocationError("RAM", "ram", 3 * GIB)
-    words = shortage_words(error, DeviceShortage("ram", 64 * GIB, 50 * GIB, (FIREFOX,)), GIB, is_ours=False)
+    short = DeviceShortage("ram", 64 * GIB, 50 * GIB, (FIREFOX,))
+    assert is_limited(error, short, GIB)
+    assert not is_limited(error, short, 60 * GIB)
+    assert not is_limited(AllocationError("CUDA", "gpu0", GIB), CARD, GIB)
+    words = shortage_words(error, short, limited=True, is_ours=False)
     assert "or raise the limit that its process has (ulimit, the container's)" in words
     assert "end firefox" not in words

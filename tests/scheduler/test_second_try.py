@@ -123,6 +123,19 @@ def test_a_busy_model_in_its_way_is_waited_for() -> None:
     play(subject, (13.5, Finished(7), [Stop("a", StopReason.EVICTED)]))
 
 
+def test_nobody_goes_where_that_is_of_no_use() -> None:
+    subject = in_groups()
+    run(subject, "a", 1, 0.0)
+    play(
+        subject,
+        (10.0, Arrived(2, "b"), [Start("b")]),
+        (11.0, RanOut("b", SIX, LESS, limited=True), []),
+        (11.0, Ended("b"), [TryAgain("b", SecondTry.LESSENED), Start("b")]),
+        (12.0, RanOut("b", SIX, limited=True), []),
+        (12.0, Ended("b"), [Refuse(2, RefuseReason.FAILED)]),
+    )
+
+
 def test_nobody_goes_for_a_model_that_does_not_fit_alone() -> None:
     subject = told(scheduler())
     load(subject, "a", 1, 0.0)

@@ -50,7 +50,7 @@ class Short(Card):
         assert shown is SHOWN
         self.sizes["b"] = 8
         less = Footprint({"gpu0": 2 * GIB}, FootprintSource.ESTIMATED) if self.less else UNKNOWN_FOOTPRINT
-        return SeenShortage(self.footprint("b"), less, "it could not get 1.0 GiB more")
+        return SeenShortage(self.footprint("b"), less, words="it could not get 1.0 GiB more")
 
     def lessen(self, model_id: str) -> None:
         assert model_id == "b"

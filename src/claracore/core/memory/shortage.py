@@ -40,13 +40,20 @@ class DeviceShortage:
     users: tuple[MemoryUser, ...] = ()
 
 
-def shortage_words(error: AllocationError, short: DeviceShortage | None, known: int = 0, *, is_ours: bool) -> str:
+def is_limited(error: AllocationError, short: DeviceShortage, known: int) -> bool:
+    """Whether the server ran into a limit of its own process: RAM has more than it was thought to take (`known`)."""
+    return error.device == RAM and error.family != KILLED and max(known, error.asked or 0) < short.free
+
+
+def shortage_words(
+    error: AllocationError, short: DeviceShortage | None, *, limited: bool = False, is_ours: bool
+) -> str:
     """Return what happened, in one sentence with the ways out.
 
-    `known` is what the model was thought to take of the device, in bytes; `is_ours`: its command is one of setup's.
+    `limited`: a limit of its process was in the way; `is_ours`: its command is one of setup's.
     """
     ways = ["give it a smaller context (--ctx-size) or another quantization"]
-    if short is not None and short.device == RAM and max(known, error.asked or 0) < short.free:
+    if limited:
         ways.append("raise the limit that its process has (ulimit, the container's)")
     elif short is not None:
         named = _largest(short.users)[:1]

@@ -63,6 +63,8 @@ class RanOut:
     """What it is taken to need from now on."""
     less: Footprint = UNKNOWN_FOOTPRINT
     """What it takes when it is started with less; of source `unknown` where that is not possible."""
+    limited: bool = False
+    """Whether a limit of its own process was in the way, so that it is of no use that others go."""
 
 
 @dataclass(frozen=True, slots=True)

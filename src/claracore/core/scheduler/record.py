@@ -44,7 +44,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Finished: {"request": int},
     events.Ready: {"model": str},
     events.Ended: {"model": str},
-    events.RanOut: {"model": str, "footprint": Footprint, "less": Footprint},
+    events.RanOut: {"model": str, "footprint": Footprint, "less": Footprint, "limited": bool},
     events.FilesChanged: {"model": str},
     events.Lost: {"model": str},
     events.Died: {"model": str},

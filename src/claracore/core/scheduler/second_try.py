@@ -56,7 +56,7 @@ def second_try(state: SchedulerState, slot: Slot, outlook: Outlook) -> SecondTry
     """Return how a model is started again that has just ended for want of memory; None when it is not."""
     if slot.ran_out is None or slot.oldest_wait is None or slot.removed or slot.leaving is not None:
         return None
-    if not slot.tries and (how := _with_room(state, slot, outlook)) is not None:
+    if not slot.tries and not slot.ran_out.limited and (how := _with_room(state, slot, outlook)) is not None:
         return how
     lesser = slot.ran_out.less.source is not FootprintSource.UNKNOWN
     return SecondTry.LESSENED if lesser and SecondTry.LESSENED not in slot.tries else None

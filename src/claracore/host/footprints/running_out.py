@@ -26,7 +26,7 @@ from claracore.core.memory.footprint import (
     gpu,
 )
 from claracore.core.memory.larger_need import LEAST_MORE, larger_need
-from claracore.core.memory.shortage import DeviceShortage, MemoryUser, shortage_words
+from claracore.core.memory.shortage import DeviceShortage, MemoryUser, is_limited, shortage_words
 from claracore.errors import ClaraCoreError
 from claracore.host.footprints.lesser import lessened
 from claracore.host.hardware.memory_users import process_name
@@ -88,17 +88,21 @@ class RunningOut:
             return SeenShortage(known, words=shortage_words(shown.error, None, is_ours=is_ours))
         error = _with_buffers(shown.error, device, shown.buffers)
         short = self._shortage(device)
-        room = self._room()
-        usable, available = room[device]
+        expected = self.memory.counted(self.command) or {}
+        limited = is_limited(error, short, expected.get(device, 0))
+        usable, available = self._room()[device]
         need = larger_need(error, known.on(device), available, usable)
-        raised = self._remember(known, {**known.by_device, device: need.bytes}, proven=need.proven)
+        raised = known
+        if not limited:
+            raised = self._remember(known, {**known.by_device, device: need.bytes}, proven=need.proven)
         less = UNKNOWN_FOOTPRINT
         if self.memory.lessers.is_lesser(self.model):
             self.memory.lessers.drop(self.model.id)
         elif is_ours:
             least = need.bytes if need.proven else short.free + LEAST_MORE
-            less = self._less(error, device, least, room)
-        return SeenShortage(raised, less, shortage_words(error, short, known.on(device), is_ours=is_ours))
+            less = self._less(error, short, None if limited else least)
+        words = shortage_words(error, short, limited=limited, is_ours=is_ours)
+        return SeenShortage(raised, less, limited, words)
 
     # --- what was short ---------------------------------------------------------------------------------------------
 
@@ -172,22 +176,26 @@ class RunningOut:
         words = split(self.model.cmd)
         return any(words[-len(own) :] == own for own in behind_macro if own)
 
-    def _less(self, error: AllocationError, device: str, least: int, room: Mapping[str, tuple[int, int]]) -> Footprint:
-        """Offer a command with less; returns what it takes. `least` is what the model's own takes at least."""
-        own = self._count(self.model.cmd)
+    def _less(self, error: AllocationError, short: DeviceShortage, least: int | None) -> Footprint:
+        """Offer a command with less; returns what it takes.
+
+        `least` is what the model's own takes at least; None where that is not known, because a limit of its own process
+        was in the way: then half of what it could not get is left out.
+        """
+        own, room, device = self._count(self.model.cmd), self._room(), short.device
         if own is None:
             return UNKNOWN_FOOTPRINT
         left = {each: available for each, (_, available) in room.items()}
-        counted = own.get(device, 0)
-        off = max(0, least - counted)
-        found = self._lesser(device, {**left, device: max(0, left[device] - off)})
-        if found is None and error.asked is not None:
-            # There may be limits that we do not see: it could not get what was there.
-            off, there = 0, min(left[device], counted - max(LEAST_MORE, error.asked // 2))
-            found = self._lesser(device, {**left, device: max(0, there)})
+        off, counted = 0, own.get(device, 0)
+        if least is not None:
+            off = max(0, least - counted)
+            left[device] = max(0, left[device] - off)
+        else:
+            left[device] = max(0, min(left[device], counted - max(LEAST_MORE, (error.asked or 0) // 2)))
+        found = self._lesser(device, left)
         if found is None:
             return UNKNOWN_FOOTPRINT
-        beyond = {device: max(least, room[device][0])}
+        beyond = {device: max(least, room[device][0]) if least is not None else short.total}
         self.memory.lessers.offer(lessened(self.model, self.command.key, found, beyond))
         return Footprint({**found.sizes, device: found.sizes.get(device, 0) + off}, FootprintSource.ESTIMATED)
 

@@ -48,6 +48,8 @@ class SeenShortage:
     """What the model is taken to need from now on."""
     less: Footprint = UNKNOWN_FOOTPRINT
     """What it takes when it is started with less; of source `unknown` where it cannot be."""
+    limited: bool = False
+    """Whether a limit of its own process was in the way, so that it is of no use that others go."""
     words: str = ""
     """What happened, and the ways out."""
 
