@@ -45,8 +45,10 @@ class WithRoom:
 
 def rule_of(state: SchedulerState) -> EvictionRule:
     """Return the rule that says who must go, for all models as they are now."""
+    if state.by_memory is not None:
+        return state.policy.rule
     short = frozenset(model for model, slot in state.awake.items() if SecondTry.CLEARED in slot.tries)
-    if not short or state.by_memory is not None:
+    if not short:
         return state.policy.rule
     pinned = frozenset(model for model, slot in state.awake.items() if slot.pinned)
     return WithRoom(state.policy.rule, short, pinned | _elsewhere(state.policy.rule) | _persistent(state.policy.rule))
