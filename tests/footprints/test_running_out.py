@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from claracore.core.memory.allocation_errors import ANY_GPU, AllocationError
 from claracore.core.memory.engine_log import EngineBuffers
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.memory.measured import MeasuredCommand
+from claracore.core.scheduler.known_memory import POLL_SECONDS
 from claracore.core.units import GIB
+from claracore.host.footprints import running_out
 from claracore.host.footprints.lesser import FILE, LesserCommands
 from claracore.host.footprints.model_memory import FootprintTools, ModelMemory
 from claracore.host.footprints.remembered import RememberedCommands
@@ -70,6 +73,23 @@ class Desk:
 
     def use(self, mib: int, processes: Mapping[tuple[int, int], int] | None = None) -> None:
         self.cards.write((24576, mib), (12288, 300), processes=processes)
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes back here."""
+    monkeypatch.setattr(running_out, "RETURN_SECONDS", 0.0)
+
+
+def test_what_the_server_had_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def comes_back(seconds: float) -> None:
+        assert seconds == POLL_SECONDS
+        desk.use(2000)
+
+    monkeypatch.setattr(running_out, "RETURN_SECONDS", 30.0)
+    monkeypatch.setattr(time, "sleep", comes_back)
+    desk.use(24500)
+    assert "GPU 0 has 22.0 GiB free" in desk.runs_out(cuda(GIB)).words
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from claracore.core.memory.footprint import Footprint
 from claracore.core.scheduler.events import (
     Arrived,
     Died,
@@ -59,8 +58,8 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _became_ready(state.by_model[model], now)
         case Ended(model):
             _ended(state, state.by_model[model], now)
-        case RanOut(model, footprint):
-            _ran_out(state, event, footprint)
+        case RanOut():
+            _ran_out(state, event)
         case Lost(model):
             _lost(state.by_model[model], now)
         case Died(model):
@@ -193,11 +192,11 @@ def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
         del state.by_model[slot.model], state.awake[slot.model]
 
 
-def _ran_out(state: SchedulerState, event: RanOut, footprint: Footprint) -> None:
+def _ran_out(state: SchedulerState, event: RanOut) -> None:
     slot = state.by_model[event.model]
     if slot.state is ModelState.STARTING:
         slot.ran_out = event
-        state.memory.footprints[event.model] = footprint
+        state.memory.footprints[event.model] = event.footprint
 
 
 def _try_again(state: SchedulerState, slot: Slot, now: float) -> bool:

@@ -5,7 +5,7 @@ Blocking; asked once for each such start, when everything of the server is gone.
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +27,7 @@ from claracore.core.memory.footprint import (
 )
 from claracore.core.memory.larger_need import LEAST_MORE, larger_need
 from claracore.core.memory.shortage import DeviceShortage, MemoryUser, is_limited, shortage_words
+from claracore.core.scheduler.known_memory import POLL_SECONDS
 from claracore.errors import ClaraCoreError
 from claracore.host.footprints.lesser import lessened
 from claracore.host.hardware.memory_users import process_name
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
 Texts = Callable[[], list[tuple[str, str]]]
 """Reads the files of the configuration: (file, text)."""
-logger = logging.getLogger("claracore.memory")
+RETURN_SECONDS = 3.0
+"""For how long memory of the server that has ended is waited for."""
+MOST_FOREIGN = 5
 
 
 class KnownMemories(Protocol):
@@ -87,6 +90,7 @@ class RunningOut:
         if device is None:
             return SeenShortage(known, words=shortage_words(shown.error, None, is_ours=is_ours))
         error = _with_buffers(shown.error, device, shown.buffers)
+        self._await_return(device, known.on(device))
         short = self._shortage(device)
         expected = self.memory.counted(self.command) or {}
         limited = is_limited(error, short, expected.get(device, 0))
@@ -130,6 +134,15 @@ class RunningOut:
         except ValueError:
             return None
 
+    def _await_return(self, device: str, size: int) -> None:
+        """Wait a while until a card has so much free: drivers give back late what the server had."""
+        until = time.monotonic() + RETURN_SECONDS
+        while device not in {RAM, UNIFIED} and time.monotonic() < until:
+            use = self.machine.use(device)
+            if use.total - use.used >= size:
+                break
+            time.sleep(POLL_SECONDS)
+
     def _shortage(self, device: str) -> DeviceShortage:
         devices = self.machine
         use = devices.use(device)
@@ -141,7 +154,7 @@ class RunningOut:
                 foreign.append((size, pid))
             else:
                 users[model_id] = users.get(model_id, 0) + size
-        named = [MemoryUser(process_name(pid), size, pid) for size, pid in sorted(foreign, reverse=True)[:5]]
+        named = [MemoryUser(process_name(pid), size, pid) for size, pid in sorted(foreign, reverse=True)[:MOST_FOREIGN]]
         models = [MemoryUser(model_id, size) for model_id, size in users.items()]
         return DeviceShortage(device, use.total, max(0, use.total - use.used), (*models, *named))
 
