@@ -1,0 +1,80 @@
+"""Whose files are read ahead: which model will start next, and cannot yet?
+
+The first model that somebody waits for while others in its way answer, load, end, or give their memory back. Not while
+another model's server reads its own file from the disk: that one is waited for, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from claracore.core.scheduler.obstacle import Cause, Obstacle
+from claracore.core.scheduler.slot import Slot
+from claracore.host.loading.page_cache import can_read_ahead
+from claracore.types import ModelState
+
+WAITING: Final = frozenset({ModelState.STOPPED, ModelState.STOPPING})
+
+
+class Waits(Protocol):
+    """What is asked of the supervisor."""
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """State and requests of each model."""
+
+    def obstacle(self, model_id: str) -> Obstacle | None:
+        """Return what the requests that wait for a model wait for."""
+
+
+class Reading(Protocol):
+    """One model's files being read."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+
+    def cancel(self) -> None:
+        """End soon."""
+
+
+class NextUp:
+    """Has the files read of whoever is next; asked anew whenever something has become of a model."""
+
+    def __init__(self, waits: Waits, read: Callable[[str], Reading | None], disk_is_busy: Callable[[], bool]) -> None:
+        """`read` begins to read the files of a model; None where there is nothing to read."""
+        self._waits = waits
+        self._read = read
+        self._disk_is_busy = disk_is_busy
+        self._model: str | None = None
+        self._reading: Reading | None = None
+
+    def choose(self, *, again: bool = False) -> None:
+        """Read for who is next now, and for nobody else; `again`: also what was read already."""
+        model = self._next() if can_read_ahead() and not self._disk_is_busy() else None
+        over = self._reading is None or self._reading.is_over
+        if model == self._model and not (again and over):
+            return
+        self.cancel()
+        if model is not None:
+            self._model, self._reading = model, self._read(model)
+
+    def cancel(self) -> None:
+        """Read for nobody."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._model = self._reading = None
+
+    def is_wanted(self, model: str) -> bool:
+        """Whether somebody waits for a model that does not start yet; for any thread."""
+        slot = self._waits.slots.get(model)
+        return slot is not None and bool(slot.waiting) and slot.state in WAITING
+
+    def _next(self) -> str | None:
+        waiting = [model for model in self._waits.slots if self.is_wanted(model)]
+        for model in waiting:
+            obstacle = self._waits.obstacle(model)
+            if obstacle is not None and obstacle.cause is not Cause.TURN:
+                return model
+        return None
