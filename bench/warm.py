@@ -29,10 +29,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "bench")]
 
-from e2e.instance import WAIT_SECONDS, Instance, configured, instance
 from gpu_models import write_model
 
 from claracore.host.loading.page_cache import cached_share
+from e2e.instance import WAIT_SECONDS, Instance, configured, instance
 
 SMALL = ROOT / ".models" / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 ENGINE = f"{sys.executable} -m claracore engine --port ${{PORT}} -np 1 -t 2"
@@ -141,10 +141,13 @@ def main() -> None:
             for _ in range(wishes.rounds):
                 for way, rows in found.items():
                     rows.append(one(running, way, large, wishes.drain))
-                    print(f"  {way:5}", "  ".join(f"{name} {value:.2f}" for name, value in rows[-1].items()), flush=True)
+                    print(
+                        f"  {way:5}", "  ".join(f"{name} {value:.2f}" for name, value in rows[-1].items()), flush=True
+                    )
         for way, rows in found.items():
             seconds = [row["seconds"] for row in rows]
-            print(f"{way:5}: {statistics.median(seconds):.2f} s to ready (least {min(seconds):.2f}, most {max(seconds):.2f})")
+            least, most = min(seconds), max(seconds)
+            print(f"{way:5}: {statistics.median(seconds):.2f} s to ready (least {least:.2f}, most {most:.2f})")
         print("\n".join(line for line in running.lines if "read ahead" in line))
 
 

@@ -1,5 +1,6 @@
 /** What is true right now? The snapshot that events change, as pure functions; `live.svelte.ts` makes it reactive. */
 import type { Flight, Model } from './api/types';
+import { about } from './format';
 
 /**
  * Puts one model in its place; unknown ones are added. The list stays sorted by id. Memory is measured less often than
@@ -105,7 +106,8 @@ export function waitReason(model: Model): string {
 function loading(model: Model): string {
   const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
   const message = loadMessage(model);
-  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}`;
+  const left = about(model.expected_seconds);
+  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}${left ? `, ${left}` : ''}`;
 }
 
 /** What the engine says while it loads, unless that is only that it loads. */

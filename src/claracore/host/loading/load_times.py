@@ -68,6 +68,8 @@ class _Load:
     """In seconds of the event loop's clock."""
     seen: _Seen | None = None
     weights_at: float | None = None
+    from_disk: bool = True
+    """Whether its files may not be in memory yet."""
     shown: float = 0.0
     """The furthest that it was said to be: a bar does not go back."""
 
@@ -90,7 +92,7 @@ class LoadTimes:
         self._loads: dict[str, _Load] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._next_up = NextUp(supervisor, self._read_ahead, self._disk_is_busy)
+        self._next_up = NextUp(supervisor, self._read_ahead, self._from_disk)
         memory.follow(self._command_read)
         supervisor.expected_seconds = lambda model: self.expected(model).left_seconds
 
@@ -171,7 +173,9 @@ class LoadTimes:
     async def _begin(self, model: str, load: _Load) -> None:
         await self.look(model)
         load.seen = self._seen.get(model)
-        self._next_up.choose()
+        if load.seen is None or not load.seen.file.bytes or load.seen.file.missing_bytes == 0:
+            load.from_disk = False
+            self._next_up.choose()
 
     def _look(self, model_id: str) -> _Seen | None:
         """Look at a model's files, in a thread; None for a model that has none of its own to load."""
@@ -215,9 +219,10 @@ class LoadTimes:
 
     # --- reading ahead ----------------------------------------------------------------------------------------------
 
-    def _disk_is_busy(self) -> bool:
-        """Whether a model that is being loaded reads its files, as far as that is known."""
-        return any(load.weights_at is None and not _is_warm(load) for load in self._loads.values())
+    def _from_disk(self) -> list[str]:
+        """Return the models that are being loaded and may read their files from the disk."""
+        loads = self._loads.copy()  # for other threads: copying a dict is one step
+        return [model for model, load in loads.items() if load.from_disk and load.weights_at is None]
 
     def _read_ahead(self, model_id: str) -> ReadAhead | None:
         from claracore.host.loading.read_ahead import ReadAhead  # noqa: PLC0415 - few need it
@@ -236,7 +241,13 @@ class LoadTimes:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._was_read, model_id, read)
 
-        reading = ReadAhead(files, room=room, wanted=lambda: self._next_up.is_wanted(model_id), on_end=ended)
+        reading = ReadAhead(
+            files,
+            room=room,
+            wanted=lambda: self._next_up.is_wanted(model_id),
+            urgent=lambda: model_id in self._loads,
+            on_end=ended,
+        )
         reading.start()
         return reading
 
@@ -244,7 +255,15 @@ class LoadTimes:
         if read.bytes >= NOTABLE_BYTES:
             self._read_speeds[read.disk] = read.bytes / max(read.seconds, 0.001)
             logger.info("model %s: %s were read ahead in %.1f s", model_id, gib(read.bytes), read.seconds)
-        self._spawn(self.look(model_id), f"look at the files of {model_id}")
+        load = self._loads.get(model_id)
+        if load is None:
+            self._spawn(self.look(model_id), f"look at the files of {model_id}")
+            return
+        if load.seen is not None and load.seen.forecast is None:  # now it is known what the disk gives
+            self._spawn(self._expect_again(model_id, load, load.seen.file), f"expect {model_id}")
+        if read.complete:
+            load.from_disk = False
+            self._next_up.choose()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = self._loop.create_task(coroutine, name=name)
@@ -255,8 +274,3 @@ class LoadTimes:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s ended with an unexpected error", task.get_name(), exc_info=error)
-
-
-def _is_warm(load: _Load) -> bool:
-    file = load.seen.file if load.seen is not None else None
-    return file is not None and PastLoad(0.0, 0.0, file).is_warm

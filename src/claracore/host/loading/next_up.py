@@ -1,12 +1,13 @@
-"""Whose files are read ahead: which model will start next, and cannot yet?
+"""Whose files are read: which model loads, or will start next and cannot yet?
 
-The first model that somebody waits for while others in its way answer, load, end, or give their memory back. Not while
-another model's server reads its own file from the disk: that one is waited for, too.
+A model that loads from the disk comes first: a server reads its file piece by piece, which leaves most disks idle for
+most of the time. Then the first model that somebody waits for while others in its way answer, load, end, or give their
+memory back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 from claracore.core.scheduler.obstacle import Cause, Obstacle
@@ -42,17 +43,22 @@ class Reading(Protocol):
 class NextUp:
     """Has the files read of whoever is next; asked anew whenever something has become of a model."""
 
-    def __init__(self, waits: Waits, read: Callable[[str], Reading | None], disk_is_busy: Callable[[], bool]) -> None:
-        """`read` begins to read the files of a model; None where there is nothing to read."""
+    def __init__(
+        self, waits: Waits, read: Callable[[str], Reading | None], from_disk: Callable[[], Collection[str]]
+    ) -> None:
+        """`read` begins to read the files of a model; None where there is nothing to read.
+
+        `from_disk` tells the models that are being loaded and whose files may not be in memory; for any thread.
+        """
         self._waits = waits
         self._read = read
-        self._disk_is_busy = disk_is_busy
+        self._from_disk = from_disk
         self._model: str | None = None
         self._reading: Reading | None = None
 
     def choose(self, *, again: bool = False) -> None:
         """Read for who is next now, and for nobody else; `again`: also what was read already."""
-        model = self._next() if can_read_ahead() and not self._disk_is_busy() else None
+        model = self._next() if can_read_ahead() else None
         over = self._reading is None or self._reading.is_over
         if model == self._model and not (again and over):
             return
@@ -67,13 +73,15 @@ class NextUp:
         self._model = self._reading = None
 
     def is_wanted(self, model: str) -> bool:
-        """Whether somebody waits for a model that does not start yet; for any thread."""
+        """Whether a model loads from the disk, or somebody waits for it and it does not start yet; for any thread."""
         slot = self._waits.slots.get(model)
-        return slot is not None and bool(slot.waiting) and slot.state in WAITING
+        waits = slot is not None and bool(slot.waiting) and slot.state in WAITING
+        return waits or model in self._from_disk()
 
     def _next(self) -> str | None:
-        waiting = [model for model in self._waits.slots if self.is_wanted(model)]
-        for model in waiting:
+        if loading := self._from_disk():
+            return next(iter(loading))
+        for model in [model for model in self._waits.slots if self.is_wanted(model)]:
             obstacle = self._waits.obstacle(model)
             if obstacle is not None and obstacle.cause is not Cause.TURN:
                 return model

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from claracore.core.units import MIB
+from claracore.host.hardware.tree import Tree
 
 if sys.platform != "win32":
     import fcntl
@@ -25,8 +26,7 @@ PROT_READ: Final = 1
 MAP_SHARED: Final = 1
 """The same on Linux and macOS."""
 FAILED: Final = ctypes.c_void_p(-1).value
-PIECE_BYTES: Final = 128 * 1024
-"""Linux reads no more at once than the disk's own read-ahead, of which this is the least that is usual."""
+LEAST_PIECE_BYTES: Final = 128 * 1024
 WINDOW_BYTES: Final = 8 * MIB
 F_RDADVISE: Final = 44
 """macOS: fcntl(2), with a struct radvisory."""
@@ -71,11 +71,24 @@ def _sampled(library: Any, descriptor: int, size: int) -> float | None:  # noqa:
         library.munmap(start, size)
 
 
-def ask_for(descriptor: int, offset: int, size: int) -> None:
-    """Have the kernel begin to read a part of an open file. Raises OSError."""
+def piece_bytes(device: int, tree: Tree | None = None) -> int:
+    """Return how much Linux reads of a file at the most when it is asked once; `device` as stat(2) has it.
+
+    That is the larger of the disk's read-ahead and of what it takes at once (mm/readahead.c).
+    """
+    tree = tree or Tree()
+    number = f"{os.major(device)}:{os.minor(device)}"
+    folders = (f"/sys/dev/block/{number}/queue", f"/sys/dev/block/{number}/../queue")
+    sizes = [tree.number(f"{folder}/{name}") or 0 for folder in folders for name in ("read_ahead_kb", "max_sectors_kb")]
+    sizes.append(tree.number(f"/sys/class/bdi/{number}/read_ahead_kb") or 0)
+    return min(WINDOW_BYTES, max(LEAST_PIECE_BYTES, max(sizes) * 1024))
+
+
+def ask_for(descriptor: int, offset: int, size: int, piece: int) -> None:
+    """Have the kernel begin to read a part of an open file, `piece` bytes at a time. Raises OSError."""
     if sys.platform == "linux":
-        for at in range(offset, offset + size, PIECE_BYTES):
-            os.posix_fadvise(descriptor, at, min(PIECE_BYTES, offset + size - at), os.POSIX_FADV_WILLNEED)
+        for at in range(offset, offset + size, piece):
+            os.posix_fadvise(descriptor, at, min(piece, offset + size - at), os.POSIX_FADV_WILLNEED)
     elif sys.platform == "darwin":
         fcntl.fcntl(descriptor, F_RDADVISE, struct.pack("qi", offset, size))
 

@@ -1,8 +1,8 @@
-"""How are the files of a model read into memory before its server starts, without being in anybody's way?
+"""How are the files of a model read into memory before its server needs them, without being in anybody's way?
 
-One thread, with the lowest priority at the disk, a window at a time; it waits for each before it asks for the next but
-one. It ends when all is there, when nobody waits for the model any more, or where memory has no more room for pages
-of files.
+One thread, a window at a time: it waits for each before it asks for the next but one. While nobody loads the model yet
+it has the lowest priority at the disk. It ends when all is there, when nobody waits for the model any more, or where
+memory has no more room for pages of files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 import psutil
 
 from claracore.core.units import MIB
-from claracore.host.loading.page_cache import WINDOW_BYTES, ask_for, cached_share, wait_for
+from claracore.host.loading.page_cache import WINDOW_BYTES, ask_for, cached_share, piece_bytes, wait_for
 from claracore.host.loading.weight_files import WeightFile
 
 logger = logging.getLogger("claracore.loading")
@@ -51,15 +51,18 @@ class ReadAhead:
         *,
         room: Callable[[], int],
         wanted: Callable[[], bool],
+        urgent: Callable[[], bool],
         on_end: Callable[[WasRead], None],
     ) -> None:
-        """`room` says how many bytes of these files memory may hold, those that it holds included.
+        """Take what is asked now and then, in the thread, and told at the end, once, whatever has happened.
 
-        All three are called in the thread; `on_end` once, whatever happened.
+        `room` says how many bytes of these files memory may hold, those that it holds included; `urgent` whether the
+        model is being loaded.
         """
         self._files = files
         self._room = room
         self._wanted = wanted
+        self._urgent = urgent
         self._on_end = on_end
         self._cancelled = threading.Event()
         self._there = 0
@@ -88,7 +91,6 @@ class ReadAhead:
     def _run(self) -> None:
         begun, read, complete = time.monotonic(), 0, True
         try:
-            _yield_to_others()
             for file in self._files:
                 before, missing = self._there, self._missing(file)
                 if not missing:
@@ -113,11 +115,12 @@ class ReadAhead:
         """Read a file; False when it was left off."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            piece = piece_bytes(os.fstat(descriptor).st_dev)
             for offset in range(0, size, WINDOW_BYTES):
                 window = min(WINDOW_BYTES, size - offset)
                 if not self._may_read(window):
                     return False
-                ask_for(descriptor, offset, window)
+                ask_for(descriptor, offset, window, piece)
                 if offset:
                     wait_for(descriptor, offset - 1)
                 self._there += window
@@ -130,15 +133,14 @@ class ReadAhead:
         if self._cancelled.is_set():
             return False
         if self._there + size > self._granted:
+            _yield_to_others(yielding=not self._urgent())
             self._granted = min(self._there + GRANT_BYTES, self._room())
         return self._there + size <= self._granted and self._wanted()
 
 
-def _yield_to_others() -> None:
-    """Let everybody else's reads and computations go before those of this thread, where the system can."""
+def _yield_to_others(*, yielding: bool) -> None:
+    """Let everybody else's reads go before those of this thread, where the system can, or no longer."""
     if sys.platform == "linux":
-        thread = threading.get_native_id()
+        priority = psutil.IOPRIO_CLASS_IDLE if yielding else psutil.IOPRIO_CLASS_NONE
         with contextlib.suppress(psutil.Error, OSError):
-            psutil.Process(thread).ionice(psutil.IOPRIO_CLASS_IDLE)
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, 19)
+            psutil.Process(threading.get_native_id()).ionice(priority)
