@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from claracore.core.loading.forecast import Experience, Forecast
-from claracore.core.loading.past import ModelFile, PastLoad
+from claracore.core.loading.forecast import Experience
+from claracore.core.loading.past import Forecast, ModelFile, PastLoad
 from claracore.core.units import GIB
 
 SIZE = 4 * GIB

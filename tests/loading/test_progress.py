@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.core.loading.forecast import Forecast
+from claracore.core.loading.past import Forecast
 from claracore.core.loading.progress import MOST, WEIGHTS_SHARE, left_seconds, progress
 
 TEN = Forecast(10.0, 2.0)

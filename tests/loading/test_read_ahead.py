@@ -18,7 +18,7 @@ def read(
 ) -> tuple[WasRead, list[float | None]]:
     told: list[WasRead] = []
     files = [WeightFile(str(path), path.stat().st_size if path.exists() else SIZE, "1") for path in paths]
-    reading = ReadAhead(files, room=room, wanted=wanted, urgent=lambda: False, on_end=told.append)
+    reading = ReadAhead(lambda: files, room=room, wanted=wanted, urgent=lambda: False, on_end=told.append)
     reading.start()
     reading.join()
     assert reading.is_over
@@ -67,7 +67,7 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
     path = on_disk(tmp_path / "a.gguf")
     told: list[WasRead] = []
     file = WeightFile(str(path), SIZE, "1")
-    reading = ReadAhead([file], room=lambda: GIB, wanted=lambda: True, urgent=lambda: True, on_end=told.append)
+    reading = ReadAhead(lambda: [file], room=lambda: GIB, wanted=lambda: True, urgent=lambda: True, on_end=told.append)
     reading.cancel()
     reading.start()
     reading.join()

@@ -45,7 +45,7 @@ def load_meter() -> Iterator[Meter]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
     task = bar.add_task("", total=None, left="")
 
     def update(model: dict[str, Any]) -> None:
@@ -57,6 +57,7 @@ def load_meter() -> Iterator[Meter]:
             total=None if done is None else 1.0,
             completed=done or 0.0,
             left=about(model["expected_seconds"]),
+            refresh=True,
         )
 
     try:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 
-from claracore.core.loading.past import WARM, ModelFile, PastLoad
+from claracore.core.loading.past import WARM, Forecast, ModelFile, PastLoad
 from claracore.core.units import MIB
 
 NEWEST = 3
@@ -22,15 +21,6 @@ TELLING_BYTES = 64 * MIB
 """A load that has read less says nothing about the disk."""
 LEAST_SHARE = 0.1
 """Of a load's time nothing that was read takes more than the rest of this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """How long a load will take."""
-
-    seconds: float
-    rest_seconds: float | None = None
-    """The part of that after the weights are there (context, warm-up); None where it was never seen."""
 
 
 class Experience:

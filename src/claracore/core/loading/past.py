@@ -1,4 +1,4 @@
-"""What was seen of a load that went well, and what of its file was in memory when it began?"""
+"""What was seen of a load that went well, and what is said of one that is to come?"""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ class PastLoad:
     def is_warm(self) -> bool:
         """Whether the file was in memory, as far as that counts."""
         return self.file.missing_bytes is not None and self.file.missing_bytes <= WARM * self.file.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How long a load will take."""
+
+    seconds: float
+    rest_seconds: float | None = None
+    """The part of that after the weights are there (context, warm-up); None where it was never seen."""
 
 
 WARM = 0.05

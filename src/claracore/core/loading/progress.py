@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from claracore.core.loading.forecast import Forecast
+from claracore.core.loading.past import Forecast
 
 WEIGHTS_SHARE = 0.85
 """How much of a load the weights are, where that was never seen."""

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from claracore.core.loading.forecast import Experience, Forecast
-from claracore.core.loading.past import ModelFile, PastLoad
+from claracore.core.loading.past import Forecast, ModelFile, PastLoad
 from claracore.core.loading.progress import left_seconds, progress
 from claracore.core.memory.footprint import RAM
 from claracore.core.scheduler.events import StopReason
@@ -188,6 +187,8 @@ class LoadTimes:
 
     def _seen_now(self, model_id: str, file: ModelFile) -> _Seen:
         """Return what is to be expected of such a file; of a command that was not read yet nothing is."""
+        from claracore.core.loading.forecast import Experience  # noqa: PLC0415 - `statistics` takes 10 ms
+
         command = self._memory.command(model_id)
         if command is None:
             return _Seen("", file, None)
@@ -224,14 +225,12 @@ class LoadTimes:
         loads = self._loads.copy()  # for other threads: copying a dict is one step
         return [model for model, load in loads.items() if load.from_disk and load.weights_at is None]
 
-    def _read_ahead(self, model_id: str) -> ReadAhead | None:
+    def _read_ahead(self, model_id: str) -> ReadAhead:
         from claracore.host.loading.read_ahead import ReadAhead  # noqa: PLC0415 - few need it
         from claracore.host.loading.room import room_for_pages  # noqa: PLC0415 - as above
         from claracore.host.loading.weight_files import weight_files  # noqa: PLC0415 - as above
 
-        files = weight_files(self._supervisor.config.models[model_id], self._environ)
-        if not files:
-            return None
+        model = self._supervisor.config.models[model_id]
 
         def room() -> int:
             pids = [pid for pids in self._memory.pids().values() for pid in pids]
@@ -242,7 +241,7 @@ class LoadTimes:
                 self._loop.call_soon_threadsafe(self._was_read, model_id, read)
 
         reading = ReadAhead(
-            files,
+            lambda: weight_files(model, self._environ),
             room=room,
             wanted=lambda: self._next_up.is_wanted(model_id),
             urgent=lambda: model_id in self._loads,

@@ -7,14 +7,16 @@ memory back.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 from claracore.core.scheduler.obstacle import Cause, Obstacle
 from claracore.core.scheduler.slot import Slot
-from claracore.host.loading.page_cache import can_read_ahead
 from claracore.types import ModelState
 
+READ_AHEAD: Final = frozenset({"linux", "darwin"})
+"""Systems that read files ahead when they are asked to."""
 WAITING: Final = frozenset({ModelState.STOPPED, ModelState.STOPPING})
 
 
@@ -43,10 +45,8 @@ class Reading(Protocol):
 class NextUp:
     """Has the files read of whoever is next; asked anew whenever something has become of a model."""
 
-    def __init__(
-        self, waits: Waits, read: Callable[[str], Reading | None], from_disk: Callable[[], Collection[str]]
-    ) -> None:
-        """`read` begins to read the files of a model; None where there is nothing to read.
+    def __init__(self, waits: Waits, read: Callable[[str], Reading], from_disk: Callable[[], Collection[str]]) -> None:
+        """`read` begins to read the files of a model.
 
         `from_disk` tells the models that are being loaded and whose files may not be in memory; for any thread.
         """
@@ -58,7 +58,7 @@ class NextUp:
 
     def choose(self, *, again: bool = False) -> None:
         """Read for who is next now, and for nobody else; `again`: also what was read already."""
-        model = self._next() if can_read_ahead() else None
+        model = self._next() if sys.platform in READ_AHEAD else None
         over = self._reading is None or self._reading.is_over
         if model == self._model and not (again and over):
             return
@@ -75,14 +75,18 @@ class NextUp:
     def is_wanted(self, model: str) -> bool:
         """Whether a model loads from the disk, or somebody waits for it and it does not start yet; for any thread."""
         slot = self._waits.slots.get(model)
-        waits = slot is not None and bool(slot.waiting) and slot.state in WAITING
-        return waits or model in self._from_disk()
+        return (slot is not None and _waits(slot)) or model in self._from_disk()
 
     def _next(self) -> str | None:
         if loading := self._from_disk():
             return next(iter(loading))
-        for model in [model for model in self._waits.slots if self.is_wanted(model)]:
+        for model in [model for model, slot in self._waits.slots.items() if _waits(slot)]:
             obstacle = self._waits.obstacle(model)
             if obstacle is not None and obstacle.cause is not Cause.TURN:
                 return model
         return None
+
+
+def _waits(slot: Slot) -> bool:
+    """Whether somebody waits for a model that does not start yet."""
+    return bool(slot.waiting) and slot.state in WAITING

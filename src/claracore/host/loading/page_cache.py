@@ -98,11 +98,6 @@ def wait_for(descriptor: int, offset: int) -> None:
     os.pread(descriptor, 1, offset)
 
 
-def can_read_ahead() -> bool:
-    """Whether this system reads files ahead when it is asked to."""
-    return sys.platform in {"linux", "darwin"}
-
-
 @cache
 def _libc() -> Any:  # noqa: ANN401 - as above; None where there is none of that kind
     if sys.platform not in {"linux", "darwin"}:

@@ -47,19 +47,19 @@ class ReadAhead:
 
     def __init__(
         self,
-        files: Sequence[WeightFile],
+        files: Callable[[], Sequence[WeightFile]],
         *,
         room: Callable[[], int],
         wanted: Callable[[], bool],
         urgent: Callable[[], bool],
         on_end: Callable[[WasRead], None],
     ) -> None:
-        """Take what is asked now and then, in the thread, and told at the end, once, whatever has happened.
+        """Take what is asked in the thread, `files` once, and told at the end, once, whatever has happened.
 
         `room` says how many bytes of these files memory may hold, those that it holds included; `urgent` whether the
         model is being loaded.
         """
-        self._files = files
+        self._find_files = files
         self._room = room
         self._wanted = wanted
         self._urgent = urgent
@@ -89,9 +89,10 @@ class ReadAhead:
         self._thread.join()
 
     def _run(self) -> None:
-        begun, read, complete = time.monotonic(), 0, True
+        begun, read, disk, complete = time.monotonic(), 0, "", True
         try:
-            for file in self._files:
+            for file in self._find_files():
+                disk = disk or file.disk
                 before, missing = self._there, self._missing(file)
                 if not missing:
                     self._there += file.bytes
@@ -104,7 +105,6 @@ class ReadAhead:
             complete = False
             logger.debug("reading ahead ended: %s", error)
         finally:
-            disk = self._files[0].disk if self._files else ""
             self._on_end(WasRead(read, time.monotonic() - begun, disk, complete))
 
     def _missing(self, file: WeightFile) -> int:
