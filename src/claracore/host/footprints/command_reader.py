@@ -26,6 +26,7 @@ from claracore.core.gguf.array_cache import ArrayCache
 from claracore.core.gguf.errors import GGUFError
 from claracore.core.gguf.header import read_header
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.memory.command_key import command_key
 from claracore.core.memory.devices import by_device, device_at
 from claracore.host.hardware.memory_devices import MemoryDevices
@@ -165,11 +166,18 @@ class CommandReader:
             hardware,
             known_flags,
             tensors=_tensors(file) if flags.overrides or flags.get("cpu_dense") else (),
-            mmproj_bytes=os.stat(projector).st_size if (projector := flags.get("mmproj")) else 0,  # noqa: PTH116
+            projector=self._projector(flags.get("mmproj")),
             draft=self._facts(draft) if draft else None,
             adapter_bytes=sum(os.stat(adapter).st_size for adapter in flags.adapters),  # noqa: PTH116
         )
         return Expected(facts, hardware, estimate_command(case))
+
+    def _projector(self, path: str | None) -> ProjectorFacts | None:
+        if path is None:
+            return None
+        facts = self._facts(path)
+        found = facts.projector if facts is not None else None
+        return found or ProjectorFacts(os.stat(path).st_size)  # noqa: PTH116
 
     def _facts(self, path: str) -> ModelFacts | None:
         files = _files_of(path)
