@@ -56,14 +56,14 @@ def test_what_is_left_is_what_was_expected_until_it_takes_longer() -> None:
     st.one_of(st.none(), st.builds(Forecast, st.floats(0, 1e5), st.one_of(st.none(), st.floats(0, 1e5)))),
     st.one_of(st.none(), st.floats(-1, 2)),
 )
-def test_it_is_never_over(elapsed: float, forecast: Forecast | None, told: float | None) -> None:
-    done = progress(elapsed, forecast, told)
+def test_it_is_never_over(elapsed: float, forecast: Forecast | None, reported: float | None) -> None:
+    done = progress(elapsed, forecast, reported)
     assert done is None or 0.0 <= done <= MOST
     left = left_seconds(elapsed, done, forecast)
     assert left is None or left >= 0.0
 
 
 @given(st.lists(st.floats(0, 100), min_size=2), st.sampled_from([None, 0.0, 0.5, 1.0]))
-def test_it_never_goes_back_as_time_goes_on(times: list[float], told: float | None) -> None:
-    bar = [progress(elapsed, TEN, told) or 0.0 for elapsed in sorted(times)]
+def test_it_never_goes_back_as_time_goes_on(times: list[float], reported: float | None) -> None:
+    bar = [progress(elapsed, TEN, reported) or 0.0 for elapsed in sorted(times)]
     assert bar == sorted(bar)

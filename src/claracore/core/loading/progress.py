@@ -20,17 +20,17 @@ STEADY = 0.9
 MOST = 0.99
 
 
-def progress(elapsed_seconds: float, forecast: Forecast | None, told: float | None) -> float | None:
+def progress(elapsed_seconds: float, forecast: Forecast | None, reported: float | None) -> float | None:
     """Return how far a load is, from 0 to 0.99; None where neither forecast nor engine says anything.
 
-    `told` is the fraction of the weights that are there, as the engine has it.
+    `reported` is the fraction of the weights that are there, as the engine has it.
     """
     share = _weights_share(forecast)
-    by_engine = None if told is None else share * min(max(told, 0.0), 1.0)
+    by_engine = None if reported is None else share * min(max(reported, 0.0), 1.0)
     if forecast is None or forecast.seconds <= 0:
         return by_engine
     # Weights that are being copied are not all there, whatever the time says.
-    end = share if told is not None and 0 < told < 1 else 1.0
+    end = share if reported is not None and 0 < reported < 1 else 1.0
     by_time = _slowing(elapsed_seconds / forecast.seconds, end)
     return min(MOST, max(by_engine or 0.0, by_time))
 

@@ -36,7 +36,7 @@ NOTABLE_BYTES: Final = 256 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedLoad:
     """What is to be said of a model's load."""
 
     left_seconds: float | None = None
@@ -47,7 +47,7 @@ class Expected:
     """Whether the engine has its weights, and makes the context."""
 
 
-NOTHING_EXPECTED: Final = Expected()
+NOTHING_EXPECTED: Final = ExpectedLoad()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +97,16 @@ class LoadTimes:
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    def expected(self, model: str) -> Expected:
+    def expected(self, model: str) -> ExpectedLoad:
         """Return what is known of a model's load: of the one under way, else of the next."""
         load, seen = self._loads.get(model), self._seen.get(model)
         if load is None:
-            return Expected(seen.forecast.seconds) if seen and seen.forecast else NOTHING_EXPECTED
+            return ExpectedLoad(seen.forecast.seconds) if seen and seen.forecast else NOTHING_EXPECTED
         elapsed, forecast = self._loop.time() - load.since, load.seen.forecast if load.seen is not None else None
         done = progress(elapsed, forecast, self._told(model))
         if done is not None:
             done = load.shown = max(done, load.shown)
-        return Expected(left_seconds(elapsed, done, forecast), done, load.weights_at is not None)
+        return ExpectedLoad(left_seconds(elapsed, done, forecast), done, load.weights_at is not None)
 
     async def look(self, model: str) -> None:
         """See anew how much of a model's files is in memory, and what its load would take."""

@@ -31,7 +31,7 @@ class Waits(Protocol):
         """Return what the requests that wait for a model wait for."""
 
 
-class Reading(Protocol):
+class FileReading(Protocol):
     """One model's files being read."""
 
     @property
@@ -45,7 +45,9 @@ class Reading(Protocol):
 class NextUp:
     """Has the files read of whoever is next; asked anew whenever something has become of a model."""
 
-    def __init__(self, waits: Waits, read: Callable[[str], Reading], from_disk: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, waits: Waits, read: Callable[[str], FileReading], from_disk: Callable[[], Collection[str]]
+    ) -> None:
         """`read` begins to read the files of a model.
 
         `from_disk` tells the models that are being loaded and whose files may not be in memory; for any thread.
@@ -54,7 +56,7 @@ class NextUp:
         self._read = read
         self._from_disk = from_disk
         self._model: str | None = None
-        self._reading: Reading | None = None
+        self._reading: FileReading | None = None
 
     def choose(self, *, again: bool = False) -> None:
         """Read for who is next now, and for nobody else; `again`: also what was read already."""
