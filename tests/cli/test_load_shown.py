@@ -42,14 +42,14 @@ def test_what_happens_in_words(shown: dict[str, Any], words: str) -> None:
 
 def test_in_a_pipe_a_line_whenever_something_else_happens(capsys: pytest.CaptureFixture[str]) -> None:
     with load_meter() as show:
-        show(waits("answers", "phi"))
+        show({**waits("answers", "phi"), "expected_seconds": 8.2})
         for left in (8.2, 7.9, 3.0):
             show(model(progress=0.5, expected_seconds=left))
         show(model(progress=0.9, progress_message="making the context", expected_seconds=1.0))
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == [
-        "qwen waits for phi to have answered",
+        "qwen waits for phi to have answered, then about 8 s",
         "loading qwen, about 8 s",
         "loading qwen: making the context",
     ]

@@ -35,6 +35,12 @@ def stage(model: dict[str, Any]) -> str:
     return f"loading {model['id']}" if plain else f"loading {model['id']}: {message}"
 
 
+def left(model: dict[str, Any]) -> str:
+    """Return how long the load will still take, in words; nothing where that is not known."""
+    words = about(model["expected_seconds"])
+    return f"then {words}" if words and model["state"] != "starting" else words
+
+
 @contextmanager
 def load_meter() -> Iterator[Meter]:
     """Give what shows how a load stands, called with the model every now and then."""
@@ -49,16 +55,16 @@ def load_meter() -> Iterator[Meter]:
     task = bar.add_task("", total=None, left="")
 
     def update(model: dict[str, Any]) -> None:
-        bar.start()
         done = model["progress"]
         bar.update(
             task,
             description=stage(model),
             total=None if done is None else 1.0,
             completed=done or 0.0,
-            left=about(model["expected_seconds"]),
-            refresh=True,
+            left=left(model),
         )
+        bar.start()
+        bar.refresh()
 
     try:
         yield update
@@ -73,6 +79,6 @@ def _lines() -> Meter:
         words = stage(model)
         if words not in printed:
             printed.append(words)
-            say(", ".join(filter(None, (words, about(model["expected_seconds"])))), err=True)
+            say(", ".join(filter(None, (words, left(model)))), err=True)
 
     return line

@@ -78,8 +78,14 @@ export function waitingFor(id: string, models: readonly Model[], flights: readon
   return model.state === 'ready' ? 'Reading the prompt' : `Starting ${model.id}`;
 }
 
-/** What the requests that wait for a model wait for; empty when none waits, or for nothing that lasts. */
+/** What the requests that wait for a model wait for, and what follows; empty when none waits, or for nothing that lasts. */
 export function waitReason(model: Model): string {
+  const reason = reasonToWait(model);
+  const load = model.state === 'stopped' ? about(model.expected_seconds) : '';
+  return reason && load ? `${reason}, then ${load}` : reason;
+}
+
+function reasonToWait(model: Model): string {
   if (!model.waits_for) return '';
   const { cause, models } = model.waits_for;
   const others = models.join(' and ');
