@@ -139,6 +139,36 @@ async def test_a_model_that_loads_has_its_file_read_beside_its_server(tmp_path: 
 
 
 @run
+async def test_a_request_that_waits_for_a_place_has_nothing_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / MODEL
+    path.write_bytes(bytes(1_000_000))
+    async with following(tmp_path, a=cmd("-m", str(path)) + ", concurrencyLimit: 1") as (supervisor, times):
+        first, _ = await served(supervisor, "a")
+        await until(lambda: not times._tasks)
+        second = supervisor.arrive("a", Request())
+        assert supervisor.position(second) == 1
+        assert not times._tasks
+        supervisor.finish(second)
+        supervisor.finish(first)
+
+
+@run
+async def test_another_command_is_expected_to_take_what_that_took(tmp_path: Path) -> None:
+    path = tmp_path / MODEL
+    path.write_bytes(bytes(1_000_000))
+    before, after = (cmd("-m", str(path), "-c", context) for context in ("1024", "2048"))
+    async with following(tmp_path, a=before) as (supervisor, times):
+        await supervisor.load("a")
+        await until(lambda: bool(remembered(tmp_path)))
+        await supervisor.unload(["a"])
+        await until(lambda: times.expected("a") != NOTHING_EXPECTED)
+        first = times._seen["a"].command
+        supervisor.config = configured({"a": after})
+        await times._memory.prepare()
+        await until(lambda: times._seen["a"].command != first)
+
+
+@run
 async def test_where_memory_is_kept_for_others_nothing_is_read(tmp_path: Path) -> None:
     path = on_disk(tmp_path / MODEL)
     more = f"routing: {{router: {{settings: {{memory: {{reserve: {{ram: {1_000_000 * GIB}}}}}}}}}}}\n"

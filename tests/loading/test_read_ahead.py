@@ -46,7 +46,7 @@ def test_no_more_is_read_than_there_is_room_for(tmp_path: Path) -> None:
     assert was.bytes == SIZE + 16 * MIB
     assert shares[0] == 1.0
     assert shares[1] is not None
-    assert 0.3 < shares[1] < 1.0
+    assert 0.1 < shares[1] < 1.0  # its last window need not be there yet
 
 
 def test_without_room_nothing_is_read(tmp_path: Path) -> None:

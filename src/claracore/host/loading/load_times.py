@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from claracore.core.memory.footprint import RAM
 from claracore.core.scheduler.events import StopReason
 from claracore.core.units import MIB, gib
 from claracore.host.footprints.model_memory import ModelMemory
-from claracore.host.loading.next_up import NextUp
+from claracore.host.loading.next_up import WAITING, NextUp
 
 if TYPE_CHECKING:
     from claracore.host.loading.read_ahead import ReadAhead, WasRead
@@ -118,7 +119,8 @@ class LoadTimes:
 
     def waiting(self, model: str) -> None:
         """See what the load will take for which somebody begins to wait, and use the time until then."""
-        if len(self._supervisor.slots[model].waiting) > 1 or model in self._loads:
+        slot = self._supervisor.slots[model]
+        if slot.state not in WAITING or len(slot.waiting) > 1:
             return
         self._spawn(self.look(model), f"look at the files of {model}")
         self._next_up.choose(again=True)
@@ -196,9 +198,11 @@ class LoadTimes:
         return _Seen(command.key, file, forecast)
 
     def _command_read(self, model_id: str) -> None:
-        """Expect what is to be expected of a load that began before its command was read."""
+        """Expect anew what was expected before the command was read, or of another one."""
         load = self._loads.get(model_id)
-        if load is not None and load.seen is not None and not load.seen.command:
+        if load is None and model_id in self._seen:
+            self._spawn(self.look(model_id), f"look at the files of {model_id}")
+        elif load is not None and load.seen is not None and not load.seen.command:
             self._spawn(self._expect_again(model_id, load, load.seen.file), f"expect {model_id}")
 
     async def _expect_again(self, model_id: str, load: _Load, file: ModelFile) -> None:
@@ -227,14 +231,16 @@ class LoadTimes:
 
     def _read_ahead(self, model_id: str) -> ReadAhead:
         from claracore.host.loading.read_ahead import ReadAhead  # noqa: PLC0415 - few need it
-        from claracore.host.loading.room import room_for_pages  # noqa: PLC0415 - as above
         from claracore.host.loading.weight_files import weight_files  # noqa: PLC0415 - as above
 
         model = self._supervisor.config.models[model_id]
 
         def room() -> int:
-            pids = [pid for pids in self._memory.pids().values() for pid in pids]
-            return room_for_pages(pids, self._memory.reserved_bytes(RAM))
+            from claracore.host.loading.room import room_for_pages  # noqa: PLC0415 - in the thread
+
+            # Not those of the model itself: what they have mapped is what is read.
+            others = [pids for other, pids in self._memory.pids().items() if other != model_id]
+            return room_for_pages(chain.from_iterable(others), self._memory.reserved_bytes(RAM))
 
         def ended(read: WasRead) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -104,6 +104,9 @@ class ReadAhead:
         except OSError as error:
             complete = False
             logger.debug("reading ahead ended: %s", error)
+        except Exception:
+            complete = False
+            logger.exception("reading ahead ended by an unexpected error")
         finally:
             self._on_end(WasRead(read, time.monotonic() - begun, disk, complete))
 
