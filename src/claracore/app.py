@@ -112,7 +112,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 

@@ -52,7 +52,7 @@ NOTHING_EXPECTED: Final = ExpectedLoad()
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Looked:
     """What was seen of a model's command and files."""
 
     command: str
@@ -66,7 +66,7 @@ class _Load:
 
     since: float
     """In seconds of the event loop's clock."""
-    seen: _Seen | None = None
+    seen: _Looked | None = None
     weights_at: float | None = None
     from_disk: bool = True
     """Whether its files may not be in memory yet."""
@@ -88,7 +88,7 @@ class LoadTimes:
         self._remembered: RememberedLoads | None = None
         """Read by the first look."""
         self._read_speeds: dict[str, float] = {}
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _Looked] = {}
         self._loads: dict[str, _Load] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -178,7 +178,7 @@ class LoadTimes:
             load.from_disk = False
             self._next_up.choose()
 
-    def _look(self, model_id: str) -> _Seen | None:
+    def _look(self, model_id: str) -> _Looked | None:
         """Look at a model's files, in a thread; None for a model that has none of its own to load."""
         from claracore.host.loading.weight_files import in_memory, weight_files  # noqa: PLC0415 - not before a load
 
@@ -187,15 +187,15 @@ class LoadTimes:
             return None
         return self._seen_now(model_id, in_memory(weight_files(model, self._environ)))
 
-    def _seen_now(self, model_id: str, file: ModelFile) -> _Seen:
+    def _seen_now(self, model_id: str, file: ModelFile) -> _Looked:
         """Return what is to be expected of such a file; of a command that was not read yet nothing is."""
         from claracore.core.loading.forecast import Experience  # noqa: PLC0415 - `statistics` takes 10 ms
 
         command = self._memory.command(model_id)
         if command is None:
-            return _Seen("", file, None)
+            return _Looked("", file, None)
         forecast = Experience(self._kept().loads, dict(self._read_speeds)).forecast(command.key, file)
-        return _Seen(command.key, file, forecast)
+        return _Looked(command.key, file, forecast)
 
     def _command_read(self, model_id: str) -> None:
         """Expect anew what was expected before the command was read, or of another one."""
