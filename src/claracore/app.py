@@ -30,6 +30,7 @@ from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
 from claracore.host.hardware.samples import SampleHistory
+from claracore.host.loading.load_times import LoadTimes
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
 from claracore.host.signals import listen_to_signals
@@ -65,10 +66,8 @@ logger = logging.getLogger("claracore")
 
 GRACE_SECONDS = 30.0
 """Answers under way have this long when ClaraCore is asked to end; a second signal ends them at once."""
-
 MODELS_GRACE_SECONDS = 10.0
 """What runs of the model servers so long after that is killed, whatever their `unloadTimeout`."""
-
 LAST_SECONDS = 5.0
 """What is still there so long after it was killed is left behind: ClaraCore itself always ends."""
 
@@ -112,7 +111,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, commands)
+        load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -128,7 +128,7 @@ def _assemble(
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler)
-    runtime.supervisor.follow(ModelListeners(journal, runtime.measurer))
+    runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:

@@ -342,6 +342,9 @@ class Told:
         self.loading = asyncio.Event()
         self._supervisor = supervisor
 
+    def waiting(self, model: str) -> None:
+        self._add("waiting", model)
+
     def starting(self, model: str) -> None:
         self._add("starting", model)
 
@@ -379,10 +382,12 @@ async def test_the_listener_hears_everything_when_it_is_true(tmp_path: Path) -> 
         await supervisor.load("b")
         assert told.all == [
             "a starting: starting",
+            "a waiting: starting",
             "a ready: ready",
             "a pinned True: ready",
             "a pinned False: ready",
             "a EVICTED: stopping",
+            "b waiting: stopped",
             "a ended: stopped",
             "b starting: starting",
             "b ready: ready",

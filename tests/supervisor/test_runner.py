@@ -104,6 +104,9 @@ class Heard:
     def __init__(self) -> None:
         self.all: list[str] = []
 
+    def waiting(self, model: str) -> None:
+        pass
+
     def starting(self, model: str) -> None:
         self.all.append(f"{model} starting")
 

@@ -158,6 +158,9 @@ class Journal:
 
     # What is over is looked at first: the history asks how long answers took, and whether one came lately.
 
+    def waiting(self, model: str) -> None:
+        """Do nothing: what is told of a request is told when it is over."""
+
     def starting(self, model: str) -> None:
         """Note that a model's server is being started."""
         self.flush()

@@ -78,6 +78,9 @@ class Measurer:
 
     # --- what becomes of servers (supervisor.contract.ModelListener) ------------------------------------------------
 
+    def waiting(self, model: str) -> None:
+        """Do nothing."""
+
     def starting(self, model: str) -> None:
         """Note what is in use before a server is there."""
         self._disturb()

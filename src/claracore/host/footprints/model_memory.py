@@ -243,6 +243,10 @@ class ModelMemory:
             other=max(0, use.used - ours),
         )
 
+    def reserved_bytes(self, device_id: str) -> int:
+        """Return how much of a device is kept free for others."""
+        return self._limits().reserved(device_id)
+
     # --- what changes -----------------------------------------------------------------------------------------------
 
     async def prepared(self) -> None:

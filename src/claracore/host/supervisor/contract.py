@@ -22,6 +22,9 @@ class Waiter(Protocol):
 class ModelListener(Protocol):
     """What is called, between chunks of answers, when something becomes of a model's server. Quick; raises nothing."""
 
+    def waiting(self, model: str) -> None:
+        """Note that one more request waits: the model loads, is to be loaded, or has no place for it yet."""
+
     def starting(self, model: str) -> None:
         """Note that a server is being started."""
 

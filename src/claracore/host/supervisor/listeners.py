@@ -17,6 +17,10 @@ class ModelListeners:
     def __init__(self, *listeners: ModelListener) -> None:
         self._listeners = listeners
 
+    def waiting(self, model: str) -> None:
+        """Tell that one more request waits for it."""
+        self._tell(lambda listener: listener.waiting(model))
+
     def starting(self, model: str) -> None:
         """Tell that a server is being started."""
         self._tell(lambda listener: listener.starting(model))

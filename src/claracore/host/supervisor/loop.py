@@ -15,7 +15,7 @@ import itertools
 import logging
 import socket
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from claracore.core.config.model import Config
@@ -74,8 +74,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
-        self._first_policy: Policy | None = policy
-        """Until the first event, before which it is recorded."""
+        self._first_policy: Policy | None = policy  # until the first event, before which it is recorded
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, WaitingRequest] = {}
         self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
@@ -88,6 +87,8 @@ class Supervisor:
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
+        self.expected_seconds: Callable[[str], float | None] = lambda _model_id: None
+        """In how many seconds a model will be ready that loads now, as far as that is known (`host.loading`)."""
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
@@ -120,6 +121,8 @@ class Supervisor:
             self._post(FilesChanged(model_id))
         self._waiting[request] = WaitingRequest(waiter, model_id, now)
         self._post(Arrived(request, model_id, by_hand))
+        if request in self._waiting:
+            self._listeners.waiting(model_id)
         return request
 
     def finish(self, request_id: int) -> None:
@@ -183,8 +186,7 @@ class Supervisor:
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""
-        now = self._loop.time()
-        failing = self._scheduler.failing(model_id, now)
+        failing = self._scheduler.failing(model_id, now := self._loop.time())
         return failing.retry_at - now if failing is not None else None
 
     def state(self, model_id: str) -> ModelState:
@@ -294,8 +296,7 @@ class Supervisor:
         for order in orders:
             try:
                 self._perform(order)
-            except Exception:
-                # A bug in one order must not cost the others theirs.
+            except Exception:  # a bug in one order must not cost the others theirs
                 logger.exception("could not carry out %s", order)
         if isinstance(event, Ready):
             self._listeners.ready(event.model)
@@ -328,10 +329,8 @@ class Supervisor:
                 assert_never(order)
 
     def _serve(self, request: int) -> None:
-        waiting = self._waiting.pop(request, None)
-        if waiting is None:  # it has left in the meantime; its Finished is behind us in the queue
-            return
-        self._give(waiting.waiter, waiting.model, request)
+        if (waiting := self._waiting.pop(request, None)) is not None:  # else it has left; its Finished is behind us
+            self._give(waiting.waiter, waiting.model, request)
 
     def _give(self, waiter: Waiter, model: str, request: int) -> None:
         """Send a request that the scheduler counts as served to its model; a bug in its waiter ends only this one."""
@@ -344,4 +343,5 @@ class Supervisor:
 
     def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
         now, failure = self._loop.time(), self._runs.failure(waiting.model)
-        return refusal(reason, circumstances(self._scheduler, self.config, waiting.model, waiting.since, now, failure))
+        expected = self.expected_seconds(waiting.model)
+        return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))

@@ -21,6 +21,7 @@ from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.footprints.measurer import Measurer
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.hardware.samples import SampleHistory
+from claracore.host.loading.load_times import LoadTimes
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration
@@ -41,6 +42,7 @@ class Runtime:
     keeper: PortKeeper
     swaps: SwapHistory
     measurer: Measurer
+    load_times: LoadTimes
     commands: Commands
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     """The requests that are with the supervisor or a model, by id; the gateway puts them in and takes them out."""
