@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
+from claracore.cli.second_opinion import opinions, planned_and_asked
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, many, option, switch, word
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.case import Wishes
+from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import Placement, plan
+from claracore.core.fit.plan import Placement
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
@@ -78,8 +79,9 @@ def setup(
         cache = taken.cache if taken is not None else library_cache()
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
-            folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt
-        )
+            folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt,
+            opinions=opinions(engine),
+        )  # fmt: skip
         report = write_setup(request)
     if as_json:
         show_json({**report_json(report, listen), **(taken.as_json if taken is not None else {})})
@@ -108,10 +110,19 @@ def fit(
     )
     budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
-    placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+    case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+    opinion = planned_and_asked(engine, model.path, case, machine)
+    placement = opinion.placement
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     if as_json:
-        show_json({"id": model.id, **placement_json(placement), "last_load": asdict(last) if last else None})
+        show_json(
+            {
+                "id": model.id,
+                **placement_json(placement),
+                "last_load": asdict(last) if last else None,
+                "second_opinion": opinion.as_plain,
+            }
+        )
     else:
         from rich.text import Text  # noqa: PLC0415 - see console.py
 
@@ -123,6 +134,8 @@ def fit(
         screen.print(fit_verdict(placement))
         if last is not None:
             screen.print(last_load_words(last))
+        if opinion.words:
+            screen.print(opinion.words, highlight=False)
     raise SystemExit(0 if placement.fits else 1)
 
 
@@ -166,7 +179,10 @@ def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Follow
     engine = find_engine(configured_engine(config))
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
         learnt = learnt_here(default_state_dir())
-        request = SetupRequest(folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt)
+        request = SetupRequest(
+            folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt,
+            opinions=opinions(engine, 0),
+        )  # fmt: skip
         report = write_setup(request)
     if report.changed or report.left_out:
         tell(report, console(), listen=chosen.listen)
@@ -181,10 +197,12 @@ def library_cache() -> ReadingCache:
 def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:
     """Print what was, or would be, configured; what was left out; and what changed in an existing file."""
     from claracore.cli.setup_tables import (  # noqa: PLC0415 - see console.py
+        changes,
         hardware_table,
         left_out_table,
         model_rows,
         models_table,
+        nothing_found,
     )
 
     console.print(hardware_table(report.hardware))
@@ -203,25 +221,6 @@ def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen
         console.print(f"the old file is in {report.backup}", highlight=False)
     done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")
     console.print(f"{done} {report.path}", highlight=False)
-
-
-def nothing_found(report: SetupReport) -> str:
-    """Return what to say when there is no model to configure."""
-    if report.left_out or report.catalog.refused:
-        return "none of the files found can be served; the table says why"
-    return "no model files were found: download some that end in .gguf (`claracore pull`), or name another folder"
-
-
-def changes(report: SetupReport) -> list[str]:
-    """Return a sentence for each kind of change that a merge made."""
-    merged = report.merged
-    if merged is None:
-        return []
-    by_kind = {
-        "added": merged.added, "refreshed": merged.refreshed, "kept as you wrote it": merged.kept,
-        "file missing": merged.vanished, "file back": merged.returned,
-    }  # fmt: skip
-    return [f"{what}: {', '.join(names)}" for what, names in by_kind.items() if names] + merged.notes
 
 
 def one_model(file: Path) -> LibraryModel:
@@ -290,7 +289,7 @@ def report_json(report: SetupReport, listen: str) -> dict[str, Any]:
 
 def _engine() -> Engine | None:
     try:
-        return find_engine(None)
+        return find_engine(configured_engine(DEFAULT_CONFIG))
     except EngineMissing:
         return None
 

@@ -109,7 +109,7 @@ def choose(
     others = [item for item in candidates if item.facts.kind not in EMBEDDERS]
     beside, left = _helpers(helpers, others, budget, plans)
     for item in others:
-        beside[item.id] = plans.one(item, left, light=_is_light(item, budget))
+        beside[item.id] = plans.one(item, left, light=is_light(item, budget))
         if not beside[item.id].fits:
             beside[item.id] = plans.one(item, budget)
     chosen = [
@@ -128,10 +128,10 @@ def choose(
 
 def is_small(candidate: Candidate, placement: Placement, budget: Budget) -> bool:
     """Tell whether a model is light enough, as it is placed, to stay loaded beside others."""
-    return _is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
+    return is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
 
 
-def _is_light(candidate: Candidate, budget: Budget) -> bool:
+def is_light(candidate: Candidate, budget: Budget) -> bool:
     """Tell whether a model is light in itself, wherever it is placed."""
     scale = _scale(budget)
     facts = candidate.facts
@@ -170,7 +170,7 @@ def _helpers(
         return placed, left
 
     def is_as_good(item: Candidate) -> bool:
-        light = _is_light(item, budget)
+        light = is_light(item, budget)
         return _as_good(plans.one(item, left, light=light), plans.one(item, budget, light=light))
 
     if not all(map(is_as_good, others)):

@@ -104,7 +104,10 @@ def _placement_flags(
         f"{gib(cost.on(index))} of {gib(placement.budget.gpus[index])} on GPU {index}" for index in placement.gpus
     )
     found = [Flag(("--n-gpu-layers", str(settings.gpu_layers)), f"{placement.reason}: {used}")]
-    if settings.cpu_experts:
+    if settings.overrides:
+        reason = f"what does not fit on the GPUs, tensor by tensor: {gib(cost.on(RAM))} of RAM"
+        found.append(Flag(("--override-tensor", ",".join(settings.overrides)), reason))
+    elif settings.cpu_experts:
         reason = f"of {facts.layers} layers, the experts of these stay in RAM: {gib(cost.on(RAM))} there"
         found.append(Flag(("--n-cpu-moe", str(settings.cpu_experts)), reason))
     return [*found, *_device_flags(placement, known_flags, hardware)]

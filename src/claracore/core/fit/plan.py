@@ -73,7 +73,7 @@ def plan(
             best = value, way
         if _is_enough(case, way):
             break
-    return _placement(case, best[1]) if best is not None else _refusal(case)
+    return placed(case, best[1]) if best is not None else _refusal(case)
 
 
 def choices(
@@ -88,7 +88,7 @@ def choices(
     chosen = plan(facts, budget, wishes, known_flags, companions)
     if not chosen.fits:
         return []
-    found = [_placement(case, way) for way in (*ways(case), *ways(case, greedy=True))]
+    found = [placed(case, way) for way in (*ways(case), *ways(case, greedy=True))]
     kept = [chosen]
     for placement in sorted(found, key=_fastest_first):
         if len(kept) < MOST_CHOICES and not any(_is_no_worse(other, placement) for other in kept):
@@ -115,9 +115,9 @@ def _is_enough(case: Case, way: Way) -> bool:
     return False
 
 
-def _placement(case: Case, way: Way) -> Placement:
-    cost = case.costs(way.settings)
-    settings = way.settings
+def placed(case: Case, way: Way, cost: Estimate | None = None) -> Placement:
+    """Return a way as a placement, with what is kept in RAM later; `cost` is what it takes, if that is known better."""
+    settings, cost = way.settings, cost or case.costs(way.settings)
     if case.facts.kind not in EMBEDDERS:
         settings, cost = with_extras(case.facts, settings, cost, case.budget, case.known_flags)
     time = slowness(case.facts, places_of(case.facts, settings))

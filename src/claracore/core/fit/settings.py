@@ -36,6 +36,8 @@ class Settings:
     """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); `dealt_layers` + 1 is everything."""
     cpu_experts: int = 0
     """Routed experts of the first so many layers stay in RAM (`--n-cpu-moe`)."""
+    overrides: tuple[str, ...] = ()
+    """Each `PATTERN=BUFFER` of `--override-tensor`, which then says what `cpu_experts` only counts."""
     split: tuple[float, ...] = ()
     """Shares of the layers per GPU (`--tensor-split`), or how many each gets; empty for one GPU."""
     prompt_cache_mib: int | None = None

@@ -10,6 +10,7 @@ from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.host.engines.find import Engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
+from claracore.host.setup.opinions import SecondOpinions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,5 @@ class SetupRequest:
     on_progress: Progress | None = None
     learnt: Learnt = NOTHING_LEARNT
     """What models were seen to take on this machine."""
+    opinions: SecondOpinions | None = None
+    """Who asks llama.cpp itself about the plans; None asks nobody."""

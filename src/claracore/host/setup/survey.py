@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
 
 from claracore.core.config.schema import json_schema
-from claracore.core.fit.budget import budget_of
-from claracore.core.fit.case import Wishes
+from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
 from claracore.core.fit.flags import KnownFlags
+from claracore.core.fit.machine import Hardware
+from claracore.core.fit.reconsider import cases_of, reconsidered
 from claracore.core.fit.yamltext import unwritable
 from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import BadRequest
@@ -24,6 +26,7 @@ from claracore.host.library.model import LeftOut, Library, LibraryModel
 from claracore.host.library.scan import scan
 from claracore.host.library.vocabulary import Vocabularies
 from claracore.host.setup.machine import machine_for
+from claracore.host.setup.opinions import Planned, SecondOpinions
 from claracore.host.setup.request import SetupRequest
 from claracore.host.state import user_folder, why_unusable
 
@@ -54,12 +57,28 @@ def survey(request: SetupRequest) -> Survey:
     budget = budget_of(hardware, live=options.realtime, beside=request.learnt.process_bytes(hardware))
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)
+    if request.opinions is not None:
+        catalog = _asked(request.opinions, catalog, cases_of(catalog, budget, wishes, known_flags), hardware, budget)
     schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
     return Survey(
         request.config_path, setup, library, left_out, catalog, options.listen_port, request.learnt, request.gently
     )
+
+
+def _asked(
+    opinions: SecondOpinions, catalog: Catalog, cases: Mapping[str, Case], hardware: Hardware, budget: Budget
+) -> Catalog:
+    """Return the plans with what llama.cpp itself says of them."""
+    plans = {
+        chosen.candidate.id: Planned(
+            Path(chosen.candidate.path), cases[chosen.candidate.id], chosen.placement, hardware
+        )
+        for chosen in catalog.chosen
+        if chosen.candidate.id in cases
+    }
+    return reconsidered(catalog, opinions.about(plans), budget)
 
 
 def candidates_of(

@@ -22,11 +22,15 @@ from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
 from claracore.host.library.stores import FoundStores, StoreFinder
 from claracore.host.setup.machine import machine_for
+from claracore.host.setup.opinions import SecondOpinions
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.survey import Survey, survey
 from claracore.host.setup.write import SetupReport
 from claracore.host.supervisor.configuration import Configuration
+
+ASKING_SECONDS = 60.0
+"""How long llama.cpp is asked about the plans of one set-up, behind the answer; the next set-up knows what it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Surveyor:
     state_dir: Path | None
     finder: StoreFinder = field(default_factory=StoreFinder)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: dict[asyncio.Task[None], SecondOpinions] = field(default_factory=dict)
 
     async def stores(self) -> tuple[FoundStores, Collection[str]]:
         """Return the models that other programs keep on this machine, and the ids of those that are configured."""
@@ -81,15 +86,29 @@ class Surveyor:
         file = self.configuration.sources.one_file()
         configured = self.configuration.now.config.engine
 
-        def look() -> Survey:
+        def look() -> tuple[Survey, SecondOpinions]:
             cache = ReadingCache.in_folder(self.state_dir)
             engine = find_engine(configured)
-            learnt = learnt_here(self.state_dir)
-            return survey(
-                SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress, learnt=learnt)
-            )
+            opinions = SecondOpinions(engine, self.state_dir)
+            request = SetupRequest(
+                paths, file, options, engine, cache, dry_run=True, on_progress=progress,
+                learnt=learnt_here(self.state_dir), opinions=opinions,
+            )  # fmt: skip
+            return survey(request), opinions
 
-        return await asyncio.to_thread(look)
+        found, opinions = await asyncio.to_thread(look)
+        if opinions.is_open and not self._asking:
+            asking = asyncio.to_thread(opinions.go_on, ASKING_SECONDS)
+            task = asyncio.get_running_loop().create_task(asking, name="second opinions")
+            self._asking[task] = opinions
+            task.add_done_callback(self._asking.pop)
+        return found
+
+    async def close(self) -> None:
+        """Ask llama.cpp nothing more about plans."""
+        for opinions in self._asking.values():
+            opinions.close()
+        await asyncio.gather(*self._asking, return_exceptions=True)
 
     async def budget(self) -> Budget:
         """Return how much memory models may use on this machine."""
