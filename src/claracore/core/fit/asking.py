@@ -72,19 +72,27 @@ class Asking:
         words = self._words(case, replace(placement, gpus=usable), (), without=CHOSEN_BY_IT)
         space = [case.budget.gpus[gpu] - self._beside(case, placement, gpu) for gpu in usable]
         free = [self.hardware.gpus[gpu].free_bytes or 0 for gpu in usable]
-        leave = [-(-(there - taken) // STEP) * STEP for there, taken in zip(free, space, strict=True)]
-        question = self.program.what_else(words, space, leave if min(leave) >= 0 else None, context)
+        leave = [max(0, -(-(there - taken) // STEP) * STEP) for there, taken in zip(free, space, strict=True)]
+        there_now = all(free >= case.budget.gpus[gpu] for free, gpu in zip(free, usable, strict=True))
+        question = self.program.what_else(words, space, leave if there_now else None, context)
         answer = self.ask(question)
         return answer.fitted if answer is not None else None
 
     def _beside(self, case: Case, placement: Placement, gpu: int) -> int:
-        """Return the bytes of a GPU that are taken by what it is not asked about: a projector, more slots."""
+        """Return the bytes of a GPU that are taken by what it is not asked about (a projector, more slots).
+
+        Below 0 where it counts what llama-server does not take: logits of all tokens.
+        """
         asked = self._count(case, self.program.asked_settings(placement.settings))
-        return max(0, placement.estimate.on(gpu) - asked.on(gpu))
+        return placement.estimate.on(gpu) - asked.on(gpu)
 
     def _count(self, case: Case, settings: Settings) -> Estimate:
-        """Count what it is asked about: the model alone, with what is known to be miscounted."""
-        return estimate(case.facts, settings, Companions(learnt=case.companions.learnt)).loaded
+        """Count what it is asked about: the model alone, with what is known to be miscounted.
+
+        The program lets each token of a batch have logits (b11434), llama-server only the last ones of each slot.
+        """
+        each = replace(settings, embeddings=True)
+        return estimate(case.facts, each, Companions(learnt=case.companions.learnt)).loaded
 
     def _words(
         self, case: Case, placement: Placement, overrides: tuple[str, ...], *, without: frozenset[str] = frozenset()

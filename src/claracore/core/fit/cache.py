@@ -115,9 +115,17 @@ def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:
     return heads * at(facts.head_dim_k, layer, default=0), heads * at(facts.head_dim_v, layer, default=0)
 
 
+def prediction_cache_bytes(facts: ModelFacts, settings: Settings) -> int:
+    """Return the bytes of the cache that prediction layers have for themselves: f16, for the whole context."""
+    size = cells(facts, settings)
+    widest = max((sum(cache_elements(facts, layer)) for layer in range(facts.layers)), default=0)
+    return facts.prediction_layers * size.streams * size.full * widest * CACHE_TYPES["f16"] // BLOCK
+
+
 def state_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
-    """Return the bytes of recurrent state per layer: f32, one state per slot, whatever the context."""
-    state = (facts.state_conv_elements + facts.state_ssm_elements) * 4 * max(1, settings.parallel)
+    """Return the bytes of recurrent state per layer: f32, one per slot and drafted token, whatever the context."""
+    states = max(1, settings.parallel) * (1 + settings.drafted)
+    state = (facts.state_conv_elements + facts.state_ssm_elements) * 4 * states
     return tuple(state if at(facts.recurrent, layer, default=False) else 0 for layer in range(facts.layers))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.case import EMBEDDERS, pooling
+from claracore.core.fit.drafting import own_drafting_flags
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import DEFAULT_MICRO_BATCH
@@ -64,6 +65,7 @@ def flags(
         *_kind_flags(facts, placement),
         *_batch_flags(facts, placement),
         *_slot_flags(placement),
+        *own_drafting_flags(placement.settings),
         *_extra_flags(placement),
         _thread_flag(hardware.processor),
     ]

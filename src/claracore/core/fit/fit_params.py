@@ -92,6 +92,7 @@ class FitProgram:
 
     def asked_settings(self, settings: Settings) -> Settings:
         """Return the settings as far as it can be told them: slots that share one cache are one slot for it."""
+        settings = replace(settings, predicting=False, drafted=0, repeating=False)
         shares = settings.unified and "--kv-unified" not in self.flags
         return replace(settings, parallel=1, unified=False) if shares else settings
 

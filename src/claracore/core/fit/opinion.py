@@ -28,7 +28,7 @@ ROUNDS: Final = 3
 """How often a plan is made anew; each time it is asked about again."""
 
 
-class Outcome(StrEnum):
+class OpinionOutcome(StrEnum):
     """What came of asking."""
 
     UNANSWERED = "not answered"
@@ -42,7 +42,7 @@ class SecondOpinion:
     """The plan after asking, and what was said."""
 
     placement: Placement
-    outcome: Outcome = Outcome.UNANSWERED
+    outcome: OpinionOutcome = OpinionOutcome.UNANSWERED
     devices: tuple[Compared, ...] = ()
     """What llama.cpp says of the plan that was made first, beside what was counted."""
     corrections: tuple[Correction, ...] = ()
@@ -51,7 +51,7 @@ class SecondOpinion:
     @property
     def words(self) -> str:
         """What llama.cpp said, as a sentence; empty when it was not asked, or did not answer."""
-        if self.outcome is Outcome.UNANSWERED:
+        if self.outcome is OpinionOutcome.UNANSWERED:
             return ""
         parts = [f"{gib(row.engine)} {_where(row.place)} (counted: {gib(row.counted)})" for row in self.devices]
         return f"llama.cpp itself says {' and '.join(parts)}{OUTCOME_WORDS[self.outcome]}"
@@ -59,16 +59,16 @@ class SecondOpinion:
     @property
     def as_plain(self) -> dict[str, Any] | None:
         """The same as plain data; None when nothing was said."""
-        if self.outcome is Outcome.UNANSWERED:
+        if self.outcome is OpinionOutcome.UNANSWERED:
             return None
         return {"outcome": self.outcome.value, "devices": [asdict(row) for row in self.devices]}
 
 
 OUTCOME_WORDS: Final = {
-    Outcome.UNANSWERED: "",
-    Outcome.AGREED: "",
-    Outcome.CORRECTED: "; the plan was made anew with that",
-    Outcome.BETTER: "; its own way is worth more and was taken",
+    OpinionOutcome.UNANSWERED: "",
+    OpinionOutcome.AGREED: "",
+    OpinionOutcome.CORRECTED: "; the plan was made anew with that",
+    OpinionOutcome.BETTER: "; its own way is worth more and was taken",
 }
 
 
@@ -79,12 +79,19 @@ def second_opinion(case: Case, placement: Placement, asking: Asking) -> SecondOp
     first = asking.compare(case, placement)
     if first is None:
         return SecondOpinion(placement)
+    shown = _whole(placement, first)
     case, after, corrections = _corrected(case, placement, first, asking)
     better = alternative(case, after, asking) if after.fits else None
     if better is not None:
-        return SecondOpinion(better, Outcome.BETTER, tuple(first), corrections)
+        return SecondOpinion(better, OpinionOutcome.BETTER, shown, corrections)
     changed = after.settings != placement.settings or after.fits != placement.fits
-    return SecondOpinion(after, Outcome.CORRECTED if changed else Outcome.AGREED, tuple(first), corrections)
+    return SecondOpinion(after, OpinionOutcome.CORRECTED if changed else OpinionOutcome.AGREED, shown, corrections)
+
+
+def _whole(placement: Placement, compared: Sequence[Compared]) -> tuple[Compared, ...]:
+    """Return the bytes of the whole plan, of which llama.cpp was asked about a part."""
+    loaded = placement.estimate.loaded
+    return tuple(Compared(row.place, loaded.on(row.place), max(0, loaded.on(row.place) + row.more)) for row in compared)
 
 
 def _corrected(
@@ -102,7 +109,10 @@ def _corrected(
         if not off:
             break
         before = found[kind].by_place if kind in found else {}
-        sums = {place: before.get(place, 0) + off.get(place, 0) for place in {*before, *off}}
+        # Less than counted is told, and trusted to nobody: a program that counts less would fill a card to the brim.
+        sums = {place: max(0, before.get(place, 0) + off.get(place, 0)) for place in {*before, *off}}
+        if sums == before or not any((*before.values(), *sums.values())):
+            break
         found[kind] = Correction(kind, sums, placement.settings.context)
         rest = tuple(each for each in case.companions.learnt if each.placement != kind)
         case = replace(case, companions=replace(case.companions, learnt=(*rest, found[kind])), _known={})

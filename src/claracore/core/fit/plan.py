@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import EMBEDDERS, Case, Wishes
+from claracore.core.fit.drafting import with_prediction
 from claracore.core.fit.extras import with_extras
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate
@@ -117,6 +118,7 @@ def _is_enough(case: Case, way: Way) -> bool:
 
 def placed(case: Case, way: Way, cost: Estimate | None = None) -> Placement:
     """Return a way as a placement, with what is kept in RAM later; `cost` is what it takes, if that is known better."""
+    way = with_prediction(case, way) if cost is None else way
     settings, cost = way.settings, cost or case.costs(way.settings)
     if case.facts.kind not in EMBEDDERS:
         settings, cost = with_extras(case.facts, settings, cost, case.budget, case.known_flags)

@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.case import EMBEDDERS, Case, Wishes
-from claracore.core.fit.catalog import LARGE, LIGHT_CONTEXT, SMALL, Catalog, Chosen, Refused, is_light, is_small
+from claracore.core.fit.catalog import (
+    LARGE,
+    LIGHT_CONTEXT,
+    SMALL,
+    Catalog,
+    Chosen,
+    Refused,
+    is_light,
+    is_small,
+    repeating,
+)
 from claracore.core.fit.memory import Companions
 from claracore.core.units import gib
 
@@ -64,4 +74,5 @@ def _with(item: Chosen, opinion: SecondOpinion, budget: Budget) -> Chosen:
     reason = f"{opinion.placement.reason}; llama.cpp itself counts {' and '.join(more)}" if more else ""
     placement = replace(opinion.placement, reason=reason or opinion.placement.reason)
     small = item.group == SMALL and is_small(item.candidate, placement, budget)
-    return replace(item, placement=placement, group=SMALL if small else LARGE)
+    changed = replace(item, placement=placement, group=SMALL if small else LARGE)
+    return repeating(changed) if item.placement.settings.repeating else changed

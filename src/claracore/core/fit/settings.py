@@ -40,6 +40,12 @@ class Settings:
     """Each `PATTERN=BUFFER` of `--override-tensor`, which then says what `cpu_experts` only counts."""
     split: tuple[float, ...] = ()
     """Shares of the layers per GPU (`--tensor-split`), or how many each gets; empty for one GPU."""
+    predicting: bool = False
+    """The model's own prediction layers are loaded and draft (`--spec-type draft-mtp`)."""
+    drafted: int = 0
+    """Tokens that heads or prediction layers draft at a time: recurrent states are kept as often, to go back."""
+    repeating: bool = False
+    """What was written before drafts (`--spec-type ngram-mod`)."""
     prompt_cache_mib: int | None = None
     """RAM for earlier conversations (`--cache-ram`); None leaves it to the engine (8192)."""
     checkpoints: int | None = None

@@ -56,7 +56,7 @@ def survey(request: SetupRequest) -> Survey:
     known_flags = KnownFlags(engine.abilities.flags)
     budget = budget_of(hardware, live=options.realtime, beside=request.learnt.process_bytes(hardware))
     wishes = Wishes(options.context, options.parallel)
-    catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)
+    catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft, heads=_heads(library))
     if request.opinions is not None:
         catalog = _asked(request.opinions, catalog, cases_of(catalog, budget, wishes, known_flags), hardware, budget)
     schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
@@ -98,6 +98,15 @@ def candidates_of(
         else:
             left_out.append(LeftOut(model.path, problem))
     return found, left_out
+
+
+def _heads(library: Library) -> list[Candidate]:
+    """Return the files that can only draft for another model."""
+    return [
+        Candidate(head.path.stem, str(head.path), head.facts)
+        for head in library.heads
+        if unwritable(str(head.path)) is None
+    ]
 
 
 def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:
