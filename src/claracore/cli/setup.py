@@ -28,6 +28,7 @@ from claracore.host.library.model import LibraryModel
 from claracore.host.library.scan import scan
 from claracore.host.library.walk import around
 from claracore.host.setup.machine import machine_for
+from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.write import SetupReport, configured_engine, write_setup
 from claracore.host.state import default_state_dir
@@ -80,7 +81,7 @@ def setup(
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
             folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt,
-            opinions=opinions(engine),
+            opinions=opinions(engine), others=Others(default_state_dir()),
         )  # fmt: skip
         report = write_setup(request)
     if as_json:
@@ -108,7 +109,8 @@ def fit(
     companions = Companions(
         model.projector.facts.file_bytes if model.projector else 0, learnt=learnt.corrections(str(model.path))
     )
-    budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
+    others = None if realtime else Others(default_state_dir()).on(machine)
+    budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine), others=others)
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
     opinion = planned_and_asked(engine, model.path, case, machine)
@@ -181,7 +183,7 @@ def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Follow
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
             folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt,
-            opinions=opinions(engine, 0),
+            opinions=opinions(engine, 0), others=Others(default_state_dir()),
         )  # fmt: skip
         report = write_setup(request)
     if report.changed or report.left_out:

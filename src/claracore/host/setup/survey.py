@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from claracore.core.config.schema import json_schema
-from claracore.core.fit.budget import Budget, budget_of
+from claracore.core.fit.budget import Budget, UsedByOthers, budget_of
 from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
@@ -27,6 +27,7 @@ from claracore.host.library.scan import scan
 from claracore.host.library.vocabulary import Vocabularies
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.opinions import Planned, SecondOpinions
+from claracore.host.setup.others import with_note
 from claracore.host.setup.request import SetupRequest
 from claracore.host.state import user_folder, why_unusable
 
@@ -54,7 +55,10 @@ def survey(request: SetupRequest) -> Survey:
     library = scan(request.folders, cache=request.cache, on_progress=request.on_progress)
     candidates, unnameable = candidates_of(library.models, request.learnt, vocabularies=options.auto_draft)
     known_flags = KnownFlags(engine.abilities.flags)
-    budget = budget_of(hardware, live=options.realtime, beside=request.learnt.process_bytes(hardware))
+    others = request.others.on(hardware) if request.others is not None and not options.realtime else UsedByOthers()
+    hardware = with_note(hardware, others)
+    beside = request.learnt.process_bytes(hardware)
+    budget = budget_of(hardware, live=options.realtime, beside=beside, others=others)
     wishes = Wishes(options.context, options.parallel)
     catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft, heads=_heads(library))
     if request.opinions is not None:

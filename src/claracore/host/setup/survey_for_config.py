@@ -23,6 +23,7 @@ from claracore.host.library.scan import Progress
 from claracore.host.library.stores import FoundStores, StoreFinder
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.opinions import SecondOpinions
+from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.survey import Survey, survey
@@ -92,7 +93,7 @@ class Surveyor:
             opinions = SecondOpinions(engine, self.state_dir)
             request = SetupRequest(
                 paths, file, options, engine, cache, dry_run=True, on_progress=progress,
-                learnt=learnt_here(self.state_dir), opinions=opinions,
+                learnt=learnt_here(self.state_dir), opinions=opinions, others=Others(self.state_dir),
             )  # fmt: skip
             return survey(request), opinions
 
