@@ -126,21 +126,17 @@ def budget_of(
     """
     memory, beside = hardware.memory, beside or ProcessBytes()
     others = others if others is not None and not live else UsedByOthers()
-    ram_margin = max(RAM_MARGIN, min(others.ram, memory.total_bytes // MOST_OF_RAM))
+    ram = _less(memory.available_bytes if live else memory.total_bytes, RAM_MARGIN)
     return Budget(
         tuple(
-            _gpu(gpu, memory.total_bytes, _gpu_margin(gpu, beside.on_gpu(index), others.on_gpu(index)), live=live)
+            _gpu(gpu, memory.total_bytes, max(GPU_MARGIN, beside.on_gpu(index) + HEADROOM), live=live)
+            - min(others.on_gpu(index), (gpu.total_bytes or 0) // MOST_OF_GPU)
             for index, gpu in enumerate(hardware.gpus)
         ),
-        _less(memory.available_bytes if live else memory.total_bytes, ram_margin),
+        ram - max(0, min(others.ram, memory.total_bytes // MOST_OF_RAM) - RAM_MARGIN),
         tuple(gpu.unified for gpu in hardware.gpus),
         beside,
     )
-
-
-def _gpu_margin(gpu: Gpu, context: int, others: int) -> int:
-    """Return what is left free on a card: for our own process, and beside it for those of others."""
-    return max(GPU_MARGIN, context + HEADROOM) + min(others, (gpu.total_bytes or 0) // MOST_OF_GPU)
 
 
 def _gpu(gpu: Gpu, ram_bytes: int, margin: int, *, live: bool) -> int:

@@ -7,7 +7,9 @@ done in time.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -85,7 +87,7 @@ class FitRunner:
                 process = subprocess.Popen(
                     [self.binary.path, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL, text=True, errors="replace",
-                    env={**os.environ, PCI_ORDER[0]: PCI_ORDER[1]},
+                    start_new_session=True, env={**os.environ, PCI_ORDER[0]: PCI_ORDER[1]},
                 )  # fmt: skip
             except OSError:
                 return None
@@ -93,7 +95,7 @@ class FitRunner:
         try:
             output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _end(process)
             process.communicate()
             return None
         finally:
@@ -106,4 +108,13 @@ class FitRunner:
         with self._lock:
             self._closed = True
             for process in self._running:
-                process.kill()
+                _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program that was started as the first of its session, and what it started: a script in its place, say."""
+    with contextlib.suppress(ProcessLookupError):
+        if os.name == "nt":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)

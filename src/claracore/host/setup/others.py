@@ -72,17 +72,18 @@ def used_by_others(hardware: Hardware, ours: Collection[int]) -> UsedByOthers:
     """Return the bytes in use that are not of these processes; 0 where a person has said what there is."""
     devices = MemoryDevices(hardware, probe().gpus)
     ids = device_ids(hardware)
-    ram = 0 if hardware.memory.source == GIVEN else _rest(devices.use(ids[0], ours), ours)
+    ram = 0 if hardware.memory.source == GIVEN else rest_of(devices.use(ids[0], ours), ours)
     if UNIFIED in ids:
         return UsedByOthers(ram)
     gpus = tuple(
-        0 if gpu.source == GIVEN else _rest(devices.use(device, ours), ours)
+        0 if gpu.source == GIVEN else rest_of(devices.use(device, ours), ours)
         for gpu, device in zip(hardware.gpus, ids[1:], strict=True)
     )
     return UsedByOthers(ram, gpus)
 
 
-def _rest(use: DeviceUse, ours: Collection[int]) -> int:
+def rest_of(use: DeviceUse, ours: Collection[int]) -> int:
+    """Return the bytes of a device that are not of our processes; 0 where it does not tell whose they are."""
     if use.by_process is None:  # what our models have of it cannot be told from the rest
         return 0 if ours else use.used
     return max(0, use.used - sum(use.by_process.values()))
