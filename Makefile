@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-table fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -137,11 +137,17 @@ bench-gpu: $(READY)
 bench-fit: $(READY)
 	$(BIN)/python bench/fit.py --source "$(LLAMA_SOURCE)" --build "$(LLAMA_BUILD)" $(if $(FIT_ONLY),--only "$(FIT_ONLY)")
 
+bench-fit-plans: $(READY)
+	$(BIN)/python bench/fit/plans.py --source "$(LLAMA_SOURCE)" --build "$(LLAMA_BUILD)"
+
 bench-fit-table: $(READY)
 	$(BIN)/python bench/fit/table.py
 
 bench-config: $(READY)
 	$(BIN)/python bench/config.py
+
+bench-residency: $(READY)
+	$(BIN)/python bench/residency.py
 
 # Lays out 7 GB of sparse files in BENCH_DIR, by default in the folder for temporary files.
 bench-scan: $(READY)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.picture import Eviction, Shortage
 from claracore.core.scheduler.policy import ModelPolicy
 from claracore.core.scheduler.slot import Slot
+from claracore.core.units import GIB
 from claracore.host.activity.answer_ends import AnswerEnds
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
@@ -103,6 +105,7 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
         models.slots["b"].waiting[1] = 1000.0
         stage.time = 1002.0
         journal.finished(stage.record("a", arrived_at=999.0, served_at=999.0, finished_at=1002.0, status=200))
+        models.slots["a"].displaced = Eviction("b", (Shortage("gpu0", 4 * GIB, GIB), Shortage("ram", 9 * GIB, -1)))
         journal.stopping("a", StopReason.EVICTED)
         stage.time = 1003.0
         journal.ended("a")
@@ -112,6 +115,9 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
         swap = stage.swaps[-1]
         assert swap.ended_at is None
         assert (swap.model, swap.evicted, swap.reason) == ("b", ("a",), "it was asked for")
+        assert (
+            swap.because == "b takes 4.0 GiB of gpu0, where 1.0 GiB were free and 9.0 GiB of ram, where 0 KiB were free"
+        )
         assert (swap.phases.queued_seconds, swap.phases.drain_seconds, swap.phases.stop_seconds) == (0.0, 2.0, 1.0)
         assert swap.total_seconds == 8.0
         stage.time = 1010.0
@@ -135,6 +141,45 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
         assert (row.queue_seconds, row.load_seconds, row.first_token_seconds) == (3.0, 5.0, 8.5)
         assert stage.counts.load_seconds.total("b") == (1, 5.0)
         assert stage.counts.stops.values["a", "evicted"] == 1
+        assert stage.counts.evictions.values["a", "gpu0+ram"] == 1
+
+    play(conversation)
+
+
+@pytest.mark.parametrize(
+    ("eviction", "because", "label"),
+    [
+        (Eviction("b"), "", "rule"),
+        (
+            Eviction("b", (Shortage("", 0, 0),)),
+            "it is not known how much memory each of them takes, so they cannot run together",
+            "unknown",
+        ),
+    ],
+)
+def test_why_somebody_went_is_told_as_far_as_it_is_known(eviction: Eviction, because: str, label: str) -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.models.slots["a"].displaced = eviction
+        stage.journal.stopping("a", StopReason.EVICTED)
+        stage.journal.ended("a")
+        stage.journal.starting("b")
+        stage.journal.ready("b")
+        assert (stage.swaps[-1].evicted, stage.swaps[-1].because) == (("a",), because)
+        assert stage.counts.evictions.values == {("a", label): 1}
+
+    play(conversation)
+
+
+def test_who_had_to_go_for_one_model_is_not_told_of_another() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.models.slots["c"] = Slot("c", ModelPolicy())
+        stage.models.slots["a"].displaced = Eviction("b")
+        stage.journal.stopping("a", StopReason.EVICTED)
+        stage.journal.ended("a")
+        for model in ("c", "b"):
+            stage.journal.starting(model)
+            stage.journal.ready(model)
+        assert [(swap.model, swap.evicted) for swap in stage.swaps] == [("c", ()), ("b", ("a",))]
 
     play(conversation)
 
@@ -163,6 +208,7 @@ def test_idle_models_in_the_way_are_not_drained() -> None:
         stage.models.slots["a"].state = ModelState.READY
         stage.models.slots["b"].waiting[1] = 1000.0
         stage.time = 1000.5
+        stage.models.slots["a"].displaced = Eviction("b")
         stage.journal.stopping("a", StopReason.EVICTED)
         stage.journal.ended("a")
         stage.journal.starting("b")

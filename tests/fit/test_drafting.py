@@ -21,6 +21,7 @@ from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.ways import Verdict
 from claracore.core.gguf.model import Kind, ModelFacts
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.units import GIB, MIB
 from fit.llama_cpp import facts
 
@@ -100,7 +101,7 @@ def test_not_with_experts_in_ram_nor_with_a_projector() -> None:
     placement = planned(GLM, card(40))
     assert placement.verdict is Verdict.EXPERTS_IN_RAM
     assert not placement.settings.predicting
-    seeing = plan(GLM, card(LARGEST_CARD), Wishes(), ENGINE, Companions(mmproj_bytes=GIB))
+    seeing = plan(GLM, card(LARGEST_CARD), Wishes(), ENGINE, Companions(projector=ProjectorFacts(GIB)))
     assert not seeing.settings.predicting
 
 

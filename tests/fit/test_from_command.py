@@ -17,6 +17,7 @@ from claracore.core.fit.overrides import MOVED
 from claracore.core.fit.places import RAM
 from claracore.core.fit.server_flags import ServerFlags, server_flags
 from claracore.core.fit.settings import Settings
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.units import GIB
 from claracore.host.engines.llama_flags import LLAMA_FLAGS
 from fit.test_measured import PLAIN, expected, facts, named
@@ -164,7 +165,8 @@ def test_what_no_engine_takes_is_an_error(more: str) -> None:
 def test_cache_and_projector_in_ram() -> None:
     base = "llama-server -m m -c 8192 --mmproj p --fit off "
     on, off = (
-        estimated(base + more, machine(24), mmproj_bytes=GIB).estimate for more in ("", "-nkvo --no-mmproj-offload")
+        estimated(base + more, machine(24), projector=ProjectorFacts(GIB)).estimate
+        for more in ("", "-nkvo --no-mmproj-offload")
     )
     assert {row.place for row in off.rows if row.what in {"KV cache", "vision projector"}} == {RAM}
     assert off.total == on.total

@@ -20,6 +20,7 @@ from claracore.core.fit.document import Setup, document  # noqa: E402
 from claracore.core.fit.flags import KnownFlags  # noqa: E402
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor, teamed  # noqa: E402
 from claracore.core.gguf.model import Kind, ModelFacts  # noqa: E402
+from claracore.core.gguf.projector import ProjectorFacts  # noqa: E402
 from claracore.core.units import GIB  # noqa: E402
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2  # noqa: E402
 
@@ -58,7 +59,7 @@ def candidates(models: dict[str, ModelFacts]) -> list[Candidate]:
             description=f"{facts.kind} model",
             aliases=(name,),
             mmproj_path="/home/ann/my models/mmproj.gguf" if facts.vision else None,
-            mmproj_bytes=1300 * 1024**2 if facts.vision else 0,
+            projector=ProjectorFacts(1300 * 1024**2) if facts.vision else None,
             vocabulary="llama3" if "Llama 3" in (facts.name or "") else None,
         )
         for name, facts in models.items()

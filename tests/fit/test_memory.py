@@ -16,6 +16,7 @@ from claracore.core.fit.compute import compute_buffers
 from claracore.core.fit.memory import Companions, estimate
 from claracore.core.fit.places import RAM, layer_places, places_of
 from claracore.core.fit.settings import Settings
+from claracore.core.gguf.projector import ProjectorFacts
 from fit.oracle import ask
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2, loaded
 
@@ -96,7 +97,7 @@ def test_an_encoder_has_no_cache() -> None:
 
 def test_companions_are_counted_where_they_are_loaded() -> None:
     alone = estimate(LLAMA_8B, Settings(8192, gpu_layers=33))
-    seeing = estimate(LLAMA_8B, Settings(8192, gpu_layers=33), Companions(mmproj_bytes=600 * MIB))
+    seeing = estimate(LLAMA_8B, Settings(8192, gpu_layers=33), Companions(ProjectorFacts(600 * MIB)))
     assert seeing.on(0) - alone.on(0) == 700 * MIB
     drafted = estimate(
         LLAMA_8B, Settings(8192, gpu_layers=33), Companions(draft=SMOLLM2, draft_settings=Settings(8192))

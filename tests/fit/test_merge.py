@@ -310,3 +310,13 @@ def test_gently_changes_what_disturbs_nobody() -> None:
 def present_in(text: str) -> Present:
     config = loaded(text)
     return Present(model_paths({name: model.cmd for name, model in config.models.items()}), frozenset())
+
+
+def test_a_file_whose_groups_decide_keeps_their_rules() -> None:
+    old = replace(setup_of(ALL), by_memory=False)
+    text = document(old)
+    assert "use: memory" not in text
+    assert loaded(text).groups["small-models"].persistent
+    assert merged(text, old).text == text
+    assert "use: memory" in document(setup_of(ALL))
+    assert "persistent" not in document(setup_of(ALL))

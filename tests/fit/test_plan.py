@@ -19,6 +19,7 @@ from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.ways import Verdict
 from claracore.core.gguf.model import Kind, ModelFacts
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.units import GIB
 from fit.shapes import GEMMA, LLAMA_8B, LLAMA_70B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 
@@ -169,13 +170,18 @@ def test_every_flag_has_a_reason() -> None:
     ram=st.integers(0, 256 * GIB),
     context=st.none() | st.integers(256, 200_000),
     parallel=st.none() | st.integers(1, 8),
-    mmproj=st.sampled_from([0, 800 * 1024**2]),
+    mmproj=st.sampled_from([None, ProjectorFacts(800 * 1024**2)]),
 )
 def test_what_is_chosen_fits(  # noqa: PLR0917 - hypothesis passes them by name
-    model: ModelFacts, cards: list[int], ram: int, context: int | None, parallel: int | None, mmproj: int
+    model: ModelFacts,
+    cards: list[int],
+    ram: int,
+    context: int | None,
+    parallel: int | None,
+    mmproj: ProjectorFacts | None,
 ) -> None:
     room = Budget(tuple(cards), ram, (False,) * len(cards))
-    placement = plan(model, room, Wishes(context, parallel), MODERN, Companions(mmproj_bytes=mmproj))
+    placement = plan(model, room, Wishes(context, parallel), MODERN, Companions(mmproj))
     assert placement.fits == room.holds(placement.estimate) or not placement.fits
     assert placement.settings.context <= (model.context_trained or 0)
     assert placement.reason

@@ -76,6 +76,17 @@ def test_prompts_are_read_in_long_parts_where_experts_are_copied_for_each() -> N
     assert planned("gpt-oss-20b-mxfp4", (24,)).settings.micro_batch == 512
 
 
+CASES_FOR_TABLE: list[tuple[str, tuple[float, ...], int]] = [
+    ("llama-3.1-8b-Q4_K_M", (8,), 32), ("llama-3.1-8b-Q4_K_M", (24,), 64), ("gemma-3-12b-Q4_K_M", (12,), 32),
+    ("mistral-small-3.2-24b-Q4_K_M", (24,), 64), ("qwen3-32b-Q4_K_M", (24,), 64), ("qwen3-32b-Q4_K_M", (24, 24), 64),
+    ("llama-3.3-70b-Q4_K_M", (24,), 64), ("llama-3.3-70b-Q4_K_M", (24, 24), 64), ("gpt-oss-20b-mxfp4", (12,), 32),
+    ("gpt-oss-20b-mxfp4", (16,), 32), ("gpt-oss-120b-mxfp4", (24,), 96), ("gpt-oss-120b-mxfp4", (24, 24), 96),
+    ("qwen3-30b-a3b-Q4_K_M", (12,), 32), ("qwen3-30b-a3b-Q4_K_M", (24,), 64), ("qwen3-235b-a22b-Q4_K_M", (24, 24), 192),
+    ("qwen3-next-80b-a3b-Q4_K_M", (24, 24), 128), ("deepseek-r1-671b-Q4_K_M", (80,), 512),
+    ("mixtral-8x7b-Q4_K_M", (24,), 64),
+]  # fmt: skip
+"""What bench/fit/plans.py compares with llama.cpp's own --fit."""
+
 CONTEXTS = [
     # model, cards, RAM -> where, cache, least and most context
     ("qwen3-32b-Q4_K_M", (24, 24), 64, Verdict.GPU, "f16", 40960, 40960),

@@ -124,3 +124,13 @@ def test_the_runtime_knows_the_processes_of_a_container(tmp_path: Path, monkeypa
     assert container_pids(model("podman run --name x image"), tree) == []
     assert not is_container(model("llama-server -m x"))
     assert not is_container(model("llama-server 'x"))
+
+
+def test_what_lies_on_a_card_was_only_read_from_the_file(script: Script, tmp_path: Path) -> None:
+    devices, me = devices_of(script, tmp_path), os.getpid()
+    script.write((24576, 9000), (12288, 300), processes={(0, me): 5000})
+    taken = measure(devices, ServerSeen((me,), COMMAND, EngineBuffers()))
+    memory = process_memory(me)
+    assert taken is not None
+    assert memory is not None
+    assert taken.by_device["ram"] == pytest.approx(memory.own, abs=4 * MIB)

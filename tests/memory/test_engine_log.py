@@ -63,3 +63,14 @@ def test_a_log_that_tells_nothing() -> None:
     assert not engine_buffers(
         ["main: server is listening", "buffer size = 3 MiB", "x: y buffer size = 1.2.3 MiB"]
     ).by_device
+
+
+def test_what_other_machines_have_and_logs_that_tell_half() -> None:
+    model = "load_tensors: RPC[10.0.0.2:50052] model buffer size = 100.00 MiB"
+    found = engine_buffers([model, "llama_kv_cache:        CPU KV buffer size =    24.00 MiB"])
+    assert found.in_ram == 24 * MIB
+    old = [
+        "llm_load_tensors:        CPU buffer size =  1918.35 MiB",
+        "llama_kv_cache_init:  CPU KV buffer size = 1.00 MiB",
+    ]
+    assert not engine_buffers(old).by_device

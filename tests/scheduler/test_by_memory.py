@@ -63,6 +63,17 @@ def test_the_cheapest_set_goes_though_it_is_not_the_smallest() -> None:
     assert RULE.evictees(asked) == {"one", "two"}
 
 
+def test_an_embedder_goes_only_for_a_model_that_has_no_room_otherwise() -> None:
+    rule = ByMemory(helpers=frozenset({"embeds", "ranks"}))
+    running = {"embeds": takes(gpu0=2), "chat": takes(gpu0=4)}
+    prices = {"embeds": 1.0, "chat": 100.0}
+    assert rule.evictees(situation(running, takes(gpu0=2), {"gpu0": 6}, costs=prices)) == {"chat"}
+    busy = situation(running, takes(gpu0=2), {"gpu0": 6}, costs=prices, busy="chat")
+    assert rule.evictees(busy) == {"chat"}, "rather wait"
+    assert rule.evictees(situation(running, takes(gpu0=5), {"gpu0": 6}, costs=prices)) == {"embeds", "chat"}
+    assert rule.evictees(situation(running, takes(gpu0=2), {"gpu0": 6}, costs=prices, name="ranks")) == {"embeds"}
+
+
 def test_among_equals_who_has_been_idle_longest_goes() -> None:
     running = {"a": takes(gpu0=4), "b": takes(gpu0=4), "c": takes(gpu0=4)}
     asked = situation(running, takes(gpu0=4), {"gpu0": 12}, idle_since={"a": 7.0, "b": 3.0, "c": 5.0})

@@ -259,7 +259,7 @@ def test_a_swap_and_the_end() -> None:
         supervisor.finish(request)
         _, asked = ask(supervisor, "b")
         assert runner.runs[0].orders == ["stop"]
-        assert supervisor.would_unload("b") == ["a"]
+        assert supervisor.preview("b").unloads == ("a",)
         await runner.runs[0].end()
         assert runner.runs[1].model == "b"
         ending = asyncio.create_task(supervisor.shut_down(0.0))

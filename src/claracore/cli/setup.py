@@ -107,7 +107,7 @@ def fit(
     model = one_model(file)
     learnt = learnt_here(default_state_dir())
     companions = Companions(
-        model.projector.facts.file_bytes if model.projector else 0, learnt=learnt.corrections(str(model.path))
+        model.projector.facts.projector if model.projector else None, learnt=learnt.corrections(str(model.path))
     )
     others = None if realtime else Others(default_state_dir()).on(machine)
     budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine), others=others)

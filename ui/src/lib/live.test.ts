@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Model } from './api/types';
 import { flight, model } from '../testing/values';
 import { differ, groupNote } from './groups';
-import { grouped, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
+import { grouped, loadNote, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
 
 type Wait = NonNullable<Model['waits_for']>;
 
@@ -59,6 +59,7 @@ test('who waits is told for what, as the server says it', () => {
   expect(say(waits('answers', ['b', 'c']))).toBe('Queued behind b and c, which have answers to give');
   expect(say(waits('turn', ['b']))).toBe('Queued behind b, asked for earlier');
   expect(say(waits('unloading', ['b']))).toBe('Unloading b to make room for a');
+  expect(say(waits('memory'))).toBe('Waiting until memory of models that have ended is free');
   expect(say({ state: 'stopping', ...waits('returning') })).toContain('starts again right after');
   expect(say({ state: 'ready' })).toBe('Reading the prompt');
   expect(say({ state: 'ready', ...waits('places') }, [flight(1, { position: 3 })])).toBe(
@@ -72,6 +73,13 @@ test('an older answer changes only what would be unloaded', () => {
   const known = [model('a', { state: 'ready' }), model('b')];
   const after = withVictims(known, [model('a', { state: 'starting' }), model('b', { would_unload: ['a'] })]);
   expect(after).toEqual([model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })]);
+});
+
+test('before a load it is said what that would bring about', () => {
+  expect(loadNote(model('a', { would_unload: ['b', 'c'] }))).toBe('Loading it unloads b, c');
+  expect(loadNote(model('a', { would_not_fit: 'a takes 9 GiB' }))).toBe('Takes more memory than there is');
+  expect(loadNote(model('a'))).toBe('');
+  expect(loadNote(model('a', { state: 'ready', would_unload: ['b'] }))).toBe('');
 });
 
 test('a group says its rules and what loading one of it would unload', () => {

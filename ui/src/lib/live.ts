@@ -15,8 +15,15 @@ export function withModel(models: readonly Model[], model: Model): Model[] {
 
 /** Takes over what loading each model would unload, and nothing else: the answer may be older than the last event. */
 export function withVictims(models: readonly Model[], fresh: readonly Model[]): Model[] {
-  const victims = new Map(fresh.map((model) => [model.id, model.would_unload]));
-  return models.map((model) => ({ ...model, would_unload: victims.get(model.id) ?? model.would_unload }));
+  const told = new Map(fresh.map(({ id, would_unload, would_not_fit }) => [id, { would_unload, would_not_fit }]));
+  return models.map((model) => ({ ...model, ...told.get(model.id) }));
+}
+
+/** What loading a model would bring about, in a few words; empty when nothing, or when it is loaded. */
+export function loadNote({ state, would_unload, would_not_fit }: Model): string {
+  if (state !== 'stopped') return '';
+  if (would_not_fit) return 'Takes more memory than there is';
+  return would_unload.length ? `Loading it unloads ${would_unload.join(', ')}` : '';
 }
 
 export function byId(a: { id: string }, b: { id: string }): number {
@@ -88,6 +95,8 @@ export function waitReason(model: Model): string {
       return `Queued behind ${others}, being loaded for somebody else`;
     case 'unloading':
       return `Unloading ${others} to make room for ${model.id}`;
+    case 'memory':
+      return 'Waiting until memory of models that have ended is free';
     case 'turn':
       return `Queued behind ${others}, asked for earlier`;
   }

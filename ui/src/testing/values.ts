@@ -31,6 +31,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     cmd: '',
     endpoint: null,
     would_unload: [],
+    would_not_fit: null,
     tokens_per_second: null,
     ...more,
   };
@@ -120,6 +121,7 @@ export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}):
     total_seconds: 0,
     error: null,
     ended_at: null,
+    because: '',
     phases: { ...none, ...phases },
     ...more,
   };

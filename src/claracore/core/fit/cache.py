@@ -78,10 +78,13 @@ def cache_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
     size = cells(facts, settings)
     k_type, v_type = CACHE_TYPES[settings.cache_type_k], CACHE_TYPES[settings.cache_type_v]
     layers = layer_caches(facts)
+    # Without flash attention values lie the other way round, and llama.cpp keeps as many in all layers.
+    most = 0 if settings.flash_attention else max((kind.v_elements for kind in layers), default=0)
     sizes = {}
     for kind in set(layers):
         count = size.streams * (size.sliding if kind.sliding else size.full)
-        sizes[kind] = count * (kind.k_elements * k_type + kind.v_elements * v_type) // BLOCK
+        values = max(kind.v_elements, most) if kind.k_elements else 0
+        sizes[kind] = count * (kind.k_elements * k_type + values * v_type) // BLOCK
     return tuple(map(sizes.__getitem__, layers))
 
 
@@ -98,12 +101,19 @@ def borrowed_bytes(facts: ModelFacts, settings: Settings, places: Sequence[int],
         slides = at(facts.sliding, layer, default=False)
         if at(facts.has_kv_cache, layer, default=True):
             lender[slides] = layer
-        elif not at(facts.recurrent, layer, default=False) and slides in lender and places[layer] == place:
+        elif attends(facts, layer) and slides in lender and places[layer] == place:
             source = lender[slides]
             k_elements, v_elements = cache_elements(facts, source)
             count = size.streams * (size.sliding if slides else size.full)
             total += (places[source] != place) * count * (k_elements * k_type + v_elements * v_type) // BLOCK
     return total
+
+
+def attends(facts: ModelFacts, layer: int) -> bool:
+    """Whether a layer has attention; with a cache of its own it always does."""
+    if at(facts.has_kv_cache, layer, default=False):
+        return True
+    return not at(facts.recurrent, layer, default=False) and at(facts.kv_heads, layer, default=1) > 0
 
 
 def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from claracore.core.units import GIB
 if TYPE_CHECKING:
     from claracore.core.fit.learnt import Correction
     from claracore.core.gguf.model import ModelFacts
+    from claracore.core.gguf.projector import ProjectorFacts
 
 LARGE, SMALL = "large-models", "small-models"
 LIGHT_PARAMETERS = 4_500_000_000
@@ -60,7 +61,7 @@ class Candidate:
     quantization: str = ""
     """As people call it; "" for as the facts have it."""
     mmproj_path: str | None = None
-    mmproj_bytes: int = 0
+    projector: ProjectorFacts | None = None
     vocabulary: str | None = None
     """Proof of the vocabulary (a hash); equal means that one model can draft for the other. None: not looked at."""
     adapters: tuple[str, ...] = ()
@@ -163,7 +164,7 @@ class Plans:
         key = (candidate.id, space, light)
         if key not in self._known:
             wishes = replace(self.wishes, comfort=LIGHT_CONTEXT) if light else self.wishes
-            companions = Companions(candidate.mmproj_bytes, learnt=candidate.learnt)
+            companions = Companions(candidate.projector, learnt=candidate.learnt)
             self._known[key] = plan(candidate.facts, space, wishes, self.known_flags, companions)
         return self._known[key]
 

@@ -31,6 +31,7 @@ HEALTH_SECONDS = 120
 LOAD_BYTES_PER_SECOND = 200 * 1024**2
 """A slow disk; a network share is slower still, and then a person raises the number."""
 LARGE_TTL_SECONDS = 1800
+BY_MEMORY = "Everything stays loaded that fits; what is needed least goes when another model needs its memory."
 PCI_ORDER = "CUDA_DEVICE_ORDER=PCI_BUS_ID"
 
 
@@ -49,6 +50,8 @@ class Setup:
     jinja: bool = True
     macro: str = MACRO
     """Name of the macro that starts the engine."""
+    by_memory: bool = True
+    """Memory decides who stays loaded. False: groups do, as in files that setup wrote before that was there."""
 
 
 def document(setup: Setup) -> str:
@@ -67,6 +70,8 @@ def document(setup: Setup) -> str:
     groups = [line for name in (LARGE, SMALL) for line in group_lines(setup, name)]
     if groups:
         lines += ["", "groups:", *groups]
+    if setup.by_memory:
+        lines += ["", "routing:", "  router:", *comment(BY_MEMORY, 4), "    use: memory"]
     lines += [
         "",
         *comment("To load models when ClaraCore starts, name them here:", 0),
@@ -240,21 +245,19 @@ def group_parts(setup: Setup, name: str, members: Sequence[str]) -> list[Documen
     # Twice the room that is needed now, so that new files find a port without moving the small ones' range.
     small_port = max(SMALL_PORT, LARGE_PORT + -(-2 * count // STEP) * STEP)
     if name == LARGE:
-        return [
-            simple(
-                "startPort", LARGE_PORT, f"Ports {LARGE_PORT} to {small_port - 1}: room for {small_port - LARGE_PORT}."
-            ),
+        words = f"Ports {LARGE_PORT} to {small_port - 1}: room for {small_port - LARGE_PORT}."
+        rules = [
             simple("swap", True, "One of these has the machine at a time."),
             simple("exclusive", True, "Loading one of them stops what does not stay loaded."),
-            listed,
         ]
-    return [
-        simple("startPort", small_port, "Ports from here on: nothing is declared behind them."),
+        return [simple("startPort", LARGE_PORT, words), *([] if setup.by_memory else rules), listed]
+    words = "Ports from here on: nothing is declared behind them."
+    rules = [
         simple("swap", False, "These run at the same time, beside the largest of the large ones."),
         simple("exclusive", False, "Loading one of them stops nothing."),
         simple("persistent", True, "Large models do not stop them."),
-        listed,
     ]
+    return [simple("startPort", small_port, words), *([] if setup.by_memory else rules), listed]
 
 
 def machine_words(hardware: Hardware) -> str:

@@ -71,7 +71,7 @@ def with_prediction(case: Case, way: Way) -> Way:
     In RAM they cost more than they bring: they compute for each token that is guessed.
     """
     companions = case.companions
-    if way.verdict is not Verdict.GPU or companions.draft is not None or companions.mmproj_bytes:
+    if way.verdict is not Verdict.GPU or companions.draft is not None or companions.projector is not None:
         return way
     if not can_predict(case.facts, case.known_flags):
         return way

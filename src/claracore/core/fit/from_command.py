@@ -22,6 +22,7 @@ from claracore.core.fit.places import RAM, layer_places
 from claracore.core.fit.server_flags import ServerFlags
 from claracore.core.fit.settings import Settings
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.units import GIB
 
 AUTO_SLOTS = 4
@@ -47,7 +48,7 @@ class CommandCase:
     known_flags: KnownFlags
     tensors: Sequence[tuple[str, int]] = ()
     """Name and bytes of each tensor; only asked for where the command has overrides."""
-    mmproj_bytes: int = 0
+    projector: ProjectorFacts | None = None
     draft: ModelFacts | None = None
     adapter_bytes: int = 0
 
@@ -213,7 +214,7 @@ def _fits(case: CommandCase, settings: Settings) -> bool:
 def _costs(case: CommandCase, settings: Settings) -> Estimate:
     flags = case.flags
     draft = _draft_settings(case, settings) if case.draft is not None else None
-    found = estimate(case.facts, settings, Companions(case.mmproj_bytes, case.draft, draft)).loaded
+    found = estimate(case.facts, settings, Companions(case.projector, case.draft, draft)).loaded
     rows = list(found.rows)
     if flags.has("cache_in_ram"):
         rows = _to_ram(rows, lambda row: row.what == "KV cache")

@@ -10,15 +10,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from claracore.core.fit.batch import FLOAT
 from claracore.core.fit.cache import cache_bytes, cache_elements, cells, prediction_cache_bytes, state_bytes
-from claracore.core.fit.compute import FLOAT, compute_buffers
+from claracore.core.fit.compute import compute_buffers
 from claracore.core.fit.places import RAM, LayerPlaces, layer_places, places_of
-from claracore.core.units import MIB, gib
+from claracore.core.fit.projector import computing_bytes, input_bytes, working
+from claracore.core.units import MIB
 
 if TYPE_CHECKING:
     from claracore.core.fit.learnt import Correction
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
+    from claracore.core.gguf.projector import ProjectorFacts
 
 
 OF_LAYERS = frozenset({"weights", "experts", "KV cache", "recurrent state", "output layer"})
@@ -73,9 +76,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Companions:
-    """What is loaded beside the model: a vision projector, a draft model."""
+    """What is loaded beside the model: a projector for pictures or sound, a draft model."""
 
-    mmproj_bytes: int = 0
+    projector: ProjectorFacts | None = None
     draft: ModelFacts | None = None
     draft_settings: Settings | None = None
     learnt: tuple[Correction, ...] = ()
@@ -92,10 +95,8 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
         rows.append(MemoryItem("n-grams", RAM, NGRAM_BYTES, "a table of what followed what"))
     companions = companions or Companions()
     first = min(places.gpus, default=RAM)
-    if companions.mmproj_bytes:
-        # clip.cpp loads the projector on the first GPU; its graph takes about as much again as a sixth of the weights.
-        working = f"{gib(companions.mmproj_bytes)} of weights and a sixth of it to compute in"
-        rows.append(MemoryItem("vision projector", first, companions.mmproj_bytes * 7 // 6, working))
+    if companions.projector is not None:
+        rows += _projecting(companions.projector, settings, first)
     if companions.draft is not None and companions.draft_settings is not None:
         draft = estimate(companions.draft, companions.draft_settings)
         rows += [MemoryItem(f"draft: {row.what}", row.place, row.bytes, row.working) for row in draft.rows]
@@ -103,6 +104,16 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
         more = correction.rows(facts.dealt_layers, settings, (*places.layers, places.output))
         rows += [MemoryItem(LEARNT, place, size, "seen when it was loaded here") for place, size in more]
     return Estimate(tuple(row for row in rows if row.bytes))
+
+
+def _projecting(projector: ProjectorFacts, settings: Settings, place: int) -> list[MemoryItem]:
+    """Return the rows of a projector; clip.cpp loads it on the first GPU."""
+    flash = settings.flash_attention
+    size = projector.weight_bytes + computing_bytes(projector, flash_attention=flash)
+    return [
+        MemoryItem("vision projector", place, size, working(projector, flash_attention=flash)),
+        MemoryItem("projector input", RAM, input_bytes(projector), "what it reads, as floats, and masks"),
+    ]
 
 
 def _weights(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:

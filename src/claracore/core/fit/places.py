@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.settings import Settings
@@ -64,9 +65,6 @@ def layer_places(layers: int, settings: Settings) -> tuple[int, ...]:
 def _bounds(split: Sequence[float]) -> list[float]:
     """Turn shares into upper bounds; the last is above 1 so that rounding never leaves a layer without a place."""
     whole = sum(split) or 1.0
-    bounds, running = [], 0.0
-    for share in split or (1.0,):
-        running += share / whole
-        bounds.append(running)
+    bounds = [running / whole for running in accumulate(split or (1.0,))]
     bounds[-1] = 2.0
     return bounds

@@ -41,7 +41,7 @@ def _case(chosen: Chosen, budget: Budget, wishes: Wishes, known_flags: KnownFlag
     if is_light(candidate, budget) and placement.settings.context <= LIGHT_CONTEXT:
         wishes = replace(wishes, comfort=LIGHT_CONTEXT)
     companions = Companions(
-        candidate.mmproj_bytes,
+        candidate.projector,
         chosen.draft.facts if chosen.draft is not None else None,
         chosen.draft_settings,
         candidate.learnt,

@@ -19,6 +19,7 @@ from claracore.core.gguf.header import Array, Header, Value
 from claracore.core.gguf.keys import ArchitectureKeys, count_of
 from claracore.core.gguf.layers import conv_state, latent_attention, layer_cache, ssm_state
 from claracore.core.gguf.model import Kind, ModelFacts, TensorBytes
+from claracore.core.gguf.projector import projector_of
 from claracore.core.gguf.quantization import quantization_of
 from claracore.core.gguf.tensors import Tensor
 from claracore.core.gguf.widths import ROLE_OF, Widths, WidthsSeen
@@ -60,6 +61,7 @@ def facts_of(header: Header, *more_shards: Header) -> ModelFacts:
         prediction_layers=predicting,
         tensor_bytes=weights.bytes,
         widths=weights.widths,
+        projector=projector_of(header.metadata, tensors) if kind is Kind.MMPROJ else None,
         file_bytes=header.file_size + sum(shard.file_size for shard in more_shards),
         experts=experts,
         experts_used=used,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.gguf.widths import NO_WIDTHS, Widths
 
 
@@ -106,6 +107,9 @@ class ModelFacts:
     widths: Widths = NO_WIDTHS
     prediction_layers: int = 0
     """Next-token-prediction (MTP) layers that follow the ordinary ones."""
+
+    projector: ProjectorFacts | None = None
+    """Of an mmproj file."""
 
     name: str | None = None
     basename: str | None = None

@@ -13,8 +13,8 @@ from typing import Final
 
 ROLES: Final = (
     "ffn_up", "ffn_gate", "ffn_gate_up", "ffn_down", "ffn_up_exps", "ffn_gate_exps", "ffn_gate_up_exps",
-    "ffn_down_exps", "ffn_up_shexp", "attn_q", "attn_q_b", "attn_norm", "attn_output_norm", "ssm_in",
-    "ssm_conv1d", "ssm_out",
+    "ffn_down_exps", "ffn_up_shexp", "attn_q", "attn_q_b", "attn_norm", "attn_output_norm", "ffn_norm",
+    "post_attention_norm", "ssm_in", "ssm_conv1d", "ssm_out",
 )  # fmt: skip
 """Matrices of a layer, as GGUF names them."""
 ROLE_OF: Final = {f"{role}.weight": number for number, role in enumerate(ROLES)}
@@ -30,11 +30,14 @@ class Widths:
     """It has a gate beside: three times the width is alive at once."""
     expert: int = 0
     """Inside one routed expert."""
+    experts_gated: bool = True
     shared_expert: int = 0
     query: int = 0
     """What attention asks with, and its gate if it has one."""
     normalized_after: bool = False
     """Layers normalize what they put out instead of what they get (BERT)."""
+    parallel: bool = False
+    """Attention and the feed-forward part get the same normalized stream, and are added (Command R)."""
     recurrent_in: int = 0
     """What a recurrent layer makes of the stream before its convolution, where one matrix makes it all."""
     convolution: int = 0
@@ -74,6 +77,8 @@ class WidthsSeen:
             feed_forward=dense,
             gated=self.out("ffn_gate") > 0 or self.out("ffn_gate_up") > 0 or self.out("ffn_up") > dense,
             expert=self.inner("ffn_down_exps"),
+            experts_gated=self.out("ffn_gate_exps") > 0 or self.out("ffn_gate_up_exps") > 0,
+            parallel=self.inner("attn_norm") > 0 == self.inner("ffn_norm") + self.inner("post_attention_norm"),
             shared_expert=self.out("ffn_up_shexp"),
             query=max(self.out("attn_q"), self.out("attn_q_b")),
             normalized_after=self.inner("attn_output_norm") > 0 and self.inner("attn_norm") == 0,

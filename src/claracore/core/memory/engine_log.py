@@ -23,6 +23,8 @@ BUFFER: Final = re.compile(r"(\w+): +(\S+) +(\w+) buffer size = +([\d.]+) MiB")
 CLIP: Final = "reserve_compute_meta"
 """Which function of a projector's code tells the size of its buffer."""
 MAPPED: Final = "_Mapped"
+ELSEWHERE: Final = "RPC"
+"""What the devices of other machines are called."""
 ADDED: Final = frozenset({"model", "KV", "RS", "output"})
 """Each line of these is a buffer more. The others (compute) are told again when they are made anew."""
 NUMBER: Final = re.compile(r"[A-Za-z]+(\d+)(?:_Mapped)?")
@@ -41,8 +43,9 @@ class EngineBuffers:
 
     @property
     def in_ram(self) -> int:
-        """Bytes of buffers in RAM, without what is mapped."""
-        return sum(size for name, size in self.by_device.items() if _gpu_number(name) is None and MAPPED not in name)
+        """Bytes of buffers in RAM of this machine, without what is mapped."""
+        near = (name for name in self.by_device if not name.startswith(ELSEWHERE) and MAPPED not in name)
+        return sum(self.by_device[name] for name in near if _gpu_number(name) is None)
 
     def on_gpu(self, index: int) -> int:
         """Bytes of buffers on a GPU, by the engine's own number."""
@@ -52,11 +55,12 @@ class EngineBuffers:
 def engine_buffers(lines: Iterable[str]) -> EngineBuffers:
     """Read the lines of a server until it was ready; others than those of buffers are passed over.
 
-    A draft model's buffers, which are told behind the model's, are added to those.
+    A draft model's buffers, which are told behind the model's, are added to those. A log without the model's own
+    buffers (builds of 2024 named them otherwise) tells too little to be of use.
     """
     added: Counter[str] = Counter()
     latest: dict[tuple[int, str, str], int] = {}
-    contexts = 0
+    contexts, has_model = 0, False
     for line in lines:
         match = BUFFER.search(line) if MARK in line else None
         if match is None:
@@ -64,13 +68,14 @@ def engine_buffers(lines: Iterable[str]) -> EngineBuffers:
         by, device, what, mebibytes = match.groups()
         size = int(float(mebibytes) * MIB)
         contexts += what == "output"
+        has_model = has_model or what == "model"
         if what in ADDED:
             added[device] += size
         else:
             latest[contexts if by != CLIP else -1, device, what] = size
     for (_, device, _), size in latest.items():
         added[device] += size
-    return EngineBuffers(dict(added))
+    return EngineBuffers(dict(added) if has_model else {})
 
 
 def _gpu_number(device: str) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from claracore.core.config.matrix import BadExpression, read_sets
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import MatrixConfig
@@ -9,6 +11,9 @@ from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy
+
+HELPING: Final = frozenset({"--embedding", "--embeddings", "--rerank", "--reranking"})
+"""Flags of llama-server that make an embedder or a reranker of a model."""
 
 
 def policy_of(config: Config) -> Policy:
@@ -26,7 +31,13 @@ def _by_memory(config: Config, remote: frozenset[str]) -> ByMemory:
     persistent = {model_id for group in config.groups.values() if group.persistent for model_id in group.members}
     # What somebody else runs takes nothing that could be given back by ending it, unless the file says what it takes.
     not_ours = {model_id for model_id, model in config.models.items() if not model.cmd and not model.memory}
-    return ByMemory(frozenset(persistent), remote | not_ours)
+    helpers = {model_id for model_id, model in config.models.items() if _helps(model)}
+    return ByMemory(frozenset(persistent), remote | not_ours, frozenset(helpers))
+
+
+def _helps(model: ModelConfig) -> bool:
+    """Tell whether a model works for others: it embeds or ranks."""
+    return model.capabilities.reranker or not HELPING.isdisjoint(model.cmd.split())
 
 
 def _rule(config: Config) -> EvictionRule:

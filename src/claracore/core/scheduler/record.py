@@ -82,7 +82,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     Group: {"swap": bool, "exclusive": bool, "persistent": bool},
     Matrix: {"sets": (tuple, EXPRESSION), "costs": (dict, str, int)},
     LocalOnly: {"rule": RULE, "remote": TEXTS},
-    ByMemory: {"persistent": TEXTS, "elsewhere": TEXTS},
+    ByMemory: {"persistent": TEXTS, "elsewhere": TEXTS, "helpers": TEXTS},
     DeviceMemory: {"id": str, "name": str, "total": int, "budget": int, "reserved": int, "other": int},
     Footprint: {"by_device": (dict, str, int), "source": FootprintSource},
     One: {"model_id": str},

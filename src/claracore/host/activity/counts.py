@@ -48,6 +48,11 @@ class Counts:
         self.swaps = Counter("claracore_swaps_total", "Loads for which another model had to go.", model)
         self.load_seconds = Histogram("claracore_load_seconds", "From the start of a model's server to ready.", model)
         self.stops = Counter("claracore_stops_total", "Stops of model servers, by reason.", (*model, "reason"))
+        self.evictions = Counter(
+            "claracore_evictions_total",
+            "Models that had to go for another, by the devices that were short; rule: groups or a matrix decided.",
+            (*model, "reason"),
+        )
         self.restarts = Counter(
             "claracore_restarts_total",
             "Starts of model servers again: the last one died unasked, or its configuration changed.",
@@ -55,20 +60,10 @@ class Counts:
         )
         self.failures = Counter("claracore_failures_total", "Model servers that ended unasked.", (*model, "while"))
         self.families: tuple[Family, ...] = (
-            self.requests,
-            self.refusals,
-            self.tokens,
-            self.first_token,
-            self.between_tokens,
-            self.duration,
-            self.waiting,
-            self.loads,
-            self.swaps,
-            self.load_seconds,
-            self.stops,
-            self.restarts,
+            self.requests, self.refusals, self.tokens, self.first_token, self.between_tokens, self.duration,
+            self.waiting, self.loads, self.swaps, self.load_seconds, self.stops, self.evictions, self.restarts,
             self.failures,
-        )
+        )  # fmt: skip
 
     def refused(self, record: Record) -> None:
         """Count a request whose model was never known."""
@@ -105,6 +100,10 @@ class Counts:
     def stopped(self, model: str, reason: StopReason) -> None:
         """Count an ordered stop."""
         self.stops.add(model, reason.name.lower())
+
+    def evicted(self, model: str, short_of: str) -> None:
+        """Count that a model had to go for another."""
+        self.evictions.add(model, short_of)
 
     def restarted(self, model: str, reason: RestartReason) -> None:
         """Count a start after an end that the model's users did not ask for."""

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.picture import Eviction
 from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.counts import Counts, RestartReason
 from claracore.host.activity.record import Record
-from claracore.host.activity.swaps import Swap, SwapPhases
+from claracore.host.activity.swaps import Swap, SwapPhases, short_of, why
 from claracore.host.supervisor.running import Running
 from claracore.types import ModelState
 
@@ -49,6 +50,7 @@ class _Loading:
     evicted: tuple[str, ...]
     stop_ordered_at: float | None
     in_the_way_were_busy: bool
+    because: str
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class _Evicted:
     model: str
     ordered_at: float
     was_busy: bool
+    eviction: Eviction
 
 
 @dataclass(slots=True)
@@ -105,7 +108,8 @@ class SwapHistory:
     def starting(self, model: str) -> None:
         """Note that a model's server is being started."""
         now = self._now()
-        evicted, self._evicted = self._evicted, []
+        evicted = [each for each in self._evicted if each.eviction.by == model]
+        self._evicted = [each for each in self._evicted if model not in {each.eviction.by, each.model}]
         if (restart := self._to_restart.pop(model, None)) is not None:
             self._counts.restarted(model, restart)
         slot = self._models.slots[model]
@@ -117,6 +121,7 @@ class SwapHistory:
             evicted=tuple(each.model for each in evicted),
             stop_ordered_at=max((each.ordered_at for each in evicted), default=None),
             in_the_way_were_busy=any(each.was_busy for each in evicted),
+            because=why(evicted[-1].eviction) if evicted else "",
         )
 
     def stopping(self, model: str, reason: StopReason) -> None:
@@ -125,11 +130,13 @@ class SwapHistory:
         self._stopping[model] = reason
         self._loading.pop(model, None)
         self._counts.stopped(model, reason)
-        if reason in (StopReason.EVICTED, StopReason.UNWANTED):
+        eviction = self._models.slots[model].displaced
+        if eviction is not None and reason in (StopReason.EVICTED, StopReason.UNWANTED):
+            self._counts.evicted(model, short_of(eviction))
             waits = (slot.oldest_wait for slot in self._models.slots.values() if slot.state is not ModelState.READY)
             since = min((wait for wait in waits if wait is not None), default=now)
             was_busy = self._counts.last_answer.get(model, 0.0) > since
-            self._evicted.append(_Evicted(model, now, was_busy))
+            self._evicted.append(_Evicted(model, now, was_busy, eviction))
 
     def ready(self, model: str) -> None:
         """Note that a model is ready."""
@@ -187,6 +194,7 @@ class SwapHistory:
             ),
             total_seconds=round(now - loading.wanted_at, 6),
             error=error,
+            because=loading.because,
         )
 
     def answer_begun(self, model: str, served_at: float | None, first_byte_at: float) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from claracore.core.scheduler.picture import Eviction
+from claracore.core.units import gib
+
 
 @dataclass(frozen=True, slots=True)
 class SwapPhases:
@@ -34,3 +37,21 @@ class Swap:
     error: str | None = None
     ended_at: float | None = None
     """When the server that was loaded had ended; None while it runs."""
+    because: str = ""
+    """Why those went that are `evicted`, with the bytes; empty where no bytes decided."""
+
+
+def why(eviction: Eviction) -> str:
+    """Say which memory was short; nothing where a group or a matrix decided."""
+    if any(not short.device for short in eviction.shortages):
+        return "it is not known how much memory each of them takes, so they cannot run together"
+    needs = [
+        f"{gib(short.needed)} of {short.device}, where {gib(max(0, short.available))} were free"
+        for short in eviction.shortages
+    ]
+    return f"{eviction.by} takes {' and '.join(needs)}" if needs else ""
+
+
+def short_of(eviction: Eviction) -> str:
+    """Return what was short, as a label: devices, `unknown`, or `rule` where a group or a matrix decided."""
+    return "+".join(short.device or "unknown" for short in eviction.shortages) or "rule"

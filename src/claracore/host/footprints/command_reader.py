@@ -6,14 +6,16 @@ Reads the headers of the files that the command names (or remembers them, in the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from claracore.core.config.command import split
 from claracore.core.config.model import ModelConfig
+from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.from_command import CommandCase, CommandEstimate, estimate_command
 from claracore.core.fit.learnt import Correction, PlacementClass, placement_class
 from claracore.core.fit.machine import Hardware
@@ -24,6 +26,7 @@ from claracore.core.gguf.array_cache import ArrayCache
 from claracore.core.gguf.errors import GGUFError
 from claracore.core.gguf.header import read_header
 from claracore.core.gguf.model import ModelFacts
+from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.memory.command_key import command_key
 from claracore.core.memory.devices import by_device, device_at
 from claracore.host.hardware.memory_devices import MemoryDevices
@@ -118,10 +121,29 @@ class CommandReader:
             if flags is None or path is None:
                 return ReadCommand(key)
             file = os.path.abspath(path)  # noqa: PTH100 - models start in our folder
-            expected = self._expected(flags, file, model, devices.hardware)
+            hardware = replace(devices.hardware, gpus=()) if self._commands.is_embedded(model) else devices.hardware
+            expected = self._expected(flags, file, hardware, self._commands.known_flags(model))
             return ReadCommand(key, file if expected else "", expected, bool(flags.get("mmproj")))
         except (ValueError, OSError, GGUFError):
             return ReadCommand(key)
+
+    def as_running(self, command: ReadCommand, argvs: Iterable[Sequence[str]], devices: MemoryDevices) -> ReadCommand:
+        """Return a command that could not be counted (a script) with what one of its processes lets expect.
+
+        `argvs` are the command lines of its processes. A llama-server among them is taken for one as ours is.
+        """
+        if command.expected is not None:
+            return command
+        engine = self._commands.engine
+        known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
+        for argv in argvs:
+            with contextlib.suppress(ValueError, OSError, GGUFError):
+                flags = server_flags(argv, self._environ)
+                path = flags.get("model") if flags is not None else None
+                if flags is not None and path is not None and os.path.isabs(path):  # noqa: PTH117 - text, as written
+                    expected = self._expected(flags, path, devices.hardware, known_flags)
+                    return replace(command, file=path, expected=expected, several_files=bool(flags.get("mmproj")))
+        return command
 
     def save(self) -> None:
         """Keep what was read of files for the next start, beside what scans have kept there meanwhile."""
@@ -133,24 +155,29 @@ class CommandReader:
                 cache.put(files, reading)
             cache.save()
 
-    def _expected(self, flags: ServerFlags, file: str, model: ModelConfig, hardware: Hardware) -> Expected | None:
+    def _expected(self, flags: ServerFlags, file: str, hardware: Hardware, known_flags: KnownFlags) -> Expected | None:
         facts = self._facts(file)
         if facts is None:
             return None
         draft = flags.get("draft")
-        if self._commands.is_embedded(model):
-            hardware = replace(hardware, gpus=())
         case = CommandCase(
             flags,
             facts,
             hardware,
-            self._commands.known_flags(model),
+            known_flags,
             tensors=_tensors(file) if flags.overrides or flags.get("cpu_dense") else (),
-            mmproj_bytes=os.stat(projector).st_size if (projector := flags.get("mmproj")) else 0,  # noqa: PTH116
+            projector=self._projector(flags.get("mmproj")),
             draft=self._facts(draft) if draft else None,
             adapter_bytes=sum(os.stat(adapter).st_size for adapter in flags.adapters),  # noqa: PTH116
         )
         return Expected(facts, hardware, estimate_command(case))
+
+    def _projector(self, path: str | None) -> ProjectorFacts | None:
+        if path is None:
+            return None
+        facts = self._facts(path)
+        found = facts.projector if facts is not None else None
+        return found or ProjectorFacts(os.stat(path).st_size)  # noqa: PTH116
 
     def _facts(self, path: str) -> ModelFacts | None:
         files = _files_of(path)

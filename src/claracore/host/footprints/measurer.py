@@ -21,9 +21,12 @@ from claracore.types import ModelState
 
 if TYPE_CHECKING:
     from claracore.core.config.model import ModelConfig
+    from claracore.host.hardware.memory_devices import MemoryDevices
     from claracore.host.supervisor.loop import Supervisor
 
 FIRST_WAIT_SECONDS, MOST_WAIT_SECONDS = 60.0, 1800.0
+BEFORE_SECONDS, BEFORE_LOOKS = 1.0, 10
+"""For how long is looked, and how often, what was in use before a server took something."""
 MOST_LINES = 1000
 logger = logging.getLogger("claracore.memory")
 
@@ -33,8 +36,10 @@ class _Run:
     """One run of a model's server."""
 
     model: ModelConfig
+    unseen: frozenset[str] = frozenset()
+    """Devices that do not tell what its processes have."""
     before: dict[str, int] = field(default_factory=dict)
-    """What was in use on devices that do not tell by process, when it was started."""
+    """What was in use on these when it was started."""
     undisturbed: bool = True
     """Whether no other server has come or gone since."""
     lines: list[str] = field(default_factory=list)
@@ -82,8 +87,17 @@ class Measurer:
         if tools is not None:
             from claracore.host.footprints.containers import is_container  # noqa: PLC0415 - see ModelMemory
 
-            unseen = tools.devices.ids if is_container(run.model) else tools.devices.silent
-            run.before = {device: tools.devices.use(device).used for device in unseen}
+            run.unseen = frozenset(tools.devices.ids) if is_container(run.model) else tools.devices.silent
+            self._look_before(run, tools.devices, BEFORE_LOOKS)
+
+    def _look_before(self, run: _Run, devices: MemoryDevices, looks: int) -> None:
+        """Take the least that is in use while the server is only beginning: drivers give memory back late."""
+        for device in run.unseen:
+            used = devices.use(device).used
+            run.before[device] = min(used, run.before.get(device, used))
+        if run.unseen and looks > 1:
+            again = asyncio.get_running_loop().call_later
+            run.timer = again(BEFORE_SECONDS / BEFORE_LOOKS, self._look_before, run, devices, looks - 1)
 
     def ready(self, model: str) -> None:
         """Measure it, and again later."""
@@ -153,7 +167,7 @@ class Measurer:
         from claracore.core.memory.measured import MeasuredCommand  # noqa: PLC0415 - see ModelMemory
         from claracore.host.footprints.containers import container_pids, is_container  # noqa: PLC0415
         from claracore.host.footprints.measuring import ServerSeen, measure  # noqa: PLC0415
-        from claracore.host.hardware.usage import family  # noqa: PLC0415
+        from claracore.host.hardware.usage import command_line, family  # noqa: PLC0415
 
         first = not run.measured
         command = self.memory.read_again(run.model) if first else self.memory.command(model)
@@ -165,6 +179,7 @@ class Measurer:
             inside = container_pids(run.model)
             self.memory.note_container(model, inside)
             pids = (*pids, *inside) if inside else ()
+        command = tools.reader.as_running(command, map(command_line, pids), tools.devices)
         before = run.before if run.undisturbed else None
         taken = measure(tools.devices, ServerSeen(pids, command, engine_buffers(run.lines), before))
         # Who has begun to end by now has given back some of it.

@@ -46,8 +46,8 @@ def measure(devices: MemoryDevices, server: ServerSeen) -> ServerTakes | None:
     memories = [memory for pid in server.pids if (memory := process_memory(pid)) is not None]
     ram = sum(memories, ProcessMemory())
     taken: dict[str, int] = {}
-    for device in devices.ids:
-        size = _on(devices, device, ram if memories else None, server)
+    for device in reversed(devices.ids):  # RAM last
+        size = _on(devices, device, ram if memories else None, server, sum(taken.values()))
         if size is None:
             return None
         if size:
@@ -55,28 +55,30 @@ def measure(devices: MemoryDevices, server: ServerSeen) -> ServerTakes | None:
     return ServerTakes(taken, _overheads(taken, ram.own, server)) if taken else None
 
 
-def _on(devices: MemoryDevices, device: str, ram: ProcessMemory | None, server: ServerSeen) -> int | None:
+def _on(devices: MemoryDevices, device: str, ram: ProcessMemory | None, server: ServerSeen, on_gpus: int) -> int | None:
     if device == RAM and ram is not None:
-        return ram.own + _needed(ram.mapped, server)
+        return ram.own + _needed(ram.mapped, server, on_gpus)
     now = devices.use(device, server.pids)
     if now.by_process is not None and ram is not None:
         # Of shared memory a graphics device has some that the process itself does not show.
         quick = sum(now.by_process.values())
-        return max(quick, ram.own) + _needed(ram.mapped, server) if device == UNIFIED else quick
+        return max(quick, ram.own) + _needed(ram.mapped, server, 0) if device == UNIFIED else quick
     if server.before is None or device not in server.before:
         return None
     more = now.used - server.before[device]
     return more if more >= NOISE_BYTES else 0
 
 
-def _needed(mapped: int, server: ServerSeen) -> int:
+def _needed(mapped: int, server: ServerSeen, on_gpus: int) -> int:
     """Return how many bytes of mapped files the server needs: its weights in RAM, not what it has only read.
 
-    A log tells exactly, also of pages that were not touched yet, or are gone because memory is short.
+    A log tells exactly, also of pages that were not touched yet, or are gone because memory is short. Where nothing is
+    known of the weights, as much as lies on GPUs is taken to be there and only read from the file.
     """
     if server.buffers.by_device:
         return server.buffers.mapped
-    return min(mapped, server.command.expected.weights_in_ram) if server.command.expected else mapped
+    expected = server.command.expected
+    return min(mapped, expected.weights_in_ram) if expected else max(0, mapped - on_gpus)
 
 
 def _overheads(taken: Mapping[str, int], own: int, server: ServerSeen) -> dict[str, int]:

@@ -34,6 +34,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> list[str]:
+    """Return the words with which a process was started; none when there is no such process."""
+    try:
+        return psutil.Process(pid).cmdline()
+    except (psutil.Error, OSError):
+        return []
+
+
 def _resident(pid: int) -> int | None:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES

@@ -26,6 +26,7 @@ from claracore.core.gguf import (
     layers,
     model,
     names,
+    projector,
     quantization,
     tensors,
     types,
@@ -58,8 +59,8 @@ class _File(msgspec.Struct, array_like=True):
 @functools.cache
 def _version() -> str:
     """Return a mark that changes when the rules for reading do, so that no stale facts survive an upgrade."""
-    gguf = (abilities, architectures, facts, header, keys, layers, model, names, quantization, tensors, types, widths)
-    rules = (*gguf, read)
+    meaning = (abilities, architectures, facts, keys, layers, model, names, projector, quantization, widths)
+    rules = (*meaning, header, tensors, types, read)
     try:
         sources = b"".join(Path(module.__file__ or "").read_bytes() for module in rules)
     except OSError:  # not installed as files

@@ -126,7 +126,7 @@ def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:
         aliases=model.aliases,
         quantization=model.quantization,
         mmproj_path=str(projector.path) if projector is not None else None,
-        mmproj_bytes=projector.facts.file_bytes if projector is not None else 0,
+        projector=projector.facts.projector if projector is not None else None,
         vocabulary=kinds.name_of(model.path) if kinds is not None else None,
         adapters=tuple(map(str, model.adapters)),
         copies=tuple(map(str, model.copies)),

@@ -128,6 +128,7 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
+    setup = replace(setup, by_memory=loaded.config.routing.router.use == "memory")
     spelled = Spelling(setup)
     paths = {
         name: spelled.of(os.path.abspath(found), loaded.config.models[name].aliases)  # noqa: PTH100 - text, as written

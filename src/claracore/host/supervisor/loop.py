@@ -50,6 +50,7 @@ from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
+from claracore.host.supervisor.preview import LoadPreview, load_preview
 from claracore.host.supervisor.refusals import circumstances, refusal
 from claracore.host.supervisor.runner import Runner
 from claracore.host.supervisor.running import Running
@@ -173,9 +174,9 @@ class Supervisor:
         """Return what the requests that wait for a model wait for; None when none waits."""
         return self._scheduler.obstacle(model_id, self._loop.time())
 
-    def would_unload(self, model_id: str) -> list[str]:
-        """Return the models, by id, that would have to be stopped if this one, which is stopped, started now."""
-        return self._scheduler.evictees(model_id, self._loop.time())
+    def preview(self, model_id: str) -> LoadPreview:
+        """Return what would follow if this model, which is stopped, started now."""
+        return load_preview(self._scheduler, model_id, self._loop.time())
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""

@@ -15,9 +15,9 @@ async def preload(supervisor: Supervisor) -> None:
 
     Where memory decides, a model that does not fit beside those that run is passed over as well.
     """
-    await supervisor.looks.learn(supervisor.config.models)
+    await supervisor.looks.learn(supervisor.config.preload)
     for model_id in supervisor.config.preload:
-        going = supervisor.would_unload(model_id) if supervisor.by_memory else []
+        going = supervisor.preview(model_id).unloads if supervisor.by_memory else ()
         if going:
             logger.warning("preload of %s left out: it does not fit beside %s", model_id, ", ".join(going))
             continue

@@ -14,6 +14,7 @@ from claracore.core.config.show import SECRET_FLAG
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.host.hardware.usage import memory_bytes
+from claracore.host.supervisor.preview import LoadPreview
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
@@ -79,6 +80,9 @@ class ModelView(BaseModel):
     cmd: str
     endpoint: str | None
     would_unload: list[str]
+    """Who would have to go if it were loaded now."""
+    would_not_fit: str | None
+    """Why a load would be refused now: it takes more memory than there is; None when it would not."""
     tokens_per_second: float | None
 
 
@@ -124,6 +128,7 @@ class Views:
         last = runtime.swaps.measured(model_id)
         failure = runtime.supervisor.failure(model_id)
         expires_at = slot.expires_at if slot else None
+        preview = runtime.supervisor.preview(model_id) if state is ModelState.STOPPED else LoadPreview()
         return ModelView(
             id=model_id,
             name=model.name,
@@ -152,7 +157,8 @@ class Views:
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(model, endpoint),
             endpoint=str(endpoint) if endpoint else None,
-            would_unload=runtime.supervisor.would_unload(model_id) if state is ModelState.STOPPED else [],
+            would_unload=list(preview.unloads),
+            would_not_fit=preview.refused,
             tokens_per_second=last.tokens_per_second,
         )
 
@@ -169,11 +175,15 @@ def _wait(runtime: Runtime, model_id: str) -> WaitView | None:
 
 
 def group_views(runtime: Runtime) -> dict[str, GroupView]:
-    """Return the groups that models are in, by name; none when a matrix decides who runs beside whom."""
+    """Return the groups that models are in, by name; none when a matrix decides who runs beside whom.
+
+    Where memory decides, members of a group unload nobody, whatever it says.
+    """
     if runtime.config.routing.router.use == "matrix":
         return {}
+    unload = not runtime.supervisor.by_memory
     return {
-        name: GroupView(swap=group.swap, exclusive=group.exclusive, persistent=group.persistent)
+        name: GroupView(swap=group.swap and unload, exclusive=group.exclusive and unload, persistent=group.persistent)
         for name, group in runtime.config.groups.items()
     }
 
