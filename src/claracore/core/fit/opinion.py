@@ -84,8 +84,8 @@ def second_opinion(case: Case, placement: Placement, asking: Asking) -> SecondOp
     better = alternative(case, after, asking) if after.fits else None
     if better is not None:
         return SecondOpinion(better, OpinionOutcome.BETTER, shown, corrections)
-    changed = after.settings != placement.settings or after.fits != placement.fits
-    return SecondOpinion(after, OpinionOutcome.CORRECTED if changed else OpinionOutcome.AGREED, shown, corrections)
+    outcome = OpinionOutcome.CORRECTED if corrections else OpinionOutcome.AGREED
+    return SecondOpinion(after, outcome, shown, corrections)
 
 
 def _whole(placement: Placement, compared: Sequence[Compared]) -> tuple[Compared, ...]:

@@ -55,7 +55,7 @@ def reconsidered(catalog: Catalog, opinions: Mapping[str, SecondOpinion], budget
     refused = list(catalog.refused)
     for item in catalog.chosen:
         opinion = opinions.get(item.candidate.id)
-        if opinion is None or opinion.placement.settings == item.placement.settings:
+        if opinion is None or opinion.placement == item.placement:
             chosen.append(item)
         elif opinion.placement.fits:
             chosen.append(_with(item, opinion, budget))
