@@ -31,6 +31,7 @@ from claracore.http.api import (
     requests,
     setup,
     system,
+    tune,
 )
 from claracore.http.api.compat import (
     first_claracore,
@@ -47,6 +48,7 @@ logger = logging.getLogger("claracore.api")
 
 ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
+    tune,  # as above
     models,
     requests,
     activity,
