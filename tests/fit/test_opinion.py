@@ -10,7 +10,7 @@ import pytest
 from claracore.core.fit.asking import Asking
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Case, Wishes
-from claracore.core.fit.fit_params import FitAnswer, FitProgram, Fitted, Question
+from claracore.core.fit.fit_params import FitAnswer, FitProgram, FitQuestion, Fitted
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.learnt import Correction, PlacementClass
 from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
@@ -50,7 +50,7 @@ def planned(case: Case) -> Placement:
     return plan(case.facts, case.budget, case.wishes, case.known_flags, case.companions)
 
 
-def words_of(question: Question) -> dict[str, str]:
+def words_of(question: FitQuestion) -> dict[str, str]:
     words = question.words
     return {word: words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("--")}
 
@@ -62,7 +62,7 @@ class Engine:
         self.case, self.more, self.fitted = case, more, fitted
         self.asked: list[dict[str, str]] = []
 
-    def __call__(self, question: Question) -> FitAnswer | None:
+    def __call__(self, question: FitQuestion) -> FitAnswer | None:
         words = words_of(question)
         self.asked.append(words)
         if "--fit-print" not in words:
@@ -200,7 +200,7 @@ def test_parts_of_layers_are_written_as_they_are() -> None:
     overrides = (*whole, rf"blk\.{48 - number}\.ffn_(gate|gate_up|down).*=CPU")
 
     class WithOverrides(Engine):
-        def __call__(self, question: Question) -> FitAnswer | None:
+        def __call__(self, question: FitQuestion) -> FitAnswer | None:
             if "--override-tensor" in question.words:
                 return FitAnswer({"CUDA0": 10 * GIB}, 9 * GIB)
             return super().__call__(question)

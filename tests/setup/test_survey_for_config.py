@@ -38,12 +38,15 @@ def test_what_is_wished_counts_before_what_was_saved() -> None:
 SERVER = """#!/bin/sh
 case $1 in
 --version) echo "version: 9000 (abcdef0)";;
---help) for flag in --ctx-size --n-gpu-layers --parallel --kv-unified --device --list-devices; do echo "$flag X  about"; done;;
+--help) for flag in ctx-size n-gpu-layers parallel kv-unified device list-devices; do echo "--$flag X  about"; done;;
 --list-devices) echo "Available devices:"; echo "  CUDA0: NVIDIA Card (24576 MiB, 24000 MiB free)";;
 esac
 """
 PROGRAM = """#!/bin/sh
-[ "$1" = --help ] && { for flag in --fit-print --ctx-size --n-gpu-layers --device; do echo "$flag X  about"; done; exit; }
+if [ "$1" = --help ]; then
+    for flag in fit-print ctx-size n-gpu-layers device; do echo "--$flag X  about"; done
+    exit
+fi
 echo "CUDA0 3000 0 0 "
 echo "Host 60 0 0 "
 """

@@ -40,7 +40,7 @@ FITTED: Final = re.compile(r"-c \d+ -ngl -?\d+.*")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FitQuestion:
     """Words behind the program's name."""
 
     words: tuple[str, ...]
@@ -74,7 +74,7 @@ class FitAnswer:
     fitted: Fitted | None = None
 
 
-Ask = Callable[[Question], FitAnswer | None]
+Ask = Callable[[FitQuestion], FitAnswer | None]
 """Returns None when there is no answer (yet)."""
 
 
@@ -96,14 +96,14 @@ class FitProgram:
         shares = settings.unified and "--kv-unified" not in self.flags
         return replace(settings, parallel=1, unified=False) if shares else settings
 
-    def how_much(self, words: Sequence[str]) -> Question:
+    def how_much(self, words: Sequence[str]) -> FitQuestion:
         """Ask what these flags take."""
         asked = (*self._start(), *words, *PRINT)
-        return Question(asked, asked)
+        return FitQuestion(asked, asked)
 
     def what_else(
         self, words: Sequence[str], space: Sequence[int], leave: Sequence[int] | None, context: int | None
-    ) -> Question:
+    ) -> FitQuestion:
         """Ask what it would choose itself in `space` bytes of each device, with a context if one is given.
 
         `leave` are the bytes to leave free for that; None when so much is not free now.
@@ -111,8 +111,8 @@ class FitProgram:
         asked = (*self._start(), *words, *(("--ctx-size", str(context)) if context is not None else ()))
         about = (*asked, "space", *(str(size // SPACE_STEP) for size in space))
         if leave is None:
-            return Question((), about, askable=False)
-        return Question((*asked, "--fit-target", ",".join(str(size // MIB) for size in leave)), about)
+            return FitQuestion((), about, askable=False)
+        return FitQuestion((*asked, "--fit-target", ",".join(str(size // MIB) for size in leave)), about)
 
     def _start(self) -> tuple[str, ...]:
         return ("--model", self.model, *((STRUCTURED,) if STRUCTURED in self.flags else ()))

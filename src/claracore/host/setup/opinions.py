@@ -22,7 +22,7 @@ import msgspec
 
 from claracore.core.fit.asking import Asking
 from claracore.core.fit.case import Case
-from claracore.core.fit.fit_params import Ask, FitAnswer, FitProgram, Question, read_answer
+from claracore.core.fit.fit_params import Ask, FitAnswer, FitProgram, FitQuestion, read_answer
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.opinion import SecondOpinion, second_opinion
 from claracore.core.fit.plan import Placement
@@ -154,7 +154,7 @@ class SecondOpinions:
         devices = [(gpu.device, gpu.total_bytes) for gpu in plan.hardware.gpus]
         about = (binary.stamp, _stamp(plan.path), repr(devices))
 
-        def ask(question: Question) -> FitAnswer | None:
+        def ask(question: FitQuestion) -> FitAnswer | None:
             key = _key((*about, *question.about))
             answer = self._answers.get(key)
             if answer is not None or not question.askable or self._runner is None:
