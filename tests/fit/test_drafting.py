@@ -14,10 +14,12 @@ from claracore.core.fit.command import flags
 from claracore.core.fit.document import Setup, draft_flags
 from claracore.core.fit.drafting import DRAFTED, can_predict, drafting_kind, head_for
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.machine import Hardware, Memory, Processor
+from claracore.core.fit.from_command import CommandCase, estimate_command
+from claracore.core.fit.machine import Backend, Gpu, Hardware, Memory, Processor
 from claracore.core.fit.memory import Companions, estimate
 from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement, plan
+from claracore.core.fit.server_flags import server_flags
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.ways import Verdict
 from claracore.core.gguf.model import Kind, ModelFacts
@@ -82,6 +84,17 @@ def test_recurrent_states_are_kept_for_each_drafted_token() -> None:
         for settings in (plain, replace(plain, drafted=3))
     ]
     assert sizes[1] == 4 * sizes[0] > 0
+
+
+def test_a_command_with_them_is_counted_as_it_was_planned() -> None:
+    placement = planned(GLM, card(LARGEST_CARD))
+    argv = ["llama-server", "--model", "m.gguf", "--fit", "off", *words(placement, GLM)]
+    hardware = replace(HARDWARE, gpus=(Gpu("card", "nvidia", Backend.CUDA, LARGEST_CARD * GIB, LARGEST_CARD * GIB),))
+    said = server_flags(argv, {})
+    assert said is not None
+    found = estimate_command(CommandCase(said, GLM, hardware, ENGINE))
+    assert (found.settings.predicting, found.settings.drafted) == (True, DRAFTED)
+    assert [found.estimate.on(place) for place in (0, RAM)] == [placement.loaded.on(place) for place in (0, RAM)]
 
 
 @pytest.mark.parametrize("missing", [drafting_kind("draft-mtp"), "--spec-synth-len"])

@@ -211,6 +211,9 @@ def test_parts_of_layers_are_written_as_they_are() -> None:
     assert opinion.placement.settings.overrides == overrides
     assert opinion.placement.settings.cpu_experts == number
 
+    case = replace(case, known_flags=KnownFlags((FLAGS.flags or frozenset()) - {"--override-tensor"}))
+    assert second_opinion(case, worse, Asking(PROGRAM, hardware, engine)).outcome is OpinionOutcome.AGREED
+
 
 def test_memory_that_is_in_use_now_is_no_answer_about_a_budget() -> None:
     hardware = machine(12, free=4 * GIB)

@@ -80,6 +80,8 @@ def _placement(case: Case, ours: Placement, fitted: Fitted, asking: Asking) -> P
     settings = dealt(case, base, gpus)
     if moves.plain and case.fits(settings):
         return _placed(case, settings, gpus, case.costs(settings))
+    if fitted.overrides and not case.known_flags.knows("--override-tensor"):
+        return None
     settings = replace(
         base,
         split=_split(case, fitted, gpus),
