@@ -19,7 +19,9 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
+from claracore.core.fit.opinion import SecondOpinion
 from claracore.core.fit.speed import ModelSpeed
+from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
@@ -104,6 +106,7 @@ def fit(
     ram: float | None,
     backend: str | None,
     realtime: bool,
+    choices: bool,
     as_json: bool,
 ) -> None:
     """Show what a model takes on this machine, and how it would run; exit code 1 when it does not fit."""
@@ -120,9 +123,22 @@ def fit(
     case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
     opinion = planned_and_asked(engine, model.path, case, machine)
     placement = opinion.placement
+    if choices and placement.fits:
+        from claracore.cli.choices import show_choices  # noqa: PLC0415 - see console.py
+
+        show_choices(model, case, placement, machine, None if as_json else console())
+        return
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
     speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
+    _show_fit(model, opinion, last, speed, as_json=as_json)
+    raise SystemExit(0 if placement.fits else 1)
+
+
+def _show_fit(
+    model: LibraryModel, opinion: SecondOpinion, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
+) -> None:
+    placement = opinion.placement
     if as_json:
         from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
 
@@ -143,7 +159,6 @@ def fit(
             screen.print(opinion.words, highlight=False)
         if placement.fits and speed.words:
             screen.print(Text(speed.words))
-    raise SystemExit(0 if placement.fits else 1)
 
 
 def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_json: bool) -> None:
@@ -299,6 +314,7 @@ FIT = Verb(
         "parallel": option("--parallel", about="Requests at a time.", kind=int),
         **MACHINE,
         "realtime": REALTIME,
+        "choices": flag("--choices", about="Show in which ways it could run, and what each costs."),
         "as_json": JSON,
     },
 )

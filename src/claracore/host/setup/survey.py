@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
@@ -28,7 +28,7 @@ from claracore.host.library.vocabulary import Vocabularies
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.opinions import Planned, SecondOpinions
 from claracore.host.setup.others import with_note
-from claracore.host.setup.request import SetupRequest
+from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.state import user_folder, why_unusable
 
 
@@ -44,6 +44,9 @@ class Survey:
     listen_port: int
     learnt: Learnt = NOTHING_LEARNT
     gently: bool = False
+    options: SetupOptions = field(default_factory=SetupOptions)
+    others: UsedByOthers = field(default_factory=UsedByOthers)
+    """What other programs use of memory."""
 
 
 def survey(request: SetupRequest) -> Survey:
@@ -67,7 +70,16 @@ def survey(request: SetupRequest) -> Survey:
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
     return Survey(
-        request.config_path, setup, library, left_out, catalog, options.listen_port, request.learnt, request.gently
+        path=request.config_path,
+        setup=setup,
+        library=library,
+        left_out=left_out,
+        catalog=catalog,
+        listen_port=options.listen_port,
+        learnt=request.learnt,
+        gently=request.gently,
+        options=options,
+        others=others,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from claracore.core.config.lines import read_plain
 from claracore.core.config.without_model import without_models
 from claracore.core.fit.budget import Budget, budget_of
-from claracore.core.fit.merge import model_paths
+from claracore.core.fit.model_paths import model_paths
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
@@ -43,6 +43,8 @@ class Surveyor:
     listen_port: int
     state_dir: Path | None
     finder: StoreFinder = field(default_factory=StoreFinder)
+    _last: dict[tuple[tuple[Path, ...], SetupOptions], Survey] = field(default_factory=dict)
+    """The survey that was made last."""
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _asking: dict[asyncio.Task[None], SecondOpinions] = field(default_factory=dict)
 
@@ -103,6 +105,8 @@ class Surveyor:
             task = asyncio.get_running_loop().create_task(asking, name="second opinions")
             self._asking[task] = opinions
             task.add_done_callback(self._asking.pop)
+        self._last.clear()
+        self._last[tuple(paths), wished] = found
         return found
 
     async def asked(self) -> None:
@@ -114,6 +118,14 @@ class Surveyor:
         for opinions in self._asking.values():
             opinions.close()
         await self.asked()
+
+    def forget(self) -> None:
+        """Keep no survey any longer."""
+        self._last.clear()
+
+    async def surveyed(self, paths: Sequence[Path], wished: SetupOptions) -> Survey:
+        """Return the last survey if it was of these models, so that what is asked about it is not surveyed again."""
+        return self._last.get((tuple(paths), wished)) or await self.survey(paths, wished)
 
     async def budget(self) -> Budget:
         """Return how much memory models may use on this machine."""
