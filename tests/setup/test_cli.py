@@ -173,6 +173,19 @@ def test_fit_shows_the_choices_and_marks_what_setup_writes(tmp_path: Path) -> No
         assert choice["flags"][:2] == ["--ctx-size", str(choice["context"])]
 
 
+def test_fit_says_of_a_light_model_what_setup_writes(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    model = sparse_file("gemma-3-4b-Q4_K_M", tmp_path / "models/gemma-3-4b-Q4_K_M.gguf")
+    machine = ("--vram", "24", "--ram", "64", "--backend", "cuda")
+    _, text = run("setup", str(model.parent), "--config", str(tmp_path / "c.yaml"), "--dry-run", "--json", *machine)
+    written = json.loads(text)["models"][0]["context"]
+    _, text = run("fit", str(model), *machine, "--json")
+    assert json.loads(text)["settings"]["context"] == written
+    _, text = run("fit", str(model), "--choices", *machine, "--json")
+    found = {choice["context"]: choice["recommended"] for choice in json.loads(text)["choices"]}
+    assert found == {written: True, 131072: False}
+
+
 def test_there_is_no_choice_of_what_does_not_fit(tmp_path: Path) -> None:
     model = sparse_file("llama-3.3-70b-Q4_K_M", tmp_path / "llama-3.3-70b-Q4_K_M.gguf")
     code, text = run("fit", str(model), "--choices", "--ram", "8", "--backend", "cpu")
@@ -189,6 +202,8 @@ def test_fit_reads_a_model_among_its_neighbours(tmp_path: Path) -> None:
     assert code == 0
     assert json.loads(text)["id"] == "tiny-7b-q8_0"
     assert "vision projector" in [row["what"] for row in json.loads(text)["rows"]]
+    with pytest.raises(BadRequest, match=r"a projector .* served with tiny-7b-q8_0: name the model's file"):
+        run("fit", str(tmp_path / "MMPROJ-tiny-7b.Gguf"))
 
 
 def test_tables_fit_a_terminal_of_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +224,30 @@ def test_fit_of_what_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_text("nothing")
     with pytest.raises(BadRequest, match="not a GGUF file in spite of its name"):
         run("fit", str(tmp_path / "x.gguf"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--vram", "nan"),
+        ("--vram", "inf"),
+        ("--vram", "1e308"),
+        ("--ram", "-5"),
+        ("--ctx", "0"),
+        ("--ctx", "-5"),
+        ("--ctx", "99999999999999999999"),
+        ("--parallel", "0"),
+    ],
+)
+def test_numbers_that_no_machine_has_are_told_and_plan_nothing(
+    option: str, value: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    for words in (("setup", str(MODELS), "--config", str(config)), ("fit", str(GEMMA))):
+        result = invoke((*words, f"{option}={value}"))
+        assert result.exit_code == 2
+        assert f"argument {option}: {value} is not from " in result.output + capfd.readouterr().err
+    assert not config.exists()
 
 
 def test_hardware() -> None:

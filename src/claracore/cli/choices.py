@@ -35,7 +35,7 @@ def show_choices(model: LibraryModel, case: Case, chosen: Placement, machine: Ha
         return
     screen.print(Text(model.name, style="bold"), Text(model.description))
     screen.print(choices_table(views, found))
-    screen.print("* is what `claracore setup` writes; the web interface writes another one", highlight=False)
+    screen.print("* is what `claracore setup` writes; another one is taken in the web interface", highlight=False)
 
 
 def choices_table(views: Sequence[ChoiceView], placements: Sequence[Placement]) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from claracore.cli.verb import many, option, switch, within
+from claracore.cli.verb import decimal_within, many, option, switch, within
+from claracore.core.fit.limits import MOST_GB, MOST_PARALLEL
 
 DEFAULT_CONFIG = Path("config.yaml")
 
@@ -58,10 +59,12 @@ TAKES = {
         "--watch-models", about="Serve models that appear in the folders while running.", default=True
     ),
     "backend": option("--backend", about="cuda, rocm, vulkan, metal or cpu, instead of what is found."),
-    "ram": option("--ram", about="Memory in GB to plan with, instead of what is found.", kind=float),
-    "vram": option("--vram", about="GPU memory in GB to plan with, likewise.", kind=float),
+    "ram": option(
+        "--ram", about="Memory in GB to plan with, instead of what is found.", kind=decimal_within(0, MOST_GB)
+    ),
+    "vram": option("--vram", about="GPU memory in GB to plan with, likewise.", kind=decimal_within(0, MOST_GB)),
     "jinja": switch("--jinja", about="Use the chat templates of the models.", default=True),
-    "parallel": option("--parallel", about="Answers that a model gives at once.", kind=int),
+    "parallel": option("--parallel", about="Answers that a model gives at once.", kind=within(1, MOST_PARALLEL)),
     "auto_draft": switch("--auto-draft", about="Pair models with a small draft of the same family.", default=False),
     "realtime": switch("--realtime", about="Plan with the memory that is free now.", default=False),
     "hold_ports": switch("--hold-ports", about="Let the kernel keep the models' ports while running.", default=True),

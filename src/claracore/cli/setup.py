@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,12 @@ from claracore.cli.progress import progress
 from claracore.cli.second_opinion import opinions, planned_and_asked
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
-from claracore.cli.verb import Verb, flag, many, option, switch, word
+from claracore.cli.verb import Verb, decimal_within, flag, many, option, switch, within, word
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Case, Wishes
+from claracore.core.fit.catalog import LIGHT_CONTEXT, is_light
 from claracore.core.fit.flags import KnownFlags
+from claracore.core.fit.limits import LEAST_CONTEXT, MOST_CONTEXT, MOST_GB, MOST_PARALLEL
 from claracore.core.fit.memory import Companions
 from claracore.core.fit.opinion import SecondOpinion
 from claracore.core.fit.speed import ModelSpeed
@@ -121,7 +123,8 @@ def fit(
     budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine), others=others)
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
-    opinion = planned_and_asked(engine, model.path, case, machine)
+    as_set_up = replace(case.wishes, comfort=LIGHT_CONTEXT if is_light(model.facts, budget) else None)
+    opinion = planned_and_asked(engine, model.path, replace(case, wishes=as_set_up), machine)
     placement = opinion.placement
     if choices and placement.fits:
         from claracore.cli.choices import show_choices  # noqa: PLC0415 - see console.py
@@ -264,6 +267,10 @@ def one_model(file: Path) -> LibraryModel:
     )
     if model is None:
         reasons = [left.reason for left in library.left_out if left.path.resolve() == real]
+        owners = [
+            one.id for one in library.models if one.projector is not None and one.projector.path.resolve() == real
+        ]
+        reasons += [f"a projector (mmproj), which is served with {owner}: name the model's file" for owner in owners]
         reasons.append("it is no model file (*.gguf), or only a part of one")
         raise BadRequest(f"{file} cannot be served: {reasons[0]}")
     return model
@@ -278,8 +285,8 @@ def _engine() -> Engine | None:
 
 MACHINE = {
     "backend": option("--backend", about="auto, cpu, cuda, rocm, vulkan, metal or sycl."),
-    "vram": option("--vram", about="Video memory in GB, instead of what is found.", kind=float),
-    "ram": option("--ram", about="RAM in GB, instead of what is found.", kind=float),
+    "vram": option("--vram", about="Video memory in GB, instead of what is found.", kind=decimal_within(0, MOST_GB)),
+    "ram": option("--ram", about="RAM in GB, instead of what is found.", kind=decimal_within(0, MOST_GB)),
 }
 REALTIME = switch("--realtime", about="Plan with memory that is free right now.", default=False)
 SETUP = Verb(
@@ -296,8 +303,14 @@ SETUP = Verb(
             "--config", about="Configuration file to write, or to merge into.", kind=Path, default=DEFAULT_CONFIG
         ),
         **MACHINE,
-        "ctx": option("--ctx", about="Context for every model, instead of the largest comfortable.", kind=int),
-        "parallel": option("--parallel", about="Requests that each model answers at a time.", kind=int),
+        "ctx": option(
+            "--ctx",
+            about="Context for every model, instead of the largest comfortable.",
+            kind=within(LEAST_CONTEXT, MOST_CONTEXT),
+        ),
+        "parallel": option(
+            "--parallel", about="Requests that each model answers at a time.", kind=within(1, MOST_PARALLEL)
+        ),
         "listen": option("--listen", about="Where ClaraCore will listen.", default="5800"),
         "jinja": switch("--jinja", about="Use the models' own chat templates.", default=True),
         "auto_draft": switch("--auto-draft", about="Let small models draft for large ones.", default=False),
@@ -310,8 +323,12 @@ FIT = Verb(
     fit,
     {
         "file": word(about="Model file; any shard of a model in several files.", kind=Path),
-        "ctx": option("--ctx", about="Context in tokens, instead of the largest comfortable.", kind=int),
-        "parallel": option("--parallel", about="Requests at a time.", kind=int),
+        "ctx": option(
+            "--ctx",
+            about="Context in tokens, instead of the largest comfortable.",
+            kind=within(LEAST_CONTEXT, MOST_CONTEXT),
+        ),
+        "parallel": option("--parallel", about="Requests at a time.", kind=within(1, MOST_PARALLEL)),
         **MACHINE,
         "realtime": REALTIME,
         "choices": flag("--choices", about="Show in which ways it could run, and what each costs."),

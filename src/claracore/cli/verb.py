@@ -120,6 +120,19 @@ def within(least: int, most: int | None = None) -> Callable[[str], int]:
     return number
 
 
+def decimal_within(least: float, most: float) -> Callable[[str], float]:
+    """Return what reads a number of this range, whole or not; it raises ArgumentTypeError for others and for nan."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not from {least:g} to {most:g}")
+        return value
+
+    number.__name__ = "float"  # argparse names it in "invalid float value"
+    return number
+
+
 def _metavar(kind: Callable[[str], Any]) -> str | None:
     return {"int": "N", "float": "N", "Path": "PATH", "str": "TEXT"}.get(getattr(kind, "__name__", ""))
 

@@ -117,7 +117,7 @@ def choose(
     others = [item for item in candidates if item.facts.kind not in EMBEDDERS]
     beside, left = _helpers(helpers, others, budget, plans)
     for item in others:
-        beside[item.id] = plans.one(item, left, light=is_light(item, budget))
+        beside[item.id] = plans.one(item, left, light=is_light(item.facts, budget))
         if not beside[item.id].fits:
             beside[item.id] = plans.one(item, budget)
     chosen = [
@@ -145,7 +145,7 @@ def plan_beside(
     for cost in sorted(helpers, key=lambda cost: cost.total):
         if part.holds(cost):
             part, left = part.without(cost), left.without(cost)
-    placement = plans.one(candidate, left, light=is_light(candidate, budget))
+    placement = plans.one(candidate, left, light=is_light(candidate.facts, budget))
     return placement if placement.fits else plans.one(candidate, budget)
 
 
@@ -160,13 +160,12 @@ def alternatives(item: Chosen, budget: Budget, wishes: Wishes, known_flags: Know
 
 def is_small(candidate: Candidate, placement: Placement, budget: Budget) -> bool:
     """Tell whether a model is light enough, as it is placed, to stay loaded beside others."""
-    return is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
+    return is_light(candidate.facts, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
 
 
-def is_light(candidate: Candidate, budget: Budget) -> bool:
+def is_light(facts: ModelFacts, budget: Budget) -> bool:
     """Tell whether a model is light in itself, wherever it is placed."""
     scale = _scale(budget)
-    facts = candidate.facts
     return facts.parameters <= LIGHT_PARAMETERS * scale and facts.file_bytes <= 2 * LIGHT_BYTES * scale
 
 
@@ -202,7 +201,7 @@ def _helpers(
         return placed, left
 
     def is_as_good(item: Candidate) -> bool:
-        light = is_light(item, budget)
+        light = is_light(item.facts, budget)
         return _as_good(plans.one(item, left, light=light), plans.one(item, budget, light=light))
 
     if not all(map(is_as_good, others)):

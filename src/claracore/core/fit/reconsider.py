@@ -38,7 +38,7 @@ def cases_of(catalog: Catalog, budget: Budget, wishes: Wishes, known_flags: Know
 
 def _case(chosen: Chosen, budget: Budget, wishes: Wishes, known_flags: KnownFlags) -> Case:
     candidate, placement = chosen.candidate, chosen.placement
-    if is_light(candidate, budget) and placement.settings.context <= LIGHT_CONTEXT:
+    if is_light(candidate.facts, budget) and placement.settings.context <= LIGHT_CONTEXT:
         wishes = replace(wishes, comfort=LIGHT_CONTEXT)
     companions = Companions(
         candidate.projector,

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from claracore.core.fit.catalog import Chosen
+from claracore.core.fit.limits import LEAST_CONTEXT, MOST_CONTEXT, MOST_GB, MOST_PARALLEL
 from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
 from claracore.core.fit.speed import ModelSpeed, SpeedSource
@@ -61,10 +62,10 @@ class SetupWishes(BaseModel):
     """What to plan with instead of what is found; null leaves the choice to ClaraCore."""
 
     backend: str | None = None
-    vram_gb: Annotated[float | None, Field(ge=0, le=100_000)] = None
-    ram_gb: Annotated[float | None, Field(ge=0, le=100_000)] = None
-    context: Annotated[int | None, Field(ge=256, le=10_000_000)] = None
-    parallel: Annotated[int | None, Field(ge=1, le=1024)] = None
+    vram_gb: Annotated[float | None, Field(ge=0, le=MOST_GB)] = None
+    ram_gb: Annotated[float | None, Field(ge=0, le=MOST_GB)] = None
+    context: Annotated[int | None, Field(ge=LEAST_CONTEXT, le=MOST_CONTEXT)] = None
+    parallel: Annotated[int | None, Field(ge=1, le=MOST_PARALLEL)] = None
     auto_draft: bool = False
     realtime: bool = False
     """Plan with the memory that is free now."""
