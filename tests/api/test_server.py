@@ -541,6 +541,9 @@ def test_setup_looks_and_writes(server: Instance, tmp_path: Path) -> None:
     assert server.ask("POST", "/api/setup/scan", {"folders": []}).status == 400
     found = server.ask("POST", "/api/setup/scan", {"folders": [str(tmp_path)]})
     assert ok(found)["models"] == []
+    for name in ("a\0b", "a\ud800"):
+        for what in ("scan", "apply", "choices"):
+            assert server.ask("POST", f"/api/setup/{what}", {"folders": [name], "model": name}).status == 404
 
 
 def test_nonsense_is_refused_in_the_envelope(server: Instance) -> None:

@@ -56,6 +56,12 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     assert "No such file" in reasons(scan([tmp_path / "nowhere"], missing_ok=True))["nowhere"]
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
+def test_a_name_that_no_folder_can_have(name: str) -> None:
+    with pytest.raises(FolderMissing, match="cannot be used: "):
+        scan([Path(name)])
+
+
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     store, folder = tmp_path / "store", tmp_path / "models"
     model(store / "blob")

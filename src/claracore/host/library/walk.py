@@ -38,6 +38,8 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False, heard: Heard | No
         path = os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111 - one string per file: hot
         try:
             status = os.stat(path)  # noqa: PTH116 - same
+        except ValueError as error:  # no path at all: it has a NUL in it, or half a character
+            raise FolderMissing(f"the models folder {path!a} cannot be used: {error}") from error
         except OSError as error:
             if not missing_ok:
                 raise FolderMissing(f"the models folder {path} cannot be used: {error.strerror}") from error
