@@ -101,7 +101,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.enter_context(adopting())
         keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
         runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
-        memory_of_models = make_model_memory(commands, options.environ, options.state_dir)
+        memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         configuration = Configuration(

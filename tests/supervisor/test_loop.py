@@ -22,7 +22,7 @@ from claracore.core.config.model import Config
 from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Arrived, Event, Finished, Order, StopReason
+from claracore.core.scheduler.events import Arrived, Event, Finished, Order, SecondTry, StopReason
 from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.errors import (
     ClaraCoreError,
@@ -356,6 +356,9 @@ class Told:
 
     def ended(self, model: str) -> None:
         self._add("ended", model)
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        self._add(f"again: {how.name}", model)
 
     def reported(self, model: str) -> None:
         self._add("reported", model)

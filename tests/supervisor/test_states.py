@@ -34,7 +34,7 @@ from fakes.running import LOOPS, control, line_with, python, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from claracore.core.scheduler.events import StopReason
+    from claracore.core.scheduler.events import SecondTry, StopReason
     from fakes.running import Run
 
 loops = pytest.mark.parametrize("run", LOOPS)
@@ -89,6 +89,7 @@ class Heard:
     def ready(self, model: str) -> None: ...
     def stopping(self, model: str, reason: StopReason) -> None: ...
     def ended(self, model: str) -> None: ...
+    def trying_again(self, model: str, how: SecondTry) -> None: ...
     def pinned(self, model: str) -> None: ...
 
 

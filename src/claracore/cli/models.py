@@ -38,6 +38,7 @@ def model_cells(model: dict[str, Any]) -> list[str]:
     left = model["ttl_left_seconds"]
     progress = f" {model['progress']:.0%}" if model["progress"] is not None else ""
     notes = [note for note in ("pinned", "asleep") if model[note]]
+    notes += [f"started with {model['lessened']}: memory was short"] if model["lessened"] else []
     notes += [model["error"].partition("\n")[0]] if model["error"] else []
     return [
         model["id"],

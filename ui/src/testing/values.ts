@@ -33,6 +33,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     endpoint: null,
     would_unload: [],
     would_not_fit: null,
+    lessened: null,
     tokens_per_second: null,
     ...more,
   };

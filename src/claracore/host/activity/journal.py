@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec.structs import astuple
 
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
@@ -184,6 +184,10 @@ class Journal:
         self.flush()
         self._swaps.ended(model)
         self._listener.model_changed(model)
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Count that a model is started once more for want of memory."""
+        self._counts.tried_again(model, how)
 
     def reported(self, model: str) -> None:
         """Note that a model's server has said something new about itself."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from claracore.core.loading.past import Forecast, ModelFile, PastLoad
 from claracore.core.loading.progress import left_seconds, progress
 from claracore.core.memory.footprint import RAM
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.core.units import MIB, gib
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.loading.next_up import WAITING, NextUp
@@ -158,6 +158,11 @@ class LoadTimes:
         self._loads.pop(model, None)
         self._spawn(self.look(model), f"look at the files of {model}")
         self._next_up.choose()
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Forget the load that has failed; the next one begins anew."""
+        del how
+        self._loads.pop(model, None)
 
     def pinned(self, model: str) -> None:
         """Do nothing."""

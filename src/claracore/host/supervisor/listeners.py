@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.supervisor.contract import ModelListener
 
 logger = logging.getLogger("claracore.supervisor")
@@ -36,6 +36,10 @@ class ModelListeners:
     def ended(self, model: str) -> None:
         """Tell that it is gone."""
         self._tell(lambda listener: listener.ended(model))
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Tell that it is started once more."""
+        self._tell(lambda listener: listener.trying_again(model, how))
 
     def reported(self, model: str) -> None:
         """Tell that it has said something new about itself."""

@@ -40,6 +40,7 @@ from claracore.core.scheduler.events import (
     Stop,
     TellMissing,
     TimePassed,
+    TryAgain,
     UnloadAsked,
 )
 from claracore.core.scheduler.obstacle import Obstacle
@@ -49,6 +50,7 @@ from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
+from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.preview import LoadPreview, load_preview
 from claracore.host.supervisor.refusals import circumstances, refusal
@@ -68,22 +70,23 @@ class Supervisor:
     def __init__(self, config: Config, runner: Runner, memory: MemorySource | None = None) -> None:
         self.config = config
         self._connections: Connections = NoConnections()
-        self._listener: ModelListener | None = None
+        self._listeners = ModelListeners()
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
         self._first_policy: Policy | None = policy  # until the first event, before which it is recorded
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, WaitingRequest] = {}
+        self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
         self._runs = Runs(
             runner,
             post=self._post,
-            on_report=lambda model: self._tell(lambda listener: listener.reported(model)),
+            on_report=lambda model: self._listeners.reported(model),  # noqa: PLW0108 - `follow` comes later
+            ran_out=self.looks.ran_out,
             close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
-        self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
         self.expected_seconds: Callable[[str], float | None] = lambda _model_id: None
         """In how many seconds a model will be ready that loads now, as far as that is known (`host.loading`)."""
         self._events: deque[Event] = deque()
@@ -92,7 +95,7 @@ class Supervisor:
 
     def follow(self, listener: ModelListener) -> None:
         """Tell a listener, in place of the former one, what becomes of model servers from now on."""
-        self._listener = listener
+        self._listeners = ModelListeners(listener)
 
     def connect(self, connections: Connections) -> None:
         """Have these connections closed when their servers are stopped or lost; there is one such part."""
@@ -119,7 +122,7 @@ class Supervisor:
         self._waiting[request] = WaitingRequest(waiter, model_id, now)
         self._post(Arrived(request, model_id, by_hand))
         if request in self._waiting:
-            self._tell(lambda listener: listener.waiting(model_id))
+            self._listeners.waiting(model_id)
         return request
 
     def finish(self, request_id: int) -> None:
@@ -245,7 +248,7 @@ class Supervisor:
     def pin(self, model_id: str, *, pinned: bool) -> None:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
         self._post(Pinned(model_id, pinned))
-        self._tell(lambda listener: listener.pinned(model_id))
+        self._listeners.pinned(model_id)
 
     def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
@@ -289,26 +292,17 @@ class Supervisor:
         if logger.isEnabledFor(logging.DEBUG):
             self._record(event, orders, now)
         if isinstance(event, Ended):
-            self._tell(lambda listener: listener.ended(event.model))
+            self._listeners.ended(event.model)
         for order in orders:
             try:
                 self._perform(order)
             except Exception:  # a bug in one order must not cost the others theirs
                 logger.exception("could not carry out %s", order)
         if isinstance(event, Ready):
-            self._tell(lambda listener: listener.ready(event.model))
+            self._listeners.ready(event.model)
 
     def _record(self, event: Event, orders: list[Order], now: float) -> None:
         logger.debug("%r %s -> %s", now, event, orders)
-
-    def _tell(self, what: Callable[[ModelListener], None]) -> None:
-        """Call the listener, if there is one. What it raises is logged, and costs nobody else anything."""
-        if self._listener is None:
-            return
-        try:
-            what(self._listener)
-        except Exception:
-            logger.exception("a listener failed")
 
     def _perform(self, order: Order) -> None:
         match order:
@@ -318,16 +312,19 @@ class Supervisor:
                 if (waiting := self._waiting.pop(request, None)) is not None:
                     waiting.waiter.refuse(self._refusal(reason, waiting))
             case Start(model):
-                self._runs.start(self.config.models[model])
-                self._tell(lambda listener: listener.starting(model))
+                self._runs.start(self.looks.as_started(self.config.models[model]))
+                self._listeners.starting(model)
             case Stop(model, reason):
                 logger.info("model %s: stopping (%s)", model, reason)
                 self._runs.stop(model)
-                self._tell(lambda listener: listener.stopping(model, reason))
+                self._listeners.stopping(model, reason)
             case Measure(models):
                 self.looks.measure(models)
             case TellMissing(missing):
                 self.looks.tell_missing(missing)
+            case TryAgain(model, how):
+                self.looks.try_again(model, how)
+                self._listeners.trying_again(model, how)
             case _:
                 assert_never(order)
 

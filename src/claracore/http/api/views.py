@@ -90,6 +90,8 @@ class ModelView(BaseModel):
     """Who would have to go if it were loaded now."""
     would_not_fit: str | None
     """Why a load would be refused now: it takes more memory than there is; None when it would not."""
+    lessened: str | None
+    """What is less than configured, because memory was short: "4096 tokens of context instead of 8192"; else None."""
     tokens_per_second: float | None
 
 
@@ -133,7 +135,7 @@ class Views:
         state = slot.state if slot else ModelState.STOPPED
         loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
-        last = runtime.swaps.measured(model_id)
+        last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
         failure = runtime.supervisor.failure(model_id)
         expires_at = slot.expires_at if slot else None
         preview = runtime.supervisor.preview(model_id) if state is ModelState.STOPPED else LoadPreview()
@@ -164,10 +166,11 @@ class Views:
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
-            cmd=shown_command(model, endpoint),
+            cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
             would_unload=list(preview.unloads),
             would_not_fit=preview.refused,
+            lessened=lesser.kept.change if lesser is not None else None,
             tokens_per_second=last.tokens_per_second,
         )
 
