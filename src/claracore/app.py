@@ -26,6 +26,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
@@ -36,6 +37,7 @@ from claracore.host.signals import listen_to_signals
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.ports import PortKeeper
+from claracore.host.sockets.taking import take_ports
 from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.config_watch import ConfigWatch
@@ -100,11 +102,16 @@ async def build(options: Options) -> AsyncIterator[App]:
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
-        keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
-        runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
-        memory_of_models = make_model_memory(commands, options.environ, options.state_dir)
+        ports = await take_ports(front.prepared.plan, options.url(front.listen), options.state_dir, options.hold_ports)
+        keeper = stack.enter_context(contextlib.closing(ports))
+        conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
+        stack.callback(conversations.close)
+        around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
+        runner = LocalRunner(around)
+        memory_of_models = make_model_memory(commands, options.environ, options.state_dir, conversations.memory_bytes)
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
+        await conversations.open(supervisor)
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
@@ -112,7 +119,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, conversations)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -127,7 +134,7 @@ def _assemble(
     named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
-    journal = Journal(activity, counts, captures, runtime.swaps, sampler)
+    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
@@ -152,7 +159,7 @@ def _assemble(
         in_flight=runtime.in_flight,
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts)
+    return App(options, front, *parts, runtime.conversations)
 
 
 def _open_front(options: Options) -> Front:
@@ -169,15 +176,6 @@ def _open_front(options: Options) -> Front:
     return Front(listen, listeners, prepared, watch)
 
 
-async def _keeper(options: Options, front: Front) -> PortKeeper:
-    """Take the ports, after model servers that a dead instance has left were ended."""
-    keeper = PortKeeper(front.prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
-    keeper.ledger.set_url(options.url(front.listen))
-    for orphan in await asyncio.to_thread(keeper.ledger.sweep):
-        logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
-    return keeper
-
-
 @dataclass(slots=True)
 class App:
     """One ClaraCore, made by `build`: it serves while `run` runs."""
@@ -191,6 +189,7 @@ class App:
     control: LateControlPlane
     journal: Journal
     activity: Activity
+    conversations: ConversationKeeper
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
@@ -223,6 +222,7 @@ class App:
             await self._complete()
             await self._until_stopped(serving)
             self._control.end_streams()
+            self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
         self.journal.flush()

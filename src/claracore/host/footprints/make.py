@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from claracore.host.footprints.model_memory import FootprintTools, ModelMemory
 from claracore.host.supervisor.commands import Commands
 
 
-def make_model_memory(commands: Commands, environ: Mapping[str, str], state_dir: Path | None) -> ModelMemory:
+def make_model_memory(
+    commands: Commands, environ: Mapping[str, str], state_dir: Path | None, kept_bytes: Callable[[], int] = lambda: 0
+) -> ModelMemory:
     """Return who knows what models take; nothing is looked at yet."""
 
     def make_tools() -> FootprintTools:
@@ -23,4 +25,4 @@ def make_model_memory(commands: Commands, environ: Mapping[str, str], state_dir:
         devices = MemoryDevices(machine_of_models(commands.engine), probe().gpus)
         return FootprintTools(devices, CommandReader(commands, environ, state_dir), RememberedCommands(state_dir))
 
-    return ModelMemory(make_tools)
+    return ModelMemory(make_tools, kept_bytes)

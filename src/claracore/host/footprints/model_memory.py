@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.memory.declared import MemoryLimits, declared_footprint, placed
-from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.core.memory.footprint import RAM, UNIFIED, UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
 from claracore.host.supervisor.running import Running
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ class FootprintTools:
 class ModelMemory:
     """Footprints of the models of one configuration, and the devices on which they lie."""
 
-    def __init__(self, make_tools: Callable[[], FootprintTools]) -> None:
-        """`make_tools` is called in a thread, once."""
+    def __init__(self, make_tools: Callable[[], FootprintTools], kept_bytes: Callable[[], int] = lambda: 0) -> None:
+        """`make_tools` is called in a thread, once; `kept_bytes` tells how much RAM conversations take (tmpfs)."""
+        self._kept_bytes = kept_bytes
         self._servers: Servers | None = None
         self._make_tools = make_tools
         self._making = threading.Lock()
@@ -182,13 +183,15 @@ class ModelMemory:
             ours = sum(use.by_process.values())
         else:
             ours = sum(self.known(model_id).on(use.id) for model_id in pids)
+        # They are no other program's: what others use more than before is taken for memory that is to come back.
+        kept = self._kept_bytes() if use.id in {RAM, UNIFIED} else 0
         return DeviceMemory(
             use.id,
             use.name,
             total=use.total,
             budget=limits.granted(use.id, use.total),
-            reserved=limits.reserved(use.id),
-            other=max(0, use.used - ours),
+            reserved=limits.reserved(use.id) + kept,
+            other=max(0, use.used - ours - kept),
         )
 
     # --- what changes -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
+from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.hardware.usage import memory_bytes
 from claracore.host.supervisor.preview import LoadPreview
 from claracore.http.api.parts import Runtime
@@ -84,6 +85,8 @@ class ModelView(BaseModel):
     would_not_fit: str | None
     """Why a load would be refused now: it takes more memory than there is; None when it would not."""
     tokens_per_second: float | None
+    conversation: ConversationReport
+    """What is kept of its conversations over the ends of its servers, and whether that has brought anything."""
 
 
 class RequestView(BaseModel):
@@ -160,6 +163,7 @@ class Views:
             would_unload=list(preview.unloads),
             would_not_fit=preview.refused,
             tokens_per_second=last.tokens_per_second,
+            conversation=runtime.conversations.report(model),
         )
 
 
