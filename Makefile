@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-scan bench-ports bench-start ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -146,9 +146,17 @@ bench-fit-table: $(READY)
 bench-config: $(READY)
 	$(BIN)/python bench/config.py
 
+bench-residency: $(READY)
+	$(BIN)/python bench/residency.py
+
 # Lays out 7 GB of sparse files in BENCH_DIR, by default in the folder for temporary files.
 bench-scan: $(READY)
 	$(BIN)/python bench/scan.py
+
+# FILES="480 3000" are the numbers of files; sparse ones, in BENCH_DIR as above.
+FILES ?= 480 3000
+bench-setup: $(READY)
+	$(BIN)/python bench/set_up.py --files $(FILES)
 
 # What a release has, made of this commit and tried; PURE=1 leaves the compiled wheels out.
 DIST ?= dist/checkout

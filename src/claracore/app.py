@@ -119,7 +119,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, conversations)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, commands, conversations)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 

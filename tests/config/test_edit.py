@@ -223,7 +223,7 @@ def test_several_changes_are_planned_at_once_and_checked() -> None:
     edit.replace(port.start, port.end, ["startPort: 1"], {("startPort",): 1})
     edit.delete(ttl)
     edit.insert(edit.blocks(())[-1].end, ["last: 2"], {("last",): 2})
-    changed = edit.result()
+    changed = edit.result().text
     assert (
         changed
         == TEXT.replace("5800   # old habit", "1")

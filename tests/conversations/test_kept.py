@@ -18,7 +18,7 @@ from claracore.core.conversations.truth import MOST_MISSES, Truth
 from claracore.core.conversations.worth import (
     LEAST_PATIENCE_SECONDS,
     MOST_PATIENCE_SECONDS,
-    Speeds,
+    KeepingSpeeds,
     is_worth_saving,
     patience_seconds,
 )
@@ -87,12 +87,12 @@ def test_a_disk_keeps_some_bytes_free() -> None:
     assert most_on_disk(8 * GIB, free=GIB, held=0) == 0
 
 
-SLOW_MODEL = Speeds(tokens_per_second=50.0, bytes_per_token=25_000.0, bytes_per_second=1e9)
+SLOW_MODEL = KeepingSpeeds(tokens_per_second=50.0, bytes_per_token=25_000.0, bytes_per_second=1e9)
 
 
 def test_what_takes_longer_to_write_than_to_read_is_not_saved() -> None:
     assert is_worth_saving(4000, 256, SLOW_MODEL, "memory", GIB)
-    fast_model = Speeds(tokens_per_second=10_000.0, bytes_per_token=300_000.0, bytes_per_second=1e9)
+    fast_model = KeepingSpeeds(tokens_per_second=10_000.0, bytes_per_token=300_000.0, bytes_per_second=1e9)
     assert not is_worth_saving(4000, 256, fast_model, "disk", 2 * GIB)
 
 

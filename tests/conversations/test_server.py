@@ -15,13 +15,13 @@ import pytest
 from claracore.core.config.conversations import Conversations
 from claracore.core.conversations import worth
 from claracore.core.conversations.kept import KeptConversation
-from claracore.core.conversations.worth import Speeds
+from claracore.core.conversations.worth import KeepingSpeeds
 from claracore.host.conversations.server import KnownServer, ServerConversations
 from claracore.host.conversations.store import ConversationStore
 from claracore.types import Endpoint
 from fakes.fake_slots import BYTES_PER_TOKEN, SlotsServer
 
-SPEEDS = Speeds(tokens_per_second=50.0, bytes_per_token=BYTES_PER_TOKEN, bytes_per_second=1e9)
+SPEEDS = KeepingSpeeds(tokens_per_second=50.0, bytes_per_token=BYTES_PER_TOKEN, bytes_per_second=1e9)
 GIB = 1 << 30
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from claracore.core.config import lines, tree
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.fit.budget import budget_of
@@ -20,6 +21,7 @@ from claracore.core.fit.machine import Hardware, Memory, Processor
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.units import GIB
+from claracore.types import Finding
 from fit.shapes import GEMMA, LLAMA_8B, NOMIC, QWEN3_30B_A3B, SMOLLM2
 
 SHAPES: dict[str, ModelFacts] = {
@@ -310,6 +312,51 @@ def test_gently_changes_what_disturbs_nobody() -> None:
 def present_in(text: str) -> Present:
     config = loaded(text)
     return Present(model_paths({name: model.cmd for name, model in config.models.items()}), frozenset())
+
+
+def many(count: int, hardware: Hardware | None = None) -> Setup:
+    """A setup of so many models; each is placed as smollm2 is."""
+    one = setup_of(["smollm2"], hardware)
+    chosen = [
+        replace(item, candidate=replace(item.candidate, id=f"m{n}", path=f"/models/m{n}.gguf", aliases=(f"alias-{n}",)))
+        for n in range(count)
+        for item in one.chosen
+    ]
+    return replace(one, chosen=chosen)
+
+
+@pytest.mark.parametrize("count", [3, 60])
+@pytest.mark.parametrize("gently", [False, True])
+def test_a_text_is_read_twice_however_many_models_change(
+    count: int,
+    gently: bool,  # noqa: FBT001 - a parameter of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = document(many(count))
+    paths = model_paths({name: model.cmd for name, model in loaded(text).models.items()})
+    readings: list[str] = []
+    parse = tree.parse
+
+    def counting(text: str, file: str) -> tuple[tree.MappingNode, list[Finding]]:
+        readings.append(text)
+        return parse(text, file)
+
+    monkeypatch.setattr(tree, "parse", counting)
+    monkeypatch.setattr(lines, "parse", counting)
+    setup = many(count, machine(cores=4))
+    result = merge(text, setup, Present(paths, frozenset()), today="2026-11-23", listen_port=5800, gently=gently)
+    assert len(result.refreshed) == (0 if gently else count)
+    assert readings == [text, result.text]
+
+
+def test_sections_that_are_missing_come_behind_all_else_whatever_the_text_ends_with() -> None:
+    for end in ("", "\n", "\n\n\n", "\n# mine\n"):
+        result = merged(f"logLevel: info{end}", setup_of(["smollm2", "nomic"]))
+        assert result.text.startswith("logLevel: info\n")
+        assert [line for line in result.text.splitlines() if line and line[0] not in " #"] == [
+            "logLevel: info", "macros:", "models:", "groups:"
+        ]  # fmt: skip
+        assert ("# mine" in result.text) == ("# mine" in end)
 
 
 def test_a_file_whose_groups_decide_keeps_their_rules() -> None:

@@ -13,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claracore.core.config.matrix import Expression, One, Together
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.events import (
     Arrived,
     Event,
     Finished,
+    FootprintsKnown,
+    Measure,
+    MemorySampled,
     Order,
     Ready,
     Reconfigured,
@@ -26,6 +31,7 @@ from claracore.core.scheduler.events import (
     Start,
     Stop,
     StopReason,
+    TellMissing,
     UnloadAsked,
 )
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
@@ -35,6 +41,7 @@ from claracore.core.scheduler.record import SHAPES, Begun, Recorded, UnreadableR
 from claracore.core.scheduler.replay import replay, runs
 from claracore.host.logs.proxy import JsonFormatter, TextFormatter
 from claracore.host.logs.times import layout_named
+from sim.memory_world import MemoryWorld
 from sim.world import World
 
 POLICY = Policy(Groups({"g": Group()}, {"a": "g", "b": "g"}), {"a": ModelPolicy(), "b": ModelPolicy(ttl_seconds=60)})
@@ -60,12 +67,22 @@ def test_every_kind_of_value_is_read_as_it_was() -> None:
     policy = Policy(
         LocalOnly(matrix, frozenset({STRANGE, "b"})), {STRANGE: ModelPolicy(queue_timeout_seconds=float("inf"))}
     )
+    source = FootprintSource.MEASURED
     told: list[tuple[Event, list[Order]]] = [
         (Arrived(1, STRANGE, by_hand=True), [Start(STRANGE), Stop("a", StopReason.UNWANTED)]),
         (UnloadAsked(("a",)), [Refuse(1, reason) for reason in RefuseReason]),
         (UnloadAsked(()), [Stop("a", reason) for reason in StopReason]),
         (Reconfigured(policy, frozenset({"a"})), []),
         (Reconfigured(policy), [Serve(7)]),
+        (
+            Reconfigured(Policy(ByMemory(frozenset({STRANGE})), {STRANGE: ModelPolicy(reload=True)})),
+            [Measure((STRANGE,))],
+        ),
+        (
+            MemorySampled((DeviceMemory("gpu0", STRANGE, 8, 7, 1, 2),), {STRANGE: Footprint({"gpu0": 3}, source)}),
+            [TellMissing({"gpu0": 2**40})],
+        ),
+        (FootprintsKnown({"a": UNKNOWN_FOOTPRINT}), []),
     ]
     text = "".join(line(number + 0.1, event, orders) for number, (event, orders) in enumerate(told))
     assert [
@@ -157,9 +174,10 @@ def test_what_is_none_of_ours_is_an_error(text: str, why: str, tmp_path: Path, m
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kind", [World, MemoryWorld])
 @pytest.mark.parametrize("seed", range(6))
-def test_the_simulated_world_is_replayed_order_by_order(seed: int) -> None:
-    world = World(seed)
+def test_the_simulated_world_is_replayed_order_by_order(seed: int, kind: type[World]) -> None:
+    world = kind(seed)
     log = [begin(world.policy, 0.0)]
     for _ in range(300):
         assert world.step()

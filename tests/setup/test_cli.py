@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from activity.rows import row
 from claracore.core.memory.measured import MeasuredCommand
 from claracore.core.units import GIB, MIB
 from claracore.errors import BadRequest
+from claracore.host.activity.database import Activity, activity_path
 from claracore.host.footprints.remembered import RememberedCommands
+from claracore.host.hardware import ram_speed
+from claracore.host.state import default_state_dir
+from claracore.host.supervisor.configuration import Sources
 from cli.runner import invoke
 from zoo.families import mmproj
 from zoo.synthetic import Shape, shard_images, write
@@ -167,3 +173,39 @@ def test_fit_shows_what_was_expected_and_what_was_taken(tmp_path: Path) -> None:
     _, text = run("fit", file, "--ctx", "4096", "--backend", "cpu")
     assert "more than counted" in text
     assert "with a context of 4096: RAM 1.1 GiB expected, 2.0 GiB taken" in text
+
+
+def test_speeds_are_predicted_until_they_were_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ram_speed, "measured_bandwidth", lambda _threads: 30e9)
+    config = tmp_path / "config.yaml"
+    code, text = run("setup", str(MODELS), "--config", str(config), "--json")
+    assert code == 0
+    predicted = {model["id"]: model["speed"] for model in json.loads(text)["models"]}
+    gemma, smollm2 = (predicted[name] for name in ("gemma-3-270m-q4_k_m", "smollm2-135m-instruct-q4_1"))
+    assert (gemma["source"], gemma["answers"]) == ("predicted", 0)
+    assert gemma["writing"] < smollm2["writing"]
+    path = activity_path(None, Sources(config).key, default_state_dir())
+    with closing(Activity(path)) as activity:
+        for number in (1, 2, 3):
+            activity.add(
+                row(
+                    id=number, model="gemma-3-270m-q4_k_m", completion_tokens=50, tokens_per_second=gemma["writing"] / 2
+                )
+            )
+    _, text = run("setup", str(MODELS), "--config", str(config), "--json")
+    after = {model["id"]: model["speed"] for model in json.loads(text)["models"]}
+    assert after["gemma-3-270m-q4_k_m"] == gemma | {
+        "writing": gemma["writing"] / 2, "reading": None, "source": "measured", "answers": 3
+    }  # fmt: skip
+    assert after["smollm2-135m-instruct-q4_1"]["writing"] == pytest.approx(smollm2["writing"] / 2)
+    _, text = run("setup", str(MODELS), "--config", str(config))
+    assert f" {round(gemma['writing'] / 2)} " in text.replace("\n", " ")
+    assert f"~{round(smollm2['writing'] / 2)}" in text
+
+
+def test_fit_says_about_how_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ram_speed, "measured_bandwidth", lambda _threads: 30e9)
+    _, text = run("fit", str(GEMMA))
+    assert re.search(r"writes about \d+ and reads about \d+ tokens/s \(predicted\)", text)
+    _, text = run("fit", str(GEMMA), "--json")
+    assert json.loads(text)["speed"]["source"] == "predicted"

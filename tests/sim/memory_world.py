@@ -88,7 +88,8 @@ class MemoryWorld(World):
     def new_policy(self) -> Policy:
         models = self.dice.sample(MODELS, self.dice.randint(2, len(MODELS)))
         persistent = frozenset(model for model in models if self.dice.random() < 0.1)
-        return policy_with(ByMemory(persistent), models, self.dice)
+        helpers = frozenset(model for model in models if self.dice.random() < 0.2)
+        return policy_with(ByMemory(persistent, helpers=helpers), models, self.dice)
 
     # --- memory as it is ------------------------------------------------------------------------------------------
 

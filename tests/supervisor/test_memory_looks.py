@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 from claracore.core.config.load import load
 from claracore.core.config.model import ModelConfig
 from claracore.core.memory.footprint import DeviceMemory, Footprint, FootprintSource
-from claracore.core.scheduler.events import Event, FootprintsKnown
+from claracore.core.scheduler.events import Event, FootprintsKnown, MemorySampled
 from claracore.core.scheduler.known_memory import POLL_SECONDS
 from claracore.core.units import GIB
 from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor import memory_looks
 from claracore.host.supervisor.loop import Supervisor
-from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource
+from claracore.host.supervisor.memory_looks import NOTHING, MemoryLooks, MemorySource
 from claracore.host.supervisor.no_room import NoRoom
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.runner import RunListener
@@ -187,6 +189,35 @@ def test_a_look_that_fails_is_logged_and_models_run_one_at_a_time(caplog: pytest
     play(story())
     assert "memory could not be looked at" in caplog.text
     assert "the driver is gone" in caplog.text
+
+
+def test_a_device_that_hangs_keeps_nobody_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        class Hanging(Card):
+            answers = threading.Event()
+
+            def devices(self) -> tuple[DeviceMemory, ...]:
+                self.answers.wait(20)
+                return super().devices()
+
+        card, events = Hanging(), asyncio.Queue[Event]()
+        looks = MemoryLooks(card, events.put_nowait, wanted=lambda: True)
+        looks.measure(["a"])
+        assert await events.get() == NOTHING
+        looks.measure(["a"])  # it hangs still, and no second thread is given to it
+        assert await events.get() == NOTHING
+        card.answers.set()
+        event: Event = NOTHING
+        while event == NOTHING:
+            looks.measure(["a"])
+            event = await events.get()
+        assert isinstance(event, MemorySampled)
+        assert event.footprints.keys() == {"a"}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory_looks, "LONGEST_SECONDS", 0.05)
+        play(story())
+    assert caplog.text.count("a device has not answered") == 1
 
 
 def test_where_nobody_looks_every_model_runs_alone() -> None:

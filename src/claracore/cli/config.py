@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +16,7 @@ from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config
 from claracore.core.config.schema import json_schema, reference_page
 from claracore.core.config.show import as_json, as_yaml, shown_options
+from claracore.core.difference import unified_diff
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
@@ -95,8 +95,7 @@ def _show_migration(file: Path, text: str, listen_port: int) -> None:
         return
     for sentence in migrated.changes:
         say(sentence)
-    before, after = text.splitlines(keepends=True), migrated.text.splitlines(keepends=True)
-    say("".join(difflib.unified_diff(before, after, str(file), f"{file} (new)")).rstrip("\n"))
+    say(unified_diff(text, migrated.text, str(file), f"{file} (new)").rstrip("\n"))
 
 
 def diff(*, new: Path, old: Path, as_json_text: bool) -> None:

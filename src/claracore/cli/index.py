@@ -56,6 +56,7 @@ VERBS = {
     ),
     "replay": Listed("replay", "REPLAY", "Hand the events of a debug log to the scheduler, and print its decisions."),
     "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
+    "tune": Listed("tune", "TUNE", "Try settings on a model for a minute: which answers fastest on this machine?"),
     "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
 }
 

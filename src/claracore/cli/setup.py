@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
@@ -17,7 +18,8 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import Placement, plan
+from claracore.core.fit.plan import plan
+from claracore.core.fit.speed import ModelSpeed
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
@@ -28,6 +30,7 @@ from claracore.host.library.scan import scan
 from claracore.host.library.walk import around
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.request import SetupOptions, SetupRequest
+from claracore.host.setup.speeds import PlacedModel, speeds_here, speeds_of
 from claracore.host.setup.write import SetupReport, configured_engine, write_setup
 from claracore.host.state import default_state_dir
 
@@ -81,10 +84,13 @@ def setup(
             folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt
         )
         report = write_setup(request)
+    speeds = speeds_of(report, default_state_dir())
     if as_json:
-        show_json({**report_json(report, listen), **(taken.as_json if taken is not None else {})})
+        from claracore.cli.setup_json import report_json  # noqa: PLC0415 - see console.py
+
+        show_json({**report_json(report, listen, speeds), **(taken.as_json if taken is not None else {})})
     else:
-        tell(report, console(), dry_run=dry_run, listen=listen)
+        tell(report, console(), dry_run=dry_run, listen=listen, speeds=speeds)
 
 
 def fit(
@@ -110,8 +116,13 @@ def fit(
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
+    placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
+    speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
     if as_json:
-        show_json({"id": model.id, **placement_json(placement), "last_load": asdict(last) if last else None})
+        from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
+
+        more = {"last_load": asdict(last) if last else None, "speed": asdict(speed)}
+        show_json({"id": model.id, **placement_json(placement), **more})
     else:
         from rich.text import Text  # noqa: PLC0415 - see console.py
 
@@ -123,6 +134,8 @@ def fit(
         screen.print(fit_verdict(placement))
         if last is not None:
             screen.print(last_load_words(last))
+        if placement.fits and speed.words:
+            screen.print(Text(speed.words))
     raise SystemExit(0 if placement.fits else 1)
 
 
@@ -178,7 +191,14 @@ def library_cache() -> ReadingCache:
     return ReadingCache.in_folder(default_state_dir())
 
 
-def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen: str = "5800") -> None:
+def tell(
+    report: SetupReport,
+    console: Console,
+    *,
+    dry_run: bool = False,
+    listen: str = "5800",
+    speeds: Mapping[str, ModelSpeed] | None = None,
+) -> None:
     """Print what was, or would be, configured; what was left out; and what changed in an existing file."""
     from claracore.cli.setup_tables import (  # noqa: PLC0415 - see console.py
         hardware_table,
@@ -189,7 +209,7 @@ def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen
 
     console.print(hardware_table(report.hardware))
     if report.catalog.chosen:
-        console.print(models_table(model_rows(report, parse_listen(listen))))
+        console.print(models_table(model_rows(report, parse_listen(listen), speeds or {})))
     else:
         console.print(nothing_found(report), highlight=False)
     if report.left_out or report.catalog.refused:
@@ -197,8 +217,8 @@ def tell(report: SetupReport, console: Console, *, dry_run: bool = False, listen
     if report.merged is not None:
         for words in changes(report):
             console.print(words, highlight=False)
-        if report.diff:
-            console.print(report.diff, markup=False, highlight=False, soft_wrap=True)
+        if difference := report.diff:
+            console.print(difference, markup=False, highlight=False, soft_wrap=True)
     if report.backup is not None:
         console.print(f"the old file is in {report.backup}", highlight=False)
     done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")
@@ -239,53 +259,6 @@ def one_model(file: Path) -> LibraryModel:
         reasons.append("it is no model file (*.gguf), or only a part of one")
         raise BadRequest(f"{file} cannot be served: {reasons[0]}")
     return model
-
-
-def placement_json(placement: Placement) -> dict[str, Any]:
-    """Return a placement as plain data."""
-    rows = [asdict(row) for row in placement.estimate.rows]
-    return {
-        "verdict": placement.verdict.value,
-        "fits": placement.fits,
-        "reason": placement.reason,
-        "context_reason": placement.context_reason,
-        "settings": asdict(placement.settings),
-        "rows": rows,
-        "total_bytes": placement.estimate.total,
-        "budget": asdict(placement.budget),
-    }
-
-
-def report_json(report: SetupReport, listen: str) -> dict[str, Any]:
-    """Return a report as plain data."""
-    merged = report.merged
-    from claracore.cli.setup_tables import model_rows  # noqa: PLC0415 - see console.py
-
-    return {
-        "path": str(report.path),
-        "written": report.written,
-        "changed": report.changed,
-        "backup": str(report.backup) if report.backup else None,
-        "engine": report.engine_name,
-        "hardware": asdict(report.hardware),
-        "models": [asdict(row) for row in model_rows(report, parse_listen(listen))],
-        "left_out": [
-            *({"path": str(left.path), "reason": left.reason} for left in report.left_out),
-            *({"path": item.candidate.path, "reason": item.placement.reason} for item in report.catalog.refused),
-        ],
-        "changes": None
-        if merged is None
-        else {
-            "added": merged.added,
-            "refreshed": merged.refreshed,
-            "kept": merged.kept,
-            "vanished": merged.vanished,
-            "returned": merged.returned,
-            "notes": merged.notes,
-        },
-        "diff": report.diff,
-        "text": report.text,
-    }
 
 
 def _engine() -> Engine | None:

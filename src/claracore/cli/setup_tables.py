@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,11 +9,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from claracore.core.config.load import load
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.machine import Gpu, Hardware
 from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
+from claracore.core.fit.speed import ModelSpeed
 from claracore.core.fit.ways import Verdict
 from claracore.core.memory.devices import device_words
 from claracore.core.memory.measured import LastLoad
@@ -45,17 +44,20 @@ class ModelRow:
     group: str
     port: int | None
     path: str
+    speed: ModelSpeed | None = None
 
 
-def model_rows(report: SetupReport, listen: Listen) -> list[ModelRow]:
-    """Return the configured models with the ports that they are planned to get."""
-    loaded = load(report.text, file=str(report.path), env=os.environ)
-    config = loaded.config
-    ports = plan_here(config, listen, places=loaded.places).assignment if config is not None else {}
-    return [_row(item, report.ids.get(item.candidate.path, item.candidate.id), ports) for item in report.catalog.chosen]
+def model_rows(report: SetupReport, listen: Listen, speeds: Mapping[str, ModelSpeed]) -> list[ModelRow]:
+    """Return the configured models with the ports that they are planned to get; `speeds` are by file."""
+    config = report.loaded.config
+    ports = plan_here(config, listen, places=report.loaded.places).assignment if config is not None else {}
+    return [
+        _row(item, report.ids.get(item.candidate.path, item.candidate.id), ports, speeds.get(item.candidate.path))
+        for item in report.catalog.chosen
+    ]
 
 
-def _row(item: Chosen, model_id: str, ports: Mapping[str, int]) -> ModelRow:
+def _row(item: Chosen, model_id: str, ports: Mapping[str, int], speed: ModelSpeed | None) -> ModelRow:
     facts, settings = item.candidate.facts, item.placement.settings
     return ModelRow(
         id=model_id,
@@ -67,6 +69,7 @@ def _row(item: Chosen, model_id: str, ports: Mapping[str, int]) -> ModelRow:
         group=item.group,
         port=ports.get(model_id),
         path=item.candidate.path,
+        speed=speed,
     )
 
 
@@ -105,6 +108,10 @@ def models_table(rows: list[ModelRow]) -> Table:
     table.add_column("runs on", min_width=7)
     table.add_column("group", no_wrap=True)
     table.add_column("port", justify="right", no_wrap=True)
+    has_speeds = any(row.speed is not None for row in rows)
+    if has_speeds:
+        table.add_column("tokens/s", justify="right", no_wrap=True)
+        table.caption, table.caption_justify = Text("tokens/s: what it writes; ~ is predicted, not measured"), "left"
     for row in rows:
         size, port = gib(row.size_bytes), str(row.port or "-")
         cells = (
@@ -117,7 +124,8 @@ def models_table(rows: list[ModelRow]) -> Table:
             row.group.removesuffix("-models"),
             port,
         )
-        table.add_row(*map(Text, cells))
+        speed = (row.speed.short if row.speed is not None else "",) if has_speeds else ()
+        table.add_row(*map(Text, (*cells, *speed)))
     return table
 
 

@@ -78,6 +78,37 @@ def words_of(cmd: str) -> list[Word]:
     return words
 
 
+class SpannedWord(NamedTuple):
+    """One argument, and where it stands in the text of the command: offsets, the end excluded."""
+
+    text: str
+    start: int
+    end: int
+
+
+def spanned(cmd: str) -> list[SpannedWord]:
+    """Split a command line as `split` does, and tell where each argument stands. Raises what `split` raises."""
+    blank = LINE_JOIN.sub(_blanks, COMMENT_LINE.sub(_blanks, cmd))
+    words: list[SpannedWord] = []
+    at, within = 0, False
+    for part in _pieces(blank, windows=False):
+        start, at = at, at + len(part)
+        if part[0].isspace():
+            within = False
+        elif within:
+            last = words.pop()
+            words.append(SpannedWord(last.text + _unquoted(part, windows=False), last.start, at))
+        else:
+            words.append(SpannedWord(_unquoted(part, windows=False), start, at))
+            within = True
+    return words
+
+
+def _blanks(match: re.Match[str]) -> str:
+    """Return as many blanks, with the line ends that there were."""
+    return re.sub(r"[^\n]", " ", match[0])
+
+
 def _pieces(cmd: str, *, windows: bool) -> Iterator[str]:
     """Give the spaces, quotations, escapes and plain texts of a command line, in their order."""
     text = LINE_JOIN.sub(" ", without_comments(cmd))

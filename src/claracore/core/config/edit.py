@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import ModuleType
 
 from claracore.core.config.lines import (
@@ -50,7 +51,8 @@ def put(text: str, path: KeyPath, value: object) -> str:
     def round_trip() -> str:
         edit.restart()
         set_value(edit.wanted, path, value)
-        return edit.checked(_writer().round_trip(text, lambda data: set_value(data, path, _writer().styled(value))))
+        changed = _writer().round_trip(text, lambda data: set_value(data, path, _writer().styled(value)))
+        return edit.checked(changed).text
 
     return _first_possible(
         path,
@@ -71,9 +73,27 @@ def remove(text: str, path: KeyPath) -> str:
     def round_trip() -> str:
         edit.restart()
         drop_value(edit.wanted, path)
-        return edit.checked(_writer().round_trip(text, lambda data: drop_value(data, path)))
+        return edit.checked(_writer().round_trip(text, lambda data: drop_value(data, path))).text
 
     return _first_possible(path, lambda: _by_lines(edit, path, ABSENT, _remove_lines), round_trip)
+
+
+@no_collection()
+def change(text: str, changes: Mapping[KeyPath, object]) -> str:
+    """Return `text` with many values put in place, or taken out where the new one is `ABSENT`.
+
+    All at once where that can be done by lines, so that the text is read twice, however many there are; else one after
+    the other. Raises as `put`.
+    """
+    edit = LineEdit(text)
+    with suppress(ValueError, TypeError, AttributeError, KeyError):
+        if edit.one_document:
+            for path, value in changes.items():
+                _plan_change(edit, path, value)
+            return edit.result().text
+    for path, value in changes.items():
+        text = remove(text, path) if value is ABSENT else put(text, path, value)
+    return text
 
 
 def merge(text: str, path: KeyPath, patch: Mapping[str, object]) -> str:
@@ -107,7 +127,17 @@ def _by_lines(edit: LineEdit, path: KeyPath, value: object, plan: Callable[[Line
     if not edit.one_document:
         raise NoSimpleWay
     plan(edit, path, value)
-    return edit.result()
+    return edit.result().text
+
+
+def _plan_change(edit: LineEdit, path: KeyPath, value: object) -> None:
+    if value is ABSENT:
+        _remove_lines(edit, path, value)
+        return
+    try:
+        _put_closely(edit, path, value)
+    except NoSimpleWay:  # it has planned nothing
+        _put_lines(edit, path, value)
 
 
 def _put_closely(edit: LineEdit, path: KeyPath, value: object) -> None:

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from claracore.core.config.scalars import value_of
-from claracore.core.config.tree import SECOND_DOCUMENT, MappingNode, Node, ScalarNode, SequenceNode, parse
+from claracore.core.config.tree import SECOND_DOCUMENT, MappingNode, Node, ParsedText, ScalarNode, SequenceNode, parse
 
 KeyPath = tuple[str, ...]
 """The keys of mappings from the root to a value; nothing below a list has one."""
@@ -60,11 +60,12 @@ class LineEdit:
     `wanted` is what the text will have to say; positions are always those of the text as it was.
     """
 
-    def __init__(self, text: str, file: str = "") -> None:
+    def __init__(self, source: str | ParsedText) -> None:
         """Read a text. Raises config.tree.Unreadable for what is not YAML."""
-        self.text = text
-        self.root, findings = parse(text, file)
-        self.one_document = all(finding.message != SECOND_DOCUMENT for finding in findings)
+        parsed = ParsedText.of(source) if isinstance(source, str) else source
+        self.text = text = parsed.text
+        self.root = parsed.root
+        self.one_document = all(finding.message != SECOND_DOCUMENT for finding in parsed.findings)
         self._raw = text.split("\n")
         self.lines = [line.removesuffix("\r") for line in self._raw]
         self._starts = list(accumulate((len(line) + 1 for line in self._raw), initial=0))
@@ -112,8 +113,7 @@ class LineEdit:
 
     def insert(self, at: int, lines: Sequence[str], says: Mapping[KeyPath, object] | None = None) -> None:
         """Plan to put lines in front of the line `at`."""
-        last = [""] if at == len(self.lines) and lines and lines[-1] else []
-        self.replace(at, at, [*lines, *last], says)
+        self.replace(at, at, lines, says)
 
     def delete(self, block: Block, *, start: int | None = None, end: int | None = None) -> None:
         """Plan to take a key out: its lines, or those from `start` to `end`. Raises NoSimpleWay."""
@@ -136,24 +136,31 @@ class LineEdit:
         """Return the line (0-based) of an offset."""
         return bisect_right(self._starts, offset) - 1
 
-    def result(self) -> str:
+    def result(self) -> ParsedText:
         """Return the text with all changes made. Raises NoSimpleWay if it says something else than it should."""
-        lines = list(self._raw)
-        # From the bottom up, so that line numbers stay true. At the same place replacements come before insertions, and
-        # insertions in reverse, so that what was planned first stands first.
-        order = sorted(enumerate(self._planned), key=lambda item: (-item[1][0], -item[1][1], -item[0]))
-        for _, (start, end, new) in order:
-            lines[start:end] = new
+        lines: list[str] = []
+        done = 0
+        # At the same place insertions come before replacements; what was planned first stands first.
+        for start, end, new in sorted(self._planned, key=lambda change: (change[0], change[1])):
+            if start < done:
+                raise NoSimpleWay("two changes want the same lines")
+            lines += self._raw[done:start]
+            lines += new
+            done = end
+        lines += self._raw[done:]
+        if any(start == len(self._raw) for start, _, _ in self._planned) and lines[-1] != self._line_end:
+            lines.append(self._line_end)  # what is put behind a last line without an end ends with one
         text = "\n".join(lines)
         if not self.text.endswith("\r"):
             text = text.removesuffix("\r")
         return self.checked(text)
 
-    def checked(self, text: str) -> str:
+    def checked(self, text: str) -> ParsedText:
         """Return a text that says what is wanted. Raises NoSimpleWay for any other, Unreadable."""
-        if read_plain(text) != self.wanted:
+        parsed = ParsedText.of(text, self.root.file)
+        if plain_mapping(parsed.root) != self.wanted:
             raise NoSimpleWay("it cannot be changed line by line without changing something else")
-        return text
+        return parsed
 
     def _block(self, path: KeyPath, parent: MappingNode, key: ScalarNode, node: Node) -> Block:
         start = self.line_at(key.start)

@@ -15,7 +15,7 @@ from claracore.core.config.macros import Expander, Scope
 from claracore.core.config.merge import merge
 from claracore.core.config.model import Config
 from claracore.core.config.report import Places, Report
-from claracore.core.config.tree import MappingNode, Unreadable, parse
+from claracore.core.config.tree import MappingNode, ParsedText, Unreadable
 from claracore.core.config.typed import read_config
 from claracore.core.garbage import no_collection
 from claracore.types import SEVERITY_ORDER, Finding, Place
@@ -38,30 +38,48 @@ def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict
 
 
 @no_collection()
+def load_parsed(parsed: ParsedText, *, env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
+    """Load a text that is parsed already, as `load` does."""
+    return _loaded([parsed], Report(), env=env, strict=strict)
+
+
+@no_collection()
 def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
     """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
     report = Report()
-    root = MappingNode(sources[0][0] if sources else "config.yaml")
-    config: Config | None = None
-    trees: list[MappingNode] = []
+    parsed: list[ParsedText] = []
     for file, text in sources:
         try:
-            tree, findings = parse(text, file)
+            parsed.append(ParsedText.of(text, file))
         except Unreadable as error:
             report.findings.append(error.finding)
-        else:
-            trees.append(tree)
-            report.findings += findings
+    files = [file for file, _text in sources]
+    return _loaded(parsed, report, files or ["config.yaml"], env=env, strict=strict)
+
+
+def _loaded(
+    parsed: Sequence[ParsedText],
+    report: Report,
+    names: Sequence[str] = (),
+    *,
+    env: Mapping[str, str],
+    strict: bool,
+) -> LoadedConfig:
+    """Load what could be parsed of the files `names` (in their order); `report` has what could not."""
+    root = parsed[0].root if parsed else MappingNode(names[0])
+    config: Config | None = None
+    for source in parsed:
+        report.findings += source.findings
     try:
-        if trees:
-            root = merge(trees, report)
+        if parsed:
+            root = merge([source.root for source in parsed], report)
         expander = Expander(env, report)
-        if any("${env." in text for _, text in sources):
-            expander.name_keys(root)
+        if any("${env." in source.text for source in parsed):
+            root = expander.name_keys(root)
         config = _read(root, expander, strict=strict)
     except Unreadable as error:
         report.findings.append(error.finding)
-    files = {file: number for number, (file, _text) in enumerate(sources)}
+    files = {file: number for number, file in enumerate(names)}
 
     def weight(finding: Finding) -> tuple[int, int, int, int]:
         place = finding.place or root.place

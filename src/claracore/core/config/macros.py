@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from claracore.core.config.report import Hints, NodePath, Report
@@ -124,16 +124,25 @@ class Expander:
             again[name] = self._with_earlier(macro, again)
         return Scope(declared, again, model_id, late)
 
-    def name_keys(self, node: Node, path: NodePath = ()) -> Node:
-        """Put environment variables in place in the keys below `node`, where macros may not stand."""
-        if isinstance(node, SequenceNode):
-            node.items = [self.name_keys(item, (*path, index)) for index, item in enumerate(node.items)]
-        elif isinstance(node, MappingNode):
-            node.entries = {
-                self._with_env(key, key_node, (*path, key)): (key_node, self.name_keys(child, (*path, key)))
-                for key, (key_node, child) in node.entries.items()
-            }
-        return node
+    def name_keys(self, root: MappingNode) -> MappingNode:
+        """Return the tree with environment variables in place in its keys, where macros may not stand."""
+        return self._keys_of(root, ())
+
+    def _keys_of(self, mapping: MappingNode, path: NodePath) -> MappingNode:
+        entries = {
+            self._with_env(key, key_node, (*path, key)): (key_node, self._below(child, (*path, key)))
+            for key, (key_node, child) in mapping.entries.items()
+        }
+        return replace(mapping, entries=entries)
+
+    def _below(self, node: Node, path: NodePath) -> Node:
+        match node:
+            case MappingNode():
+                return self._keys_of(node, path)
+            case SequenceNode():
+                return replace(node, items=[self._below(item, (*path, at)) for at, item in enumerate(node.items)])
+            case _:
+                return node
 
     def _declared(self, node: Node, path: NodePath) -> dict[str, Macro]:
         if not isinstance(node, MappingNode):

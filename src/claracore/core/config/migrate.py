@@ -7,6 +7,7 @@ function of the text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from claracore.core.config.edit import EditRefused, put
@@ -23,13 +24,14 @@ class Migrated:
     changes: tuple[str, ...]
 
 
-def migrate(text: str, *, listen_port: int) -> Migrated:
+def migrate(text: str, *, listen_port: int, says: Mapping[str, object] | None = None) -> Migrated:
     """Return `text` without a startPort that is `listen_port`. A text that is no YAML, or edits itself badly, stays.
 
-    A startPort that comes from a macro is left alone: the web port is never handed out anyway.
+    A startPort that comes from a macro is left alone: the web port is never handed out anyway. `says` is the text as
+    plain data, where it has been read already.
     """
     try:
-        found = read_plain(text).get("startPort")
+        found = (read_plain(text) if says is None else says).get("startPort")
         if isinstance(found, bool) or found not in (listen_port, str(listen_port)):
             return Migrated(text, ())
         start = DEFAULT_START_PORT if listen_port != DEFAULT_START_PORT else DEFAULT_START_PORT + 1

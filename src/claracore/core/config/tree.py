@@ -11,7 +11,7 @@ characters of the same width before parsing and back afterwards, so columns stay
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -104,6 +104,20 @@ class Unreadable(ValueError):
     def __init__(self, message: str, place: Place, way_out: str = "") -> None:
         super().__init__(message)
         self.finding = Finding("error", message, "", place, way_out)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedText:
+    """A text with the tree that it is: what is read for several purposes is parsed once. Nobody changes the tree."""
+
+    text: str
+    root: MappingNode
+    findings: Sequence[Finding]
+
+    @classmethod
+    def of(cls, text: str, file: str = "") -> ParsedText:
+        """Parse a text. Raises as `parse`."""
+        return cls(text, *parse(text, file))
 
 
 def parse(text: str, file: str) -> tuple[MappingNode, list[Finding]]:

@@ -23,7 +23,7 @@ RESTORE_BYTES_PER_SECOND: Final = 50e6
 
 
 @dataclass(frozen=True, slots=True)
-class Speeds:
+class KeepingSpeeds:
     """What was measured of a model and of the place where its conversations go; None for what was not."""
 
     tokens_per_second: float | None = None
@@ -45,14 +45,14 @@ class Speeds:
         return self.size(tokens) / (self.bytes_per_second or SLOW_PLACE[place])
 
 
-def is_worth_saving(tokens: int, least: int, speeds: Speeds, place: str, room: int) -> bool:
+def is_worth_saving(tokens: int, least: int, speeds: KeepingSpeeds, place: str, room: int) -> bool:
     """Whether a conversation is to be saved in a place that has room for so many bytes."""
     if tokens < least or speeds.size(tokens) > room:
         return False
     return speeds.writing_seconds(tokens, place) < speeds.reading_seconds(tokens)
 
 
-def patience_seconds(tokens: int, speeds: Speeds) -> float:
+def patience_seconds(tokens: int, speeds: KeepingSpeeds) -> float:
     """Return for how long the saving of a conversation is waited for: no longer than it would be read."""
     return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, speeds.reading_seconds(tokens)))
 

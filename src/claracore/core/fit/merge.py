@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from claracore.core.config.command import split
 from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
 from claracore.core.config.migrate import migrate
-from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
+from claracore.core.config.tree import MappingNode, Node, ParsedText, ScalarNode, SequenceNode
 from claracore.core.fit.catalog import LARGE, SMALL
 from claracore.core.fit.document import (
     Setup,
@@ -30,6 +30,7 @@ from claracore.core.fit.document import (
 from claracore.core.fit.marks import MISSING, DocumentPart
 from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
+from claracore.core.garbage import no_collection
 
 MODEL_FLAGS = ("--model", "-m")
 HIDDEN = "# hidden while its file is missing"
@@ -50,7 +51,7 @@ class Present:
 class Merged:
     """The new text, and what happened to whom: ids, or keys such as `qwen.ttl`."""
 
-    text: str
+    parsed: ParsedText
     added: list[str] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -60,6 +61,11 @@ class Merged:
     notes: list[str] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)
     """Model file -> the id that it has in the new text."""
+
+    @property
+    def text(self) -> str:
+        """The new text."""
+        return self.parsed.text
 
 
 def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
@@ -77,8 +83,11 @@ def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
     return paths
 
 
-def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port: int, gently: bool = False) -> Merged:
-    """Merge a setup into `text`.
+@no_collection()
+def merge(
+    source: str | ParsedText, setup: Setup, present: Present, *, today: str, listen_port: int, gently: bool = False
+) -> Merged:
+    """Merge a setup into a text. Its length costs two readings, however many models there are: of it, of the new one.
 
     With `gently` nothing that runs is disturbed: when a refresh would change how a model is started (because a new one
     takes memory, say), only new models are added, all to the group that has the machine by turns; the next setup that
@@ -86,15 +95,19 @@ def merge(text: str, setup: Setup, present: Present, *, today: str, listen_port:
 
     Raises config.tree.Unreadable for a text that is not YAML, ValueError for one that cannot be changed line by line.
     """
-    migrated = migrate(text, listen_port=listen_port)
-    for only_new in (False, True):
-        result = Merged(text, notes=list(migrated.changes))
-        work = _Merge(LineEdit(migrated.text, "config.yaml"), present, result, only_new=only_new)
-        work.run(setup, today)
-        if not gently or not any(_disturbs(key) for key in result.refreshed):
-            break
-    work.result.text = work.edit.result()
-    return work.result
+    parsed = ParsedText.of(source, "config.yaml") if isinstance(source, str) else source
+    edit = LineEdit(parsed)
+    migrated = migrate(parsed.text, listen_port=listen_port, says=edit.wanted)
+    if migrated.changes:
+        edit = LineEdit(ParsedText.of(migrated.text, parsed.root.file))
+    result = Merged(parsed, notes=list(migrated.changes))
+    _Merge(edit, present, result).run(setup, today)
+    if gently and any(_disturbs(key) for key in result.refreshed):
+        edit.restart()
+        result = Merged(parsed, notes=list(migrated.changes))
+        _Merge(edit, present, result, only_new=True).run(setup, today)
+    result.parsed = edit.result()
+    return result
 
 
 @dataclass(slots=True)
@@ -142,7 +155,9 @@ class _Merge:
             if model_id is None:
                 choices = (candidate.id, *(f"{candidate.id}-{number}" for number in range(2, 10_000)))
                 model_id = next(choice for choice in choices if choice not in taken)
-            aliases = tuple(alias for alias in candidate.aliases if alias not in taken - own and alias != model_id)
+            aliases = tuple(
+                alias for alias in candidate.aliases if (alias in own or alias not in taken) and alias != model_id
+            )
             taken |= {model_id, *aliases}
             self.result.ids[candidate.path] = model_id
             chosen.append(replace(item, candidate=replace(candidate, id=model_id, aliases=aliases)))
@@ -161,8 +176,10 @@ class _Merge:
         says = _values(("macros",), parts)
         if block is None:
             models = self.edit.block(("models",))
-            at = comments_above(self.edit, models) if models is not None else len(self.edit.lines)
-            self.edit.insert(at, ["macros:", *write_parts(parts, 2), ""], says)
+            if models is None:
+                self.add_below(["macros:", *write_parts(parts, 2)], says)
+            else:
+                self.edit.insert(comments_above(self.edit, models), ["macros:", *write_parts(parts, 2), ""], says)
             return
         record = find_record(self.edit, block.start + 1, block.end)
         if setup.macro in self.entries("macros") or setup.macro in record.marks:
@@ -198,15 +215,15 @@ class _Merge:
     def missing(self, today: str) -> None:
         """Mark and hide models whose file is gone; take the marks away when it is back."""
         for block in self.edit.blocks(("models",)):
-            children = self.edit.blocks(block.path)
-            if not children:
-                continue
             name = block.key.text
             marked = [number for number in range(block.start, block.end) if self.is_mark_of_missing(number)]
-            if name in self.present.missing and not marked:
+            children = self.edit.blocks(block.path) if bool(marked) != (name in self.present.missing) else []
+            if not children:
+                continue
+            if not marked:
                 self.hide(block, " " * min(child.indent for child in children), today)
                 self.result.vanished.append(name)
-            elif marked and name not in self.present.missing:
+            else:
                 self.show(block, marked)
                 self.result.returned.append(name)
 
@@ -237,7 +254,7 @@ class _Merge:
         groups = {block.key.text: block for block in self.edit.blocks(("groups",))}
         listed = {name: _texts(block.node, "members") for name, block in groups.items()}
         placed = {member for members in listed.values() for member in members}
-        known = {chosen.candidate.id for chosen in setup.chosen}
+        known, added = {chosen.candidate.id for chosen in setup.chosen}, set(self.result.added)
         ours = all(self.members_are_ours(groups[name]) for name in (LARGE, SMALL) if name in groups)
         indent = min((block.indent for block in groups.values()), default=2)
         lines: list[str] = []
@@ -250,7 +267,7 @@ class _Merge:
                 members = sorted({*wanted, *(member for member in before if member not in known)})
             else:
                 # A model that was there and is in no group was taken out of it by hand.
-                members = [*before, *(member for member in wanted if member in self.result.added)]
+                members = [*before, *(member for member in wanted if member in added)]
             parts = group_parts(setup, name, members)
             if name in groups:
                 self.group(groups[name], parts)
@@ -282,7 +299,7 @@ class _Merge:
 
     def add_members(self, child: Block, members: DocumentPart) -> None:
         """Put new members behind those that are there; `members` has both."""
-        present = _strings(plain(child.node))
+        present = set(_strings(plain(child.node)))
         new = [member for member in _strings(members.value) if member not in present]
         items = [line for line in self.edit.lines[child.start + 1 : child.end] if line.lstrip().startswith("-")]
         if new and items:
@@ -297,14 +314,18 @@ class _Merge:
         """Put lines behind the last entry of a top-level mapping, which is made if it is not there."""
         edit, block = self.edit, self.edit.block((key,))
         if block is None:
-            end = len(edit.lines)
-            while end > 0 and not edit.lines[end - 1].strip():
-                end -= 1
-            edit.replace(end, len(edit.lines), ["", f"{key}:", *lines, ""], says)
+            self.add_below([f"{key}:", *lines], says)
         elif edit.blocks((key,)):
             edit.insert(block.end, lines, says)
         else:
             edit.replace(block.start, block.end, [f"{key}:", *lines], says)
+
+    def add_below(self, lines: Sequence[str], says: Mapping[KeyPath, object]) -> None:
+        """Put lines behind all that the text says, with an empty line between."""
+        end = len(self.edit.lines)
+        while end > 0 and not self.edit.lines[end - 1].strip():
+            end -= 1
+        self.edit.insert(end, ["", *lines], says)
 
 
 def _values(path: KeyPath, parts: Sequence[DocumentPart]) -> dict[KeyPath, object]:

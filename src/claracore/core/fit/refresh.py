@@ -84,14 +84,15 @@ class _Refresh:
     def part(self, part: DocumentPart) -> None:
         """Add a key that was never generated, refresh one that nobody touched, keep any other."""
         block, mark = self.edit.block((*self.path, part.key)), self.record.marks.get(part.key)
-        name = self.prefix + part.key
+        name, new = self.prefix + part.key, part.mark
         if block is None and mark is None:
             self._add(part)
         elif block is not None and mark is not None and is_untouched(self.edit, block, mark):
-            self.marks[part.key] = self._rewrite(block, part, mark)
-            if mark.value != part.mark.value:
+            if new != mark:
+                self.marks[part.key] = self._rewrite(block, part, mark)
+            if mark.value != new.value:
                 self.result.refreshed.append(name)
-        elif block is not None and digest(plain(block.node)) != part.mark.value:
+        elif block is not None and digest(plain(block.node)) != new.value:
             self.result.kept.append(name)
 
     def no_longer(self, key: str) -> None:
@@ -118,14 +119,15 @@ class _Refresh:
     def _rewrite(self, block: Block, part: DocumentPart, mark: Mark) -> Mark:
         lines = write_part(part, block.indent)
         first = next(number for number, text in enumerate(lines) if not is_comment(text))
+        new = part.mark
         above = comments_above(self.edit, block)
         ours = self._are_ours(above, block, mark)
-        if ours and part.mark.comments != mark.comments:
+        if ours and new.comments != mark.comments:
             self.edit.replace(above, block.start, lines[:first])
-        if part.mark.value != mark.value:
+        if new.value != mark.value:
             end = self.edit.end_of_value(block)
             self.edit.replace(block.start, end, lines[first:], {block.path: part.value})
-        return Mark(part.mark.value, part.mark.comments if ours else mark.comments)
+        return Mark(new.value, new.comments if ours else mark.comments)
 
     def _are_ours(self, above: int, block: Block, mark: Mark) -> bool:
         return comment_digest(self.edit.lines[above : block.start]) == mark.comments

@@ -15,9 +15,9 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
-from claracore.core.memory.footprint import Footprint, FootprintSource
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint, FootprintSource
 from claracore.core.scheduler.picture import MemoryPicture, Shortage
 from claracore.core.scheduler.policy import Situation
 
@@ -33,13 +33,14 @@ MOST_LOOKS: Final = 400
 NEVER: Final = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    model: str
+class _Candidate(NamedTuple):
+    """A model that might go; in this order the one that goes first is the smallest."""
+
     price: float
     idle_since: float
-    frees: tuple[int, ...]
-    """Bytes on each device that is short."""
+    model: str
+    frees: Mapping[str, int]
+    """Bytes on each device that is short and of which it has some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,14 @@ class ByMemory:
             return self._company(situation, picture)
         rivals = self._rivals(situation, picture, needs)
         rest = situation.running - rivals - self.elsewhere
-        short = {device for device, _, _ in _short(picture, needs, rest)}
-        going = frozenset(model for model in rest & situation.ending if any(map(picture.footprint(model).on, short)))
-        missing = {device: size - free for device, size, free in _short(picture, needs, rest - going)}
+        missing = _missing(picture, needs, rest)
+        going = frozenset(model for model in rest & situation.ending if any(map(picture.footprint(model).on, missing)))
+        if going:
+            missing = _missing(picture, needs, rest - going)
         if not missing:
             return rivals | going
-        found = _cheapest(self._candidates(situation, picture, rest - going, missing), list(missing.values()))
-        return rivals | going | frozenset(found)
+        candidates = self._candidates(situation, picture, rest - going, missing)
+        return rivals | going | {each.model for each in _cheapest(candidates, missing)}
 
     def too_large(self, situation: Situation) -> tuple[Shortage, ...]:
         """Return the devices on which the target has no room even if all others go."""
@@ -100,25 +102,29 @@ class ByMemory:
         """Return who cannot be beside the target because bytes cannot be compared: theirs, or those of the device."""
         unseen = [device for device in needs if device not in picture.usable]
         found = set()
+        known = picture.footprints
         for model in situation.running - self.elsewhere if needs else ():
-            footprint = picture.footprint(model)
+            footprint = known.get(model, UNKNOWN_FOOTPRINT)
             if footprint.source is FootprintSource.UNKNOWN or any(footprint.on(device) for device in unseen):
                 found.add(model)
         return frozenset(found)
 
     def _candidates(
-        self, situation: Situation, picture: MemoryPicture, models: Iterable[str], short: Iterable[str]
+        self, situation: Situation, picture: MemoryPicture, models: Iterable[str], missing: Mapping[str, int]
     ) -> list[_Candidate]:
-        """Return who has something of what is short, the cheapest first."""
-        devices = list(short)
+        """Return who has something of what is missing, the cheapest first."""
+        known, idle_since = picture.footprints, situation.idle_since
         found = []
         for model in models:
-            by_device = picture.footprint(model).by_device
-            frees = tuple(by_device.get(device, 0) for device in devices)
-            if any(frees):
-                price = self._price(picture, model, situation.target)
-                found.append(_Candidate(model, price, situation.idle_since.get(model, NEVER), frees))
-        return sorted(found, key=lambda each: (each.price, each.idle_since, each.model))
+            by_device = known[model].by_device
+            frees = {device: size for device, size in by_device.items() if device in missing and size}
+            if frees:
+                found.append(
+                    _Candidate(
+                        self._price(picture, model, situation.target), idle_since.get(model, NEVER), model, frees
+                    )
+                )
+        return sorted(found, key=operator.itemgetter(0, 1, 2))
 
     def _price(self, picture: MemoryPicture, model: str, target: str) -> float:
         price = picture.costs.get(model, 0.0)
@@ -140,16 +146,21 @@ def _needs(footprint: Footprint) -> dict[str, int] | None:
 def _short(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[str]) -> Iterator[tuple[str, int, int]]:
     """Give each device that has less than is needed beside these models: how much is, and how much it has.
 
-    That is below zero where others have taken what our models were promised.
+    That is below zero where others have taken what our models were promised. What those take is known.
     """
     free = {device: picture.usable[device] for device in needs if device in picture.usable}
-    for model in beside:
-        for device, size in picture.footprint(model).by_device.items():
+    known = picture.footprints
+    for model in beside if free else ():
+        for device, size in known[model].by_device.items():
             if device in free:
                 free[device] -= size
     for device, left in free.items():
         if needs[device] > left:
             yield device, needs[device], left
+
+
+def _missing(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[str]) -> dict[str, int]:
+    return {device: need - left for device, need, left in _short(picture, needs, beside)}
 
 
 def _shortages(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterable[str]) -> tuple[Shortage, ...]:
@@ -159,64 +170,74 @@ def _shortages(picture: MemoryPicture, needs: Mapping[str, int], beside: Iterabl
 # --- the cheapest set -----------------------------------------------------------------------------------------------
 
 
-def _cheapest(candidates: Sequence[_Candidate], short: Sequence[int]) -> list[str]:
-    """Return the cheapest of the candidates that free what is short on every device; all of them if none do."""
-    best = _without_spare(_greedy(candidates, short), short)
-    if len(candidates) <= EXACT:
-        best = _without_spare(_exact(candidates, short, best), short)
-    return [each.model for each in best]
+def _cheapest(candidates: Sequence[_Candidate], missing: Mapping[str, int]) -> Sequence[_Candidate]:
+    """Return the cheapest of the candidates that free what is missing on every device; all of them if none do."""
+    best = _without_spare(_greedy(candidates, missing), missing)
+    return _without_spare(_exact(candidates, missing, best), missing) if len(candidates) <= EXACT else best
 
 
-def _greedy(candidates: Sequence[_Candidate], short: Sequence[int]) -> list[_Candidate]:
+def _greedy(candidates: Sequence[_Candidate], missing: Mapping[str, int]) -> list[_Candidate]:
     """Return those that free most for their price, as many as it takes."""
 
     def price_of_help(each: _Candidate) -> float:
-        return each.price / sum(min(size, need) / need for size, need in zip(each.frees, short, strict=True))
+        help_ = 0.0
+        for device, size in each.frees.items():
+            need = missing[device]
+            help_ += size / need if size < need else 1.0
+        return each.price / help_
 
-    missing = list(short)
+    left = dict(missing)
     chosen: list[_Candidate] = []
     for each in sorted(candidates, key=price_of_help):
-        if any(size > 0 < left for size, left in zip(each.frees, missing, strict=True)):
+        if any(left[device] > 0 for device in each.frees):
             chosen.append(each)
-            missing = [left - size for left, size in zip(missing, each.frees, strict=True)]
+            for device, size in each.frees.items():
+                left[device] -= size
+            if max(left.values()) <= 0:
+                break
     return chosen
 
 
-def _without_spare(chosen: Sequence[_Candidate], short: Sequence[int]) -> list[_Candidate]:
+def _without_spare(chosen: Sequence[_Candidate], missing: Mapping[str, int]) -> list[_Candidate]:
     """Return the same without those that are not needed; the dearest are left out first."""
-    over = [-need for need in short]
+    spare = {device: -size for device, size in missing.items()}
     for each in chosen:
-        over = [spare + size for spare, size in zip(over, each.frees, strict=True)]
+        for device, size in each.frees.items():
+            spare[device] += size
     kept = list(chosen)
-    for each in sorted(chosen, key=lambda each: (-each.price, -each.idle_since, each.model)):
-        if all(size <= spare for size, spare in zip(each.frees, over, strict=True)):
+    for each in sorted(chosen, key=operator.itemgetter(0, 1), reverse=True):
+        if all(size <= spare[device] for device, size in each.frees.items()):
             kept.remove(each)
-            over = [spare - size for spare, size in zip(over, each.frees, strict=True)]
+            for device, size in each.frees.items():
+                spare[device] -= size
     return kept
 
 
-def _exact(candidates: Sequence[_Candidate], short: Sequence[int], known: Sequence[_Candidate]) -> Sequence[_Candidate]:
+def _exact(
+    candidates: Sequence[_Candidate], missing: Mapping[str, int], known: Sequence[_Candidate]
+) -> Sequence[_Candidate]:
     """Return the cheapest set that is enough, the one idle for longest among equals; `known` if none is better.
 
     Depth first: with the next candidate, then without it; not further where that is dearer than the best so far, or
     where all that are left are not enough.
     """
+    frees = [tuple(each.frees.get(device, 0) for device in missing) for each in candidates]
+    left = list(accumulate(reversed(frees), _sum, initial=(0,) * len(missing)))[::-1]
     best, best_key = known, _key(known)
-    left = list(accumulate(reversed([each.frees for each in candidates]), _sum, initial=(0,) * len(short)))[::-1]
-    waiting: list[tuple[int, tuple[int, ...], float, tuple[_Candidate, ...]]] = [(0, tuple(short), 0.0, ())]
+    waiting: list[tuple[int, tuple[int, ...], float, tuple[_Candidate, ...]]] = [(0, tuple(missing.values()), 0.0, ())]
     looks = 0
     while waiting and looks < MOST_LOOKS:
         looks += 1
-        at, missing, price, chosen = waiting.pop()
-        if price > best_key[0] or any(map(operator.gt, missing, left[at])):
+        at, needed, price, chosen = waiting.pop()
+        if price > best_key[0] or any(map(operator.gt, needed, left[at])):
             continue
-        if max(missing) <= 0:
+        if max(needed) <= 0:
             if (key := _key(chosen)) < best_key:
                 best, best_key = chosen, key
             continue
         each = candidates[at]
-        waiting.append((at + 1, missing, price, chosen))
-        fewer = tuple(map(operator.sub, missing, each.frees))
+        waiting.append((at + 1, needed, price, chosen))
+        fewer = tuple(map(operator.sub, needed, frees[at]))
         waiting.append((at + 1, fewer, price + each.price, (*chosen, each)))
     return best
 

@@ -62,8 +62,8 @@ class KnownMemory:
         """When somebody who waits needs a new sample."""
         self._ordered_at = self._seen_at = -FOREVER
         """When the last sample was ordered, and when it came."""
-        self._outdated_at = -FOREVER
-        """Samples ordered before this are of no use any more."""
+        self._outdated_at = self._limits_at = -FOREVER
+        """Samples ordered before the first are not acted on; those before the second were by another configuration."""
         self._others: dict[str, int] = {}
         """What other programs used of each device when nothing had to come back."""
         self._leaving: list[_Leaver] = []
@@ -127,8 +127,10 @@ class KnownMemory:
         """Take in that something has changed of which the next sample only will tell."""
         self._outdated_at = now
 
-    def forget_all_but(self, models: Iterable[str]) -> None:
-        """Forget what other models take."""
+    def reconfigure(self, models: Iterable[str], now: float) -> None:
+        """Take in another configuration: the devices may have other limits, and other models are forgotten."""
+        self.outdate(now)
+        self._limits_at = now
         kept = set(models)
         self.footprints = {model: footprint for model, footprint in self.footprints.items() if model in kept}
 
@@ -136,8 +138,8 @@ class KnownMemory:
 
     @property
     def unseen(self) -> bool:
-        """Whether there was no sample yet."""
-        return self._seen_at == -FOREVER
+        """Whether there was no sample yet by the present configuration."""
+        return self._seen_at == -FOREVER or self._ordered_at < self._limits_at
 
     def usable(self) -> dict[str, int]:
         """Return the bytes that our models may take together, by device, with what has still to come back."""

@@ -216,8 +216,7 @@ def _reconfigure(state: SchedulerState, policy: Policy, changed: frozenset[str],
             slot.wanted_since = now
     for model in state.by_model.keys() - policy.models.keys():
         _remove(state, state.by_model[model])
-    state.memory.forget_all_but(state.by_model)
-    state.memory.outdate(now)
+    state.memory.reconfigure(state.by_model, now)
 
 
 def _may_restart(state: SchedulerState, slot: Slot, *, came_back: bool) -> bool:

@@ -41,6 +41,8 @@ class Outlook:
         self._ending = ending
         self._memory = memory
         self._turns: list[Turn] = []
+        self._asked: tuple[str, frozenset[str]] | None = None
+        """Who was asked about last, and the answer, which stays the same until somebody starts or claims a place."""
 
     @property
     def running(self) -> frozenset[str]:
@@ -53,15 +55,19 @@ class Outlook:
 
     def evictees(self, model: str) -> frozenset[str]:
         """Return what must stop before this model starts now."""
-        return self._rule.evictees(self.now(model))
+        if self._asked is None or self._asked[0] != model:
+            self._asked = model, self._rule.evictees(self.now(model))
+        return self._asked[1]
 
     def started(self, model: str) -> None:
         """Take in that a model that hinders nobody runs from now on."""
+        self._asked = None
         self._running |= {model}
         self._turns = [Turn(turn.situation.with_running(model), turn.gone) for turn in self._turns]
 
     def claim(self, model: str) -> None:
         """Take in that a model is to have its place when those that claimed theirs before have had their turn."""
+        self._asked = None
         running = self._running
         if self._turns:
             last = self._turns[-1]

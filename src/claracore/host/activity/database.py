@@ -179,13 +179,13 @@ def open_activity(configured: str | None, key: str, state_dir: Path | None) -> A
     `key` names the configuration. A file that cannot be used is logged, and activity is kept in memory for this run.
     """
     try:
-        return Activity(_path(configured, key, state_dir))
+        return Activity(activity_path(configured, key, state_dir))
     except StoreUnusable as error:
         logger.error("%s; it is kept in memory, for this run only", error)  # noqa: TRY400 - a user's disk, not a bug
         return Activity(None)
 
 
-def _path(configured: str | None, key: str, state_dir: Path | None) -> Path | None:
+def activity_path(configured: str | None, key: str, state_dir: Path | None) -> Path | None:
     """Return where activity is kept; None for in memory."""
     if configured:
         return Path(os.path.expanduser(configured))  # noqa: PTH111 - Path's raises for a user without a home

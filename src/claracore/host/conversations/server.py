@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.conversations.kept import Fitting, KeptConversation, fitting
 from claracore.core.conversations.truth import Truth
-from claracore.core.conversations.worth import Speeds, is_worth_saving, patience_seconds, restore_patience_seconds
+from claracore.core.conversations.worth import (
+    KeepingSpeeds,
+    is_worth_saving,
+    patience_seconds,
+    restore_patience_seconds,
+)
 from claracore.host.conversations.slots import MovedTokens, SeenSlot, SlotsClient, SlotsRefused
 from claracore.host.conversations.store import SUFFIX, ConversationStore
 
@@ -38,7 +43,7 @@ class KnownServer:
 
     fingerprint: str
     truth: Truth = field(default_factory=Truth)
-    speeds: Speeds = field(default_factory=Speeds)
+    speeds: KeepingSpeeds = field(default_factory=KeepingSpeeds)
     restored: int = 0
     """Conversations that were brought back, since ClaraCore started."""
     restored_tokens: int = 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from claracore.core.config.lines import read_plain
-from claracore.core.config.without_model import without_model
+from claracore.core.config.without_model import without_models
 from claracore.core.fit.budget import Budget, budget_of
 from claracore.core.fit.merge import model_paths
 from claracore.host.engines.find import EngineMissing, find_engine
@@ -114,11 +114,8 @@ def known_models(report: SetupReport) -> Collection[str]:
 
 def text_with(report: SetupReport, wanted: Collection[str] | None) -> str:
     """Return the text that a set-up would write, without new models that are not `wanted`; None wants all."""
-    text = report.text
     if wanted is None:
-        return text
-    known = known_models(report)
-    for model_id in read_plain(text).get("models") or {}:
-        if model_id not in known and model_id not in wanted:
-            text = without_model(text, model_id)
-    return text
+        return report.text
+    kept = {*known_models(report), *wanted}
+    models = read_plain(report.text).get("models") or {}
+    return without_models(report.text, [name for name in models if name not in kept])

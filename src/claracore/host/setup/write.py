@@ -6,18 +6,21 @@ what was there). Blocking; run it in a thread from async code.
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from claracore.core.config.load import load
+from claracore.core.config.load import LoadedConfig, load, load_parsed
+from claracore.core.config.tree import ParsedText, Unreadable
+from claracore.core.difference import unified_diff
 from claracore.core.fit.catalog import Catalog
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.garbage import no_collection
 from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import ConfigError
 from claracore.host.library.model import LeftOut, Library
@@ -27,6 +30,9 @@ from claracore.host.setup.survey import Survey, survey
 from claracore.host.store import files
 from claracore.types import Finding, Place
 
+ENGINE_KEY = re.compile(r"\bengine\b[\"']?\s*:")
+"""What a text has that names an engine: one without needs not be loaded to find out."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetupReport:
@@ -34,6 +40,8 @@ class SetupReport:
 
     path: Path
     text: str
+    loaded: LoadedConfig
+    """The text as it is loaded."""
     catalog: Catalog
     left_out: tuple[LeftOut, ...]
     hardware: Hardware
@@ -61,8 +69,7 @@ class SetupReport:
         """The difference as a unified diff; empty when there was no file or nothing changes."""
         if self.old_text is None:
             return ""
-        before, after = self.old_text.splitlines(keepends=True), self.text.splitlines(keepends=True)
-        return "".join(difflib.unified_diff(before, after, str(self.path), f"{self.path} (new)"))
+        return unified_diff(self.old_text, self.text, str(self.path), f"{self.path} (new)")
 
 
 def write_setup(request: SetupRequest) -> SetupReport:
@@ -76,12 +83,16 @@ def write_setup(request: SetupRequest) -> SetupReport:
 
 def proposed(found: Survey, old: str | None) -> SetupReport:
     """Return what the file would say that says `old` now (None: there is none). Raises ConfigError."""
-    merged = None
     if old is not None and old.strip():
-        merged = merged_with(old, found.setup, found.path, found.listen_port, gently=found.gently)
+        merged, loaded = merged_with(old, found.setup, found.path, found.listen_port, gently=found.gently)
+        text = merged.text
+    else:
+        merged, text = None, document(found.setup)
+        loaded = load(text, file=str(found.path), env=os.environ)
     return SetupReport(
         path=found.path,
-        text=merged.text if merged is not None else document(found.setup),
+        text=text,
+        loaded=loaded,
         old_text=old,
         merged=merged,
         ids=merged.ids if merged is not None else {},
@@ -116,15 +127,26 @@ def _written(found: Survey) -> SetupReport:
 
 def configured_engine(config_path: Path) -> str | None:
     """Return the `engine` that an existing configuration names; None without one, or when the file cannot be used."""
-    if not config_path.exists():
+    text = files.read(config_path) if config_path.exists() else ""
+    if ENGINE_KEY.search(text) is None:
         return None
-    config = load(files.read(config_path), file=str(config_path), env=os.environ).config
+    config = load(text, file=str(config_path), env=os.environ).config
     return config.engine if config is not None else None
 
 
-def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently: bool = False) -> Merged:
-    """Merge the setup into an existing text. Raises ConfigError when the text cannot be read or changed."""
-    loaded = load(old, file=str(path), env=os.environ)
+@no_collection()
+def merged_with(
+    old: str, setup: Setup, path: Path, listen_port: int, *, gently: bool = False
+) -> tuple[Merged, LoadedConfig]:
+    """Merge the setup into an existing text, and load what comes of it.
+
+    Raises ConfigError when the text cannot be read or changed.
+    """
+    try:
+        parsed = ParsedText.of(old, str(path))
+    except Unreadable as error:
+        raise ConfigError([error.finding]) from error
+    loaded = load_parsed(parsed, env=os.environ)
     commands = {name: model.cmd for name, model in loaded.config.models.items()} if loaded.config else {}
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
@@ -137,10 +159,10 @@ def merged_with(old: str, setup: Setup, path: Path, listen_port: int, *, gently:
     missing = {name for name, found in paths.items() if not os.path.exists(found)}  # noqa: PTH110 - text, as written
     today = datetime.now(UTC).date().isoformat()
     try:
-        merged = merge(old, setup, Present(paths, missing), today=today, listen_port=listen_port, gently=gently)
+        merged = merge(parsed, setup, Present(paths, missing), today=today, listen_port=listen_port, gently=gently)
     except ValueError as error:
         raise ConfigError([Finding("error", str(error), place=Place(str(path), 1, 1))]) from error
-    after = load(merged.text, file=str(path), env=os.environ)
+    after = load_parsed(merged.parsed, env=os.environ)
     if after.config is None:
         raise ConfigError([finding for finding in after.findings if finding.severity == "error"])
-    return merged
+    return merged, after

@@ -7,7 +7,9 @@ happens. Between looks it is told what models take when that is known anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -19,6 +21,11 @@ from claracore.host.logs.findings import log_findings
 from claracore.types import Finding
 
 logger = logging.getLogger("claracore.supervisor")
+
+
+LONGEST_SECONDS = 10.0
+"""After so long a look is given up: as if nothing could be seen, so that models run one at a time."""
+NOTHING = MemorySampled((), {})
 
 
 class MemorySource(Protocol):
@@ -54,6 +61,8 @@ class MemoryLooks:
         self._wanted = wanted
         self._to_learn: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hangs = False
+        """Whether a look has been given up that is not over."""
 
     def measure(self, models: Iterable[str]) -> None:
         """Look at the devices and these models, and hand in one `MemorySampled`."""
@@ -68,9 +77,9 @@ class MemoryLooks:
 
     async def learn(self, models: Iterable[str]) -> None:
         """Find out what these models take, and hand it in."""
-        if not self._wanted():
-            return
         wanted = tuple(models)
+        if not wanted or not self._wanted():
+            return
         try:
             found = await asyncio.to_thread(self._footprints, wanted)
         except Exception:
@@ -95,15 +104,42 @@ class MemoryLooks:
         await self.learn(models)
 
     async def _measure(self, models: tuple[str, ...]) -> None:
+        seen = NOTHING
         try:
-            devices, footprints = await asyncio.to_thread(self._look, models)
+            if not self._hangs:
+                seen = await asyncio.wait_for(self._look(models), LONGEST_SECONDS)
+        except TimeoutError:
+            self._hangs = True
+            logger.error("memory cannot be seen: a device has not answered for %g s", LONGEST_SECONDS)  # noqa: TRY400
         except Exception:
             logger.exception("memory could not be looked at")
-            devices, footprints = (), {}
-        self._post(MemorySampled(devices, footprints))
+        self._post(seen)
 
-    def _look(self, models: tuple[str, ...]) -> tuple[tuple[DeviceMemory, ...], Mapping[str, Footprint]]:
-        return self._source.devices(), self._footprints(models)
+    def _look(self, models: tuple[str, ...]) -> asyncio.Future[MemorySampled]:
+        """Look in a thread of its own: a driver that hangs must not keep ClaraCore from ending."""
+        loop = asyncio.get_running_loop()
+        seen: asyncio.Future[MemorySampled] = loop.create_future()
+
+        def tell(found: MemorySampled | Exception) -> None:
+            self._hangs = False
+            if seen.done():  # it was waited for too long
+                return
+            if isinstance(found, Exception):
+                seen.set_exception(found)
+            else:
+                seen.set_result(found)
+
+        def look() -> None:
+            found: MemorySampled | Exception
+            try:
+                found = MemorySampled(self._source.devices(), self._footprints(models))
+            except Exception as error:  # noqa: BLE001 - told by who waits
+                found = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, found)
+
+        threading.Thread(target=look, name="look at memory", daemon=True).start()
+        return seen
 
     def _footprints(self, models: tuple[str, ...]) -> dict[str, Footprint]:
         return {model: self._source.footprint(model) for model in models}

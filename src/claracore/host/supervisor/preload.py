@@ -15,7 +15,7 @@ async def preload(supervisor: Supervisor) -> None:
 
     Where memory decides, a model that does not fit beside those that run is passed over as well.
     """
-    await supervisor.looks.learn(supervisor.config.models)
+    await supervisor.looks.learn(supervisor.config.preload)
     for model_id in supervisor.config.preload:
         going = supervisor.preview(model_id).unloads if supervisor.by_memory else ()
         if going:

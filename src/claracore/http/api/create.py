@@ -32,6 +32,7 @@ from claracore.http.api import (
     requests,
     setup,
     system,
+    tune,
 )
 from claracore.http.api.compat import (
     first_claracore,
@@ -48,6 +49,7 @@ logger = logging.getLogger("claracore.api")
 
 ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
+    tune,  # as above
     models,
     requests,
     activity,

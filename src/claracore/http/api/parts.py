@@ -23,6 +23,7 @@ from claracore.host.footprints.measurer import Measurer
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.sockets.ports import PortKeeper
+from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration
 from claracore.host.supervisor.loop import Supervisor
 from claracore.http.api.events.announcer import Announcer
@@ -41,12 +42,15 @@ class Runtime:
     keeper: PortKeeper
     swaps: SwapHistory
     measurer: Measurer
+    commands: Commands
     conversations: ConversationKeeper
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     """The requests that are with the supervisor or a model, by id; the gateway puts them in and takes them out."""
     profile: ActiveProfile = field(default_factory=ActiveProfile)
     loads: set[asyncio.Task[None]] = field(default_factory=set)
     """Loads that were begun and that nobody waits for."""
+    tuned: set[str] = field(default_factory=set)
+    """The models that are being tuned, by id."""
 
     @property
     def config(self) -> Config:

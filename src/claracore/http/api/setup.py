@@ -14,12 +14,14 @@ from pydantic import BaseModel, Field
 from claracore.core.fit.catalog import Chosen
 from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement
+from claracore.core.fit.speed import ModelSpeed, SpeedSource
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.memory.measured import LastLoad
 from claracore.host.library.model import LeftOut
 from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
 from claracore.host.setup.request import SetupOptions
+from claracore.host.setup.speeds import speeds_of
 from claracore.host.setup.survey import Survey
 from claracore.host.setup.survey_for_config import Surveyor, known_models, text_with
 from claracore.host.setup.write import SetupReport, proposed, proposed_for_file
@@ -88,6 +90,17 @@ class FitRow(BaseModel):
     where: str
 
 
+class SpeedView(BaseModel):
+    """Tokens per second of one answer at a time, measured of past answers or predicted; null where it is not known."""
+
+    reading: float | None
+    writing: float | None
+    source: SpeedSource
+    answers: int
+    """Of how many answers a measured speed is the median."""
+    words: str
+
+
 class FoundModel(BaseModel):
     """One model, how it would run, and why."""
 
@@ -105,6 +118,8 @@ class FoundModel(BaseModel):
     fit: list[FitRow]
     last_load: LastLoad | None
     """What it took when it was loaded last in this way, beside what was expected then; null when it never was."""
+    speed: SpeedView | None
+    """How fast it answers; null for one that is not served."""
 
 
 class LeftOutView(BaseModel):
@@ -189,9 +204,10 @@ async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wi
     found = await _survey(surveyor, events.announcer, wish)
     report = await asyncio.to_thread(proposed_for_file, found)
     text = await asyncio.to_thread(text_with, report, wish.models)
+    speeds = await asyncio.to_thread(speeds_of, report, surveyor.state_dir)
     ports = runtime.keeper.plan.assignment
     models = [
-        *(_chosen(report, chosen, ports) for chosen in report.catalog.chosen),
+        *(_chosen(report, chosen, ports, speeds[chosen.candidate.path]) for chosen in report.catalog.chosen),
         *(
             _refused(refused.candidate.id, refused.candidate.facts, refused.placement)
             for refused in report.catalog.refused
@@ -238,7 +254,7 @@ def _progress(announcer: Announcer) -> Progress:
     return progress
 
 
-def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> FoundModel:
+def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int], speed: ModelSpeed) -> FoundModel:
     candidate, placement = chosen.candidate, chosen.placement
     model_id = report.ids.get(candidate.path, candidate.id)
     found = _refused(model_id, candidate.facts, placement)
@@ -246,6 +262,9 @@ def _chosen(report: SetupReport, chosen: Chosen, ports: Mapping[str, int]) -> Fo
     found.group = chosen.group
     found.quantization = candidate.quantization or found.quantization
     found.port = ports.get(model_id)
+    found.speed = SpeedView(
+        reading=speed.reading, writing=speed.writing, source=speed.source, answers=speed.answers, words=speed.words
+    )
     found.last_load = report.learnt.last_load(candidate.path, candidate.facts.dealt_layers, placement.settings)
     return found
 
@@ -267,4 +286,5 @@ def _refused(model_id: str, facts: ModelFacts, placement: Placement) -> FoundMod
             for row in placement.estimate.rows
         ],
         last_load=None,
+        speed=None,
     )

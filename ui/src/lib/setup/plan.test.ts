@@ -41,6 +41,7 @@ test('bytes by where they lie', () => {
     reasons: [],
     fit,
     last_load: null,
+    speed: null,
   };
   expect(byPlace(model)).toEqual([
     { where: 'RAM', bytes: 7 },
