@@ -91,14 +91,20 @@ SLOW_MODEL = KeepingSpeeds(tokens_per_second=50.0, bytes_per_token=25_000.0, byt
 
 
 def test_what_takes_longer_to_write_than_to_read_is_not_saved() -> None:
-    assert is_worth_saving(4000, 256, SLOW_MODEL, "memory", GIB)
+    assert is_worth_saving(4000, 256, SLOW_MODEL, GIB)
     fast_model = KeepingSpeeds(tokens_per_second=10_000.0, bytes_per_token=300_000.0, bytes_per_second=1e9)
-    assert not is_worth_saving(4000, 256, fast_model, "disk", 2 * GIB)
+    assert not is_worth_saving(4000, 256, fast_model, 2 * GIB)
+
+
+def test_a_place_that_was_too_slow_is_not_tried_again_with_as_much() -> None:
+    new = KeepingSpeeds(tokens_per_second=1000.0)
+    assert is_worth_saving(4000, 256, new, GIB), "it is tried once"
+    assert not is_worth_saving(4000, 256, new.too_slow(4000, patience_seconds(4000, new)), GIB)
 
 
 def test_short_conversations_and_those_without_room_are_not_saved() -> None:
-    assert not is_worth_saving(255, 256, SLOW_MODEL, "memory", GIB)
-    assert not is_worth_saving(4000, 256, SLOW_MODEL, "memory", 4000 * 25_000 - 1)
+    assert not is_worth_saving(255, 256, SLOW_MODEL, GIB)
+    assert not is_worth_saving(4000, 256, SLOW_MODEL, 4000 * 25_000 - 1)
 
 
 def test_saving_is_waited_for_no_longer_than_reading_takes() -> None:

@@ -107,8 +107,8 @@ def test_a_folder_that_somebody_else_prepared_is_not_used(tmpfs: Path) -> None:
 
 
 def test_one_process_at_a_time_has_a_configurations_folder(tmp_path: Path) -> None:
-    first = on_disk(tmp_path, "key")
+    first = on_disk(tmp_path, "/a/config.yaml")
     with pytest.raises(OSError, match="another ClaraCore"):
-        on_disk(tmp_path, "key")
+        on_disk(tmp_path, "/a/config.yaml")
     first.close(remove=False)
-    on_disk(tmp_path, "key").close(remove=False)
+    on_disk(tmp_path, "/a/config.yaml").close(remove=False)

@@ -1,19 +1,18 @@
 """Is it worth it to save a conversation: does reading it again take longer than writing it down?
 
-What is not known yet is taken to speak against it: a model that reads fast, a conversation that is large.
+How fast a place is, and how large a conversation, is known after the first save; that one is tried, for no longer than
+reading takes. A model of which nothing was measured is taken to read fast.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 FAST_READING: Final = 5_000.0
 """Tokens a second, where nothing was measured."""
 LARGE_TOKEN: Final = 128 << 10
 """Bytes, where nothing was measured: what a model of eight billion parameters has."""
-SLOW_PLACE: Final = {"memory": 500e6, "disk": 100e6}
-"""Bytes a second, where nothing was measured."""
 LEAST_PATIENCE_SECONDS: Final = 0.25
 MOST_PATIENCE_SECONDS: Final = 20.0
 """Somebody waits for the memory of the model that ends."""
@@ -40,16 +39,20 @@ class KeepingSpeeds:
         """Return how many bytes so many tokens take."""
         return int(tokens * (self.bytes_per_token or LARGE_TOKEN))
 
-    def writing_seconds(self, tokens: int, place: str) -> float:
-        """Return how long it takes to write so many tokens down."""
-        return self.size(tokens) / (self.bytes_per_second or SLOW_PLACE[place])
+    def writing_seconds(self, tokens: int) -> float:
+        """Return how long it takes to write so many tokens down; nothing where that was not measured."""
+        return self.size(tokens) / self.bytes_per_second if self.bytes_per_second else 0.0
+
+    def too_slow(self, tokens: int, seconds: float) -> KeepingSpeeds:
+        """Return what is known after so many tokens were not written down in so many seconds."""
+        return replace(self, bytes_per_second=self.size(tokens) / seconds)
 
 
-def is_worth_saving(tokens: int, least: int, speeds: KeepingSpeeds, place: str, room: int) -> bool:
+def is_worth_saving(tokens: int, least: int, speeds: KeepingSpeeds, room: int) -> bool:
     """Whether a conversation is to be saved in a place that has room for so many bytes."""
     if tokens < least or speeds.size(tokens) > room:
         return False
-    return speeds.writing_seconds(tokens, place) < speeds.reading_seconds(tokens)
+    return speeds.writing_seconds(tokens) < speeds.reading_seconds(tokens)
 
 
 def patience_seconds(tokens: int, speeds: KeepingSpeeds) -> float:

@@ -7,6 +7,7 @@ of a dead one and goes. On disk: a folder of the state folder for each configura
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -54,10 +55,16 @@ def in_memory() -> HeldFolder:
     return _held(mine)
 
 
+def sweep_memory() -> None:
+    """Remove what dead processes have left in memory."""
+    with contextlib.suppress(OSError):
+        sweep(memory_base() / NAME)
+
+
 def on_disk(state_dir: Path, key: str) -> HeldFolder:
-    """Take the folder of a configuration. Raises OSError, also when another process has it."""
+    """Take the folder of a configuration, by its key: any text. Raises OSError, also when another has it."""
     private_folder(state_dir / NAME)
-    return _held(state_dir / NAME / key)
+    return _held(state_dir / NAME / hashlib.sha256(key.encode()).hexdigest()[:16])
 
 
 def sweep(folder: Path) -> None:

@@ -19,7 +19,7 @@ from claracore.core.config.command import split
 from claracore.core.conversations.fingerprint import fingerprint
 from claracore.core.conversations.kept import KeptConversation, expired, most_in_memory, most_on_disk, too_many
 from claracore.core.conversations.truth import Truth, Works
-from claracore.host.conversations.folders import HeldFolder, in_memory, on_disk
+from claracore.host.conversations.folders import HeldFolder, in_memory, on_disk, sweep_memory
 from claracore.host.conversations.server import KnownServer, ServerConversations
 from claracore.host.conversations.store import ConversationStore
 from claracore.host.disk_space import free_at
@@ -84,6 +84,7 @@ class ConversationKeeper:
     async def open(self, servers: ConfiguredServers) -> None:
         """Ask these for the configuration in force, and look at what there is: what a dead ClaraCore has left goes."""
         self._servers = servers
+        await asyncio.to_thread(sweep_memory)
         for place in {model.conversations.keep for model in servers.config.models.values()} - {"off"}:
             await self._store(place)
 

@@ -153,7 +153,7 @@ class ServerConversations:
         known, now = self.known, time.time()
         for slot in used:
             tokens = self.wishes.min_tokens if slot.tokens is None else slot.tokens
-            if not is_worth_saving(tokens, self.wishes.min_tokens, known.speeds, self.wishes.keep, room):
+            if not is_worth_saving(tokens, self.wishes.min_tokens, known.speeds, room):
                 continue
             file, began = f"{time.time_ns():x}-{slot.id}{SUFFIX}", time.monotonic()
             try:
@@ -161,6 +161,8 @@ class ServerConversations:
                     moved = await client.save(slot.id, file)
                 size = (self.store.folder_of(self.model) / file).stat().st_size  # with what newer engines add
             except (SlotsRefused, OSError, EOFError) as error:
+                if isinstance(error, TimeoutError):
+                    known.speeds = known.speeds.too_slow(tokens, patience_seconds(tokens, known.speeds))
                 self._failed("saved", error)
                 break
             self._note_speed(moved, time.monotonic() - began)
