@@ -41,7 +41,17 @@ class Turn(NamedTuple):
     cached: int
 
 
-def config(engine: str, model: Path, more: str, tokens: int, keep: str) -> str:
+class Case(NamedTuple):
+    """An engine with a model, and what its command says besides."""
+
+    name: str
+    engine: str
+    model: Path
+    more: str = ""
+
+
+def config(case: Case, tokens: int, keep: str) -> str:
+    engine, model, more = case.engine, case.model, case.more
     flags = f"-c {tokens + 1024} --parallel 4 --kv-unified --cache-ram 0 -t {os.cpu_count()} {more}"
     return f"""
 conversations: {{keep: {keep}}}
@@ -76,15 +86,15 @@ def history(tokens: int) -> str:
     return " ".join(f"Thing {number} is well." for number in range(int(tokens * WORDS / 3)))
 
 
-def measure(folder: Path, engine: str, model: Path, more: str, tokens: int, keep: str) -> dict[str, float]:
+def measure(folder: Path, case: Case, tokens: int, keep: str) -> dict[str, float]:
     """Return the seconds of one A -> B -> A."""
-    configured(folder, config(engine, model, more, tokens, keep))
+    configured(folder, config(case, tokens, keep))
     with instance(folder) as served:
+        served.ask("POST", "/api/models/load/a")
         text, cold = turn(served, "a", history(tokens))
         text, stayed = turn(served, "a", text + " And then?")
         turn(served, "b", "Hello")
         text, back = turn(served, "a", text + " And then?")
-        served.ask("GET", "/api/models")
         swaps = {swap["model"]: swap for swap in reversed(served.ask("GET", "/api/swaps").json["swaps"])}
         served.end()
     phases = swaps["a"]["phases"]
@@ -92,7 +102,8 @@ def measure(folder: Path, engine: str, model: Path, more: str, tokens: int, keep
     return {
         "tokens": cold.read, "reading": cold.first_token_seconds, "stayed": stayed.first_token_seconds,
         "back": back.first_token_seconds, "load": loading, "restore": phases["restore_seconds"] or 0.0,
-        "first": back.first_token_seconds - loading, "going": swaps["b"]["phases"]["stop_seconds"], "cached": back.cached,
+        "first": back.first_token_seconds - loading, "going": swaps["b"]["phases"]["stop_seconds"],
+        "cached": back.cached,
     }  # fmt: skip
 
 
@@ -102,23 +113,23 @@ def main() -> None:
     parser.add_argument("--tokens", default="1000,4000,16000")
     parser.add_argument("--llama-server")
     options = parser.parse_args()
-    cases = [("embedded, SmolLM2", EMBEDDED, SMOLLM2, ""), ("embedded, gemma", EMBEDDED, GEMMA, "")]
+    cases = [Case("embedded, SmolLM2", EMBEDDED, SMOLLM2), Case("embedded, gemma", EMBEDDED, GEMMA)]
     if options.llama_server:
         cases += [
-            ("llama-server, SmolLM2", options.llama_server, SMOLLM2, ""),
-            ("llama-server, gemma --swa-full", options.llama_server, GEMMA, "--swa-full"),
+            Case("llama-server, SmolLM2", options.llama_server, SMOLLM2),
+            Case("llama-server, gemma --swa-full", options.llama_server, GEMMA, "--swa-full"),
         ]
     print("seconds; back: from the request to its first token, of which after: after the load (restore and reading)")
     head = ("", "tokens", "kept", "cold", "stayed", "a goes", "back", "load", "restore", "after", "cached")
     print(f"{head[0]:31} " + " ".join(f"{name:>8}" for name in head[1:]))
-    for name, engine, model, more in cases:
-        for tokens in map(int, options.tokens.split(",")):
+    for tokens in map(int, options.tokens.split(",")):
+        for case in cases:
             for keep in ("off", "memory"):
                 with tempfile.TemporaryDirectory() as folder:
-                    one = measure(Path(folder), engine, model, more, tokens, keep)
+                    one = measure(Path(folder), case, tokens, keep)
                 row = [one[key] for key in ("reading", "stayed", "going", "back", "load", "restore", "first")]
                 seconds = " ".join(f"{value:8.3f}" for value in row)
-                print(f"{name:31} {one['tokens']:8.0f} {keep:>8} {seconds} {one['cached']:8.0f}", flush=True)
+                print(f"{case.name:31} {one['tokens']:8.0f} {keep:>8} {seconds} {one['cached']:8.0f}", flush=True)
 
 
 if __name__ == "__main__":
