@@ -12,6 +12,7 @@ the embedded engine by itself, on a llama-server up to some build with --swa-ful
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import sys
@@ -76,7 +77,7 @@ def turn(served: Instance, model: str, prompt: str) -> tuple[str, Turn]:
     return text, Turn(first, timings["prompt_n"], timings["cache_n"])
 
 
-def _events(answer: Any) -> Iterator[dict[str, Any]]:
+def _events(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     for line in answer:
         if line.startswith(b"data: {"):
             yield json.loads(line[6:])

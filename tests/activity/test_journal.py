@@ -147,25 +147,58 @@ def test_a_swap_is_explained_phase_by_phase() -> None:
 
 
 @pytest.mark.parametrize(
-    ("eviction", "because", "label"),
+    ("eviction", "because", "label", "ended_because"),
     [
-        (Eviction("b"), "", "rule"),
+        (Eviction("b"), "", "rule", "unloaded for b"),
         (
             Eviction("b", (Shortage("", 0, 0),)),
             "it is not known how much memory each of them takes, so they cannot run together",
             "unknown",
+            "unloaded for b: it is not known how much memory each of them takes, so they cannot run together",
+        ),
+        (
+            Eviction("b", (Shortage("gpu0", 9 * GIB, 2 * GIB),)),
+            "b takes 9.0 GiB of gpu0, where 2.0 GiB were free",
+            "gpu0",
+            "unloaded for b: b takes 9.0 GiB of gpu0, where 2.0 GiB were free",
         ),
     ],
 )
-def test_why_somebody_went_is_told_as_far_as_it_is_known(eviction: Eviction, because: str, label: str) -> None:
+def test_why_somebody_went_is_told_as_far_as_it_is_known(
+    eviction: Eviction, because: str, label: str, ended_because: str
+) -> None:
     async def conversation(stage: Stage) -> None:
+        stage.journal.starting("a")
+        stage.journal.ready("a")
         stage.models.slots["a"].displaced = eviction
         stage.journal.stopping("a", StopReason.EVICTED)
         stage.journal.ended("a")
         stage.journal.starting("b")
         stage.journal.ready("b")
         assert (stage.swaps[-1].evicted, stage.swaps[-1].because) == (("a",), because)
+        assert [(swap.model, swap.ended_because) for swap in stage.history.swaps] == [("a", ended_because), ("b", "")]
         assert stage.counts.evictions.values == {("a", label): 1}
+
+    play(conversation)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended_because"),
+    [
+        (StopReason.TTL, "idle for its ttl"),
+        (StopReason.UNLOADED, "unloaded by request"),
+        (None, "its server ended by itself"),
+    ],
+)
+def test_why_a_server_ended_that_gave_way_to_nobody(reason: StopReason | None, ended_because: str) -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.models.slots["a"].displaced = Eviction("b")
+        stage.journal.starting("a")
+        stage.journal.ready("a")
+        if reason is not None:
+            stage.journal.stopping("a", reason)
+        stage.journal.ended("a")
+        assert stage.history.swaps[-1].ended_because == ended_because
 
     play(conversation)
 

@@ -418,10 +418,17 @@ def test_the_dashboard_asks_for_metrics_that_are_there(server: Instance) -> None
     asked = {
         re.sub(r"_(bucket|sum|count)$", "", name)
         for panel in dashboard["panels"]
-        for target in panel["targets"]
+        for target in panel.get("targets", ())
         for name in re.findall(r"claracore_\w+", target["expr"])
     }
-    assert {"claracore_restarts_total", "claracore_port_conflicts_total"} <= asked <= there
+    wanted = {
+        "restarts_total",
+        "port_conflicts_total",
+        "model_footprint_bytes",
+        "device_other_bytes",
+        "evictions_total",
+    }
+    assert {f"claracore_{name}" for name in wanted} <= asked <= there
 
 
 def test_restarts_and_port_conflicts_are_counted(tmp_path: Path) -> None:

@@ -28,6 +28,13 @@ def test_who_takes_what() -> None:
     assert words.endswith(". free 15.5 GiB of 40.0 GiB")
 
 
+def test_what_no_model_may_use_by_the_budget() -> None:
+    shown = device(40 * GIB, 4 * GIB, 0, 10 * GIB) | {"free_bytes": 6 * GIB}
+    bar, _, words = memory_bars([shown])[0].partition("] ")
+    assert bar == "gpu0  [" + "A" * 10 + "." * 6 + "x" * 20 + "oooo"
+    assert words.endswith("o other programs 4.0 GiB, x beyond the budget 20.0 GiB, . free 6.0 GiB of 40.0 GiB")
+
+
 def test_what_is_not_known() -> None:
     shown = device(GIB, 0, 0, 0)
     shown["models"][0]["source"] = "unknown"

@@ -24,7 +24,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Path:
     models = folder / "my models"
     models.mkdir()
     shutil.copy(smollm2, models / smollm2.name)
-    shutil.copy(smollm2, models / "Second-135M-Instruct.Q4_1.gguf")
+    # Not quite the same: of files with the same contents one is a model, and the other one more name of it.
+    (models / "Second-135M-Instruct.Q4_1.gguf").write_bytes(smollm2.read_bytes() + bytes(32))
     (models / "notes.gguf").write_text("this is not a model")
     return folder
 
@@ -51,17 +52,16 @@ def test_both_models_are_found_and_the_printed_line_names_one(served: Instance, 
     assert any(name in served.line("curl") for name in names)
 
 
-def test_requests_that_alternate_swap_and_both_answer(served: Instance, names: list[str]) -> None:
+def test_requests_that_alternate_evict_nobody_where_both_fit(served: Instance, names: list[str]) -> None:
     pids = set()
     for name in names * 2:
         answer = served.chat(name, max_tokens=4)
         assert answer.status == 200, answer.body
         assert answer.json["choices"][0]["message"]["content"]
-        (running,) = served.running().items()
-        assert (running[0], running[1]["state"]) == (name, "ready")
-        pids.add(running[1]["pid"])
-    assert len(pids) == 4
-    assert served.line("stopping (evicted)")
+        running = served.running()
+        assert running[name]["state"] == "ready"
+        pids |= {server["pid"] for server in running.values()}
+    assert len(pids) == 2
 
 
 def test_the_openai_sdk_chats(client: openai.OpenAI, names: list[str]) -> None:
@@ -112,14 +112,15 @@ def test_the_engine_is_reachable_under_upstream(served: Instance, names: list[st
 
 def test_load_and_unload(served: Instance, names: list[str]) -> None:
     assert served.ask("POST", f"/api/models/load/{names[1]}").json["state"] == "ready"
-    assert list(served.running()) == [names[1]]
+    assert names[1] in served.running()
     assert served.ask("POST", f"/api/models/unload/{names[1]}").body == b"OK"
-    assert served.running() == {}
+    assert names[1] not in served.running()
     assert served.ask("POST", "/api/models/unload").json == {"msg": "ok"}
+    assert served.running() == {}
     assert served.ask("POST", "/api/models/load/nope").status == 404
 
 
-def test_a_chat_while_another_streams_waits_for_the_end_of_the_stream(served: Instance, names: list[str]) -> None:
+def test_a_chat_while_another_streams_harms_neither(served: Instance, names: list[str]) -> None:
     connection = served.connect()
     body = {"model": names[0], "messages": [{"role": "user", "content": "Tell me a long story."}]}
     connection.request(

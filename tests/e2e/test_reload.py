@@ -141,7 +141,7 @@ def test_a_model_that_appears_in_the_folder_is_served_and_one_that_vanishes_is_u
     models.mkdir()
     shutil.copy(smollm2, models / "First-135M.Q4_1.gguf")
     with instance(tmp_path, "--models-folder", str(models)) as running:
-        shutil.copy(smollm2, models / "Second-135M.Q4_1.gguf")
+        (models / "Second-135M.Q4_1.gguf").write_bytes(smollm2.read_bytes() + bytes(32))
         running.line("added: ")
         names = [row["id"] for row in running.ask("GET", "/v1/models").json["data"]]
         assert len(names) == 2

@@ -54,10 +54,9 @@ def test_two_chat_models_and_one_that_embeds(tmp_path: Path, smollm2: Path, gemm
         assert [len(vector) for vector in vectors] == [576] * 3
         alike, unlike = (sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:])
         assert alike > unlike
-        # The embedder stays loaded beside the chat model that came last: large models swap, small ones stay.
-        assert sorted(running.running()) == ["gemma-3-270m-q4_k_m", "smollm2-135m-embedding-q4_1"]
-        ports = {name: row["port"] for name, row in running.running().items()}
-        assert 8200 <= ports["gemma-3-270m-q4_k_m"] < 8300 <= ports["smollm2-135m-embedding-q4_1"]
+        # All three fit at the same time, so all three stay.
+        assert sorted(running.running()) == sorted(kinds)
+        assert all(row["port"] >= 8300 for row in running.running().values()), "they are light"
     text = (tmp_path / "config.yaml").read_text()
     assert text.count("--parallel 1") == 3
     assert "16 GiB of RAM" in text

@@ -141,6 +141,15 @@ def facts(name: str) -> ModelFacts:
     return facts_of_header(_headers()[name])
 
 
+def sparse_file(name: str, path: Path) -> Path:
+    """Write a shape as a file of its whole size that is a hole behind its header."""
+    raw = _headers()[name]
+    with path.open("wb") as file:
+        file.write(raw)
+        file.truncate(len(raw) + read_header(io.BytesIO(raw), size=len(raw)).missing_bytes)
+    return path
+
+
 @cache
 def _headers() -> dict[str, bytes]:
     return headers_in(FOLDER / "headers.tar.xz")

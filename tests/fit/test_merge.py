@@ -18,7 +18,8 @@ from claracore.core.fit.catalog import LARGE, Candidate, choose
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware, Memory, Processor
-from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.fit.merge import Merged, Present, merge
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.units import GIB
 from claracore.types import Finding
@@ -367,3 +368,7 @@ def test_a_file_whose_groups_decide_keeps_their_rules() -> None:
     assert merged(text, old).text == text
     assert "use: memory" in document(setup_of(ALL))
     assert "persistent" not in document(setup_of(ALL))
+
+
+def test_a_model_without_a_command_names_no_file() -> None:
+    assert model_paths({"away": "", "near": "llama-server -m /a.gguf"}) == {"near": "/a.gguf"}

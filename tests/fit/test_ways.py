@@ -151,3 +151,25 @@ def test_context_is_worth_less_and_less() -> None:
     assert gains[0] == 2.0
     assert gains[3] == 1.0
     assert gains[-1] == 0.25
+
+
+def test_the_longest_context_is_among_the_choices_and_what_is_worth_little_is_not() -> None:
+    space = budget((24, 24), 96)
+    found = choices(facts("glm-4.5-air-Q4_K_M"), space, Wishes(), FLAGS)
+    assert len(found) == 5
+    assert max(placement.settings.context for placement in found) == 131072
+    assert min(placement.settings.context for placement in found) > 8192
+
+
+def test_a_helper_may_be_put_on_the_processor_and_a_chat_model_is_not_offered_it() -> None:
+    space = budget((24,), 64)
+    assert [found.gpus for found in choices(facts("bge-m3-Q8_0"), space, Wishes(), FLAGS)] == [(0,), ()]
+    assert all(found.gpus for found in choices(facts("llama-3.1-8b-Q4_K_M"), space, Wishes(), FLAGS))
+
+
+def test_choices_are_those_beside_what_was_chosen_elsewhere() -> None:
+    chosen = plan(facts("llama-3.1-8b-Q4_K_M"), budget((12,), 64), Wishes(comfort=16384), FLAGS)
+    found = choices(facts("llama-3.1-8b-Q4_K_M"), budget((24,), 64), Wishes(), FLAGS, chosen=chosen)
+    assert [placement.settings for placement in found].count(chosen.settings) == 1
+    assert {placement.budget for placement in found} == {budget((24,), 64)}
+    assert max(placement.settings.context for placement in found) == 131072

@@ -20,6 +20,7 @@ from claracore.host.hardware import ram_speed
 from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
 from cli.runner import invoke
+from fit.llama_cpp import sparse_file
 from zoo.families import mmproj
 from zoo.synthetic import Shape, shard_images, write
 
@@ -115,6 +116,34 @@ def test_fit_shows_the_working_and_one_verdict() -> None:
     assert "fits in RAM" in text
     code, text = run("fit", str(GEMMA), "--vram", "2", "--json")
     assert json.loads(text)["verdict"] == "fits on the GPU"
+
+
+def test_fit_shows_the_choices_and_marks_what_setup_writes(tmp_path: Path) -> None:
+    model = sparse_file("llama-3.3-70b-Q4_K_M", tmp_path / "llama-3.3-70b-Q4_K_M.gguf")
+    words = ("fit", str(model), "--choices", "--vram", "24", "--ram", "128", "--backend", "cuda")
+    code, text = run(*words)
+    assert code == 0
+    table = [line for line in text.splitlines() if " layers in RAM" in line]
+    assert len(table) >= 2
+    assert [line[0] for line in table].count("*") == 1
+    assert "GPU 0" in text
+    assert "x slower)" in text
+    _, text = run(*words, "--json")
+    found = json.loads(text)["choices"]
+    assert [choice["recommended"] for choice in found].count(True) == 1
+    assert found[0]["times_slower"] == 1.0
+    assert found[-1]["context"] == 131072
+    for choice in found:
+        layers = choice["flags"].index("--n-gpu-layers")
+        assert choice["flags"][layers + 1] == str(choice["settings"]["gpu_layers"])
+        assert choice["flags"][:2] == ["--ctx-size", str(choice["context"])]
+
+
+def test_there_is_no_choice_of_what_does_not_fit(tmp_path: Path) -> None:
+    model = sparse_file("llama-3.3-70b-Q4_K_M", tmp_path / "llama-3.3-70b-Q4_K_M.gguf")
+    code, text = run("fit", str(model), "--choices", "--ram", "8", "--backend", "cpu")
+    assert code == 1
+    assert "does not fit" in text
 
 
 def test_fit_reads_a_model_among_its_neighbours(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from claracore.core.config.edit import EditRefused
 from claracore.core.config.load import load
 from claracore.core.fit.document import document
-from claracore.core.fit.merge import Present, merge, model_paths
+from claracore.core.fit.merge import Present, merge
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.tune.saved import with_tuning
 from claracore.core.tune.tuning import Tuning, tuning_of
 from claracore.errors import ModelNotFound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -23,9 +24,11 @@ def test_history_is_filtered_and_loads_are_on_a_timeline(page: Page, parrots: Se
     expect(rows.filter(has_text="gemma").first).to_be_visible()
 
     lanes = page.get_by_role("list", name="Which model was loaded when").get_by_role("listitem")
-    expect(lanes.filter(has_text="gemma")).to_contain_text("loaded")
+    of = page.get_by_role("link", name="gemma", exact=True)
+    expect(lanes.filter(has=of)).to_contain_text("loaded")
     page.get_by_role("button", name="24 h").click()
-    expect(lanes.filter(has_text="smollm2")).to_contain_text("loaded")
+    gone = lanes.filter(has=page.get_by_role("link", name="smollm2", exact=True))
+    expect(gone).to_contain_text(re.compile("loaded .*, then unloaded for gemma"))
     expect(page.get_by_label("Loads and swaps")).to_contain_text("Unloaded smollm2.")
     page.screenshot(path=ARTEFACTS / "activity-whole.png", full_page=True)
 
@@ -59,5 +62,6 @@ def test_a_log_is_live_filtered_paused_and_downloaded(page: Page, parrots: Serve
 def test_the_system_page_tells_versions_and_what_is_wrong(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/ui/system")
     expect(page.get_by_label("Versions")).to_contain_text("embedded")
-    expect(page.get_by_label("Hardware").get_by_role("meter", name="Memory in use")).to_be_visible()
+    expect(page.get_by_label("Hardware").get_by_role("meter", name="Processor in use")).to_be_visible()
+    expect(page.get_by_label("Memory", exact=True)).to_contain_text(re.compile("free .* GiB of .* GiB"))
     expect(page.get_by_label("Doctor").get_by_role("listitem").first).to_be_visible()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Page, expect
 
-from ui.stand import ARTEFACTS, GEMMA, MODELS, SMOLLM2, Server, serving
+from fakes.engine_with_cards import engine_with_cards
+from fit.llama_cpp import sparse_file
+from ui.stand import ARTEFACTS, AXE, GEMMA, MODELS, SMOLLM2, Server, serving
 from zoo.stores import OllamaFolder
 
 
@@ -78,3 +82,68 @@ def test_models_of_other_programs_with_one_click(page: Page, tmp_path: Path) -> 
         expect(section.get_by_text("are all in the configuration")).to_be_visible()
     finally:
         server.stop()
+
+
+def test_another_placement_is_picked_on_the_setup_page_and_on_the_models_own(page: Page, tmp_path: Path) -> None:
+    engine_with_cards(tmp_path)
+    models = tmp_path / "models"
+    models.mkdir()
+    sparse_file("qwen3-32b-Q4_K_M", models / "qwen3-32b-Q4_K_M.gguf")
+    server = Server(tmp_path, environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, named_config=False)
+    server.start()
+    try:
+        page.goto(f"{server.url}/ui/setup")
+        page.get_by_label("Folder", exact=True).fill(str(models))
+        page.get_by_role("button", name="Add", exact=True).first.click()
+        page.get_by_role("button", name="Search for models").click()
+        plan, differences = page.get_by_label("Plan"), page.get_by_label("Differences")
+        plan.locator("summary").first.click()
+        choices = plan.get_by_role("group", name=re.compile("Where qwen3-32b"))
+        expect(choices.get_by_role("radio", name=re.compile("40k on both cards"))).to_be_checked()
+        one = choices.get_by_role("radio", name=re.compile("on one card")).first
+        expect(one).to_have_accessible_description(re.compile("x the context.*leaves GPU 1 free"))
+        choices.get_by_text("on one card").first.click()
+        expect(one).to_be_checked()
+        expect(differences).to_contain_text("--device CUDA0")
+        page.keyboard.press("ArrowDown")
+        expect(differences).to_contain_text("--cache-type-k q8_0")
+        page.keyboard.press("ArrowUp")
+        expect(differences).not_to_contain_text("--cache-type-k q8_0")
+        accessible(page)
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.screenshot(path=ARTEFACTS / "setup-choices-phone.png", full_page=True)
+        page.get_by_role("button", name="Apply").click()
+        expect(page).to_have_url(f"{server.url}/ui/models")
+        assert "--device CUDA0" in server.config.read_text()
+
+        page.goto(f"{server.url}/ui/models/qwen3-32b-q4_k_m")
+        placement = page.get_by_role("region", name="Placement")
+        expect(placement.get_by_text("in use")).to_have_count(1)
+        expect(placement.get_by_text("recommended")).to_have_count(1)
+        accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.screenshot(path=ARTEFACTS / "model-placement-phone.png", full_page=True)
+        placement.get_by_role("button", name=TAKE).click()
+        expect(page.get_by_text("from the next load on")).to_be_visible()
+        expect(placement.get_by_role("button", name=TAKE)).to_have_count(0)
+        expect(page.get_by_label("Command").get_by_text("--tensor-split")).to_be_visible()
+        assert "choice=" not in server.config.read_text()
+    finally:
+        server.stop()
+
+
+TAKE = re.compile("^Use this.*40k on both cards")
+
+
+def accessible(page: Page) -> None:
+    """Hold a page against axe, light and dark."""
+    if not AXE.is_file():
+        return
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.evaluate(AXE.read_text())
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        assert [rule["id"] for rule in found["violations"]] == [], scheme

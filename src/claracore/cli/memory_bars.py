@@ -9,11 +9,11 @@ from typing import Any
 from claracore.core.units import gib
 
 CELLS = 40
-OTHERS, KEPT, FREE = "o", "-", "."
+OTHERS, KEPT, BEYOND, FREE = "o", "-", "x", "."
 
 
 def memory_bars(devices: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each device of `GET /api/memory`: a letter for each model, `o` others, `-` kept free, `.`."""
+    """Return a line for each device of `GET /api/memory`: letters for models, `o` others, `-` kept free, `x`, `.`."""
     width = max((len(device["id"]) for device in devices), default=0)
     return [f"{device['id']:<{width}}  [{_bar(device)}] {', '.join(_words(device))}" for device in devices]
 
@@ -21,7 +21,7 @@ def memory_bars(devices: Sequence[dict[str, Any]]) -> list[str]:
 def _bar(device: dict[str, Any]) -> str:
     total = max(1, device["total_bytes"])
     models = [(letter, row["bytes"]) for letter, row in _lettered(device)]
-    rest = [(OTHERS, device["other_bytes"]), (KEPT, device["reserved_bytes"])]
+    rest = [(BEYOND, _beyond(device)), (OTHERS, device["other_bytes"]), (KEPT, device["reserved_bytes"])]
     left = "".join(letter * _cells(size, total) for letter, size in models)[:CELLS]
     right = "".join(letter * _cells(size, total) for letter, size in rest)[: CELLS - len(left)]
     return left + FREE * (CELLS - len(left) - len(right)) + right
@@ -40,7 +40,16 @@ def _words(device: dict[str, Any]) -> Iterator[str]:
         yield f"{OTHERS} other programs {gib(device['other_bytes'])}"
     if device["reserved_bytes"]:
         yield f"{KEPT} kept free {gib(device['reserved_bytes'])}"
+    if beyond := _beyond(device):
+        yield f"{BEYOND} beyond the budget {gib(beyond)}"
     yield f"{FREE} free {gib(device['free_bytes'])} of {gib(device['total_bytes'])}"
+
+
+def _beyond(device: dict[str, Any]) -> int:
+    """Return the bytes that nobody uses and no model may."""
+    taken = sum(row["bytes"] for row in device["models"])
+    known = taken + device["other_bytes"] + device["reserved_bytes"] + device["free_bytes"]
+    return max(0, int(device["total_bytes"]) - int(known))
 
 
 def _lettered(device: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

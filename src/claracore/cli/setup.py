@@ -15,11 +15,12 @@ from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, many, option, switch, word
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.case import Wishes
+from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import plan
+from claracore.core.fit.plan import Placement, plan
 from claracore.core.fit.speed import ModelSpeed
+from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.errors import BadRequest
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
@@ -102,6 +103,7 @@ def fit(
     ram: float | None,
     backend: str | None,
     realtime: bool,
+    choices: bool,
     as_json: bool,
 ) -> None:
     """Show what a model takes on this machine, and how it would run; exit code 1 when it does not fit."""
@@ -115,9 +117,22 @@ def fit(
     budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
     placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+    if choices and placement.fits:
+        from claracore.cli.choices import show_choices  # noqa: PLC0415 - see console.py
+
+        case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+        show_choices(model, case, placement, machine, None if as_json else console())
+        return
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
     speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
+    _show_fit(model, placement, last, speed, as_json=as_json)
+    raise SystemExit(0 if placement.fits else 1)
+
+
+def _show_fit(
+    model: LibraryModel, placement: Placement, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
+) -> None:
     if as_json:
         from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
 
@@ -136,7 +151,6 @@ def fit(
             screen.print(last_load_words(last))
         if placement.fits and speed.words:
             screen.print(Text(speed.words))
-    raise SystemExit(0 if placement.fits else 1)
 
 
 def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_json: bool) -> None:
@@ -306,6 +320,7 @@ FIT = Verb(
         "parallel": option("--parallel", about="Requests at a time.", kind=int),
         **MACHINE,
         "realtime": REALTIME,
+        "choices": flag("--choices", about="Show in which ways it could run, and what each costs."),
         "as_json": JSON,
     },
 )

@@ -92,14 +92,14 @@ def where(placement: Placement) -> str:
             return "does not fit"
 
 
-def _table(title: str | None) -> Table:
+def plain_table(title: str | None) -> Table:
     """Make a table without lines between columns: on a terminal of 80 columns the text needs the width."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
 
 
 def models_table(rows: list[ModelRow]) -> Table:
     """Make the summary of configured models."""
-    table = _table(f"{len(rows)} model{'s' * (len(rows) != 1)} configured")
+    table = plain_table(f"{len(rows)} model{'s' * (len(rows) != 1)} configured")
     table.add_column("model", overflow="fold", min_width=26)
     table.add_column("kind", no_wrap=True)
     table.add_column("quant", overflow="fold")
@@ -133,7 +133,7 @@ def left_out_table(report: SetupReport) -> Table:
     """Make the list of files that were looked at and not configured."""
     refused = [(item.candidate.path, item.placement.reason) for item in report.catalog.refused]
     entries = [(str(left.path), left.reason) for left in report.left_out] + refused
-    table = _table(f"{len(entries)} left out")
+    table = plain_table(f"{len(entries)} left out")
     table.add_column("file", overflow="fold")
     table.add_column("why")
     for path, reason in entries:
@@ -143,7 +143,7 @@ def left_out_table(report: SetupReport) -> Table:
 
 def hardware_table(hardware: Hardware) -> Table:
     """Make the table of what the machine has."""
-    table = _table("machine")
+    table = plain_table("machine")
     for name in ("what", "name", "how much", "read from"):
         table.add_column(name, overflow="fold")
     processor, memory = hardware.processor, hardware.memory
@@ -163,7 +163,7 @@ def hardware_table(hardware: Hardware) -> Table:
 
 def working_table(placement: Placement) -> Table:
     """Make the table of everything that takes memory, with the working, and the sums against what may be used."""
-    table = _table(None)
+    table = plain_table(None)
     for name in ("what", "where"):
         table.add_column(name)
     table.add_column("size", justify="right")

@@ -2,13 +2,16 @@
 import type { Group as Rules, Model } from './api/types';
 import type { Group } from './live';
 
+const STAYS = 'not unloaded for others';
+
 /** What people call a group. */
 export function groupTitle(name: string): string {
   return { '(default)': 'Models without a group', '(peers)': 'Models of other servers' }[name] ?? name;
 }
 
 /** The group's rules, and what loading one of its models would unload if that is the same for all of them. */
-export function groupNote({ models }: Group, rules?: Rules): string {
+export function groupNote({ models }: Group, rules?: Rules, memoryDecides = false): string {
+  if (memoryDecides) return rules?.persistent ? STAYS : '';
   const notes = rules ? ruleNotes(rules) : [];
   const ids = new Set(models.map((model) => model.id));
   const [first] = idle(models);
@@ -31,6 +34,6 @@ function idle(models: readonly Model[]): Model[] {
 function ruleNotes({ swap, exclusive, persistent }: Rules): string[] {
   const notes = [swap ? 'one runs at a time' : 'run together'];
   if (!exclusive) notes.push('beside other groups');
-  if (persistent) notes.push('not unloaded for others');
+  if (persistent) notes.push(STAYS);
   return notes;
 }

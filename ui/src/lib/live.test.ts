@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Model } from './api/types';
 import { flight, model } from '../testing/values';
 import { differ, groupNote } from './groups';
-import { grouped, loadNote, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
+import { grouped, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
 
 type Wait = NonNullable<Model['waits_for']>;
 
@@ -75,13 +75,6 @@ test('an older answer changes only what would be unloaded', () => {
   expect(after).toEqual([model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })]);
 });
 
-test('before a load it is said what that would bring about', () => {
-  expect(loadNote(model('a', { would_unload: ['b', 'c'] }))).toBe('Loading it unloads b, c');
-  expect(loadNote(model('a', { would_not_fit: 'a takes 9 GiB' }))).toBe('Takes more memory than there is');
-  expect(loadNote(model('a'))).toBe('');
-  expect(loadNote(model('a', { state: 'ready', would_unload: ['b'] }))).toBe('');
-});
-
 test('a group says its rules and what loading one of it would unload', () => {
   const [a, b] = [model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })];
   const rules = { swap: true, exclusive: true, persistent: false };
@@ -93,6 +86,13 @@ test('a group says its rules and what loading one of it would unload', () => {
   expect(groupNote({ name: 'g', models: [a] }, { ...rules, exclusive: false })).toBe(
     'one runs at a time; beside other groups',
   );
+});
+
+test('where memory decides, a group says only who stays; each row says what a load would bring about', () => {
+  const models = [model('b', { would_unload: ['a'] })];
+  const rules = { swap: false, exclusive: false, persistent: false };
+  expect(groupNote({ name: 'g', models }, rules, true)).toBe('');
+  expect(groupNote({ name: 'g', models }, { ...rules, persistent: true }, true)).toBe('not unloaded for others');
 });
 
 test('when models of a group would unload different ones, each row says so', () => {

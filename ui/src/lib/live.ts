@@ -19,13 +19,6 @@ export function withVictims(models: readonly Model[], fresh: readonly Model[]): 
   return models.map((model) => ({ ...model, ...told.get(model.id) }));
 }
 
-/** What loading a model would bring about, in a few words; empty when nothing, or when it is loaded. */
-export function loadNote({ state, would_unload, would_not_fit }: Model): string {
-  if (state !== 'stopped') return '';
-  if (would_not_fit) return 'Takes more memory than there is';
-  return would_unload.length ? `Loading it unloads ${would_unload.join(', ')}` : '';
-}
-
 export function byId(a: { id: string }, b: { id: string }): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 /** Values that tests begin from; each test changes what it is about. */
-import type { ActivityRow, Flight, Model, PortReport, PortRow, Swap } from '$lib/api/types';
+import type { ActivityRow, Device, Flight, Model, PortReport, PortRow, Swap } from '$lib/api/types';
 
 export function model(id: string, more: Partial<Model> = {}): Model {
   return {
@@ -15,7 +15,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     port: null,
     pid: null,
     memory_bytes: null,
-    memory: { devices: {}, source: 'unknown', expected: null },
+    memory: { devices: {}, source: 'unknown', expected: null, measured: null },
     load_seconds: null,
     progress: null,
     progress_message: null,
@@ -137,4 +137,13 @@ export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}):
     phases: { ...none, ...phases },
     ...more,
   };
+}
+
+/** A device of so many bytes, of which those are free that nobody has. */
+export function device(id: string, total: number, more: Partial<Device> = {}): Device {
+  const { other_bytes = 0, reserved_bytes = 0, models = [], budget_bytes = total } = more;
+  const taken = models.reduce((sum, row) => sum + row.bytes, 0);
+  const usable = Math.max(0, Math.min(budget_bytes, total - other_bytes - reserved_bytes));
+  const free_bytes = Math.max(0, usable - taken);
+  return { id, name: id, total_bytes: total, budget_bytes, reserved_bytes, other_bytes, models, free_bytes, ...more };
 }

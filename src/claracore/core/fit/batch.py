@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from claracore.core.fit.cache import Cells, at, attends, borrowed_bytes, cache_elements, cells
+from claracore.core.fit.cache import Cells, at, borrowed_bytes, cells, kinds_of_attention, kinds_of_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -126,9 +126,9 @@ class Batch:
         return self.floats(2 * query + latent) + self.scores + self._cache_as_f16()
 
     @cached_property
-    def _cached(self) -> set[tuple[int, int]]:
+    def _cached(self) -> frozenset[tuple[int, int]]:
         """The elements of keys and values that a token leaves in a layer, of all kinds of layers."""
-        return {cache_elements(self.facts, layer) for layer in range(self.facts.layers)}
+        return kinds_of_elements(self.facts)
 
     @cached_property
     def scores(self) -> int:
@@ -177,10 +177,7 @@ class Batch:
     @cached_property
     def kinds(self) -> tuple[bool | None, ...]:
         """Whether each layer's attention slides; None without attention."""
-        facts = self.facts
-        return tuple(
-            at(facts.sliding, layer, default=False) if attends(facts, layer) else None for layer in range(facts.layers)
-        )
+        return kinds_of_attention(self.facts)
 
     def masks(self, layers: Iterable[int]) -> int:
         """Return one mask over the cells per kind of layer: f16 with flash attention.

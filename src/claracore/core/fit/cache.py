@@ -125,9 +125,24 @@ def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:
     return heads * at(facts.head_dim_k, layer, default=0), heads * at(facts.head_dim_v, layer, default=0)
 
 
+@lru_cache(maxsize=256)
+def kinds_of_elements(facts: ModelFacts) -> frozenset[tuple[int, int]]:
+    """Return the elements of keys and values that a token leaves in a layer, of all kinds of layers."""
+    return frozenset(cache_elements(facts, layer) for layer in range(facts.layers))
+
+
+@lru_cache(maxsize=256)
+def kinds_of_attention(facts: ModelFacts) -> tuple[bool | None, ...]:
+    """Return whether each layer's attention slides; None without attention."""
+    layers = range(facts.layers)
+    return tuple(at(facts.sliding, layer, default=False) if attends(facts, layer) else None for layer in layers)
+
+
 def state_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
     """Return the bytes of recurrent state per layer: f32, one state per slot, whatever the context."""
     state = (facts.state_conv_elements + facts.state_ssm_elements) * 4 * max(1, settings.parallel)
+    if not state:
+        return (0,) * facts.layers
     return tuple(state if at(facts.recurrent, layer, default=False) else 0 for layer in range(facts.layers))
 
 

@@ -8,7 +8,7 @@ would cost another model its place computes on the processor. Who goes when memo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import EMBEDDERS, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import Placement, plan
+from claracore.core.fit.plan import Placement, choices, plan
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.value import FULL_CONTEXT
 from claracore.core.fit.ways import Verdict
@@ -24,6 +24,7 @@ from claracore.core.units import GIB
 
 if TYPE_CHECKING:
     from claracore.core.fit.learnt import Correction
+    from claracore.core.fit.memory import Estimate
     from claracore.core.gguf.model import ModelFacts
     from claracore.core.gguf.projector import ProjectorFacts
 
@@ -127,6 +128,30 @@ def choose(
     )
 
 
+def plan_beside(
+    candidate: Candidate, helpers: Iterable[Estimate], budget: Budget, wishes: Wishes, known_flags: KnownFlags
+) -> Placement:
+    """Plan one model as `choose` would, beside helpers whose places are known."""
+    plans = Plans(wishes, known_flags)
+    if candidate.facts.kind in EMBEDDERS:
+        return _helpers_within([candidate], budget, plans, on_gpus=True)[0][candidate.id]
+    part, left = _part_for_helpers(budget), budget
+    for cost in sorted(helpers, key=lambda cost: cost.total):
+        if part.holds(cost):
+            part, left = part.without(cost), left.without(cost)
+    placement = plans.one(candidate, left, light=_is_light(candidate, budget))
+    return placement if placement.fits else plans.one(candidate, budget)
+
+
+def alternatives(item: Chosen, budget: Budget, wishes: Wishes, known_flags: KnownFlags) -> list[Placement]:
+    """Return the choices for a model: in the memory that it was planned into, a helper in all that there is."""
+    candidate = item.candidate
+    space = budget if candidate.facts.kind in EMBEDDERS else item.placement.budget
+    draft = item.draft.facts if item.draft is not None else None
+    companions = Companions(candidate.projector, draft, item.draft_settings, candidate.learnt)
+    return choices(candidate.facts, space, wishes, known_flags, companions, chosen=item.placement)
+
+
 def is_small(candidate: Candidate, placement: Placement, budget: Budget) -> bool:
     """Tell whether a model is light enough, as it is placed, to stay loaded beside others."""
     return _is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
@@ -183,7 +208,7 @@ def _helpers_within(
     helpers: Sequence[Candidate], budget: Budget, plans: Plans, *, on_gpus: bool
 ) -> tuple[dict[str, Placement], Budget]:
     """Place the helpers, the smallest first, and set memory apart for them while their part of it lasts."""
-    part = Budget(tuple(size // HELPERS_PART for size in budget.gpus), budget.ram // HELPERS_PART, budget.shared)
+    part = _part_for_helpers(budget)
     placed: dict[str, Placement] = {}
     for item in sorted(helpers, key=lambda item: (item.facts.file_bytes, item.id)):
         tries = (plans.one(item, space) for space in _spaces(item, part, budget.ram, on_gpus=on_gpus))
@@ -192,6 +217,10 @@ def _helpers_within(
         if part.holds(placement.estimate):
             part, budget = part.without(placement.estimate), budget.without(placement.estimate)
     return placed, budget
+
+
+def _part_for_helpers(budget: Budget) -> Budget:
+    return Budget(tuple(size // HELPERS_PART for size in budget.gpus), budget.ram // HELPERS_PART, budget.shared)
 
 
 def _spaces(candidate: Candidate, part: Budget, ram: int, *, on_gpus: bool) -> Iterator[Budget]:

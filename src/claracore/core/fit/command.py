@@ -27,6 +27,20 @@ SAFE = re.compile(r"(?:[A-Za-z0-9_@%+=:,./{}-]|\$\{)+")
 ESCAPED = re.compile(r'["\\`]|\$(?!\{)')
 """What POSIX wants behind a backslash in double quotes; `${...}` is a macro and no variable of a shell."""
 MACRO = "llama-server"
+REASON = re.compile(
+    r"context: |all \d+ layers and the output fit on |the experts of \d+ of |\d+ of \d+ layers fit on |"
+    r"everything computes on the processor|of \d+ layers, the experts of these |fits there alone, |the only fast one|"
+    r"those that work well together|layers on each GPU, |fits on GPU \d+ alone, |copies of its state that |"
+    r"MiB of RAM that earlier |attention without a buffer |half the cache for |a small cache for values |"
+    r"an input must fit into one batch|inputs are read in parts |tokens of a prompt that are read at once|"
+    r"requests at a time|one cache for all slots|the projector computes where the model does"
+)
+"""How the reasons begin that are written here above flags of a placement."""
+
+
+def is_reason(text: str) -> bool:
+    """Tell whether a comment in a command is one that was generated above a flag of a placement."""
+    return REASON.match(text) is not None
 
 
 def quoted(word: str) -> str:

@@ -22,6 +22,7 @@ from claracore.core.units import GIB, gib
 
 if TYPE_CHECKING:
     from claracore.core.fit.machine import Hardware
+    from claracore.core.fit.plan import Placement
 
 
 START_PORT, LARGE_PORT, SMALL_PORT = 8100, 8200, 8300
@@ -143,10 +144,10 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[DocumentPart]:
         parts.append(simple("name", candidate.name))
     if candidate.description:
         parts.append(simple("description", candidate.description))
-    parts.append(DocumentPart("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen),)))
-    if chosen.placement.gpus and sum(gpu.backend is Backend.CUDA for gpu in setup.hardware.gpus) > 1:
+    parts.append(DocumentPart("cmd", text, ("|", *literal(text, 2)), (memory_words(chosen.placement),)))
+    if env := environment(chosen.placement, setup.hardware):
         reason = "GPUs are numbered as they were when shares were worked out: CUDA alone would put the fastest first."
-        parts.append(DocumentPart("env", [PCI_ORDER], (flow((PCI_ORDER,)),), (reason,)))
+        parts.append(DocumentPart("env", list(env), (flow(env),), (reason,)))
     if candidate.aliases:
         parts.append(DocumentPart("aliases", list(candidate.aliases), (flow(candidate.aliases),)))
     if chosen.group == LARGE:
@@ -154,6 +155,12 @@ def model_parts(setup: Setup, chosen: Chosen) -> list[DocumentPart]:
         parts.append(simple("ttl", LARGE_TTL_SECONDS, reason))
     parts += [metadata(candidate), capabilities(chosen)]
     return parts
+
+
+def environment(placement: Placement, hardware: Hardware) -> tuple[str, ...]:
+    """Return the variables without which the flags of a placement may mean other devices."""
+    several = sum(gpu.backend is Backend.CUDA for gpu in hardware.gpus) > 1
+    return (PCI_ORDER,) if placement.gpus and several else ()
 
 
 def metadata(candidate: Candidate) -> DocumentPart:
@@ -193,13 +200,13 @@ def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
     return known(found, setup.known_flags)
 
 
-def memory_words(chosen: Chosen) -> str:
+def memory_words(placement: Placement) -> str:
     """Say what the model takes and where."""
-    cost, parts = chosen.placement.loaded, []
+    cost, parts = placement.loaded, []
     if cost.gpu_bytes:
-        parts.append(f"{gib(cost.gpu_bytes)} on the GPU{'s' * (len(chosen.placement.gpus) > 1)}")
+        parts.append(f"{gib(cost.gpu_bytes)} on the GPU{'s' * (len(placement.gpus) > 1)}")
     parts.append(f"{gib(cost.total - cost.gpu_bytes)} of RAM")
-    return f"Takes {' and '.join(parts)}: {chosen.placement.reason} (`claracore fit FILE` shows the working)."
+    return f"Takes {' and '.join(parts)}: {placement.reason} (`claracore fit FILE` shows the working)."
 
 
 def capabilities(chosen: Chosen) -> DocumentPart:

@@ -202,8 +202,7 @@ def _fits(case: CommandCase, settings: Settings) -> bool:
 
 def _costs(case: CommandCase, settings: Settings) -> Estimate:
     flags = case.flags
-    draft = _draft_settings(case, settings) if case.draft is not None else None
-    found = estimate(case.facts, settings, Companions(case.projector, case.draft, draft)).loaded
+    found = estimate(case.facts, settings, companions_of(case, settings)).loaded
     rows = list(found.rows)
     if flags.has("cache_in_ram"):
         rows = _to_ram(rows, lambda row: row.what == "KV cache")
@@ -215,6 +214,12 @@ def _costs(case: CommandCase, settings: Settings) -> Estimate:
         place = min((place for place in places if place != RAM), default=RAM)
         rows.append(MemoryItem("adapters", place, case.adapter_bytes, "their files"))
     return Estimate(tuple(row for row in rows if row.bytes))
+
+
+def companions_of(case: CommandCase, settings: Settings) -> Companions:
+    """Return what the command loads beside its model. Raises ValueError."""
+    draft = _draft_settings(case, settings) if case.draft is not None else None
+    return Companions(case.projector, case.draft, draft)
 
 
 def _draft_settings(case: CommandCase, settings: Settings) -> Settings:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from claracore.core.config.command import split
 from claracore.core.config.lines import Block, KeyPath, LineEdit, indent_of, plain
 from claracore.core.config.migrate import migrate
 from claracore.core.config.tree import MappingNode, Node, ParsedText, ScalarNode, SequenceNode
@@ -27,12 +26,12 @@ from claracore.core.fit.document import (
     write_part,
     write_parts,
 )
+from claracore.core.fit.kept_choice import with_kept_choice
 from claracore.core.fit.marks import MISSING, DocumentPart
 from claracore.core.fit.refresh import RecordLine, comments_above, find_record, is_untouched, refresh
 from claracore.core.fit.yamltext import scalar
 from claracore.core.garbage import no_collection
 
-MODEL_FLAGS = ("--model", "-m")
 HIDDEN = "# hidden while its file is missing"
 ONE_LINE = "the {} are written on one line ({{...}}): put each on lines of its own first"
 
@@ -66,21 +65,6 @@ class Merged:
     def text(self) -> str:
         """The new text."""
         return self.parsed.text
-
-
-def model_paths(commands: Mapping[str, str]) -> dict[str, str]:
-    """Return id -> model file of commands (macros expanded); those that name none are left out."""
-    paths = {}
-    for model_id, text in commands.items():
-        try:
-            words = split(text)
-        except ValueError:
-            continue
-        for word, following in zip(words, [*words[1:], ""], strict=True):
-            name, equals, value = word.partition("=")
-            if name in MODEL_FLAGS and (value or following):
-                paths[model_id] = value if equals else following
-    return paths
 
 
 @no_collection()
@@ -208,9 +192,17 @@ class _Merge:
                 self.result.added.append(model_id)
             elif isinstance(block.node, MappingNode):
                 record = find_record(self.edit, block.start + 1, block.end)
+                parts = self.with_choice(block, record, parts)
                 self.refresh(block.path, parts, record, f"{model_id}.", whole=True)
         if lines:
             self.append("models", lines, says)
+
+    def with_choice(self, block: Block, record: RecordLine, parts: list[DocumentPart]) -> list[DocumentPart]:
+        """Return what is generated for a model with the placement that a person has chosen."""
+        kept = with_kept_choice(self.edit, block.path, record, parts)
+        if [part.value for part in kept if part.key == "cmd"] != [part.value for part in parts if part.key == "cmd"]:
+            self.result.kept.append(f"{block.key.text}.placement")
+        return kept
 
     def missing(self, today: str) -> None:
         """Mark and hide models whose file is gone; take the marks away when it is back."""

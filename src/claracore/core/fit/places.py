@@ -54,6 +54,8 @@ def layer_places(layers: int, settings: Settings) -> tuple[int, ...]:
     """Return the place of each layer and, as the last one, of the output layer."""
     first = max(layers + 1 - settings.gpu_layers, 0)
     on_gpu = min(settings.gpu_layers, layers + 1)
+    if len(settings.split) < 2 and first == 0:
+        return (0,) * (layers + 1)
     places = [RAM] * (layers + 1)
     bounds = _bounds(settings.split)
     for layer in range(first, layers + 1 if on_gpu else 0):

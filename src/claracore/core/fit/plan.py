@@ -6,7 +6,7 @@ can read, and `choices` shows what else there would be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
@@ -65,10 +65,13 @@ def plan(
     companions: Companions | None = None,
 ) -> Placement:
     """Choose how to run the model in the memory that `budget` grants."""
-    case = Case(facts, budget, wishes, known_flags, companions or Companions())
+    return _best(Case(facts, budget, wishes, known_flags, companions or Companions()))
+
+
+def _best(case: Case) -> Placement:
     best: tuple[float, Way] | None = None
     for way in ways(case):
-        value = value_of(facts, way.settings)
+        value = value_of(case.facts, way.settings)
         if best is None or value > best[0]:
             best = value, way
         if _is_enough(case, way):
@@ -82,18 +85,35 @@ def choices(
     wishes: Wishes,
     known_flags: KnownFlags,
     companions: Companions | None = None,
+    *,
+    chosen: Placement | None = None,
 ) -> list[Placement]:
-    """Return the chosen placement and what may be preferred to it: faster, or with more context; the fastest first."""
+    """Return the chosen placement and what may be preferred to it: faster, or with more context; the fastest first.
+
+    `chosen` is what was chosen within other limits (a helper beside other models, say); else `plan` chooses. The
+    longest context is always among them.
+    """
     case = Case(facts, budget, wishes, known_flags, companions or Companions())
-    chosen = plan(facts, budget, wishes, known_flags, companions)
+    chosen = replace(chosen, budget=budget) if chosen is not None else _best(case)
     if not chosen.fits:
         return []
     found = [_placement(case, way) for way in (*ways(case), *ways(case, greedy=True))]
     kept = [chosen]
     for placement in sorted(found, key=_fastest_first):
-        if len(kept) < MOST_CHOICES and not any(_is_no_worse(other, placement) for other in kept):
+        if not any(_is_no_worse(other, placement) for other in kept):
             kept.append(placement)
-    return sorted(kept, key=_fastest_first)
+    return sorted(_fewest(facts, chosen, kept), key=_fastest_first)
+
+
+def _fewest(facts: ModelFacts, chosen: Placement, kept: list[Placement]) -> list[Placement]:
+    """Return no more than people want to compare: the chosen one, the longest context, and those worth most."""
+
+    def first(placement: Placement) -> tuple[bool, bool, float]:
+        is_longest = placement.settings.context == longest
+        return placement is not chosen, not is_longest, -value_of(facts, placement.settings)
+
+    longest = max(placement.settings.context for placement in kept)
+    return sorted(kept, key=first)[:MOST_CHOICES]
 
 
 def _fastest_first(placement: Placement) -> tuple[float, bool, int]:
@@ -103,9 +123,14 @@ def _fastest_first(placement: Placement) -> tuple[float, bool, int]:
 
 def _is_no_worse(one: Placement, other: Placement) -> bool:
     """Tell whether one is about as fast on as few cards, and nobody would take the other for its context."""
-    if len(one.gpus) > len(other.gpus) > 0:
+    if len(one.gpus) > len(other.gpus) and (other.gpus or _is_helper(one)):
         return False
     return one.time <= other.time * WORTH_WAITING and one.settings.context * WORTH_MORE >= other.settings.context
+
+
+def _is_helper(placement: Placement) -> bool:
+    """Tell whether it is of a kind that is fast enough on a processor, where it leaves the cards to others."""
+    return placement.settings.embeddings
 
 
 def _is_enough(case: Case, way: Way) -> bool:

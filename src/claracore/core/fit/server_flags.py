@@ -142,13 +142,19 @@ def _llama_words(argv: Sequence[str]) -> Sequence[str] | None:
             return None
     if container_of(argv) is not None:
         return None
+    begin = behind_llama(argv)
+    return None if begin is None else argv[begin:]
+
+
+def behind_llama(argv: Sequence[str]) -> int | None:
+    """Return where the arguments of the llama-server (or of our engine) begin; None for another program."""
     for at in programs_in(argv):
         name = name_of(argv[at])
         if name.startswith("llama"):
-            return argv[at + 1 :]
+            return at + 1
         if name == "claracore" or (name.startswith("python") and "claracore" in argv[at : at + 4]):
             behind = argv[at + 1 : at + 6]
-            return argv[at + 2 + behind.index("engine") :] if "engine" in behind else None
+            return at + 2 + behind.index("engine") if "engine" in behind else None
     return None
 
 

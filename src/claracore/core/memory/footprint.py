@@ -6,7 +6,7 @@ only `unified` where a GPU shares its memory with the processor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -70,3 +70,7 @@ class DeviceMemory:
     def usable(self) -> int:
         """Bytes that our models may take together at this moment."""
         return max(0, min(self.budget, self.total - self.other - self.reserved))
+
+    def free_beside(self, footprints: Iterable[Footprint]) -> int:
+        """Return the bytes that are left of them beside models that take so much."""
+        return max(0, self.usable - sum(footprint.on(self.id) for footprint in footprints))

@@ -127,6 +127,8 @@ def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     by_place: Counter[int] = Counter()
     for device in {*counted, *taken}:
         off = taken.get(device, 0) - counted.get(device, 0)
+        if off < 0 and device in {RAM, UNIFIED} and not command.overheads:
+            continue  # Buffers that no long prompt has touched yet are no pages in RAM; only a log tells their size.
         if abs(off) > max(NOTABLE_BYTES, NOTABLE * taken.get(device, 0)):
             by_place[place_of(device)] += off
     if not by_place:

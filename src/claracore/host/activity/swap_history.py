@@ -19,7 +19,7 @@ from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.counts import Counts, RestartReason
 from claracore.host.activity.record import Record
-from claracore.host.activity.swaps import Swap, SwapPhases, short_of, why
+from claracore.host.activity.swaps import Swap, SwapPhases, short_of, why, why_ended
 from claracore.host.supervisor.running import Running
 from claracore.types import ModelState
 
@@ -84,7 +84,7 @@ class SwapHistory:
         self._now = asyncio.get_running_loop().time
         self._evicted: list[_Evicted] = []
         self._loading: dict[str, _Loading] = {}
-        self._stopping: dict[str, StopReason] = {}
+        self._stopping: dict[str, tuple[StopReason, Eviction | None]] = {}
         self._to_restart: dict[str, RestartReason] = {}
         """Why the servers ended whose next start is a restart."""
         self.unanswered: dict[str, Swap] = {}
@@ -127,11 +127,12 @@ class SwapHistory:
     def stopping(self, model: str, reason: StopReason) -> None:
         """Note that a model's server was ordered to end."""
         now = self._now()
-        self._stopping[model] = reason
         self._loading.pop(model, None)
         self._counts.stopped(model, reason)
-        eviction = self._models.slots[model].displaced
-        if eviction is not None and reason in (StopReason.EVICTED, StopReason.UNWANTED):
+        gives_way = reason in (StopReason.EVICTED, StopReason.UNWANTED)
+        eviction = self._models.slots[model].displaced if gives_way else None
+        self._stopping[model] = reason, eviction
+        if eviction is not None:
             self._counts.evicted(model, short_of(eviction))
             waits = (slot.oldest_wait for slot in self._models.slots.values() if slot.state is not ModelState.READY)
             since = min((wait for wait in waits if wait is not None), default=now)
@@ -155,9 +156,9 @@ class SwapHistory:
     def ended(self, model: str) -> None:
         """Note that a model's server is gone."""
         self.unanswered.pop(model, None)
-        self._loaded_until_now(model)
         loading = self._loading.pop(model, None)
-        ordered = self._stopping.pop(model, None)
+        ordered, eviction = self._stopping.pop(model, (None, None))
+        self._loaded_until_now(model, why_ended(ordered, eviction))
         if ordered is None:
             self._to_restart[model] = "died"
             self._failed(model, loading)
@@ -212,11 +213,11 @@ class SwapHistory:
         )
         self._renew(swap, complete)
 
-    def _loaded_until_now(self, model: str) -> None:
-        """Complete the last swap of a model with the end of what it loaded."""
+    def _loaded_until_now(self, model: str, because: str) -> None:
+        """Complete the last swap of a model with the end of what it loaded, and why it ended."""
         last = next((swap for swap in reversed(self.swaps) if swap.model == model), None)
         if last is not None and last.error is None and last.ended_at is None:
-            self._renew(last, replace(last, ended_at=round(time.time(), 3)))
+            self._renew(last, replace(last, ended_at=round(time.time(), 3), ended_because=because))
 
     def _renew(self, swap: Swap, complete: Swap) -> None:
         for position, kept in enumerate(self.swaps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from claracore.core.scheduler.events import StopReason
 from claracore.core.scheduler.picture import Eviction
 from claracore.core.units import gib
 
@@ -41,6 +42,8 @@ class Swap:
     """When the server that was loaded had ended; None while it runs."""
     because: str = ""
     """Why those went that are `evicted`, with the bytes; empty where no bytes decided."""
+    ended_because: str = ""
+    """Why the server that was loaded ended, with the bytes where it had to go for another model."""
 
 
 def why(eviction: Eviction) -> str:
@@ -52,6 +55,16 @@ def why(eviction: Eviction) -> str:
         for short in eviction.shortages
     ]
     return f"{eviction.by} takes {' and '.join(needs)}" if needs else ""
+
+
+def why_ended(reason: StopReason | None, eviction: Eviction | None) -> str:
+    """Say why a server ended, of which nobody asked it if there is no reason."""
+    if reason is None:
+        return "its server ended by itself"
+    if eviction is None:
+        return str(reason)
+    cause = why(eviction)
+    return f"unloaded for {eviction.by}{': ' if cause else ''}{cause}"
 
 
 def short_of(eviction: Eviction) -> str:

@@ -45,10 +45,18 @@ WEIGHTS = frozenset({"token embedding", "weights", "experts", "output layer", "m
 class Expected:
     """What was counted, and for which model."""
 
-    facts: ModelFacts
-    hardware: Hardware
-    """As the model's engine uses it."""
+    case: CommandCase
     found: CommandEstimate
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What the model's file says."""
+        return self.case.facts
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine as the model's engine uses it."""
+        return self.case.hardware
 
     @property
     def by_device(self) -> dict[str, int]:
@@ -170,7 +178,7 @@ class CommandReader:
             draft=self._facts(draft) if draft else None,
             adapter_bytes=sum(os.stat(adapter).st_size for adapter in flags.adapters),  # noqa: PTH116
         )
-        return Expected(facts, hardware, estimate_command(case))
+        return Expected(case, estimate_command(case))
 
     def _projector(self, path: str | None) -> ProjectorFacts | None:
         if path is None:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from claracore.core.fit.merge import model_paths
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.pull.choice import is_projector
 from claracore.errors import ClaraCoreError
 from claracore.host.library.download import Download

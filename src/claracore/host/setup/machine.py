@@ -21,6 +21,11 @@ def machine_for(engine: Engine | None, options: SetupOptions) -> Hardware:
     is_named = options.backend not in (None, "auto", "") or options.vram_gb is not None
     if engine is not None and not is_named:
         hardware = _with_engine(hardware, engine)
+    return as_described(hardware, options)
+
+
+def as_described(hardware: Hardware, options: SetupOptions) -> Hardware:
+    """Return a machine as the person describes it. Raises BadRequest for an unknown backend."""
     try:
         hardware = teamed(hardware, options.backend)
         return overridden(hardware, backend=options.backend, vram_gb=options.vram_gb, ram_gb=options.ram_gb)

@@ -11,7 +11,7 @@ from claracore.core.config.load import load
 from claracore.core.fit.gpu_speeds import gpu_speed
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.memory import Estimate
-from claracore.core.fit.merge import model_paths
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.speed import MachineSpeed, ModelSpeed, corrected, predicted_speed
 from claracore.core.gguf.model import ModelFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
@@ -24,7 +24,7 @@ from claracore.host.library.model import LeftOut, Library, LibraryModel
 from claracore.host.library.scan import scan
 from claracore.host.library.vocabulary import Vocabularies
 from claracore.host.setup.machine import machine_for
-from claracore.host.setup.request import SetupRequest
+from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.state import user_folder, why_unusable
 
 
@@ -40,6 +40,7 @@ class Survey:
     listen_port: int
     learnt: Learnt = NOTHING_LEARNT
     gently: bool = False
+    options: SetupOptions = field(default_factory=SetupOptions)
 
 
 def survey(request: SetupRequest) -> Survey:
@@ -58,7 +59,15 @@ def survey(request: SetupRequest) -> Survey:
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
     return Survey(
-        request.config_path, setup, library, left_out, catalog, options.listen_port, request.learnt, request.gently
+        path=request.config_path,
+        setup=setup,
+        library=library,
+        left_out=left_out,
+        catalog=catalog,
+        listen_port=options.listen_port,
+        learnt=request.learnt,
+        gently=request.gently,
+        options=options,
     )
 
 

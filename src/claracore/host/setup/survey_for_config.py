@@ -15,7 +15,7 @@ from pathlib import Path
 from claracore.core.config.lines import read_plain
 from claracore.core.config.without_model import without_models
 from claracore.core.fit.budget import Budget, budget_of
-from claracore.core.fit.merge import model_paths
+from claracore.core.fit.model_paths import model_paths
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
@@ -38,6 +38,8 @@ class Surveyor:
     listen_port: int
     state_dir: Path | None
     finder: StoreFinder = field(default_factory=StoreFinder)
+    _last: dict[tuple[tuple[Path, ...], SetupOptions], Survey] = field(default_factory=dict)
+    """The survey that was made last."""
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def stores(self) -> tuple[FoundStores, Collection[str]]:
@@ -89,7 +91,18 @@ class Surveyor:
                 SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress, learnt=learnt)
             )
 
-        return await asyncio.to_thread(look)
+        found = await asyncio.to_thread(look)
+        self._last.clear()
+        self._last[tuple(paths), wished] = found
+        return found
+
+    def forget(self) -> None:
+        """Keep no survey any longer."""
+        self._last.clear()
+
+    async def surveyed(self, paths: Sequence[Path], wished: SetupOptions) -> Survey:
+        """Return the last survey if it was of these models, so that what is asked about it is not surveyed again."""
+        return self._last.get((tuple(paths), wished)) or await self.survey(paths, wished)
 
     async def budget(self) -> Budget:
         """Return how much memory models may use on this machine."""

@@ -19,7 +19,8 @@ from claracore.core.difference import unified_diff
 from claracore.core.fit.catalog import Catalog
 from claracore.core.fit.document import Setup, document
 from claracore.core.fit.machine import Hardware
-from claracore.core.fit.merge import Merged, Present, merge, model_paths
+from claracore.core.fit.merge import Merged, Present, merge
+from claracore.core.fit.model_paths import model_paths
 from claracore.core.garbage import no_collection
 from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import ConfigError

@@ -16,6 +16,7 @@ from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound, 
 from claracore.http.api import (
     activity,
     captures,
+    choices,
     config,
     conversations,
     doctor,
@@ -50,6 +51,7 @@ logger = logging.getLogger("claracore.api")
 ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
     tune,  # as above
+    choices,  # as above
     models,
     requests,
     activity,

@@ -39,8 +39,9 @@ class DeviceView(BaseModel):
 
 
 class MemoryReport(BaseModel):
-    """All devices with memory, as they are now."""
+    """All devices with memory, as they are now; `decides` is whether memory says who runs beside whom."""
 
+    decides: bool
     devices: list[DeviceView]
 
 
@@ -50,7 +51,7 @@ async def memory(runtime: RuntimeDep) -> MemoryReport:
     await runtime.memory.prepared()
     devices = await runtime.memory.sampled()
     loaded = runtime.memory.loaded()
-    return MemoryReport(devices=[_view(device, loaded) for device in devices])
+    return MemoryReport(decides=runtime.supervisor.by_memory, devices=[_view(device, loaded) for device in devices])
 
 
 def _view(device: DeviceMemory, loaded: Mapping[str, Footprint]) -> DeviceView:
@@ -66,6 +67,6 @@ def _view(device: DeviceMemory, loaded: Mapping[str, Footprint]) -> DeviceView:
         budget_bytes=device.budget,
         reserved_bytes=device.reserved,
         other_bytes=device.other,
-        free_bytes=max(0, device.usable - sum(model.bytes for model in models)),
+        free_bytes=device.free_beside(loaded.values()),
         models=models,
     )

@@ -69,16 +69,20 @@ def _models(runtime: Runtime) -> Iterator[Family]:
 
 def _footprints(runtime: Runtime, devices: Sequence[DeviceMemory]) -> Iterator[Family]:
     """Return what the loaded models take of each device, and what each device has left for models."""
+    loaded = runtime.memory.loaded()
     taken = {
         (name, device, footprint.source.value): float(size)
-        for name, footprint in runtime.memory.loaded().items()
+        for name, footprint in loaded.items()
         for device, size in footprint.by_device.items()
     }
     words = "What a loaded model takes of a device: declared, measured or estimated."
     yield Gauge("claracore_model_footprint_bytes", words, ("model", "device", "source"), taken.items())
     for name, help_text, values in (
         ("claracore_device_memory_bytes", "Memory of a device.", {d.id: d.total for d in devices}),
+        ("claracore_device_budget_bytes", "What models may use of it together.", {d.id: d.budget for d in devices}),
+        ("claracore_device_reserved_bytes", "What is kept free of it.", {d.id: d.reserved for d in devices}),
         ("claracore_device_other_bytes", "What others than models use of it.", {d.id: d.other for d in devices}),
+        ("claracore_device_free_bytes", "What is left.", {d.id: d.free_beside(loaded.values()) for d in devices}),
     ):
         yield Gauge(name, help_text, ("device",), [((device,), float(size)) for device, size in values.items()])
 

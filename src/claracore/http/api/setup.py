@@ -20,7 +20,9 @@ from claracore.core.memory.measured import LastLoad
 from claracore.host.library.model import LeftOut
 from claracore.host.library.scan import Progress
 from claracore.host.setup import browse as folders
+from claracore.host.setup.choice_views import ChoiceView, PlacementSettings
 from claracore.host.setup.request import SetupOptions
+from claracore.host.setup.setup_choices import FoundChoices
 from claracore.host.setup.speeds import speeds_of
 from claracore.host.setup.survey import Survey
 from claracore.host.setup.survey_for_config import Surveyor, known_models, text_with
@@ -74,6 +76,25 @@ class ScanWish(BaseModel):
     folders: Annotated[list[str], Field(min_length=1, max_length=100)]
     options: SetupWishes = SetupWishes()
     models: list[str] | None = None
+    choices: Annotated[dict[str, PlacementSettings], Field(max_length=10_000)] = {}
+    """Of these models another way to run them than the recommended one, as POST /api/setup/choices names it."""
+
+
+class ChoicesWish(BaseModel):
+    """A model that a scan of these folders has found."""
+
+    folders: Annotated[list[str], Field(min_length=1, max_length=100)]
+    options: SetupWishes = SetupWishes()
+    model: str
+
+
+class FoundChoicesView(BaseModel):
+    """The ways in which it can be run, the fastest first."""
+
+    model: str
+    choices: list[ChoiceView]
+    current: int | None
+    """Which of them the proposed configuration says; null where a person has written another placement."""
 
 
 class ApplyWish(ScanWish):
@@ -203,7 +224,7 @@ async def scan(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, wi
     """Look at model files and this machine, and say what would be written; nothing is."""
     found = await _survey(surveyor, events.announcer, wish)
     report = await asyncio.to_thread(proposed_for_file, found)
-    text = await asyncio.to_thread(text_with, report, wish.models)
+    text = await asyncio.to_thread(_text, found, report, wish)
     speeds = await asyncio.to_thread(speeds_of, report, surveyor.state_dir)
     ports = runtime.keeper.plan.assignment
     models = [
@@ -233,9 +254,27 @@ async def apply(runtime: RuntimeDep, surveyor: SurveyorDep, events: EventsDep, w
     Without a `hash` the models go into the file as it is when they have been looked at.
     """
     found = await _survey(surveyor, events.announcer, wish)
+    surveyor.forget()
     return await change_config(
-        runtime.configuration, lambda old: text_with(proposed(found, old), wish.models), wish.hash or "*"
+        runtime.configuration, lambda old: _text(found, proposed(found, old), wish), wish.hash or "*"
     )
+
+
+def _text(found: Survey, report: SetupReport, wish: ScanWish) -> str:
+    return FoundChoices(found, report).text_with(text_with(report, wish.models), wish.choices)
+
+
+@router.post("/choices")
+async def choices(surveyor: SurveyorDep, wish: ChoicesWish) -> FoundChoicesView:
+    """Show the ways in which a model that a scan has found can be run on this machine, and what each costs."""
+    paths = [folders.expanded(folder) for folder in wish.folders]
+    found = await surveyor.surveyed(paths, SetupOptions(**wish.options.model_dump()))
+
+    def look() -> tuple[list[ChoiceView], int | None]:
+        return FoundChoices(found, proposed_for_file(found)).of(wish.model)
+
+    views, current = await asyncio.to_thread(look)
+    return FoundChoicesView(model=wish.model, choices=views, current=current)
 
 
 async def _survey(surveyor: Surveyor, announcer: Announcer, wish: ScanWish) -> Survey:

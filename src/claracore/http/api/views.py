@@ -46,6 +46,8 @@ class FootprintView(BaseModel):
     source: FootprintSource
     expected: dict[str, int] | None
     """What command and file let expect, with what was learnt from earlier loads; null where it cannot be counted."""
+    measured: dict[str, int] | None
+    """What it took when it ran last with this command, whatever is declared; null when it never did."""
 
 
 class ModelView(BaseModel):
@@ -169,8 +171,13 @@ class Views:
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:
     found, expected = runtime.memory.known(model_id), runtime.memory.expected(model_id)
-    by_device = dict(expected.by_device) if expected is not None else None
-    return FootprintView(devices=dict(found.by_device), source=found.source, expected=by_device)
+    seen = runtime.memory.measured(model_id)
+    return FootprintView(
+        devices=dict(found.by_device),
+        source=found.source,
+        expected=dict(expected.by_device) if expected is not None else None,
+        measured=dict(seen.footprint.by_device) if seen is not None and seen.runs else None,
+    )
 
 
 def _wait(runtime: Runtime, model_id: str) -> WaitView | None:

@@ -18,6 +18,17 @@ test('a load is followed by the time in which the model stays loaded', () => {
   ]);
 });
 
+test('it is told why what was loaded has ended', () => {
+  const because = 'unloaded for b: b takes 9.0 GiB of gpu0, where 2.0 GiB were free';
+  const a = swap({ load_seconds: 20 }, { model: 'a', at: 100, ended_at: 180, ended_because: because });
+  const b = swap({ load_seconds: 10 }, { model: 'b', at: 180 });
+  const ends = lanes([b, a], 100, 200).map(({ spans }) => spans.map((span) => span.end));
+  expect(ends).toEqual([
+    ['', because],
+    ['', ''],
+  ]);
+});
+
 test('what lies outside is cut off, and what failed was never loaded', () => {
   const old = swap({ load_seconds: 5 }, { model: 'old', at: 0, ended_at: 50 });
   const long = swap({ load_seconds: 150 }, { model: 'long', at: 0 });

@@ -5,6 +5,8 @@ import { type Phase, PHASES } from './series';
 export interface Span {
   kind: Phase['key'] | 'loaded' | 'failed';
   label: string;
+  /** Why it ended; nothing while it goes on. */
+  end: string;
   colour: string;
   seconds: number;
   /** Left edge and width in percent of the axis. */
@@ -38,15 +40,15 @@ function whole(swap: Swap, now: number): Stretch[] {
   for (const { key, label, colour } of PHASES) {
     const seconds = swap.phases[key] ?? 0;
     if (key === 'first_token_seconds' || seconds <= 0) continue;
-    found.push({ kind: key, label, colour, seconds, start: at });
+    found.push({ kind: key, label, end: '', colour, seconds, start: at });
     at += seconds;
   }
   if (swap.error) {
     const seconds = Math.max(0, swap.at + swap.total_seconds - at);
-    found.push({ kind: 'failed', label: 'failed', colour: 'var(--bad)', seconds, start: at });
+    found.push({ kind: 'failed', label: 'failed', end: '', colour: 'var(--bad)', seconds, start: at });
   } else {
     const seconds = Math.max(0, (swap.ended_at ?? now) - at);
-    found.push({ kind: 'loaded', label: 'loaded', colour: LOADED, seconds, start: at });
+    found.push({ kind: 'loaded', label: 'loaded', end: swap.ended_because ?? '', colour: LOADED, seconds, start: at });
   }
   return found;
 }

@@ -13,6 +13,8 @@ export type Model = Omit<schema.ModelView, 'capabilities'> & {
 export type Kind = NonNullable<Model['kind']>;
 export type Group = schema.GroupView;
 export type Flight = schema.RequestView;
+export type Device = schema.DeviceView;
+export type MemoryReport = schema.MemoryReport;
 
 /** A finding of the configuration, with line and column, or of the ports, with a place as `file:line:column`. */
 export type Finding = Pick<schema.FindingView, 'message' | 'path' | 'way_out'> & {
@@ -60,6 +62,11 @@ export type BrowsePage = schema.BrowseView;
 export type Stores = schema.StoresView;
 export type ScannedModel = schema.FoundModel;
 export type ScanResult = schema.ScanView;
+/** One way to run a model, and all of them for one that is configured, or that a scan has found. */
+export type PlacementChoice = schema.ChoiceView;
+export type ModelChoices = schema.ChoicesView;
+export type FoundChoices = schema.FoundChoicesView;
+export type Written = schema.WrittenView;
 export type SetupOptions = Partial<schema.SetupWishes>;
 
 export type Download = schema.DownloadView;
