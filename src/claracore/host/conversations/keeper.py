@@ -174,10 +174,14 @@ class ConversationKeeper:
         most = _most(place, config.conversations.limit, store, held=store.size)
         store.drop([*gone, *too_many(rest, most)])
 
-    def memory_bytes(self) -> int:
-        """Return how much RAM conversations take: what is kept on tmpfs."""
+    def memory_bytes(self, most: int | None = None) -> int:
+        """Return how much RAM conversations take (tmpfs), after the oldest have gone that are over so many bytes."""
         store = self._stores.get("memory")
-        return store.size if store is not None else 0
+        if store is None:
+            return 0
+        if most is not None and store.size > most:
+            store.drop(too_many(store, most))
+        return store.size
 
     # --- what is told and asked -------------------------------------------------------------------------------------
 

@@ -10,7 +10,10 @@ from claracore.host.supervisor.commands import Commands
 
 
 def make_model_memory(
-    commands: Commands, environ: Mapping[str, str], state_dir: Path | None, kept_bytes: Callable[[], int] = lambda: 0
+    commands: Commands,
+    environ: Mapping[str, str],
+    state_dir: Path | None,
+    kept_bytes: Callable[[int], int] = lambda _: 0,
 ) -> ModelMemory:
     """Return who knows what models take; nothing is looked at yet."""
 

@@ -50,8 +50,13 @@ class FootprintTools:
 class ModelMemory:
     """Footprints of the models of one configuration, and the devices on which they lie."""
 
-    def __init__(self, make_tools: Callable[[], FootprintTools], kept_bytes: Callable[[], int] = lambda: 0) -> None:
-        """`make_tools` is called in a thread, once; `kept_bytes` tells how much RAM conversations take (tmpfs)."""
+    def __init__(
+        self, make_tools: Callable[[], FootprintTools], kept_bytes: Callable[[int], int] = lambda _: 0
+    ) -> None:
+        """`make_tools` is called in a thread, once.
+
+        `kept_bytes` tells how much RAM kept conversations take, after the oldest have gone that are over so many bytes.
+        """
         self._kept_bytes = kept_bytes
         self._servers: Servers | None = None
         self._make_tools = make_tools
@@ -183,8 +188,7 @@ class ModelMemory:
             ours = sum(use.by_process.values())
         else:
             ours = sum(self.known(model_id).on(use.id) for model_id in pids)
-        # They are no other program's: what others use more than before is taken for memory that is to come back.
-        kept = self._kept_bytes() if use.id in {RAM, UNIFIED} else 0
+        kept = self._kept(use, ours) if use.id in {RAM, UNIFIED} else 0
         return DeviceMemory(
             use.id,
             use.name,
@@ -193,6 +197,16 @@ class ModelMemory:
             reserved=limits.reserved(use.id) + kept,
             other=max(0, use.used - ours - kept),
         )
+
+    def _kept(self, use: DeviceUse, ours: int) -> int:
+        """Return how many bytes of a device are kept conversations', for which no model is ever refused.
+
+        They are no other program's: what others use more than before is taken for memory that is to come back.
+        """
+        kept = self._kept_bytes(use.total)
+        largest = max((self.known(model_id).on(use.id) for model_id in self._models()), default=0)
+        free = use.total - self._limits().reserved(use.id) - max(0, use.used - ours - kept)
+        return kept if kept <= free - largest else self._kept_bytes(max(0, free - largest))
 
     # --- what changes -----------------------------------------------------------------------------------------------
 

@@ -283,6 +283,11 @@ class ServerProcess:
             if not child.exited.done():
                 await self.confirm(in_passing=True)
 
+    @property
+    def _is_well(self) -> bool:
+        """Whether it ends on purpose, and has something to save: one that sleeps would load its model for that."""
+        return self._is_ready and self._stop.given and not (self.lost or self.reports.asleep)
+
     def _note_death(self) -> None:
         if not self._stop.given:
             self._listener.died(self.model.id)
@@ -306,7 +311,7 @@ class ServerProcess:
         where = self.endpoint
         try:
             self._listener.closing(where)
-            if self._conversations is not None and self._is_ready and self._stop.given and not self.lost:
+            if self._conversations is not None and self._is_well:
                 await self._stop.beside(child.exited, self._conversations.save(where), only_at_once=True)
         finally:
             stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
