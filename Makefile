@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -122,6 +122,14 @@ TOKENS ?= 1000,4000,16000
 bench-swap: $(READY) $(SMOLLM2) $(GEMMA)
 	$(BIN)/python bench/swap.py --rounds $(ROUNDS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
 	$(BIN)/python bench/conversations.py --tokens $(TOKENS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
+
+# A cold start of a model of several GB, read ahead or beside; FOLDER says on which disk it is written.
+SHAPE ?= gemma-3-4b-Q4_K_M
+WARM_ROUNDS ?= 3
+WARM_FLAGS ?=
+FOLDER ?= /tmp
+bench-warm: $(READY) $(SMOLLM2)
+	$(BIN)/python bench/warm.py --shape "$(SHAPE)" --rounds $(WARM_ROUNDS) --folder "$(FOLDER)" --flags="$(WARM_FLAGS)"
 
 # The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
 test-llama-server: $(READY) models

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.core.units import GIB, MIB, gb, gib
+from claracore.core.units import GIB, MIB, about, gb, gib
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,19 @@ def test_memory(size: int, text: str) -> None:
 )
 def test_files(size: float, digits: int, text: str) -> None:
     assert gb(size, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.0, ""),
+        (1.4, ""),
+        (1.5, "about 2 s"),
+        (8.2, "about 8 s"),
+        (99.4, "about 99 s"),
+        (170, "about 3 min"),
+    ],
+)
+def test_how_long_something_takes(seconds: float | None, text: str) -> None:
+    assert about(seconds) == text

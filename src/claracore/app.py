@@ -11,14 +11,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.changes import Changes
 from claracore.core.garbage import no_collection
-from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError
 from claracore.host import memory
 from claracore.host.activity.captures import Captures
@@ -31,17 +29,16 @@ from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
 from claracore.host.hardware.samples import SampleHistory
+from claracore.host.loading.load_times import LoadTimes
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
 from claracore.host.signals import listen_to_signals
-from claracore.host.sockets.front import open_listeners, opened
-from claracore.host.sockets.history import load_history, save_history
+from claracore.host.sockets.history import save_history
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.sockets.taking import take_ports
 from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.config_watch import ConfigWatch
-from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
+from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
@@ -55,6 +52,7 @@ from claracore.http.access.openness import warn_if_open
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
+from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.server_options import Options
@@ -67,23 +65,10 @@ logger = logging.getLogger("claracore")
 
 GRACE_SECONDS = 30.0
 """Answers under way have this long when ClaraCore is asked to end; a second signal ends them at once."""
-
 MODELS_GRACE_SECONDS = 10.0
 """What runs of the model servers so long after that is killed, whatever their `unloadTimeout`."""
-
 LAST_SECONDS = 5.0
 """What is still there so long after it was killed is left behind: ClaraCore itself always ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Front:
-    """The open front door, and the configuration that was checked together with it."""
-
-    listen: Listen
-    listeners: list[socket.socket]
-    prepared: Prepared
-    watch: ConfigWatch | None
-    """What has seen the configuration files before they were read; None when nobody wants to know."""
 
 
 @contextlib.asynccontextmanager
@@ -95,7 +80,7 @@ async def build(options: Options) -> AsyncIterator[App]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_collection())
         leftovers.sweep_all(options.sources.file, options.state_dir)
-        front = _open_front(options)
+        front = open_front(options)
         log_findings(front.prepared.findings)
         commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
@@ -108,7 +93,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.callback(conversations.close)
         around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
         runner = LocalRunner(around)
-        memory_of_models = make_model_memory(commands, options.environ, options.state_dir, conversations.memory_bytes)
+        memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
+        memory_of_models.kept_bytes = conversations.memory_bytes
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
@@ -119,7 +105,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, commands, conversations)
+        load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -135,7 +122,7 @@ def _assemble(
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
-    runtime.supervisor.follow(ModelListeners(journal, runtime.measurer))
+    runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:
@@ -160,20 +147,6 @@ def _assemble(
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations)
-
-
-def _open_front(options: Options) -> Front:
-    """Read the configuration and open our port, away from those that it plans for models."""
-    watched = options.sources.watched if options.watch_config else ()
-    watch = ConfigWatch(watched) if watched else None
-    loaded = options.sources.read(options.environ)
-    history = load_history(options.state_dir, options.sources.key)
-    prepared = prepare(loaded, options.listen, history)
-    listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
-    listen = opened(options.listen, listeners)
-    if listen != options.listen:
-        prepared = prepare(loaded, listen, history)
-    return Front(listen, listeners, prepared, watch)
 
 
 @dataclass(slots=True)

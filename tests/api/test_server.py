@@ -111,7 +111,7 @@ def test_models_are_listed_with_everything_about_them(server: Instance) -> None:
         "reranker": False,
         "context": 4096,
     }
-    assert (one["pid"], one["port"], one["error"], one["would_unload"]) == (None, None, None, [])
+    assert (one["pid"], one["port"], one["error"], one["would_unload"], one["progress"]) == (None, None, None, [], None)
     assert ok(server.ask("GET", "/api/models/org/two"))["id"] == "org/two"
     assert ok(server.ask("GET", "/api/models/eins"))["id"] == "one"
     assert server.ask("GET", "/api/models/nope").status == 404
@@ -128,7 +128,9 @@ def test_a_swap_from_load_to_unload(server: Instance) -> None:
     two = ok(server.ask("GET", "/api/models/org/two"))
     assert two["would_unload"] == ["one"]
     server.chat("org/two")
-    assert ok(server.ask("GET", "/api/models/one"))["state"] == "stopped"
+    one = ok(server.ask("GET", "/api/models/one"))
+    assert one["state"] == "stopped"
+    assert one["expected_seconds"] == pytest.approx(one["load_seconds"], abs=0.1)
     swap = ok(server.ask("GET", "/api/swaps"))["swaps"][0]
     assert (swap["model"], swap["evicted"], swap["error"]) == ("org/two", ["one"], None)
     phases = swap["phases"]

@@ -66,6 +66,13 @@ def test_load_ps_unload(server: Instance) -> None:
     assert say("unload", "one", *at).stdout == "unloaded one\n"
 
 
+def test_loading_what_cannot_be_loaded_says_why(server: Instance) -> None:
+    result = say("load", "three", "--url", server.url, exit_code=1)
+    assert isinstance(result.exception, ServerSaid)
+    assert "three" in str(result.exception)
+    assert json.loads(say("load", "one", "--json", "--url", server.url).stdout)["state"] == "ready"
+
+
 def test_status(server: Instance) -> None:
     text = say("status", "--url", server.url).stdout
     assert server.url in text

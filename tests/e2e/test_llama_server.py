@@ -116,7 +116,7 @@ def test_how_far_a_load_is_is_told_and_not_logged(served: Instance) -> None:
     told = [event["progress"] for event in heard if event.get("state") == "starting"]
     known = [progress for progress in told if progress is not None]
     assert known == sorted(known)
-    assert known[-1] == 1.0
+    assert 0.0 < known[-1] < 1.0  # the context is still to be made
     log = served.ask("GET", f"/api/logs?source={OTHER}").body.decode()
     assert "model loaded" in log
     assert MARK not in log

@@ -56,6 +56,13 @@ def test_a_machine_with_one_card_and_one_with_none() -> None:
     assert (slow.title, slow.times) == ("8k on the processor", 1.0)
 
 
+def test_a_gpu_that_shares_ram_is_no_card() -> None:
+    space = budget((24,), 26, unified=True)
+    chosen = plan(facts("llama-3.1-8b-Q4_K_M"), space, Wishes(), FLAGS)
+    (*_, trade) = trades(facts("llama-3.1-8b-Q4_K_M"), [chosen], chosen)
+    assert trade.title.endswith("k on the GPU")
+
+
 def test_three_cards_of_three_and_two() -> None:
     found = offered("qwen3-next-80b-a3b-Q4_K_M", (16, 16, 16, 16), 64)
     where = " ".join(trade.title for trade in found)

@@ -46,7 +46,8 @@ def looked(model: str, kept: int, used: int) -> tuple[DeviceMemory, int]:
         left[0] = min(left[0], most)
         return left[0]
 
-    memory = ModelMemory(lambda: cast("FootprintTools", Tools(Devices(used))), kept_bytes)
+    memory = ModelMemory(lambda: cast("FootprintTools", Tools(Devices(used))))
+    memory.kept_bytes = kept_bytes
     memory.connect(Models(model))
     return memory.devices()[0], left[0]
 

@@ -56,6 +56,7 @@ class StandIn(Trusting):
         self.endpoints = dict(ready)
         self.connections: Connections = NoConnections()
         self.waiters: dict[int, tuple[str, Waiter]] = {}
+        self.expected: dict[str, float] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []
         self.arrived = 0
@@ -93,6 +94,9 @@ class StandIn(Trusting):
 
     def state(self, model_id: str) -> ModelState:
         return ModelState.READY if self.endpoints[model_id] else ModelState.STARTING
+
+    def expected_seconds(self, model_id: str) -> float | None:
+        return self.expected.get(model_id)
 
     def ready(self, model_id: str, endpoint: Endpoint) -> None:
         self.endpoints[model_id] = endpoint

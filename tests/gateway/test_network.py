@@ -275,6 +275,25 @@ def test_the_loading_state_is_valid_and_ends_with_the_answer() -> None:
     play(conversation)
 
 
+def test_the_loading_state_says_how_long_it_takes_as_soon_as_that_is_known() -> None:
+    async def conversation() -> None:
+        supervisor = StandIn(smol=None)
+        limits = PortLimits(loading_tick_seconds=0.01)
+        async with stage(config(smol={"sendLoadingState": True}), supervisor, limits=limits) as here:
+            reader, writer = await here.connect()
+            writer.write(post("/v1/chat/completions", CHAT))
+            await reader.readuntil(b'"reasoning_content":"loading smol"')
+            supervisor.expected["smol"] = 8.2
+            await reader.readuntil(b'"reasoning_content":", about 8 s"')
+            supervisor.expected["smol"] = 7.4  # the text stays: who reads it counts, too
+            await reader.readuntil(b'"reasoning_content":"."')
+            supervisor.fail("smol", ModelFailed("smol", "exit code 1"))
+            assert b"about 7 s" not in await reader.read()
+            writer.close()
+
+    play(conversation)
+
+
 def test_a_loading_state_that_fails_ends_with_an_error_event() -> None:
     async def conversation() -> None:
         supervisor = StandIn(smol=None)

@@ -10,14 +10,18 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from claracore.core.memory.allocation_errors import AllocationError
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.core.memory.larger_need import larger_need
 from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.events import (
     FootprintsKnown,
     Measure,
     MemorySampled,
     Order,
+    RanOut,
     RefuseReason,
+    SecondTry,
     Start,
     Stop,
     StopReason,
@@ -81,7 +85,7 @@ class MemoryWorld(World):
             return UNKNOWN_FOOTPRINT
         if dice.random() < 0.3:
             return Footprint(self.real[model], FootprintSource.DECLARED)
-        factor = dice.uniform(0.7, 1.3)
+        factor = dice.uniform(0.5, 1.3)
         estimated = {device: int(size * factor) for device, size in self.real[model].items()}
         return Footprint(estimated, FootprintSource.ESTIMATED)
 
@@ -200,10 +204,53 @@ class MemoryWorld(World):
         if self.generation[model] == generation and self.running.get(model) == "starting":
             if any(self.used(device) > self.totals[device] for device in self.real[model]):
                 self.out_of_memory += 1
-                self.gone(model, generation)
+                self.runs_out(model, generation)
                 return
             super().loaded(model, generation)
             self.later(self.dice.uniform(0, 2), lambda: self.measured(model))
+
+    def runs_out(self, model: str, generation: int) -> None:
+        """A server says what it could not get, more or less exactly: as the host hands it in."""
+        real, known = self.real[model], self.known[model]
+        device = next(device for device in real if self.used(device) > self.totals[device])
+        asked = self.dice.choice([None, real[device] // 2, real[device] // 8])
+        had = None if asked is None or self.dice.random() < 0.5 else real[device] - asked
+        usable = next((each.usable for each in self.look() if each.id == device), 0)
+        others = sum(self.real[other].get(device, 0) for other in self.holding - {model})
+        if known.source is not FootprintSource.UNKNOWN:
+            error = AllocationError("", device, asked, had)
+            needs = larger_need(error, known.on(device), max(0, usable - others), usable).bytes
+            self.known[model] = replace(known, by_device={**known.by_device, device: needs})
+        self.told[model] = self.known[model]
+        self.lesser = {device: int(size * 0.6) for device, size in real.items()}
+        less = Footprint(self.lesser, FootprintSource.ESTIMATED) if self.dice.random() < 0.5 else UNKNOWN_FOOTPRINT
+        self.ran_out = RanOut(model, self.known[model], less)
+        self.tell(self.ran_out)
+        self.gone(model, generation)
+        self.ran_out = None
+
+    def short(self, model: str, generation: int) -> None:
+        self.loaded(model, generation)
+
+    def try_again(self, model: str, how: SecondTry) -> None:
+        super().try_again(model, how)
+        if how is SecondTry.LESSENED and self.ran_out is not None:
+            self.real[model] = self.lesser
+            self.known[model] = self.told[model] = self.ran_out.less
+
+    def check_others_help(self, model: str, how: SecondTry) -> None:
+        assert how is SecondTry.CLEARED
+        assert self.others_may_help(model), f"{model} is tried again for nothing"
+
+    def others_may_help(self, model: str) -> bool:
+        rule = self.policy.rule
+        assert isinstance(rule, ByMemory)
+        going = self.must_go(model, self.running)
+        fits = not rule.too_large(self.scheduler.situation(model, self.now))
+        return bool(going) and fits and not going - self.stopping() & (self.pinned | rule.persistent)
+
+    def stopping(self) -> set[str]:
+        return {model for model, state in self.running.items() if state == "stopping"}
 
     def measured(self, model: str) -> None:
         if model in self.holding:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from claracore.core.config.matrix import Either, Expression, One, Together
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint, FootprintSource
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
@@ -23,11 +24,13 @@ from claracore.core.scheduler.events import (
     Measure,
     Order,
     Pinned,
+    RanOut,
     Ready,
     Reconfigured,
     Refuse,
     RefuseReason,
     Returned,
+    SecondTry,
     Serve,
     ShutdownAsked,
     Start,
@@ -35,6 +38,7 @@ from claracore.core.scheduler.events import (
     StopReason,
     TellMissing,
     TimePassed,
+    TryAgain,
     UnloadAsked,
 )
 from claracore.core.scheduler.eviction import Group, Groups
@@ -123,6 +127,10 @@ class World:
         self.loading_since: dict[str, float] = {}
         self.excused: dict[int, float] = {}  # how long its model was being loaded while a request waited
         self.ending_at: float | None = None
+        self.tries: dict[str, set[SecondTry]] = {}  # second tries since a model ran out of memory
+        self.failures_before: tuple[int, float] | None = None
+        self.ran_out: RanOut | None = None
+        self.second_tries = 0
         self.may_come_back: set[str] = set()  # those that had to go for another model, or whose command changed
         self.later(0.0, self.client)
         self.later(self.dice.uniform(5, 20), self.mishap)
@@ -132,7 +140,28 @@ class World:
 
     def must_go(self, target: str, running: Iterable[str]) -> frozenset[str]:
         """Return who must go, by the rule, if the target is to start beside those that run."""
-        return self.policy.rule.evictees(Situation(target, frozenset(running)))
+        found = self.policy.rule.evictees(Situation(target, frozenset(running)))
+        return found | self.makes_way(target, running)
+
+    def makes_way(self, target: str, running: Iterable[str]) -> frozenset[str]:
+        """Return who goes beyond the rule, because the target ran out of memory: who is idle and need not stay."""
+        if SecondTry.CLEARED not in self.tries.get(target, set()):
+            return frozenset()
+        return frozenset(model for model in running if model != target and self.is_free(model))
+
+    def is_free(self, model: str) -> bool:
+        if self.running.get(model) == "stopping":
+            return model not in self.stays_for_ever()
+        return self.running.get(model) == "ready" and model not in {*self.serving.values(), *self.stays_for_ever()}
+
+    def stays_for_ever(self) -> set[str]:
+        rule = self.policy.rule
+        persistent = (
+            {model for model, name in rule.member_of.items() if rule.groups[name].persistent}
+            if isinstance(rule, Groups)
+            else set()
+        )
+        return self.pinned | persistent
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -188,6 +217,8 @@ class World:
                 model, since = self.waiting.pop(request)
                 self.refused += 1
                 self.check_refusal(request, reason, model, since)
+            case TryAgain(model, how):
+                self.try_again(model, how)
             case Measure() | TellMissing():
                 raise AssertionError("no rule counts bytes")
 
@@ -204,7 +235,7 @@ class World:
         self.running[model] = "starting"
         self.loading_since[model] = self.now
         generation = self.generation[model] = self.generation.get(model, 0) + 1
-        outcome = self.loaded if self.dice.random() < 0.85 else self.gone
+        outcome = self.dice.choices([self.loaded, self.gone, self.short], [80, 10, 10])[0]
         self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
 
     def in_the_way_of(self, model: str) -> list[str]:
@@ -251,26 +282,64 @@ class World:
         generation = self.generation[model]
         self.later(self.dice.uniform(0, LONGEST_STOP), lambda: self.gone(model, generation))
 
+    def try_again(self, model: str, how: SecondTry) -> None:
+        """It is allowed: memory was short, somebody waits, it was not tried in this way before, and it may help."""
+        self.second_tries += 1
+        tries = self.tries.setdefault(model, set())
+        assert self.ran_out is not None
+        assert self.ran_out.model == model, f"{model} did not run out of memory"
+        assert any(its == model for its, _ in self.waiting.values()), f"{model} is tried again, and nobody wants it"
+        assert how not in tries, f"{model} is tried again in the same way: {how}"
+        if how is SecondTry.LESSENED:
+            assert self.ran_out.less.source is not FootprintSource.UNKNOWN
+        else:
+            assert not tries, "others go once"
+            self.check_others_help(model, how)
+        tries.add(how)
+        if self.failures_before is None:
+            del self.failures[model]
+        else:
+            self.failures[model] = self.failures_before
+
+    def check_others_help(self, model: str, how: SecondTry) -> None:
+        free = any(self.is_free(other) for other in self.running if other != model)
+        assert free is (how is SecondTry.CLEARED), f"{model} is tried again: {how}"
+
     # --- what happens ---------------------------------------------------------------------------------------------
+
+    def short(self, model: str, generation: int) -> None:
+        """A model runs out of memory while it loads."""
+        if self.generation[model] == generation and self.running.get(model) == "starting":
+            less = Footprint({}, FootprintSource.ESTIMATED) if self.dice.random() < 0.5 else UNKNOWN_FOOTPRINT
+            self.ran_out = RanOut(model, UNKNOWN_FOOTPRINT, less)
+            self.tell(self.ran_out)
+        self.gone(model, generation)
+        self.ran_out = None
 
     def loaded(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and self.running.get(model) == "starting":
             self.loaded_no_more(model)
             self.failures.pop(model, None)
+            self.tries.pop(model, None)
             self.running[model] = "ready"
             self.idle_since[model] = self.now
             self.tell(Ready(model))
 
     def gone(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and model in self.running:
+            self.loaded_no_more(model)
             if self.running.pop(model) == "starting":
+                self.failures_before = self.failures.get(model)
                 times = self.failures.get(model, (0, 0.0))[0] + 1
                 self.failures[model] = (times, self.now + min(5.0 * 2 ** (times - 1), 60.0))
             for request in [request for request, its in self.serving.items() if its == model]:
                 # One that had not been sent yet finds nobody there.
                 ends = self.take_back if self.dice.random() < 0.3 else self.finish
                 self.later(0.0, lambda request=request, ends=ends: ends(request))  # type: ignore[misc]
+            before = self.second_tries
             self.tell(Ended(model))
+            if self.second_tries == before:
+                self.tries.pop(model, None)
 
     def die(self, model: str) -> None:
         """A server ends by itself; if it was ready, what it had started may take a while to go."""
@@ -365,16 +434,19 @@ class World:
         elif kind == "reconfigure":
             self.policy = self.new_policy()
             self.failures.clear()
+            self.tries.clear()
             changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
             self.tell(Reconfigured(self.policy, changed))
         elif kind == "touch":
             self.failures.clear()
+            self.tries.clear()
             self.tell(Reconfigured(self.policy))
         if not self.quiet:
             self.later(self.dice.uniform(3, 25), self.mishap)
 
     def unload(self, *models: str) -> None:
         for model in models:
+            self.tries.pop(model, None)
             if self.running.get(model) in {"starting", "ready"}:
                 self.unloaded_at[model] = self.now
                 self.drain[model] = self.scheduler.slots[model].policy.drain_seconds
@@ -406,11 +478,23 @@ class World:
                 assert evictees & self.pinned
             case RefuseReason.FAILED:
                 assert model not in self.running
+                self.check_no_second_try(model)
                 assert self.now < self.failures[model][1], "it could be tried again"
             case RefuseReason.UNLOADED:
                 assert self.unloaded_at[model] == self.now
             case RefuseReason.NO_ROOM:
                 raise AssertionError("no rule counts bytes")
+
+    def check_no_second_try(self, model: str) -> None:
+        """A failure for want of memory is told only after what may help was tried."""
+        if self.ran_out is not None and self.ran_out.model == model:
+            tries = self.tries.get(model, set())
+            lesser = self.ran_out.less.source is not FootprintSource.UNKNOWN
+            assert not lesser or SecondTry.LESSENED in tries, f"{model} was not tried with less"
+            assert tries or not self.others_may_help(model), f"{model} was not tried with others gone"
+
+    def others_may_help(self, model: str) -> bool:
+        return any(self.is_free(other) for other in self.running if other != model)
 
     # --- what must always hold ------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from claracore.core.config.model import Config
 from claracore.core.ports.address import is_this_host
 from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Arrived, Event, Finished, Order, StopReason
+from claracore.core.scheduler.events import Arrived, Event, Finished, Order, SecondTry, StopReason
 from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.errors import (
     ClaraCoreError,
@@ -342,6 +342,9 @@ class Told:
         self.loading = asyncio.Event()
         self._supervisor = supervisor
 
+    def waiting(self, model: str) -> None:
+        self._add("waiting", model)
+
     def starting(self, model: str) -> None:
         self._add("starting", model)
 
@@ -353,6 +356,9 @@ class Told:
 
     def ended(self, model: str) -> None:
         self._add("ended", model)
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        self._add(f"again: {how.name}", model)
 
     def reported(self, model: str) -> None:
         self._add("reported", model)
@@ -376,10 +382,12 @@ async def test_the_listener_hears_everything_when_it_is_true(tmp_path: Path) -> 
         await supervisor.load("b")
         assert told.all == [
             "a starting: starting",
+            "a waiting: starting",
             "a ready: ready",
             "a pinned True: ready",
             "a pinned False: ready",
             "a EVICTED: stopping",
+            "b waiting: stopped",
             "a ended: stopped",
             "b starting: starting",
             "b ready: ready",

@@ -20,7 +20,7 @@ from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor import memory_looks
 from claracore.host.supervisor.loop import Supervisor
-from claracore.host.supervisor.memory_looks import NOTHING, MemoryLooks, MemorySource
+from claracore.host.supervisor.memory_looks import NOTHING, MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.no_room import NoRoom
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.runner import RunListener
@@ -73,7 +73,7 @@ class Runs(ScriptedRunner):
         return run
 
 
-class Card:
+class Card(NothingSeen):
     """8 GiB, of which other programs seem to use what is next in the list; each model takes 4, the huge one 9."""
 
     def __init__(self, *other: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from claracore.core.config.load import load
 from claracore.core.config.model import Config, ModelConfig
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.errors import ClaraCoreError, ModelFailed, ModelUnloaded
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.contract import NoConnections
@@ -104,6 +104,9 @@ class Heard:
     def __init__(self) -> None:
         self.all: list[str] = []
 
+    def waiting(self, model: str) -> None:
+        pass
+
     def starting(self, model: str) -> None:
         self.all.append(f"{model} starting")
 
@@ -115,6 +118,9 @@ class Heard:
 
     def ended(self, model: str) -> None:
         self.all.append(f"{model} ended")
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        self.all.append(f"{model} again: {how}")
 
     def reported(self, model: str) -> None:
         self.all.append(f"{model} reported")

@@ -13,6 +13,8 @@ from claracore.core.units import MIB
 
 LOAD_SECONDS = 3600.0
 """A model may take long; the server knows when to give up."""
+LOOK_SECONDS, LOOK_TIMEOUT_SECONDS = 0.25, 5.0
+"""How often is it looked how a load goes, and for how long is that waited for?"""
 
 
 def ps(*, every: bool, verbose: bool, url: str | None, as_json: bool) -> None:
@@ -38,6 +40,7 @@ def model_cells(model: dict[str, Any]) -> list[str]:
     left = model["ttl_left_seconds"]
     progress = f" {model['progress']:.0%}" if model["progress"] is not None else ""
     notes = [note for note in ("pinned", "asleep") if model[note]]
+    notes += [f"started with {model['lessened']}: memory was short"] if model["lessened"] else []
     notes += [model["error"].partition("\n")[0]] if model["error"] else []
     return [
         model["id"],
@@ -59,12 +62,43 @@ def _cell(value: object) -> str:
 
 def load(*, model: str, url: str | None, as_json: bool) -> None:
     """Load a model, and wait until it is ready."""
-    done = Server(url).ask("POST", f"/api/models/load/{path_of(model)}", timeout_seconds=LOAD_SECONDS)
+    server = Server(url)
     if as_json:
-        show_json(done)
-    else:
-        where = f" on port {done['port']}" if done["port"] else ""
-        say(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
+        show_json(_load(server, model))
+        return
+    done = _watched(server, model)
+    where = f" on port {done['port']}" if done["port"] else ""
+    say(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
+
+
+def _load(server: Server, model: str) -> dict[str, Any]:
+    done: dict[str, Any] = server.ask("POST", f"/api/models/load/{path_of(model)}", timeout_seconds=LOAD_SECONDS)
+    return done
+
+
+def _watched(server: Server, model: str) -> dict[str, Any]:
+    """Load a model, and show how that goes."""
+    from concurrent.futures import Future, wait  # noqa: PLC0415 - for this verb only
+    from threading import Thread  # noqa: PLC0415 - as above
+
+    from claracore.cli.load_shown import load_meter  # noqa: PLC0415 - as above
+
+    loading: Future[dict[str, Any]] = Future()
+
+    def load_it() -> None:
+        try:
+            loading.set_result(_load(server, model))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            loading.set_exception(error)
+
+    # A daemon: who presses Ctrl-C does not wait for the load.
+    Thread(target=load_it, name="load", daemon=True).start()
+    with load_meter() as show:
+        while not wait({loading}, LOOK_SECONDS).done:
+            found = server.asked(f"/api/models/{path_of(model)}", timeout_seconds=LOOK_TIMEOUT_SECONDS)
+            if found is not None and found["state"] != "ready":
+                show(found)
+    return loading.result()
 
 
 def unload(*, models: list[str], url: str | None, as_json: bool) -> None:

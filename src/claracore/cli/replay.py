@@ -20,6 +20,7 @@ from claracore.core.scheduler.events import (
     Start,
     Stop,
     TellMissing,
+    TryAgain,
 )
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
@@ -131,6 +132,8 @@ def _order(order: Order) -> str:
             return f"measure memory for {', '.join(models)}"
         case TellMissing(missing):
             return f"tell that memory is missing: {_bytes(missing)}"
+        case TryAgain(model, how):
+            return f"try {model} once more: {how}"
 
 
 def _bytes(by_device: Mapping[str, int]) -> str:

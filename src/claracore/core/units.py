@@ -9,6 +9,8 @@ from typing import Final
 
 GIB: Final = 1024**3
 MIB: Final = 1024**2
+SOON_SECONDS: Final = 1.5
+"""What takes less is not worth a word."""
 
 
 def gib(size: int) -> str:
@@ -25,6 +27,13 @@ def gb(size: float, digits: int = 1) -> str:
     if size >= 1e8:
         return f"{size / 1e9:.{digits}f} GB"
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:.0f} B"
+
+
+def about(seconds: float | None) -> str:
+    """Return how long something will take: `about 8 s`, `about 3 min`; nothing where it is not known, or over soon."""
+    if seconds is None or seconds < SOON_SECONDS:
+        return ""
+    return f"about {seconds:.0f} s" if seconds < 99.5 else f"about {seconds / 60:.0f} min"
 
 
 def counted(number: int, noun: str) -> str:

@@ -107,6 +107,10 @@ class AlwaysReady(Trusting):
     def state(self, model_id: str) -> ModelState:
         return ModelState.STOPPED if model_id == "cold" else ModelState.READY
 
+    def expected_seconds(self, model_id: str) -> float | None:
+        del model_id
+        return None
+
 
 class ServersInMemory:
     """A pool of connections to a model server in memory, which answers each request with the next scripted answer."""

@@ -18,6 +18,11 @@ export function pinModel(id: string, pinned: boolean): Promise<Model> {
   return json(`/api/models/pin/${idPath(id)}`, { method: 'PUT', body: { pinned } });
 }
 
+/** Write what a model is started with for want of memory into the configuration, or start it as configured again. */
+export function settleLesser(id: string, keep: boolean): Promise<Model> {
+  return json(`/api/models/lesser/${idPath(id)}`, { method: 'PUT', body: { keep } });
+}
+
 export async function cancelRequest(id: number): Promise<void> {
   await ask(`/api/requests/${id}/cancel`, { method: 'POST' });
 }

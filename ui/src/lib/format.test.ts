@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, bytes, context, count, countdown, duration, plural, rate } from './format';
+import { about, ago, bytes, context, count, countdown, duration, plural, rate } from './format';
 
 test.each([
   [0, '0 B'],
@@ -24,6 +24,10 @@ test.each([
   [-3, '0 s'],
   [NaN, '–'],
 ])('duration %s', (value, text) => expect(duration(value)).toBe(text));
+
+test('how long something will take, in words', () => {
+  expect([about(8.2), about(170), about(1.4), about(null)]).toEqual(['about 8 s', 'about 3 min', '', '']);
+});
 
 test('countdowns keep their width', () => {
   expect([countdown(0), countdown(4.2), countdown(245), countdown(3729)]).toEqual(['0:00', '0:05', '4:05', '1:02:09']);

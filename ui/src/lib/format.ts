@@ -42,6 +42,12 @@ export function duration(seconds: number | null | undefined): string {
   return `${minutes} min${whole % 60 ? ` ${whole % 60} s` : ''}`;
 }
 
+/** How long something will take: 8.2 -> "about 8 s", 170 -> "about 3 min"; empty when not known or over soon. */
+export function about(seconds: number | null | undefined): string {
+  if (seconds == null || seconds < 1.5) return '';
+  return seconds < 99.5 ? `about ${Math.round(seconds)} s` : `about ${Math.round(seconds / 60)} min`;
+}
+
 /** A countdown that does not jump in width: 4:05, 1:02:09. */
 export function countdown(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));

@@ -54,6 +54,10 @@ test('who waits is told for what, as the server says it', () => {
   expect(say({ state: 'starting', progress: 0.43, ...waits('loading') })).toBe('Loading a 43 %');
   expect(say({ state: 'starting', progress_message: 'Loading model' })).toBe('Loading a');
   expect(say({ state: 'starting', progress: 0.9, progress_message: 'warming up' })).toBe('Loading a 90 % (warming up)');
+  expect(say({ state: 'starting', progress: 0.2, expected_seconds: 8.2 })).toBe('Loading a 20 %, about 8 s');
+  expect(say({ ...waits('answers', ['b']), expected_seconds: 8 })).toBe(
+    'Queued behind b, which has answers to give, then about 8 s',
+  );
   expect(say(waits('loads', ['b']))).toBe('Queued behind b, being loaded for somebody else');
   expect(say(waits('answers', ['b']))).toBe('Queued behind b, which has answers to give');
   expect(say(waits('answers', ['b', 'c']))).toBe('Queued behind b and c, which have answers to give');

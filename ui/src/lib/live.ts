@@ -1,5 +1,6 @@
 /** What is true right now? The snapshot that events change, as pure functions; `live.svelte.ts` makes it reactive. */
 import type { Flight, Model } from './api/types';
+import { about } from './format';
 
 /**
  * Puts one model in its place; unknown ones are added. The list stays sorted by id. Memory is measured less often than
@@ -70,8 +71,14 @@ export function waitingFor(id: string, models: readonly Model[], flights: readon
   return model.state === 'ready' ? 'Reading the prompt' : `Starting ${model.id}`;
 }
 
-/** What the requests that wait for a model wait for; empty when none waits, or for nothing that lasts. */
+/** What the requests that wait for a model wait for, and what follows; empty when none waits, or for nothing that lasts. */
 export function waitReason(model: Model): string {
+  const reason = reasonToWait(model);
+  const load = model.state === 'stopped' ? about(model.expected_seconds) : '';
+  return reason && load ? `${reason}, then ${load}` : reason;
+}
+
+function reasonToWait(model: Model): string {
   if (!model.waits_for) return '';
   const { cause, models } = model.waits_for;
   const others = models.join(' and ');
@@ -98,7 +105,8 @@ export function waitReason(model: Model): string {
 function loading(model: Model): string {
   const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
   const message = loadMessage(model);
-  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}`;
+  const left = about(model.expected_seconds);
+  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}${left ? `, ${left}` : ''}`;
 }
 
 /** What the engine says while it loads, unless that is only that it loads. */

@@ -19,6 +19,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     load_seconds: null,
     progress: null,
     progress_message: null,
+    expected_seconds: null,
     asleep: false,
     ttl_seconds: 0,
     ttl_left_seconds: null,
@@ -32,6 +33,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     endpoint: null,
     would_unload: [],
     would_not_fit: null,
+    lessened: null,
     tokens_per_second: null,
     conversation: {
       keep: 'memory',

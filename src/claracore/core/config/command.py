@@ -89,19 +89,16 @@ class SpannedWord(NamedTuple):
 def spanned(cmd: str) -> list[SpannedWord]:
     """Split a command line as `split` does, and tell where each argument stands. Raises what `split` raises."""
     blank = LINE_JOIN.sub(_blanks, COMMENT_LINE.sub(_blanks, cmd))
-    words: list[SpannedWord] = []
+    spans: list[tuple[int, int]] = []
     at, within = 0, False
-    for part in _pieces(blank, windows=False):
+    for part in _matched(blank, POSIX_PIECE):
         start, at = at, at + len(part)
         if part[0].isspace():
             within = False
-        elif within:
-            last = words.pop()
-            words.append(SpannedWord(last.text + _unquoted(part, windows=False), last.start, at))
         else:
-            words.append(SpannedWord(_unquoted(part, windows=False), start, at))
+            spans.append((spans.pop()[0] if within else start, at))
             within = True
-    return words
+    return [SpannedWord(text, start, end) for text, (start, end) in zip(split(cmd), spans, strict=True)]
 
 
 def _blanks(match: re.Match[str]) -> str:
@@ -111,8 +108,10 @@ def _blanks(match: re.Match[str]) -> str:
 
 def _pieces(cmd: str, *, windows: bool) -> Iterator[str]:
     """Give the spaces, quotations, escapes and plain texts of a command line, in their order."""
-    text = LINE_JOIN.sub(" ", without_comments(cmd))
-    piece = WINDOWS_PIECE if windows else POSIX_PIECE
+    return _matched(LINE_JOIN.sub(" ", without_comments(cmd)), WINDOWS_PIECE if windows else POSIX_PIECE)
+
+
+def _matched(text: str, piece: re.Pattern[str]) -> Iterator[str]:
     at = 0
     while at < len(text):
         match = piece.match(text, at)

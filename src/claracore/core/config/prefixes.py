@@ -17,7 +17,7 @@ SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish"})
 PREFIXES = frozenset(
     {
         "sudo", "doas", "env", "nice", "ionice", "chrt", "taskset", "numactl", "exec", "nohup", "time", "timeout",
-        "stdbuf", "setsid", "systemd-run",
+        "stdbuf", "setsid", "systemd-run", "prlimit",
     }
 )  # fmt: skip
 """Programs that run the command which follows them, after options and assignments of their own."""

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Final
 
-from claracore.core.config.word_spans import COMMENT, WordSpan, line_of, with_lines, without_words, word_spans
+from claracore.core.config.command import SpannedWord, spanned
+from claracore.core.config.word_lines import COMMENT, line_of, with_lines, without_words
 from claracore.core.fit.command import is_reason, quoted
 from claracore.core.fit.flags import Flag
 from claracore.core.fit.server_flags import FLASH_ATTENTION, SWITCH_NAMES, VALUE_NAMES, WORDS_OF_A_SWITCH, behind_llama
@@ -56,20 +57,20 @@ def placed_flags(found: Sequence[Flag]) -> list[Flag]:
 
 def placed_words(cmd: str) -> list[str]:
     """Return the words of a command that say where its model lies. Raises ValueError (NoPlaceForFlags)."""
-    return [word.text for part in _parts(word_spans(cmd)) for word in part]
+    return [word.text for part in _parts(spanned(cmd)) for word in part]
 
 
 def says(cmd: str, found: Sequence[Flag]) -> bool:
     """Tell whether a command says the placement of these flags; what is kept in RAM later is no part of it."""
     try:
-        written = _telling(_parts(word_spans(cmd)))
+        written = _telling(_parts(spanned(cmd)))
     except ValueError:
         return False
-    words = [WordSpan(word, 0, 1) for flag in found for word in flag.words]
+    words = [SpannedWord(word, 0, 1) for flag in found for word in flag.words]
     return written == _telling(_placed(words))
 
 
-def _telling(parts: Iterable[Sequence[WordSpan]]) -> dict[str | None, str]:
+def _telling(parts: Iterable[Sequence[SpannedWord]]) -> dict[str | None, str]:
     values = {placed_name(part[0].text): part[-1].text if len(part) > 1 else "" for part in parts}
     return {name: value for name, value in values.items() if name not in OTHER_VALUES.values()}
 
@@ -80,7 +81,7 @@ def with_flags(cmd: str, found: Sequence[Flag]) -> str:
     Raises ValueError for a command that cannot be split, NoPlaceForFlags.
     """
     text = cmd.rstrip()
-    words = word_spans(text)
+    words = spanned(text)
     taken = list(_parts(words))
     exchanged = _lines_exchanged if "\n" in text else _one_line
     return exchanged(text, taken, found) + cmd[len(text) :]
@@ -88,7 +89,7 @@ def with_flags(cmd: str, found: Sequence[Flag]) -> str:
 
 def with_placement_of(cmd: str, other: str) -> str:
     """Return `cmd` with the flags and the reasons that `other` has for where the model lies. Raises as `with_flags`."""
-    words = word_spans(other)
+    words = spanned(other)
     lines = other.split("\n")
     found = []
     for number, parts in groupby(_parts(words), key=lambda part: line_of(other, part[0].start)):
@@ -98,14 +99,14 @@ def with_placement_of(cmd: str, other: str) -> str:
     return with_flags(cmd, found)
 
 
-def _parts(words: Sequence[WordSpan]) -> Iterator[list[WordSpan]]:
+def _parts(words: Sequence[SpannedWord]) -> Iterator[list[SpannedWord]]:
     """Yield each flag of a command that says where the model lies, with its value. Raises NoPlaceForFlags."""
     return _placed(words[_behind_program(words) :])
 
 
-def _placed(words: Sequence[WordSpan]) -> Iterator[list[WordSpan]]:
-    last: WordSpan | None = None
-    for word, following in pairwise([*words, WordSpan("", 0, 0)]):
+def _placed(words: Sequence[SpannedWord]) -> Iterator[list[SpannedWord]]:
+    last: SpannedWord | None = None
+    for word, following in pairwise([*words, SpannedWord("", 0, 0)]):
         name = placed_name(word.text)
         if word is last or name is None:
             continue
@@ -119,7 +120,7 @@ def _placed(words: Sequence[WordSpan]) -> Iterator[list[WordSpan]]:
             yield [word]
 
 
-def _behind_program(words: Sequence[WordSpan]) -> int:
+def _behind_program(words: Sequence[SpannedWord]) -> int:
     """Return where the arguments of the llama-server begin: `taskset -c 0-7` before it is not a context."""
     argv = [word.text for word in words]
     begin = behind_llama(argv)
@@ -130,7 +131,7 @@ def _behind_program(words: Sequence[WordSpan]) -> int:
     return begin
 
 
-def _lines_exchanged(text: str, taken: Sequence[Sequence[WordSpan]], found: Sequence[Flag]) -> str:
+def _lines_exchanged(text: str, taken: Sequence[Sequence[SpannedWord]], found: Sequence[Flag]) -> str:
     """Exchange flags of a command in several lines."""
     lines = without_words(text, [word for part in taken for word in part])
     before = text.split("\n")
@@ -175,7 +176,7 @@ def _is_full(line: str, following: str) -> bool:
     return bool(word) and len(line.strip()) + 1 + len(word[0]) > COMMENT_WIDTH
 
 
-def _one_line(text: str, taken: Sequence[Sequence[WordSpan]], found: Sequence[Flag]) -> str:
+def _one_line(text: str, taken: Sequence[Sequence[SpannedWord]], found: Sequence[Flag]) -> str:
     """Exchange flags of a command in one line."""
     new = " ".join(quoted(word) for flag in found for word in flag.words)
     if not taken:
@@ -185,7 +186,7 @@ def _one_line(text: str, taken: Sequence[Sequence[WordSpan]], found: Sequence[Fl
     return f"{text[:first]}{new}{kept}"
 
 
-def _between(text: str, words: Sequence[WordSpan], first: int) -> Iterator[str]:
+def _between(text: str, words: Sequence[SpannedWord], first: int) -> Iterator[str]:
     """Yield what stands between and behind the words that are taken out."""
     at = first
     for word in words:

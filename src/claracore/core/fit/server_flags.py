@@ -117,7 +117,7 @@ def server_flags(argv: Sequence[str], env: Mapping[str, str]) -> ServerFlags | N
             values[name] = value
     if "remote" in values or "model" not in values:
         return None
-    return ServerFlags(values, tuple(overrides), tuple(adapters), _visible(env))
+    return ServerFlags(values, tuple(overrides), tuple(adapters), visible_devices(env))
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -158,7 +158,8 @@ def behind_llama(argv: Sequence[str]) -> int | None:
     return None
 
 
-def _visible(env: Mapping[str, str]) -> tuple[int, ...] | None:
+def visible_devices(env: Mapping[str, str]) -> tuple[int, ...] | None:
+    """Return which devices a process with this environment sees; None for all. Raises ValueError for names."""
     for name in VISIBLE:
         text = env.get(name)
         if text is not None:

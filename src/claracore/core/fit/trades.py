@@ -77,6 +77,8 @@ def tokens(context: int) -> str:
 
 def _cards(placement: Placement) -> str:
     used, all_cards = len(placement.gpus), sum(1 for size in placement.budget.gpus if size > 0)
+    if placement.budget.shared[placement.gpus[0]]:
+        return "the GPU"  # which is no card: it shares RAM
     if used == 1:
         return "one card" if all_cards > 1 else "the card"
     if used == all_cards:
@@ -114,8 +116,7 @@ def _moved(placement: Placement, chosen: Placement) -> Iterator[str]:
     yield from (f"leaves GPU {gpu} free" for gpu in freed)
     yield from (f"takes {gib(one.on(gpu))} on GPU {gpu}" for gpu in taken)
     if not freed and not taken and abs(one.gpu_bytes - other.gpu_bytes) >= NOTABLE_BYTES:
-        where = "the card" if len(placement.gpus) == 1 else "the cards"
-        yield f"{_more(one.gpu_bytes - other.gpu_bytes)} on {where}"
+        yield f"{_more(one.gpu_bytes - other.gpu_bytes)} on {'GPU' if len(placement.gpus) == 1 else 'GPUs'}"
     if abs(one.on(RAM) - other.on(RAM)) >= NOTABLE_BYTES:
         yield f"{_more(one.on(RAM) - other.on(RAM))} of RAM"
 

@@ -45,6 +45,10 @@ class MeasuredCommand:
     """What the last run's process took beside the buffers of its log, by device; empty when the log told none."""
     loaded: Mapping[str, int] = field(default_factory=dict)
     """What the last run took once it was loaded: of RAM without the caches that grow while it answers."""
+    at_least: Mapping[str, int] = field(default_factory=dict)
+    """What it needs by the last start, for which memory was not enough; empty when it has run since."""
+    proven: bool = False
+    """Whether the server has said all of that; else it is what was there and more."""
 
     @property
     def footprint(self) -> Footprint:
@@ -67,6 +71,13 @@ def with_run(before: MeasuredCommand | None, now: MeasuredCommand, *, same_run: 
         loaded=_most(before.loaded, _on_gpus(taken)),
         overheads=_most(before.overheads, _on_gpus(now.overheads)),
     )
+
+
+def with_need(before: MeasuredCommand | None, now: MeasuredCommand) -> MeasuredCommand:
+    """Return what is known of a command after a start for which memory was not enough (`now.at_least`)."""
+    if before is None:
+        return now
+    return replace(before, at=now.at, at_least=now.at_least, proven=now.proven, loaded=now.loaded or before.loaded)
 
 
 def _most(*sizes: Mapping[str, int]) -> dict[str, int]:
@@ -121,7 +132,7 @@ class LastLoad:
 
 def correction(command: MeasuredCommand, known: Overheads) -> Correction | None:
     """Return how far the estimate of a command was off; None where it was near enough, or there was none."""
-    if not command.expected or command.placement not in set(PlacementClass):
+    if not command.expected or not command.loaded or command.placement not in set(PlacementClass):
         return None
     counted, taken = expected_of(command, known), command.loaded
     by_place: Counter[int] = Counter()

@@ -7,6 +7,7 @@ Promises that the shell gives:
 
 * every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
 * every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not;
+* a `RanOut` comes right before the `Ended` of a model that did not become ready;
 * every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from claracore.core.memory.footprint import DeviceMemory, Footprint
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint
 from claracore.core.scheduler.policy import Policy
 
 # --- facts ---------------------------------------------------------------------------------------------------------
@@ -51,6 +52,19 @@ class Ended:
     """The model's server is gone: it was stopped, could not be started, or died."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class RanOut:
+    """The model's server did not become ready because memory was short; `Ended` follows at once."""
+
+    model: str
+    footprint: Footprint
+    """What it is taken to need from now on."""
+    less: Footprint = UNKNOWN_FOOTPRINT
+    """What it takes when it is started with less; of source `unknown` where that is not possible."""
+    limited: bool = False
+    """Whether a limit of its own process was in the way, so that it is of no use that others go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,7 @@ Event = (
     | Finished
     | Ready
     | Ended
+    | RanOut
     | FilesChanged
     | Lost
     | Died
@@ -180,6 +195,14 @@ class RefuseReason(StrEnum):
     PINNED = "a pinned model is in the way"
     NO_ROOM = "more memory than there is"
     SHUTDOWN = "shutting down"
+
+
+class SecondTry(StrEnum):
+    """What is different when a model is started again that ran out of memory."""
+
+    CLEARED = "others go for it"
+    WAITED = "memory of models that have just ended is back by now"
+    LESSENED = "it is started with less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +249,12 @@ class TellMissing:
     missing: Mapping[str, int]
 
 
-Order = Start | Stop | Serve | Refuse | Measure | TellMissing
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Take in that a model that ran out of memory is started once more; `LESSENED`: with its lesser command."""
+
+    model: str
+    how: SecondTry
+
+
+Order = Start | Stop | Serve | Refuse | Measure | TellMissing | TryAgain

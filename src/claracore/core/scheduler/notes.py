@@ -21,19 +21,24 @@ from claracore.core.scheduler.events import (
     Lost,
     MemorySampled,
     Pinned,
+    RanOut,
     Ready,
     Reconfigured,
     Refuse,
     RefuseReason,
     Returned,
+    SecondTry,
     ShutdownAsked,
     StopReason,
     TellMissing,
     TimePassed,
+    TryAgain,
     UnloadAsked,
 )
 from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.second_try import second_try
+from claracore.core.scheduler.settle import outlook_of
 from claracore.core.scheduler.slot import Failing, Leaving, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
@@ -53,6 +58,8 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _became_ready(state.by_model[model], now)
         case Ended(model):
             _ended(state, state.by_model[model], now)
+        case RanOut():
+            _ran_out(state, event)
         case Lost(model):
             _lost(state.by_model[model], now)
         case Died(model):
@@ -150,6 +157,7 @@ def _became_ready(slot: Slot, now: float) -> None:
     slot.move(Trigger.BECAME_READY)
     slot.idle_since = now
     slot.failing = None
+    slot.tries = frozenset()
     if loaded:
         slot.count_loading(now)
         slot.load_seconds = now - slot.loading_since
@@ -164,20 +172,43 @@ def _died(state: SchedulerState, slot: Slot) -> None:
 
 def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
     failed_to_start = slot.state is ModelState.STARTING
+    if failed_to_start:
+        slot.count_loading(now)
+    slot.ended_at = now
     if state.counts(slot.model):
         state.memory.ended(slot.model, now)
     slot.move(Trigger.ENDED)
     for request in slot.serving:
         state.model_of.pop(request, None)
     slot.serving.clear()
-    slot.leaving = None
-    if failed_to_start:
+    if failed_to_start and not _try_again(state, slot, now):
         times = slot.failing.times + 1 if slot.failing is not None else 1
         slot.failing = Failing(times, now, now + state.policy.retry_after(times))
         slot.wanted_since = None
+        slot.tries = frozenset()
         state.refuse_waiting(slot, RefuseReason.FAILED)
+    slot.leaving = slot.ran_out = None
     if slot.removed:
         del state.by_model[slot.model], state.awake[slot.model]
+
+
+def _ran_out(state: SchedulerState, event: RanOut) -> None:
+    slot = state.by_model[event.model]
+    if slot.state is ModelState.STARTING:
+        slot.ran_out = event
+        state.memory.footprints[event.model] = event.footprint
+
+
+def _try_again(state: SchedulerState, slot: Slot, now: float) -> bool:
+    """Start a model once more whose start failed for want of memory, if that may help; returns whether it is."""
+    how = second_try(state, slot, outlook_of(state, now))
+    if how is None or slot.ran_out is None:
+        return False
+    slot.tries |= {how}
+    if how is SecondTry.LESSENED:
+        state.memory.footprints[slot.model] = slot.ran_out.less
+    state.orders.append(TryAgain(slot.model, how))
+    return True
 
 
 def _lost(slot: Slot, now: float) -> None:
@@ -198,6 +229,7 @@ def _sampled(state: SchedulerState, sample: MemorySampled, now: float) -> None:
 def _unload(state: SchedulerState, wanted: Iterable[Slot], now: float) -> None:
     for slot in wanted:
         slot.wanted_since = slot.displaced = None
+        slot.tries = frozenset()
         if slot.state in UP:
             state.refuse_waiting(slot, RefuseReason.UNLOADED)
             slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
@@ -209,6 +241,7 @@ def _reconfigure(state: SchedulerState, policy: Policy, changed: frozenset[str],
         slot = state.by_model.setdefault(model, Slot(model, model_policy))
         slot.policy = model_policy
         slot.failing = None
+        slot.tries = frozenset()
         came_back, slot.removed = slot.removed, False
         stays = slot.state in UP and _may_restart(state, slot, came_back=came_back)
         if stays and (model in changed or came_back):

@@ -8,7 +8,7 @@ more must go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from claracore.core.scheduler.picture import MemoryPicture
@@ -64,6 +64,10 @@ class Outlook:
         self._asked = None
         self._running |= {model}
         self._turns = [Turn(turn.situation.with_running(model), turn.gone) for turn in self._turns]
+
+    def stopped(self, models: Iterable[str]) -> None:
+        """Take in that models have been ordered to stop: who looks from now on need not have others stopped."""
+        self._ending |= frozenset(models)
 
     def claim(self, model: str) -> None:
         """Take in that a model is to have its place when those that claimed theirs before have had their turn."""

@@ -44,6 +44,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Finished: {"request": int},
     events.Ready: {"model": str},
     events.Ended: {"model": str},
+    events.RanOut: {"model": str, "footprint": Footprint, "less": Footprint, "limited": bool},
     events.FilesChanged: {"model": str},
     events.Lost: {"model": str},
     events.Died: {"model": str},
@@ -61,6 +62,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Refuse: {"request": int, "reason": events.RefuseReason},
     events.Measure: {"models": (tuple, str)},
     events.TellMissing: {"missing": (dict, str, int)},
+    events.TryAgain: {"model": str, "how": events.SecondTry},
     Policy: {
         "rule": RULE,
         "models": (dict, str, ModelPolicy),
@@ -91,7 +93,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
 }
 """Every value that may stand in a record, with the types of its fields; a test compares it with the classes."""
 
-REASONS: tuple[type[StrEnum], ...] = (events.StopReason, events.RefuseReason, FootprintSource)
+REASONS: tuple[type[StrEnum], ...] = (events.StopReason, events.RefuseReason, events.SecondTry, FootprintSource)
 
 _CLASSES = {shape.__name__: shape for shape in SHAPES}
 _ENUMS = {reason.__name__: reason for reason in REASONS}

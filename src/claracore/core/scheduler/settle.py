@@ -12,6 +12,7 @@ The one decision procedure. The rules, oldest waiting request first:
 * where bytes decide, a start, an eviction or a refusal waits for a sample of the memory that is fresh enough, and a
   start until memory of models that have ended is back; who has no room even alone is refused, and nobody goes for it;
 * a model with `reload` that had to go is started again when that one is gone, and only where nobody goes for it;
+* a model whose start failed for want of memory is started once more, with others gone or with less (`second_try`);
 * a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
 """
 
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from claracore.core.scheduler.events import Measure, RefuseReason, StopReason
 from claracore.core.scheduler.outlook import Outlook
 from claracore.core.scheduler.picture import Eviction, MemoryPicture
+from claracore.core.scheduler.second_try import rule_of
 from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
@@ -57,7 +59,7 @@ def outlook_of(state: SchedulerState, now: float) -> Outlook:
     idle = {slot.model: slot.idle_since for slot in running if slot.state is ModelState.READY and not slot.serving}
     ending = frozenset(slot.model for slot in running if slot.state is ModelState.STOPPING)
     memory = _picture(state, running, now) if state.by_memory is not None else None
-    return Outlook(state.policy.rule, frozenset(slot.model for slot in running), idle, ending, memory)
+    return Outlook(rule_of(state), frozenset(slot.model for slot in running), idle, ending, memory)
 
 
 def _picture(state: SchedulerState, running: Sequence[Slot], now: float) -> MemoryPicture:
@@ -159,6 +161,7 @@ def _evict(state: SchedulerState, target: Slot, evictees: Sequence[Slot], outloo
         displaced = Eviction(target.model, rule.shortages(outlook.now(target.model)) if rule is not None else ())
         for slot in evictees:
             state.displace(slot, displaced)
+        outlook.stopped(slot.model for slot in evictees)
 
 
 def _turn_away(state: SchedulerState, target: Slot, reason: RefuseReason | None, now: float) -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from claracore.core.scheduler import lifecycle
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import RanOut, SecondTry, StopReason
 from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.picture import Eviction
 from claracore.core.scheduler.policy import ModelPolicy
@@ -61,6 +61,12 @@ class Slot:
     warmth: float = 0.0
     """How often it was used, as of `warmth_at`: older uses count less."""
     warmth_at: float = 0.0
+    ran_out: RanOut | None = None
+    """What is known of the memory that its server could not get, until that has ended."""
+    tries: frozenset[SecondTry] = frozenset()
+    """In which ways it was started again since it ran out of memory first."""
+    ended_at: float = -FOREVER
+    """When its last server was gone."""
     displaced: Eviction | None = None
     """Whom it had to go for, until it is started again."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.activity.measures import Counter, Family, Histogram
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow
@@ -59,10 +59,15 @@ class Counts:
             (*model, "reason"),
         )
         self.failures = Counter("claracore_failures_total", "Model servers that ended unasked.", (*model, "while"))
+        self.second_tries = Counter(
+            "claracore_second_starts_total",
+            "Starts of model servers once more that ran out of memory: cleared (others went), waited, lessened.",
+            (*model, "how"),
+        )
         self.families: tuple[Family, ...] = (
             self.requests, self.refusals, self.tokens, self.first_token, self.between_tokens, self.duration,
             self.waiting, self.loads, self.swaps, self.load_seconds, self.stops, self.evictions, self.restarts,
-            self.failures,
+            self.failures, self.second_tries,
         )  # fmt: skip
 
     def refused(self, record: Record) -> None:
@@ -108,6 +113,10 @@ class Counts:
     def restarted(self, model: str, reason: RestartReason) -> None:
         """Count a start after an end that the model's users did not ask for."""
         self.restarts.add(model, reason)
+
+    def tried_again(self, model: str, how: SecondTry) -> None:
+        """Count a start once more after one that ran out of memory."""
+        self.second_tries.add(model, how.name.lower())
 
     def failed(self, model: str, *, while_loading: bool) -> None:
         """Count an end that nobody ordered."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import astuple
 
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
@@ -164,6 +164,9 @@ class Journal:
 
     # What is over is looked at first: the history asks how long answers took, and whether one came lately.
 
+    def waiting(self, model: str) -> None:
+        """Do nothing: what is told of a request is told when it is over."""
+
     def starting(self, model: str) -> None:
         """Note that a model's server is being started."""
         self.flush()
@@ -187,6 +190,10 @@ class Journal:
         self.flush()
         self._swaps.ended(model)
         self._listener.model_changed(model)
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Count that a model is started once more for want of memory."""
+        self._counts.tried_again(model, how)
 
     def reported(self, model: str) -> None:
         """Note that a model's server has said something new about itself."""

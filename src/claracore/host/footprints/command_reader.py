@@ -135,6 +135,10 @@ class CommandReader:
         except (ValueError, OSError, GGUFError):
             return ReadCommand(key)
 
+    def known_flags(self, model: ModelConfig) -> KnownFlags:
+        """Return which flags the engine of a model's command knows."""
+        return self._commands.known_flags(model)
+
     def as_running(self, command: ReadCommand, argvs: Iterable[Sequence[str]], devices: MemoryDevices) -> ReadCommand:
         """Return a command that could not be counted (a script) with what one of its processes lets expect.
 

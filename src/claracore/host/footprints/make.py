@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from claracore.host.footprints.model_memory import FootprintTools, ModelMemory
+from claracore.host.footprints.lesser import LesserCommands
+from claracore.host.footprints.model_memory import NO_TEXTS, FootprintTools, ModelMemory, Texts
 from claracore.host.supervisor.commands import Commands
 
 
 def make_model_memory(
-    commands: Commands,
-    environ: Mapping[str, str],
-    state_dir: Path | None,
-    kept_bytes: Callable[[int], int] = lambda _: 0,
+    commands: Commands, environ: Mapping[str, str], state_dir: Path | None, texts: Texts = NO_TEXTS
 ) -> ModelMemory:
-    """Return who knows what models take; nothing is looked at yet."""
+    """Return who knows what models take; nothing is looked at yet. `texts` reads the files of the configuration."""
 
     def make_tools() -> FootprintTools:
         """Look at the machine and at what is remembered. What that needs is imported when it is done."""
@@ -28,4 +26,4 @@ def make_model_memory(
         devices = MemoryDevices(machine_of_models(commands.engine), probe().gpus)
         return FootprintTools(devices, CommandReader(commands, environ, state_dir), RememberedCommands(state_dir))
 
-    return ModelMemory(make_tools, kept_bytes)
+    return ModelMemory(make_tools, LesserCommands(state_dir), texts)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from claracore.core.memory.engine_log import MARK, engine_buffers
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.activity.swaps import Swap
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.types import ModelState
@@ -78,10 +78,13 @@ class Measurer:
 
     # --- what becomes of servers (supervisor.contract.ModelListener) ------------------------------------------------
 
+    def waiting(self, model: str) -> None:
+        """Do nothing."""
+
     def starting(self, model: str) -> None:
         """Note what is in use before a server is there."""
         self._disturb()
-        run = self._runs[model] = _Run(self._supervisor.config.models[model])
+        run = self._runs[model] = _Run(self.memory.as_started(self._supervisor.config.models[model]))
         self._supervisor.output(model).attach(run)
         tools = self.memory.tools
         if tools is not None:
@@ -126,6 +129,9 @@ class Measurer:
             _stop_timer(run)
             self._supervisor.output(model).detach(run)
         self.memory.note_container(model, ())
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Do nothing."""
 
     def reported(self, model: str) -> None:
         """Do nothing."""

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.memory.declared import MemoryLimits, declared_footprint, placed
-from claracore.core.memory.footprint import RAM, UNIFIED, UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.host.footprints.kept_beside import KeptBytes, kept_beside, nothing_kept
+from claracore.host.footprints.lesser import LesserCommands
 from claracore.host.supervisor.running import Running
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from claracore.host.footprints.command_reader import CommandReader, ReadCommand
     from claracore.host.footprints.remembered import RememberedCommands
     from claracore.host.hardware.memory_devices import DeviceUse, MemoryDevices
+    from claracore.host.supervisor.ran_out import SeenShortage, StartShown
 
 MOST_COUNTS = 10
 Written = tuple[str, tuple[str, ...]]
@@ -47,17 +51,32 @@ class FootprintTools:
     remembered: RememberedCommands
 
 
+Texts = Callable[[], list[tuple[str, str]]]
+NO_TEXTS: Texts = list
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What a model needs by a start for which memory was not enough, in bytes by device."""
+
+    sizes: Mapping[str, int]
+    proven: bool
+
+
 class ModelMemory:
     """Footprints of the models of one configuration, and the devices on which they lie."""
 
     def __init__(
-        self, make_tools: Callable[[], FootprintTools], kept_bytes: Callable[[int], int] = lambda _: 0
+        self, make_tools: Callable[[], FootprintTools], lessers: LesserCommands | None = None, texts: Texts = NO_TEXTS
     ) -> None:
-        """`make_tools` is called in a thread, once.
-
-        `kept_bytes` tells how much RAM kept conversations take, after the oldest have gone that are over so many bytes.
-        """
-        self._kept_bytes = kept_bytes
+        """`make_tools` is called in a thread, once; `texts` reads the files of the configuration."""
+        self.lessers = lessers or LesserCommands(None)
+        self._texts = texts
+        self._usable: dict[str, int] = {}
+        """What models might take of each device together when it was sampled last."""
+        self._needs: dict[str, tuple[ModelConfig, Lack]] = {}
+        """Of models that say what they take, and took more: until they run, or say something else."""
+        self.kept_bytes: KeptBytes = nothing_kept
         self._servers: Servers | None = None
         self._make_tools = make_tools
         self._making = threading.Lock()
@@ -71,7 +90,9 @@ class ModelMemory:
         self._followers: list[Callable[[str], None]] = []
 
     def _models(self) -> Mapping[str, ModelConfig]:
-        return self._servers.config.models if self._servers is not None else {}
+        """Return the models as they are started."""
+        models = self._servers.config.models if self._servers is not None else {}
+        return self.lessers.applied(models)
 
     def _limits(self) -> MemoryLimits:
         if self._servers is None:
@@ -108,7 +129,7 @@ class ModelMemory:
             return UNKNOWN_FOOTPRINT
         found = declared_footprint(model.memory) or self._measured(model) or self._estimated(model)
         ids = self.tools.devices.ids if self.tools is not None else ()
-        return placed(found, ids) if found is not None else UNKNOWN_FOOTPRINT
+        return self._raised(model, placed(found, ids)) if found is not None else UNKNOWN_FOOTPRINT
 
     def measured(self, model_id: str) -> MeasuredCommand | None:
         """Return what was seen of a model's command, as it is now, when it ran."""
@@ -125,6 +146,23 @@ class ModelMemory:
         found, model = self._commands.get(model_id), self._models().get(model_id)
         return found[1] if found is not None and model is not None and found[0] == written(model) else None
 
+    def _raised(self, model: ModelConfig, found: Footprint) -> Footprint:
+        """Return what a model takes that lacked memory when it was started last.
+
+        What is not proven is no more than there is: that it does not fit is not known.
+        """
+        if model.memory:
+            asked = self._needs.get(model.id)
+            lack = asked[1] if asked is not None and asked[0] == model else None
+        else:
+            measured = self.measured(model.id)
+            lack = Lack(measured.at_least, measured.proven) if measured is not None and measured.at_least else None
+        if lack is None:
+            return found
+        most = {} if lack.proven else self._usable
+        sizes = {device: min(size, most.get(device, size)) for device, size in lack.sizes.items()}
+        return replace(found, by_device={**found.by_device, **{d: max(s, found.on(d)) for d, s in sizes.items()}})
+
     def _measured(self, model: ModelConfig) -> Footprint | None:
         found = self.measured(model.id)
         return found.footprint if found is not None and found.runs else None
@@ -133,20 +171,30 @@ class ModelMemory:
         command = self.command(model.id)
         if command is None or command.expected is None or self.tools is None:
             return None
-        learnt, expected = self.tools.remembered.learnt, command.expected
-        known = self._estimates.get(model.id)
+        learnt, known = self.tools.remembered.learnt, self._estimates.get(model.id)
         if known is None or known[0] is not command or known[1] is not learnt:
-            off = learnt.correction(command.file, expected.placement)
-            sizes = expected.corrected(learnt.overheads.added(expected.by_device), off)
+            sizes = self.counted(command) or {}
             known = self._estimates[model.id] = command, learnt, Footprint(sizes, FootprintSource.ESTIMATED)
         return known[2]
+
+    def counted(self, command: ReadCommand) -> dict[str, int] | None:
+        """Return what a command is expected to take, by device; None where it cannot be counted."""
+        expected = command.expected
+        if expected is None or self.tools is None:
+            return None
+        learnt = self.tools.remembered.learnt
+        off = learnt.correction(command.file, expected.placement)
+        return expected.corrected(learnt.overheads.added(expected.by_device), off)
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
     def devices(self) -> tuple[DeviceMemory, ...]:
         """Sample every device. Blocking: the first time the machine is looked at, which takes longer."""
         devices, pids = self._tools().devices, self.pids()
-        return tuple(self._device(use, pids) for use in devices.all(_all(pids)))
+        found = tuple(self._device(use, pids) for use in devices.all(_all(pids)))
+        self._usable = {device.id: device.usable for device in found}
+        self.lessers.reconsider({device.id: device for device in found}, self._running())
+        return found
 
     def device(self, device_id: str) -> DeviceMemory | None:
         """Sample one device: quick enough to be asked every 50 ms; None for one that is not there. Blocking."""
@@ -184,11 +232,9 @@ class ModelMemory:
 
     def _device(self, use: DeviceUse, pids: Mapping[str, tuple[int, ...]]) -> DeviceMemory:
         limits = self._limits()
-        if use.by_process is not None:
-            ours = sum(use.by_process.values())
-        else:
-            ours = sum(self.known(model_id).on(use.id) for model_id in pids)
-        kept = self._kept(use, ours) if use.id in {RAM, UNIFIED} else 0
+        by_process = use.by_process
+        ours = sum(by_process.values()) if by_process is not None else sum(self.known(id_).on(use.id) for id_ in pids)
+        kept = kept_beside(use, ours, self.reserved_bytes(use.id), map(self.known, self._models()), self.kept_bytes)
         return DeviceMemory(
             use.id,
             use.name,
@@ -198,15 +244,9 @@ class ModelMemory:
             other=max(0, use.used - ours - kept),
         )
 
-    def _kept(self, use: DeviceUse, ours: int) -> int:
-        """Return how many bytes of a device are kept conversations', for which no model is ever refused.
-
-        They are no other program's: what others use more than before is taken for memory that is to come back.
-        """
-        kept = self._kept_bytes(use.total)
-        largest = max((self.known(model_id).on(use.id) for model_id in self._models()), default=0)
-        free = use.total - self._limits().reserved(use.id) - max(0, use.used - ours - kept)
-        return kept if kept <= free - largest else self._kept_bytes(max(0, free - largest))
+    def reserved_bytes(self, device_id: str) -> int:
+        """Return how much of a device is kept free for others."""
+        return self._limits().reserved(device_id)
 
     # --- what changes -----------------------------------------------------------------------------------------------
 
@@ -227,7 +267,7 @@ class ModelMemory:
             models = self._models()
             changed = [model for model in models.values() if model.cmd.strip() and self.command(model.id) is None]
             for model in changed:
-                self._commands[model.id] = written(model), tools.reader.read(model, tools.devices)
+                self.read_again(model)
             for gone in self._commands.keys() - models.keys():
                 del self._commands[gone]
             tools.reader.save()
@@ -243,23 +283,62 @@ class ModelMemory:
         """Read a model's command anew: its files may have changed. Blocking."""
         tools = self._tools()
         command = tools.reader.read(model, tools.devices)
-        self._commands[model.id] = written(model), command
+        as_started = self.lessers.recall(model, command.key)
+        if as_started is not model:
+            command = tools.reader.read(as_started, tools.devices)
+        self._commands[model.id] = written(as_started), command
         return command
 
     def remember(self, command: ReadCommand, measured: MeasuredCommand, *, same_run: bool) -> None:
         """Remember what a server took. Blocking."""
-        if not command.key:
-            return
-        expected = command.expected
-        if expected is not None:
-            measured = replace(
-                measured,
-                file=command.file,
-                expected=expected.by_device,
-                placement=expected.placement.value,
-                context=expected.found.settings.context,
-            )
-        self._tools().remembered.add(command.key, measured, same_run=same_run)
+        self._needs.pop(measured.model, None)
+        self.lessers.worked(measured.model)
+        if command.key:
+            self._tools().remembered.add(command.key, _of_command(command, measured), same_run=same_run)
+
+    # --- when memory is short ---------------------------------------------------------------------------------------
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return a model as it is started: with less than configured, where memory was short for that."""
+        return self.lessers.as_started(model)
+
+    def lessen(self, model_id: str) -> None:
+        """Have a model that ran out of memory started with less from now on."""
+        self.lessers.lessen(model_id)
+
+    def ran_out(self, model: ModelConfig, shown: StartShown) -> SeenShortage:
+        """Take in that a model was started like this and ran out of memory; returns what follows. Blocking."""
+        from claracore.host.footprints.running_out import RunningOut  # noqa: PLC0415 - see `prepare`
+
+        command = self.command(model.id) or self.read_again(model)
+        tools = self._tools()
+        return RunningOut(self, tools.devices, tools.reader, model, command, self._texts).seen(shown)
+
+    def note_need(self, model: ModelConfig, command: ReadCommand, needed: Footprint, *, proven: bool) -> None:
+        """Remember what a model needs for which memory was not enough: a proof corrects its estimates. Blocking."""
+        from claracore.core.memory.measured import MeasuredCommand  # noqa: PLC0415 - see `prepare`
+
+        if model.memory:
+            self._needs[model.id] = model, Lack(needed.by_device, proven)
+        elif command.key:
+            sizes = needed.by_device
+            lacked = MeasuredCommand(model.id, "", (), round(time.time(), 3), at_least=sizes, proven=proven)
+            lacked = replace(lacked, loaded=sizes) if proven else lacked
+            self._tools().remembered.add_need(command.key, _of_command(command, lacked))
+
+
+def _of_command(command: ReadCommand, measured: MeasuredCommand) -> MeasuredCommand:
+    """Return a measurement with what was expected of the command."""
+    expected = command.expected
+    if expected is None:
+        return measured
+    return replace(
+        measured,
+        file=command.file,
+        expected=expected.by_device,
+        placement=expected.placement.value,
+        context=expected.found.settings.context,
+    )
 
 
 def written(model: ModelConfig) -> Written:

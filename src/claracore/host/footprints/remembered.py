@@ -7,7 +7,7 @@ each. Losing it is no harm beyond one load that is only estimated, so what canno
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from claracore import __version__
-from claracore.core.memory.measured import Learnt, MeasuredCommand, with_run
+from claracore.core.memory.measured import Learnt, MeasuredCommand, with_need, with_run
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
 
@@ -51,25 +51,34 @@ class RememberedCommands:
 
     def add(self, key: str, measured: MeasuredCommand, *, same_run: bool) -> None:
         """Remember one more measurement; where the disk refuses, which is logged, for as long as the object lives."""
+        self._change(key, lambda before: with_run(before, measured, same_run=same_run))
+
+    def add_need(self, key: str, needed: MeasuredCommand) -> None:
+        """Remember what a command needs that ran out of memory; as `add` otherwise."""
+        self._change(key, lambda before: with_need(before, needed))
+
+    def _change(self, key: str, after: Callable[[MeasuredCommand | None], MeasuredCommand]) -> None:
         if self.path is None:
-            self._take_in(self.commands, key, measured, same_run=same_run)
+            self._take_in(self.commands, key, after)
             return
         try:
             private_folder(self.path.parent)
             # Without the lock (its owner is frozen) another instance's measurement may be lost, which is no harm.
             with locked(self.path.with_suffix(".lock"), patience_seconds=PATIENCE_SECONDS):
-                self._take_in({**self.commands, **self._read()}, key, measured, same_run=same_run)
+                self._take_in({**self.commands, **self._read()}, key, after)
                 kept = KeptCommands(VERSION, __version__, dict(self.commands))
                 keep_private(self.path, msgspec.json.encode(kept), flush=False)
         except OSError as error:
             _log.warning("what models take of memory cannot be remembered: %s", error)
-            self._take_in(self.commands, key, measured, same_run=same_run)
+            self._take_in(self.commands, key, after)
 
     def _take_in(
-        self, known: Mapping[str, MeasuredCommand], key: str, measured: MeasuredCommand, *, same_run: bool
+        self,
+        known: Mapping[str, MeasuredCommand],
+        key: str,
+        after: Callable[[MeasuredCommand | None], MeasuredCommand],
     ) -> None:
-        after = {**known, key: with_run(known.get(key), measured, same_run=same_run)}
-        newest = sorted(after.items(), key=lambda item: -item[1].at)
+        newest = sorted({**known, key: after(known.get(key))}.items(), key=lambda item: -item[1].at)
         self.learnt = Learnt(dict(newest[:MOST_COMMANDS]))
 
     def _read(self) -> dict[str, MeasuredCommand]:

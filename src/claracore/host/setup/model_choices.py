@@ -214,7 +214,9 @@ def _means(configuration: Configuration, text: str, model_id: str, found: ModelC
     if model is None:
         return False
     env = {**configuration.environ, **dict(entry.split("=", 1) for entry in model.env if "=" in entry)}
-    flags = server_flags(split(model.cmd), env)
-    if flags is None:
+    try:
+        flags = server_flags(split(model.cmd), env)
+        settings = estimate_command(replace(found.case, flags=flags)).settings if flags is not None else None
+    except ValueError:
         return False
-    return is_same(found.case.facts, trade.placement, estimate_command(replace(found.case, flags=flags)).settings)
+    return settings is not None and is_same(found.case.facts, trade.placement, settings)

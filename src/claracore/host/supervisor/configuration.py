@@ -66,9 +66,13 @@ class Sources:
         inside = files.yaml_files(self.folder) if self.folder is not None else []
         return [(str(self.one_file()), text), *((str(path), files.read(path)) for path in inside)]
 
+    def texts(self) -> list[tuple[str, str]]:
+        """Return (file, text) of the sources as they are. Raises FileUnusable."""
+        return files.read_sources(self.file, self.folder)
+
     def read(self, environ: Mapping[str, str]) -> LoadedConfig:
         """Read and check the files. Raises FileUnusable."""
-        return load_many(files.read_sources(self.file, self.folder), env=environ, strict=self.strict)
+        return load_many(self.texts(), env=environ, strict=self.strict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.errors import ClaraCoreError
 from claracore.types import Endpoint
 
@@ -22,6 +22,9 @@ class Waiter(Protocol):
 class ModelListener(Protocol):
     """What is called, between chunks of answers, when something becomes of a model's server. Quick; raises nothing."""
 
+    def waiting(self, model: str) -> None:
+        """Note that one more request waits: the model loads, is to be loaded, or has no place for it yet."""
+
     def starting(self, model: str) -> None:
         """Note that a server is being started."""
 
@@ -33,6 +36,9 @@ class ModelListener(Protocol):
 
     def ended(self, model: str) -> None:
         """Note that it is gone, asked or not. The orders that follow from that have not been carried out yet."""
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Note that its start failed for want of memory, and that it is started once more."""
 
     def reported(self, model: str) -> None:
         """Note that it has said something new about itself: how far it has loaded, that it sleeps."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.supervisor.contract import ModelListener
 
 logger = logging.getLogger("claracore.supervisor")
@@ -16,6 +16,10 @@ class ModelListeners:
 
     def __init__(self, *listeners: ModelListener) -> None:
         self._listeners = listeners
+
+    def waiting(self, model: str) -> None:
+        """Tell that one more request waits for it."""
+        self._tell(lambda listener: listener.waiting(model))
 
     def starting(self, model: str) -> None:
         """Tell that a server is being started."""
@@ -32,6 +36,10 @@ class ModelListeners:
     def ended(self, model: str) -> None:
         """Tell that it is gone."""
         self._tell(lambda listener: listener.ended(model))
+
+    def trying_again(self, model: str, how: SecondTry) -> None:
+        """Tell that it is started once more."""
+        self._tell(lambda listener: listener.trying_again(model, how))
 
     def reported(self, model: str) -> None:
         """Tell that it has said something new about itself."""

@@ -40,6 +40,7 @@ from claracore.core.scheduler.events import (
     Stop,
     TellMissing,
     TimePassed,
+    TryAgain,
     UnloadAsked,
 )
 from claracore.core.scheduler.obstacle import Obstacle
@@ -49,6 +50,7 @@ from claracore.core.scheduler.slot import Slot
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
+from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.preview import LoadPreview, load_preview
 from claracore.host.supervisor.refusals import circumstances, refusal
@@ -68,30 +70,32 @@ class Supervisor:
     def __init__(self, config: Config, runner: Runner, memory: MemorySource | None = None) -> None:
         self.config = config
         self._connections: Connections = NoConnections()
-        self._listener: ModelListener | None = None
+        self._listeners = ModelListeners()
         self._loop = asyncio.get_running_loop()
         policy = policy_of(config)
         self._scheduler = Scheduler(policy)
-        self._first_policy: Policy | None = policy
-        """Until the first event, before which it is recorded."""
+        self._first_policy: Policy | None = policy  # until the first event, before which it is recorded
         self._request_ids = itertools.count(1)
         self._waiting: dict[int, WaitingRequest] = {}
+        self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
         self._runs = Runs(
             runner,
             post=self._post,
-            on_report=lambda model: self._tell(lambda listener: listener.reported(model)),
+            on_report=lambda model: self._listeners.reported(model),  # noqa: PLW0108 - `follow` comes later
+            ran_out=self.looks.ran_out,
             close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
-        self.looks = MemoryLooks(memory or NothingSeen(), self._post, wanted=lambda: self.by_memory)
+        self.expected_seconds: Callable[[str], float | None] = lambda _model_id: None
+        """In how many seconds a model will be ready that loads now, as far as that is known (`host.loading`)."""
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
 
     def follow(self, listener: ModelListener) -> None:
         """Tell a listener, in place of the former one, what becomes of model servers from now on."""
-        self._listener = listener
+        self._listeners = ModelListeners(listener)
 
     def connect(self, connections: Connections) -> None:
         """Have these connections closed when their servers are stopped or lost; there is one such part."""
@@ -117,6 +121,8 @@ class Supervisor:
             self._post(FilesChanged(model_id))
         self._waiting[request] = WaitingRequest(waiter, model_id, now)
         self._post(Arrived(request, model_id, by_hand))
+        if request in self._waiting:
+            self._listeners.waiting(model_id)
         return request
 
     def finish(self, request_id: int) -> None:
@@ -180,8 +186,7 @@ class Supervisor:
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""
-        now = self._loop.time()
-        failing = self._scheduler.failing(model_id, now)
+        failing = self._scheduler.failing(model_id, now := self._loop.time())
         return failing.retry_at - now if failing is not None else None
 
     def state(self, model_id: str) -> ModelState:
@@ -243,7 +248,7 @@ class Supervisor:
     def pin(self, model_id: str, *, pinned: bool) -> None:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
         self._post(Pinned(model_id, pinned))
-        self._tell(lambda listener: listener.pinned(model_id))
+        self._listeners.pinned(model_id)
 
     def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
@@ -287,27 +292,17 @@ class Supervisor:
         if logger.isEnabledFor(logging.DEBUG):
             self._record(event, orders, now)
         if isinstance(event, Ended):
-            self._tell(lambda listener: listener.ended(event.model))
+            self._listeners.ended(event.model)
         for order in orders:
             try:
                 self._perform(order)
-            except Exception:
-                # A bug in one order must not cost the others theirs.
+            except Exception:  # a bug in one order must not cost the others theirs
                 logger.exception("could not carry out %s", order)
         if isinstance(event, Ready):
-            self._tell(lambda listener: listener.ready(event.model))
+            self._listeners.ready(event.model)
 
     def _record(self, event: Event, orders: list[Order], now: float) -> None:
         logger.debug("%r %s -> %s", now, event, orders)
-
-    def _tell(self, what: Callable[[ModelListener], None]) -> None:
-        """Call the listener, if there is one. What it raises is logged, and costs nobody else anything."""
-        if self._listener is None:
-            return
-        try:
-            what(self._listener)
-        except Exception:
-            logger.exception("a listener failed")
 
     def _perform(self, order: Order) -> None:
         match order:
@@ -317,24 +312,25 @@ class Supervisor:
                 if (waiting := self._waiting.pop(request, None)) is not None:
                     waiting.waiter.refuse(self._refusal(reason, waiting))
             case Start(model):
-                self._runs.start(self.config.models[model])
-                self._tell(lambda listener: listener.starting(model))
+                self._runs.start(self.looks.as_started(self.config.models[model]))
+                self._listeners.starting(model)
             case Stop(model, reason):
                 logger.info("model %s: stopping (%s)", model, reason)
                 self._runs.stop(model)
-                self._tell(lambda listener: listener.stopping(model, reason))
+                self._listeners.stopping(model, reason)
             case Measure(models):
                 self.looks.measure(models)
             case TellMissing(missing):
                 self.looks.tell_missing(missing)
+            case TryAgain(model, how):
+                self.looks.try_again(model, how)
+                self._listeners.trying_again(model, how)
             case _:
                 assert_never(order)
 
     def _serve(self, request: int) -> None:
-        waiting = self._waiting.pop(request, None)
-        if waiting is None:  # it has left in the meantime; its Finished is behind us in the queue
-            return
-        self._give(waiting.waiter, waiting.model, request)
+        if (waiting := self._waiting.pop(request, None)) is not None:  # else it has left; its Finished is behind us
+            self._give(waiting.waiter, waiting.model, request)
 
     def _give(self, waiter: Waiter, model: str, request: int) -> None:
         """Send a request that the scheduler counts as served to its model; a bug in its waiter ends only this one."""
@@ -347,4 +343,5 @@ class Supervisor:
 
     def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
         now, failure = self._loop.time(), self._runs.failure(waiting.model)
-        return refusal(reason, circumstances(self._scheduler, self.config, waiting.model, waiting.since, now, failure))
+        expected = self.expected_seconds(waiting.model)
+        return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))

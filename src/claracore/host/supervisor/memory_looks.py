@@ -11,13 +11,16 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from claracore.core.config.model import ModelConfig
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint
-from claracore.core.scheduler.events import Event, FootprintsKnown, MemorySampled
+from claracore.core.memory.shortage import shortage_words
+from claracore.core.scheduler.events import Event, FootprintsKnown, MemorySampled, RanOut, SecondTry
 from claracore.core.scheduler.known_memory import RETURN_SECONDS
 from claracore.core.units import gib
 from claracore.host.logs.findings import log_findings
+from claracore.host.supervisor.ran_out import RanOutOfMemory, SeenShortage, StartShown
 from claracore.types import Finding
 
 logger = logging.getLogger("claracore.supervisor")
@@ -26,6 +29,7 @@ logger = logging.getLogger("claracore.supervisor")
 LONGEST_SECONDS = 10.0
 """After so long a look is given up: as if nothing could be seen, so that models run one at a time."""
 NOTHING = MemorySampled((), {})
+Seen = TypeVar("Seen")
 
 
 class MemorySource(Protocol):
@@ -36,6 +40,15 @@ class MemorySource(Protocol):
 
     def footprint(self, model_id: str) -> Footprint:
         """Return what a model takes by all that is known now; of source `unknown` for one that is not configured."""
+
+    def ran_out(self, model: ModelConfig, shown: StartShown) -> SeenShortage:
+        """Take in that a model was started like this and ran out of memory; returns what follows."""
+
+    def lessen(self, model_id: str) -> None:
+        """Have a model that ran out of memory started with less from now on. Called in the event loop; quick."""
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return a model as it is started: with less than configured, if that is so. In the event loop; quick."""
 
 
 class NothingSeen:
@@ -49,6 +62,18 @@ class NothingSeen:
         """Return that it is not known."""
         del model_id
         return UNKNOWN_FOOTPRINT
+
+    def ran_out(self, model: ModelConfig, shown: StartShown) -> SeenShortage:
+        """Return what the server has said."""
+        del model
+        return SeenShortage(words=shortage_words(shown.error, None, is_ours=False))
+
+    def lessen(self, model_id: str) -> None:
+        """Do nothing."""
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return it as it is."""
+        return model
 
 
 class MemoryLooks:
@@ -87,6 +112,23 @@ class MemoryLooks:
             return
         self._post(FootprintsKnown(found))
 
+    async def ran_out(self, model: ModelConfig, failure: RanOutOfMemory) -> tuple[RanOut, RanOutOfMemory]:
+        """Return what the scheduler is to know of a start that failed for want of memory, and what clients are told."""
+        seen = await self._seen(lambda: self._source.ran_out(model, failure.shown), SeenShortage())
+        return RanOut(model.id, seen.footprint, seen.less, seen.limited), failure.explained(
+            seen.words
+        ) if seen.words else failure
+
+    def try_again(self, model: str, how: SecondTry) -> None:
+        """Take in that a model is started once more that ran out of memory."""
+        logger.warning("model %s: once more: %s", model, how)
+        if how is SecondTry.LESSENED:
+            self._source.lessen(model)
+
+    def as_started(self, model: ModelConfig) -> ModelConfig:
+        """Return a model as it is started: with less than configured, where memory was short for that."""
+        return self._source.as_started(model)
+
     def tell_missing(self, missing: Mapping[str, int]) -> None:
         """Say that memory did not come back in time, in bytes by device."""
         sizes = " and ".join(f"{gib(size)} of {device}" for device, size in missing.items())
@@ -104,23 +146,26 @@ class MemoryLooks:
         await self.learn(models)
 
     async def _measure(self, models: tuple[str, ...]) -> None:
-        seen = NOTHING
+        self._post(await self._seen(lambda: MemorySampled(self._source.devices(), self._footprints(models)), NOTHING))
+
+    async def _seen(self, look: Callable[[], Seen], nothing: Seen) -> Seen:
+        """Return what a look finds, or `nothing` where it fails or takes too long."""
         try:
             if not self._hangs:
-                seen = await asyncio.wait_for(self._look(models), LONGEST_SECONDS)
+                return await asyncio.wait_for(self._in_thread(look), LONGEST_SECONDS)
         except TimeoutError:
             self._hangs = True
             logger.error("memory cannot be seen: a device has not answered for %g s", LONGEST_SECONDS)  # noqa: TRY400
         except Exception:
             logger.exception("memory could not be looked at")
-        self._post(seen)
+        return nothing
 
-    def _look(self, models: tuple[str, ...]) -> asyncio.Future[MemorySampled]:
+    def _in_thread(self, look: Callable[[], Seen]) -> asyncio.Future[Seen]:
         """Look in a thread of its own: a driver that hangs must not keep ClaraCore from ending."""
         loop = asyncio.get_running_loop()
-        seen: asyncio.Future[MemorySampled] = loop.create_future()
+        seen: asyncio.Future[Seen] = loop.create_future()
 
-        def tell(found: MemorySampled | Exception) -> None:
+        def tell(found: Seen | Exception) -> None:
             self._hangs = False
             if seen.done():  # it was waited for too long
                 return
@@ -129,16 +174,16 @@ class MemoryLooks:
             else:
                 seen.set_result(found)
 
-        def look() -> None:
-            found: MemorySampled | Exception
+        def run() -> None:
+            found: Seen | Exception
             try:
-                found = MemorySampled(self._source.devices(), self._footprints(models))
+                found = look()
             except Exception as error:  # noqa: BLE001 - told by who waits
                 found = error
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(tell, found)
 
-        threading.Thread(target=look, name="look at memory", daemon=True).start()
+        threading.Thread(target=run, name="look at memory", daemon=True).start()
         return seen
 
     def _footprints(self, models: tuple[str, ...]) -> dict[str, Footprint]:

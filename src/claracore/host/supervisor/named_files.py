@@ -23,7 +23,6 @@ Stamp = tuple[tuple[str, tuple[int, int, int] | None], ...]
 
 MODELS: Final = (".gguf", ".ggml", ".safetensors", ".bin", ".pt", ".pth", ".onnx", ".llamafile")
 SETTINGS: Final = (".jinja", ".json", ".toml", ".yaml", ".yml", ".ini", ".py", ".sh")
-READ: Final = frozenset((*MODELS, *SETTINGS))
 BLOB: Final = re.compile(r"[/\\]sha256-[0-9a-f]{64}$")
 """What Ollama calls a model's file."""
 MOST_SHARDS: Final = 256
@@ -31,10 +30,11 @@ MOST_SHARDS: Final = 256
 
 def stamp_of(model: ModelConfig, environ: Mapping[str, str]) -> Stamp:
     """Return what the files that the model's command names look like now: a few microseconds each."""
-    return tuple((path, _seen(path)) for path in sorted(set(_paths(model, environ))))
+    return tuple((path, _seen(path)) for path in sorted(set(named_paths(model, environ))))
 
 
-def _paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
+def named_paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the program and the files that the model's command names, whether they are there or not."""
     try:
         words = split(model.cmd)
     except ValueError:
@@ -43,8 +43,13 @@ def _paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
         yield shutil.which(words[0], path=environ.get("PATH")) or words[0]
     for word in (*words, *model.env):
         for path in {word, word.partition("=")[2]}:
-            if (PurePath(path).suffix.lower() in READ or BLOB.search(path)) and "://" not in path:
+            if (PurePath(path).suffix.lower() in SETTINGS or holds_weights(path)) and "://" not in path:
                 yield from shards(path)
+
+
+def holds_weights(path: str) -> bool:
+    """Whether a file of this name is a model, or a part of one."""
+    return PurePath(path).suffix.lower() in MODELS or BLOB.search(path) is not None
 
 
 def shards(path: str) -> Iterator[str]:

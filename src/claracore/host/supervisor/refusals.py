@@ -22,6 +22,11 @@ from claracore.errors import (
     ShuttingDown,
 )
 from claracore.host.supervisor.no_room import no_room
+from claracore.host.supervisor.waiting import WaitingRequest
+from claracore.types import ModelState
+
+RETRY_SECONDS: Final = 5
+"""After so long a place in a queue may be free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Circumstances:
     """How long ago that was, for a request that came after it."""
     retry_seconds: float = 0.0
     """In how many seconds a request starts it again."""
+    ready_seconds: float | None = None
+    """In how many seconds it is expected to be ready, once it can start; None where that is not known, or it is."""
 
 
 def _full(about: Circumstances) -> ClaraCoreError:
@@ -51,7 +58,8 @@ def _full(about: Circumstances) -> ClaraCoreError:
         f"{about.waiting} requests already wait for model {about.model!r}; try again later or raise queue.limit "
         f"(now {about.queue_limit})"
     )
-    return QueueFull(message, retry_after_seconds=5)
+    expected = RETRY_SECONDS if about.ready_seconds is None else math.ceil(about.ready_seconds)
+    return QueueFull(message, retry_after_seconds=max(1, expected))
 
 
 def _timed_out(about: Circumstances) -> ClaraCoreError:
@@ -85,9 +93,18 @@ TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] =
 
 
 def circumstances(  # noqa: PLR0917 - each is somebody else's
-    scheduler: Scheduler, config: Config, model_id: str, since: float, now: float, failure: ClaraCoreError | None
+    scheduler: Scheduler,
+    config: Config,
+    request: WaitingRequest,
+    now: float,
+    failure: ClaraCoreError | None,
+    expected_seconds: float | None,
 ) -> Circumstances:
-    """Return what there is to say at `now` about a request that came at `since`, in seconds of the same clock."""
+    """Return what there is to say about a request at `now`, in seconds of the loop's clock.
+
+    `failure` is why the model's last start failed, and in `expected_seconds` it will be ready if it loads now.
+    """
+    model_id, since = request.model, request.since
     slot = scheduler.slots.get(model_id)
     model = config.models.get(model_id)
     failing = scheduler.failing(model_id, now)
@@ -110,6 +127,7 @@ def circumstances(  # noqa: PLR0917 - each is somebody else's
         ),
         tried_seconds_ago=now - failing.at if failing and since >= failing.at else None,
         retry_seconds=failing.retry_at - now if failing else 0.0,
+        ready_seconds=None if slot is None or slot.state is ModelState.READY else expected_seconds,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from claracore.core.config.model import ModelConfig
+from claracore.core.scheduler.events import RanOut
 from claracore.errors import ClaraCoreError
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.running import Running
@@ -26,6 +27,8 @@ class Outcome:
     """Why it ended; None when it was ordered to end and nothing had gone wrong before."""
     lost: bool = False
     """Whether it had been ready, and then nobody or somebody else answered although its process ran."""
+    ran_out: RanOut | None = None
+    """What is known of the memory that it could not get; None when it ended for another reason."""
 
 
 class RunListener(Protocol):

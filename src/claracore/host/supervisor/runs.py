@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from claracore.core.config.model import ModelConfig
-from claracore.core.scheduler.events import Died, Ended, Event, Lost, Ready
+from claracore.core.scheduler.events import Died, Ended, Event, Lost, RanOut, Ready
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor.ran_out import RanOutOfMemory
 from claracore.host.supervisor.runner import Outcome, Runner, ServerRun
 from claracore.types import Endpoint
 
@@ -49,17 +50,19 @@ class Runs:
         on_report: Callable[[str], None],
         close: Callable[[Endpoint], None],
         stop_opening: Callable[[Endpoint], None],
+        ran_out: Callable[[ModelConfig, RanOutOfMemory], Awaitable[tuple[RanOut, RanOutOfMemory]]],
     ) -> None:
         """`post` takes what has happened, `on_report` the model that has said something new about itself.
 
         `close` closes every connection to an endpoint at once; `stop_opening` gives up those that are being opened,
-        because who is there need not accept them.
+        because who is there need not accept them. `ran_out` finds out what follows from a want of memory.
         """
         self._runner = runner
         self._post = post
         self._on_report = on_report
         self._close = close
         self._stop_opening = stop_opening
+        self._find_out = ran_out
         self._entries: dict[str, _Entry] = {}
         self.endpoints: dict[str, Endpoint] = {}
         """Where each model that has become ready answers, until its run is over."""
@@ -75,7 +78,7 @@ class Runs:
         self.forget_failures({model.id})
         self._stamps.pop(model.id, None)
         logger.info("model %s: starting", model.id)
-        task = asyncio.get_running_loop().create_task(run.run(), name=f"run of {model.id}")
+        task = asyncio.get_running_loop().create_task(self._run(model, run), name=f"run of {model.id}")
         self._entries[model.id] = _Entry(model, run, task, time.monotonic())
         task.add_done_callback(lambda _: self._ended(model.id))
 
@@ -153,6 +156,14 @@ class Runs:
         """Have every connection to the endpoint closed, at once."""
         self._close(endpoint)
 
+    async def _run(self, model: ModelConfig, run: ServerRun) -> Outcome:
+        """Return how a run has gone, with who has the memory that it could not get."""
+        outcome = await run.run()
+        if not isinstance(outcome.failure, RanOutOfMemory):
+            return outcome
+        ran_out, failure = await self._find_out(model, outcome.failure)
+        return replace(outcome, failure=failure, ran_out=ran_out)
+
     def _ended(self, model_id: str) -> None:
         entry = self._entries.pop(model_id)
         self.endpoints.pop(model_id, None)
@@ -166,6 +177,8 @@ class Runs:
             else:
                 self._stamps[model_id] = _Stamped(entry.model, self._runner.stamp(entry.model))
                 logger.error("%s", outcome.failure)
+        if outcome.ran_out is not None:
+            self._post(outcome.ran_out)
         self._post(Ended(model_id))
 
 

@@ -31,6 +31,7 @@ from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
+from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
 from claracore.host.supervisor.stop_order import StopOrder
@@ -109,6 +110,7 @@ class ServerProcess:
         states_env = states.ENVIRONMENT if self._reports_state else {}
         self._env = {**around.environ, **states_env, **self._bound.env, MARK: around.keeper.ledger.mark()}
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
+        self._start_log = StartLog()
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
@@ -194,6 +196,8 @@ class ServerProcess:
 
     def _on_line(self, line: str) -> None:
         self._printed.append(line)
+        if not self._is_ready:
+            self._start_log.push(line)
         self._output.append(line)
 
     def _on_stdout(self, line: str) -> None:
@@ -241,6 +245,9 @@ class ServerProcess:
 
     def _why_not_ready(self, error: ModelFailed, child: Child) -> Exception:
         """Return what it means that the server ended before it was ready: a matter of its port, or of the model."""
+        no_bind = self._lease is None or not is_bind_failure(self._printed, port=self._lease.port)
+        if child.exited.done() and no_bind and (shown := self._start_log.why(child.exited.result())) is not None:
+            return RanOutOfMemory(self.model.id, error.reason, tuple(self._printed), shown)
         if self._lease is not None and child.exited.done():
             if self._around.keeper.doubt(self._lease):
                 return HeldFromIt()

@@ -81,6 +81,7 @@ class ControlPlane:
         """Stop watching, sampling, measuring and downloading."""
         self._sampler.close()
         await self._runtime.measurer.close()
+        await self._runtime.load_times.close()
         await self._downloads.close()
         ending = [*self._runtime.loads, *([self._sampling] if self._sampling is not None else [])]
         for task in ending:

@@ -61,8 +61,11 @@ async def pin(runtime: RuntimeDep, name: str, wish: Pin) -> ModelView:
 
 @router.get("/api/models/{name:path}")
 async def model(runtime: RuntimeDep, name: str) -> ModelView:
-    """Show one model."""
-    return Views(runtime).model(runtime.resolve(name))
+    """Show one model; how much of its files is in memory is looked at for `expected_seconds`."""
+    model_id = runtime.resolve(name)
+    if runtime.supervisor.state(model_id) is ModelState.STOPPED:
+        await runtime.load_times.look(model_id)
+    return Views(runtime).model(model_id)
 
 
 @router.get("/v1/models")

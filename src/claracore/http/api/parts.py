@@ -22,6 +22,7 @@ from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.footprints.measurer import Measurer
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.hardware.samples import SampleHistory
+from claracore.host.loading.load_times import LoadTimes
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.configuration import Configuration
@@ -42,6 +43,7 @@ class Runtime:
     keeper: PortKeeper
     swaps: SwapHistory
     measurer: Measurer
+    load_times: LoadTimes
     commands: Commands
     conversations: ConversationKeeper
     in_flight: dict[int, InFlight] = field(default_factory=dict)

@@ -15,11 +15,13 @@ from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.hardware.usage import memory_bytes
+from claracore.host.loading.load_times import NOTHING_EXPECTED
 from claracore.host.supervisor.preview import LoadPreview
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
 
+MAKING_CONTEXT = "making the context"
 Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
 
 
@@ -68,7 +70,10 @@ class ModelView(BaseModel):
     memory: FootprintView
     load_seconds: float | None
     progress: float | None
+    """How far it is loaded, 0 to 0.99; null when it does not load, or nothing is known of that."""
     progress_message: str | None
+    expected_seconds: float | None
+    """In how many seconds it will be ready: while it loads from now, else from when it can start; null when unknown."""
     asleep: bool
     """Whether it is ready but has freed its memory, and loads again at the next request."""
     ttl_seconds: float
@@ -86,6 +91,8 @@ class ModelView(BaseModel):
     """Who would have to go if it were loaded now."""
     would_not_fit: str | None
     """Why a load would be refused now: it takes more memory than there is; None when it would not."""
+    lessened: str | None
+    """What is less than configured, because memory was short: "4096 tokens of context instead of 8192"; else None."""
     tokens_per_second: float | None
     conversation: ConversationReport
     """What is kept of its conversations over the ends of its servers, and whether that has brought anything."""
@@ -130,7 +137,8 @@ class Views:
         endpoint = running.endpoint if running else None
         state = slot.state if slot else ModelState.STOPPED
         loading = running.loading if running and state is ModelState.STARTING else None
-        last = runtime.swaps.measured(model_id)
+        expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
+        last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
         failure = runtime.supervisor.failure(model_id)
         expires_at = slot.expires_at if slot else None
         preview = runtime.supervisor.preview(model_id) if state is ModelState.STOPPED else LoadPreview()
@@ -149,8 +157,9 @@ class Views:
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(last.load_seconds),
-            progress=loading.progress if loading else None,
-            progress_message=loading.message if loading else None,
+            progress=None if expected.progress is None else round(expected.progress, 2),
+            progress_message=MAKING_CONTEXT if expected.weights_are_there else loading.message if loading else None,
+            expected_seconds=_rounded(expected.left_seconds),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
@@ -160,10 +169,11 @@ class Views:
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
-            cmd=shown_command(model, endpoint),
+            cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
             would_unload=list(preview.unloads),
             would_not_fit=preview.refused,
+            lessened=lesser.kept.change if lesser is not None else None,
             tokens_per_second=last.tokens_per_second,
             conversation=runtime.conversations.report(model),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -145,6 +146,10 @@ class ModelSupervisor(Protocol):
 
     def state(self, model_id: str) -> ModelState:
         """Return the state of a model's process."""
+
+    @property
+    def expected_seconds(self) -> Callable[[str], float | None]:
+        """Tells in how many seconds a model will be ready that loads now; None where that is not known."""
 
 
 class Observer(Protocol):

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import msgspec
 
+from claracore.core.units import about
 from claracore.http.wire import sse
 from claracore.types import ModelState
 
@@ -37,6 +38,8 @@ class LoadingStream:
         self._created = int(time.time())
         """Seconds since 1970, as OpenAI's `created` has it."""
         self._last_text = ""
+        self._expected = ""
+        """How long the load takes, in words: as it was known first, so that the text does not change all the time."""
         self._timer: asyncio.TimerHandle | None = None
 
     def show_loading(self, every_seconds: float) -> None:
@@ -73,7 +76,7 @@ class LoadingStream:
         if not self._shows_loading:
             self._answer.write_event(sse.comment(text))
         elif text != self._last_text:
-            self._answer.write_event(self._frame(("\n" if self._last_text else "") + text))
+            self._answer.write_event(self._frame(self._following(text)))
         else:
             self._answer.write_event(self._frame("."))
         self._last_text = text
@@ -86,7 +89,15 @@ class LoadingStream:
         position = self._supervisor.position(request_id)
         if position is not None and self._supervisor.state(model) is not ModelState.STARTING:
             return f"waiting for {model}, place {position} in the queue"
-        return f"loading {model}"
+        if not self._expected:
+            self._expected = about(self._supervisor.expected_seconds(model))
+        return ", ".join(filter(None, (f"loading {model}", self._expected)))
+
+    def _following(self, text: str) -> str:
+        """Return what is written of a text after the last one: only what is new of the same line, or a new line."""
+        if self._last_text and text.startswith(self._last_text):
+            return text.removeprefix(self._last_text)
+        return f"\n{text}" if self._last_text else text
 
     def _frame(self, text: str | None) -> bytes:
         delta = {"role": "assistant", "content": None} if text is None else {"reasoning_content": text}

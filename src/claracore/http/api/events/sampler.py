@@ -26,7 +26,7 @@ MEMORY_EVERY_BEATS = 8
 MOST_REQUESTS = 200
 """In flight at once that are sent one by one; a page shows no more."""
 
-COUNTED_DOWN = frozenset({"ttl_left_seconds", "memory_bytes"})
+COUNTED_DOWN = frozenset({"ttl_left_seconds", "memory_bytes", "expected_seconds"})
 """Change all the time: sent along, but no reason to send."""
 
 

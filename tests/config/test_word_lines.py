@@ -1,4 +1,4 @@
-"""Where the words of a command stand."""
+"""Where the words of a command stand, and what is left of its lines without some."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claracore.core.config.command import split
-from claracore.core.config.word_spans import with_lines, without_words, word_spans
+from claracore.core.config.command import spanned, split
+from claracore.core.config.word_lines import with_lines, without_words
 
 PIECES = st.sampled_from(
     ["a", "-c", "4096", "'a b'", '"x y"', "\\ ", " ", "\n", "\\\n", "# no\n", "#", "${PORT}", "é", '"', "\t"]
@@ -23,9 +23,9 @@ def test_words_are_those_of_the_command(cmd: str) -> None:
         words = split(cmd)
     if words is None:
         with pytest.raises(ValueError, match=r"closed|backslash"):
-            word_spans(cmd)
+            spanned(cmd)
         return
-    found = word_spans(cmd)
+    found = spanned(cmd)
     assert [word.text for word in found] == words
     ends = [0, *(word.end for word in found)]
     assert all(before <= word.start < word.end for before, word in zip(ends, found, strict=False))
@@ -33,7 +33,7 @@ def test_words_are_those_of_the_command(cmd: str) -> None:
 
 def test_a_line_of_which_nothing_is_left_goes_and_others_stay() -> None:
     cmd = "server -m x \\\n  -c 4096 \\\n# mine\n  --port 1 -t 4"
-    words = word_spans(cmd)
+    words = spanned(cmd)
     taken = [word for word in words if word.text in {"-c", "4096", "-t", "4"}]
     lines = without_words(cmd, taken)
     assert lines == {0: "server -m x \\", 1: None, 2: "# mine", 3: "  --port 1"}

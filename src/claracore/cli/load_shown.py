@@ -1,0 +1,84 @@
+"""How is the loading of a model shown to a person in a terminal?
+
+A bar that says for how long still; where stderr is no terminal, a line whenever something else happens.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from claracore.cli.terminal import say
+from claracore.core.units import about
+
+Meter = Callable[[dict[str, Any]], None]
+
+WAITS_FOR = {
+    "answers": "{models} to have answered",
+    "loads": "{models} to be loaded",
+    "unloading": "{models} to be unloaded",
+    "turn": "{models}, asked for earlier",
+    "returning": "its server to end",
+    "memory": "memory to come back",
+}
+
+
+def stage(model: dict[str, Any]) -> str:
+    """Return what happens to a model (`GET /api/models/{id}`) that somebody has asked for, in words."""
+    waits = model["waits_for"]
+    if model["state"] != "starting" and waits is not None and waits["cause"] in WAITS_FOR:
+        return f"{model['id']} waits for {WAITS_FOR[waits['cause']].format(models=' and '.join(waits['models']))}"
+    message = model["progress_message"]
+    plain = not message or message.lower().startswith("loading model")
+    return f"loading {model['id']}" if plain else f"loading {model['id']}: {message}"
+
+
+def left(model: dict[str, Any]) -> str:
+    """Return how long the load will still take, in words; nothing where that is not known."""
+    words = about(model["expected_seconds"])
+    return f"then {words}" if words and model["state"] != "starting" else words
+
+
+@contextmanager
+def load_meter() -> Iterator[Meter]:
+    """Give what shows how a load stands, called with the model every now and then."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console  # noqa: PLC0415 - see console.py
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+    task = bar.add_task("", total=None, left="")
+
+    def update(model: dict[str, Any]) -> None:
+        done = model["progress"]
+        bar.update(
+            task,
+            description=stage(model),
+            total=None if done is None else 1.0,
+            completed=done or 0.0,
+            left=left(model),
+        )
+        bar.start()
+        bar.refresh()
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+def _lines() -> Meter:
+    printed: list[str] = []
+
+    def line(model: dict[str, Any]) -> None:
+        words = stage(model)
+        if words not in printed:
+            printed.append(words)
+            say(", ".join(filter(None, (words, left(model)))), err=True)
+
+    return line

@@ -1,0 +1,1 @@
+"""How long does a load take, and how far is it?"""

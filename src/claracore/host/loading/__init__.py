@@ -1,0 +1,1 @@
+"""What of models' files is in memory, what is read ahead, and how long do loads take?"""
