@@ -193,3 +193,20 @@ def test_versions() -> None:
     assert abilities.version("ggml_cuda_init: found 1 devices\nversion: 6123 (abc)\nbuilt with cc") == "6123 (abc)"
     assert abilities.version("\nmy server 1.0\n") == "my server 1.0"
     assert abilities.version("") == ""
+
+
+@pytest.mark.parametrize(
+    ("help_text", "kinds"),
+    [
+        (
+            (HELPS / "b11434.txt").read_text(),
+            {"draft-mtp", "draft-eagle3", "draft-dflash", "draft-simple", "ngram-mod"},
+        ),
+        ("--spec-type [none|ngram-cache|ngram-mod]    type of drafting", {"ngram-mod"}),
+        ("--spec-type TYPE    type of drafting, e.g. draft-mtp", set()),
+        ("", set()),
+    ],
+)
+def test_which_kinds_of_drafting_an_engine_knows(help_text: str, kinds: set[str]) -> None:
+    wanted = {"draft-mtp", "draft-eagle3", "draft-dflash", "draft-simple", "ngram-mod"}
+    assert {kind for kind in wanted if f"--spec-type {kind}" in abilities.drafting_kinds(help_text)} == kinds

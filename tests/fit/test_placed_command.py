@@ -169,3 +169,15 @@ def test_a_placement_is_carried_to_a_command_that_was_generated_anew() -> None:
     chosen, planned = generated(shape, found[0]), generated(shape, found[-1]).replace("--threads 8", "--threads 4")
     carried = with_placement_of(planned, chosen)
     assert carried == generated(shape, found[0]).replace("--threads 8", "--threads 4")
+
+
+def test_prediction_comes_and_goes_with_the_placement_and_other_drafting_stays() -> None:
+    predicting = [Flag(("--spec-type", "draft-mtp"), "predicts"), Flag(("--spec-draft-n-max", "3"), "at a time")]
+    model = "llama-server -m m.gguf"
+    assert placed_flags([*NEW, *predicting]) == [*NEW, *predicting]
+    with_prediction = with_flags(f"{model} -c 1024", [*NEW, *predicting])
+    assert "--spec-type draft-mtp --spec-draft-n-max 3" in with_prediction
+    assert with_flags(with_prediction, NEW) == f"{model} --ctx-size 9216 --n-gpu-layers 7"
+    other = "--model-draft d.gguf --spec-type draft-simple --spec-draft-n-max 5"
+    assert other in with_flags(f"{model} -c 1024 {other}", NEW)
+    assert "-ot" not in with_flags(f"{model} -c 1024 -ot x=CPU", NEW)

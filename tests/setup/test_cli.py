@@ -118,6 +118,40 @@ def test_fit_shows_the_working_and_one_verdict() -> None:
     assert json.loads(text)["verdict"] == "fits on the GPU"
 
 
+PROGRAM = """#!/bin/sh
+if [ "$1" = --help ]; then
+    for flag in --fit-print --log-jsonl --ctx-size --parallel; do echo "$flag X   about"; done
+    exit
+fi
+echo '{"type":"fit_memory_breakdown","data":{"rows":[{"kind":"buffer_type","name":"CPU_REPACK","self":MIB}]}}'
+echo "Host 0 0 0 "
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for the engine")
+def test_fit_says_what_llama_cpp_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("llama-server", ENGINE), ("llama-fit-params", PROGRAM.replace("MIB", "5120"))):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    code, text = run("fit", str(GEMMA), "--ctx", "8192", "--ram", "64", "--backend", "cpu")
+    assert code == 0
+    assert re.search(r"llama.cpp itself says [\d.]+ GiB of RAM \(counted: [\d.]+ (M|G)iB\)", " ".join(text.split()))
+    _, text = run("fit", str(GEMMA), "--ctx", "8192", "--ram", "64", "--backend", "cpu", "--json")
+    said = json.loads(text)["second_opinion"]
+    assert said["outcome"] == "planned anew"
+    (row,) = said["devices"]
+    assert row["engine"] > 4 * row["counted"]
+    code, text = run("fit", str(GEMMA), "--ctx", "8192", "--ram", "4", "--backend", "cpu", "--json")
+    assert code == 1
+    assert json.loads(text)["second_opinion"]["outcome"] == "planned anew"
+
+
+def test_without_that_program_fit_says_nothing_of_it() -> None:
+    _, text = run("fit", str(GEMMA), "--ctx", "8192", "--json")
+    assert json.loads(text)["second_opinion"] is None
+
+
 def test_fit_shows_the_choices_and_marks_what_setup_writes(tmp_path: Path) -> None:
     model = sparse_file("llama-3.3-70b-Q4_K_M", tmp_path / "llama-3.3-70b-Q4_K_M.gguf")
     words = ("fit", str(model), "--choices", "--vram", "24", "--ram", "128", "--backend", "cuda")

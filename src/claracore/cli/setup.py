@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
+from claracore.cli.second_opinion import opinions, planned_and_asked
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, many, option, switch, word
@@ -18,7 +19,7 @@ from claracore.core.fit.budget import budget_of
 from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions
-from claracore.core.fit.plan import Placement, plan
+from claracore.core.fit.opinion import SecondOpinion
 from claracore.core.fit.speed import ModelSpeed
 from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen, parse_listen
@@ -30,6 +31,7 @@ from claracore.host.library.model import LibraryModel
 from claracore.host.library.scan import scan
 from claracore.host.library.walk import around
 from claracore.host.setup.machine import machine_for
+from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.speeds import PlacedModel, speeds_here, speeds_of
 from claracore.host.setup.write import SetupReport, configured_engine, write_setup
@@ -82,8 +84,9 @@ def setup(
         cache = taken.cache if taken is not None else library_cache()
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
-            folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt
-        )
+            folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt,
+            opinions=opinions(engine), others=Others(default_state_dir()),
+        )  # fmt: skip
         report = write_setup(request)
     speeds = speeds_of(report, default_state_dir())
     if as_json:
@@ -114,30 +117,33 @@ def fit(
     companions = Companions(
         model.projector.facts.projector if model.projector else None, learnt=learnt.corrections(str(model.path))
     )
-    budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine))
+    others = None if realtime else Others(default_state_dir()).on(machine)
+    budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine), others=others)
     known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
-    placement = plan(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+    case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
+    opinion = planned_and_asked(engine, model.path, case, machine)
+    placement = opinion.placement
     if choices and placement.fits:
         from claracore.cli.choices import show_choices  # noqa: PLC0415 - see console.py
 
-        case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
         show_choices(model, case, placement, machine, None if as_json else console())
         return
     last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
     placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
     speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
-    _show_fit(model, placement, last, speed, as_json=as_json)
+    _show_fit(model, opinion, last, speed, as_json=as_json)
     raise SystemExit(0 if placement.fits else 1)
 
 
 def _show_fit(
-    model: LibraryModel, placement: Placement, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
+    model: LibraryModel, opinion: SecondOpinion, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
 ) -> None:
+    placement = opinion.placement
     if as_json:
         from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
 
         more = {"last_load": asdict(last) if last else None, "speed": asdict(speed)}
-        show_json({"id": model.id, **placement_json(placement), **more})
+        show_json({"id": model.id, **placement_json(placement), **more, "second_opinion": opinion.as_plain})
     else:
         from rich.text import Text  # noqa: PLC0415 - see console.py
 
@@ -149,6 +155,8 @@ def _show_fit(
         screen.print(fit_verdict(placement))
         if last is not None:
             screen.print(last_load_words(last))
+        if opinion.words:
+            screen.print(opinion.words, highlight=False)
         if placement.fits and speed.words:
             screen.print(Text(speed.words))
 
@@ -193,7 +201,10 @@ def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Follow
     engine = find_engine(configured_engine(config))
     with progress(quiet=not sys.stderr.isatty()) as on_progress:
         learnt = learnt_here(default_state_dir())
-        request = SetupRequest(folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt)
+        request = SetupRequest(
+            folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt,
+            opinions=opinions(engine, 0), others=Others(default_state_dir()),
+        )  # fmt: skip
         report = write_setup(request)
     if report.changed or report.left_out:
         tell(report, console(), listen=chosen.listen)
@@ -215,10 +226,12 @@ def tell(
 ) -> None:
     """Print what was, or would be, configured; what was left out; and what changed in an existing file."""
     from claracore.cli.setup_tables import (  # noqa: PLC0415 - see console.py
+        changes,
         hardware_table,
         left_out_table,
         model_rows,
         models_table,
+        nothing_found,
     )
 
     console.print(hardware_table(report.hardware))
@@ -237,25 +250,6 @@ def tell(
         console.print(f"the old file is in {report.backup}", highlight=False)
     done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")
     console.print(f"{done} {report.path}", highlight=False)
-
-
-def nothing_found(report: SetupReport) -> str:
-    """Return what to say when there is no model to configure."""
-    if report.left_out or report.catalog.refused:
-        return "none of the files found can be served; the table says why"
-    return "no model files were found: download some that end in .gguf (`claracore pull`), or name another folder"
-
-
-def changes(report: SetupReport) -> list[str]:
-    """Return a sentence for each kind of change that a merge made."""
-    merged = report.merged
-    if merged is None:
-        return []
-    by_kind = {
-        "added": merged.added, "refreshed": merged.refreshed, "kept as you wrote it": merged.kept,
-        "file missing": merged.vanished, "file back": merged.returned,
-    }  # fmt: skip
-    return [f"{what}: {', '.join(names)}" for what, names in by_kind.items() if names] + merged.notes
 
 
 def one_model(file: Path) -> LibraryModel:
@@ -277,7 +271,7 @@ def one_model(file: Path) -> LibraryModel:
 
 def _engine() -> Engine | None:
     try:
-        return find_engine(None)
+        return find_engine(configured_engine(DEFAULT_CONFIG))
     except EngineMissing:
         return None
 

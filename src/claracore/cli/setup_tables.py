@@ -207,3 +207,22 @@ def _gpu_memory(gpu: Gpu) -> str:
 
 def _printable(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def nothing_found(report: SetupReport) -> str:
+    """Return what to say when there is no model to configure."""
+    if report.left_out or report.catalog.refused:
+        return "none of the files found can be served; the table says why"
+    return "no model files were found: download some that end in .gguf (`claracore pull`), or name another folder"
+
+
+def changes(report: SetupReport) -> list[str]:
+    """Return a sentence for each kind of change that a merge made."""
+    merged = report.merged
+    if merged is None:
+        return []
+    by_kind = {
+        "added": merged.added, "refreshed": merged.refreshed, "kept as you wrote it": merged.kept,
+        "file missing": merged.vanished, "file back": merged.returned,
+    }  # fmt: skip
+    return [f"{what}: {', '.join(names)}" for what, names in by_kind.items() if names] + merged.notes

@@ -25,6 +25,10 @@ CONTEXT_BYTES = 400 * MIB
 A guess, until it was measured on this machine (`ProcessBytes`)."""
 HEADROOM = 128 * MIB
 """What the margin of a card is at least above that."""
+RAM_STEP, GPU_STEP = GIB, 256 * MIB
+"""In such steps it counts what other programs use."""
+MOST_OF_RAM, MOST_OF_GPU = 3, 2
+"""They are left one part in so many at most: who wants them to have more says so (`--ram`, `--vram`)."""
 SMALLEST_SHARE = 0.75
 """Of a device so small that the margin would eat it, this much is used at least."""
 MAC_SHARE = {True: 3 / 4, False: 2 / 3}
@@ -42,6 +46,28 @@ class ProcessBytes:
     def on_gpu(self, index: int) -> int:
         """Return the bytes on a GPU."""
         return self.gpus[index] if index < len(self.gpus) else CONTEXT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class UsedByOthers:
+    """Bytes that programs use which are no models of ours: a desktop, a browser, a database."""
+
+    ram: int = 0
+    gpus: tuple[int, ...] = ()
+
+    def on_gpu(self, index: int) -> int:
+        """Return the bytes on a GPU."""
+        return self.gpus[index] if index < len(self.gpus) else 0
+
+    def steady(self, before: UsedByOthers) -> UsedByOthers:
+        """Return these in steps, and the steps of `before` where little has changed: what is used varies all day."""
+        count = len(self.gpus)
+        gpus = tuple(_steady(self.gpus[index], before.on_gpu(index), GPU_STEP) for index in range(count))
+        return UsedByOthers(_steady(self.ram, before.ram, RAM_STEP), gpus)
+
+
+def _steady(now: int, before: int, step: int) -> int:
+    return before if before % step == 0 and abs(now - before) <= step else now // step * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +116,24 @@ class Budget:
         return self.ram + sum(limit for limit, shared in zip(self.gpus, self.shared, strict=True) if not shared)
 
 
-def budget_of(hardware: Hardware, *, live: bool = False, beside: ProcessBytes | None = None) -> Budget:
+def budget_of(
+    hardware: Hardware, *, live: bool = False, beside: ProcessBytes | None = None, others: UsedByOthers | None = None
+) -> Budget:
     """Return what models may use: of installed memory, or with `live` of what is free at this moment.
 
-    Installed memory is the rule, because a configuration should not depend on what ran while it was written. `beside`
-    is what each process was seen to take here.
+    Of installed memory a margin is left free: what `others` use, if that is more than usual, up to a part of each
+    device. `beside` is what each process was seen to take here.
     """
     memory, beside = hardware.memory, beside or ProcessBytes()
+    others = others if others is not None and not live else UsedByOthers()
     ram = _less(memory.available_bytes if live else memory.total_bytes, RAM_MARGIN)
     return Budget(
         tuple(
             _gpu(gpu, memory.total_bytes, max(GPU_MARGIN, beside.on_gpu(index) + HEADROOM), live=live)
+            - min(others.on_gpu(index), (gpu.total_bytes or 0) // MOST_OF_GPU)
             for index, gpu in enumerate(hardware.gpus)
         ),
-        ram,
+        ram - max(0, min(others.ram, memory.total_bytes // MOST_OF_RAM) - RAM_MARGIN),
         tuple(gpu.unified for gpu in hardware.gpus),
         beside,
     )

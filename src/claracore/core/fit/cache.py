@@ -138,9 +138,17 @@ def kinds_of_attention(facts: ModelFacts) -> tuple[bool | None, ...]:
     return tuple(at(facts.sliding, layer, default=False) if attends(facts, layer) else None for layer in layers)
 
 
+def prediction_cache_bytes(facts: ModelFacts, settings: Settings) -> int:
+    """Return the bytes of the cache that prediction layers have for themselves: f16, for the whole context."""
+    size = cells(facts, settings)
+    widest = max((sum(cache_elements(facts, layer)) for layer in range(facts.layers)), default=0)
+    return facts.prediction_layers * size.streams * size.full * widest * CACHE_TYPES["f16"] // BLOCK
+
+
 def state_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
-    """Return the bytes of recurrent state per layer: f32, one state per slot, whatever the context."""
-    state = (facts.state_conv_elements + facts.state_ssm_elements) * 4 * max(1, settings.parallel)
+    """Return the bytes of recurrent state per layer: f32, one per slot and drafted token, whatever the context."""
+    states = max(1, settings.parallel) * (1 + settings.drafted)
+    state = (facts.state_conv_elements + facts.state_ssm_elements) * 4 * states
     if not state:
         return (0,) * facts.layers
     return tuple(state if at(facts.recurrent, layer, default=False) else 0 for layer in range(facts.layers))

@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import EMBEDDERS, Wishes
+from claracore.core.fit.drafting import can_repeat, head_for
 from claracore.core.fit.flags import KnownFlags
-from claracore.core.fit.memory import Companions
+from claracore.core.fit.memory import NGRAM_BYTES, Companions, Estimate, MemoryItem
+from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement, choices, plan
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.value import FULL_CONTEXT
 from claracore.core.fit.ways import Verdict
+from claracore.core.gguf.model import Kind
 from claracore.core.units import GIB
 
 if TYPE_CHECKING:
     from claracore.core.fit.learnt import Correction
-    from claracore.core.fit.memory import Estimate
     from claracore.core.gguf.model import ModelFacts
     from claracore.core.gguf.projector import ProjectorFacts
 
@@ -104,14 +106,18 @@ def choose(
     known_flags: KnownFlags,
     *,
     auto_draft: bool = False,
+    heads: Sequence[Candidate] = (),
 ) -> Catalog:
-    """Plan every candidate within `budget`: helpers first, then the others into what these leave."""
+    """Plan every candidate within `budget`: helpers first, then the others into what these leave.
+
+    With `auto_draft` each gets what can draft for it: one of the `heads`, another candidate, or what it wrote before.
+    """
     plans = Plans(wishes, known_flags)
     helpers = [item for item in candidates if item.facts.kind in EMBEDDERS]
     others = [item for item in candidates if item.facts.kind not in EMBEDDERS]
     beside, left = _helpers(helpers, others, budget, plans)
     for item in others:
-        beside[item.id] = plans.one(item, left, light=_is_light(item, budget))
+        beside[item.id] = plans.one(item, left, light=is_light(item, budget))
         if not beside[item.id].fits:
             beside[item.id] = plans.one(item, budget)
     chosen = [
@@ -120,7 +126,7 @@ def choose(
         if beside[item.id].fits
     ]
     if auto_draft:
-        chosen = [_with_draft(item, candidates, left, wishes, known_flags) for item in chosen]
+        chosen = [_with_draft(item, (*heads, *candidates), left, wishes, known_flags) for item in chosen]
     refused = [Refused(item, beside[item.id]) for item in candidates if not beside[item.id].fits]
     return Catalog(
         tuple(sorted(chosen, key=lambda item: item.candidate.id)),
@@ -139,7 +145,7 @@ def plan_beside(
     for cost in sorted(helpers, key=lambda cost: cost.total):
         if part.holds(cost):
             part, left = part.without(cost), left.without(cost)
-    placement = plans.one(candidate, left, light=_is_light(candidate, budget))
+    placement = plans.one(candidate, left, light=is_light(candidate, budget))
     return placement if placement.fits else plans.one(candidate, budget)
 
 
@@ -154,10 +160,10 @@ def alternatives(item: Chosen, budget: Budget, wishes: Wishes, known_flags: Know
 
 def is_small(candidate: Candidate, placement: Placement, budget: Budget) -> bool:
     """Tell whether a model is light enough, as it is placed, to stay loaded beside others."""
-    return _is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
+    return is_light(candidate, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
 
 
-def _is_light(candidate: Candidate, budget: Budget) -> bool:
+def is_light(candidate: Candidate, budget: Budget) -> bool:
     """Tell whether a model is light in itself, wherever it is placed."""
     scale = _scale(budget)
     facts = candidate.facts
@@ -196,7 +202,7 @@ def _helpers(
         return placed, left
 
     def is_as_good(item: Candidate) -> bool:
-        light = _is_light(item, budget)
+        light = is_light(item, budget)
         return _as_good(plans.one(item, left, light=light), plans.one(item, budget, light=light))
 
     if not all(map(is_as_good, others)):
@@ -243,23 +249,12 @@ def _as_good(now: Placement, alone: Placement) -> bool:
 def _with_draft(
     chosen: Chosen, candidates: Sequence[Candidate], budget: Budget, wishes: Wishes, known_flags: KnownFlags
 ) -> Chosen:
-    """Add the largest model that can draft for this one and still fits beside it."""
+    """Add what can draft for this one: a head of it, else the largest model that can and fits beside it."""
     target = chosen.candidate
-    if (
-        target.vocabulary is None
-        or chosen.group != LARGE
-        or target.mmproj_path
-        or not known_flags.knows("--model-draft")
-    ):
+    if chosen.placement.settings.predicting or target.mmproj_path or target.facts.kind in EMBEDDERS:
         return chosen
-    drafts = [
-        item
-        for item in candidates
-        if item.vocabulary == target.vocabulary
-        and item.facts.kind not in EMBEDDERS
-        and item.facts.parameters_active * DRAFT_PART <= target.facts.parameters_active
-    ]
-    for draft in sorted(drafts, key=lambda item: -item.facts.parameters_active):
+    drafts = _drafts(chosen, candidates) if known_flags.knows("--model-draft") else []
+    for draft in (*_head(target, candidates, known_flags), *drafts):
         settings = chosen.placement.settings
         own = Settings(
             settings.context, gpu_layers=draft.facts.dealt_layers + 1 if settings.gpu_layers else 0,
@@ -268,4 +263,33 @@ def _with_draft(
         placement = plan(target.facts, budget, wishes, known_flags, Companions(draft=draft.facts, draft_settings=own))
         if _as_good(placement, chosen.placement):
             return replace(chosen, placement=placement, draft=draft, draft_settings=own)
-    return chosen
+    return repeating(chosen) if can_repeat(target.facts, known_flags) else chosen
+
+
+def _head(target: Candidate, candidates: Sequence[Candidate], known_flags: KnownFlags) -> list[Candidate]:
+    found = head_for(target.facts, [(item.path, item.facts) for item in candidates], known_flags)
+    return [] if found is None else [candidates[found]]
+
+
+def _drafts(chosen: Chosen, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the models with the same vocabulary that are much faster, the largest first."""
+    target = chosen.candidate
+    if target.vocabulary is None or chosen.group != LARGE:
+        return []
+    found = [
+        item
+        for item in candidates
+        if item.vocabulary == target.vocabulary
+        and item.facts.kind not in {*EMBEDDERS, Kind.DRAFT_HEAD}
+        and item.facts.parameters_active * DRAFT_PART <= target.facts.parameters_active
+    ]
+    return sorted(found, key=lambda item: -item.facts.parameters_active)
+
+
+def repeating(chosen: Chosen) -> Chosen:
+    """Return the model with what it wrote before as its draft; that takes next to nothing."""
+    placement = chosen.placement
+    settings = replace(placement.settings, repeating=True)
+    row = MemoryItem("n-grams", RAM, NGRAM_BYTES, "a table of what followed what")
+    cost = Estimate((*placement.estimate.rows, row))
+    return replace(chosen, placement=replace(placement, settings=settings, estimate=cost))

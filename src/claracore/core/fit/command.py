@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.case import EMBEDDERS, pooling
+from claracore.core.fit.drafting import own_drafting_flags
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.places import RAM
 from claracore.core.fit.settings import DEFAULT_MICRO_BATCH
@@ -78,6 +79,7 @@ def flags(
         *_kind_flags(facts, placement),
         *_batch_flags(facts, placement),
         *_slot_flags(placement),
+        *own_drafting_flags(placement.settings),
         *_extra_flags(placement),
         _thread_flag(hardware.processor),
     ]
@@ -118,7 +120,10 @@ def _placement_flags(
         f"{gib(cost.on(index))} of {gib(placement.budget.gpus[index])} on GPU {index}" for index in placement.gpus
     )
     found = [Flag(("--n-gpu-layers", str(settings.gpu_layers)), f"{placement.reason}: {used}")]
-    if settings.cpu_experts:
+    if settings.overrides:
+        reason = f"what does not fit on the GPUs, tensor by tensor: {gib(cost.on(RAM))} of RAM"
+        found.append(Flag(("--override-tensor", ",".join(settings.overrides)), reason))
+    elif settings.cpu_experts:
         reason = f"of {facts.layers} layers, the experts of these stay in RAM: {gib(cost.on(RAM))} there"
         found.append(Flag(("--n-cpu-moe", str(settings.cpu_experts)), reason))
     return [*found, *_device_flags(placement, known_flags, hardware)]

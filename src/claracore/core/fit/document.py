@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from claracore.core.fit.catalog import LARGE, SMALL, Candidate, Chosen
 from claracore.core.fit.command import MACRO, command, engine_command, flags, known, projector_flags
+from claracore.core.fit.drafting import head_flags
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.machine import Backend
 from claracore.core.fit.marks import DocumentPart, marks_of, record_line
@@ -187,9 +188,12 @@ def draft_flags(setup: Setup, chosen: Chosen) -> list[Flag]:
     """Return the flags of the draft model, none without one."""
     if chosen.draft is None or chosen.draft_settings is None:
         return []
-    reason = "drafts tokens that the model then only checks; the same vocabulary, by its tokens"
-    found = [Flag(("--model-draft", chosen.draft.path), reason)]
-    if setup.known_flags.knows("--spec-draft-model"):  # came with names for the kinds of drafting
+    is_head = chosen.draft.facts.kind is Kind.DRAFT_HEAD
+    why = "a head of this model" if is_head else "the same vocabulary, by its tokens"
+    found = [Flag(("--model-draft", chosen.draft.path), f"drafts tokens that the model then only checks; {why}")]
+    if is_head:
+        found += head_flags(chosen.draft.facts)
+    elif setup.known_flags.knows("--spec-draft-model"):  # came with names for the kinds of drafting
         found.append(Flag(("--spec-type", "draft-simple"), "a model that drafts by itself, not heads or n-grams"))
     layers = chosen.draft_settings.gpu_layers
     if layers or setup.hardware.has_devices:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from claracore.core.fit.cache import CACHE_TYPES, CELL_STEP
 from claracore.core.fit.case import trained
+from claracore.core.fit.drafting import DRAFTED, HEADS, PREDICTION, REPEATING
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.memory import Companions, Estimate, MemoryItem, estimate
@@ -32,6 +33,8 @@ FIT_CONTEXT = 4096
 """The least context to which it shortens."""
 OLD_CONTEXT = 4096
 """The default of engines before --fit."""
+READS_STATE = {PREDICTION, *HEADS.values()}
+"""Kinds of drafting with which recurrent states are kept to go back to."""
 BATCH, MICRO_BATCH = 2048, 512
 
 
@@ -112,7 +115,15 @@ def _settings(case: CommandCase, gpus: tuple[int, ...]) -> Settings:
         gpu_layers=_gpu_layers(flags.get("gpu_layers"), layers, case.known_flags),
         cpu_experts=_moved(case).first_experts,
         split=_split(case, gpus),
+        predicting=PREDICTION in _kinds(case) and facts.prediction_layers > 0,
+        repeating=REPEATING in _kinds(case),
+        drafted=(flags.number("drafted") or DRAFTED) if READS_STATE & _kinds(case) else 0,
     )
+
+
+def _kinds(case: CommandCase) -> set[str]:
+    """Return the kinds of drafting that the command names."""
+    return set((case.flags.get("drafting") or "").split(","))
 
 
 def _context(case: CommandCase) -> int:

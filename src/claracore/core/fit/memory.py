@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.batch import FLOAT
-from claracore.core.fit.cache import cache_bytes, cache_elements, cells, state_bytes
+from claracore.core.fit.cache import cache_bytes, cache_elements, cells, prediction_cache_bytes, state_bytes
 from claracore.core.fit.compute import compute_buffers
-from claracore.core.fit.places import RAM, LayerPlaces, places_of
+from claracore.core.fit.places import RAM, LayerPlaces, layer_places, places_of
 from claracore.core.fit.projector import computing_bytes, input_bytes, working
+from claracore.core.units import MIB
 
 if TYPE_CHECKING:
     from claracore.core.fit.learnt import Correction
@@ -27,6 +28,8 @@ OF_LAYERS = frozenset({"weights", "experts", "KV cache", "recurrent state", "out
 """What each layer brings along, wherever it lies."""
 LATER = frozenset({"checkpoints", "prompt cache", "logits"})
 """Rows that are nothing when a model is loaded, and grow while it answers."""
+NGRAM_BYTES = 16 * MIB
+"""4,194,304 tokens (b11434)."""
 LEARNT = "more than counted"
 """The row of what a model was seen to take beyond the other rows; less than nothing where it took less."""
 
@@ -86,6 +89,10 @@ def estimate(facts: ModelFacts, settings: Settings, companions: Companions | Non
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
     places = places_of(facts, settings)
     rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
+    if settings.predicting:
+        rows += _prediction(facts, settings, places)
+    if settings.repeating:
+        rows.append(MemoryItem("n-grams", RAM, NGRAM_BYTES, "a table of what followed what"))
     companions = companions or Companions()
     first = min(places.gpus, default=RAM)
     if companions.projector is not None:
@@ -133,6 +140,22 @@ def _weights(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list
     copied = "with a copy of the embedding" if output > weights.output else "norms and the output matrix"
     rows.append(MemoryItem("output layer", places.output, output, copied))
     return rows
+
+
+def _prediction(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
+    """Return what the model's prediction layers take: they are dealt out last, and have a context of their own."""
+    place = layer_places(facts.dealt_layers, settings)[facts.dealt_layers - 1]
+    buffers = compute_buffers(facts, settings, places)
+    weights = facts.tensor_bytes.prediction
+    rows = [
+        MemoryItem("prediction layers", place, weights, f"{facts.prediction_layers} after the model's own"),
+        MemoryItem("prediction cache", place, prediction_cache_bytes(facts, settings), "the whole context, f16"),
+    ]
+    working = "as much again as the model's own, at most"
+    return [
+        *rows,
+        *(MemoryItem("prediction buffer", at, buffers.get(at, 0), working) for at in dict.fromkeys((place, RAM))),
+    ]
 
 
 def _repacked(facts: ModelFacts) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 from claracore.core.config.command import SpannedWord, spanned
 from claracore.core.config.word_lines import COMMENT, line_of, with_lines, without_words
 from claracore.core.fit.command import is_reason, quoted
+from claracore.core.fit.drafting import KIND_FLAG, PREDICTION
 from claracore.core.fit.flags import Flag
 from claracore.core.fit.server_flags import FLASH_ATTENTION, SWITCH_NAMES, VALUE_NAMES, WORDS_OF_A_SWITCH, behind_llama
 from claracore.core.fit.yamltext import COMMENT_WIDTH, comment
@@ -23,10 +24,11 @@ from claracore.core.fit.yamltext import COMMENT_WIDTH, comment
 PLACED_VALUES: Final = frozenset(
     {
         "context", "gpu_layers", "cpu_experts", "tensor_split", "device", "split_mode", "main_gpu", "cache_type_k",
-        "cache_type_v", "batch", "micro_batch", "parallel",
+        "cache_type_v", "batch", "micro_batch", "parallel", "override_tensor",
     }
 )  # fmt: skip
 PLACED_SWITCHES: Final = frozenset({"unified", "not_unified", "all_experts", "projector_in_ram"})
+DRAFTED_FLAG: Final = "--spec-draft-n-max"
 OTHER_VALUES: Final = {
     "--ctx-checkpoints": "checkpoints", "--swa-checkpoints": "checkpoints", "-ctxcp": "checkpoints",
     "--cache-ram": "prompt_cache", "-cram": "prompt_cache",
@@ -50,9 +52,16 @@ def placed_name(word: str) -> str | None:
     return "flash_attention" if flag in FLASH_ATTENTION else OTHER_VALUES.get(flag)
 
 
+def _predicting(words: Sequence[str]) -> frozenset[str]:
+    """Return the flags by which a model drafts for itself, if it does: they come and go with where it lies."""
+    predicts = (KIND_FLAG, PREDICTION) in pairwise(words)
+    return frozenset({KIND_FLAG, DRAFTED_FLAG}) if predicts else frozenset()
+
+
 def placed_flags(found: Sequence[Flag]) -> list[Flag]:
     """Return those of the flags that say where a model lies."""
-    return [flag for flag in found if placed_name(flag.words[0]) is not None]
+    own = _predicting([word for flag in found for word in flag.words])
+    return [flag for flag in found if placed_name(flag.words[0]) is not None or flag.words[0] in own]
 
 
 def placed_words(cmd: str) -> list[str]:
@@ -106,8 +115,9 @@ def _parts(words: Sequence[SpannedWord]) -> Iterator[list[SpannedWord]]:
 
 def _placed(words: Sequence[SpannedWord]) -> Iterator[list[SpannedWord]]:
     last: SpannedWord | None = None
+    predicting = _predicting([word.text for word in words])
     for word, following in pairwise([*words, SpannedWord("", 0, 0)]):
-        name = placed_name(word.text)
+        name = placed_name(word.text) or (word.text if word.text in predicting else None)
         if word is last or name is None:
             continue
         takes_value = name not in PLACED_SWITCHES and "=" not in word.text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import EMBEDDERS, Case, Wishes
+from claracore.core.fit.drafting import with_prediction
 from claracore.core.fit.extras import with_extras
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate
@@ -76,7 +77,7 @@ def _best(case: Case) -> Placement:
             best = value, way
         if _is_enough(case, way):
             break
-    return _placement(case, best[1]) if best is not None else _refusal(case)
+    return placed(case, best[1]) if best is not None else _refusal(case)
 
 
 def choices(
@@ -97,7 +98,7 @@ def choices(
     chosen = replace(chosen, budget=budget) if chosen is not None else _best(case)
     if not chosen.fits:
         return []
-    found = [_placement(case, way) for way in (*ways(case), *ways(case, greedy=True))]
+    found = [placed(case, way) for way in (*ways(case), *ways(case, greedy=True))]
     kept = [chosen]
     for placement in sorted(found, key=_fastest_first):
         if not any(_is_no_worse(other, placement) for other in kept):
@@ -140,9 +141,10 @@ def _is_enough(case: Case, way: Way) -> bool:
     return False
 
 
-def _placement(case: Case, way: Way) -> Placement:
-    cost = case.costs(way.settings)
-    settings = way.settings
+def placed(case: Case, way: Way, cost: Estimate | None = None) -> Placement:
+    """Return a way as a placement, with what is kept in RAM later; `cost` is what it takes, if that is known better."""
+    way = with_prediction(case, way) if cost is None else way
+    settings, cost = way.settings, cost or case.costs(way.settings)
     if case.facts.kind not in EMBEDDERS:
         settings, cost = with_extras(case.facts, settings, cost, case.budget, case.known_flags)
     time = slowness(case.facts, places_of(case.facts, settings))

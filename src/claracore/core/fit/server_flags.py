@@ -34,6 +34,8 @@ VALUES = """
     cpu_experts      -ncmoe --n-cpu-moe
     cpu_dense        -ncffn --n-cpu-ffn
     fit              -fit --fit
+    drafting         --spec-type
+    drafted          --spec-draft-n-max
     remote           -hf -hfr --hf-repo -mu --model-url -dr --docker-repo -mmu --mmproj-url --models-dir --models-preset
 """
 SWITCHES = """

@@ -36,8 +36,16 @@ class Settings:
     """Layers on GPUs, counted from the output downwards (`--n-gpu-layers`); `dealt_layers` + 1 is everything."""
     cpu_experts: int = 0
     """Routed experts of the first so many layers stay in RAM (`--n-cpu-moe`)."""
+    overrides: tuple[str, ...] = ()
+    """Each `PATTERN=BUFFER` of `--override-tensor`, which then says what `cpu_experts` only counts."""
     split: tuple[float, ...] = ()
     """Shares of the layers per GPU (`--tensor-split`), or how many each gets; empty for one GPU."""
+    predicting: bool = False
+    """The model's own prediction layers are loaded and draft (`--spec-type draft-mtp`)."""
+    drafted: int = 0
+    """Tokens that heads or prediction layers draft at a time: recurrent states are kept as often, to go back."""
+    repeating: bool = False
+    """What was written before drafts (`--spec-type ngram-mod`)."""
     prompt_cache_mib: int | None = None
     """RAM for earlier conversations (`--cache-ram`); None leaves it to the engine (8192)."""
     checkpoints: int | None = None

@@ -91,6 +91,8 @@ def _with_attention(facts: ModelFacts, keys: ArchitectureKeys) -> ModelFacts:
     return replace(
         facts,
         context_trained=keys.number("context_length"),
+        target_width=keys.number("target_hidden_size"),
+        target_layers=keys.numbers("target_layers"),
         embedding_length=keys.number("embedding_length"),
         embedding_length_out=keys.number("embedding_length_out") or _projection(keys.metadata),
         deepstack_layers=keys.number("n_deepstack_layers") or 0,

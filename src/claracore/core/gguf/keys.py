@@ -39,6 +39,12 @@ class ArchitectureKeys:
         values = value.values if isinstance(value, Array) else None
         return tuple(item for item in values or () if isinstance(item, str))
 
+    def numbers(self, key: str) -> tuple[int, ...]:
+        """Return the counts of an array; empty for any other type."""
+        value = self.get(key)
+        values = value.values if isinstance(value, Array) else None
+        return tuple(number for item in values or () if (number := whole(item)) is not None)
+
     def general(self, key: str) -> str | None:
         """Return the text of `general.key` without spaces around it; None for an empty one."""
         value = self.metadata.get(f"general.{key}")

@@ -154,6 +154,11 @@ class ModelFacts:
     state_ssm_elements: int = 0
     """Elements (f32) of recurrent state per recurrent layer and sequence; llama.cpp's n_embd_s."""
 
+    target_width: int | None = None
+    """Of a head that drafts for another model: the width of that model's stream."""
+    target_layers: tuple[int, ...] = ()
+    """The layers of that model which it reads."""
+
     experts: int = 0
     experts_used: int = 0
     expert_feed_forward: int | None = None

@@ -30,6 +30,9 @@ FLAG = re.compile(r"-{1,2}[A-Za-z][A-Za-z0-9-]*")
 SEPARATOR = re.compile(r"(?: [^ ,]+)?, *(?=-)")
 """Old builds name the argument after each form: `-c N, --ctx-size N`."""
 
+DRAFTING = re.compile(r" {0,12}(--spec-type) +(\[?[a-z0-9-]+(?:[,|][a-z0-9-]+)+\]?)")
+"""The one flag whose values decide what may be written."""
+
 VERSION = re.compile(r"^version:\s*(?P<version>.+)$", re.MULTILINE)
 
 
@@ -43,6 +46,12 @@ def flags(help_text: str) -> frozenset[str]:
     for line in help_text.splitlines():
         found.update(defined_in(line))
     return frozenset(found)
+
+
+def drafting_kinds(help_text: str) -> frozenset[str]:
+    """Return what llama-server's help lists as values of `--spec-type`, each as a word of its own behind the flag."""
+    found = next(filter(None, map(DRAFTING.match, help_text.splitlines())), None)
+    return frozenset(f"{found[1]} {kind}" for kind in re.findall(r"[a-z0-9-]+", found[2])) if found else frozenset()
 
 
 def defined_in(line: str) -> list[str]:

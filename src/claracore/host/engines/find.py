@@ -121,7 +121,7 @@ def _learn(binary: str, _size: int, _mtime_ns: int) -> tuple[str, Abilities] | U
     help_text = ask(binary, "--help")
     if isinstance(help_text, Unusable):
         return help_text
-    flags = abilities.flags(help_text)
+    flags = abilities.flags(help_text) | abilities.drafting_kinds(help_text)
     return abilities.version(version), Abilities(flags, abilities.ROUTER_FLAG in flags and tells_state(binary))
 
 

@@ -90,7 +90,7 @@ def without_busy(new: Library, old: Library, busy: frozenset[Path]) -> Library:
             kept.append(before[model.id])
     left_out = [left for left in new.left_out if left.path not in busy]
     left_out += [left for left in old.left_out if left.path in busy]
-    return Library(tuple(kept), tuple(sorted(left_out, key=lambda left: (left.path, left.reason))))
+    return Library(tuple(kept), tuple(sorted(left_out, key=lambda left: (left.path, left.reason))), new.heads)
 
 
 def files_of(model: LibraryModel) -> Iterable[Path]:

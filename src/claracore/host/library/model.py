@@ -61,6 +61,14 @@ class LibraryModel:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftHead:
+    """A file that drafts for a model of another file, and cannot do anything else."""
+
+    path: Path
+    facts: ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """Something that looks like a model, or should have been looked at, but is not served; and why."""
 
@@ -77,3 +85,5 @@ class Library:
 
     models: tuple[LibraryModel, ...]
     left_out: tuple[LeftOut, ...]
+    heads: tuple[DraftHead, ...] = ()
+    """Files that are left out as models, and may draft for one."""

@@ -23,7 +23,7 @@ NOT_SERVED: Final[dict[Kind, str]] = {
     Kind.IMATRIX: "an importance matrix for quantizing, not a model",
     Kind.VOCAB_ONLY: "a vocabulary without weights",
     Kind.IMAGE: "an image or video model, which llama-server cannot serve",
-    Kind.DRAFT_HEAD: "a head that only drafts for its model: use it with --model-draft in that model's command",
+    Kind.DRAFT_HEAD: "a head that only drafts (--model-draft): `claracore setup --auto-draft` uses it where it fits",
     Kind.DIFFUSION: "a diffusion language model, which llama-server cannot serve",
     Kind.SPEECH: "a speech model, which llama-server cannot serve",
     Kind.OTHER: "not a language model that llama-server can serve",

@@ -22,7 +22,7 @@ from claracore.core.units import gb
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.copies import Rival, same_contents
 from claracore.host.library.found_files import FoundFiles, ModelFiles
-from claracore.host.library.model import LeftOut, Library, LibraryModel, Projector
+from claracore.host.library.model import DraftHead, LeftOut, Library, LibraryModel, Projector
 from claracore.host.library.projectors import LanguageModel, pair
 from claracore.host.library.read import ModelReading, read
 from claracore.host.library.walk import walk
@@ -50,6 +50,7 @@ class _Sorted:
     left_out: list[LeftOut]
     models: list[_Known] = field(default_factory=list)
     projectors: list[Projector] = field(default_factory=list)
+    heads: list[DraftHead] = field(default_factory=list)
     adapters: dict[str, str] = field(default_factory=dict)
     """LoRA adapters by path, with what to say of one that no model has."""
     others: dict[str, list[_Known]] = field(default_factory=dict)
@@ -96,6 +97,8 @@ def _sort(found: FoundFiles, readings: Sequence[ModelReading], first_path: Mappi
         path, facts, naming = files.paths[0], reading.facts, reading.naming
         first = first_path[files.stamps[0].identity]
         if facts is None or naming is None or reading.problem is not None:
+            if facts is not None and facts.kind is Kind.DRAFT_HEAD:
+                result.heads.append(DraftHead(Path(path), facts))
             if facts is not None and facts.kind is Kind.LORA:
                 result.adapters[path] = reading.problem or ""
             else:
@@ -200,6 +203,7 @@ def _assemble(found: _Sorted, cache: ReadingCache) -> Library:
     return Library(
         tuple(sorted(built, key=lambda model: model.id)),
         tuple(sorted(left_out, key=lambda left: (left.path, left.reason))),
+        tuple(sorted(found.heads, key=lambda head: head.path)),
     )
 
 

@@ -14,6 +14,8 @@ from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.library_watch import LibraryChange, watch
 from claracore.host.library.model import Library
+from claracore.host.setup.opinions import SecondOpinions
+from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.write import SetupReport, write_setup
 from claracore.host.state import default_state_dir
@@ -64,5 +66,7 @@ def _write(following: Following, configured_engine: str | None) -> SetupReport:
         following.cache,
         gently=True,
         learnt=learnt_here(default_state_dir()),
+        others=Others(default_state_dir()),
+        opinions=SecondOpinions(engine, default_state_dir()),
     )
     return write_setup(request)

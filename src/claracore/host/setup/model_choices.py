@@ -34,6 +34,7 @@ from claracore.core.gguf.model import ModelFacts
 from claracore.errors import BadRequest, Conflict
 from claracore.host.setup.choice_views import ChoiceView, PlacementSettings, choice_flags, choice_view, named
 from claracore.host.setup.machine import as_described
+from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def choices_for(model_id: str, config: Config, memory: ModelMemory, options: Set
     learnt = memory.tools.remembered.learnt if memory.tools is not None else None
     corrections = learnt.corrections(command.file) if learnt is not None else ()
     beside = learnt.process_bytes(case.hardware) if learnt is not None else None
-    budget = budget_of(case.hardware, live=options.realtime, beside=beside)
+    kept = memory.tools.remembered.path if memory.tools is not None else None
+    others = None if options.realtime else Others(kept.parent if kept is not None else None).on(case.hardware)
+    budget = budget_of(case.hardware, live=options.realtime, beside=beside, others=others)
     assert command.expected is not None  # noqa: S101 - `_case` has looked
     settings = command.expected.found.settings
     companions = replace(companions_of(case, settings), learnt=corrections)

@@ -10,6 +10,8 @@ from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.host.engines.find import Engine
 from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
+from claracore.host.setup.opinions import SecondOpinions
+from claracore.host.setup.others import Others
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,7 @@ class SetupRequest:
     on_progress: Progress | None = None
     learnt: Learnt = NOTHING_LEARNT
     """What models were seen to take on this machine."""
+    others: Others | None = None
+    """Who says what other programs use of memory; None leaves them the usual margin."""
+    opinions: SecondOpinions | None = None
+    """Who asks llama.cpp itself about the plans; None asks nobody."""

@@ -61,7 +61,7 @@ class FoundChoices:
     def _trades(self, item: Chosen) -> list[Trade]:
         setup, options = self.found.setup, self.found.options
         beside = self.found.learnt.process_bytes(setup.hardware)
-        budget = budget_of(setup.hardware, live=options.realtime, beside=beside)
+        budget = budget_of(setup.hardware, live=options.realtime, beside=beside, others=self.found.others)
         wishes = Wishes(parallel=options.parallel)
         placements = alternatives(item, budget, wishes, setup.known_flags)
         return trades(item.candidate.facts, placements, item.placement)

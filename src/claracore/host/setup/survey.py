@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
 
 from claracore.core.config.schema import json_schema
-from claracore.core.fit.budget import budget_of
-from claracore.core.fit.case import Wishes
+from claracore.core.fit.budget import Budget, UsedByOthers, budget_of
+from claracore.core.fit.case import Case, Wishes
 from claracore.core.fit.catalog import Candidate, Catalog, choose
 from claracore.core.fit.document import Setup
 from claracore.core.fit.flags import KnownFlags
+from claracore.core.fit.machine import Hardware
+from claracore.core.fit.reconsider import cases_of, reconsidered
 from claracore.core.fit.yamltext import unwritable
 from claracore.core.memory.measured import NOTHING_LEARNT, Learnt
 from claracore.errors import BadRequest
@@ -24,6 +26,8 @@ from claracore.host.library.model import LeftOut, Library, LibraryModel
 from claracore.host.library.scan import scan
 from claracore.host.library.vocabulary import Vocabularies
 from claracore.host.setup.machine import machine_for
+from claracore.host.setup.opinions import Planned, SecondOpinions
+from claracore.host.setup.others import with_note
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.state import user_folder, why_unusable
 
@@ -41,6 +45,8 @@ class Survey:
     learnt: Learnt = NOTHING_LEARNT
     gently: bool = False
     options: SetupOptions = field(default_factory=SetupOptions)
+    others: UsedByOthers = field(default_factory=UsedByOthers)
+    """What other programs use of memory."""
 
 
 def survey(request: SetupRequest) -> Survey:
@@ -52,9 +58,14 @@ def survey(request: SetupRequest) -> Survey:
     library = scan(request.folders, cache=request.cache, on_progress=request.on_progress)
     candidates, unnameable = candidates_of(library.models, request.learnt, vocabularies=options.auto_draft)
     known_flags = KnownFlags(engine.abilities.flags)
-    budget = budget_of(hardware, live=options.realtime, beside=request.learnt.process_bytes(hardware))
+    others = request.others.on(hardware) if request.others is not None and not options.realtime else UsedByOthers()
+    hardware = with_note(hardware, others)
+    beside = request.learnt.process_bytes(hardware)
+    budget = budget_of(hardware, live=options.realtime, beside=beside, others=others)
     wishes = Wishes(options.context, options.parallel)
-    catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft)
+    catalog = choose(candidates, budget, wishes, known_flags, auto_draft=options.auto_draft, heads=_heads(library))
+    if request.opinions is not None:
+        catalog = _asked(request.opinions, catalog, cases_of(catalog, budget, wishes, known_flags), hardware, budget)
     schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
     setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
@@ -68,7 +79,22 @@ def survey(request: SetupRequest) -> Survey:
         learnt=request.learnt,
         gently=request.gently,
         options=options,
+        others=others,
     )
+
+
+def _asked(
+    opinions: SecondOpinions, catalog: Catalog, cases: Mapping[str, Case], hardware: Hardware, budget: Budget
+) -> Catalog:
+    """Return the plans with what llama.cpp itself says of them."""
+    plans = {
+        chosen.candidate.id: Planned(
+            Path(chosen.candidate.path), cases[chosen.candidate.id], chosen.placement, hardware
+        )
+        for chosen in catalog.chosen
+        if chosen.candidate.id in cases
+    }
+    return reconsidered(catalog, opinions.about(plans), budget)
 
 
 def candidates_of(
@@ -88,6 +114,15 @@ def candidates_of(
         else:
             left_out.append(LeftOut(model.path, problem))
     return found, left_out
+
+
+def _heads(library: Library) -> list[Candidate]:
+    """Return the files that can only draft for another model."""
+    return [
+        Candidate(head.path.stem, str(head.path), head.facts)
+        for head in library.heads
+        if unwritable(str(head.path)) is None
+    ]
 
 
 def _candidate(model: LibraryModel, kinds: Vocabularies | None) -> Candidate:

@@ -22,11 +22,16 @@ from claracore.host.library.cache import ReadingCache
 from claracore.host.library.scan import Progress
 from claracore.host.library.stores import FoundStores, StoreFinder
 from claracore.host.setup.machine import machine_for
+from claracore.host.setup.opinions import SecondOpinions
+from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.survey import Survey, survey
 from claracore.host.setup.write import SetupReport
 from claracore.host.supervisor.configuration import Configuration
+
+ASKING_SECONDS = 60.0
+"""How long llama.cpp is asked about the plans of one set-up, behind the answer; the next set-up knows what it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Surveyor:
     _last: dict[tuple[tuple[Path, ...], SetupOptions], Survey] = field(default_factory=dict)
     """The survey that was made last."""
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: dict[asyncio.Task[None], SecondOpinions] = field(default_factory=dict)
 
     async def stores(self) -> tuple[FoundStores, Collection[str]]:
         """Return the models that other programs keep on this machine, and the ids of those that are configured."""
@@ -83,18 +89,35 @@ class Surveyor:
         file = self.configuration.sources.one_file()
         configured = self.configuration.now.config.engine
 
-        def look() -> Survey:
+        def look() -> tuple[Survey, SecondOpinions]:
             cache = ReadingCache.in_folder(self.state_dir)
             engine = find_engine(configured)
-            learnt = learnt_here(self.state_dir)
-            return survey(
-                SetupRequest(paths, file, options, engine, cache, dry_run=True, on_progress=progress, learnt=learnt)
-            )
+            opinions = SecondOpinions(engine, self.state_dir)
+            request = SetupRequest(
+                paths, file, options, engine, cache, dry_run=True, on_progress=progress,
+                learnt=learnt_here(self.state_dir), opinions=opinions, others=Others(self.state_dir),
+            )  # fmt: skip
+            return survey(request), opinions
 
-        found = await asyncio.to_thread(look)
+        found, opinions = await asyncio.to_thread(look)
+        if opinions.is_open and not self._asking:
+            asking = asyncio.to_thread(opinions.go_on, ASKING_SECONDS)
+            task = asyncio.get_running_loop().create_task(asking, name="second opinions")
+            self._asking[task] = opinions
+            task.add_done_callback(self._asking.pop)
         self._last.clear()
         self._last[tuple(paths), wished] = found
         return found
+
+    async def asked(self) -> None:
+        """Wait until llama.cpp has been asked about the plans of the last set-up."""
+        await asyncio.gather(*self._asking, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ask llama.cpp nothing more about plans."""
+        for opinions in self._asking.values():
+            opinions.close()
+        await self.asked()
 
     def forget(self) -> None:
         """Keep no survey any longer."""

@@ -48,6 +48,8 @@ class Instance:
     pid: int
     url: str
     leases: Mapping[int, str]
+    children: tuple[int, ...] = ()
+    """The processes of its models, as far as it wrote them down."""
 
     def __str__(self) -> str:
         return f"ClaraCore (pid {self.pid}{f', {self.url}' if self.url else ''})"
@@ -212,10 +214,19 @@ def living_instances(folder: Path | None) -> list[Instance]:
 
 def _living(folder: Path, *, except_token: str = "") -> list[Instance]:
     return [
-        Instance(entry["pid"], entry["url"], {int(port): model for port, model in entry["leases"].items()})
+        Instance(
+            entry["pid"],
+            entry["url"],
+            {int(port): model for port, model in entry["leases"].items()},
+            tuple(pid for child in entry.get("children", ()) for pid in _pids(child)),
+        )
         for path in sorted(folder.glob("*.lock"))
         if path.stem != except_token and (entry := _read(path)) is not None and _is_locked(path)
     ]
+
+
+def _pids(child: Mapping[str, Any]) -> list[int]:
+    return [child["pid"], *(pid for pid, _ in child.get("kin", ()))]
 
 
 def _read(lock_path: Path) -> dict[str, Any] | None:

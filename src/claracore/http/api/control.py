@@ -55,7 +55,9 @@ class ControlPlane:
         self._sampler = sampler
         self._named_keys = named_keys
         runtime.memory.follow(sampler.model_changed)
-        surveyor = Surveyor(configuration, SettingsFile(state_dir), installation.listen.port, state_dir)
+        surveyor = self._surveyor = Surveyor(
+            configuration, SettingsFile(state_dir), installation.listen.port, state_dir
+        )
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         parts = (
@@ -83,6 +85,7 @@ class ControlPlane:
         await self._runtime.measurer.close()
         await self._runtime.load_times.close()
         await self._downloads.close()
+        await self._surveyor.close()
         ending = [*self._runtime.loads, *([self._sampling] if self._sampling is not None else [])]
         for task in ending:
             task.cancel()
