@@ -74,7 +74,7 @@ class SetupWishes(BaseModel):
 class ScanWish(BaseModel):
     """Folders with model files on this machine, and which models of them are to be served; null means all."""
 
-    folders: Annotated[list[str], Field(min_length=1, max_length=100)]
+    folders: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=100)]
     options: SetupWishes = SetupWishes()
     models: list[str] | None = None
     choices: Annotated[dict[str, PlacementSettings], Field(max_length=10_000)] = {}
@@ -84,7 +84,7 @@ class ScanWish(BaseModel):
 class ChoicesWish(BaseModel):
     """A model that a scan of these folders has found."""
 
-    folders: Annotated[list[str], Field(min_length=1, max_length=100)]
+    folders: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=100)]
     options: SetupWishes = SetupWishes()
     model: str
 
