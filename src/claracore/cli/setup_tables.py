@@ -111,7 +111,10 @@ def models_table(rows: list[ModelRow]) -> Table:
     has_speeds = any(row.speed is not None for row in rows)
     if has_speeds:
         table.add_column("tokens/s", justify="right", no_wrap=True)
-        table.caption, table.caption_justify = Text("tokens/s: what it writes (an embedder: reads); ~ is predicted, not measured"), "left"
+        table.caption, table.caption_justify = (
+            Text("tokens/s: what it writes (an embedder: reads); ~ is predicted, not measured"),
+            "left",
+        )
     for row in rows:
         size, port = gib(row.size_bytes), str(row.port or "-")
         cells = (
