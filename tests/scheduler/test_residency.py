@@ -422,3 +422,19 @@ def test_a_request_for_a_ready_model_looks_at_nothing() -> None:
     load(subject, "a", 1, 0.0)
     play(subject, (50.0, Arrived(2, "a"), [Serve(2)]), (60.0, Finished(2), []))
     assert subject.next_deadline() is None
+
+
+def test_what_ended_while_groups_decided_is_not_waited_for_afterwards() -> None:
+    subject = told(scheduler())
+    load(subject, "a", 1, 0.0)
+    models = {name: ModelPolicy() for name in subject.slots}
+    groups = Groups({"g": Group()}, dict.fromkeys(models, "g"))
+    play(
+        subject,
+        (5.0, UnloadAsked(("a",)), [Stop("a", StopReason.UNLOADED)]),
+        (5.1, Reconfigured(Policy(groups, models)), []),
+        (5.2, Ended("a"), []),
+        (6.0, Reconfigured(Policy(ByMemory(), models)), []),
+        (30.0, Arrived(2, "c"), [Measure(("c",))]),
+        (30.1, sampled("c", other=5), [Refuse(2, RefuseReason.NO_ROOM)]),
+    )

@@ -116,7 +116,7 @@ class KnownMemory:
 
     def ended(self, model: str, now: float) -> None:
         """Take in that a model has ended: what it took is to come back."""
-        if not any(each.model == model and each.ended_at is None for each in self._leaving):
+        if not self.awaits_end(model):
             self.ending(model)
         for each in self._leaving:
             if each.model == model and each.ended_at is None:
@@ -135,6 +135,10 @@ class KnownMemory:
         self.footprints = {model: footprint for model, footprint in self.footprints.items() if model in kept}
 
     # --- what is so ------------------------------------------------------------------------------------------------
+
+    def awaits_end(self, model: str) -> bool:
+        """Whether a model is ending, also where bytes have stopped to decide since."""
+        return any(each.model == model and each.ended_at is None for each in self._leaving)
 
     @property
     def unseen(self) -> bool:
