@@ -118,8 +118,10 @@ fuzz: $(READY)
 # LLAMA_SERVER=/path/to/llama-server measures that too.
 LLAMA_SERVER ?=
 ROUNDS ?= 15
-bench-swap: $(READY) $(SMOLLM2)
+TOKENS ?= 1000,4000,16000
+bench-swap: $(READY) $(SMOLLM2) $(GEMMA)
 	$(BIN)/python bench/swap.py --rounds $(ROUNDS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
+	$(BIN)/python bench/conversations.py --tokens $(TOKENS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
 
 # A cold start of a model of several GB, read ahead or beside; FOLDER says on which disk it is written.
 SHAPE ?= gemma-3-4b-Q4_K_M
@@ -132,7 +134,7 @@ bench-warm: $(READY) $(SMOLLM2)
 # The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
 test-llama-server: $(READY) models
 	CLARACORE_LLAMA_SERVER="$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
-		$(BIN)/pytest -rs tests/e2e/test_llama_server.py
+		$(BIN)/pytest -rs tests/e2e/test_llama_server.py tests/e2e/test_conversations.py
 
 # Memory on NVIDIA devices, told and taken; GPU_OUT=measured.json keeps the numbers. LLAMA_SERVER is one built for CUDA.
 GPU_OUT ?=

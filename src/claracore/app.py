@@ -11,14 +11,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.changes import Changes
 from claracore.core.garbage import no_collection
-from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError
 from claracore.host import memory
 from claracore.host.activity.captures import Captures
@@ -26,6 +24,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
@@ -34,13 +33,12 @@ from claracore.host.loading.load_times import LoadTimes
 from claracore.host.logs.findings import log_findings
 from claracore.host.logs.proxy import ProxyLog, proxy_log
 from claracore.host.signals import listen_to_signals
-from claracore.host.sockets.front import open_listeners, opened
-from claracore.host.sockets.history import load_history, save_history
+from claracore.host.sockets.history import save_history
 from claracore.host.sockets.ports import PortKeeper
+from claracore.host.sockets.taking import take_ports
 from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.config_watch import ConfigWatch
-from claracore.host.supervisor.configuration import Configuration, Prepared, prepare
+from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
@@ -54,6 +52,7 @@ from claracore.http.access.openness import warn_if_open
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
+from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.server_options import Options
@@ -72,17 +71,6 @@ LAST_SECONDS = 5.0
 """What is still there so long after it was killed is left behind: ClaraCore itself always ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
-    """The open front door, and the configuration that was checked together with it."""
-
-    listen: Listen
-    listeners: list[socket.socket]
-    prepared: Prepared
-    watch: ConfigWatch | None
-    """What has seen the configuration files before they were read; None when nobody wants to know."""
-
-
 @contextlib.asynccontextmanager
 async def build(options: Options) -> AsyncIterator[App]:
     """Make the parts of one ClaraCore; what they hold is let go when the block ends.
@@ -92,18 +80,24 @@ async def build(options: Options) -> AsyncIterator[App]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_collection())
         leftovers.sweep_all(options.sources.file, options.state_dir)
-        front = _open_front(options)
+        front = open_front(options)
         log_findings(front.prepared.findings)
         commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
-        keeper = stack.enter_context(contextlib.closing(await _keeper(options, front)))
-        runner = LocalRunner(Surroundings(keeper, commands, options.environ, options.socket_dir))
+        ports = await take_ports(front.prepared.plan, options.url(front.listen), options.state_dir, options.hold_ports)
+        keeper = stack.enter_context(contextlib.closing(ports))
+        conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
+        stack.callback(conversations.close)
+        around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
+        runner = LocalRunner(around)
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
+        memory_of_models.kept_bytes = conversations.memory_bytes
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
+        await conversations.open(supervisor)
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
@@ -112,7 +106,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands)
+        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -127,7 +121,7 @@ def _assemble(
     named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
-    journal = Journal(activity, counts, captures, runtime.swaps, sampler)
+    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
@@ -152,30 +146,7 @@ def _assemble(
         in_flight=runtime.in_flight,
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts)
-
-
-def _open_front(options: Options) -> Front:
-    """Read the configuration and open our port, away from those that it plans for models."""
-    watched = options.sources.watched if options.watch_config else ()
-    watch = ConfigWatch(watched) if watched else None
-    loaded = options.sources.read(options.environ)
-    history = load_history(options.state_dir, options.sources.key)
-    prepared = prepare(loaded, options.listen, history)
-    listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
-    listen = opened(options.listen, listeners)
-    if listen != options.listen:
-        prepared = prepare(loaded, listen, history)
-    return Front(listen, listeners, prepared, watch)
-
-
-async def _keeper(options: Options, front: Front) -> PortKeeper:
-    """Take the ports, after model servers that a dead instance has left were ended."""
-    keeper = PortKeeper(front.prepared.plan, state_dir=options.state_dir, hold=options.hold_ports)
-    keeper.ledger.set_url(options.url(front.listen))
-    for orphan in await asyncio.to_thread(keeper.ledger.sweep):
-        logger.warning("ended a model server that a dead ClaraCore left behind: %s", orphan)
-    return keeper
+    return App(options, front, *parts, runtime.conversations)
 
 
 @dataclass(slots=True)
@@ -191,6 +162,7 @@ class App:
     control: LateControlPlane
     journal: Journal
     activity: Activity
+    conversations: ConversationKeeper
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
@@ -223,6 +195,7 @@ class App:
             await self._complete()
             await self._until_stopped(serving)
             self._control.end_streams()
+            self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
         self.journal.flush()

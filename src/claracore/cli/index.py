@@ -46,6 +46,9 @@ VERBS = {
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
     "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),
+    "conversations": Listed(
+        "conversations", "CONVERSATIONS", "Conversations that outlive the servers that they were held with."
+    ),
     "logs": Listed("logs", "LOGS", "Print the last lines of ClaraCore's log or of a model's server."),
     "requests": Listed("requests", "REQUESTS", "List the requests in flight, or end one."),
     "doctor": Listed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from claracore.cli.client import JSON, MODEL, URL, Server, complete_model, path_of, show_json
+from claracore.cli.conversations import conversation_lines
 from claracore.cli.memory_bars import memory_bars
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, flag, word
@@ -16,7 +17,7 @@ LOOK_SECONDS, LOOK_TIMEOUT_SECONDS = 0.25, 5.0
 """How often is it looked how a load goes, and for how long is that waited for?"""
 
 
-def ps(*, every: bool, url: str | None, as_json: bool) -> None:
+def ps(*, every: bool, verbose: bool, url: str | None, as_json: bool) -> None:
     """List the models that run: state, port, memory, requests, time left; and who takes how much of each device."""
     server = Server(url)
     models = server.ask("GET", "/api/models")["models"]
@@ -27,7 +28,8 @@ def ps(*, every: bool, url: str | None, as_json: bool) -> None:
         say(f"none of the {len(models)} models runs" if models else "no models are configured")
     else:
         bars = memory_bars(server.ask("GET", "/api/memory")["devices"])
-        say("\n".join([*table(HEAD, [model_cells(model) for model in shown]), "", *bars]))
+        more = conversation_lines(shown) if verbose else []
+        say("\n".join([*table(HEAD, [model_cells(model) for model in shown]), "", *bars, *more]))
 
 
 HEAD = ("model", "state", "port", "pid", "memory", "load", "serving", "waiting", "ttl left", "")
@@ -111,7 +113,15 @@ def unload(*, models: list[str], url: str | None, as_json: bool) -> None:
         say(f"unloaded {', '.join(models) if models else 'all models'}")
 
 
-PS = Verb(ps, {"every": flag("--all", "-a", about="The stopped models too."), "url": URL, "as_json": JSON})
+PS = Verb(
+    ps,
+    {
+        "every": flag("--all", "-a", about="The stopped models too."),
+        "verbose": flag("--verbose", "-v", about="What is kept of their conversations, and what that has brought."),
+        "url": URL,
+        "as_json": JSON,
+    },
+)
 LOAD = Verb(load, {"model": MODEL, "url": URL, "as_json": JSON})
 UNLOAD = Verb(
     unload,

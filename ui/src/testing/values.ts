@@ -35,6 +35,17 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     would_not_fit: null,
     lessened: null,
     tokens_per_second: null,
+    conversation: {
+      keep: 'memory',
+      saved: 0,
+      saved_tokens: 0,
+      saved_bytes: 0,
+      restored: 0,
+      reused_tokens: 0,
+      saved_seconds: null,
+      works: 'unknown',
+      why: '',
+    },
     ...more,
   };
 }
@@ -113,6 +124,7 @@ export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}):
     stop_seconds: 0,
     spawn_seconds: null,
     load_seconds: null,
+    restore_seconds: null,
     first_token_seconds: null,
   };
   return {

@@ -6,7 +6,7 @@ text, and the base of all sections. The options themselves are in model.py and r
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from annotated_types import Ge
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -40,6 +40,12 @@ _BYTES_SCHEMA = {
     ]
 }
 Bytes = Annotated[int, BeforeValidator(parse_bytes), WithJsonSchema(_BYTES_SCHEMA)]
+Place = Annotated[
+    Literal["memory", "disk", "off"],
+    BeforeValidator(lambda value: "off" if value is False else value),
+    WithJsonSchema({"enum": ["memory", "disk", "off", False]}),
+]
+"""A bare `off` is false to YAML 1.1, by whose rules editors write."""
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of), WithJsonSchema(_NAMES_SCHEMA)]
 
 

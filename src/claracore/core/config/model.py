@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import PrivateAttr
 
+from claracore.core.config.conversations import Conversations
 from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
@@ -167,6 +168,10 @@ class ModelConfig(Section):
         "When it had to go for another model, load it again as soon as that one has gone. May be written `always`.",
     )
     queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
+    conversations: Conversations = option(
+        Conversations,
+        "What outlives its server; what is not given here is as in the global `conversations`.",
+    )
 
 
 class Store(Section):
@@ -280,6 +285,7 @@ class Config(Section):
         "else `downloads` beside this file.",
         key="downloadDir",
     )
+    conversations: Conversations = option(Conversations, "What of conversations outlives the models' servers.")
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
     performance: PerformanceConfig = option(PerformanceConfig, "Sampling of CPU, memory and GPUs.")

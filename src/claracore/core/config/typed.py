@@ -250,6 +250,10 @@ def _inherit(data: dict[str, Any], head: Config) -> None:
         data["healthCheckTimeout"] = max(head.health_check_timeout, LEAST_HEALTH_CHECK_SECONDS)
     if data.get("sendLoadingState") is None:
         data["sendLoadingState"] = head.send_loading_state
+    kept = data.get("conversations")
+    if kept is None or isinstance(kept, dict):
+        of_model = {key: value for key, value in (kept or {}).items() if value is not None}
+        data["conversations"] = head.conversations.model_dump(by_alias=True) | of_model
     path = data.get("checkEndpoint")
     if isinstance(path, str) and path != "none" and not path.startswith("/"):
         data["checkEndpoint"] = f"/{path}"

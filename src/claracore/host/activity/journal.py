@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec.structs import astuple
@@ -57,12 +58,16 @@ class Journal:
         captures: Captures,
         swaps: SwapHistory,
         listener: JournalListener,
+        *,
+        on_tokens: Callable[[str, int | None, int | None, float | None], None] = lambda *_: None,
     ) -> None:
+        """`on_tokens` is called with a model, its prompt's tokens, those not read, and how many a second were read."""
         self._activity = activity
         self._counts = counts
         self._captures = captures
         self._swaps = swaps
         self._listener = listener
+        self._on_tokens = on_tokens
         self._now = asyncio.get_running_loop().time
         self._over: list[Record] = []
         """Requests that are over and were not looked at yet."""
@@ -113,6 +118,7 @@ class Journal:
 
     def _row(self, record: Record, first: float | None, ended: float) -> ActivityRow:
         arrived, served, tokens = record.arrived_at, record.served_at, record.tokens()
+        self._on_tokens(record.model, tokens.prompt, tokens.cached, tokens.prompt_per_second)
         speed = _speed(tokens, record, ended) if tokens.per_second is None else tokens.per_second
         if speed is not None:
             self._swaps.measured(record.model).tokens_per_second = speed

@@ -178,6 +178,7 @@ class SwapHistory:
         # `since` is of time.monotonic(); what matters is how long ago that was.
         ago = time.monotonic() - running.since if running and running.since is not None else None
         spawned_at = None if ago is None else max(loading.started_at, now - ago)
+        restored = running.restore_seconds if running is not None else None
         stop_ordered_at = loading.started_at if loading.stop_ordered_at is None else loading.stop_ordered_at
         before = max(0.0, stop_ordered_at - loading.wanted_at)
         drained = before if loading.in_the_way_were_busy else 0.0
@@ -191,7 +192,8 @@ class SwapHistory:
                 drain_seconds=round(drained, 6),
                 stop_seconds=round(max(0.0, loading.started_at - stop_ordered_at), 6),
                 spawn_seconds=None if spawned_at is None else round(spawned_at - loading.started_at, 6),
-                load_seconds=None if spawned_at is None or error else round(now - spawned_at, 6),
+                load_seconds=None if spawned_at is None or error else round(now - spawned_at - (restored or 0.0), 6),
+                restore_seconds=None if spawned_at is None or error else round(restored or 0.0, 6),
             ),
             total_seconds=round(now - loading.wanted_at, 6),
             error=error,

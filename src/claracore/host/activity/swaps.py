@@ -14,7 +14,8 @@ class SwapPhases:
     """How long each part of a swap took, in seconds; together they are all of it, None is "not reached".
 
     queued: until its turn came, other loads first; drain: answers of models in its way ended; stop: those models
-    ended; spawn: until the process ran; load: until it was ready; first_token: until its first answer began.
+    ended (and their conversations were saved); spawn: until the process ran; load: until it answered; restore: until
+    conversations were back; first_token: until its first answer began.
     """
 
     queued_seconds: float
@@ -22,6 +23,7 @@ class SwapPhases:
     stop_seconds: float
     spawn_seconds: float | None
     load_seconds: float | None
+    restore_seconds: float | None = None
     first_token_seconds: float | None = None
 
 

@@ -111,6 +111,16 @@ COMMON = (
 )
 
 
+def embedded_version() -> str:
+    """Return which build of llama.cpp the embedded engine is, without loading it; empty when it is not installed."""
+    from importlib import metadata  # noqa: PLC0415 - see the module's docstring
+
+    try:
+        return metadata.version("xllamacpp")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 def version_text() -> str:
     """Return what --version prints: llama-server's form, `version: NUMBER (COMMIT)`."""
     import xllamacpp  # noqa: PLC0415 - see the module's docstring

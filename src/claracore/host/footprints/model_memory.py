@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.memory.declared import MemoryLimits, declared_footprint, placed
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.host.footprints.kept_beside import KeptBytes, kept_beside, nothing_kept
 from claracore.host.footprints.lesser import LesserCommands
 from claracore.host.footprints.taken_now import TakenNow, every
 from claracore.host.supervisor.running import Running
@@ -76,6 +77,7 @@ class ModelMemory:
         """What models might take of each device together when it was sampled last."""
         self._needs: dict[str, tuple[ModelConfig, Lack]] = {}
         """Of models that say what they take, and took more: until they run, or say something else."""
+        self.kept_bytes: KeptBytes = nothing_kept
         self._servers: Servers | None = None
         self._taken_now = TakenNow()
         self._make_tools = make_tools
@@ -235,17 +237,16 @@ class ModelMemory:
 
     def _device(self, use: DeviceUse, pids: Mapping[str, tuple[int, ...]]) -> DeviceMemory:
         limits = self._limits()
-        if use.by_process is not None:
-            ours = sum(use.by_process.values())
-        else:
-            ours = sum(self.known(model_id).on(use.id) for model_id in pids)
+        by_process = use.by_process
+        ours = sum(by_process.values()) if by_process is not None else sum(self.known(id_).on(use.id) for id_ in pids)
+        kept = kept_beside(use, ours, self.reserved_bytes(use.id), map(self.known, self._models()), self.kept_bytes)
         return DeviceMemory(
             use.id,
             use.name,
             total=use.total,
             budget=limits.granted(use.id, use.total),
-            reserved=limits.reserved(use.id),
-            other=max(0, use.used - ours),
+            reserved=limits.reserved(use.id) + kept,
+            other=max(0, use.used - ours - kept),
         )
 
     def reserved_bytes(self, device_id: str) -> int:

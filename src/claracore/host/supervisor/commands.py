@@ -18,6 +18,7 @@ from claracore.core.config.shell import habits_in
 from claracore.core.fit.flags import KnownFlags
 from claracore.host.engines import embedded_flags
 from claracore.host.engines.abilities import Abilities
+from claracore.host.engines.embedded import embedded_version
 from claracore.host.engines.find import Engine
 
 LLAMA_SERVER = "llama-server"
@@ -58,6 +59,17 @@ class Commands:
         if self.is_embedded(model):
             return KnownFlags(embedded_flags.FLAGS)
         return KnownFlags(self._abilities(model).flags or None)
+
+    def takes(self, model: ModelConfig, flag: str) -> bool:
+        """Whether it is known that the model's server takes a flag."""
+        return flag in (embedded_flags.FLAGS if self.is_embedded(model) else self._abilities(model).flags)
+
+    def build(self, model: ModelConfig) -> str:
+        """Return which engine the model's command starts, and which build of it, as far as that can be told."""
+        words = split(model.cmd)
+        if self._is_engine(words) and self.engine is not None:
+            return f"{self.engine.argv} {self.engine.version}"
+        return f"{words[:1]} {embedded_version() if _is_embedded(words) else ''}"
 
     def is_embedded(self, model: ModelConfig) -> bool:
         """Whether the model's engine is our own, which computes on the processor."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from claracore.errors import ModelFailed, NotReadyInTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from claracore.host.logs.output import OutputRing
     from claracore.host.supervisor.child import Child, Exit
@@ -234,16 +234,36 @@ def loading(body: bytes) -> Loading | None:
 
 
 async def get(endpoint: Endpoint, path: str) -> Answer:
-    """Do one GET on a connection of its own; raises OSError, EOFError or ValueError (not HTTP). Sets no time limit."""
+    """Do one GET; raises OSError, EOFError or ValueError (not HTTP). Sets no time limit; reads no body of a 200."""
+    return await ask(endpoint, "GET", path, reads_ok=False)
+
+
+async def ask(
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    *,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    most_bytes: int = BODY_LIMIT_BYTES,
+    reads_ok: bool = True,
+) -> Answer:
+    """Do one request, with a JSON body or without one, on a connection of its own; else as `get`.
+
+    Of the answer's body no more than `most_bytes` are read, and of a 200 only if it `reads_ok`.
+    """
     if endpoint.unix_path is not None:
         reader, writer = await asyncio.open_unix_connection(endpoint.unix_path, limit=BODY_LIMIT_BYTES)
     else:
         reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, limit=BODY_LIMIT_BYTES)
+    of_body = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
+    lines = {"Host": endpoint.authority, "Connection": "close", **of_body, **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {endpoint.authority}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         status = _status(await reader.readuntil(b"\r\n"))
-        head = await reader.readuntil(b"\r\n\r\n") if status != 200 else b""
-        return Answer(status, await _body(reader, head))
+        answer_head = await reader.readuntil(b"\r\n\r\n") if status != 200 or reads_ok else b""
+        return Answer(status, await _body(reader, answer_head, most_bytes))
     except asyncio.LimitOverrunError as error:
         raise ValueError(str(error)) from error
     finally:
@@ -259,10 +279,10 @@ def _status(line: bytes) -> int:
     return int(rest[:3])
 
 
-async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+async def _body(reader: asyncio.StreamReader, head: bytes, most_bytes: int) -> bytes:
     """Read as much of a body as its Content-Length says; without one, none (only a plain body tells progress)."""
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return await reader.readexactly(min(int(value), BODY_LIMIT_BYTES))
+            return await reader.readexactly(min(int(value), most_bytes))
     return b""

@@ -20,7 +20,7 @@ from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.runner import Outcome, RunListener, ServerRun
 from claracore.host.supervisor.running import Running
-from claracore.host.supervisor.server_process import BindFailed, HeldFromIt, ServerProcess, Surroundings
+from claracore.host.supervisor.server_process import BindFailed, DiedRestoring, HeldFromIt, ServerProcess, Surroundings
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.types import ModelState
 
@@ -80,7 +80,9 @@ class Life:
             return Running(state)
         pid = process.child.pid if process.child is not None else None
         reports = process.reports
-        return Running(state, process.endpoint, pid, process.spawned_at, reports.loading, reports.asleep)
+        return Running(
+            state, process.endpoint, pid, process.spawned_at, reports.loading, reports.asleep, process.restore_seconds
+        )
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server; see `ServerRun`."""
@@ -135,6 +137,10 @@ class Life:
                 if self._stop.given:
                     return
                 logger.info("model %s: its server ended; once more, with its port let go before", model.id)
+            except DiedRestoring:
+                logger.warning(
+                    "model %s: its server ended when conversations were restored; once more without", model.id
+                )
             else:
                 return
             finally:

@@ -26,6 +26,8 @@ class Running:
     """What it said last of its loading; still there when it is ready."""
     asleep: bool = False
     """Whether it has freed its memory until the next request (`--sleep-idle-seconds`)."""
+    restore_seconds: float | None = None
+    """How long it took to bring conversations back into it; None where there were none."""
 
     @property
     def port(self) -> int | None:

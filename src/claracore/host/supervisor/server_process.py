@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claracore.core.config.command import bind
 from claracore.core.config.model import ModelConfig
@@ -37,6 +38,10 @@ from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
 from claracore.types import Endpoint
 
+if TYPE_CHECKING:
+    from claracore.host.conversations.keeper import ConversationKeeper
+    from claracore.host.conversations.server import ServerConversations
+
 logger = logging.getLogger("claracore.supervisor")
 
 LOOK_SECONDS = 1.0
@@ -55,6 +60,8 @@ class Surroundings:
     socket_dir: Path | None
     """Where the Unix sockets of models with `transport: unix` are; None for the folder of this session."""
     announced: Announced = field(default_factory=set)
+    conversations: ConversationKeeper | None = None
+    """Who keeps conversations over the ends of servers; None where nobody does."""
 
 
 class BindFailed(Exception):
@@ -63,6 +70,10 @@ class BindFailed(Exception):
 
 class HeldFromIt(Exception):
     """The server ended before it was ready, perhaps because we held its port."""
+
+
+class DiedRestoring(Exception):
+    """The server ended while its conversations were restored; without them it may live."""
 
 
 class ServerProcess:
@@ -104,17 +115,27 @@ class ServerProcess:
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self._is_ready = False
+        self._conversations: ServerConversations | None = None
+
+    @property
+    def restore_seconds(self) -> float | None:
+        """How long it took to bring its conversations back; None where there were none."""
+        return self._conversations.restore_seconds if self._conversations is not None else None
 
     async def run(self) -> None:
         """Return when the process is gone and the end was ordered.
 
-        Raises SpawnFailed, BindFailed, HeldFromIt, NotReadyInTime, ModelFailed, OSError.
+        Raises SpawnFailed, BindFailed, HeldFromIt, DiedRestoring, NotReadyInTime, ModelFailed, OSError.
         """
         keeper = self._around.keeper
+        if self._around.conversations is not None:
+            self._conversations = await self._around.conversations.begin(self.model)
+        share = self._lease is not None and self._lease.shared
+        more = self._conversations.words if self._conversations is not None else ()
         if self._lease is not None:
             keeper.hand_over(self._lease)
         child = self.child = await Child.spawn(
-            self._around.commands.argv(self._bound.argv, share=self._lease is not None and self._lease.shared),
+            (*self._around.commands.argv(self._bound.argv, share=share), *more),
             env=self._env,
             on_line=self._on_line,
             on_stdout=self._on_stdout if self._reports_state else None,
@@ -122,7 +143,7 @@ class ServerProcess:
         self.spawned_at = time.monotonic()
         try:
             keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
-            if await self._becomes_ready(child):
+            if await self._becomes_ready(child) and await self._gets_conversations(child):
                 keeper.ledger.record_kin(child.pid, child.look_around())
                 # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
                 child.exited.add_done_callback(lambda _: self._note_death())
@@ -244,6 +265,17 @@ class ServerProcess:
             on_lost=self._note_lost,
         )
 
+    async def _gets_conversations(self, child: Child) -> bool:
+        """Bring conversations back before the first request; False when the order to stop comes first."""
+        if self._conversations is not None:
+            await self._stop.beside(child.exited, self._conversations.restore(self.endpoint))
+            if self._conversations.cut_off:
+                await asyncio.wait({child.exited}, timeout=DYING_SECONDS)
+            if child.exited.done() and not self._stop.given:
+                self._conversations.crashed()
+                raise DiedRestoring
+        return not self._stop.given
+
     # --- end --------------------------------------------------------------------------------------------------------
 
     async def _until_end(self, child: Child) -> None:
@@ -257,6 +289,11 @@ class ServerProcess:
             await self._stop.or_done(child.exited, LOOK_SECONDS if self.verifiable and not self.lost else None)
             if not child.exited.done():
                 await self.confirm(in_passing=True)
+
+    @property
+    def _is_well(self) -> bool:
+        """Whether it ends on purpose, and has something to save: one that sleeps would load its model for that."""
+        return self._is_ready and self._stop.given and not (self.lost or self.reports.asleep)
 
     def _note_death(self) -> None:
         if not self._stop.given:
@@ -281,6 +318,8 @@ class ServerProcess:
         where = self.endpoint
         try:
             self._listener.closing(where)
+            if self._conversations is not None and self._is_well:
+                await self._stop.beside(child.exited, self._conversations.save(where), only_at_once=True)
         finally:
             stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
             try:

@@ -13,6 +13,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
+from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.hardware.usage import memory_bytes
 from claracore.host.loading.load_times import NOTHING_EXPECTED
 from claracore.host.supervisor.preview import LoadPreview
@@ -93,6 +94,8 @@ class ModelView(BaseModel):
     lessened: str | None
     """What is less than configured, because memory was short: "4096 tokens of context instead of 8192"; else None."""
     tokens_per_second: float | None
+    conversation: ConversationReport
+    """What is kept of its conversations over the ends of its servers, and whether that has brought anything."""
 
 
 class RequestView(BaseModel):
@@ -172,6 +175,7 @@ class Views:
             would_not_fit=preview.refused,
             lessened=lesser.kept.change if lesser is not None else None,
             tokens_per_second=last.tokens_per_second,
+            conversation=runtime.conversations.report(model),
         )
 
 

@@ -70,6 +70,7 @@ export const PHASES: Phase[] = [
   { key: 'stop_seconds', label: 'stopping', colour: 'var(--bar-red)' },
   { key: 'spawn_seconds', label: 'starting the process', colour: 'var(--bar-blue)' },
   { key: 'load_seconds', label: 'loading', colour: 'var(--bar-amber)' },
+  { key: 'restore_seconds', label: 'bringing conversations back', colour: 'var(--bar-blue)' },
   { key: 'first_token_seconds', label: 'until the first answer began', colour: 'var(--bar-green)' },
 ];
 

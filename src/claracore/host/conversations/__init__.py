@@ -1,0 +1,1 @@
+"""Where do conversations outlive the servers that they were held with?"""

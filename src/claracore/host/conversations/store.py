@@ -1,0 +1,105 @@
+"""Which conversations are kept in this folder?
+
+A folder for each model, with what the engine has written and a list of it. What is not on the list is a save that was
+cut off. Every method is for a thread where the folder is on a disk: nothing here waits for anything but it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from claracore.core.conversations.kept import KeptConversation
+from claracore.host.disk import keep_private, private_folder
+
+LIST: Final = "list.json"
+SUFFIX: Final = ".state"
+
+
+class ConversationStore:
+    """The conversations in one folder; for any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read what is there; a list that cannot be read is that of nothing."""
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[KeptConversation, ...]] = {}
+        for path in folder.glob(f"*/{LIST}"):
+            with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+                found = msgspec.json.decode(path.read_bytes(), type=tuple[KeptConversation, ...])
+                whole = tuple(one for one in found if self._is_whole(one))
+                if whole and self.folder_of(whole[0].model) == path.parent:
+                    self._kept[whole[0].model] = whole
+        for path in folder.iterdir():
+            if path.is_dir() and path.name not in {_name(model) for model in self._kept}:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def folder_of(self, model: str) -> Path:
+        """Return the folder of a model's conversations."""
+        return self.folder / _name(model)
+
+    def of(self, model: str) -> tuple[KeptConversation, ...]:
+        """Return a model's conversations."""
+        return self._kept.get(model, ())
+
+    def __iter__(self) -> Iterator[KeptConversation]:
+        """Give all conversations."""
+        return (one for kept in tuple(self._kept.values()) for one in kept)
+
+    @property
+    def size(self) -> int:
+        """How many bytes they take."""
+        return sum(one.size for one in self)
+
+    def prepare(self, model: str) -> Path:
+        """Make a model's folder, without what is not on its list; returns it. Raises OSError."""
+        folder = self.folder_of(model)
+        private_folder(folder)
+        self._sweep(model)
+        return folder
+
+    def put(self, model: str, kept: Iterable[KeptConversation]) -> None:
+        """Have these be a model's conversations; all others of it go. Raises OSError when they cannot be listed."""
+        with self._lock:
+            wanted = tuple(kept)
+            for one in wanted:
+                (self.folder_of(model) / one.file).chmod(0o600)
+            if wanted:
+                self._kept[model] = wanted
+                keep_private(self.folder_of(model) / LIST, msgspec.json.encode(wanted), flush=False)
+            else:
+                self._kept.pop(model, None)
+                (self.folder_of(model) / LIST).unlink(missing_ok=True)
+        self._sweep(model)
+
+    def drop(self, gone: Iterable[KeptConversation]) -> None:
+        """Remove conversations."""
+        away = set(gone)
+        for model in {one.model for one in away}:
+            with contextlib.suppress(OSError):
+                self.put(model, [one for one in self.of(model) if one not in away])
+
+    def _is_whole(self, one: KeptConversation) -> bool:
+        """Whether the file is as long as it was when it was listed."""
+        try:
+            return (self.folder_of(one.model) / one.file).stat().st_size == one.size
+        except OSError:
+            return False
+
+    def _sweep(self, model: str) -> None:
+        listed = {LIST, *(one.file for one in self.of(model))}
+        with contextlib.suppress(OSError):
+            for path in self.folder_of(model).iterdir():
+                if path.name not in listed:
+                    path.unlink(missing_ok=True)
+
+
+def _name(model: str) -> str:
+    return hashlib.sha256(model.encode()).hexdigest()[:16]

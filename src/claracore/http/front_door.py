@@ -1,0 +1,38 @@
+"""How is our own port opened, together with the configuration whose ports must keep away from it?"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from claracore.core.ports.listen import Listen
+from claracore.host.sockets.front import open_listeners, opened
+from claracore.host.sockets.history import load_history
+from claracore.host.supervisor.config_watch import ConfigWatch
+from claracore.host.supervisor.configuration import Prepared, prepare
+from claracore.http.server_options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The open front door, and the configuration that was checked together with it."""
+
+    listen: Listen
+    listeners: list[socket.socket]
+    prepared: Prepared
+    watch: ConfigWatch | None
+    """What has seen the configuration files before they were read; None when nobody wants to know."""
+
+
+def open_front(options: Options) -> Front:
+    """Read the configuration and open our port, away from those that it plans for models."""
+    watched = options.sources.watched if options.watch_config else ()
+    watch = ConfigWatch(watched) if watched else None
+    loaded = options.sources.read(options.environ)
+    history = load_history(options.state_dir, options.sources.key)
+    prepared = prepare(loaded, options.listen, history)
+    listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
+    listen = opened(options.listen, listeners)
+    if listen != options.listen:
+        prepared = prepare(loaded, listen, history)
+    return Front(listen, listeners, prepared, watch)
