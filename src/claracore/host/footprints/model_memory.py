@@ -131,9 +131,8 @@ class ModelMemory:
             return UNKNOWN_FOOTPRINT
         found = declared_footprint(model.memory) or self._measured(model) or self._estimated(model)
         ids = self.tools.devices.ids if self.tools is not None else ()
-        if found is None:
-            return UNKNOWN_FOOTPRINT
-        return self._taken_now.raised(model_id, self._raised(model, placed(found, ids)))
+        needed = self._raised(model, placed(found, ids)) if found is not None else UNKNOWN_FOOTPRINT
+        return self._taken_now.raised(model_id, needed)
 
     def measured(self, model_id: str) -> MeasuredCommand | None:
         """Return what was seen of a model's command, as it is now, when it ran."""
