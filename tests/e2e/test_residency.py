@@ -124,3 +124,34 @@ routing: {{router: {{use: memory}}}}
         assert set(running.running()) == {"b", "c"}
         waited = next(swap for swap in swaps(running) if swap["model"] == "b")
         assert (waited["evicted"], waited["because"]) == (["a"], "b takes 14.0 GiB of gpu0, where 7.0 GiB were free")
+
+
+def test_who_has_more_of_a_card_than_was_told_goes_for_whom_that_is_too_little(tmp_path: Path, cards: Script) -> None:
+    text = f"""\
+startPort: {free_run(3).start}
+models:
+  a: {{cmd: '{fake()}', memory: {{gpu: 2GiB}}}}
+  b: {{cmd: '{fake()}', memory: {{gpu: 20GiB}}}}
+  c: {{cmd: '{fake()}', memory: {{gpu1: 1GiB}}}}
+routing: {{router: {{use: memory}}}}
+"""
+    configured(tmp_path, text)
+    with instance(tmp_path, env=on_cards(cards)) as running:
+        for model in ("c", "a"):
+            assert running.chat(model).status == 200
+        pid = running.running()["a"]["pid"]
+        cards.write((24576, 500 + 10240), (12288, 200), processes={(0, pid): 10240})
+        gpu = running.ask("GET", "/api/memory").json["devices"][1]
+        assert gpu["free_bytes"] == (24576 - 10240 - 500 - 500) * MIB
+        assert gpu["models"] == [{"model": "a", "bytes": 10240 * MIB, "source": "declared"}]
+        running.ask("POST", "/api/models/unload/c")
+        until(running, "c", "stopped")  # so that what was seen a moment ago does not count
+        with closing(running.connect()) as waiting:
+            body = json.dumps({"model": "b", "messages": [{"role": "user", "content": "hello"}]})
+            waiting.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+            until(running, "a", "stopped")
+            cards.write((24576, 500), (12288, 200))
+            answer = waiting.getresponse()
+            assert answer.status == 200
+            answer.read()
+        assert set(running.running()) == {"b"}

@@ -422,3 +422,38 @@ def test_a_request_for_a_ready_model_looks_at_nothing() -> None:
     load(subject, "a", 1, 0.0)
     play(subject, (50.0, Arrived(2, "a"), [Serve(2)]), (60.0, Finished(2), []))
     assert subject.next_deadline() is None
+
+
+def test_what_ended_while_groups_decided_is_not_waited_for_afterwards() -> None:
+    subject = told(scheduler())
+    load(subject, "a", 1, 0.0)
+    models = {name: ModelPolicy() for name in subject.slots}
+    groups = Groups({"g": Group()}, dict.fromkeys(models, "g"))
+    play(
+        subject,
+        (5.0, UnloadAsked(("a",)), [Stop("a", StopReason.UNLOADED)]),
+        (5.1, Reconfigured(Policy(groups, models)), []),
+        (5.2, Ended("a"), []),
+        (6.0, Reconfigured(Policy(ByMemory(), models)), []),
+        (30.0, Arrived(2, "c"), [Measure(("c",))]),
+        (30.1, sampled("c", other=5), [Refuse(2, RefuseReason.NO_ROOM)]),
+    )
+
+
+def test_ram_of_a_process_that_has_ended_is_not_waited_for() -> None:
+    def seen(*models: str, other: int) -> MemorySampled:
+        device = DeviceMemory("ram", "RAM", 32 * GIB, 32 * GIB, 0, other * GIB)
+        four = Footprint({"ram": 4 * GIB}, FootprintSource.MEASURED)
+        return MemorySampled((device,), {model: UNKNOWN_FOOTPRINT if model == "strange" else four for model in models})
+
+    play(
+        scheduler(),
+        (0.0, Arrived(1, "a"), [Measure(("a",))]),
+        (0.0, seen("a", other=2), [Start("a")]),
+        (1.0, Ready("a"), [Serve(1)]),
+        (2.0, Finished(1), []),
+        (5.0, Arrived(2, "strange"), [Measure(("a", "strange"))]),
+        (5.1, seen("a", "strange", other=2), [Stop("a", StopReason.EVICTED)]),
+        (5.2, Ended("a"), [Measure(("strange",))]),
+        (5.3, seen("strange", other=3), [Start("strange")]),  # other programs have taken some meanwhile
+    )

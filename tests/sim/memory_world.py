@@ -137,11 +137,11 @@ class MemoryWorld(World):
             self.later(self.dice.expovariate(0.1), self.other_program)
 
     def release(self, model: str) -> None:
-        """A server's process is gone: its memory is its own no more, and free some time later."""
+        """A server's process is gone: its RAM is free, and that of GPUs some time later."""
         if model in self.holding:
             self.holding.discard(model)
             ticket = next(self.ticket)
-            self.held[ticket] = self.real[model]
+            self.held[ticket] = {device: size for device, size in self.real[model].items() if device != "ram"}
             self.gone_at[ticket] = self.now
             late = self.dice.choice([0.0, 0.0, 0.2, 2.0, self.dice.choice([2.0, LATEST_RETURN])])
             self.late += late > RETURN_SECONDS

@@ -1,8 +1,8 @@
 """What is known of memory, is it fresh enough to act on, and what has still to come back of models that ended?
 
-A driver gives memory back late: for a while it looks as if other programs used it. What they use more than before is
-therefore taken for memory of the models that are ending or have just ended, up to what these took: it counts as free
-for whoever is chosen next, but nobody starts in it before the device shows it. That is waited for only so long.
+A driver gives memory of a GPU back late: for a while it looks as if other programs used it. What they use more than
+before is therefore taken for memory of the models that are ending or have just ended, up to what these took: it counts
+as free for whoever is chosen next, but nobody starts in it before the device shows it. That is waited for only so long.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
+from claracore.core.memory.footprint import RAM, UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
 from claracore.core.scheduler.slot import FOREVER
 from claracore.core.units import MIB
 
@@ -116,7 +116,7 @@ class KnownMemory:
 
     def ended(self, model: str, now: float) -> None:
         """Take in that a model has ended: what it took is to come back."""
-        if not any(each.model == model and each.ended_at is None for each in self._leaving):
+        if not self.awaits_end(model):
             self.ending(model)
         for each in self._leaving:
             if each.model == model and each.ended_at is None:
@@ -135,6 +135,10 @@ class KnownMemory:
         self.footprints = {model: footprint for model, footprint in self.footprints.items() if model in kept}
 
     # --- what is so ------------------------------------------------------------------------------------------------
+
+    def awaits_end(self, model: str) -> bool:
+        """Whether a model is ending, also where bytes have stopped to decide since."""
+        return any(each.model == model and each.ended_at is None for each in self._leaving)
 
     @property
     def unseen(self) -> bool:
@@ -196,7 +200,9 @@ class KnownMemory:
     def _to_come_back(self, device: DeviceMemory) -> int:
         """Return how much of what other programs seem to use is of models that are ending or have ended."""
         more = device.other - self._others.get(device.id, device.other)
-        return max(0, min(more, sum(each.held(device) for each in self._leaving))) if more > 0 else 0
+        # RAM is there when a process has ended: what others use more since then is theirs.
+        leaving = (each for each in self._leaving if device.id != RAM or each.ended_at is None)
+        return max(0, min(more, sum(each.held(device) for each in leaving))) if more > 0 else 0
 
     def _footprint(self, model: str) -> Footprint:
         return self.footprints.get(model, UNKNOWN_FOOTPRINT)

@@ -175,7 +175,7 @@ def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
     if failed_to_start:
         slot.count_loading(now)
     slot.ended_at = now
-    if state.counts(slot.model):
+    if state.counts(slot.model) or state.memory.awaits_end(slot.model):
         state.memory.ended(slot.model, now)
     slot.move(Trigger.ENDED)
     for request in slot.serving:

@@ -20,6 +20,7 @@ from claracore.core.memory.declared import MemoryLimits, declared_footprint, pla
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
 from claracore.host.footprints.kept_beside import KeptBytes, kept_beside, nothing_kept
 from claracore.host.footprints.lesser import LesserCommands
+from claracore.host.footprints.taken_now import TakenNow, every
 from claracore.host.supervisor.running import Running
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class ModelMemory:
         """Of models that say what they take, and took more: until they run, or say something else."""
         self.kept_bytes: KeptBytes = nothing_kept
         self._servers: Servers | None = None
+        self._taken_now = TakenNow()
         self._make_tools = make_tools
         self._making = threading.Lock()
         self._preparing = threading.Lock()
@@ -129,7 +131,8 @@ class ModelMemory:
             return UNKNOWN_FOOTPRINT
         found = declared_footprint(model.memory) or self._measured(model) or self._estimated(model)
         ids = self.tools.devices.ids if self.tools is not None else ()
-        return self._raised(model, placed(found, ids)) if found is not None else UNKNOWN_FOOTPRINT
+        needed = self._raised(model, placed(found, ids)) if found is not None else UNKNOWN_FOOTPRINT
+        return self._taken_now.raised(model_id, needed)
 
     def measured(self, model_id: str) -> MeasuredCommand | None:
         """Return what was seen of a model's command, as it is now, when it ran."""
@@ -191,7 +194,8 @@ class ModelMemory:
     def devices(self) -> tuple[DeviceMemory, ...]:
         """Sample every device. Blocking: the first time the machine is looked at, which takes longer."""
         devices, pids = self._tools().devices, self.pids()
-        found = tuple(self._device(use, pids) for use in devices.all(_all(pids)))
+        self._taken_now.see(uses := devices.all(every(pids)), pids)
+        found = tuple(self._device(use, pids) for use in uses)
         self._usable = {device.id: device.usable for device in found}
         self.lessers.reconsider({device.id: device for device in found}, self._running())
         return found
@@ -202,7 +206,7 @@ class ModelMemory:
         if device_id not in devices.ids:
             return None
         pids = self.pids()
-        return self._device(devices.use(device_id, _all(pids)), pids)
+        return self._device(devices.use(device_id, every(pids)), pids)
 
     async def sampled(self) -> tuple[DeviceMemory, ...]:
         """Sample every device in a thread."""
@@ -344,7 +348,3 @@ def _of_command(command: ReadCommand, measured: MeasuredCommand) -> MeasuredComm
 def written(model: ModelConfig) -> Written:
     """Return what of a model's configuration decides about memory."""
     return model.cmd, model.env
-
-
-def _all(pids: Mapping[str, tuple[int, ...]]) -> frozenset[int]:
-    return frozenset(pid for members in pids.values() for pid in members)
