@@ -11,8 +11,10 @@ import pytest
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.case import Wishes
+from claracore.core.fit.catalog import Candidate, choose
 from claracore.core.fit.dealing import balanced, filled
 from claracore.core.fit.flags import KnownFlags
+from claracore.core.fit.places import RAM
 from claracore.core.fit.plan import Placement, choices, plan
 from claracore.core.fit.value import context_value
 from claracore.core.fit.ways import Verdict
@@ -173,3 +175,14 @@ def test_choices_are_those_beside_what_was_chosen_elsewhere() -> None:
     assert [placement.settings for placement in found].count(chosen.settings) == 1
     assert {placement.budget for placement in found} == {budget((24,), 64)}
     assert max(placement.settings.context for placement in found) == 131072
+
+
+def test_what_helpers_need_for_their_longest_inputs_is_there_for_all_of_them() -> None:
+    names = ("bge-m3-Q8_0", "bge-reranker-v2-m3-Q8_0", "glm-4.5-air-Q4_K_M")
+    space = budget((24,), 64)
+    chosen = choose([Candidate(name, f"/{name}", facts(name)) for name in names], space, Wishes(), FLAGS).chosen
+    assert len(chosen) == len(names)
+    in_ram = [item.placement.estimate.on(RAM) for item in chosen]
+    assert sum(in_ram) <= space.ram
+    inputs = {item.candidate.id: item.placement.settings.context for item in chosen}
+    assert min(inputs.values()) >= 1024

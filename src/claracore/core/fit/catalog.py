@@ -41,6 +41,8 @@ LIGHT_CONTEXT = 16384
 """Light models stay together, so none of them takes more than this unasked."""
 HELPER_BYTES = GIB
 """A helper of at most this size is fast enough on processors beside a GPU."""
+LEAST_INPUT = 512
+"""Tokens: no helper's inputs are made shorter than this because others need memory, too."""
 HELPERS_PART = 5
 """Helpers together may take one part in so many of a device."""
 DRAFT_PART = 8
@@ -117,7 +119,7 @@ def choose(
     others = [item for item in candidates if item.facts.kind not in EMBEDDERS]
     beside, left = _helpers(helpers, others, budget, plans)
     for item in others:
-        beside[item.id] = plans.one(item, left, light=is_light(item.facts, budget))
+        beside[item.id] = plans.one(item, left, comfort=_comfort(item.facts, budget))
         if not beside[item.id].fits:
             beside[item.id] = plans.one(item, budget)
     chosen = [
@@ -145,7 +147,7 @@ def plan_beside(
     for cost in sorted(helpers, key=lambda cost: cost.total):
         if part.holds(cost):
             part, left = part.without(cost), left.without(cost)
-    placement = plans.one(candidate, left, light=is_light(candidate.facts, budget))
+    placement = plans.one(candidate, left, comfort=_comfort(candidate.facts, budget))
     return placement if placement.fits else plans.one(candidate, budget)
 
 
@@ -161,6 +163,11 @@ def alternatives(item: Chosen, budget: Budget, wishes: Wishes, known_flags: Know
 def is_small(candidate: Candidate, placement: Placement, budget: Budget) -> bool:
     """Tell whether a model is light enough, as it is placed, to stay loaded beside others."""
     return is_light(candidate.facts, budget) or placement.loaded.total <= LIGHT_BYTES * _scale(budget)
+
+
+def _comfort(facts: ModelFacts, budget: Budget) -> int | None:
+    """Return the most context that a model should have for the others' sake; None for no limit."""
+    return LIGHT_CONTEXT if is_light(facts, budget) else None
 
 
 def is_light(facts: ModelFacts, budget: Budget) -> bool:
@@ -180,13 +187,13 @@ class Plans:
 
     wishes: Wishes
     known_flags: KnownFlags
-    _known: dict[tuple[str, Budget, bool], Placement] = field(default_factory=dict)
+    _known: dict[tuple[str, Budget, int | None], Placement] = field(default_factory=dict)
 
-    def one(self, candidate: Candidate, space: Budget, *, light: bool = False) -> Placement:
-        """Return how a candidate is placed within a budget; a light one with no more context than it should have."""
-        key = (candidate.id, space, light)
+    def one(self, candidate: Candidate, space: Budget, *, comfort: int | None = None) -> Placement:
+        """Return how a candidate is placed within a budget, with no more context than is comfortable."""
+        key = (candidate.id, space, comfort)
         if key not in self._known:
-            wishes = replace(self.wishes, comfort=LIGHT_CONTEXT) if light else self.wishes
+            wishes = replace(self.wishes, comfort=comfort) if comfort is not None else self.wishes
             companions = Companions(candidate.projector, learnt=candidate.learnt)
             self._known[key] = plan(candidate.facts, space, wishes, self.known_flags, companions)
         return self._known[key]
@@ -201,8 +208,8 @@ def _helpers(
         return placed, left
 
     def is_as_good(item: Candidate) -> bool:
-        light = is_light(item.facts, budget)
-        return _as_good(plans.one(item, left, light=light), plans.one(item, budget, light=light))
+        comfort = _comfort(item.facts, budget)
+        return _as_good(plans.one(item, left, comfort=comfort), plans.one(item, budget, comfort=comfort))
 
     if not all(map(is_as_good, others)):
         placed, left = _helpers_within(helpers, budget, plans, on_gpus=False)
@@ -216,12 +223,25 @@ def _helpers_within(
     part = _part_for_helpers(budget)
     placed: dict[str, Placement] = {}
     for item in sorted(helpers, key=lambda item: (item.facts.file_bytes, item.id)):
-        tries = (plans.one(item, space) for space in _spaces(item, part, budget.ram, on_gpus=on_gpus))
-        good = (placement for placement in tries if placement.verdict in {Verdict.GPU, Verdict.CPU})
-        placement = placed[item.id] = next(good, None) or plans.one(item, budget)
+        placement = placed[item.id] = _helper(item, part, budget, plans, on_gpus=on_gpus)
         if part.holds(placement.estimate):
             part, budget = part.without(placement.estimate), budget.without(placement.estimate)
     return placed, budget
+
+
+def _helper(item: Candidate, part: Budget, budget: Budget, plans: Plans, *, on_gpus: bool) -> Placement:
+    """Place one helper; what its longest input needs must fit into the helpers' part as well, or inputs are shorter."""
+    comfort = None
+    while True:
+        spaces = _spaces(item, part, budget.ram, on_gpus=on_gpus)
+        tries = (plans.one(item, space, comfort=comfort) for space in spaces)
+        good = (placement for placement in tries if placement.verdict in {Verdict.GPU, Verdict.CPU})
+        placement = next(good, None) or plans.one(item, budget, comfort=comfort)
+        shorter = placement.settings.context // 2
+        holds_too_little = part.holds(placement.loaded) and not part.holds(placement.estimate)
+        if not holds_too_little or shorter < LEAST_INPUT or plans.wishes.context is not None:
+            return placement
+        comfort = shorter
 
 
 def _part_for_helpers(budget: Budget) -> Budget:

@@ -210,7 +210,9 @@ def memory_words(placement: Placement) -> str:
     if cost.gpu_bytes:
         parts.append(f"{gib(cost.gpu_bytes)} on the GPU{'s' * (len(placement.gpus) > 1)}")
     parts.append(f"{gib(cost.total - cost.gpu_bytes)} of RAM")
-    return f"Takes {' and '.join(parts)}: {placement.reason} (`claracore fit FILE` shows the working)."
+    inputs = sum(row.bytes for row in placement.estimate.rows if row.what == "logits")
+    more = f", and up to {gib(inputs)} of RAM more for its longest inputs" if inputs else ""
+    return f"Takes {' and '.join(parts)}{more}: {placement.reason} (`claracore fit FILE` shows the working)."
 
 
 def capabilities(chosen: Chosen) -> DocumentPart:
