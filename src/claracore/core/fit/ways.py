@@ -55,15 +55,21 @@ class Way:
 
 def ways(case: Case, *, greedy: bool = False) -> Iterator[Way]:
     """Yield the ways that fit, the fastest first; with `greedy` the longest contexts, whatever they are worth."""
+    longest = 0
     for gpus in teams(case):
         for kind in case.cache_types():
-            yield from _on_gpus(case, gpus, kind, greedy=greedy)
+            for way in _on_gpus(case, gpus, kind, greedy=greedy):
+                longest = max(longest, way.settings.context)
+                yield way
+    # Layers in RAM bring no more context than this, and are slower.
+    has_all = longest >= min(case.longest, FULL_CONTEXT) and not greedy
     everyone = _usable(case)
     # Nothing goes to RAM before every card is full.
     for kind in case.cache_types() if everyone else ():
         if case.facts.experts and case.known_flags.knows("--n-cpu-moe"):
             yield from _experts_in_ram(case, everyone, kind, greedy=greedy)
-        yield from _partly(case, everyone, kind, greedy=greedy)
+        if not has_all:
+            yield from _partly(case, everyone, kind, greedy=greedy)
     for kind in case.cache_types():
         yield from _on_processor(case, kind)
 
