@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from claracore.core.config.model import ModelConfig
 
+EMBEDDING_FLAGS = frozenset({"--embedding", "--embeddings"})
+RANKING_FLAGS = frozenset({"--rerank", "--reranking"})
+"""Flags of llama-server that make an embedder or a reranker of a model."""
 LATE = re.compile(r"\$\{(PORT|SOCKET|PID)\}")
 COMMENT_LINE = re.compile(r"^[ \t]*#.*\n?", re.MULTILINE)
 LINE_JOIN = re.compile(r"\\[ \t]*\r?\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS
 from claracore.core.config.matrix import BadExpression, read_sets
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import MatrixConfig
@@ -12,8 +13,7 @@ from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy
 
-HELPING: Final = frozenset({"--embedding", "--embeddings", "--rerank", "--reranking"})
-"""Flags of llama-server that make an embedder or a reranker of a model."""
+HELPING: Final = EMBEDDING_FLAGS | RANKING_FLAGS
 
 
 def policy_of(config: Config) -> Policy:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from claracore.core.config.command import split
+from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, split
 from claracore.core.conversations.fingerprint import fingerprint
 from claracore.core.conversations.kept import KeptConversation, expired, most_in_memory, most_on_disk, too_many
 from claracore.core.conversations.truth import Truth, Works
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SAVE_PATH: Final = "--slot-save-path"
 CACHE_IDLE, NO_CACHE_IDLE = "--cache-idle-slots", "--no-cache-idle-slots"
-NO_CONVERSATIONS: Final = frozenset(("--embedding", "--embeddings", "--rerank", "--reranking"))
+NO_CONVERSATIONS: Final = EMBEDDING_FLAGS | RANKING_FLAGS
 API_KEY: Final = "--api-key"
 LEAST_READ: Final = 64
 """Tokens: how fast a shorter prompt was read tells nothing."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from claracore.core.config.command import in_place
+from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.memory.footprint import FootprintSource
@@ -227,9 +228,9 @@ def _capabilities(model: ModelConfig) -> dict[str, Any]:
 def kind_of(model: ModelConfig) -> Kind | None:
     """Return what sort of model it is, as far as its configuration tells."""
     able, words = model.capabilities, set(model.cmd.split())
-    if able.reranker or words & {"--rerank", "--reranking"}:
+    if able.reranker or words & RANKING_FLAGS:
         return "reranker"
-    if words & {"--embedding", "--embeddings"}:
+    if words & EMBEDDING_FLAGS:
         return "embedding"
     if "image" in able.inputs:
         return "vision"
