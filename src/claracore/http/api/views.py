@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from claracore.core.config.command import in_place
-from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS
+from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.memory.footprint import FootprintSource
