@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.answer_ends import AnswerEnds, has_token
-from claracore.http.gateway.heads import edited_response_bytes, response_bytes, stream_bytes
+from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes
 from claracore.http.wire import sse
 from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
 from claracore.http.wire.framing import LAST_CHUNK, Chunked, chunk
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from claracore.http.wire.head import ResponseHead
 
 _ERROR_BODY_BYTES = 65_536
-_WITHOUT_BODY = (204, 304)
 
 
 def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
@@ -88,14 +87,14 @@ class AnswerWriter:
         if head.status >= 400 and self._errors != "openai" and not self.started:
             self.edit = _Translated(self._errors, in_chunks=head.chunked and not unframed)
         if self.started or self.edit is not None:
-            self._begin_edited(head, body, bodiless=bodiless or head.status in _WITHOUT_BODY)
+            self._begin_edited(head, body, bodiless=bodiless or head.status in WITHOUT_BODY)
             return
         channel, minor = self._channel, self._request.minor
         self.started = True
         record.status = head.status
         if record.capture is not None:
             record.capture.answered(head.status, head.lines, in_chunks=head.chunked and not unframed)
-        if not head.sized and not bodiless and head.status not in _WITHOUT_BODY and (not head.chunked or minor == 0):
+        if not head.sized and not bodiless and head.status not in WITHOUT_BODY and (not head.chunked or minor == 0):
             channel.must_close()  # the end of the connection is the end of the body
         keep_chunks = head.chunked and minor == 1
         out = response_bytes(head, length, channel.connection_header(), chunked=keep_chunks, origin=self._origin)
