@@ -57,6 +57,7 @@ class Exchange(ModelRequest):
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
         self.answer = AnswerWriter(channel, admission, record, relay.now)
         self._body = Collected(relay.budget, channel.length)
+        record.header_lines = head.lines
         if admission.grant is not None:
             record.key = admission.grant.name
         if relay.captures.enabled:
@@ -102,8 +103,7 @@ class Exchange(ModelRequest):
                 self._choose(asked)
 
     def _choose(self, asked: Asked) -> None:
-        self.record.requested = asked.model
-        self.record.stream = asked.stream
+        self.record.requested, self.record.stream = asked.model, asked.stream
         target, body = self.relay.resolver.find(asked.model, self.admission.grant), self._body
         if not body.complete and target.edits:
             return  # The whole body is needed; what it asks for is looked up again then.
@@ -123,6 +123,7 @@ class Exchange(ModelRequest):
         if not self.admission.loads and self.relay.supervisor.state(target.model_id) in NOT_THERE:
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         self.record.model = target.model_id
+        self.record.selector, self.record.priority = target.selector, target.priority
         if target.ignore_websockets and self.head.upgrade == b"websocket":
             if not self.go_uncounted(target):
                 self._turn_away_websocket(target)
