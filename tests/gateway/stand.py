@@ -261,9 +261,7 @@ async def stage(
         assert not supervisor.serving, "a served request was never finished"
 
 
-def post(
-    path: str, body: bytes, *, more: str = "", connection: str = "close", kind: str = "application/json"
-) -> bytes:
+def post(path: str, body: bytes, *, more: str = "", connection: str = "close", kind: str = "application/json") -> bytes:
     """A POST with a body, of JSON unless `kind` says something else."""
     head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     return (head + f"Connection: {connection}\r\n{more}\r\n").encode() + body
