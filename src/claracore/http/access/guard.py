@@ -31,7 +31,7 @@ CHANGED_BY_GET: Final = frozenset({"/unload"})
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
-FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/version")
+FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/(version|recipes)")
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
