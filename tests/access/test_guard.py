@@ -201,6 +201,20 @@ def test_allowed_without_keys(answer: Answer) -> None:
     assert answer.headers[b"x-frame-options"] == b"DENY"
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/v1/models", [("anthropic-version", "2023-06-01")], b'{"type":"error","error":{"type":"permission_error",'),
+        ("/api/tags", [], b'{"error":"'),
+        ("/v1/models", [], b'{"error":{"message":"'),
+    ],
+)
+def test_refused_in_the_shape_that_the_caller_reads(path: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    answer = call("GET", path, *headers, host="evil.example")
+    assert answer.status == 403
+    assert answer.body.startswith(body)
+
+
 def test_head_is_get_without_a_body_where_that_can_be() -> None:
     seen = []
 

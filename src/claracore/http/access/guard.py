@@ -22,6 +22,7 @@ from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant, Right
 from claracore.http.access.origins import Origins, Rules, check_host
 from claracore.http.asgi import AsgiApp, Message, Receive, Scope, Send
+from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call, shaped
 from claracore.http.wire.head import SAFE_METHODS
 
 MOST_BODY_BYTES = 20 * 1024 * 1024
@@ -79,7 +80,8 @@ class Guard:
         try:
             self.admit(scope, headers, scope["state"]["grant"])
         except ClaraCoreError as error:
-            await refusal(error)(scope, receive, guarded)
+            shape = shape_of_call(scope["path"], has_version=ANTHROPIC_VERSION.encode() in headers)
+            await refusal(error, shape)(scope, receive, guarded)
             return
         if scope["method"] == "HEAD" and NO_HEAD.fullmatch(scope["path"]) is None:
             scope["method"] = "GET"  # The gateway leaves the body away; probes like to ask so.
@@ -190,9 +192,9 @@ def is_from_this_machine(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     return is_loopback(str(client[0]))
 
 
-def refusal(error: ClaraCoreError) -> JSONResponse:
-    """Return the answer for an error: the OpenAI envelope as JSON."""
-    return JSONResponse(error.envelope(), error.status, error.headers())
+def refusal(error: ClaraCoreError, shape: ErrorShape) -> JSONResponse:
+    """Return the answer for an error."""
+    return JSONResponse(shaped(error, shape), error.status, error.headers())
 
 
 def too_large() -> PayloadTooLarge:

@@ -55,7 +55,7 @@ class Exchange(ModelRequest):
         self.is_head = head.method == b"HEAD"
         self.length = channel.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
-        self.answer = AnswerWriter(channel, head, record, admission.origin, relay.now)
+        self.answer = AnswerWriter(channel, admission, record, relay.now)
         self._body = Collected(relay.budget, channel.length)
         if admission.grant is not None:
             record.key = admission.grant.name
