@@ -41,6 +41,7 @@ from claracore.http.api.compat import (
     llama_router,
     llama_swap,
     llama_swap_events,
+    ollama,
 )
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
@@ -76,6 +77,7 @@ ROUTERS = (
     llama_swap,
     llama_swap_events,
     first_claracore,
+    ollama,
     system,
     interface,
 )
