@@ -27,7 +27,7 @@ def codex(world: World) -> str:
 
 def codex_oss(world: World) -> str:
     """The same by `--oss`, which asks Ollama's API what is there."""
-    return world.paste("codex", 1, codex_exec(f"--oss --local-provider ollama -m {MODEL}"))
+    return world.paste("codex", 1, codex_exec(f"--oss --local-provider ollama -m {MODEL}:latest"))
 
 
 def codex_exec(more: str = "") -> str:
