@@ -30,6 +30,7 @@ from claracore.http.api import (
     performance,
     ports,
     profiles,
+    recipes,
     requests,
     setup,
     system,
@@ -41,6 +42,7 @@ from claracore.http.api.compat import (
     llama_router,
     llama_swap,
     llama_swap_events,
+    ollama,
 )
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
@@ -72,10 +74,12 @@ ROUTERS = (
     performance,
     metrics,
     profiles,
+    recipes,
     llama_router,
     llama_swap,
     llama_swap_events,
     first_claracore,
+    ollama,
     system,
     interface,
 )
