@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { grouped, shown, withKey, type Recipe, type Recipes } from './recipes';
+import { flowing, grouped, shown, withKey, type Recipe, type Recipes } from './recipes';
 
 function recipe(name: string, group: string): Recipe {
   return { name, title: name, about: '', group, kinds: ['chat'], text: 'key: YOUR_KEY, YOUR_KEY' };
@@ -25,4 +25,10 @@ test('a key is put in where one is asked for, as it is', () => {
   expect(withKey('YOUR_KEY YOUR_KEY', NEEDED, '$&x')).toBe('$&x $&x');
   expect(withKey('YOUR_KEY', NEEDED, '')).toBe('YOUR_KEY');
   expect(withKey('none', { ...NEEDED, key: 'none', needs_key: false }, 'k')).toBe('none');
+});
+
+test('paragraphs flow, code and tables stay', () => {
+  const code = '```sh ~/x\na\nb\n```';
+  const table = '| a |\n|---|\n| b |';
+  expect(flowing(`one\ntwo\n\nthree\n\n${code}\n\n${table}\n`)).toBe(`one two\n\nthree\n\n${code}\n\n${table}\n`);
 });

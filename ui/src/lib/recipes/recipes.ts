@@ -23,6 +23,14 @@ export function withKey(text: string, found: Recipes, key: string): string {
   return found.needs_key && key ? text.replaceAll(found.key, () => key) : text;
 }
 
+/** Its paragraphs without their line breaks, which are those of a file; code and tables as they are. */
+export function flowing(text: string): string {
+  return text
+    .split(/(^```[^]*?^```$)/m)
+    .map((part, index) => (index % 2 ? part : part.replace(/([^\n|])\n(?![\n|#-])/g, '$1 ')))
+    .join('');
+}
+
 export function rememberedChoice(): string {
   return localStorage.getItem(CHOSEN) ?? '';
 }
