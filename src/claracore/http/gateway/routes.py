@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
-from claracore.http.gateway.contract import AnswerEdit
+from claracore.http.gateway.contract import AnswerEdit, RequestEdit
 from claracore.http.wire.head import RequestHead
 
 JSON_PATHS = (
@@ -71,6 +71,8 @@ class Route:
 
     Called when the model is known: `Record.requested` is its name in the request, `Record.stream` says what was asked.
     """
+    request_edit: RequestEdit | None = None
+    """Makes of a request, and of its path, what model servers understand, and says what edits the answer."""
 
 
 def _table() -> dict[bytes, dict[bytes, Route]]:
