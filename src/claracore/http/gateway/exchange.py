@@ -49,7 +49,7 @@ class Exchange(ModelRequest):
         self.admission = admission
         self.head = head = admission.head
         self.is_head = head.method == b"HEAD"
-        self.answer = AnswerWriter(channel, head, record, admission.origin, relay.now)
+        self.answer = AnswerWriter(channel, admission, record, relay.now)
         self._request = RequestWriter(channel, admission, relay, record)
         if admission.grant is not None:
             record.key = admission.grant.name

@@ -6,7 +6,7 @@ bytes, its case and its order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ _ASKER = frozenset((b"forwarded", b"x-real-ip"))
 _ABOUT_CONTENT = frozenset((b"accept", b"accept-encoding", b"content-encoding", b"content-type"))
 _LENGTH = b"content-length"
 _NUMBER = b"\0"  # Stands where the number of bytes goes; no head can contain it.
+WITHOUT_BODY = (204, 304)
 _CODING = frozenset((b"transfer-encoding",))
 # What a model server says about its origin is not about ours, which it shares with the web interface and other models:
 # who may read, what to forget, where else to connect, whom to send reports, how far a service worker reaches.
@@ -36,6 +37,11 @@ _ABOUT_THE_ORIGIN = frozenset(
         b"service-worker-allowed",
         b"strict-transport-security",
     )
+)
+# What comes piece by piece is to be passed on so: nginx keeps it back otherwise, and others compress it.
+_UNDELAYED = (
+    (b"cache-control", b"Cache-Control: no-cache, no-transform"),
+    (b"x-accel-buffering", b"X-Accel-Buffering: no"),
 )
 
 
@@ -155,11 +161,21 @@ def _response_parts(
         removed -= _CODING
     lines = [b"HTTP/1.1" + head.status_line[8:]]
     lines += keep(head.names, _with_gap(head), removed)
+    if head.status >= 200 and not head.sized and head.status not in WITHOUT_BODY:
+        lines += undelayed(head.names)
     lines += cors_lines(origin)
     if connection:
         lines.append(b"Connection: " + connection)
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
     return before, after
+
+
+def undelayed(names: Container[bytes]) -> list[bytes]:
+    """Return the header lines that have proxies pass an answer of unknown length on as it comes.
+
+    `names` (lower case) are those that it has: what the model server says about its caching stands.
+    """
+    return [line for name, line in _UNDELAYED if name not in names]
 
 
 _remembered_response = lru_cache(maxsize=512)(_response_parts)
@@ -206,7 +222,7 @@ def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> by
     lines = [
         b"HTTP/1.1 200 OK",
         b"Content-Type: " + MEDIA_TYPE.encode(),
-        b"Cache-Control: no-cache",
+        *undelayed(()),
         *cors_lines(origin),
     ]
     if chunked:

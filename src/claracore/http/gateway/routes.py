@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
 from claracore.http.gateway.contract import AnswerEdit, RequestEdit
+from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call
 from claracore.http.wire.head import RequestHead
 
 JSON_PATHS = (
@@ -55,6 +56,7 @@ BARE_PATHS = (
     "/rerank",
     "/reranking",
 )
+ANTHROPIC_PATHS = frozenset(f"{prefix}/messages{rest}" for prefix in ("/v1", "/v") for rest in ("", "/count_tokens"))
 CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions")
 
 
@@ -73,6 +75,8 @@ class Route:
     """
     request_edit: RequestEdit | None = None
     """Makes of a request, and of its path, what model servers understand, and says what edits the answer."""
+    errors: ErrorShape = "openai"
+    """In whose shape its clients hear of errors, ours and the model server's (which the edit does not get then)."""
 
 
 def _table() -> dict[bytes, dict[bytes, Route]]:
@@ -85,7 +89,9 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
         upstream_path: str,
         answer_edit: Callable[[Record], AnswerEdit] | None = None,
     ) -> None:
-        route = Route(source, upstream_path.encode(), shows_loading=path in CHAT_PATHS, answer_edit=answer_edit)
+        errors: ErrorShape = "anthropic" if path in ANTHROPIC_PATHS else "openai"
+        shows_loading = path in CHAT_PATHS
+        route = Route(source, upstream_path.encode(), shows_loading, answer_edit, errors=errors)
         table.setdefault(path.encode(), {})[method] = route
 
     for path in (*JSON_PATHS, *FORM_PATHS):
@@ -101,6 +107,7 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
 
 ROUTES = _table()
 
+_VERSION = ANTHROPIC_VERSION.encode()
 PROPS = b"/props"
 """Of a model, if the query names one; without, of the server as a whole, which the application answers."""
 _MODEL = re.compile(rb"(?:^|&)model=[^&]")
@@ -164,6 +171,20 @@ def routing_of(head: RequestHead) -> Routing:
         if path.startswith(below.prefix):
             return below
     return REDIRECTS.get(path)
+
+
+def errors_for(head: RequestHead) -> ErrorShape:
+    """Return in whose shape a client hears of errors, by its path or by a header that only one kind of client sends.
+
+    Below a server's name the path is the server's own: what comes after the last `/v1` counts.
+    """
+    path = head.path
+    routes = ROUTES.get(path)
+    if routes is None and path.startswith(UPSTREAM):
+        routes = ROUTES.get(path[path.rfind(b"/v1/") :])
+    if routes is not None:
+        return next(iter(routes.values())).errors
+    return shape_of_call(path.decode("latin-1"), has_version=_VERSION in head.noted)
 
 
 @dataclass(frozen=True, slots=True)
