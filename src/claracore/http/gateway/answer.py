@@ -136,7 +136,7 @@ class AnswerWriter:
     def _begin_edited(self, head: ResponseHead, body: bytes, *, bodiless: bool) -> None:
         if self.started:
             self.joined = True
-            self.edit = edit = _Joined(self._record, self._errors)
+            self.edit = edit = _Joined(self._record, self._errors, self.edit)
             edited = edit.head(head)
         else:
             edited = self._write_edited_head(head, bodiless=bodiless)
@@ -228,7 +228,7 @@ class AnswerWriter:
 
     def _separator(self) -> bytes:
         """Return what ends an event that was broken off; for an edited stream, what ends its line."""
-        if self.edit is not None and not self.joined:
+        if self.edit is not None:
             end = b"\n" if self._edited_type.startswith(NDJSON) else b"\n\n"
             return end if self._written and not self._written.endswith(end) else b""
         ends = self._record.answer_ends
@@ -241,8 +241,10 @@ class _Joined:
     The head was sent already. What is no stream is the model server's error, and becomes the stream's last event.
     """
 
-    def __init__(self, record: Record, errors: ErrorShape) -> None:
+    def __init__(self, record: Record, errors: ErrorShape, edit: AnswerEdit | None) -> None:
+        """`edit` changes the stream besides."""
         self._record = record
+        self._edit = edit
         self._errors = errors
         self._status = 0
         self._error: list[bytes] | None = None
@@ -253,19 +255,21 @@ class _Joined:
             self._record.error = f"the model server answered {head.status}"
             self._error = []
             self._status = head.status
+        elif self._edit is not None:
+            self._edit.head(head)
         return head
 
     def piece(self, data: bytes) -> bytes:
         """Pass on what belongs to a stream; keep an error."""
         if self._error is None:
-            return data
+            return data if self._edit is None else self._edit.piece(data)
         self._error.append(data)
         return b""
 
     def end(self) -> bytes:
         """Return the error event, if it was an error."""
         if self._error is None:
-            return b""
+            return b"" if self._edit is None else self._edit.end()
         theirs = said_again(b"".join(self._error)[:_ERROR_BODY_BYTES], self._status, self._errors)
         ours = encoded(UpstreamFailed(self._record.error), self._errors)
         return last_words(theirs or ours, sse.MEDIA_TYPE)

@@ -139,7 +139,7 @@ class Exchange(ModelRequest):
     def waits(self) -> None:
         """Keep a client that asked for a stream company, if the options allow it."""
         limits, target, route = self.relay.limits, self.target, self.admission.route
-        if not self.record.stream or target is None or route is None or self.answer.edit is not None:
+        if not self.record.stream or target is None or route is None or (self.answer.edit and not route.keeps_events):
             return
         loading = self._loading = LoadingStream(self.answer, self.record, self.relay.supervisor)
         if target.send_loading_state and route.shows_loading:
