@@ -123,7 +123,7 @@ def test_what_is_not_known_of_a_model_is_taken_from_the_configuration(client: ol
 def test_names_that_mean_nothing(client: ollama.Client, name: str) -> None:
     with pytest.raises(ollama.ResponseError) as caught:
         client.show(name)
-    assert (caught.value.status_code, "'smol" in str(caught.value.error)) == (404, True)
+    assert (caught.value.status_code, "'smol" in caught.value.error) == (404, True)
 
 
 def test_what_is_loaded(server: Instance, client: ollama.Client) -> None:
@@ -169,7 +169,7 @@ def test_json_needs_no_type(server: Instance) -> None:
 @pytest.mark.parametrize("body", [b"", b"model=smol", b"[]", b'{"model": 3}', b'{"model": ""}', b'{"verbose": true}'])
 def test_bodies_that_say_nothing(server: Instance, body: bytes) -> None:
     answer = server.ask("POST", "/api/show", body, FORM)
-    assert answer.status == 400, answer.body
+    assert (answer.status, type(answer.json["error"])) == (400, str)
 
 
 def test_pages_of_other_sites(server: Instance) -> None:
@@ -196,7 +196,7 @@ def test_a_key_for_one_model_sees_no_other(tmp_path: Path, smollm2: Path) -> Non
         assert client.show("smol").details is not None
         with pytest.raises(ollama.ResponseError) as caught:
             client.show("secret")
-        assert "org/plain" not in str(caught.value.error)
+        assert "org/plain" not in caught.value.error
         assert client.ps().models == []
         for method, path in (("POST", "/api/pull"), ("DELETE", "/api/delete"), ("POST", "/api/copy")):
             assert server.ask(method, path, {"model": "smol"}, headers).status == 403

@@ -32,7 +32,7 @@ CHANGED_BY_GET: Final = frozenset({"/unload"})
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
-FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/(version|tags|ps|show)")
+FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/(version|tags|ps|show|recipes)")
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")

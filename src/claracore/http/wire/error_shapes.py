@@ -7,6 +7,7 @@ Facts: docs.anthropic.com/en/api/errors; ollama's api/types.go (`StatusError`).
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ ErrorShape = Literal["openai", "anthropic", "ollama"]
 ANTHROPIC_VERSION = "anthropic-version"
 """The header that every client of Anthropic's API sends, and no other."""
 NDJSON = "application/x-ndjson"
-OLLAMA_CALLS = frozenset(("/api/tags", "/api/ps", "/api/show", "/api/pull", "/api/delete", "/api/copy"))
+OLLAMA_CALLS = re.compile(r"/api/(?:tags|ps|show|pull|push|delete|copy|create|blobs/.+)")
 """Calls of the control plane that only Ollama's clients make."""
 
 _ANTHROPIC_TYPES = {
@@ -36,7 +37,7 @@ _ANTHROPIC_TYPES = {
 
 def shape_of_call(path: str, *, has_version: bool) -> ErrorShape:
     """Return the shape for a call of the control plane, which has the header `ANTHROPIC_VERSION` or not."""
-    if path in OLLAMA_CALLS:
+    if OLLAMA_CALLS.fullmatch(path) is not None:
         return "ollama"
     return "anthropic" if has_version else "openai"
 
