@@ -141,6 +141,8 @@ export interface paths {
         /**
          * List Models
          * @description List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it.
+         *
+         *     To whoever sends `anthropic-version`, as Anthropic does.
          */
         get: operations["list_models_v1_models_get"];
         put?: never;
@@ -160,7 +162,7 @@ export interface paths {
         };
         /**
          * One Model
-         * @description Show one of them, as OpenAI does.
+         * @description Show one of them, as OpenAI does; to whoever sends `anthropic-version`, as Anthropic does.
          */
         get: operations["one_model_v1_models__name__get"];
         put?: never;
