@@ -6,8 +6,6 @@ the aliases collected and every model in exactly one group.
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -15,6 +13,8 @@ from claracore.core.config.check_memory import check_memory
 from claracore.core.config.check_models import check_model
 from claracore.core.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
+from claracore.core.config.pattern import Pattern
+from claracore.core.config.pattern_syntax import BadPattern
 from claracore.core.config.report import NodePath, Report, nearest, node_at
 from claracore.core.config.routing import Fifo, GroupConfig, SchedulerConfig, SchedulerSettings
 from claracore.core.config.tree import MappingNode
@@ -204,11 +204,9 @@ class Checker:
 
 
 def _problem_with_pattern(pattern: str) -> str:
-    """Return why `pattern` is no regular expression, or an empty text."""
+    """Return why `pattern` is none, or an empty text."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        Pattern(pattern)
+    except BadPattern as error:
         return str(error)
     return ""
