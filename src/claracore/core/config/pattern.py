@@ -14,9 +14,9 @@ from typing import assert_never
 
 from claracore.core.config.pattern_letters import Test
 from claracore.core.config.pattern_syntax import (
+    Alternatives,
     At,
     BadPattern,
-    Alternatives,
     Letter,
     Part,
     Repeated,
