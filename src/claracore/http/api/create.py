@@ -42,6 +42,7 @@ from claracore.http.api.compat import (
     llama_swap,
     llama_swap_events,
     ollama,
+    ollama_changes,
 )
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
@@ -78,6 +79,7 @@ ROUTERS = (
     llama_swap_events,
     first_claracore,
     ollama,
+    ollama_changes,
     system,
     interface,
 )
