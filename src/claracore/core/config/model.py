@@ -14,6 +14,7 @@ from pydantic import PrivateAttr
 
 from claracore.core.config.conversations import Conversations
 from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.patterns import ANY, is_pattern
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
 DEFAULT_GROUP = "(default)"
@@ -26,6 +27,8 @@ TIME_FORMATS = (
     *("Kitchen", "Stamp", "StampMilli", "StampMicro", "StampNano"),
 )
 """Names of Go's time package."""
+REJECT, DEFAULT = "reject", "default"
+"""What `unknown_model` may say besides a peer."""
 DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
 
 
@@ -130,7 +133,11 @@ class ModelConfig(Section):
     concurrency_limit: int = option(
         0, "Requests that the model serves at once; the rest waits. 0 means no limit.", key="concurrencyLimit", ge=0
     )
-    aliases: tuple[str, ...] = option((), "Other names of the model; each may be used once in the whole file.")
+    aliases: tuple[str, ...] = option(
+        (),
+        "Other names of the model; each may be used once in the whole file. A `*` in one stands for any "
+        "characters: it is for names that nothing else has (`claude-*`), the most specific first, and is not listed.",
+    )
     env: tuple[str, ...] = option((), "Environment variables for cmd, as NAME=value.")
     name: str = option("", "Name to show to people.")
     description: str = option("", "Description to show to people.")
@@ -172,6 +179,11 @@ class ModelConfig(Section):
         Conversations,
         "What outlives its server; what is not given here is as in the global `conversations`.",
     )
+
+    @property
+    def plain_aliases(self) -> tuple[str, ...]:
+        """Other names of the model, without patterns."""
+        return tuple(alias for alias in self.aliases if not is_pattern(alias))
 
 
 class Store(Section):
@@ -285,6 +297,16 @@ class Config(Section):
         "else `downloads` beside this file.",
         key="downloadDir",
     )
+    default_model: str | None = option(
+        None,
+        "What answers requests that name no model (llama.vim's name none): a model, alias, peer model or selector.",
+        default_text="such requests are refused",
+    )
+    unknown_model: str = option(
+        REJECT,
+        "What answers names that nothing here has: `reject` (404), `default` (the default_model), or a peer, which is "
+        "asked for them by the same name.",
+    )
     conversations: Conversations = option(Conversations, "What of conversations outlives the models' servers.")
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
@@ -315,7 +337,7 @@ class Config(Section):
         aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
         self._names = {**aliases, **{name: name for name in self.models}}
         self._groups = {member: group.name for group in self.groups.values() for member in group.members}
-        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in peer.models}
+        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in (*peer.models, ANY)}
 
     @property
     def preload(self) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
             continue
         rows.append(_row(runtime, model, model.id, created))
         if runtime.config.include_aliases_in_list:
-            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+            rows += [_row(runtime, model, alias, created) for alias in model.plain_aliases]
     rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 

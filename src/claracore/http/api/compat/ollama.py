@@ -151,7 +151,7 @@ def offered(runtime: Runtime, grant: Grant | None) -> Iterator[tuple[str, str | 
     names = {row["id"]: _stands_for(runtime, row["id"]) for row in listed(runtime, grant)}
     ids = {name for name, model_id in names.items() if name == model_id}
     for model_id in ids:
-        names |= {alias: model_id for alias in runtime.config.models[model_id].aliases if has_tag(alias)}
+        names |= {alias: model_id for alias in runtime.config.models[model_id].plain_aliases if has_tag(alias)}
     for name, meaning in sorted(names.items()):
         yield tagged(name), meaning
 
