@@ -117,7 +117,7 @@ def _stream(
     rings: list[OutputRing], open_streams: OpenStreams, grant: Grant | None, request: Request
 ) -> StreamingResponse:
     history_lines = 0 if "no-history" in request.query_params else HISTORY_LINES
-    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
+    headers = {"X-Content-Type-Options": "nosniff"}
     lines = _lines(rings, open_streams, grant, history_lines)
     return StreamingResponse(lines, media_type="text/plain", headers=headers)
 

@@ -27,7 +27,7 @@ from claracore.http.api.parts import Runtime
 router = APIRouter(tags=["models"])
 
 SECONDS = 60.0
-HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
+HEADERS = {"X-Content-Type-Options": "nosniff"}
 
 
 class TuneWishView(BaseModel):

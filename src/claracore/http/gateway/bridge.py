@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from claracore.errors import ClaraCoreError
 from claracore.http.gateway.budget import PIECE_BYTES
+from claracore.http.gateway.heads import WITHOUT_BODY, undelayed
 from claracore.http.wire.answers import reason
 from claracore.http.wire.framing import LAST_CHUNK, chunk
 
@@ -221,28 +222,27 @@ class BridgedCall:
 
     def _has_no_body(self) -> bool:
         status = int(self._begin["status"]) if self._begin else 0
-        return self.head.method == b"HEAD" or status in (204, 304)
+        return self.head.method == b"HEAD" or status in WITHOUT_BODY
 
     def _head(self, start: Message, body: bytes, *, more: bool) -> bytes:
         status = int(start["status"])
         headers: Iterable[tuple[bytes, bytes]] = start.get("headers", ())
         lines = [b"HTTP/1.1 %d %s" % (status, reason(status) or HTTPStatus.OK.phrase.encode())]
-        has_length = False
+        names = set()
         for name, value in headers:
             lowered = name.lower()
             if lowered in (b"connection", b"transfer-encoding"):
                 continue
-            has_length |= lowered == b"content-length"
+            names.add(lowered)
             if b"\r" in value or b"\n" in value or b"\r" in name or b"\n" in name:
                 raise ValueError("a header of the application's answer contains a line end")
             lines.append(b"%b: %b" % (lowered.title(), value))
-        if not has_length and status not in (204, 304):
-            if not more:
-                lines.append(b"Content-Length: %d" % len(body))
-            elif self.head.minor:
+        if b"content-length" not in names and status not in WITHOUT_BODY:
+            lines += undelayed(names) if more else [b"Content-Length: %d" % len(body)]
+            if more and self.head.minor:
                 self._chunks = not self._has_no_body()
                 lines.append(b"Transfer-Encoding: chunked")
-            else:
+            elif more:
                 self.channel.must_close()
         if connection := self.channel.connection_header():
             lines.append(b"Connection: " + connection)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from claracore.http.gateway.relay import Relay
     from claracore.http.wire.head import RequestHead
 
-LISTS = frozenset((b"/v1/models", b"/models"))
+LISTS = frozenset((b"/v1/models", b"/models", b"/api/tags", b"/api/ps", b"/api/show", b"/api/version"))
 """Answered by the application, for the pages that may use the models."""
 
 

@@ -6,7 +6,7 @@ bytes, its case and its order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,8 +18,10 @@ from claracore.http.wire.sse import MEDIA_TYPE
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 _ASKER = frozenset((b"forwarded", b"x-real-ip"))
+_ABOUT_CONTENT = frozenset((b"accept", b"accept-encoding", b"content-encoding", b"content-type"))
 _LENGTH = b"content-length"
 _NUMBER = b"\0"  # Stands where the number of bytes goes; no head can contain it.
+WITHOUT_BODY = (204, 304)
 _CODING = frozenset((b"transfer-encoding",))
 # What a model server says about its origin is not about ours, which it shares with the web interface and other models:
 # who may read, what to forget, where else to connect, whom to send reports, how far a service worker reaches.
@@ -35,6 +37,11 @@ _ABOUT_THE_ORIGIN = frozenset(
         b"service-worker-allowed",
         b"strict-transport-security",
     )
+)
+# What comes piece by piece is to be passed on so: nginx keeps it back otherwise, and others compress it.
+_UNDELAYED = (
+    (b"cache-control", b"Cache-Control: no-cache, no-transform"),
+    (b"x-accel-buffering", b"X-Accel-Buffering: no"),
 )
 
 
@@ -75,6 +82,8 @@ class Onward(NamedTuple):
     """Instead of whatever says who asked: for a peer."""
     sized: bool
     """Whether the body has a known length; otherwise it is chunked, or there is none."""
+    edited: bool = False
+    """Whether the body is another one than the client's, and JSON; the client gets another answer than comes for it."""
 
 
 def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
@@ -82,11 +91,15 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
 
     The number is that of the body as it is sent: it may have been collected or edited.
     """
-    path, host, peer, dropped, own_lines, sized = onward
+    path, host, peer, dropped, own_lines, sized, edited = onward
     if own_lines is not None:
         dropped |= (_CREDENTIALS | _ASKER) if own_lines else _ASKER
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
+    if edited:
+        dropped |= _ABOUT_CONTENT
     lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
+    if edited:
+        lines.append(b"Content-Type: application/json")
     if sized and not head.sized:
         lines.append(b"Content-Length: " + _NUMBER)
     elif head.chunked and not sized:
@@ -148,11 +161,21 @@ def _response_parts(
         removed -= _CODING
     lines = [b"HTTP/1.1" + head.status_line[8:]]
     lines += keep(head.names, _with_gap(head), removed)
+    if head.status >= 200 and not head.sized and head.status not in WITHOUT_BODY:
+        lines += undelayed(head.names)
     lines += cors_lines(origin)
     if connection:
         lines.append(b"Connection: " + connection)
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
     return before, after
+
+
+def undelayed(names: Container[bytes]) -> list[bytes]:
+    """Return the header lines that have proxies pass an answer of unknown length on as it comes.
+
+    `names` (lower case) are those that it has: what the model server says about its caching stands.
+    """
+    return [line for name, line in _UNDELAYED if name not in names]
 
 
 _remembered_response = lru_cache(maxsize=512)(_response_parts)
@@ -199,7 +222,7 @@ def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> by
     lines = [
         b"HTTP/1.1 200 OK",
         b"Content-Type: " + MEDIA_TYPE.encode(),
-        b"Cache-Control: no-cache",
+        *undelayed(()),
         *cors_lines(origin),
     ]
     if chunked:

@@ -23,7 +23,7 @@ from claracore.http.api.compat.first_claracore_downloads import download_info
 from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
 from claracore.http.api.events.announcer import PROXY
 from claracore.http.api.events.broadcaster import Broadcaster, Event, Follower
-from claracore.http.api.events.stream import HEARTBEAT_SECONDS, SSE_HEADERS
+from claracore.http.api.events.stream import HEARTBEAT_SECONDS
 from claracore.http.api.parts import Events, Runtime
 from claracore.http.api.views import request_views
 from claracore.http.wire import sse
@@ -37,7 +37,7 @@ HISTORY_LINES = 500
 async def events(runtime: RuntimeDep, log: ProxyLogDep, sources: EventsDep, grant: GrantDep) -> StreamingResponse:
     """Follow events in the shape of llama-swap and the first ClaraCore."""
     frames = _frames(runtime, log, sources, grant)
-    return StreamingResponse(frames, media_type=sse.MEDIA_TYPE, headers=SSE_HEADERS)
+    return StreamingResponse(frames, media_type=sse.MEDIA_TYPE)
 
 
 async def _frames(runtime: Runtime, log: ProxyLog, sources: Events, grant: Grant | None) -> AsyncIterator[bytes]:

@@ -18,7 +18,6 @@ from claracore.http.wire.sse import MEDIA_TYPE
 router = APIRouter(tags=["events"])
 
 HEARTBEAT_SECONDS = 15.0
-SSE_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 @router.get("/api/stream", response_class=StreamingResponse)
@@ -35,7 +34,7 @@ async def stream(
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
     follower = events.broadcaster.follow(wanted, after=after)
     frames = _frames(events, follower, grant, after)
-    return StreamingResponse(frames, media_type=MEDIA_TYPE, headers=SSE_HEADERS)
+    return StreamingResponse(frames, media_type=MEDIA_TYPE)
 
 
 async def _frames(events: Events, follower: Follower, grant: Grant | None, after: int | None) -> AsyncIterator[bytes]:
