@@ -13,8 +13,17 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from claracore.core.config.conversations import Conversations
-from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.fields import (
+    Bytes,
+    Names,
+    Seconds,
+    SecondsOrInherit,
+    SecondsOrUnset,
+    Section,
+    option,
+)
 from claracore.core.config.patterns import ANY, is_pattern
+from claracore.core.config.program import Hooks, PerformanceConfig, Store, Ui, UpstreamConfig
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
 DEFAULT_GROUP = "(default)"
@@ -29,7 +38,6 @@ TIME_FORMATS = (
 """Names of Go's time package."""
 REJECT, DEFAULT = "reject", "default"
 """What `unknown_model` may say besides a peer."""
-DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
 
 
 class Filters(Section):
@@ -108,7 +116,7 @@ class ModelConfig(Section):
     proxy: str = option(DEFAULT_PROXY, "Base URL of the model server; needed when cmd has no ${PORT}.")
     check_endpoint: str = option(
         "/health",
-        "Path that answers 200 once the model is ready; `none` means ready when started.",
+        "Path that answers 200 once the model is ready (of a URL, its path); `none` means ready when started.",
         key="checkEndpoint",
     )
     ttl_seconds: SecondsOrInherit = option(
@@ -184,55 +192,6 @@ class ModelConfig(Section):
     def plain_aliases(self) -> tuple[str, ...]:
         """Other names of the model, without patterns."""
         return tuple(alias for alias in self.aliases if not is_pattern(alias))
-
-
-class Store(Section):
-    """Where activity is kept."""
-
-    path: str | None = option(
-        None, "SQLite file for activity; unset keeps it in a file of this configuration in the user's state folder."
-    )
-
-
-class UiActivity(Section):
-    """The activity page of the web interface."""
-
-    session_id: tuple[str, ...] = option(
-        ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
-    )
-
-
-class Ui(Section):
-    """The web interface."""
-
-    activity: UiActivity = option(UiActivity, "The activity page.")
-
-
-class PerformanceConfig(Section):
-    """Sampling of CPU, memory and GPUs."""
-
-    disabled: bool = option(False, "Switch sampling off.")
-    every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
-
-
-class UpstreamConfig(Section):
-    """Direct access to a model server under /upstream/{model}/."""
-
-    ignore_paths: tuple[str, ...] = option(
-        (DEFAULT_IGNORED_PATHS,), "Regular expressions of paths that do not start a model.", key="ignorePaths"
-    )
-
-
-class OnStartup(Section):
-    """What happens when ClaraCore starts."""
-
-    preload: tuple[str, ...] = option((), "Models (ids or aliases) to load one after another.")
-
-
-class Hooks(Section):
-    """What happens at certain moments."""
-
-    on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
 
 
 class Config(Section):
@@ -343,11 +302,6 @@ class Config(Section):
     def preload(self) -> tuple[str, ...]:
         """Ids of the models to load at start, in order."""
         return self.hooks.on_startup.preload
-
-    @property
-    def upstream_ignore_paths(self) -> tuple[str, ...]:
-        """Regular expressions of /upstream paths that do not start a model."""
-        return self.upstream.ignore_paths
 
     @property
     def priorities(self) -> dict[str, int]:
