@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from claracore.core.config.conversations import Conversations
+from claracore.core.config.entrance import Entrance
 from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
@@ -223,7 +224,7 @@ class Hooks(Section):
     on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
 
 
-class Config(Section):
+class Config(Entrance):
     """The whole configuration."""
 
     models: dict[str, ModelConfig] = option(dict, "The models, by id.")

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from claracore import __version__
-from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound, disk_full
+from claracore.errors import BadRequest, ClaraCoreError, ConfigError, disk_full
 from claracore.http.api import (
     activity,
     captures,
@@ -45,6 +45,7 @@ from claracore.http.api.compat import (
 )
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
+from claracore.http.gateway.paths import no_such_path
 from claracore.http.web import interface
 
 logger = logging.getLogger("claracore.api")
@@ -135,6 +136,6 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, ClaraCoreError):  # FastAPI turns whatever reading a body raises into a 400
         return answer(error.__cause__)
     if error.status_code == 404:
-        return answer(NotFound(f"no such path: {request.url.path}"))
+        return answer(no_such_path(request.url.path))
     body = BadRequest(f"{request.method} {request.url.path}: {error.detail}").envelope()
     return JSONResponse(body, error.status_code, error.headers)

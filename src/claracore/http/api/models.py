@@ -13,7 +13,7 @@ from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
-from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
 from claracore.types import ModelState
@@ -69,9 +69,9 @@ async def model(runtime: RuntimeDep, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
+async def list_models(runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
-    return JSONResponse({"object": "list", "data": listed(runtime, grant)}, headers=cors)
+    return JSONResponse({"object": "list", "data": listed(runtime, grant)})
 
 
 @router.get("/v1/models/{name:path}")
