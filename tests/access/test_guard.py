@@ -83,6 +83,9 @@ def call(
 JSON = ("content-type", "application/json")
 FULL = ("content-length", "2")
 UNLOAD = ("POST", "/api/models/unload")
+SHOW, PULL, DELETE = ("POST", "/api/show"), ("POST", "/api/pull"), ("DELETE", "/api/delete")
+FORM = ("content-type", "application/x-www-form-urlencoded")
+EVIL, INVITED = ("origin", "http://evil.example"), ("origin", "http://localhost:3000")
 CROSS = ("sec-fetch-site", "cross-site")
 LAN = "192.168.1.5"
 FIREFOX = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
@@ -143,6 +146,18 @@ REFUSED = [
     ("another host reads keys", call("HEAD", "/api/keys", client=ELSEWHERE), 403),
     ("a proxy forwards another host", call(*UNLOAD, ("x-forwarded-for", ELSEWHERE)), 403),
     ("a proxy forwards in the new way", call(*UNLOAD, ("forwarded", f"for={ELSEWHERE}")), 403),
+    ("a page shows a model as Ollama's clients do", call(*SHOW, FORM, FULL, EVIL), 403),
+    ("... and does not say where it is", call(*SHOW, FORM, FULL, FIREFOX), 403),
+    ("... under a pointed name", call(*SHOW, FORM, FULL, ("cookie", "a=b"), host="evil.example"), 403),
+    ("a page fetches a model", call(*PULL, FORM, FULL, EVIL), 403),
+    ("... also one that may use the models", call(*PULL, FORM, FULL, INVITED), 403),
+    ("... by a form whose page is not said", call(*PULL, FORM, FULL, FIREFOX), 403),
+    ("... of a neighbour", call(*PULL, FORM, FULL, ("sec-fetch-site", "same-site")), 403),
+    ("a page deletes one", call(*DELETE, FULL, EVIL), 403),
+    ("another host fetches one", call(*PULL, FULL, client=ELSEWHERE), 403),
+    ("another host deletes one", call(*DELETE, FULL, client=ELSEWHERE), 403),
+    ("another host makes an alias", call("POST", "/api/copy", FULL, client=ELSEWHERE), 403),
+    ("another host sends a blob", call("POST", "/api/blobs/sha256:0", FULL, client=ELSEWHERE), 403),
     ("a body that is too large", call("PUT", "/api/config", JSON, ("content-length", str(MOST_BODY_BYTES + 1))), 413),
 ]
 
@@ -150,7 +165,7 @@ REFUSED = [
 @pytest.mark.parametrize(("answer", "status"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
 def test_refused_without_keys(answer: Answer, status: int) -> None:
     assert answer.status == status
-    assert answer.body.startswith(b'{"error":{"message":')
+    assert answer.body.startswith((b'{"error":{"message":', b'{"error":"'))
 
 
 ALLOWED = [
@@ -188,6 +203,12 @@ ALLOWED = [
     ("another host reads", call("GET", "/api/models", client=ELSEWHERE)),
     ("another host checks its health", call("GET", "/health", client=ELSEWHERE, host="lb.example.com")),
     ("our own address is us", call(*UNLOAD, client="192.0.2.1", server="192.0.2.1")),
+    ("curl shows a model as Ollama's documentation says", call(*SHOW, FORM, FULL)),
+    ("... from another host", call(*SHOW, FORM, FULL, client=ELSEWHERE)),
+    ("... without any type", call(*SHOW, FULL)),
+    ("a page that may use the models shows one", call(*SHOW, FULL, INVITED, ("sec-fetch-site", "cross-site"))),
+    ("curl fetches a model", call(*PULL, FORM, FULL)),
+    ("curl deletes one", call(*DELETE, FORM, FULL)),
     ("IPv6 loopback", call(*UNLOAD, client="::1")),
     ("IPv4 in IPv6", call(*UNLOAD, client="::ffff:127.0.0.1")),
     ("the schema is no secret", call("GET", "/api/config/schema", client=ELSEWHERE)),
@@ -199,6 +220,20 @@ def test_allowed_without_keys(answer: Answer) -> None:
     assert (answer.status, answer.body) == (200, b"nobody")
     assert answer.headers[b"x-content-type-options"] == b"nosniff"
     assert answer.headers[b"x-frame-options"] == b"DENY"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/v1/models", [("anthropic-version", "2023-06-01")], b'{"type":"error","error":{"type":"permission_error",'),
+        ("/api/tags", [], b'{"error":"'),
+        ("/v1/models", [], b'{"error":{"message":"'),
+    ],
+)
+def test_refused_in_the_shape_that_the_caller_reads(path: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    answer = call("GET", path, *headers, FIREFOX, host="evil.example")
+    assert answer.status == 403
+    assert answer.body.startswith(body)
 
 
 def test_head_is_get_without_a_body_where_that_can_be() -> None:

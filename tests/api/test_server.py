@@ -480,7 +480,7 @@ def test_old_clients_find_their_paths(server: Instance) -> None:
     assert ok(server.ask("GET", "/api/settings/system"))["settings"]["vramGB"] == 8
     assert b"apiKey" not in server.ask("GET", "/api/settings/system").body
     assert server.ask("POST", "/api/settings/system", {"vramGB": -1}).status == 400
-    assert ok(server.ask("GET", "/api/version")).keys() == {"version", "commit", "build_date"}
+    assert ok(server.ask("GET", "/api/version")).keys() == {"version", "claracore", "commit", "build_date"}
     assert server.ask("GET", "/unload").body == b"OK"
     assert server.running() == {}
 

@@ -89,7 +89,7 @@ def test_an_sdk_whose_base_url_has_too_much() -> None:
         ("/v1/chat", "POST /v1/chat/completions"),
         ("/v1/embedding", "POST /v1/embeddings"),
         ("/v1/model", "GET /v1/models"),
-        ("/api/chat/completions", "POST /v1/chat/completions"),
+        ("/api/chat/completions", "POST /chat/completions"),
         ("/v1/audio/transcription", "POST /v1/audio/transcriptions"),
     ],
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from claracore.core.config.load import load
 from claracore.core.config.peers import with_peers
-from claracore.http.gateway.targets import Targets, targets_of
+from claracore.errors import ModelNotFound
+from claracore.http.gateway.targets import ActiveProfile, Resolver, Targets, targets_of
+from claracore.types import ModelState
 
 TEXT = """
 models:
@@ -52,3 +56,45 @@ def test_why_a_pin_is_not_known() -> None:
     assert targets().why_not("other") == ""
     assert targets().pins == {"coding": {"gpt-4": "big", "small": "big", "s": None}}
     assert [target.model_id for target in targets().choices["auto"].targets] == ["small", "big"]
+
+
+def resolver(profile: str | None = None) -> Resolver:
+    config = load(TEXT.replace("aliases: [s]", 'aliases: [s, "q:latest", "q:1b", "host:5000/m"]'), env={}).config
+    assert config is not None
+    return Resolver(with_peers(config), ActiveProfile(profile), lambda _: ModelState.STOPPED, lambda _: 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("small:latest", "small"),
+        ("s:latest", "small"),
+        ("q", "small"),
+        ("q:latest", "small"),
+        ("q:1b", "small"),
+        ("host:5000/m:latest", "small"),
+        ("auto:latest", "small"),
+        ("org/large:latest", "far/org/large"),
+        ("q:1b:latest", "small"),
+        ("small:2b", None),
+        ("q:2b", None),
+        ("small:latest:latest", None),
+        (":latest", None),
+        ("", None),
+    ],
+)
+def test_the_tag_latest_may_be_there_or_not(name: str, found: str | None) -> None:
+    if found is not None:
+        assert resolver().find(name, None).model_id == found
+    else:
+        with pytest.raises(ModelNotFound):
+            resolver().find(name, None)
+
+
+def test_a_pin_is_meant_with_the_tag_too() -> None:
+    assert resolver("coding").find("gpt-4:latest", None).model_id == "big"
+    assert resolver("coding").find("small:latest", None).model_id == "big"
+    with pytest.raises(ModelNotFound, match="hides it"):
+        resolver("coding").find("s:latest", None)
+    with pytest.raises(ModelNotFound):
+        resolver().find("gpt-4:latest", None)

@@ -22,6 +22,7 @@ from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant, Right
 from claracore.http.access.origins import FOR_ANY_KEY, Origins, check_host, cors_fields, is_for_pages
 from claracore.http.asgi import AsgiApp, Message, Receive, Scope, Send
+from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call, shaped
 from claracore.http.wire.head import SAFE_METHODS
 
 MOST_BODY_BYTES = 20 * 1024 * 1024
@@ -31,6 +32,11 @@ CHANGED_BY_GET: Final = frozenset({"/unload"})
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
+READ_BY_POST: Final = frozenset({"/api/show"})
+"""What Ollama's clients ask by POST although nothing changes by it."""
+ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
+"""Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
+browser says it with every POST and DELETE."""
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
@@ -74,7 +80,8 @@ class Guard:
         try:
             self.admit(scope, headers, scope["state"]["grant"])
         except ClaraCoreError as error:
-            await refusal(error)(scope, receive, guarded)
+            shape = shape_of_call(scope["path"], has_version=ANTHROPIC_VERSION.encode() in headers)
+            await refusal(error, shape)(scope, receive, guarded)
             return
         if scope["method"] == "HEAD" and NO_HEAD.fullmatch(scope["path"]) is None:
             scope["method"] = "GET"  # The gateway leaves the body away; probes like to ask so.
@@ -88,14 +95,20 @@ class Guard:
         method, path = scope["method"], scope["path"]
         changes = method not in SAFE_METHODS or path in CHANGED_BY_GET
         self._check_right(scope, headers, grant, right_for(method, path))
-        if changes:
+        if changes and path in READ_BY_POST:
+            self._origins.check(method.encode(), headers, has_key=grant is not None)
+            check_whence(headers)
+        elif changes:
             self.check_site(headers)
-            if method in SAFE_METHODS:
+            of_any_media = ANY_MEDIA.fullmatch(path) is not None
+            if method in SAFE_METHODS or of_any_media:
                 check_whence(headers)
-            check_media(headers)
+            if not of_any_media:
+                check_media(headers)
         elif not is_open(method, path):
             check_reader(path, headers)
-        if (changes or grant is None) and not is_open(method, path) and (changes or not self._is_list(path, headers)):
+        is_list = (not changes or path in READ_BY_POST) and self._is_list(path, headers)
+        if (changes or grant is None) and not is_open(method, path) and not is_list:
             check_host(self._origins.rules, headers.get(b"host", b""))
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
@@ -145,20 +158,22 @@ def is_open(method: str, path: str) -> bool:
 
 def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
+    if method == "POST" and path in READ_BY_POST:
+        return None
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
     return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ
 
 
 def check_whence(headers: dict[bytes, bytes]) -> None:
-    """Refuse a GET that changes something from a browser that does not say whence it comes. Raises Forbidden.
+    """Refuse what a form or a link could ask for, from a browser that does not say whence it comes. Raises Forbidden.
 
     Over plain http, to any address but this machine's, it sends no Sec-Fetch-Site, and a page may withhold its Referer.
     """
     says = (b"origin", b"referer", b"sec-fetch-site")
     if BROWSER.match(headers.get(b"user-agent", b"")) and not any(headers.get(name) for name in says):
         raise Forbidden(
-            "the browser does not say which page asks for this: use the web interface, or POST /api/models/unload"
+            "the browser does not say which page asks for this: use the web interface, or a program that is no browser"
         )
 
 
@@ -192,9 +207,9 @@ def is_from_this_machine(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     return is_loopback(str(client[0]))
 
 
-def refusal(error: ClaraCoreError) -> JSONResponse:
-    """Return the answer for an error: the OpenAI envelope as JSON."""
-    return JSONResponse(error.envelope(), error.status, error.headers())
+def refusal(error: ClaraCoreError, shape: ErrorShape) -> JSONResponse:
+    """Return the answer for an error."""
+    return JSONResponse(shaped(error, shape), error.status, error.headers())
 
 
 def too_large() -> PayloadTooLarge:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -42,11 +41,13 @@ from claracore.http.api.compat import (
     llama_router,
     llama_swap,
     llama_swap_events,
+    ollama,
 )
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
 from claracore.http.gateway.paths import no_such_path
 from claracore.http.web import interface
+from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, shape_of_call, shaped
 
 logger = logging.getLogger("claracore.api")
 
@@ -77,6 +78,7 @@ ROUTERS = (
     llama_swap,
     llama_swap_events,
     first_claracore,
+    ollama,
     system,
     interface,
 )
@@ -97,24 +99,25 @@ def create_app(parts: Iterable[object]) -> FastAPI:
     return app
 
 
-def answer(error: ClaraCoreError) -> JSONResponse:
-    """Return the response for an error."""
-    body: dict[str, Any] = dict(error.envelope())
-    if isinstance(error, ConfigError):
+def answer(request: Request, error: ClaraCoreError) -> JSONResponse:
+    """Return the response for an error, in the shape that who asks can read."""
+    shape = shape_of_call(request.url.path, has_version=ANTHROPIC_VERSION in request.headers)
+    body = shaped(error, shape)
+    if isinstance(error, ConfigError) and shape == "openai":
         body["error"] |= {"findings": [view.model_dump() for view in finding_views(error.findings)]}
     return JSONResponse(body, error.status, error.headers())
 
 
-async def _known(_request: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ClaraCoreError)  # noqa: S101 - registered for it
-    return answer(error)
+    return answer(request, error)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
-    return answer(BadRequest(f"{where or 'the request'}: {first['msg']}", param=where or None))
+    return answer(request, BadRequest(f"{where or 'the request'}: {first['msg']}", param=where or None))
 
 
 async def _system(request: Request, error: Exception) -> JSONResponse:
@@ -124,18 +127,20 @@ async def _system(request: Request, error: Exception) -> JSONResponse:
     if full is None:
         raise error
     logger.warning("%s %s: %s", request.method, request.url.path, full.message)
-    return answer(full)
+    return answer(request, full)
 
 
-async def _unknown(_request: Request, _error: Exception) -> JSONResponse:
-    return answer(ClaraCoreError("an internal error; the log says more"))
+async def _unknown(request: Request, _error: Exception) -> JSONResponse:
+    return answer(request, ClaraCoreError("an internal error; the log says more"))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     if isinstance(error.__cause__, ClaraCoreError):  # FastAPI turns whatever reading a body raises into a 400
-        return answer(error.__cause__)
+        return answer(request, error.__cause__)
     if error.status_code == 404:
-        return answer(no_such_path(request.url.path))
-    body = BadRequest(f"{request.method} {request.url.path}: {error.detail}").envelope()
-    return JSONResponse(body, error.status_code, error.headers)
+        return answer(request, no_such_path(request.url.path))
+    response = answer(request, BadRequest(f"{request.method} {request.url.path}: {error.detail}"))
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response

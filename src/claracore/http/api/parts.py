@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from claracore.core.config.model import Config
+from claracore.core.config.tags import other_spelling
 from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.activity.captures import Captures
@@ -65,8 +66,11 @@ class Runtime:
         return self.measurer.memory
 
     def resolve(self, name: str) -> str:
-        """Return the id of the model with this id or alias. Raises ModelNotFound."""
-        model_id = self.config.resolve(name)
+        """Return the id of the model with this id or alias; Ollama's tag `latest` may be added or missing.
+
+        Raises ModelNotFound.
+        """
+        model_id = self.config.resolve(name) or self.config.resolve(other_spelling(name))
         if model_id is None:
             raise ModelNotFound(name, self.config.models)
         return model_id

@@ -17,6 +17,10 @@ from claracore.http.api.dependencies import InstallationDep, RuntimeDep
 
 router = APIRouter(tags=["system"])
 
+OLLAMA_LEVEL = "0.14.0"
+"""The version of Ollama whose clients find here all that they compare it for: since 0.13.4 it has /v1/responses, which
+Codex asks for, and since 0.14.0 /v1/messages."""
+
 
 @router.get("/health")
 @router.get("/wol-health", include_in_schema=False)
@@ -65,5 +69,5 @@ async def versions(runtime: RuntimeDep) -> VersionsView:
 
 @router.get("/api/version")
 async def version() -> dict[str, str]:
-    """Show the version, in llama-swap's shape."""
-    return {"version": __version__, "commit": "", "build_date": ""}
+    """Show which version of Ollama's API we speak, and our own; with the keys of llama-swap beside them."""
+    return {"version": OLLAMA_LEVEL, "claracore": __version__, "commit": "", "build_date": ""}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from claracore.http.gateway.asked import reader_of, with_model_in_query
 from claracore.http.gateway.heads import Onward, request_parts
+from claracore.http.gateway.routes import errors_for
 
 if TYPE_CHECKING:
     from claracore.http.access.keys import Grant
@@ -35,6 +36,7 @@ class Admission:
         "_parts",
         "asked",
         "dropped",
+        "errors",
         "grant",
         "head",
         "loads",
@@ -68,6 +70,8 @@ class Admission:
         self.origin = origin
         """Of the page that asks and may read the answer; empty when it is none."""
         self.unlimited = grant is not None and grant.unlimited
+        self.errors = errors_for(head)
+        """In whose shape the client hears of errors."""
         self.loads = route is None or _NO_LOAD.search(head.query) is None
         """Whether a model that is not there may be loaded for it; llama.cpp's web interface says when it may not."""
         self.asked: Callable[[Body], Asked] = reader_of(head.noted.get(b"content-type", b""))

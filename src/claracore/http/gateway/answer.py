@@ -7,39 +7,25 @@ answer on its way is an `AnswerEdit`; without one nothing is changed and nothing
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.answer_ends import AnswerEnds, has_token
 from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes
 from claracore.http.wire import sse
-from claracore.http.wire.framing import LAST_CHUNK, chunk
+from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
+from claracore.http.wire.framing import LAST_CHUNK, Chunked, chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from claracore.host.activity.record import Record
+    from claracore.http.gateway.admission import Admission
     from claracore.http.gateway.contract import AnswerEdit, Channel
-    from claracore.http.wire.head import RequestHead, ResponseHead
+    from claracore.http.wire.error_shapes import ErrorShape
+    from claracore.http.wire.head import ResponseHead
 
 _ERROR_BODY_BYTES = 65_536
-
-
-def error_event(error: ClaraCoreError, *, answer: bytes = b"", separate: bool = False) -> bytes:
-    """Return an SSE error event: the OpenAI envelope as data; `answer` is the model server's own error, if it is JSON.
-
-    `separate` ends a line that was broken off before.
-    """
-    body: Any = error.envelope()
-    try:
-        theirs = msgspec.json.decode(answer, type=dict[str, Any]) if answer else {}
-    except (msgspec.MsgspecError, RecursionError):
-        theirs = {}
-    if "error" in theirs:
-        body = theirs
-    return (b"\n\n" if separate else b"") + sse.event(msgspec.json.encode(body), name=b"error")
 
 
 def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
@@ -65,14 +51,17 @@ class AnswerWriter:
     """Whether the stream's head was sent while the client waited, before the model server's answer began."""
     _chunks = False
     """Whether what is written is put into chunks of our own."""
+    _edited_type = ""
+    """The media type that the edit has given the answer."""
+    _written = b""
+    """What was written last of an edited answer."""
 
-    def __init__(
-        self, channel: Channel, request: RequestHead, record: Record, origin: bytes, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, channel: Channel, admission: Admission, record: Record, now: Callable[[], float]) -> None:
         self._channel = channel
-        self._request = request
+        self._request = admission.head
         self._record = record
-        self._origin = origin
+        self._origin = admission.origin
+        self._errors = admission.errors
         self._now = now
         self.edit: AnswerEdit | None = None
 
@@ -95,6 +84,8 @@ class AnswerWriter:
         """
         record = self._record
         record.content_type = head.content_type
+        if head.status >= 400 and self._errors != "openai" and not self.started:
+            self.edit = _Translated(self._errors, in_chunks=head.chunked and not unframed)
         if self.started or self.edit is not None:
             self._begin_edited(head, body, bodiless=bodiless or head.status in WITHOUT_BODY)
             return
@@ -142,7 +133,7 @@ class AnswerWriter:
     def _begin_edited(self, head: ResponseHead, body: bytes, *, bodiless: bool) -> None:
         if self.started:
             self.joined = True
-            self.edit = edit = _Joined(self._record)
+            self.edit = edit = _Joined(self._record, self._errors, self.edit)
             edited = edit.head(head)
         else:
             edited = self._write_edited_head(head, bodiless=bodiless)
@@ -155,6 +146,7 @@ class AnswerWriter:
         edited = head if edit is None else edit.head(head)
         self.started = True
         self._record.status = edited.status
+        self._edited_type = edited.content_type
         self._chunks = self._request.minor == 1 and not bodiless
         if bodiless:
             self.edit = None
@@ -172,6 +164,7 @@ class AnswerWriter:
 
     def _write(self, data: bytes) -> None:
         if data:
+            self._written = data
             self._channel.transport.write(chunk(data) if self._chunks else data)
 
     def _write_last_chunk(self) -> None:
@@ -197,26 +190,33 @@ class AnswerWriter:
 
     def end_with(self, error: ClaraCoreError) -> None:
         """End a stream that `begin_stream` began with an error event."""
-        self._write(error_event(error, separate=self._is_inside_event()))
+        self._write(self._separator() + last_words(encoded(error, self._errors), sse.MEDIA_TYPE))
         self._write_last_chunk()
 
     def break_off(self, error: ClaraCoreError, *, at_boundary: bool, unframed: bool) -> bool:
         """End an answer that cannot be completed: a stream by an error event, and the connection closes after it.
 
-        Return False for one that can only be ended by breaking the connection: it is no stream, it is edited, or it
-        broke off inside a chunk (not `at_boundary`).
+        Return False for one that can only be ended by breaking the connection: it is no stream, or it broke off inside
+        a chunk (not `at_boundary`) that is passed on as it is.
         """
-        if self.edit is not None or not at_boundary or not self._record.content_type.startswith(sse.MEDIA_TYPE):
+        is_edited = self.edit is not None
+        media_type = self._edited_type if is_edited else self._record.content_type
+        event = last_words(encoded(error, self._errors), media_type)
+        if not event or not (at_boundary or is_edited):
             return False
-        event = error_event(error, separate=self._is_inside_event())
-        in_chunks = self._request.minor == 1 and not unframed
+        event = self._separator() + event
+        in_chunks = self._chunks if is_edited else self._request.minor == 1 and not unframed
         self._channel.transport.write(chunk(event) + LAST_CHUNK if in_chunks else event)
         self._channel.must_close()
         return True
 
-    def _is_inside_event(self) -> bool:
+    def _separator(self) -> bytes:
+        """Return what ends an event that was broken off; for an edited stream, what ends its line."""
+        if self.edit is not None:
+            end = b"\n" if self._edited_type.startswith(NDJSON) else b"\n\n"
+            return end if self._written and not self._written.endswith(end) else b""
         ends = self._record.answer_ends
-        return ends is not None and not ends.ends_with(b"\n\n")
+        return b"\n\n" if ends is not None and not ends.ends_with(b"\n\n") else b""
 
 
 class _Joined:
@@ -225,8 +225,12 @@ class _Joined:
     The head was sent already. What is no stream is the model server's error, and becomes the stream's last event.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, errors: ErrorShape, edit: AnswerEdit | None) -> None:
+        """`edit` changes the stream besides."""
         self._record = record
+        self._edit = edit
+        self._errors = errors
+        self._status = 0
         self._error: list[bytes] | None = None
 
     def head(self, head: ResponseHead) -> ResponseHead:
@@ -234,17 +238,56 @@ class _Joined:
         if head.status != 200 or not head.content_type.startswith(sse.MEDIA_TYPE):
             self._record.error = f"the model server answered {head.status}"
             self._error = []
+            self._status = head.status
+        elif self._edit is not None:
+            self._edit.head(head)
         return head
 
     def piece(self, data: bytes) -> bytes:
         """Pass on what belongs to a stream; keep an error."""
         if self._error is None:
-            return data
+            return data if self._edit is None else self._edit.piece(data)
         self._error.append(data)
         return b""
 
     def end(self) -> bytes:
         """Return the error event, if it was an error."""
         if self._error is None:
+            return b"" if self._edit is None else self._edit.end()
+        theirs = said_again(b"".join(self._error)[:_ERROR_BODY_BYTES], self._status, self._errors)
+        ours = encoded(UpstreamFailed(self._record.error), self._errors)
+        return last_words(theirs or ours, sse.MEDIA_TYPE)
+
+
+class _Translated:
+    """The edit that puts a model server's error into the shape that its client reads."""
+
+    def __init__(self, errors: ErrorShape, *, in_chunks: bool) -> None:
+        """`in_chunks`: the pieces come with their chunk framing, which has been checked."""
+        self._errors = errors
+        self._framing = Chunked() if in_chunks else None
+        self._status = 0
+        self._body = b""
+        self._is_long = False
+
+    def head(self, head: ResponseHead) -> ResponseHead:
+        """Remember which error it is."""
+        self._status = head.status
+        return head
+
+    def piece(self, data: bytes) -> bytes:
+        """Keep it, for an error is understood as a whole; pass on what is too long to be one."""
+        if self._framing is not None:
+            pieces: list[bytes] = []
+            self._framing.feed(data, 0, pieces)
+            data = b"".join(pieces)
+        self._body += data
+        self._is_long = self._is_long or len(self._body) > _ERROR_BODY_BYTES
+        if not self._is_long:
             return b""
-        return error_event(UpstreamFailed(self._record.error), answer=b"".join(self._error)[:_ERROR_BODY_BYTES])
+        body, self._body = self._body, b""
+        return body
+
+    def end(self) -> bytes:
+        """Return the error."""
+        return self._body if self._is_long else translated(self._body, self._status, self._errors)

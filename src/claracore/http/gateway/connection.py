@@ -11,12 +11,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from claracore.errors import ClaraCoreError
-from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.contract import Channel
 from claracore.http.gateway.departure import Reading
 from claracore.http.gateway.heads import peer_of
 from claracore.http.gateway.incoming import IncomingBody, IncomingHead, body_of, too_large
-from claracore.http.wire.answers import RequestTimeout, TooManyConnections, error_answer
+from claracore.http.gateway.local import refusal
+from claracore.http.wire.answers import RequestTimeout, TooManyConnections
 from claracore.http.wire.framing import MORE
 from claracore.http.wire.head import RequestHead, request_head, without_empty_lines
 
@@ -322,9 +322,7 @@ class Connection(Channel, asyncio.Protocol):
         self._linger()
 
     def _write_error(self, error: ClaraCoreError, origin: bytes = b"") -> None:
-        with_body = self.head is None or self.head.method != b"HEAD"
-        how = self.connection_header()
-        self.transport.write(error_answer(error, connection=how, with_body=with_body, more=cors_lines(origin)))
+        self.transport.write(refusal(error, self.head, self.connection_header(), origin))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer first.

@@ -114,7 +114,10 @@ class AnswerEdit(Protocol):
         """Return what the client gets for a piece of the payload; nothing yet is empty."""
 
     def end(self) -> bytes:
-        """Return what is still to come when the answer is complete. Not called for one that broke off."""
+        """Return what is still to come when the answer is complete. Not called for one that broke off.
+
+        A stream (server-sent events, or JSON on lines) that breaks off ends with an error in the shape of its `Route`.
+        """
 
 
 class ModelSupervisor(Protocol):

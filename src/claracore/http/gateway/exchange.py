@@ -55,7 +55,7 @@ class Exchange(ModelRequest):
         self.is_head = head.method == b"HEAD"
         self.length = channel.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
-        self.answer = AnswerWriter(channel, head, record, admission.origin, relay.now)
+        self.answer = AnswerWriter(channel, admission, record, relay.now)
         self._body = Collected(relay.budget, channel.length)
         if admission.grant is not None:
             record.key = admission.grant.name
@@ -156,7 +156,7 @@ class Exchange(ModelRequest):
     def waits(self) -> None:
         """Keep a client that asked for a stream company, if the options allow it."""
         limits, target, route = self.relay.limits, self.target, self.admission.route
-        if not self.record.stream or target is None or route is None or self.answer.edit is not None:
+        if not self.record.stream or target is None or route is None or (self.answer.edit and not route.keeps_events):
             return
         loading = self._loading = LoadingStream(self.answer, self.record, self.relay.supervisor)
         if target.send_loading_state and route.shows_loading:

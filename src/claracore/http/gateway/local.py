@@ -1,6 +1,7 @@
 """Which answers does the gateway give by itself?
 
-Redirects below `/upstream` and CORS preflights: known as soon as the head is, sent when the request was read.
+Redirects below `/upstream` and CORS preflights, known as soon as the head is and sent when the request was read; and
+errors.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import re
 from typing import TYPE_CHECKING
 
 from claracore.http.access.origins import cors_lines
-from claracore.http.wire.answers import answer
+from claracore.http.gateway.routes import errors_for
+from claracore.http.wire.answers import answer, error_answer
 
 if TYPE_CHECKING:
+    from claracore.errors import ClaraCoreError
     from claracore.http.gateway.contract import Channel
     from claracore.http.wire.head import RequestHead
 
@@ -54,6 +57,15 @@ class Local:
 
     def tunnelled(self, data: bytes) -> None:
         """Never called."""
+
+
+def refusal(error: ClaraCoreError, head: RequestHead | None, connection: bytes, origin: bytes) -> bytes:
+    """Return the answer for an error, that pages of `origin` may read; without a `head` nothing was understood."""
+    more = cors_lines(origin)
+    if head is None:
+        return error_answer(error, connection=connection, more=more)
+    with_body = head.method != b"HEAD"
+    return error_answer(error, connection=connection, with_body=with_body, more=more, shape=errors_for(head))
 
 
 def redirect(status: int, location: bytes) -> Canned:

@@ -35,7 +35,8 @@ def straightened(head: RequestHead) -> RequestHead:
 
 def no_such_path(path: str) -> NotFound:
     """Return the error for a path that nobody answers; it names the nearest one that is for models."""
-    known = {route.decode(): " or ".join(sorted(map(bytes.decode, methods))) for route, methods in ROUTES.items()}
+    routes = ((route.decode(), methods) for route, methods in ROUTES.items() if not route.startswith(b"/v/"))
+    known = {route: " or ".join(sorted(map(bytes.decode, methods))) for route, methods in routes}
     known |= dict.fromkeys(LISTS, "GET")
     begun = [route for route in known if route.startswith(path) and len(path) > len("/v1/")]
     near = begun or difflib.get_close_matches(path[:_MOST_LETTERS], known, n=1, cutoff=0.6)

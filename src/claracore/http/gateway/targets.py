@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import Selector
+from claracore.core.config.tags import other_spelling
 from claracore.core.ports.address import is_this_host
 from claracore.errors import ModelNotFound
 from claracore.types import ModelState
@@ -229,10 +230,17 @@ class Resolver:
             return found
         choice = targets.choices.get(meant)
         if choice is None:
+            other = other_spelling(meant)
+            if other and self._is_known(other):
+                return self.find(other, grant)
             raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
         self._turn += 1
         allowed = [each for each in choice.targets if grant is None or grant.knows(each.model_id)]
         return choice.choose(allowed or choice.targets, self._state, self._busy, self._turn)
+
+    def _is_known(self, name: str) -> bool:
+        targets = self.targets
+        return name in targets.by_name or name in targets.choices or name in self._pins()
 
     def meaning(self, name: str) -> str:
         """Return what a name stands for under the active profile. Raises `ModelNotFound` for a name that it hides."""

@@ -1,4 +1,4 @@
-"""Which bytes does a browser get at `/`, `/docs` and below `/ui`?
+"""Which bytes does a browser get at `/docs` and below `/ui`?
 
 The files of `web/static`, which `tools/build_ui.py` makes; a checkout without them gets a page that says what to run.
 Names below `/ui/assets` carry a hash of their content and are kept for a year; everything else is asked for each time
@@ -52,7 +52,6 @@ everything in <a href="/openapi.json">/openapi.json</a>.</p>
 """
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
 @router.api_route("/ui", methods=["GET", "HEAD"])
 def entry() -> RedirectResponse:
     """Lead to the interface."""

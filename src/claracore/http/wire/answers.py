@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http import HTTPStatus
 
-import msgspec
-
 from claracore.errors import BadRequest, ClaraCoreError
+from claracore.http.wire.error_shapes import ErrorShape, encoded
 
 
 class MalformedRequest(BadRequest):
@@ -95,11 +94,6 @@ def reason(status: int) -> bytes:
         return b""
 
 
-def envelope(error: ClaraCoreError) -> bytes:
-    """Return the OpenAI error envelope as JSON: {"error": {message, type, param, code}}."""
-    return msgspec.json.encode(error.envelope())
-
-
 def answer(
     status: int,
     headers: list[bytes],
@@ -122,9 +116,14 @@ def answer(
 
 
 def error_answer(
-    error: ClaraCoreError, *, connection: bytes = b"", with_body: bool = True, more: Sequence[bytes] = ()
+    error: ClaraCoreError,
+    *,
+    connection: bytes = b"",
+    with_body: bool = True,
+    more: Sequence[bytes] = (),
+    shape: ErrorShape = "openai",
 ) -> bytes:
     """Return the complete HTTP/1.1 answer for an error; `more` are further header lines, without line ends."""
     own = [f"{name}: {value}".encode() for name, value in error.headers().items()]
     headers = [b"Content-Type: application/json", *own, *more]
-    return answer(error.status, headers, envelope(error), connection=connection, with_body=with_body)
+    return answer(error.status, headers, encoded(error, shape), connection=connection, with_body=with_body)

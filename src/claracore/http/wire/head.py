@@ -45,6 +45,7 @@ HOP_BY_HOP = frozenset(
 )
 _REQUEST_NOTED = frozenset(
     (
+        b"anthropic-version",
         b"authorization",
         b"connection",
         b"content-length",
