@@ -34,7 +34,12 @@ def play(conversation: Callable[[], Awaitable[None]], *, seconds: float = 20) ->
 
 
 class Trusting:
-    """The part of a supervisor that checks who is reached: whoever it is."""
+    """The part of a supervisor that checks who is reached: whoever it is. It notes for how long a model is to stay."""
+
+    kept: dict[str, float]
+
+    def keep(self, model_id: str, seconds: float) -> None:
+        self.kept = {**getattr(self, "kept", {}), model_id: seconds}
 
     async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
         del model_id, endpoint, connection

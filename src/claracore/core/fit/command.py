@@ -34,7 +34,7 @@ REASON = re.compile(
     r"those that work well together|layers on each GPU, |fits on GPU \d+ alone, |copies of its state that |"
     r"MiB of RAM that earlier |attention without a buffer |half the cache for |a small cache for values |"
     r"an input must fit into one batch|inputs are read in parts |tokens of a prompt that are read at once|"
-    r"requests at a time|one cache for all slots|the projector computes where the model does"
+    r"requests at a time|layers with a window keep |one cache for all slots|the projector computes where the model does"
 )
 """How the reasons begin that are written here above flags of a placement."""
 
@@ -76,6 +76,7 @@ def flags(
         Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
         *_placement_flags(facts, placement, known_flags, hardware),
         *_cache_flags(placement, known_flags),
+        *_window_flags(placement),
         *_kind_flags(facts, placement),
         *_batch_flags(facts, placement),
         *_slot_flags(placement),
@@ -187,6 +188,12 @@ def _cache_flags(placement: Placement, known_flags: KnownFlags) -> list[Flag]:
     if known_flags.flash_attention:
         found.append(Flag(known_flags.flash_attention, "a small cache for values works with flash attention only"))
     return found
+
+
+def _window_flags(placement: Placement) -> list[Flag]:
+    if not placement.settings.full_window:
+        return []
+    return [Flag(("--swa-full",), "layers with a window keep the whole context, so that conversations survive swaps")]
 
 
 def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
@@ -13,9 +13,11 @@ from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
+from claracore.http.api.compat.anthropic import as_anthropics, page_of
 from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
+from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
 from claracore.types import ModelState
 
 router = APIRouter(tags=["models"])
@@ -69,14 +71,26 @@ async def model(runtime: RuntimeDep, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
-    """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it."""
-    return JSONResponse({"object": "list", "data": listed(runtime, grant)})
+async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
+    """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it.
+
+    To whoever sends `anthropic-version`, as Anthropic does.
+    """
+    rows = listed(runtime, grant)
+    if ANTHROPIC_VERSION in request.headers:
+        return JSONResponse(page_of(rows, request.query_params))
+    return JSONResponse({"object": "list", "data": rows})
 
 
 @router.get("/v1/models/{name:path}")
-async def one_model(runtime: RuntimeDep, grant: GrantDep, name: str) -> dict[str, Any]:
-    """Show one of them, as OpenAI does."""
+async def one_model(request: Request, runtime: RuntimeDep, grant: GrantDep, name: str) -> dict[str, Any]:
+    """Show one of them, as OpenAI does; to whoever sends `anthropic-version`, as Anthropic does."""
+    row = _row_named(runtime, grant, name)
+    return as_anthropics(row) if ANTHROPIC_VERSION in request.headers else row
+
+
+def _row_named(runtime: Runtime, grant: Grant | None, name: str) -> dict[str, Any]:
+    """Return the row of a model that need not be listed. Raises ModelNotFound."""
     model_id = runtime.config.resolve(name)
     if model_id is not None and _any_known(grant, [model_id]):
         return _row(runtime, runtime.config.models[model_id], name, int(time.time()))
