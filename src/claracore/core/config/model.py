@@ -13,7 +13,16 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from claracore.core.config.conversations import Conversations
-from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.fields import (
+    Bytes,
+    HeaderNames,
+    Names,
+    Seconds,
+    SecondsOrInherit,
+    SecondsOrUnset,
+    Section,
+    option,
+)
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 
 DEFAULT_GROUP = "(default)"
@@ -105,7 +114,7 @@ class ModelConfig(Section):
     proxy: str = option(DEFAULT_PROXY, "Base URL of the model server; needed when cmd has no ${PORT}.")
     check_endpoint: str = option(
         "/health",
-        "Path that answers 200 once the model is ready; `none` means ready when started.",
+        "Path that answers 200 once the model is ready (of a URL, its path); `none` means ready when started.",
         key="checkEndpoint",
     )
     ttl_seconds: SecondsOrInherit = option(
@@ -185,7 +194,7 @@ class Store(Section):
 class UiActivity(Section):
     """The activity page of the web interface."""
 
-    session_id: tuple[str, ...] = option(
+    session_id: HeaderNames = option(
         ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
     )
 
@@ -321,11 +330,6 @@ class Config(Section):
     def preload(self) -> tuple[str, ...]:
         """Ids of the models to load at start, in order."""
         return self.hooks.on_startup.preload
-
-    @property
-    def upstream_ignore_paths(self) -> tuple[str, ...]:
-        """Regular expressions of /upstream paths that do not start a model."""
-        return self.upstream.ignore_paths
 
     @property
     def priorities(self) -> dict[str, int]:
