@@ -15,7 +15,7 @@ from claracore.core.config.routing import Selector
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.anthropic import as_anthropics, page_of
-from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views, shown_command
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
@@ -72,15 +72,15 @@ async def model(runtime: RuntimeDep, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
+async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it.
 
     To whoever sends `anthropic-version`, as Anthropic does.
     """
     rows = listed(runtime, grant)
     if ANTHROPIC_VERSION in request.headers:
-        return JSONResponse(page_of(rows, request.query_params), headers=cors)
-    return JSONResponse({"object": "list", "data": rows}, headers=cors)
+        return JSONResponse(page_of(rows, request.query_params))
+    return JSONResponse({"object": "list", "data": rows})
 
 
 @router.get("/v1/models/{name:path}")
