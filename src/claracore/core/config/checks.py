@@ -86,7 +86,7 @@ class Checker:
         if config.groups and config.matrix:
             self._error(("matrix",), "both groups and matrix are declared", "keep one of them")
         for key, declared in (("groups", config.groups), ("matrix", config.matrix)):
-            if declared and "router" in config.routing.model_fields_set and router.use != "memory":
+            if declared and router.is_chosen and router.use != "memory":
                 self._error((key,), f"both {key} and routing.router are declared", "keep one of them")
         matrix = config.matrix
         path: NodePath = ("matrix",)
@@ -121,7 +121,8 @@ class Checker:
 
     def _hooks(self) -> Hooks:
         preload: list[str] = []
-        for index, name in enumerate(self.config.preload):
+        for index, written in enumerate(self.config.preload):
+            name = written.strip()
             model_id = name if self.config.peer_of(name) is not None else self.names.get(name)
             if model_id is None:
                 key_path = ("hooks", "on_startup", "preload", index)

@@ -13,8 +13,18 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from claracore.core.config.conversations import Conversations
-from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.entrance import Entrance
+from claracore.core.config.fields import (
+    Bytes,
+    HeaderNames,
+    Names,
+    Seconds,
+    SecondsOrInherit,
+    Section,
+    option,
+)
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
+from claracore.core.config.timeouts import Timeouts
 
 DEFAULT_GROUP = "(default)"
 PEERS_GROUP = "(peers)"
@@ -55,23 +65,6 @@ class Capabilities(Section):
     context: int = option(0, "Context length in tokens; 0 means unknown.", ge=0)
 
 
-class Timeouts(Section):
-    """How long the connection to a model server may take; 0 means no limit."""
-
-    connect_seconds: Seconds = option(30.0, "Opening the connection.", key="connect")
-    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive", later=True)
-    response_header_seconds: SecondsOrUnset = option(
-        None,
-        "Waiting for the response head: after this long the request ends with 504, 0 means never. Unset, a server may "
-        "take as long as it lives (see above).",
-        key="responseHeader",
-        default_text="while the server lives",
-    )
-    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake", later=True)
-    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue", later=True)
-    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
-
-
 class Compat(Section):
     """Behaviour for clients with special habits."""
 
@@ -105,7 +98,7 @@ class ModelConfig(Section):
     proxy: str = option(DEFAULT_PROXY, "Base URL of the model server; needed when cmd has no ${PORT}.")
     check_endpoint: str = option(
         "/health",
-        "Path that answers 200 once the model is ready; `none` means ready when started.",
+        "Path that answers 200 once the model is ready (of a URL, its path); `none` means ready when started.",
         key="checkEndpoint",
     )
     ttl_seconds: SecondsOrInherit = option(
@@ -185,7 +178,7 @@ class Store(Section):
 class UiActivity(Section):
     """The activity page of the web interface."""
 
-    session_id: tuple[str, ...] = option(
+    session_id: HeaderNames = option(
         ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
     )
 
@@ -223,7 +216,7 @@ class Hooks(Section):
     on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
 
 
-class Config(Section):
+class Config(Entrance):
     """The whole configuration."""
 
     models: dict[str, ModelConfig] = option(dict, "The models, by id.")
@@ -321,11 +314,6 @@ class Config(Section):
     def preload(self) -> tuple[str, ...]:
         """Ids of the models to load at start, in order."""
         return self.hooks.on_startup.preload
-
-    @property
-    def upstream_ignore_paths(self) -> tuple[str, ...]:
-        """Regular expressions of /upstream paths that do not start a model."""
-        return self.upstream.ignore_paths
 
     @property
     def priorities(self) -> dict[str, int]:

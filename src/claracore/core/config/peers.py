@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from claracore.core.config.model import Config, Filters, ModelConfig, Timeouts
+from claracore.core.config.model import Config, Filters, ModelConfig
 from claracore.core.config.routing import PeerConfig
+from claracore.core.config.timeouts import Timeouts
 
 
 def bare_names(config: Config) -> dict[str, str]:

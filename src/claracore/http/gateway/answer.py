@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.answer_ends import AnswerEnds, has_token
+from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes
 from claracore.http.wire import sse
+from claracore.http.wire.answers import answer
 from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
 from claracore.http.wire.framing import LAST_CHUNK, Chunked, chunk
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from claracore.http.wire.head import ResponseHead
 
 _ERROR_BODY_BYTES = 65_536
+_JSON = "application/json"
 
 
 def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
@@ -171,7 +174,20 @@ class AnswerWriter:
         if self._chunks:
             self._channel.transport.write(LAST_CHUNK)
 
-    # A stream that begins before the model server's answer, and answers that end before their time.
+    # Answers without a model server, streams that begin before its answer, and answers that end before their time.
+
+    def write_whole(self, body: bytes) -> None:
+        """Send an answer of our own, which is JSON."""
+        record, channel = self._record, self._channel
+        self.started = True
+        record.status = 200
+        record.content_type = _JSON
+        record.response_bytes = len(body)
+        headers = [b"Content-Type: " + _JSON.encode(), *cors_lines(self._origin)]
+        if record.capture is not None:
+            record.capture.answered(200, headers, in_chunks=False)
+            record.capture.response.add(body)
+        channel.transport.write(answer(200, headers, body, connection=channel.connection_header()))
 
     def begin_stream(self) -> None:
         """Send the head of an event stream to a client that still waits for its model."""

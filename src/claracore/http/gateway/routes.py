@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
 from claracore.http.gateway.anthropic_stream import mended_stream
-from claracore.http.gateway.contract import AnswerEdit
+from claracore.http.gateway.contract import AnswerEdit, RequestEdit
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call
 from claracore.http.wire.head import RequestHead
 
@@ -91,6 +91,8 @@ class Route:
 
     Called when the model is known: `Record.requested` is its name in the request, `Record.stream` says what was asked.
     """
+    request_edit: RequestEdit | None = None
+    """Makes of a request, and of its path, what model servers understand, and says what edits the answer."""
     keeps_events: bool = False
     """Whether its edit leaves server-sent events such: a stream may begin with comments while the model loads."""
     errors: ErrorShape = "openai"

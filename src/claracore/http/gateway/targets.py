@@ -5,14 +5,15 @@ configuration; a request then costs one dictionary look-up. A name may stand for
 its pin, as a selector for the target that is best now. Strategies of selectors as llama-swap has them: `pin` is the
 first target; `warm` the first that is ready, else the first that starts, else the first; `spillover` the least busy of
 those that run, as long as it has fewer requests than `spillover`; else the next that does not run; else the least busy
-of all. Whose server is stopping is chosen last: its requests wait until it has stopped.
+of all. Whose server is stopping is chosen last: its requests wait until it has stopped. What a pin or a selector stands
+for is written into the request as its model; an alias stays as the client wrote it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -63,6 +64,10 @@ class Target:
     """Not to be mentioned."""
     own_lines: tuple[bytes, ...] | None
     """Of a peer: header lines with its key. A peer is told nothing of who asked here, neither key nor address."""
+    priority: int
+    """Its place in the queue."""
+    selector: str = ""
+    """The name that chooses it among others; empty when it was named itself."""
     edits: bool = field(init=False)
     """Whether request bodies are changed on their way."""
     destination: Destination | None = None
@@ -119,6 +124,8 @@ class Targets:
     ignored_upstream_paths: tuple[re.Pattern[str], ...]
     choices: Mapping[str, Choice]
     """The selectors, by name."""
+    pinned: Mapping[str, Target]
+    """What pins of profiles stand for, by its name; selectors aside."""
     pins: Mapping[str, Mapping[str, str | None]]
     """Of each profile: which name stands for which other, or (None) for nothing."""
 
@@ -145,15 +152,22 @@ def targets_of(config: Config) -> Targets:
         own_lines = None if peer_id is None else _own_lines(config.peers[peer_id])
         for name in (model.id, *model.aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
-                by_name[name] = _target(model, name, own_lines)
+                by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0))
     ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
     choices = {}
     for name, selector in config.selectors.items():
-        targets = tuple(by_name[target] for target in selector.targets if target in by_name)
+        targets = tuple(_named(by_name[target], target, name) for target in selector.targets if target in by_name)
         if targets and name not in by_name:
             choices[name] = Choice(selector, targets)
     pins = {name: {pin: to or None for pin, to in profile.pins.items()} for name, profile in config.profiles.items()}
-    return Targets(by_name, ignored, choices, pins)
+    stood_for = {to for profile in pins.values() for to in profile.values() if to in by_name}
+    pinned = {name: _named(by_name[name], name) for name in stood_for if name is not None}
+    return Targets(by_name, ignored, choices, pinned, pins)
+
+
+def _named(target: Target, name: str, selector: str = "") -> Target:
+    """Return a target whose requests are to say `name`, unless its server is told another name anyway."""
+    return replace(target, use_model_name=target.use_model_name or name, selector=selector)
 
 
 def _own_lines(peer: PeerConfig) -> tuple[bytes, ...]:
@@ -177,7 +191,7 @@ def _address(proxy: str) -> tuple[bytes, bytes, str]:
     )
 
 
-def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) -> Target:
+def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None, priority: int) -> Target:
     base_path, host, tls_host = _address(model.proxy)
     set_params = {**model.filters.set_params, **model.filters.set_params_by_id.get(name, {})}
     return Target(
@@ -195,6 +209,7 @@ def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) 
         health_path=path if (path := model.check_endpoint.encode()).startswith(b"/") else b"/",
         unlisted=model.unlisted,
         own_lines=own_lines,
+        priority=priority,
     )
 
 
@@ -225,7 +240,7 @@ class Resolver:
         """Return the target that a request names. Raises `ModelNotFound`."""
         targets = self.targets
         meant = name if self._profile.name is None else self.meaning(name)
-        found = targets.by_name.get(meant)
+        found = (targets.by_name if meant == name else targets.pinned).get(meant)
         if found is not None:
             return found
         choice = targets.choices.get(meant)
