@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
+.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -135,6 +135,13 @@ bench-warm: $(READY) $(SMOLLM2)
 test-llama-server: $(READY) models
 	CLARACORE_LLAMA_SERVER="$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
 		$(BIN)/pytest -rs tests/e2e/test_llama_server.py tests/e2e/test_conversations.py
+
+# Real clients, from their registries into .clients, each as its page in docs/clients says, against a model that plays a
+# script. CLIENTS="codex aider" runs these; big ones (Open WebUI) run only when they are named.
+CLIENTS ?=
+test-clients: $(READY)
+	$(BIN)/python tests/clients/run.py $(CLIENTS) $(if $(RECORD),--record)
+	$(BIN)/python tools/client_pages.py $(if $(RECORD),,--check)
 
 # Memory on NVIDIA devices, told and taken; GPU_OUT=measured.json keeps the numbers. LLAMA_SERVER is one built for CUDA.
 GPU_OUT ?=

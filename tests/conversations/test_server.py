@@ -56,7 +56,11 @@ class Served:
         return dict(timings)
 
     def save(self) -> list[KeptConversation]:
-        asyncio.run(self.server.save(self._endpoint))
+        async def both() -> None:
+            await self.server.save(self._endpoint)
+            await self.server.list_saved()
+
+        asyncio.run(both())
         return list(self.store.of("m"))
 
     def restore(self) -> None:

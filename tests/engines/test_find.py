@@ -75,7 +75,7 @@ def test_one_that_does_not_run_is_reported_and_not_chosen(on_path: Path, body: s
     engine = find_engine(None)
     assert engine.embedded
     assert engine.argv == (sys.executable, "-P", "-m", "claracore", "engine")
-    assert engine.abilities.flags == embedded_flags.FLAGS
+    assert engine.abilities.flags == embedded_flags.ABILITIES
     (finding,) = engine.findings
     assert finding.severity == "warning"
     assert re.search(reason, finding.message)
@@ -210,3 +210,17 @@ def test_versions() -> None:
 def test_which_kinds_of_drafting_an_engine_knows(help_text: str, kinds: set[str]) -> None:
     wanted = {"draft-mtp", "draft-eagle3", "draft-dflash", "draft-simple", "ngram-mod"}
     assert {kind for kind in wanted if f"--spec-type {kind}" in abilities.drafting_kinds(help_text)} == kinds
+
+
+@pytest.mark.parametrize(
+    ("version", "count"),
+    [
+        ("11549 (abcdef0)", 1),
+        ("0.6.0-dev (build 11600, commit abcdef0)", 1),
+        ("11434 (abcdef0)", 0),
+        ("0.6.0-dev (build 0, commit unknown)", 0),
+        ("", 0),
+    ],
+)
+def test_which_builds_save_checkpoints(version: str, count: int) -> None:
+    assert len(abilities.saved_checkpoints(version)) == count

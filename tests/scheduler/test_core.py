@@ -16,6 +16,7 @@ from claracore.core.scheduler.events import (
     Event,
     FilesChanged,
     Finished,
+    KeepAsked,
     Lost,
     Order,
     Pinned,
@@ -35,6 +36,7 @@ from claracore.core.scheduler.events import (
 from claracore.core.scheduler.eviction import Group, Groups
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import ModelPolicy, Policy
+from claracore.core.scheduler.slot import FOREVER
 from claracore.types import ModelState
 
 EVICTED = StopReason.EVICTED
@@ -628,3 +630,52 @@ def test_a_request_that_comes_back_to_a_model_that_is_no_more_is_refused() -> No
         (ShutdownAsked(5.0), []),
         (Returned(2, "phi"), [Refuse(2, RefuseReason.SHUTDOWN), Stop("phi", StopReason.SHUTDOWN)]),
     )
+
+
+def test_who_uses_a_model_says_for_how_long_its_server_stays() -> None:
+    play = Play(one_at_a_time("qwen", ttl_seconds=60.0))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (KeepAsked("qwen", 5.0), []))
+    play((Finished(1), []))
+    assert play.scheduler.next_deadline() == play.now + 5.0
+    play.after(4)((TimePassed(), []))
+    play.after(1)((TimePassed(), [Stop("qwen", StopReason.TTL)]))
+
+
+def test_kept_for_no_time_a_model_goes_when_its_answers_are_done() -> None:
+    play = Play(one_at_a_time("qwen"))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Arrived(2, "qwen"), [Serve(2)]))
+    play((KeepAsked("qwen", 0.0), []), (Finished(1), []), (Finished(2), []))
+    assert play.scheduler.next_deadline() == play.now
+    play((TimePassed(), [Stop("qwen", StopReason.TTL)]))
+
+
+def test_an_idle_model_goes_at_once_when_it_is_kept_no_longer() -> None:
+    play = Play(one_at_a_time("qwen"))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Finished(1), []))
+    play((KeepAsked("qwen", 0.0), [Stop("qwen", StopReason.TTL)]))
+
+
+def test_kept_forever_a_model_outlives_its_ttl_and_still_gives_way() -> None:
+    play = Play(one_at_a_time("qwen", "phi", ttl_seconds=5.0))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (KeepAsked("qwen", FOREVER), []))
+    play((Finished(1), []))
+    assert play.scheduler.slots["qwen"].stays_until(play.now) == FOREVER
+    play.after(10)((TimePassed(), []), (Arrived(2, "phi"), [Stop("qwen", StopReason.EVICTED)]))
+
+
+def test_what_was_said_of_a_server_ends_with_it() -> None:
+    play = Play(one_at_a_time("qwen", ttl_seconds=5.0))
+    play((KeepAsked("qwen", FOREVER), []), (KeepAsked("unheard of", 0.0), []))  # nothing runs yet
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (KeepAsked("qwen", FOREVER), []))
+    play((Ended("qwen"), []), (Finished(1), []))
+    play((Arrived(2, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(2)]))
+    assert play.scheduler.slots["qwen"].stays_until(play.now) == play.now + 5.0
+    play((Finished(2), []))
+    play.after(5)((TimePassed(), [Stop("qwen", StopReason.TTL)]))
+
+
+def test_a_pinned_model_stays_whatever_who_uses_it_says() -> None:
+    play = Play(one_at_a_time("qwen"))
+    play((Arrived(1, "qwen"), [Start("qwen")]), (Ready("qwen"), [Serve(1)]), (Finished(1), []))
+    play((Pinned("qwen", pinned=True), []), (KeepAsked("qwen", 0.0), []))
+    assert play.scheduler.next_deadline() is None

@@ -6,6 +6,7 @@ Everything random comes from one seed. `World.step()` lets the next thing happen
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -20,6 +21,7 @@ from claracore.core.scheduler.events import (
     Event,
     FilesChanged,
     Finished,
+    KeepAsked,
     Lost,
     Measure,
     Order,
@@ -119,6 +121,7 @@ class World:
         self.quiet = False
         self.transcript: list[str] = []
         self.pinned: set[str] = set()
+        self.kept: dict[str, float] = {}  # for how long somebody said that a running model is to stay
         self.idle_since: dict[str, float] = {}
         self.unloaded_at: dict[str, float] = {}
         self.drain: dict[str, float] = {}
@@ -151,7 +154,7 @@ class World:
 
     def is_free(self, model: str) -> bool:
         if self.running.get(model) == "stopping":
-            return model not in self.stays_for_ever()
+            return True  # even if it was to stay: a person has it stopped, or it has died
         return self.running.get(model) == "ready" and model not in {*self.serving.values(), *self.stays_for_ever()}
 
     def stays_for_ever(self) -> set[str]:
@@ -266,7 +269,8 @@ class World:
         assert model not in self.pinned or reason in asked, f"{model} is pinned and stopped: {reason}"
         if reason is StopReason.TTL:
             idle = self.now - self.idle_since.get(model, 0.0)
-            assert idle >= self.policy.models[model].ttl_seconds - 1e-6, f"{model} was idle for {idle} s only"
+            ttl = self.kept.get(model, self.policy.models[model].ttl_seconds or math.inf)
+            assert idle >= ttl - 1e-6, f"{model} was idle for {idle} s only"
         if reason is StopReason.UNLOADED and model in self.serving.values():
             assert self.now - self.unloaded_at[model] >= self.drain[model] - 1e-6, f"{model} had time to drain"
         if reason is StopReason.LOST and model in self.serving.values():
@@ -337,6 +341,7 @@ class World:
                 ends = self.take_back if self.dice.random() < 0.3 else self.finish
                 self.later(0.0, lambda request=request, ends=ends: ends(request))  # type: ignore[misc]
             before = self.second_tries
+            self.kept.pop(model, None)
             self.tell(Ended(model))
             if self.second_tries == before:
                 self.tries.pop(model, None)
@@ -412,7 +417,7 @@ class World:
 
     def mishap(self) -> None:
         kind = self.dice.choice(
-            ["crash", "crash", "lost", "file", "pin", "unpin", "unload", "unload all", "reconfigure", "touch"]
+            ["crash", "crash", "lost", "file", "pin", "unpin", "keep", "unload", "unload all", "reconfigure", "touch"]
         )
         if kind == "crash" and self.running:
             self.die(self.dice.choice(sorted(self.running)))
@@ -427,6 +432,8 @@ class World:
             if model in self.scheduler.slots:
                 (self.pinned.add if kind == "pin" else self.pinned.discard)(model)
             self.tell(Pinned(model, kind == "pin"))
+        elif kind == "keep":
+            self.keep(self.dice.choice(MODELS), self.dice.choice([0.0, 0.0, 2.0, math.inf]))
         elif kind == "unload":
             self.unload(self.dice.choice(MODELS))
         elif kind == "unload all":
@@ -443,6 +450,11 @@ class World:
             self.tell(Reconfigured(self.policy))
         if not self.quiet:
             self.later(self.dice.uniform(3, 25), self.mishap)
+
+    def keep(self, model: str, seconds: float) -> None:
+        if self.running.get(model) in {"starting", "ready"}:
+            self.kept[model] = seconds
+        self.tell(KeepAsked(model, seconds))
 
     def unload(self, *models: str) -> None:
         for model in models:

@@ -14,7 +14,7 @@ from claracore.core.fit.case import EMBEDDERS, pooling
 from claracore.core.fit.drafting import own_drafting_flags
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.places import RAM
-from claracore.core.fit.settings import DEFAULT_MICRO_BATCH
+from claracore.core.fit.settings import MICRO_BATCH
 from claracore.core.fit.yamltext import comment
 from claracore.core.gguf.model import Kind
 from claracore.core.units import gib
@@ -34,7 +34,7 @@ REASON = re.compile(
     r"those that work well together|layers on each GPU, |fits on GPU \d+ alone, |copies of its state that |"
     r"MiB of RAM that earlier |attention without a buffer |half the cache for |a small cache for values |"
     r"an input must fit into one batch|inputs are read in parts |tokens of a prompt that are read at once|"
-    r"requests at a time|one cache for all slots|the projector computes where the model does"
+    r"requests at a time|layers with a window keep |one cache for all slots|the projector computes where the model does"
 )
 """How the reasons begin that are written here above flags of a placement."""
 
@@ -76,6 +76,7 @@ def flags(
         Flag(("--ctx-size", str(placement.settings.context)), f"context: {placement.context_reason}"),
         *_placement_flags(facts, placement, known_flags, hardware),
         *_cache_flags(placement, known_flags),
+        *_window_flags(placement),
         *_kind_flags(facts, placement),
         *_batch_flags(facts, placement),
         *_slot_flags(placement),
@@ -189,6 +190,12 @@ def _cache_flags(placement: Placement, known_flags: KnownFlags) -> list[Flag]:
     return found
 
 
+def _window_flags(placement: Placement) -> list[Flag]:
+    if not placement.settings.full_window:
+        return []
+    return [Flag(("--swa-full",), "layers with a window keep the whole context, so that conversations survive swaps")]
+
+
 def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     match facts.kind:
         case Kind.RERANKER:
@@ -209,7 +216,7 @@ def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
 def _batch_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     """Read prompts in longer parts where the experts in RAM are copied to a card for each of them."""
     settings = placement.settings
-    if facts.kind in EMBEDDERS or settings.micro_batch == DEFAULT_MICRO_BATCH:
+    if facts.kind in EMBEDDERS or settings.micro_batch == MICRO_BATCH:
         return []
     words = ("--batch-size", str(settings.batch), "--ubatch-size", str(settings.micro_batch))
     return [Flag(words, "tokens of a prompt that are read at once: experts in RAM go to the card once for all of them")]

@@ -20,6 +20,10 @@ class Flag:
     reason: str
 
 
+SAVED_CHECKPOINTS = "--slot-save-path checkpoints"
+"""Among the flags of an engine whose saved conversations bring back sliding windows as well: no word of a command."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownFlags:
     """The flags an engine knows. None means that it was not asked: then only what every llama-server knows is used."""

@@ -27,7 +27,7 @@ PLACED_VALUES: Final = frozenset(
         "cache_type_v", "batch", "micro_batch", "parallel", "override_tensor",
     }
 )  # fmt: skip
-PLACED_SWITCHES: Final = frozenset({"unified", "not_unified", "all_experts", "projector_in_ram"})
+PLACED_SWITCHES: Final = frozenset({"unified", "not_unified", "all_experts", "projector_in_ram", "full_window"})
 DRAFTED_FLAG: Final = "--spec-draft-n-max"
 OTHER_VALUES: Final = {
     "--ctx-checkpoints": "checkpoints", "--swa-checkpoints": "checkpoints", "-ctxcp": "checkpoints",

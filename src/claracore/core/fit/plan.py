@@ -6,6 +6,7 @@ can read, and `choices` shows what else there would be.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from claracore.core.fit.places import places_of
 from claracore.core.fit.settings import Settings
 from claracore.core.fit.value import FULL_CONTEXT, slowness, value_of
 from claracore.core.fit.ways import CPU_COMFORT, Verdict, Way, ways
+from claracore.core.fit.windows import whole_windows
 from claracore.core.units import gib
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ def choices(
     """Return the chosen placement and what may be preferred to it: faster, or with more context; the fastest first.
 
     `chosen` is what was chosen within other limits (a helper beside other models, say); else `plan` chooses. The
-    longest context is always among them.
+    longest context is always among them, and so is the chosen way with whole windows where its conversations survive
+    swaps with these only.
     """
     case = Case(facts, budget, wishes, known_flags, companions or Companions())
     chosen = replace(chosen, budget=budget) if chosen is not None else _best(case)
@@ -103,7 +106,14 @@ def choices(
     for placement in sorted(found, key=_fastest_first):
         if not any(_is_no_worse(other, placement) for other in kept):
             kept.append(placement)
-    return sorted(_fewest(facts, chosen, kept), key=_fastest_first)
+    return [*sorted(_fewest(facts, chosen, kept), key=_fastest_first), *_with_whole_windows(case, chosen)]
+
+
+def _with_whole_windows(case: Case, chosen: Placement) -> Iterator[Placement]:
+    settings = whole_windows(case, chosen.settings)
+    if settings is not None:
+        found = placed(case, Way(chosen.verdict, settings, chosen.gpus), case.costs(settings))
+        yield replace(found, reason=chosen.reason, context_reason=chosen.context_reason)
 
 
 def _fewest(facts: ModelFacts, chosen: Placement, kept: list[Placement]) -> list[Placement]:

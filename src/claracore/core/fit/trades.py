@@ -63,7 +63,8 @@ def title(facts: ModelFacts, placement: Placement, times: float = 1.0) -> str:
         case _:
             where = "on the processor"
     slower = f" ({times:.1f}x slower)" if times >= NOTABLE_TIME else ""
-    return f"{tokens(settings.context)} {where}{slower}"
+    survives = ", conversations survive swaps" if settings.full_window else ""
+    return f"{tokens(settings.context)} {where}{slower}{survives}"
 
 
 def tokens(context: int) -> str:
@@ -104,7 +105,11 @@ def _differences(placement: Placement, chosen: Placement) -> Iterator[str]:
         yield f"{chosen.time / placement.time:.1f}x faster"
     if one.micro_batch != other.micro_batch and one.cpu_experts and other.cpu_experts:
         yield "reads prompts faster" if one.micro_batch > other.micro_batch else "reads prompts more slowly"
-    yield from _moved(placement, chosen)
+    if one.full_window and not other.full_window:
+        price = placement.loaded.total - chosen.loaded.total
+        yield f"--swa-full takes {_more(price)}: the engine then brings conversations back whole after a swap"
+    else:
+        yield from _moved(placement, chosen)
     if one.cache_type_k != other.cache_type_k:
         yield "cache of 16 bits" if one.cache_type_k == "f16" else "cache of 8 bits: next to no loss"
 

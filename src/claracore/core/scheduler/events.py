@@ -112,6 +112,15 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepAsked:
+    """Somebody who uses the model said for how long its server is to stay loaded without requests, until it ends."""
+
+    model: str
+    seconds: float
+    """0: no longer than it is in use; inf: always."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigured:
     """A new configuration is in force; the command lines of `changed` models differ from what was started."""
 
@@ -161,6 +170,7 @@ Event = (
     | Returned
     | UnloadAsked
     | Pinned
+    | KeepAsked
     | Reconfigured
     | ShutdownAsked
     | MemorySampled

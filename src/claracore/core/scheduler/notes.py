@@ -18,6 +18,7 @@ from claracore.core.scheduler.events import (
     FilesChanged,
     Finished,
     FootprintsKnown,
+    KeepAsked,
     Lost,
     MemorySampled,
     Pinned,
@@ -74,6 +75,8 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
         case Pinned(model, pinned):
             if model in state.by_model:
                 state.by_model[model].pinned = pinned
+        case KeepAsked(model, seconds):
+            _keep(state, model, seconds)
         case Reconfigured(policy, changed):
             _reconfigure(state, policy, changed, now)
         case ShutdownAsked(grace_seconds):
@@ -187,7 +190,7 @@ def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
         slot.wanted_since = None
         slot.tries = frozenset()
         state.refuse_waiting(slot, RefuseReason.FAILED)
-    slot.leaving = slot.ran_out = None
+    slot.leaving = slot.ran_out = slot.kept_seconds = None
     if slot.removed:
         del state.by_model[slot.model], state.awake[slot.model]
 
@@ -233,6 +236,12 @@ def _unload(state: SchedulerState, wanted: Iterable[Slot], now: float) -> None:
         if slot.state in UP:
             state.refuse_waiting(slot, RefuseReason.UNLOADED)
             slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
+
+
+def _keep(state: SchedulerState, model: str, seconds: float) -> None:
+    slot = state.by_model.get(model)
+    if slot is not None and slot.state in UP:
+        slot.kept_seconds = seconds
 
 
 def _reconfigure(state: SchedulerState, policy: Policy, changed: frozenset[str], now: float) -> None:

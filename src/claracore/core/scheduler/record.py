@@ -51,6 +51,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Returned: {"request": int, "model": str},
     events.UnloadAsked: {"models": (tuple, str)},
     events.Pinned: {"model": str, "pinned": bool},
+    events.KeepAsked: {"model": str, "seconds": NUMBER},
     events.Reconfigured: {"policy": Policy, "changed": TEXTS},
     events.ShutdownAsked: {"grace_seconds": NUMBER},
     events.MemorySampled: {"devices": (tuple, DeviceMemory), "footprints": (dict, str, Footprint)},

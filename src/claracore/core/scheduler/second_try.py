@@ -51,7 +51,9 @@ def rule_of(state: SchedulerState) -> EvictionRule:
     if not short:
         return state.policy.rule
     pinned = frozenset(model for model, slot in state.awake.items() if slot.pinned)
-    return WithRoom(state.policy.rule, short, pinned | _elsewhere(state.policy.rule) | _persistent(state.policy.rule))
+    ending = frozenset(model for model, slot in state.awake.items() if slot.state is ModelState.STOPPING)
+    staying = (pinned | _persistent(state.policy.rule)) - ending  # a person's word, or a crash, ends these as well
+    return WithRoom(state.policy.rule, short, staying | _elsewhere(state.policy.rule))
 
 
 def second_try(state: SchedulerState, slot: Slot, outlook: Outlook) -> SecondTry | None:

@@ -50,6 +50,8 @@ class Slot:
     removed: bool = False
     pinned: bool = False
     """Neither its ttl nor another model stops it."""
+    kept_seconds: float | None = None
+    """For how long its present server is to stay loaded without requests, if somebody has said so; inf: always."""
     failing: Failing | None = None
     loading_since: float = 0.0
     loading_seconds: dict[int, float] = field(default_factory=dict)
@@ -135,11 +137,22 @@ class Slot:
         return not self.serving
 
     @property
+    def ttl_seconds(self) -> float:
+        """For how long it stays loaded without requests: inf where it always does."""
+        if self.pinned:
+            return FOREVER
+        return (self.policy.ttl_seconds or FOREVER) if self.kept_seconds is None else self.kept_seconds
+
+    @property
     def expires_at(self) -> float | None:
         """When its ttl runs out if nothing happens, or None."""
         idle = self.state is ModelState.READY and not self.serving and not self.waiting and self.leaving is None
-        expires = idle and self.policy.ttl_seconds and not self.pinned
-        return self.idle_since + self.policy.ttl_seconds if expires else None
+        return self.idle_since + self.ttl_seconds if idle and self.ttl_seconds != FOREVER else None
+
+    def stays_until(self, now: float) -> float:
+        """When its ttl runs out if it is not used from now on: inf where it does not."""
+        expires_at = self.expires_at
+        return now + self.ttl_seconds if expires_at is None else expires_at
 
 
 def _faded(seconds: float) -> float:

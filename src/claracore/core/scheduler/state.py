@@ -126,5 +126,5 @@ class SchedulerState:
         """Take in that one of a model's answers is over: if it was the last, the model is idle from `now` on."""
         if not slot.serving:
             slot.idle_since = now
-            if slot.policy.ttl_seconds:
+            if slot.policy.ttl_seconds or slot.kept_seconds is not None:
                 self.next_deadline = min(self.next_deadline, slot.expires_at or FOREVER)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from claracore.core.conversations.chosen import chosen_slot
 from claracore.core.conversations.kept import Fitting, KeptConversation, fitting
 from claracore.core.conversations.truth import Truth
 from claracore.core.conversations.worth import (
@@ -73,6 +74,8 @@ class ServerConversations:
     """Whether the server has closed a connection without an answer, so that it may be about to end."""
     _in_slots: dict[int, KeptConversation] = field(default_factory=dict)
     """What was restored, by slot."""
+    _to_list: tuple[list[KeptConversation], list[KeptConversation]] | None = None
+    """What was saved, and what was restored and nothing newer was saved of; None until `save` is through."""
 
     # --- into it ----------------------------------------------------------------------------------------------------
 
@@ -89,12 +92,12 @@ class ServerConversations:
             if not await self._restored(client, slot, one):
                 gone.append(one)
         await asyncio.to_thread(self.store.drop, gone)
-        back = [one.tokens for one in self._in_slots.values()]
+        back = {slot: one.tokens for slot, one in self._in_slots.items()}
         self.known.truth.restored(back)
         self.known.restored += len(back)
-        self.known.restored_tokens += sum(back)
+        self.known.restored_tokens += sum(back.values())
         self.restore_seconds = time.monotonic() - began
-        logger.info("model %s: %d conversations are back (%d tokens)", self.model, len(back), sum(back))
+        logger.info("model %s: %d conversations are back (%d tokens)", self.model, len(back), sum(back.values()))
 
     def _fitting(self, slots: list[int]) -> Fitting:
         kept = self.store.of(self.model)
@@ -121,35 +124,48 @@ class ServerConversations:
             self.known.truth.refused("its server ended when its conversations were restored")
         self.store.drop(self.store.of(self.model))
 
+    def hear(self, line: str) -> None:
+        """Take in a line that the server has printed."""
+        if self.known.truth.listens and (one := chosen_slot(line)) is not None:
+            self.known.truth.chosen(one)
+
     # --- out of it --------------------------------------------------------------------------------------------------
 
     async def save(self, endpoint: Endpoint) -> None:
-        """Save what is worth it. Raises nothing; takes no longer than what it saves."""
+        """Have the engine write down what is worth it. Raises nothing; takes no longer than what it saves.
+
+        `list_saved` belongs to it, and may run while the server ends: somebody waits for that.
+        """
         if not self.may_save() or self.known.truth.works == "no":
             return
         began = time.monotonic()
         client = SlotsClient(endpoint, self.api_key)
-        used = [slot for slot in await self._seen(client) if slot.task >= 0 and slot.tokens != 0]
-        room = await asyncio.to_thread(self.room)
-        saved = await self._saved(client, sorted(used, key=lambda slot: -slot.task), room) if used else []
-        still = self.store.of(self.model)  # a person may have had some dropped
-        gone_on = {slot.id for slot in used}
-        kept = [*saved, *(one for slot, one in self._in_slots.items() if slot not in gone_on and one in still)]
-        try:
-            await asyncio.to_thread(self._put, kept)
-        except OSError as error:
-            self._failed("listed", error)
+        seen, room = await asyncio.gather(self._seen(client), asyncio.to_thread(self.room))
+        used = [slot for slot in seen if slot.task >= 0 and slot.tokens != 0]
+        saved = await self._saved(client, sorted(used, key=lambda slot: -slot.task), room)
+        self._to_list = (list(saved.values()), [one for slot, one in self._in_slots.items() if slot not in saved])
         if saved:
             took = (time.monotonic() - began) * 1000
             logger.info("model %s: %d conversations are saved, in %.0f ms", self.model, len(saved), took)
+
+    async def list_saved(self) -> None:
+        """Have what was saved be what is kept, if anything was to be saved; raises nothing."""
+        if self._to_list is None:
+            return
+        saved, waiting = self._to_list
+        still = self.store.of(self.model)  # a person may have had some dropped
+        try:
+            await asyncio.to_thread(self._put, [*saved, *(one for one in waiting if one in still)])
+        except OSError as error:
+            self._failed("listed", error)
 
     def _put(self, kept: list[KeptConversation]) -> None:
         self.store.put(self.model, kept)
         self.tidy()
 
-    async def _saved(self, client: SlotsClient, used: Iterable[SeenSlot], room: int) -> list[KeptConversation]:
-        """Save slots, the one that was used last first, until something goes wrong."""
-        saved: list[KeptConversation] = []
+    async def _saved(self, client: SlotsClient, used: Iterable[SeenSlot], room: int) -> dict[int, KeptConversation]:
+        """Save slots, the one that was used last first, until something goes wrong; return what is saved of which."""
+        saved: dict[int, KeptConversation] = {}
         known, now = self.known, time.time()
         for slot in used:
             tokens = self.wishes.min_tokens if slot.tokens is None else slot.tokens
@@ -170,7 +186,7 @@ class ServerConversations:
                 room -= size
                 # One that was used earlier counts as older.
                 at = now - 0.001 * len(saved)
-                saved.append(KeptConversation(self.model, file, known.fingerprint, moved.tokens, size, at))
+                saved[slot.id] = KeptConversation(self.model, file, known.fingerprint, moved.tokens, size, at)
         return saved
 
     def _note_speed(self, moved: MovedTokens, seconds: float) -> None:

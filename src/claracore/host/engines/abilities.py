@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from claracore.core.fit.flags import SAVED_CHECKPOINTS
 from claracore.host.engines.states import MARK
 
 ROUTER_FLAG = "--models-dir"
@@ -33,6 +34,10 @@ SEPARATOR = re.compile(r"(?: [^ ,]+)?, *(?=-)")
 DRAFTING = re.compile(r" {0,12}(--spec-type) +(\[?[a-z0-9-]+(?:[,|][a-z0-9-]+)+\]?)")
 """The one flag whose values decide what may be written."""
 
+BUILD = re.compile(r"(?:build )?(\d{3,})\b")
+CHECKPOINTS_SINCE = 11549
+"""The first build that was seen to keep checkpoints in the files of saved slots; b11434 was seen not to."""
+
 VERSION = re.compile(r"^version:\s*(?P<version>.+)$", re.MULTILINE)
 
 
@@ -52,6 +57,12 @@ def drafting_kinds(help_text: str) -> frozenset[str]:
     """Return what llama-server's help lists as values of `--spec-type`, each as a word of its own behind the flag."""
     found = next(filter(None, map(DRAFTING.match, help_text.splitlines())), None)
     return frozenset(f"{found[1]} {kind}" for kind in re.findall(r"[a-z0-9-]+", found[2])) if found else frozenset()
+
+
+def saved_checkpoints(version: str) -> frozenset[str]:
+    """Return whether a llama-server of this version brings sliding windows back from saved slots, as `flags` do."""
+    build = BUILD.search(version)
+    return frozenset({SAVED_CHECKPOINTS} if build is not None and int(build[1]) >= CHECKPOINTS_SINCE else ())
 
 
 def defined_in(line: str) -> list[str]:

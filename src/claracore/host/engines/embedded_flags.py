@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from claracore.core.fit.flags import SAVED_CHECKPOINTS
 from claracore.host.engines.arguments import (
     CACHE_TYPE,
     COUNT,
@@ -278,3 +279,5 @@ OPTIONS: Mapping[str, Option] = {flag: row for rows in SECTIONS.values() for row
 
 FLAGS = frozenset(OPTIONS) | {"-h", "--help", "--usage", "--version", "--exit-on-stdin-eof"}
 """What an engine's abilities are compared with."""
+ABILITIES = FLAGS | {SAVED_CHECKPOINTS}
+"""What it can do besides."""

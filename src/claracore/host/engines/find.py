@@ -84,7 +84,7 @@ def find_engine(configured: str | None) -> Engine:
     argv = (sys.executable, "-P", "-m", "claracore", "engine")
     version = metadata.version("xllamacpp")
     # The server inside xllamacpp is llama.cpp's own: it reports its state as llama-server does.
-    known_abilities = Abilities(embedded_flags.FLAGS, tells_state=True)
+    known_abilities = Abilities(embedded_flags.ABILITIES, tells_state=True)
     return Engine(argv, "embedded", version, known_abilities, embedded=True, findings=tuple(findings))
 
 
@@ -122,6 +122,7 @@ def _learn(binary: str, _size: int, _mtime_ns: int) -> tuple[str, Abilities] | U
     if isinstance(help_text, Unusable):
         return help_text
     flags = abilities.flags(help_text) | abilities.drafting_kinds(help_text)
+    flags |= abilities.saved_checkpoints(abilities.version(version))
     return abilities.version(version), Abilities(flags, abilities.ROUTER_FLAG in flags and tells_state(binary))
 
 

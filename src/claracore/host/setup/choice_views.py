@@ -29,6 +29,8 @@ class PlacementSettings:
     cpu_experts: int
     split: list[float]
     micro_batch: int
+    full_window: bool = False
+    """Layers with a sliding window keep the whole context (`--swa-full`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def named(settings: Settings) -> PlacementSettings:
         settings.cpu_experts,
         list(settings.split),
         settings.micro_batch,
+        settings.full_window,
     )
 
 

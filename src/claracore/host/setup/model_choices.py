@@ -190,7 +190,8 @@ def is_same(facts: ModelFacts, placement: Placement, settings: Settings) -> bool
     def telling(one: Settings) -> tuple[object, ...]:
         micro_batch = one.micro_batch if one.cpu_experts or one.embeddings else 0
         places = layer_places(facts.dealt_layers, one)
-        return places, one.cpu_experts, one.context, one.cache_type_k, one.cache_type_v, one.parallel, micro_batch
+        kinds = one.cache_type_k, one.cache_type_v, one.full_window
+        return places, one.cpu_experts, one.context, kinds, one.parallel, micro_batch
 
     return telling(placement.settings) == telling(settings)
 

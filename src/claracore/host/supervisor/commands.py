@@ -57,7 +57,7 @@ class Commands:
     def known_flags(self, model: ModelConfig) -> KnownFlags:
         """Return the flags that the model's engine knows; those that all have, where it could not be asked."""
         if self.is_embedded(model):
-            return KnownFlags(embedded_flags.FLAGS)
+            return KnownFlags(embedded_flags.ABILITIES)
         return KnownFlags(self._abilities(model).flags or None)
 
     def takes(self, model: ModelConfig, flag: str) -> bool:

@@ -26,6 +26,7 @@ from claracore.core.scheduler.events import (
     Event,
     FilesChanged,
     Finished,
+    KeepAsked,
     Measure,
     Order,
     Pinned,
@@ -62,6 +63,7 @@ from claracore.host.supervisor.wake import WakeTimer
 from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.supervisor")
+_RECORD = "%r %s -> %s"
 
 
 class Supervisor:
@@ -113,7 +115,7 @@ class Supervisor:
         # are handled it has to wait for its turn.
         if not self._handling and self._scheduler.admit(request, model_id):
             if logger.isEnabledFor(logging.DEBUG):
-                self._record(Arrived(request, model_id, by_hand), [Serve(request)], self._loop.time())
+                logger.debug(_RECORD, self._loop.time(), Arrived(request, model_id, by_hand), [Serve(request)])
             self._give(waiter, model_id, request)
             return request
         now = self._loop.time()
@@ -130,7 +132,7 @@ class Supervisor:
         now = self._loop.time()
         if not self._handling and self._scheduler.release(request_id, now):
             if logger.isEnabledFor(logging.DEBUG):
-                self._record(Finished(request_id), [], now)
+                logger.debug(_RECORD, now, Finished(request_id), [])
             self._wake.by(self._scheduler.next_deadline())
             return
         self._waiting.pop(request_id, None)
@@ -227,8 +229,7 @@ class Supervisor:
         """Return when the model is ready. Raises what a request for it would be refused with."""
         if model_id not in self.config.models:
             raise ModelNotFound(model_id, self.config.models)
-        slot = self._scheduler.slots[model_id]
-        if slot.state is ModelState.READY and slot.leaving is None:
+        if self.ready_endpoint(model_id) is not None:
             return  # however busy it is
         ready = LoadWaiter(self._loop.create_future())
         request = self.arrive(model_id, ready, by_hand=True)
@@ -249,6 +250,10 @@ class Supervisor:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
         self._post(Pinned(model_id, pinned))
         self._listeners.pinned(model_id)
+
+    def keep(self, model_id: str, seconds: float) -> None:
+        """Stop a model that is loaded, or loads, after so long without requests: 0 when it is idle, inf never."""
+        self._post(KeepAsked(model_id, seconds))
 
     def reconfigure(self, config: Config, changed: frozenset[str]) -> None:
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
@@ -289,8 +294,7 @@ class Supervisor:
             logger.debug("%r begins with %s", now, self._first_policy)
             self._first_policy = None
         orders = self._scheduler.handle(event, now)
-        if logger.isEnabledFor(logging.DEBUG):
-            self._record(event, orders, now)
+        logger.debug(_RECORD, now, event, orders)
         if isinstance(event, Ended):
             self._listeners.ended(event.model)
         for order in orders:
@@ -300,9 +304,6 @@ class Supervisor:
                 logger.exception("could not carry out %s", order)
         if isinstance(event, Ready):
             self._listeners.ready(event.model)
-
-    def _record(self, event: Event, orders: list[Order], now: float) -> None:
-        logger.debug("%r %s -> %s", now, event, orders)
 
     def _perform(self, order: Order) -> None:
         match order:

@@ -29,6 +29,7 @@ from claracore.host.sockets.unix import clear_path, socket_path
 from claracore.host.supervisor.accepted import Acceptance, Announced
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
@@ -196,6 +197,8 @@ class ServerProcess:
 
     def _on_line(self, line: str) -> None:
         self._printed.append(line)
+        if self._conversations is not None:
+            self._conversations.hear(line)
         if not self._is_ready:
             self._start_log.push(line)
         self._output.append(line)
@@ -316,31 +319,32 @@ class ServerProcess:
         reads stdin once it is ready, and ends by that in half the time of SIGTERM, or at SIGTERM and with that line.
         """
         where = self.endpoint
+        saving = self._conversations if self._is_well else None
         try:
             self._listener.closing(where)
-            if self._conversations is not None and self._is_well:
-                await self._stop.beside(child.exited, self._conversations.save(where), only_at_once=True)
+            if saving is not None:
+                await self._stop.beside(child.exited, saving.save(where), only_at_once=True)
         finally:
-            stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+            listing = asyncio.create_task(saving.list_saved()) if saving is not None else None
             try:
-                await child.stop(
-                    0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
-                    stop_argv=stop_argv,
-                    env=self._env,
-                    exit_line=states.EXIT if self._reports_state else b"",
-                    reads_stdin=self.reports.says_ready.is_set(),
-                )
-            except StillRuns as error:
-                self._give_up(error)
-            self._around.keeper.ledger.forget_child(child.pid)
+                await self._stop_child(child, where)
+            finally:
+                if listing is not None:
+                    await listing
 
-    def _give_up(self, error: StillRuns) -> None:
-        """Say that what is left of the server goes on, on its port, and that nothing waits for it any more."""
-        way_out = ""
-        if error.refused and not self.model.cmd_stop.strip():
-            way_out = "; end it by hand, and let `cmdStop: sudo kill ${PID}` do so the next time"
-        elif error.refused:
-            way_out = f"; cmdStop ({self.model.cmd_stop.strip()!r}) did not end it: end it by hand"
-        port = self.endpoint.port
-        keeps = f", and keeps port {port} if it listens there" if port else ""
-        logger.error("model %s: could not end %s. It goes on running%s%s", self.model.id, error, keeps, way_out)
+    async def _stop_child(self, child: Child, where: Endpoint) -> None:
+        stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+        try:
+            await child.stop(
+                0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
+                stop_argv=stop_argv,
+                env=self._env,
+                exit_line=states.EXIT if self._reports_state else b"",
+                reads_stdin=self.reports.says_ready.is_set(),
+            )
+        except StillRuns as error:
+            self._give_up(error, where.port)
+        self._around.keeper.ledger.forget_child(child.pid)
+
+    def _give_up(self, error: StillRuns, port: int) -> None:
+        logger.error("model %s: %s", self.model.id, given_up(error, self.model.cmd_stop.strip(), port))

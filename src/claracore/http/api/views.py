@@ -13,6 +13,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
+from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.hardware.usage import memory_bytes
 from claracore.host.loading.load_times import NOTHING_EXPECTED
@@ -77,6 +78,7 @@ class ModelView(BaseModel):
     asleep: bool
     """Whether it is ready but has freed its memory, and loads again at the next request."""
     ttl_seconds: float
+    """In force: as a request asked for it (`keep_alive`), or as configured; 0: it stays loaded."""
     ttl_left_seconds: float | None
     serving: int
     waiting: int
@@ -135,7 +137,7 @@ class Views:
         running = runtime.supervisor.running(model_id)
         pid = running.pid if running else None
         endpoint = running.endpoint if running else None
-        state = slot.state if slot else ModelState.STOPPED
+        state = known_state(runtime, model_id)
         loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
@@ -161,7 +163,7 @@ class Views:
             progress_message=MAKING_CONTEXT if expected.weights_are_there else loading.message if loading else None,
             expected_seconds=_rounded(expected.left_seconds),
             asleep=running is not None and running.asleep and state is ModelState.READY,
-            ttl_seconds=model.ttl_seconds,
+            ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,
             waiting=len(slot.waiting) if slot else 0,
@@ -177,6 +179,14 @@ class Views:
             tokens_per_second=last.tokens_per_second,
             conversation=runtime.conversations.report(model),
         )
+
+
+def known_state(runtime: Runtime, model_id: str) -> ModelState:
+    """Return the state of a model; one of a peer runs as far as we know while it answers for us."""
+    slot = runtime.supervisor.slots.get(model_id)
+    if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
+        return ModelState.STOPPED
+    return slot.state
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:
@@ -211,6 +221,10 @@ def group_views(runtime: Runtime) -> dict[str, GroupView]:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+def _ttl_seconds(slot: Slot) -> float:
+    return 0.0 if slot.ttl_seconds == FOREVER else round(slot.ttl_seconds, 3)
 
 
 def _capabilities(model: ModelConfig) -> dict[str, Any]:

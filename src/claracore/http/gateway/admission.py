@@ -17,6 +17,7 @@ from claracore.http.gateway.routes import errors_for
 if TYPE_CHECKING:
     from claracore.http.access.keys import Grant
     from claracore.http.gateway.asked import Asked
+    from claracore.http.gateway.contract import ServerCall
     from claracore.http.gateway.heads import Peer
     from claracore.http.gateway.routes import Route
     from claracore.http.gateway.targets import Target
@@ -74,28 +75,38 @@ class Admission:
         """In whose shape the client hears of errors."""
         self.loads = route is None or _NO_LOAD.search(head.query) is None
         """Whether a model that is not there may be loaded for it; llama.cpp's web interface says when it may not."""
-        self.asked: Callable[[Body], Asked] = reader_of(head.noted.get(b"content-type", b""))
+        # A body that is to be translated is JSON whatever its label: curl calls it a form.
+        is_json = route is not None and route.request_edit is not None
+        self.asked: Callable[[Body], Asked] = reader_of(b"" if is_json else head.noted.get(b"content-type", b""))
         self.method = head.method.decode()
         self.path_text = head.path.decode("latin-1")
-        self._onward: tuple[Target, Destination, Peer, bool] | None = None
+        self._onward: tuple[Target, Destination, Peer, bool, bytes] | None = None
         self._parts = (b"", b"")
 
-    def request_bytes(self, target: Target, destination: Destination, peer: Peer, length: int | None) -> bytes:
-        """Return the head to send to the model server, with its empty line; `length` is that of the body as sent."""
+    def request_bytes(
+        self, target: Target, destination: Destination, peer: Peer, length: int | None, call: ServerCall | None
+    ) -> bytes:
+        """Return the head to send to the model server, with its empty line; `length` is that of the body as sent.
+
+        `call`: what is asked instead of what the client has asked.
+        """
         onward = self._onward
         sized = length is not None
+        own_path = self.path if call is None else call.path
         if (
             onward is None
             or onward[0] is not target
             or onward[1] is not destination
             or onward[2] != peer
             or onward[3] is not sized
+            or onward[4] != own_path
         ):
-            path = target.base_path + self.path if target.base_path else self.path
+            path = target.base_path + own_path if target.base_path else own_path
             if target.use_model_name and self.route is not None:
                 path = with_model_in_query(path, target.use_model_name)
-            onward_to = Onward(path, target.host or destination.host, peer, self.dropped, target.own_lines, sized)
+            host, edited = target.host or destination.host, call is not None
+            onward_to = Onward(path, host, peer, self.dropped, target.own_lines, sized, edited)
             self._parts = request_parts(self.head, onward_to)
-            self._onward = (target, destination, peer, sized)
+            self._onward = (target, destination, peer, sized, own_path)
         before, after = self._parts
         return before if length is None else b"%b%d%b" % (before, length, after)

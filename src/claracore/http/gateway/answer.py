@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.answer_ends import AnswerEnds, has_token
+from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes
 from claracore.http.wire import sse
+from claracore.http.wire.answers import answer
 from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
 from claracore.http.wire.framing import LAST_CHUNK, Chunked, chunk
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from claracore.http.wire.head import ResponseHead
 
 _ERROR_BODY_BYTES = 65_536
+_JSON = "application/json"
 
 
 def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
@@ -133,7 +136,7 @@ class AnswerWriter:
     def _begin_edited(self, head: ResponseHead, body: bytes, *, bodiless: bool) -> None:
         if self.started:
             self.joined = True
-            self.edit = edit = _Joined(self._record, self._errors)
+            self.edit = edit = _Joined(self._record, self._errors, self.edit)
             edited = edit.head(head)
         else:
             edited = self._write_edited_head(head, bodiless=bodiless)
@@ -171,7 +174,20 @@ class AnswerWriter:
         if self._chunks:
             self._channel.transport.write(LAST_CHUNK)
 
-    # A stream that begins before the model server's answer, and answers that end before their time.
+    # Answers without a model server, streams that begin before its answer, and answers that end before their time.
+
+    def write_whole(self, body: bytes) -> None:
+        """Send an answer of our own, which is JSON."""
+        record, channel = self._record, self._channel
+        self.started = True
+        record.status = 200
+        record.content_type = _JSON
+        record.response_bytes = len(body)
+        headers = [b"Content-Type: " + _JSON.encode(), *cors_lines(self._origin)]
+        if record.capture is not None:
+            record.capture.answered(200, headers, in_chunks=False)
+            record.capture.response.add(body)
+        channel.transport.write(answer(200, headers, body, connection=channel.connection_header()))
 
     def begin_stream(self) -> None:
         """Send the head of an event stream to a client that still waits for its model."""
@@ -212,7 +228,7 @@ class AnswerWriter:
 
     def _separator(self) -> bytes:
         """Return what ends an event that was broken off; for an edited stream, what ends its line."""
-        if self.edit is not None and not self.joined:
+        if self.edit is not None:
             end = b"\n" if self._edited_type.startswith(NDJSON) else b"\n\n"
             return end if self._written and not self._written.endswith(end) else b""
         ends = self._record.answer_ends
@@ -225,8 +241,10 @@ class _Joined:
     The head was sent already. What is no stream is the model server's error, and becomes the stream's last event.
     """
 
-    def __init__(self, record: Record, errors: ErrorShape) -> None:
+    def __init__(self, record: Record, errors: ErrorShape, edit: AnswerEdit | None) -> None:
+        """`edit` changes the stream besides."""
         self._record = record
+        self._edit = edit
         self._errors = errors
         self._status = 0
         self._error: list[bytes] | None = None
@@ -237,19 +255,21 @@ class _Joined:
             self._record.error = f"the model server answered {head.status}"
             self._error = []
             self._status = head.status
+        elif self._edit is not None:
+            self._edit.head(head)
         return head
 
     def piece(self, data: bytes) -> bytes:
         """Pass on what belongs to a stream; keep an error."""
         if self._error is None:
-            return data
+            return data if self._edit is None else self._edit.piece(data)
         self._error.append(data)
         return b""
 
     def end(self) -> bytes:
         """Return the error event, if it was an error."""
         if self._error is None:
-            return b""
+            return b"" if self._edit is None else self._edit.end()
         theirs = said_again(b"".join(self._error)[:_ERROR_BODY_BYTES], self._status, self._errors)
         ours = encoded(UpstreamFailed(self._record.error), self._errors)
         return last_words(theirs or ours, sse.MEDIA_TYPE)

@@ -120,6 +120,43 @@ class AnswerEdit(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class ServerCall:
+    """What a model's server is asked in place of what the client has asked."""
+
+    path: bytes
+    """Without the base path of its `proxy`."""
+    body: bytes
+    """JSON. The filters of the model edit it."""
+    answer_edit: AnswerEdit
+    """Makes the answer one of the client's API."""
+    keep_seconds: float | None = None
+    """How long the model is to stay loaded without requests, from this one on (inf: always); None says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """What a client gets whose request is answered without asking the model's server anything."""
+
+    body: Callable[[], bytes]
+    """Makes the JSON, when its time has come."""
+    loads: bool
+    """Whether the model has to be ready first, for which it is loaded."""
+    keep_seconds: float | None = None
+    """As of `ServerCall`."""
+
+
+class RequestEdit(Protocol):
+    """What makes a request of another API one that model servers understand. Called between chunks: must be quick."""
+
+    def __call__(self, body: bytes, record: Record) -> ServerCall | OwnAnswer:
+        """Return what is asked instead, and say in `record.stream` whether the client gets a stream.
+
+        `body` is the client's, and whole: JSON whatever its label, with the model's name in `record.requested`. Raises
+        `BadRequest`.
+        """
+
+
 class ModelSupervisor(Protocol):
     """Who starts, swaps and stops the models."""
 
@@ -143,6 +180,9 @@ class ModelSupervisor(Protocol):
 
     def ready_endpoint(self, model_id: str) -> Endpoint | None:
         """Return where a ready model is reached by what does not count as a request; None when it is to end."""
+
+    def keep(self, model_id: str, seconds: float) -> None:
+        """Stop a model that is loaded, or loads, after so long without requests: 0 when it is idle, inf never."""
 
     def position(self, request_id: int) -> int | None:
         """Return the 1-based place in the queue; None when it does not wait in one."""

@@ -1,8 +1,8 @@
 """What happens to one client's request for a model, from its head to the last byte of its answer?
 
-It is collected until its model is known; then it goes the way of every `ModelRequest`, and its answer is written by an
-`AnswerWriter`. A WebSocket that its model ignores is not counted: the supervisor does not know of it and may stop the
-model.
+It goes the way of every `ModelRequest`: a `RequestWriter` writes it to the model server, an `AnswerWriter` writes the
+answer to the client. A WebSocket that its model ignores is not counted: the supervisor does not know of it and may stop
+the model.
 """
 
 from __future__ import annotations
@@ -14,28 +14,23 @@ from claracore.host.activity.record import Record
 from claracore.http.access.admitted import check_model
 from claracore.http.gateway.answer import AnswerWriter
 from claracore.http.gateway.asked import asked_in_query
-from claracore.http.gateway.collected import Collected, UploadCapture
-from claracore.http.gateway.filters import edited
 from claracore.http.gateway.heads import switching_bytes
 from claracore.http.gateway.inflight import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING
 from claracore.http.gateway.loading import LoadingStream
 from claracore.http.gateway.request import ModelRequest
-from claracore.http.wire.framing import LAST_CHUNK, chunk
+from claracore.http.gateway.sending import RequestWriter
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
     from claracore.http.gateway.admission import Admission
     from claracore.http.gateway.asked import Asked
-    from claracore.http.gateway.contract import Channel
+    from claracore.http.gateway.contract import Channel, OwnAnswer
     from claracore.http.gateway.relay import Relay
     from claracore.http.gateway.targets import Target
     from claracore.http.gateway.upstream import Destination, UpstreamConnection
     from claracore.http.wire.head import ResponseHead
 
 NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
-_JOINED_BYTES = 65_536
-_READ_AHEAD_BYTES = 524_288
-_KEPT_FOR_RETRY_BYTES = 1 << 20
 _IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
 
@@ -44,7 +39,8 @@ class Exchange(ModelRequest):
 
     # What most requests never change stands here, not in the constructor.
     _loading: LoadingStream | None = None
-    _capture: UploadCapture | None = None
+    _own_answer: OwnAnswer | None = None
+    """What it gets as soon as its model is ready, which is all that it has asked for."""
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay) -> None:
         record = Record(admission.method, admission.path_text, channel.peer.text, relay.now())
@@ -53,15 +49,11 @@ class Exchange(ModelRequest):
         self.admission = admission
         self.head = head = admission.head
         self.is_head = head.method == b"HEAD"
-        self.length = channel.length
-        """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
         self.answer = AnswerWriter(channel, admission, record, relay.now)
-        self._body = Collected(relay.budget, channel.length)
+        self._request = RequestWriter(channel, admission, relay, record)
+        record.header_lines = head.lines
         if admission.grant is not None:
             record.key = admission.grant.name
-        if relay.captures.enabled:
-            record.capture = capture = relay.captures.begin(admission.method, admission.path_text, head.lines)
-            self._capture = UploadCapture(capture.request, relay.budget)
 
     @property
     def started(self) -> bool:
@@ -72,48 +64,46 @@ class Exchange(ModelRequest):
 
     def body(self, data: bytes, *, last: bool) -> None:
         """Take a piece of the request's body."""
+        request = self._request
         self.record.request_bytes += len(data)
-        if self._capture is not None:
-            self._capture.add(data)
+        request.note(data)
         if self.phase is SENT or self.phase is ANSWERING:
-            self._send_piece(data, last=last)
+            if self.upstream is not None:
+                self.request_sent = last
+                request.send_piece(self.upstream, data, last=last)
             return
         try:
-            self._body.add(data, last=last)
+            request.body.add(data, last=last)
             if self.phase is COLLECTING:
                 self._decide()
             else:
-                self._read_no_further()
+                request.read_no_further()
         except ClaraCoreError as error:
             self.fail(error)
 
     def _decide(self) -> None:
         """Find out which model the request is for, if it can be known yet, and go there."""
+        route = self.admission.route
         if self.target is not None:
             self._go(self.target)
-        elif self.admission.route is not None and self.admission.route.source == "query":
+        elif route is not None and route.source == "query":
             self._choose(asked_in_query(self.head.query))
-        elif self._body.complete:
-            self._choose(self.admission.asked(self._body.joined()))
-        else:
-            limit = self.relay.limits.max_collected_bytes
-            asked = self._body.asked_early(self.head.noted.get(b"content-type", b""), limit)
-            if asked is not None:
-                self._choose(asked)
+        elif (asked := self._request.asked()) is not None:
+            self._choose(asked)
 
     def _choose(self, asked: Asked) -> None:
-        self.record.requested = asked.model
-        self.record.stream = asked.stream
-        target, body = self.relay.resolver.find(asked.model, self.admission.grant), self._body
-        if not body.complete and target.edits:
-            return  # The whole body is needed; what it asks for is looked up again then.
+        record, request = self.record, self._request
+        record.requested = asked.model
+        record.stream = asked.stream
+        target = self.relay.resolver.find(asked.model, self.admission.grant)
+        if request.lacks(target):
+            return  # what it asks for is looked up again then
         self.target, route = target, self.admission.route
-        if route is not None and route.answer_edit is not None:
-            self.answer.edit = route.answer_edit(self.record)
-        if body.complete and (self.head.chunked or self.length is not None):
-            if target.edits:
-                body.replace(edited(body.taken_out(), self.head.noted.get(b"content-type", b""), target))
-            self.length = body.size
+        self._own_answer = request.settle(target, record)
+        if request.call is not None:
+            self.answer.edit = request.call.answer_edit
+        elif route is not None and route.answer_edit is not None:
+            self.answer.edit = route.answer_edit(record)
         self._go(target)
 
     def _go(self, target: Target) -> None:
@@ -123,14 +113,18 @@ class Exchange(ModelRequest):
         if not self.admission.loads and self.relay.supervisor.state(target.model_id) in NOT_THERE:
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         self.record.model = target.model_id
+        self.record.selector, self.record.priority = target.selector, target.priority
         if target.ignore_websockets and self.head.upgrade == b"websocket":
             if not self.go_uncounted(target):
                 self._turn_away_websocket(target)
             return
+        if self._own_answer is not None and not self._own_answer.loads:
+            self._answer_alone(self._own_answer)
+            return
         self.arrive(target)
         if self._cannot_go_on():
-            self._body.keep()
-            self._read_no_further()
+            self._request.body.keep()
+            self._request.read_no_further()
 
     def _turn_away_websocket(self, target: Target) -> None:
         """Refuse a WebSocket that does not load its model; not counted, so no record: pages try again every second."""
@@ -142,21 +136,12 @@ class Exchange(ModelRequest):
     def _cannot_go_on(self) -> bool:
         return self.phase is WAITING or self.phase is CONNECTING
 
-    def _read_no_further(self) -> None:
-        """Leave the rest of a long upload to the kernel until the model server takes it.
-
-        The first part is read all the same: a client that leaves in the middle of it is seen at once.
-        """
-        if not self._body.complete and self._body.size >= _READ_AHEAD_BYTES:
-            self.channel.hold_body()
-            self.channel.watch_departure()
-
     # The wait.
 
     def waits(self) -> None:
         """Keep a client that asked for a stream company, if the options allow it."""
         limits, target, route = self.relay.limits, self.target, self.admission.route
-        if not self.record.stream or target is None or route is None or self.answer.edit is not None:
+        if not self.record.stream or target is None or route is None or (self.answer.edit and not route.keeps_events):
             return
         loading = self._loading = LoadingStream(self.answer, self.record, self.relay.supervisor)
         if target.send_loading_state and route.shows_loading:
@@ -164,55 +149,45 @@ class Exchange(ModelRequest):
         elif limits.stream_keep_alive_seconds is not None:
             loading.keep_alive(limits.stream_keep_alive_seconds)
 
-    def served(self) -> None:
-        """End the wait."""
+    def served(self) -> bool:
+        """End the wait; answer a request that wants no more than that the model is ready."""
         if self._loading is not None:
             self._loading.stop()
+        call, own = self._request.call, self._own_answer
+        if call is not None and call.keep_seconds is not None:
+            self.relay.supervisor.keep(self.record.model, call.keep_seconds)
+        if own is not None:
+            self._answer_alone(own)
+        return own is None
+
+    def _answer_alone(self, own: OwnAnswer) -> None:
+        """Give the answer for which no model server is asked."""
+        if own.keep_seconds is not None:
+            self.relay.supervisor.keep(self.record.model, own.keep_seconds)
+        self.phase = ANSWERING
+        self.answer.write_whole(own.body())
+        self.over()
+        self.channel.completed()
 
     # To the model server.
 
     def send(self, upstream: UpstreamConnection, target: Target, destination: Destination) -> None:
         """Write the head for the model server, and what there is of the body."""
-        head = self.admission.request_bytes(target, destination, self.channel.peer, self.length)
         self.wants_payload = self.answer.wants_payload
-        body = self._body
-        self.request_sent = body.complete
-        if self.head.chunked and self.length is None:
-            pieces = [chunk(bytes(piece)) for piece in body.pieces]
-            upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if body.complete else [])])
-        elif body.size < _JOINED_BYTES:
-            upstream.transport.write(head + body.joined())
-        else:
-            upstream.transport.writelines([head, *body.pieces])
-        if not body.complete or body.size > _KEPT_FOR_RETRY_BYTES:
-            body.drop()
-            if not upstream.transport.get_write_buffer_size():
-                body.give_back()
-        if not body.complete:
-            self.channel.resume_body()
-
-    def _send_piece(self, data: bytes, *, last: bool) -> None:
-        upstream = self.upstream
-        if upstream is None:
-            return
-        if self.head.chunked:
-            data = (chunk(data) if data else b"") + (LAST_CHUNK if last else b"")
-        self.request_sent = last
-        if data:
-            upstream.transport.write(data)
+        self.request_sent = self._request.send(upstream, target, destination)
 
     def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
         """Read the upload no faster than the model server takes it."""
         if writable:
-            if self._body.dropped:
-                self._body.give_back()  # what was kept is on its way
+            self._request.taken()
             self.channel.resume_body()
         elif not self.request_sent or self.record.status == 101:
             self.channel.hold_body()
 
     def may_be_repeated(self) -> bool:
         """Whether it may be sent twice, and all of it is still here."""
-        return not self._body.dropped and (self.admission.route is not None or self.head.method in _IDEMPOTENT_METHODS)
+        repeatable = self.admission.route is not None or self.head.method in _IDEMPOTENT_METHODS
+        return repeatable and not self._request.body.dropped
 
     # The answer.
 
@@ -223,7 +198,7 @@ class Exchange(ModelRequest):
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
         self.phase = ANSWERING
-        self._forget_body()
+        self._request.forget_body()
         self.answer.begin(head, length, body, bodiless=self.is_head, unframed=self.wants_payload)
         if last:
             self._complete()
@@ -336,14 +311,8 @@ class Exchange(ModelRequest):
         """Return False: for a model, a client that sends no more is one that left."""
         return False
 
-    def _forget_body(self) -> None:
-        self._body.drop()
-        self._body.give_back()
-
     def release(self) -> None:
         """Let go of the body, of what was captured of it, and of the timer."""
         if self._loading is not None:
             self._loading.stop()
-        self._forget_body()
-        if self._capture is not None:
-            self._capture.give_back()
+        self._request.release()

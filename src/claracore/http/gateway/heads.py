@@ -18,6 +18,7 @@ from claracore.http.wire.sse import MEDIA_TYPE
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
 _CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
 _ASKER = frozenset((b"forwarded", b"x-real-ip"))
+_ABOUT_CONTENT = frozenset((b"accept", b"accept-encoding", b"content-encoding", b"content-type"))
 _LENGTH = b"content-length"
 _NUMBER = b"\0"  # Stands where the number of bytes goes; no head can contain it.
 WITHOUT_BODY = (204, 304)
@@ -81,6 +82,8 @@ class Onward(NamedTuple):
     """Instead of whatever says who asked: for a peer."""
     sized: bool
     """Whether the body has a known length; otherwise it is chunked, or there is none."""
+    edited: bool = False
+    """Whether the body is another one than the client's, and JSON; the client gets another answer than comes for it."""
 
 
 def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
@@ -88,11 +91,15 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
 
     The number is that of the body as it is sent: it may have been collected or edited.
     """
-    path, host, peer, dropped, own_lines, sized = onward
+    path, host, peer, dropped, own_lines, sized, edited = onward
     if own_lines is not None:
         dropped |= (_CREDENTIALS | _ASKER) if own_lines else _ASKER
     lines = [b"%b %b HTTP/1.1" % (head.method, path), b"Host: " + host]
+    if edited:
+        dropped |= _ABOUT_CONTENT
     lines += keep(head.names, _with_gap(head), hop_by_hop(head.noted) | _OURS | dropped)
+    if edited:
+        lines.append(b"Content-Type: application/json")
     if sized and not head.sized:
         lines.append(b"Content-Length: " + _NUMBER)
     elif head.chunked and not sized:

@@ -71,8 +71,9 @@ class ModelRequest(InFlight):
     def waits(self) -> None:
         """Begin to wait for the model."""
 
-    def served(self) -> None:
-        """End the wait: the model is ready."""
+    def served(self) -> bool:
+        """End the wait: the model is ready. Return whether its server is to be asked, and not that was all."""
+        return True
 
     # From the supervisor and back.
 
@@ -113,6 +114,8 @@ class ModelRequest(InFlight):
             self.targets = relay.resolver.targets
             target = self.target = self.targets.by_name.get(target.model_id, target)
         self.record.served_at = now = relay.now()
+        if not self.served():
+            return
         seconds = target.response_head_timeout_seconds
         if seconds is None:
             seconds = relay.limits.silence_seconds
@@ -120,7 +123,6 @@ class ModelRequest(InFlight):
             self.deadline = deadline = now + seconds
             if deadline < relay.alarm.at:
                 relay.alarm.set(deadline)
-        self.served()
         destination = target.destination
         if destination is None or destination.endpoint is not endpoint:
             destination = target.destination = relay.pool.destination(endpoint, target.tls_host)

@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote
 
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
-from claracore.http.gateway.contract import AnswerEdit
+from claracore.http.gateway.anthropic_stream import mended_stream
+from claracore.http.gateway.contract import AnswerEdit, RequestEdit
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call
 from claracore.http.wire.head import RequestHead
 
 JSON_PATHS = (
     "/v1/chat/completions",
+    "/v1/chat/completions/input_tokens",
     "/v1/responses",
+    "/v1/responses/input_tokens",
     "/v1/completions",
     "/v1/messages",
     "/v1/messages/count_tokens",
     "/v1/embeddings",
     "/v1/rerank",
     "/v1/reranking",
+    "/v1/score",
+    "/v1/moderations",
     "/v1/audio/speech",
     "/v1/audio/voices",
     "/v1/images/generations",
@@ -35,6 +40,12 @@ JSON_PATHS = (
     "/completion",
     "/completions",
     "/chat/completions",
+    "/chat/completions/input_tokens",
+    "/responses",
+    "/responses/input_tokens",
+    "/score",
+    "/pooling",
+    "/classify",
     "/embedding",
     "/embeddings",
     "/tokenize",
@@ -43,8 +54,14 @@ JSON_PATHS = (
     "/sdapi/v1/txt2img",
     "/sdapi/v1/img2img",
 )
-FORM_PATHS = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits", "/v1/images/variations")
-QUERY_PATHS = ("/v1/audio/voices", "/sdapi/v1/loras", "/props")
+FORM_PATHS = (
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/audio/transcriptions",
+    "/v1/images/edits",
+    "/v1/images/variations",
+)
+QUERY_PATHS = ("/v1/audio/voices", "/sdapi/v1/loras", "/props", "/slots", "/lora-adapters")
 # `/v/...` is for model servers whose own paths lack the /v1.
 BARE_PATHS = (
     "/chat/completions",
@@ -56,7 +73,8 @@ BARE_PATHS = (
     "/rerank",
     "/reranking",
 )
-ANTHROPIC_PATHS = frozenset(f"{prefix}/messages{rest}" for prefix in ("/v1", "/v") for rest in ("", "/count_tokens"))
+MESSAGES_PATHS = ("/v1/messages", "/v/messages")
+COUNT_PATHS = ("/v1/messages/count_tokens", "/v/messages/count_tokens")
 CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions")
 
 
@@ -68,11 +86,15 @@ class Route:
     upstream_path: bytes
     shows_loading: bool = False
     """Whether a waiting stream may get the state of its model in chat completion chunks."""
-    answer_edit: Callable[[Record], AnswerEdit] | None = None
+    answer_edit: Callable[[Record], AnswerEdit | None] | None = None
     """Makes what changes an answer on its way to the client; None: nothing does.
 
     Called when the model is known: `Record.requested` is its name in the request, `Record.stream` says what was asked.
     """
+    request_edit: RequestEdit | None = None
+    """Makes of a request, and of its path, what model servers understand, and says what edits the answer."""
+    keeps_events: bool = False
+    """Whether its edit leaves server-sent events such: a stream may begin with comments while the model loads."""
     errors: ErrorShape = "openai"
     """In whose shape its clients hear of errors, ours and the model server's (which the edit does not get then)."""
 
@@ -85,11 +107,12 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
         path: str,
         source: Literal["body", "query"],
         upstream_path: str,
-        answer_edit: Callable[[Record], AnswerEdit] | None = None,
     ) -> None:
-        errors: ErrorShape = "anthropic" if path in ANTHROPIC_PATHS else "openai"
-        shows_loading = path in CHAT_PATHS
-        route = Route(source, upstream_path.encode(), shows_loading, answer_edit, errors)
+        route = Route(source, upstream_path.encode(), shows_loading=path in CHAT_PATHS)
+        if path in MESSAGES_PATHS:
+            route = replace(route, errors="anthropic", answer_edit=mended_stream, keeps_events=True)
+        elif path in COUNT_PATHS:
+            route = replace(route, errors="anthropic")
         table.setdefault(path.encode(), {})[method] = route
 
     for path in (*JSON_PATHS, *FORM_PATHS):
@@ -97,6 +120,8 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
     for path in BARE_PATHS:
         add(b"POST", "/v" + path, "body", path)
     add(b"POST", "/audioapi/v1/tasks/run", "body", "/v1/tasks/run")
+    # Cohere's second version asks and answers like the first, which is the one that llama-server and vLLM both have.
+    add(b"POST", "/v2/rerank", "body", "/v1/rerank")
     for path in QUERY_PATHS:
         add(b"GET", path, "query", path)
         add(b"HEAD", path, "query", path)

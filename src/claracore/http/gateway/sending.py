@@ -1,0 +1,146 @@
+"""What does a model server get of a client's request, and when?
+
+The body is collected until its model is known and, where it is to be changed, until it is whole; then it goes on. What
+changes it: the `RequestEdit` of its route makes it a request that model servers understand, the filters of its model
+edit what they get. A body that nobody changes keeps its bytes, and most of a long one never waits here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from claracore.http.gateway.collected import Collected, UploadCapture
+from claracore.http.gateway.contract import OwnAnswer
+from claracore.http.gateway.filters import edited
+from claracore.http.wire.framing import LAST_CHUNK, chunk
+
+if TYPE_CHECKING:
+    from claracore.host.activity.record import Record
+    from claracore.http.gateway.admission import Admission
+    from claracore.http.gateway.asked import Asked
+    from claracore.http.gateway.contract import Channel, ServerCall
+    from claracore.http.gateway.relay import Relay
+    from claracore.http.gateway.targets import Target
+    from claracore.http.gateway.upstream import Destination, UpstreamConnection
+
+_JOINED_BYTES = 65_536
+_READ_AHEAD_BYTES = 524_288
+_KEPT_FOR_RETRY_BYTES = 1 << 20
+_JSON = b"application/json"
+
+
+class RequestWriter:
+    """What has come of one request's body, and how it is sent on."""
+
+    # What most requests never change stands here, not in the constructor.
+    call: ServerCall | None = None
+    """What the model server is asked instead; None: what the client has asked."""
+    _capture: UploadCapture | None = None
+
+    def __init__(self, channel: Channel, admission: Admission, relay: Relay, record: Record) -> None:
+        self._channel = channel
+        self.admission = admission
+        self._length = channel.length
+        """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
+        self.body = Collected(relay.budget, channel.length)
+        self._most_collected_bytes = relay.limits.max_collected_bytes
+        if relay.captures.enabled:
+            record.capture = capture = relay.captures.begin(admission.method, admission.path_text, admission.head.lines)
+            self._capture = UploadCapture(capture.request, relay.budget)
+
+    # From the client.
+
+    def note(self, data: bytes) -> None:
+        """Keep a piece of the body for whoever looks at it later, if there is such a person."""
+        if self._capture is not None:
+            self._capture.add(data)
+
+    def asked(self) -> Asked | None:
+        """Return what the request asks for, None when that is not known yet. Raises `ClaraCoreError`."""
+        admission, body = self.admission, self.body
+        if body.complete:
+            return admission.asked(body.joined())
+        return body.asked_early(admission.head.noted.get(b"content-type", b""), self._most_collected_bytes)
+
+    def lacks(self, target: Target) -> bool:
+        """Whether it cannot go on before the body is whole."""
+        if self.body.complete:
+            return False
+        route = self.admission.route
+        return target.edits or (route is not None and route.request_edit is not None)
+
+    def settle(self, target: Target, record: Record) -> OwnAnswer | None:
+        """Let a body that is whole become what the model server gets; return the answer that does without one.
+
+        Raises `ClaraCoreError`.
+        """
+        body, admission = self.body, self.admission
+        if not body.complete or (self._length is None and not admission.head.chunked):
+            return None
+        content_type = admission.head.noted.get(b"content-type", b"")
+        edit = admission.route.request_edit if admission.route is not None else None
+        if edit is not None:
+            asked = edit(body.taken_out(), record)
+            if isinstance(asked, OwnAnswer):
+                return asked
+            self.call, content_type = asked, _JSON
+            body.replace(asked.body)
+        if target.edits:
+            body.replace(edited(body.taken_out(), content_type, target))
+        self._length = body.size
+        return None
+
+    def read_no_further(self) -> None:
+        """Leave the rest of a long upload to the kernel until the model server takes it.
+
+        The first part is read all the same: a client that leaves in the middle of it is seen at once.
+        """
+        if not self.body.complete and self.body.size >= _READ_AHEAD_BYTES:
+            self._channel.hold_body()
+            self._channel.watch_departure()
+
+    # To the model server.
+
+    def send(self, upstream: UpstreamConnection, target: Target, destination: Destination) -> bool:
+        """Write the head for the model server, and what there is of the body; return whether that is all of it."""
+        body, admission = self.body, self.admission
+        head = admission.request_bytes(target, destination, self._channel.peer, self._length, self.call)
+        if admission.head.chunked and self._length is None:
+            pieces = [chunk(bytes(piece)) for piece in body.pieces]
+            upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if body.complete else [])])
+        elif body.size < _JOINED_BYTES:
+            upstream.transport.write(head + body.joined())
+        else:
+            upstream.transport.writelines([head, *body.pieces])
+        if not body.complete or body.size > _KEPT_FOR_RETRY_BYTES:
+            body.drop()
+            if not upstream.transport.get_write_buffer_size():
+                body.give_back()
+        if not body.complete:
+            self._channel.resume_body()
+        return body.complete
+
+    def send_piece(self, upstream: UpstreamConnection, data: bytes, *, last: bool) -> None:
+        """Write a further piece of the body."""
+        if self.admission.head.chunked:
+            data = (chunk(data) if data else b"") + (LAST_CHUNK if last else b"")
+        if data:
+            upstream.transport.write(data)
+
+    def taken(self) -> None:
+        """Give back the memory of what was kept, which is on its way: the model server has caught up."""
+        if self.body.dropped:
+            self.body.give_back()
+
+    # Endings.
+
+    def forget_body(self) -> None:
+        """Let go of the body: nobody needs it again."""
+        self.body.drop()
+        self.body.give_back()
+
+    def release(self) -> None:
+        """Let go of the body and of what was captured of it."""
+        self.forget_body()
+        if self._capture is not None:
+            self._capture.give_back()
