@@ -50,6 +50,7 @@ from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.openness import warn_if_open
+from claracore.http.access.origins import Origins
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
@@ -96,6 +97,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         runner = LocalRunner(around)
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
+        conversations.read_command = memory_of_models.command
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
@@ -120,6 +122,7 @@ def _assemble(
     history = History(activity, counts, captures, SampleHistory(events.announcer.sample))
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
     named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
+    origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
@@ -131,7 +134,7 @@ def _assemble(
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
-        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, options.rules, log)
+        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log)
         return ControlPlane(*parts)
 
     control = LateControlPlane(make_control)
@@ -142,7 +145,7 @@ def _assemble(
         observer=journal,
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
-        rules=options.rules,
+        origins=origins,
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,

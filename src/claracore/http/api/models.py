@@ -15,7 +15,7 @@ from claracore.core.config.routing import Selector
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.anthropic import as_anthropics, page_of
-from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views, shown_command
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
@@ -72,15 +72,15 @@ async def model(runtime: RuntimeDep, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
+async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it.
 
     To whoever sends `anthropic-version`, as Anthropic does.
     """
     rows = listed(runtime, grant)
     if ANTHROPIC_VERSION in request.headers:
-        return JSONResponse(page_of(rows, request.query_params), headers=cors)
-    return JSONResponse({"object": "list", "data": rows}, headers=cors)
+        return JSONResponse(page_of(rows, request.query_params))
+    return JSONResponse({"object": "list", "data": rows})
 
 
 @router.get("/v1/models/{name:path}")
@@ -112,7 +112,7 @@ def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
         rows.append(_row(runtime, model, model.id, created))
         # A peer's model has its short name as an alias, which may be called and is not listed.
         if runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
-            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+            rows += [_row(runtime, model, alias, created) for alias in model.plain_aliases]
     rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 
@@ -178,7 +178,7 @@ def _kind(runtime: Runtime, model: ModelConfig, name: str) -> dict[str, Any]:
         return {"type": "peer", "peerID": peer_id}
     if name != model.id:
         return {"type": "alias", "modelID": model.id}
-    return {"type": "model", "aliases": list(model.aliases)} if model.aliases else {"type": "model"}
+    return {"type": "model", "aliases": list(model.plain_aliases)} if model.plain_aliases else {"type": "model"}
 
 
 def _request_context(runtime: Runtime, model: ModelConfig) -> int | None:

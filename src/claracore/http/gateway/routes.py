@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote
 
-from claracore.core.config.pattern import Pattern
+from claracore.core.config.regex import Regex
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
 from claracore.http.gateway.anthropic_stream import mended_stream
@@ -160,7 +160,7 @@ class ServerPaths:
         """Return a path of these as one below `/upstream/`, with the model's name."""
         return UPSTREAM + self.model.encode() + path[len(self.prefix) - 1 :] if self.model else path
 
-    def loads(self, method: bytes, rest: str, ignored: Iterable[Pattern]) -> bool:
+    def loads(self, method: bytes, rest: str, ignored: Iterable[Regex]) -> bool:
         """Whether a request has its model loaded; `rest` comes after the model's name, decoded.
 
         ComfyUI's pages ask for many things in the background: only opening the first one, or giving it work, loads it.

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from claracore.core.config.pattern_letters import NAMED, PERL, Test, among, any_case, none_of, of_unicode, one_of
+from claracore.core.config.regex_letters import NAMED, PERL, Test, among, any_case, none_of, of_unicode, one_of
 
 Where = Literal["text begins", "text ends", "line begins", "line ends", "word border", "no word border"]
 
@@ -56,7 +56,7 @@ class Repeated:
 Part = Letter | At | Row | Alternatives | Repeated
 
 
-class BadPattern(ValueError):
+class BadRegex(ValueError):
     """The text is no pattern; the message says what was found and where."""
 
 
@@ -88,8 +88,8 @@ PLACES: dict[str, Where] = {"A": "text begins", "z": "text ends", "b": "word bor
 LAST_LETTER = 0x10FFFF
 
 
-def read_pattern(text: str) -> Part:
-    """Return what a pattern says. Raises BadPattern."""
+def read_regex(text: str) -> Part:
+    """Return what a pattern says. Raises BadRegex."""
     reader = _Reader(text)
     found = reader.choice(Flags(), 0)
     if reader.at < len(text):
@@ -105,9 +105,9 @@ class _Reader:
         self.at = 0
         self._names: set[str] = set()
 
-    def wrong(self, what: str, at: int | None = None) -> BadPattern:
+    def wrong(self, what: str, at: int | None = None) -> BadRegex:
         """Return the error: what was found where."""
-        return BadPattern(f"{what} at character {(self.at if at is None else at) + 1}")
+        return BadRegex(f"{what} at character {(self.at if at is None else at) + 1}")
 
     def _next(self) -> str:
         return self.text[self.at : self.at + 1]

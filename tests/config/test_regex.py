@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from claracore.core.config.load import load
 from claracore.core.config.model import DEFAULT_IGNORED_PATHS
-from claracore.core.config.pattern import LONGEST_TEXT, Pattern
-from claracore.core.config.pattern_syntax import BadPattern
+from claracore.core.config.regex import LONGEST_TEXT, Regex
+from claracore.core.config.regex_syntax import BadRegex
 
 CORPUS: list[tuple[str, list[str], list[str]]] = [
     (DEFAULT_IGNORED_PATHS, ["/a/index-1.js", "/x.css"], ["/v1/models", "/a.jsx", "/a.js/b", "/x.css\n"]),
@@ -49,7 +49,7 @@ CORPUS: list[tuple[str, list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("text", "inside", "outside"), CORPUS, ids=[text for text, _, _ in CORPUS])
 def test_the_corpus(text: str, inside: list[str], outside: list[str]) -> None:
-    pattern, oracle = Pattern(text), re2.compile(text)
+    pattern, oracle = Regex(text), re2.compile(text)
     for sample in (*inside, *outside):
         assert pattern.occurs_in(sample) is (sample in inside), sample
         assert (oracle.search(sample) is not None) is (sample in inside), sample
@@ -83,8 +83,8 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "message"), BAD, ids=[text[:20] for text, _ in BAD])
 def test_what_is_no_pattern_is_an_error_with_a_place(text: str, message: str) -> None:
-    with pytest.raises(BadPattern) as refused:
-        Pattern(text)
+    with pytest.raises(BadRegex) as refused:
+        Regex(text)
     assert str(refused.value) == message
     assert load(f"upstream: {{ignorePaths: [{json.dumps(text)}]}}", env={}).config is None
 
@@ -94,14 +94,14 @@ def test_what_is_no_pattern_is_an_error_with_a_place(text: str, message: str) ->
 )
 def test_no_pattern_takes_more_than_its_share(text: str) -> None:
     """Python's own expressions take 30 s for the first with 28 letters, and twice that for each more."""
-    pattern = Pattern(text)
+    pattern = Regex(text)
     path = "/" + "a" * (LONGEST_TEXT - 2) + "!"
     assert pattern.occurs_in(path) is (re2.search(text, path) is not None)
     assert not pattern.occurs_in(path + "a" * 2), "longer than any path that is looked at"
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    pattern = Pattern(r"(a|b)*a(a|b){12}$")
+    pattern = Regex(r"(a|b)*a(a|b){12}$")
     for number in range(1 << 12):
         sample = f"{number:013b}".replace("0", "a").replace("1", "b")
         assert pattern.occurs_in(sample) is (sample[0] == "a")
@@ -146,9 +146,9 @@ def test_re2_reads_the_same(text: str, samples: list[str]) -> None:
     try:
         oracle = re2.compile(text, options)
     except re2.error:
-        with pytest.raises(BadPattern):
-            Pattern(text)
+        with pytest.raises(BadRegex):
+            Regex(text)
         return
-    pattern = Pattern(text)
+    pattern = Regex(text)
     for sample in samples:
         assert pattern.occurs_in(sample) is (oracle.search(sample) is not None), sample

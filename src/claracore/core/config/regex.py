@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import assert_never
 
-from claracore.core.config.pattern_letters import Test
-from claracore.core.config.pattern_syntax import (
+from claracore.core.config.regex_letters import Test
+from claracore.core.config.regex_syntax import (
     Alternatives,
     At,
-    BadPattern,
+    BadRegex,
     Letter,
     Part,
     Repeated,
     Row,
     Where,
-    read_pattern,
+    read_regex,
 )
 
 MOST_STEPS = 2_000
@@ -63,13 +63,13 @@ FOUND, NOT_FOUND = _State(frozenset(), END), _State(frozenset(), END)
 _DONE = 0
 
 
-class Pattern:
-    """A pattern, ready to be looked for. Raises BadPattern."""
+class Regex:
+    """A pattern, ready to be looked for. Raises BadRegex."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._steps: list[_Take | _Check | _Fork] = [_Fork([])]
-        self._start = self._emit(read_pattern(text), _DONE)
+        self._start = self._emit(read_regex(text), _DONE)
         self._states: dict[tuple[frozenset[int], str], _State] = {}
         self._first = self._state({self._start}, END)
 
@@ -88,7 +88,7 @@ class Pattern:
 
     def _add(self, step: _Take | _Check | _Fork) -> int:
         if len(self._steps) >= MOST_STEPS:
-            raise BadPattern("more repetitions than can be followed")
+            raise BadRegex("more repetitions than can be followed")
         self._steps.append(step)
         return len(self._steps) - 1
 
