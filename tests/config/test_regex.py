@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claracore.core.config.load import load
-from claracore.core.config.model import DEFAULT_IGNORED_PATHS
+from claracore.core.config.program import DEFAULT_IGNORED_PATHS
 from claracore.core.config.regex import LONGEST_TEXT, Regex
 from claracore.core.config.regex_syntax import BadRegex
 
