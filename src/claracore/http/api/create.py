@@ -42,6 +42,7 @@ from claracore.http.api.compat import (
     llama_router,
     llama_swap,
     llama_swap_events,
+    lm_studio,
     ollama,
 )
 from claracore.http.api.events import stream
@@ -77,6 +78,7 @@ ROUTERS = (
     profiles,
     recipes,
     llama_router,
+    lm_studio,
     llama_swap,
     llama_swap_events,
     first_claracore,
