@@ -21,7 +21,7 @@ from claracore.http.wire.sse import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from claracore.host.activity.record import Record
-    from claracore.http.wire.engine_answers import Answered, EngineAnswer, TimingsSaid, UsageSaid
+    from claracore.http.wire.engine_answers import EngineAnswer, EngineChoice, EngineTimings, EngineUsage
     from claracore.http.wire.head import ResponseHead
 
 JSON = b"application/json; charset=utf-8"
@@ -48,7 +48,7 @@ class Clock:
         if not self._first:
             self._first = time.monotonic()
 
-    def spent(self, usage: UsageSaid | None, timings: TimingsSaid | None) -> Spent:
+    def spent(self, usage: EngineUsage | None, timings: EngineTimings | None) -> Spent:
         """Return what the answer has taken, as the model server counts it; what it does not say is measured here."""
         spent, now, record = Spent(), time.monotonic(), self._record
         waited = 0.0 if record.served_at is None else max(0.0, record.served_at - record.arrived_at)
@@ -63,6 +63,12 @@ class Clock:
 
 def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1e9)
+
+
+def their_error(body: bytes) -> bytes:
+    """Return a model server's error as a line; empty for what is none that can be understood."""
+    error = said_again(body, 500, "ollama") or b""
+    return error + b"\n" if error.startswith(b'{"error":"') else b""
 
 
 class LineStream:
@@ -81,8 +87,8 @@ class LineStream:
         self._data = b""
         """Of an event whose end has not come yet."""
         self._reason = ""
-        self._usage: UsageSaid | None = None
-        self._timings: TimingsSaid | None = None
+        self._usage: EngineUsage | None = None
+        self._timings: EngineTimings | None = None
         self._over = False
 
     def head(self, head: ResponseHead) -> ResponseHead:
@@ -134,8 +140,7 @@ class LineStream:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return self._give_up(_BROKEN)
         if bytes(answer.error):
-            error = said_again(data, 500, "ollama")
-            return self._give_up(_BROKEN if error is None else error + b"\n")
+            return self._give_up(their_error(data) or _BROKEN)
         self._note(answer)
         if answer.choices:
             return self._choice(answer.choices[0])
@@ -151,7 +156,7 @@ class LineStream:
         if answer.timings is not None:
             self._timings = answer.timings
 
-    def _choice(self, choice: Answered) -> bytes:
+    def _choice(self, choice: EngineChoice) -> bytes:
         text, thinking, delta = choice.text or "", "", choice.delta
         if delta is not None:
             text = delta.content or text
@@ -220,7 +225,7 @@ class OneAnswer:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return _BROKEN
         if not answer.choices and answer.content is None:
-            return said_again(body, 500, "ollama") or _BROKEN
+            return their_error(body) or _BROKEN
         return self._whole(answer)
 
     def _whole(self, answer: EngineAnswer) -> bytes:
@@ -230,11 +235,11 @@ class OneAnswer:
             choice = answer.choices[0]
             reason, text = choice.finish_reason or reason, choice.text or ""
             logprobs = b"" if choice.logprobs is None else bytes(choice.logprobs.content)
-            if (said := choice.message) is not None:
-                text, thinking = said.content or text, said.reasoning_content or said.reasoning or ""
-                if said.tool_calls:
+            if (message := choice.message) is not None:
+                text, thinking = message.content or text, message.reasoning_content or message.reasoning or ""
+                if message.tool_calls:
                     gathered = GatheredCalls()
-                    gathered.take(said.tool_calls)
+                    gathered.take(message.tool_calls)
                     calls, lost = gathered.taken()
                     text += lost
         end = done(reason_of(reason), self._clock.spent(answer.usage, answer.timings))

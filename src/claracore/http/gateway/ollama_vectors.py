@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from claracore.http.gateway.heads import with_headers
-from claracore.http.gateway.ollama_answers import JSON, Clock
+from claracore.http.gateway.ollama_answers import JSON, Clock, their_error
 from claracore.http.wire.engine_answers import EngineVectors, read_vector, read_vectors
-from claracore.http.wire.error_shapes import said_again
 from claracore.http.wire.ollama_lines import error_line
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class _OneOfVectors(ABC):
 
     @abstractmethod
     def shaped(self, vectors: EngineVectors) -> dict[str, Any]:
-        """Return the answer."""
+        """Return the answer; the vectors are in the order of the texts."""
 
     def head(self, head: ResponseHead) -> ResponseHead:
         """Say what follows."""
@@ -50,9 +49,13 @@ class _OneOfVectors(ABC):
         """Return the answer."""
         body, self._pieces = b"".join(self._pieces), []
         try:
-            return msgspec.json.encode(self.shaped(read_vectors(body)))
+            found = read_vectors(body)
+            if all(bytes(vector.embedding).startswith(b"[") for vector in found.data):
+                found.data.sort(key=lambda vector: vector.index)
+                return msgspec.json.encode(self.shaped(found))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return said_again(body, 500, "ollama") or error_line("the model server's answer has no vectors")
+            pass
+        return their_error(body) or error_line("the model server's answer has no vectors")
 
 
 class VectorsAnswer(_OneOfVectors):
@@ -63,10 +66,9 @@ class VectorsAnswer(_OneOfVectors):
         self._dimensions = dimensions
 
     def shaped(self, vectors: EngineVectors) -> dict[str, Any]:
-        """Return the vectors in the order of the texts, with what they took."""
-        rows = sorted(vectors.data, key=lambda vector: vector.index)
+        """Return the vectors, with what they took."""
         spent = self.clock.spent(vectors.usage, None).known()
-        embeddings = [shortened(row.embedding, self._dimensions) for row in rows]
+        embeddings = [shortened(row.embedding, self._dimensions) for row in vectors.data]
         answer: dict[str, Any] = {"model": self.record.requested, "embeddings": embeddings}
         return answer | {name: spent[name] for name in _SAID if name in spent}
 

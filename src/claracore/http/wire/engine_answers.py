@@ -12,28 +12,28 @@ import msgspec
 NOTHING = msgspec.Raw(b"")
 
 
-class FunctionSaid(msgspec.Struct):
+class FunctionDelta(msgspec.Struct):
     """A function that is called: in a stream, pieces of its name and of its arguments, which are JSON as text."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class ToolCallSaid(msgspec.Struct):
+class ToolCallDelta(msgspec.Struct):
     """A call of a tool, or a piece of it: `index` says of which."""
 
     index: int = 0
     id: str | None = None
-    function: FunctionSaid | None = None
+    function: FunctionDelta | None = None
 
 
-class Said(msgspec.Struct):
+class EngineMessage(msgspec.Struct):
     """A message, or a piece of it."""
 
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[ToolCallSaid] | None = None
+    tool_calls: list[ToolCallDelta] | None = None
 
 
 class LogProbs(msgspec.Struct):
@@ -42,24 +42,24 @@ class LogProbs(msgspec.Struct):
     content: msgspec.Raw = NOTHING
 
 
-class Answered(msgspec.Struct):
+class EngineChoice(msgspec.Struct):
     """One choice: `delta` in a stream of chat, `message` in its whole, `text` where there is no chat."""
 
-    delta: Said | None = None
-    message: Said | None = None
+    delta: EngineMessage | None = None
+    message: EngineMessage | None = None
     text: str | None = None
     finish_reason: str | None = None
     logprobs: LogProbs | None = None
 
 
-class UsageSaid(msgspec.Struct):
+class EngineUsage(msgspec.Struct):
     """Tokens, as OpenAI counts them."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class TimingsSaid(msgspec.Struct):
+class EngineTimings(msgspec.Struct):
     """Tokens and milliseconds, as llama-server measures them; those from the cache are no part of `prompt_n`."""
 
     cache_n: int | None = None
@@ -72,9 +72,9 @@ class TimingsSaid(msgspec.Struct):
 class EngineAnswer(msgspec.Struct):
     """A chunk of a stream, or a whole answer."""
 
-    choices: list[Answered] = msgspec.field(default_factory=list)
-    usage: UsageSaid | None = None
-    timings: TimingsSaid | None = None
+    choices: list[EngineChoice] = msgspec.field(default_factory=list)
+    usage: EngineUsage | None = None
+    timings: EngineTimings | None = None
     error: msgspec.Raw = NOTHING
     content: str | None = None
     """Of infill, as what follows."""
@@ -93,7 +93,7 @@ class EngineVectors(msgspec.Struct):
     """The answer to a request for embeddings."""
 
     data: list[Vector]
-    usage: UsageSaid | None = None
+    usage: EngineUsage | None = None
 
 
 read_answer = msgspec.json.Decoder(EngineAnswer).decode

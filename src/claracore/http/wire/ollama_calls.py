@@ -20,7 +20,7 @@ CHAT_COMPLETIONS: Final = b"/v1/chat/completions"
 COMPLETIONS: Final = b"/v1/completions"
 INFILL: Final = b"/infill"
 EMBEDDINGS: Final = b"/v1/embeddings"
-_ANY_OBJECT: Final = {"type": "object"}
+_ANY_OBJECT: Final = msgspec.Raw(b'{"type":"object"}')
 
 
 class Called(NamedTuple):
@@ -79,7 +79,7 @@ def _raw_fields(model: str, asked: GenerateWish) -> dict[str, Any]:
     fields["prompt"] = asked.prompt or ""
     if (schema := asked.schema) is not None:
         fields["response_format"] = _response_format(schema)
-        fields["json_schema"] = schema or _ANY_OBJECT  # llama-server's name for it, where there is no chat
+        fields["json_schema"] = schema if bytes(schema) else _ANY_OBJECT  # llama-server's name, where there is no chat
     if asked.logprobs:
         fields["logprobs"] = asked.top_logprobs or 1
     return fields | sampling(asked.options)
@@ -97,8 +97,8 @@ def _common(model: str, asked: TextWish) -> dict[str, Any]:
     return fields
 
 
-def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
-    if not schema:
+def _response_format(schema: msgspec.Raw) -> dict[str, Any]:
+    if not bytes(schema):
         return {"type": "json_object"}
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 

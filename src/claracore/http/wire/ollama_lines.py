@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from claracore.http.wire.engine_answers import TimingsSaid, UsageSaid
+from claracore.http.wire.engine_answers import EngineTimings, EngineUsage
 
 _encode = msgspec.json.encode
 NOT_DONE = b'"done":false'
@@ -41,7 +41,7 @@ class Spent:
         return {name: max(0, value) for name, value in values.items() if value is not None}
 
 
-def counted(spent: Spent, usage: UsageSaid | None, timings: TimingsSaid | None) -> None:
+def counted(spent: Spent, usage: EngineUsage | None, timings: EngineTimings | None) -> None:
     """Put in what a model server says of tokens and times."""
     if timings is not None:
         if timings.prompt_n is not None:

@@ -21,7 +21,7 @@ _KINDS: Final = (("/9j/", "jpeg"), ("iVBORw0K", "png"), ("R0lGOD", "gif"), ("Ukl
 def openai_messages(messages: Iterable[OllamaMessage]) -> list[dict[str, Any]]:
     """Return the messages as OpenAI's chat completions have them."""
     calls = _Calls()
-    return [_tool_result(message, calls) if message.role == "tool" else _said(message, calls) for message in messages]
+    return [_tool_result(message, calls) if message.role == "tool" else _plain(message, calls) for message in messages]
 
 
 def content_of(text: str, images: Sequence[str] | None) -> str | list[dict[str, Any]]:
@@ -40,13 +40,13 @@ def data_uri(image: str) -> str:
     return f"data:image/{kind};base64,{image}"
 
 
-def _said(message: OllamaMessage, calls: _Calls) -> dict[str, Any]:
-    said: dict[str, Any] = {"role": message.role, "content": content_of(message.content or "", message.images)}
+def _plain(message: OllamaMessage, calls: _Calls) -> dict[str, Any]:
+    result: dict[str, Any] = {"role": message.role, "content": content_of(message.content or "", message.images)}
     if message.thinking:
-        said["reasoning_content"] = message.thinking
+        result["reasoning_content"] = message.thinking
     if message.tool_calls:
-        said["tool_calls"] = [calls.made(call) for call in message.tool_calls]
-    return said
+        result["tool_calls"] = [calls.made(call) for call in message.tool_calls]
+    return result
 
 
 def _tool_result(message: OllamaMessage, calls: _Calls) -> dict[str, Any]:
@@ -57,6 +57,13 @@ def _tool_result(message: OllamaMessage, calls: _Calls) -> dict[str, Any]:
     if name:
         result["name"] = name
     return result
+
+
+def _text_of(arguments: bytes) -> str:
+    """Return arguments as text; some clients have them as text already."""
+    if arguments.startswith(b'"'):
+        return msgspec.json.decode(arguments, type=str)
+    return arguments.decode() if arguments.startswith(b"{") else "{}"
 
 
 class _Calls:
@@ -71,9 +78,8 @@ class _Calls:
         id_ = call.id or f"call_{self._count}"
         self._count += 1
         self._open.append((id_, call.function.name))
-        arguments = call.function.arguments
-        text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments or {}).decode()
-        return {"id": id_, "type": "function", "function": {"name": call.function.name, "arguments": text}}
+        function = {"name": call.function.name, "arguments": _text_of(bytes(call.function.arguments))}
+        return {"id": id_, "type": "function", "function": function}
 
     def answered(self, name: str) -> str:
         """Return the id of the oldest open call of a tool (of any, if none has this name); empty without one."""

@@ -56,16 +56,17 @@ def sampling(options: Mapping[str, Any] | None, *, limit: str = "max_tokens") ->
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRequest(f"option {name!r} must be a number, and not {value!r}", param="options")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST <= value <= _MOST:
+        raise BadRequest(f"option {name!r} must be a number, and not {_shown(value)}", param="options")
     return value
 
 
 def _whole(name: str, value: object) -> int:
-    number = _number(name, value)
-    if not -_MOST <= number <= _MOST:
-        raise BadRequest(f"option {name!r} must be a whole number, and not {value!r}", param="options")
-    return int(number)
+    return int(_number(name, value))
+
+
+def _shown(value: object) -> str:
+    return "a number of that size" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
 
 
 def _texts(name: str, value: object) -> list[str]:

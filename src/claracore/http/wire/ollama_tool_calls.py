@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from claracore.http.wire.engine_answers import ToolCallSaid
+from claracore.http.wire.engine_answers import ToolCallDelta
 
 
 class _Gathered:
@@ -33,17 +33,17 @@ class GatheredCalls:
         """Return whether there are any."""
         return bool(self._calls)
 
-    def add(self, pieces: Iterable[ToolCallSaid]) -> None:
+    def add(self, pieces: Iterable[ToolCallDelta]) -> None:
         """Take pieces of calls, each with the number of its call."""
         for piece in pieces:
             self._add(piece, piece.index)
 
-    def take(self, calls: Iterable[ToolCallSaid]) -> None:
+    def take(self, calls: Iterable[ToolCallDelta]) -> None:
         """Take calls that are whole, which have no numbers."""
         for call in calls:
             self._add(call, len(self._calls))
 
-    def _add(self, piece: ToolCallSaid, index: int) -> None:
+    def _add(self, piece: ToolCallDelta, index: int) -> None:
         call = self._calls.setdefault(index, _Gathered())
         call.id = call.id or piece.id or ""
         if piece.function is not None:
@@ -69,10 +69,12 @@ class GatheredCalls:
         return msgspec.json.encode(calls) if calls else b"", lost
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _object(text: str) -> msgspec.Raw | None:
+    """Return an object as JSON on one line; None for what is none."""
     if not text.strip():
-        return {}
+        return msgspec.Raw(b"{}")
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        return msgspec.Raw(msgspec.json.format(text, indent=-1).encode())
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None

@@ -14,11 +14,14 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from claracore.errors import BadRequest
+from claracore.http.wire.engine_answers import NOTHING
 
 Think = bool | Literal["low", "medium", "high"] | None
 _LEVELS: Final = ("low", "medium", "high")
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_FOREVER_SECONDS = 2**63 / 1e9
+"""What Ollama cannot count any more, in nanoseconds."""
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _PART = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"([+-]?)(?:0|((?:{_PART.pattern})+)|({_NUMBER}))")
@@ -28,7 +31,7 @@ class CalledFunction(msgspec.Struct):
     """What a model has called: the arguments are an object, where OpenAI has text."""
 
     name: str
-    arguments: Any = None
+    arguments: msgspec.Raw = NOTHING
 
 
 class OllamaToolCall(msgspec.Struct):
@@ -69,7 +72,7 @@ class TextWish(OllamaWish):
     """What requests have whose answer is text."""
 
     stream: bool | None = None
-    format: Any = None
+    format: msgspec.Raw = NOTHING
     think: Any = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
@@ -80,15 +83,16 @@ class TextWish(OllamaWish):
         return self.stream is not False
 
     @property
-    def schema(self) -> dict[str, Any] | None:
-        """The JSON schema of the answer; empty for any JSON, None for text. Raises `BadRequest`."""
-        if self.format is None or self.format == "":
+    def schema(self) -> msgspec.Raw | None:
+        """The JSON schema of the answer; empty for any object, None for text. Raises `BadRequest`."""
+        wanted = bytes(self.format)
+        if wanted in {b"", b"null", b'""'}:
             return None
-        if self.format == "json":
-            return {}
-        if isinstance(self.format, dict):
+        if wanted == b'"json"':
+            return NOTHING
+        if wanted.startswith(b"{"):
             return self.format
-        raise BadRequest(f"'format' must be \"json\" or a JSON schema, and not {self.format!r}", param="format")
+        raise BadRequest("'format' must be \"json\" or a JSON schema", param="format")
 
     @property
     def thinks(self) -> Think:
@@ -107,7 +111,7 @@ class ChatWish(TextWish):
     """POST /api/chat."""
 
     messages: list[OllamaMessage] | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[msgspec.Raw] | None = None
 
 
 class GenerateWish(TextWish):
@@ -162,9 +166,9 @@ def seconds_of(keep_alive: object) -> float | None:
     if isinstance(keep_alive, str) and (found := _DURATION.fullmatch(keep_alive)) is not None:
         seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(found[2] or ""))
         seconds += float(found[5] or 0)
-        return math.inf if found[1] == "-" and seconds else seconds
+        return math.inf if (found[1] == "-" and seconds) or seconds >= _FOREVER_SECONDS else seconds
     if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool):
-        return math.inf if keep_alive < 0 else float(keep_alive)
+        return float(keep_alive) if 0 <= keep_alive < _FOREVER_SECONDS else math.inf
     raise BadRequest(
         f"'keep_alive' must be a number of seconds or a length of time such as \"5m\", and not {keep_alive!r}",
         param="keep_alive",
