@@ -62,7 +62,7 @@ class LineEdit:
 
     def __init__(self, source: str | ParsedText) -> None:
         """Read a text. Raises config.tree.Unreadable for what is not YAML."""
-        parsed = ParsedText.of(source) if isinstance(source, str) else source
+        self._parsed = parsed = ParsedText.of(source) if isinstance(source, str) else source
         self.text = text = parsed.text
         self.root = parsed.root
         self.one_document = all(finding.message != SECOND_DOCUMENT for finding in parsed.findings)
@@ -157,7 +157,7 @@ class LineEdit:
 
     def checked(self, text: str) -> ParsedText:
         """Return a text that says what is wanted. Raises NoSimpleWay for any other, Unreadable."""
-        parsed = ParsedText.of(text, self.root.file)
+        parsed = self._parsed if text == self.text else ParsedText.of(text, self.root.file)
         if plain_mapping(parsed.root) != self.wanted:
             raise NoSimpleWay("it cannot be changed line by line without changing something else")
         return parsed

@@ -5,10 +5,18 @@ The steps were read off llama.cpp's own allocator (b11434, its list of live tens
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from claracore.core.fit.cache import Cells, at, borrowed_bytes, cells, kinds_of_attention, kinds_of_elements
+from claracore.core.fit.cache import (
+    Cells,
+    at,
+    borrowed_bytes,
+    cells,
+    kinds_of_attention,
+    kinds_of_elements,
+    widest_query,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +27,29 @@ if TYPE_CHECKING:
 
 FLOAT: Final = 4
 FLOATS: Final = frozenset({"f32", "f16", "bf16"})
+
+
+class AmongLayers(NamedTuple):
+    """What there is among some layers of a model."""
+
+    kinds: frozenset[bool | None]
+    """Of attention: does it slide?"""
+    dense: bool
+    """One has no routed experts."""
+    recurrent: bool
+    attending: bool
+
+
+@lru_cache(maxsize=256)
+def among_layers(facts: ModelFacts, layers: tuple[int, ...]) -> AmongLayers:
+    """Return what there is among these layers; remembered, as it is asked for with each context that is tried."""
+    kinds, experts = kinds_of_attention(facts), facts.tensor_bytes.experts
+    return AmongLayers(
+        frozenset(kinds[layer] for layer in layers) - {None},
+        any(not at(experts, layer, default=0) for layer in layers),
+        any(at(facts.recurrent, layer, default=False) for layer in layers),
+        any(at(facts.heads, layer, default=0) for layer in layers),
+    )
 
 
 class Batch:
@@ -90,19 +121,18 @@ class Batch:
 
     def widest(self, layers: Iterable[int], *, routed: bool = True) -> int:
         """Return what the widest step of these layers needs beside the stream."""
-        layers = list(layers)
-        widths = self.facts.widths
-        experts = self.facts.tensor_bytes.experts
+        layers, widths = tuple(layers), self.facts.widths
+        among = among_layers(self.facts, layers)
         steps = [0]
         # After attention the last layer goes on with the few tokens that an answer is made of.
-        if self.settings.embeddings or self.facts.streams > 1 or layers != [self.facts.layers - 1]:
-            if any(not at(experts, layer, default=0) for layer in layers):
+        if self.settings.embeddings or self.facts.streams > 1 or layers != (self.facts.layers - 1,):
+            if among.dense:
                 steps.append(self.floats(widths.feed_forward) * (3 if widths.gated else 1))
             shared = self.floats(widths.shared_expert) * (3 if widths.experts_gated else 1)
             steps += [shared, self._experts() if routed else 0]
-        if any(at(self.facts.recurrent, layer, default=False) for layer in layers):
+        if among.recurrent:
             steps.append(self.recurrence())
-        if any(at(self.facts.heads, layer, default=0) for layer in layers):
+        if among.attending:
             steps.append(self.attention)
         return max(steps)
 
@@ -121,7 +151,7 @@ class Batch:
     def attention(self) -> int:
         """What attention needs: questions, answers or keys and values; what its kernel makes of the cache."""
         facts = self.facts
-        query = max((heads * size for heads, size in zip(facts.heads, facts.head_dim_k, strict=False)), default=0)
+        query = widest_query(facts)
         latent = query // 2 if facts.latent_attention else max(0, max(map(sum, self._cached), default=0) - query)
         return self.floats(2 * query + latent) + self.scores + self._cache_as_f16()
 
@@ -185,7 +215,7 @@ class Batch:
         Without it f32, and for each value where it goes in the cache.
         """
         size = self._cells
-        kinds = {self.kinds[layer] for layer in layers} - {None}
+        kinds = among_layers(self.facts, tuple(layers)).kinds
         columns = size.full * (False in kinds) + size.sliding * (True in kinds)
         if self.settings.flash_attention:
             return columns * self.tokens * 2

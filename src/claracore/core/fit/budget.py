@@ -81,9 +81,15 @@ class Budget:
 
     def holds(self, estimate: Estimate) -> bool:
         """Tell whether the estimate fits everywhere at the same time."""
-        on_gpus = [estimate.on(index) for index in range(len(self.gpus))]
-        in_ram = estimate.on(RAM) + sum(size for size, shared in zip(on_gpus, self.shared, strict=True) if shared)
-        return in_ram <= self.ram and all(size <= limit for size, limit in zip(on_gpus, self.gpus, strict=True))
+        return min(self.rest(estimate)) >= 0
+
+    def rest(self, estimate: Estimate) -> tuple[int, ...]:
+        """Return the bytes that are left beside the estimate of RAM and of each GPU; less than 0 where they lack."""
+        used = estimate.by_place
+        on_gpus = [used.get(index, 0) for index in range(len(self.gpus))]
+        shared = sum(size for size, is_shared in zip(on_gpus, self.shared, strict=True) if is_shared)
+        on_each = (limit - size for size, limit in zip(on_gpus, self.gpus, strict=True))
+        return (self.ram - used.get(RAM, 0) - shared, *on_each)
 
     def ram_left(self, estimate: Estimate) -> int:
         """Return the RAM that is free beside the estimate; shared GPUs take theirs from it."""

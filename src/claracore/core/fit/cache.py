@@ -7,12 +7,13 @@ own with an equal share of the context; a layer with a sliding window keeps only
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from claracore.core.fit.settings import Settings
     from claracore.core.gguf.model import ModelFacts
@@ -66,26 +67,40 @@ class CachedLayer(NamedTuple):
 def layer_caches(facts: ModelFacts) -> tuple[CachedLayer, ...]:
     """Return what each layer keeps of a token; nothing where it has no cache. Remembered: a plan asks very often."""
     found = []
-    for layer in range(facts.layers):
+    for layer, elements in enumerate(_elements(facts)):
         present = at(facts.has_kv_cache, layer, default=True)
-        elements = cache_elements(facts, layer) if present else (0, 0)
-        found.append(CachedLayer(*elements, at(facts.sliding, layer, default=False)))
+        found.append(CachedLayer(*(elements if present else (0, 0)), at(facts.sliding, layer, default=False)))
     return tuple(found)
 
 
 def cache_bytes(facts: ModelFacts, settings: Settings) -> tuple[int, ...]:
     """Return the bytes of the KV cache per layer; 0 where a layer has none."""
+    sizes = kind_bytes(facts, settings)
+    return tuple(map(sizes.__getitem__, layer_caches(facts)))
+
+
+def kind_bytes(facts: ModelFacts, settings: Settings) -> dict[CachedLayer, int]:
+    """Return the bytes of the KV cache of a layer of each kind."""
     size = cells(facts, settings)
     k_type, v_type = CACHE_TYPES[settings.cache_type_k], CACHE_TYPES[settings.cache_type_v]
-    layers = layer_caches(facts)
+    kinds = set(layer_caches(facts))
     # Without flash attention values lie the other way round, and llama.cpp keeps as many in all layers.
-    most = 0 if settings.flash_attention else max((kind.v_elements for kind in layers), default=0)
+    most = 0 if settings.flash_attention else max((kind.v_elements for kind in kinds), default=0)
     sizes = {}
-    for kind in set(layers):
+    for kind in kinds:
         count = size.streams * (size.sliding if kind.sliding else size.full)
         values = max(kind.v_elements, most) if kind.k_elements else 0
         sizes[kind] = count * (kind.k_elements * k_type + values * v_type) // BLOCK
-    return tuple(map(sizes.__getitem__, layers))
+    return sizes
+
+
+@lru_cache(maxsize=256)
+def kinds_by_place(facts: ModelFacts, places: tuple[int, ...]) -> Mapping[int, Mapping[CachedLayer, int]]:
+    """Return how many layers of each kind lie in each place, given the place of each layer."""
+    found: dict[int, Counter[CachedLayer]] = {place: Counter() for place in sorted(set(places))}
+    for place, kind in zip(places, layer_caches(facts), strict=True):
+        found[place][kind] += 1
+    return found
 
 
 def borrowed_bytes(facts: ModelFacts, settings: Settings, places: Sequence[int], place: int) -> int:
@@ -126,9 +141,20 @@ def cache_elements(facts: ModelFacts, layer: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
+def widest_query(facts: ModelFacts) -> int:
+    """Return the most elements that a token asks with in one layer, all heads together."""
+    return max((heads * size for heads, size in zip(facts.heads, facts.head_dim_k, strict=False)), default=0)
+
+
+@lru_cache(maxsize=256)
 def kinds_of_elements(facts: ModelFacts) -> frozenset[tuple[int, int]]:
     """Return the elements of keys and values that a token leaves in a layer, of all kinds of layers."""
-    return frozenset(cache_elements(facts, layer) for layer in range(facts.layers))
+    return frozenset(_elements(facts))
+
+
+@lru_cache(maxsize=256)
+def _elements(facts: ModelFacts) -> tuple[tuple[int, int], ...]:
+    return tuple(cache_elements(facts, layer) for layer in range(facts.layers))
 
 
 @lru_cache(maxsize=256)

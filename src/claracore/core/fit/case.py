@@ -6,16 +6,15 @@ asked about again and again while a way is looked for.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.extras import least_extras
 from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.memory import Companions, Estimate, estimate
-from claracore.core.fit.settings import Settings
+from claracore.core.fit.settings import BATCH, MICRO_BATCH, Settings
 from claracore.core.gguf.model import Kind
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 UNKNOWN_TRAINED: Final = 4096
 STEP: Final = 1024
 """Contexts are multiples of this, or all that a model was trained with."""
+GUESSES: Final = 3
+"""So often the longest context is looked for on a line; then between the shortest and the longest that may be it."""
 FLOOR: Final = 2048
 """A chat with less context than this is no use; then the model does not fit."""
 EMBEDDING_COMFORT: Final = 8192
@@ -56,22 +57,24 @@ class Case:
 
     def costs(self, settings: Settings) -> Estimate:
         """Count what these settings take."""
-        if settings not in self._known:
-            self._known[settings] = estimate(self.facts, settings, self.companions)
-        return self._known[settings]
+        known = self._known.get(settings)
+        if known is None:
+            known = self._known[settings] = estimate(self.facts, settings, self.companions)
+        return known
 
     def fits(self, settings: Settings) -> bool:
         """Tell whether what these settings take is there, on all devices at once, with the least that comes later."""
-        cost = self.costs(settings)
-        if not self.budget.holds(cost):
-            return False
+        return min(self.left(settings)) >= 0
+
+    def left(self, settings: Settings) -> tuple[int, ...]:
+        """Return the bytes that are left of RAM, of each GPU, and of RAM once there is the least that comes later."""
+        ram, *gpus = self.budget.rest(self.costs(settings))
         later = 0 if self.facts.kind in EMBEDDERS else least_extras(self.facts, settings, self.known_flags)
-        return self.budget.ram_left(cost) >= later
+        return (ram, *gpus, ram - self.budget.beside.ram - later)
 
     def gpus_hold(self, settings: Settings) -> bool:
         """Tell whether what these settings put on GPUs fits there."""
-        cost = self.costs(settings)
-        return all(cost.on(index) <= size for index, size in enumerate(self.budget.gpus))
+        return min(self.budget.rest(self.costs(settings))[1:], default=0) >= 0
 
     @property
     def trained(self) -> int:
@@ -100,20 +103,24 @@ class Case:
 
     def settings(self, context: int, kind: str = "f16") -> Settings:
         """Return settings with everything on the processor, as this engine is started."""
-        flash = bool(self.known_flags.flash_attention)
-        base = Settings(context, cache_type_k=kind, cache_type_v=kind, flash_attention=flash)
         unified = self.known_flags.knows("--kv-unified")
         # One that embeds with a cache fails when several inputs together are longer than it (b11434).
         shares = unified and (self.facts.kind not in EMBEDDERS or not self.facts.causal)
         slots = self.wishes.parallel or (SLOTS if shares else 1)
-        base = replace(base, parallel=slots, unified=unified and slots > 1)
+        batch = self.batch(context)
+        return Settings(
+            context, slots, unified and slots > 1, kind, kind, batch or BATCH, batch or MICRO_BATCH,
+            bool(self.known_flags.flash_attention), embeddings=batch is not None,
+        )  # fmt: skip
+
+    def batch(self, context: int) -> int | None:
+        """Return the tokens that an embedder computes at once; None for others, whose batches are as usual."""
         if self.facts.kind not in EMBEDDERS:
-            return base
+            return None
         # A model that looks at the whole text at once needs it in one physical batch. One that reads in order does
         # not, and computes logits for the whole batch, which is 1 GiB for 2048 tokens and Qwen's vocabulary.
         whole = not self.facts.causal or pooling(self.facts) != "last"
-        size = max(512, context) if whole else 512
-        return replace(base, batch=size, micro_batch=size, embeddings=True)
+        return max(512, context) if whole else 512
 
     def cache_types(self) -> list[str]:
         """Cache types to try: q8_0 is half of f16 and costs next to nothing, but needs heads of 32 elements."""
@@ -123,17 +130,50 @@ class Case:
         cached = any(facts.kv_heads) and facts.causal
         return ["f16", "q8_0"] if blocks and known and cached else ["f16"]
 
-    def longest_that(self, holds: Callable[[int], bool], limit: int) -> int | None:
-        """Return the longest context up to `limit` for which `holds` is true; None when there is none of use.
+    def longest_that(self, left: Callable[[int], Sequence[int]], limit: int) -> int | None:
+        """Return the longest context up to `limit` that leaves no less than nothing; None when there is none of use.
 
-        `holds` is true up to some context and false beyond it. Contexts are `limit` itself or multiples of STEP.
+        `left` says how many bytes a context leaves of each thing that may run out. They become fewer as it grows,
+        mostly on a straight line. So the longest is where the first of these lines ends, which both it and the next one
+        prove; where they bend, halves are tried. Contexts are `limit` itself or multiples of STEP.
         """
-        if holds(limit):
+        least = -(-self.shortest() // STEP) * STEP
+        high = Tried(limit, left(limit))
+        if high.holds:
             return limit
-        least = self.shortest()
-        steps = range(-(-least // STEP) * STEP, limit, STEP)
-        count = bisect_right(steps, False, key=lambda context: not holds(context))
-        return steps[count - 1] if count else None
+        if least >= limit or not (low := Tried(least, left(least))).holds:
+            return None
+        guesses = 0
+        while low.context + STEP < high.context:
+            guess = between(low, high) if guesses < GUESSES else (low.context + high.context) // 2
+            last = (high.context - 1) // STEP * STEP
+            context = min(max(guess // STEP * STEP, low.context + STEP), last)
+            tried = Tried(context, left(context))
+            low, high = (tried, high) if tried.holds else (low, tried)
+            guesses += 1
+        return low.context
+
+
+class Tried(NamedTuple):
+    """A context, and the bytes that it leaves of each thing that may run out."""
+
+    context: int
+    left: Sequence[int]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing has run out."""
+        return min(self.left) >= 0
+
+
+def between(low: Tried, high: Tried) -> int:
+    """Return the context at which the first thing runs out, if all become less on straight lines."""
+    ends = (
+        (high.context - low.context) * some // (some - lacking)
+        for some, lacking in zip(low.left, high.left, strict=True)
+        if lacking < 0
+    )
+    return low.context + min(ends)
 
 
 def trained(facts: ModelFacts) -> int:

@@ -209,7 +209,8 @@ def _helpers(
 
     def is_as_good(item: Candidate) -> bool:
         comfort = _comfort(item.facts, budget)
-        return _as_good(plans.one(item, left, comfort=comfort), plans.one(item, budget, comfort=comfort))
+        beside = plans.one(item, left, comfort=comfort)
+        return _is_best(beside) or _as_good(beside, plans.one(item, budget, comfort=comfort))
 
     if not all(map(is_as_good, others)):
         placed, left = _helpers_within(helpers, budget, plans, on_gpus=False)
@@ -257,6 +258,11 @@ def _spaces(candidate: Candidate, part: Budget, ram: int, *, on_gpus: bool) -> I
             yield replace(part, gpus=tuple(size if index == chosen else 0 for index, size in enumerate(part.gpus)))
     if not any(part.gpus) or candidate.facts.file_bytes <= HELPER_BYTES:
         yield replace(part, gpus=(0,) * len(part.gpus))
+
+
+def _is_best(now: Placement) -> bool:
+    """Tell whether it is as good as any placement, whichever that is."""
+    return now.verdict is ORDER[0] and now.settings.context >= FULL_CONTEXT // 2
 
 
 def _as_good(now: Placement, alone: Placement) -> bool:

@@ -14,7 +14,7 @@ from claracore.core.fit.case import EMBEDDERS, pooling
 from claracore.core.fit.drafting import own_drafting_flags
 from claracore.core.fit.flags import Flag, KnownFlags
 from claracore.core.fit.places import RAM
-from claracore.core.fit.settings import DEFAULT_MICRO_BATCH
+from claracore.core.fit.settings import MICRO_BATCH
 from claracore.core.fit.yamltext import comment
 from claracore.core.gguf.model import Kind
 from claracore.core.units import gib
@@ -216,7 +216,7 @@ def _kind_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
 def _batch_flags(facts: ModelFacts, placement: Placement) -> list[Flag]:
     """Read prompts in longer parts where the experts in RAM are copied to a card for each of them."""
     settings = placement.settings
-    if facts.kind in EMBEDDERS or settings.micro_batch == DEFAULT_MICRO_BATCH:
+    if facts.kind in EMBEDDERS or settings.micro_batch == MICRO_BATCH:
         return []
     words = ("--batch-size", str(settings.batch), "--ubatch-size", str(settings.micro_batch))
     return [Flag(words, "tokens of a prompt that are read at once: experts in RAM go to the card once for all of them")]

@@ -85,7 +85,7 @@ def with_prediction(case: Case, way: Way) -> Way:
         return replace(way, settings=predicting(before))
     if case.wishes.context is not None:
         return way
-    context = case.longest_that(lambda context: case.fits(predicting(context)), before)
+    context = case.longest_that(lambda context: case.left(predicting(context)), before)
     loss = context_value(before) - context_value(context) if context else math.inf
     return replace(way, settings=predicting(context)) if context and loss <= SPEED * math.log2(FASTER) else way
 

@@ -69,6 +69,8 @@ def with_extras(
 
 def checkpoint_bytes(facts: ModelFacts, settings: Settings) -> int:
     """Return the bytes of one copy: the windows of one slot's sliding layers, and its recurrent state."""
+    if not any(facts.recurrent) and not any(facts.sliding):
+        return 0
     single = replace(settings, parallel=1, unified=False, drafted=0)
     state = sum(state_bytes(facts, single))
     window = min(facts.sliding_window or 0, cells(facts, single).full)

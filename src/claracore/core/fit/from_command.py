@@ -20,7 +20,7 @@ from claracore.core.fit.memory import Companions, Estimate, MemoryItem, estimate
 from claracore.core.fit.overrides import Moved, moved_tensors
 from claracore.core.fit.places import RAM, layer_places
 from claracore.core.fit.server_flags import ServerFlags
-from claracore.core.fit.settings import Settings
+from claracore.core.fit.settings import BATCH, MICRO_BATCH, Settings
 from claracore.core.gguf.model import ModelFacts
 from claracore.core.gguf.projector import ProjectorFacts
 from claracore.core.units import GIB
@@ -35,7 +35,6 @@ OLD_CONTEXT = 4096
 """The default of engines before --fit."""
 READS_STATE = {PREDICTION, *HEADS.values()}
 """Kinds of drafting with which recurrent states are kept to go back to."""
-BATCH, MICRO_BATCH = 2048, 512
 
 
 @dataclass(frozen=True, slots=True)

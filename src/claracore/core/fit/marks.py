@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 MARK = "# setup:"
 MISSING = "# file missing since"
+AS_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=str).encode
 ENTRY = re.compile(r"(\S+)=([0-9a-f]{8})([0-9a-f]{4})(?=\s|$)")
 
 
@@ -52,8 +53,7 @@ class Mark:
 
 def digest(value: object) -> str:
     """Return the mark of a value: the same for every way to write it in YAML."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(AS_JSON(value).encode()).hexdigest()[:8]
 
 
 def comment_digest(comments: Sequence[str]) -> str:

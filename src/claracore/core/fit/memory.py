@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from claracore.core.fit.batch import FLOAT
-from claracore.core.fit.cache import cache_bytes, cache_elements, cells, prediction_cache_bytes, state_bytes
+from claracore.core.fit.cache import (
+    at,
+    cache_elements,
+    cells,
+    kind_bytes,
+    kinds_by_place,
+    prediction_cache_bytes,
+    state_bytes,
+)
 from claracore.core.fit.compute import compute_buffers
 from claracore.core.fit.places import RAM, LayerPlaces, layer_places, places_of
 from claracore.core.fit.projector import computing_bytes, input_bytes, working
@@ -49,6 +58,14 @@ class Estimate:
     """All rows of one model with one choice of settings."""
 
     rows: tuple[MemoryItem, ...]
+
+    @property
+    def by_place(self) -> dict[int, int]:
+        """Bytes in each place where some are."""
+        found: dict[int, int] = {}
+        for row in self.rows:
+            found[row.place] = found.get(row.place, 0) + row.bytes
+        return found
 
     def on(self, place: int) -> int:
         """Bytes in one place."""
@@ -88,7 +105,11 @@ class Companions:
 def estimate(facts: ModelFacts, settings: Settings, companions: Companions | None = None) -> Estimate:
     """Count the bytes of a model with these settings, and of what is loaded beside it."""
     places = places_of(facts, settings)
-    rows = [*_weights(facts, settings, places), *_caches(facts, settings, places), *_buffers(facts, settings, places)]
+    rows = [
+        *_weights(facts, settings.cpu_experts, places),
+        *_caches(facts, settings, places),
+        *_buffers(facts, settings, places),
+    ]
     if settings.predicting:
         rows += _prediction(facts, settings, places)
     if settings.repeating:
@@ -116,7 +137,9 @@ def _projecting(projector: ProjectorFacts, settings: Settings, place: int) -> li
     ]
 
 
-def _weights(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
+@lru_cache(maxsize=256)
+def _weights(facts: ModelFacts, cpu_experts: int, places: LayerPlaces) -> tuple[MemoryItem, ...]:
+    """Return the rows of weights, which are remembered: while a context is looked for they stay the same."""
     weights = facts.tensor_bytes
     layers: Counter[int] = Counter()
     experts: Counter[int] = Counter()
@@ -128,7 +151,7 @@ def _weights(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list
         # The embedding in RAM cannot be multiplied with on a GPU, nor once it is re-arranged for the processor.
         output += weights.token_embedding_weight
     counts = Counter(places.layers)
-    moved = min(settings.cpu_experts, facts.layers)
+    moved = min(cpu_experts, facts.layers)
     rows = [MemoryItem("token embedding", RAM, weights.token_embedding + weights.other, "always in RAM")]
     rows += [
         MemoryItem("weights", place, layers[place], f"{counts[place]} of {facts.layers} layers")
@@ -139,7 +162,7 @@ def _weights(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list
         rows.append(MemoryItem("experts", place, experts[place], working))
     copied = "with a copy of the embedding" if output > weights.output else "norms and the output matrix"
     rows.append(MemoryItem("output layer", places.output, output, copied))
-    return rows
+    return tuple(rows)
 
 
 def _prediction(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
@@ -168,36 +191,39 @@ def _repacked(facts: ModelFacts) -> bool:
 
 
 def _caches(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:
-    caches: Counter[int] = Counter()
-    states: Counter[int] = Counter()
-    for place, cache, state in zip(
-        places.layers, cache_bytes(facts, settings), state_bytes(facts, settings), strict=True
-    ):
-        caches[place] += cache
-        states[place] += state
+    sizes, working = kind_bytes(facts, settings), _cache_working(facts, settings)
     rows = [
-        MemoryItem("KV cache", place, size, _cache_working(facts, settings)) for place, size in sorted(caches.items())
+        MemoryItem("KV cache", place, sum(sizes[kind] * count for kind, count in kinds.items()), working)
+        for place, kinds in kinds_by_place(facts, places.layers).items()
     ]
+    states: Counter[int] = Counter()
+    for place, state in zip(places.layers, state_bytes(facts, settings), strict=True) if any(facts.recurrent) else ():
+        states[place] += state
     working = f"fixed size, {settings.parallel} slot{'s' * (settings.parallel > 1)}, f32"
-    rows += [MemoryItem("recurrent state", place, size, working) for place, size in sorted(states.items())]
-    return rows
+    return rows + [MemoryItem("recurrent state", place, size, working) for place, size in sorted(states.items())]
 
 
 def _cache_working(facts: ModelFacts, settings: Settings) -> str:
     size = cells(facts, settings)
-    caching = [layer for layer in range(facts.layers) if layer >= len(facts.has_kv_cache) or facts.has_kv_cache[layer]]
-    sliding = sum(1 for layer in caching if layer < len(facts.sliding) and facts.sliding[layer])
-    k_elements, v_elements = cache_elements(facts, caching[0]) if caching else (0, 0)
+    caching, sliding, (k_elements, v_elements) = _caching(facts)
     types = settings.cache_type_k
     if settings.cache_type_v != settings.cache_type_k:
         types += f"/{settings.cache_type_v}"
     parts = []
     streams = f"{size.streams} x " if size.streams > 1 else ""
-    if len(caching) - sliding:
-        parts.append(f"{len(caching) - sliding} layers x {streams}{size.full} tokens")
+    if caching - sliding:
+        parts.append(f"{caching - sliding} layers x {streams}{size.full} tokens")
     if sliding:
         parts.append(f"{sliding} sliding layers x {streams}{size.sliding} tokens")
     return f"{' + '.join(parts)}, {k_elements}+{v_elements} elements each, {types}"
+
+
+@lru_cache(maxsize=256)
+def _caching(facts: ModelFacts) -> tuple[int, int, tuple[int, int]]:
+    """Return how many layers have a cache, how many of these slide, and the elements of the first one."""
+    caching = [layer for layer in range(facts.layers) if at(facts.has_kv_cache, layer, default=True)]
+    sliding = sum(1 for layer in caching if at(facts.sliding, layer, default=False))
+    return len(caching), sliding, cache_elements(facts, caching[0]) if caching else (0, 0)
 
 
 def _buffers(facts: ModelFacts, settings: Settings, places: LayerPlaces) -> list[MemoryItem]:

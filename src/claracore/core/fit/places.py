@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -44,20 +45,30 @@ class LayerPlaces:
 
 def places_of(facts: ModelFacts, settings: Settings) -> LayerPlaces:
     """Return where the parts of a model lie."""
-    *placed, output = layer_places(facts.dealt_layers, settings)
-    del placed[facts.layers :]
-    experts = (RAM if layer < settings.cpu_experts else place for layer, place in enumerate(placed))
+    return _places(facts.layers, facts.dealt_layers, settings.gpu_layers, settings.cpu_experts, settings.split)
+
+
+@lru_cache(maxsize=256)
+def _places(count: int, dealt: int, gpu_layers: int, cpu_experts: int, split: tuple[float, ...]) -> LayerPlaces:
+    """Return the places, which are remembered: while a context is looked for they stay the same."""
+    *placed, output = _dealt_out(dealt, gpu_layers, split)
+    del placed[count:]
+    experts = (RAM if layer < cpu_experts else place for layer, place in enumerate(placed))
     return LayerPlaces(tuple(placed), tuple(experts), output)
 
 
 def layer_places(layers: int, settings: Settings) -> tuple[int, ...]:
     """Return the place of each layer and, as the last one, of the output layer."""
-    first = max(layers + 1 - settings.gpu_layers, 0)
-    on_gpu = min(settings.gpu_layers, layers + 1)
-    if len(settings.split) < 2 and first == 0:
+    return _dealt_out(layers, settings.gpu_layers, settings.split)
+
+
+def _dealt_out(layers: int, gpu_layers: int, split: tuple[float, ...]) -> tuple[int, ...]:
+    first = max(layers + 1 - gpu_layers, 0)
+    on_gpu = min(gpu_layers, layers + 1)
+    if len(split) < 2 and first == 0:
         return (0,) * (layers + 1)
     places = [RAM] * (layers + 1)
-    bounds = _bounds(settings.split)
+    bounds = _bounds(split)
     for layer in range(first, layers + 1 if on_gpu else 0):
         share = (layer - first) / on_gpu
         places[layer] = next(device for device, bound in enumerate(bounds) if share < bound)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_MICRO_BATCH = 512
+BATCH, MICRO_BATCH = 2048, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Settings:
     """Slots share one cache (`--kv-unified`): each may use the whole context."""
     cache_type_k: str = "f16"
     cache_type_v: str = "f16"
-    batch: int = 2048
+    batch: int = BATCH
     """Tokens per logical batch (`--batch-size`)."""
-    micro_batch: int = DEFAULT_MICRO_BATCH
+    micro_batch: int = MICRO_BATCH
     """Tokens that are computed at once (`--ubatch-size`)."""
     flash_attention: bool = True
     full_window: bool = False

@@ -132,12 +132,12 @@ def _ceiling(case: Case, way: Settings, gpus: tuple[int, ...], *, greedy: bool) 
         return longest
     half = sum(case.budget.gpus[gpu] for gpu in gpus) // 2
 
-    def modest(context: int) -> bool:
-        return case.costs(replace(way, context=context)).gpu_bytes <= half
+    def left(context: int) -> tuple[int]:
+        return (half - case.costs(replace(way, context=context)).gpu_bytes,)
 
-    if not modest(FULL_CONTEXT):
+    if min(left(FULL_CONTEXT)) < 0:
         return min(longest, MODEST_CONTEXT)
-    return case.longest_that(modest, longest) or FULL_CONTEXT
+    return case.longest_that(left, longest) or FULL_CONTEXT
 
 
 def _on_gpus(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> Iterator[Way]:
@@ -150,16 +150,17 @@ def _on_gpus(case: Case, gpus: tuple[int, ...], kind: str, *, greedy: bool) -> I
     if not case.gpus_hold(settings(case.shortest())):
         return
     limit = _ceiling(case, settings(case.shortest()), gpus, greedy=greedy)
-    context = case.longest_that(lambda context: case.fits(settings(context)), limit)
+    context = case.longest_that(lambda context: case.left(settings(context)), limit)
     if context is not None:
         yield Way(Verdict.GPU, settings(context), gpus, limit)
 
 
 def _with_context(case: Case, settings: Settings, context: int) -> Settings:
     """Return the settings with another context; an embedder's batches are as long as its context."""
-    own = case.settings(context, settings.cache_type_k)
-    return replace(settings, context=context, batch=max(own.batch, settings.batch * (not own.embeddings)),
-                   micro_batch=own.micro_batch if own.embeddings else settings.micro_batch)  # fmt: skip
+    batch = case.batch(context)
+    if batch is None:
+        return replace(settings, context=context)
+    return replace(settings, context=context, batch=batch, micro_batch=batch)
 
 
 def _rungs(case: Case, limit: int) -> list[int]:
@@ -199,7 +200,7 @@ def _used_up(case: Case, settings: Settings, gpus: tuple[int, ...], limit: int) 
     def longer(context: int) -> Settings:
         return dealt(case, _with_context(case, settings, context), gpus)
 
-    context = case.longest_that(lambda context: case.fits(longer(context)), max(limit, settings.context))
+    context = case.longest_that(lambda context: case.left(longer(context)), max(limit, settings.context))
     verdict = Verdict.EXPERTS_IN_RAM if settings.cpu_experts else Verdict.PARTLY
     return Way(verdict, longer(max(context or 0, settings.context)), gpus, limit)
 
@@ -223,14 +224,14 @@ def _on_processor(case: Case, kind: str) -> Iterator[Way]:
     """Everything in RAM; a machine with a large cache in it is no longer pleasant to use."""
     limit = min(case.longest, CPU_COMFORT) if case.wishes.context is None else case.longest
 
-    def holds(context: int) -> bool:
+    def left(context: int) -> tuple[int, ...]:
         settings = case.settings(context, kind)
-        if context > COMMON_CONTEXT and case.wishes.context is None:
-            cache = sum(row.bytes for row in case.costs(settings).rows if row.what == "KV cache")
-            if cache * CPU_CACHE_SHARE > case.budget.ram:
-                return False
-        return case.fits(settings)
+        cache = sum(row.bytes for row in case.costs(settings).rows if row.what == "KV cache")
+        beside_cache = case.budget.ram - cache * CPU_CACHE_SHARE
+        if context <= COMMON_CONTEXT or case.wishes.context is not None:
+            beside_cache = max(0, beside_cache)
+        return (*case.left(settings), beside_cache)
 
-    context = case.longest_that(holds, limit)
+    context = case.longest_that(left, limit)
     if context is not None:
         yield Way(Verdict.CPU, case.settings(context, kind), (), limit)

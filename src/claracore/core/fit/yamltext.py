@@ -14,19 +14,20 @@ PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*( [A-Za-z0-9_./()-]+)*")
 WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 COMMENT_WIDTH = 110
+AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def scalar(value: str | float | bool) -> str:  # noqa: FBT001 - a value, not a switch
     """Write a scalar: plain where that is unmistakable, else double-quoted."""
     if isinstance(value, str):
         plain = PLAIN.fullmatch(value) and value.lower() not in WORDS
-        return value if plain else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return value if plain else AS_JSON(value).replace("\x7f", "\\u007f")
     return json.dumps(value)
 
 
 def flow(values: tuple[str, ...]) -> str:
     """Write a list of texts on one line."""
-    return "[" + ", ".join(json.dumps(value, ensure_ascii=False) for value in values) + "]"
+    return "[" + ", ".join(AS_JSON(value) for value in values) + "]"
 
 
 def literal(text: str, indent: int) -> list[str]:
@@ -37,6 +38,8 @@ def literal(text: str, indent: int) -> list[str]:
 def comment(text: str, indent: int) -> list[str]:
     """Write a comment, wrapped."""
     head = " " * indent + "# "
+    if 0 < len(text) <= COMMENT_WIDTH - len(head) and text == " ".join(text.split()):
+        return [head + text]  # as most are; wrapping would take longer to find that out
     return textwrap.wrap(text, COMMENT_WIDTH, initial_indent=head, subsequent_indent=head)
 
 

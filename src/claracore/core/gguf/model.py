@@ -188,6 +188,10 @@ class ModelFacts:
     shard_number: int = 0
     """0-based number of this file when only one shard was read."""
 
+    def __hash__(self) -> int:
+        """Return a number of a few fields that differ between models: what is remembered by facts asks very often."""
+        return hash((self.architecture, self.name, self.parameters, self.file_bytes))
+
     @property
     def dealt_layers(self) -> int:
         """Layers that llama.cpp deals out to devices: those that only predict are among them, though not loaded."""

@@ -163,7 +163,7 @@ def merged_with(
         merged = merge(parsed, setup, Present(paths, missing), today=today, listen_port=listen_port, gently=gently)
     except ValueError as error:
         raise ConfigError([Finding("error", str(error), place=Place(str(path), 1, 1))]) from error
-    after = load_parsed(merged.parsed, env=os.environ)
+    after = loaded if merged.parsed is parsed else load_parsed(merged.parsed, env=os.environ)
     if after.config is None:
         raise ConfigError([finding for finding in after.findings if finding.severity == "error"])
     return merged, after

@@ -6,7 +6,8 @@ import DOMPurify from 'dompurify';
 import { Marked, type Token } from 'marked';
 
 export type Block =
-  { kind: 'html'; raw: string; html: string } | { kind: 'code'; raw: string; language: string; code: string };
+  | { kind: 'html'; raw: string; html: string }
+  | { kind: 'code'; raw: string; language: string; title: string; code: string };
 
 const marked = new Marked({ gfm: true, breaks: true, async: false });
 const ALLOWED_TAGS =
@@ -30,8 +31,8 @@ export function blocks(text: string): Block[] {
   for (const token of marked.lexer(text)) {
     if (token.type === 'space') continue;
     if (token.type === 'code') {
-      const [language = ''] = String(token.lang ?? '').split(/\s/);
-      found.push({ kind: 'code', raw: token.raw, language, code: String(token.text) });
+      const [language = '', ...words] = String(token.lang ?? '').split(/\s+/);
+      found.push({ kind: 'code', raw: token.raw, language, title: words.join(' '), code: String(token.text) });
     } else found.push({ kind: 'html', raw: token.raw, html: html(token) });
   }
   return found;
