@@ -46,6 +46,7 @@ from claracore.http.api.compat import (
     ollama,
     ollama_changes,
 )
+from claracore.http.api.described import DescribedApp
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
 from claracore.http.gateway.paths import no_such_path
@@ -93,7 +94,7 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 def create_app(parts: Iterable[object]) -> FastAPI:
     """Return the ASGI application whose handlers talk to these parts; all its errors have the OpenAI envelope."""
-    app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
     app.state.parts = {type(part): part for part in parts}
     for module in ROUTERS:
         app.include_router(module.router)
