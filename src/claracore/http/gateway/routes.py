@@ -6,7 +6,7 @@ Pure: tables, and functions that read them. Every path that is not in them belon
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote
@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
 from claracore.host.footprints.summary import AboutModel
+from claracore.http.gateway import ollama
 from claracore.http.gateway.anthropic_stream import mended_stream
 from claracore.http.gateway.contract import AnswerEdit, RequestEdit
 from claracore.http.gateway.lm_studio import WithStats
@@ -81,6 +82,13 @@ LM_STUDIO = "/api/v0"
 """Before the paths of LM Studio's own API."""
 STATS_PATHS = (f"{LM_STUDIO}/chat/completions", f"{LM_STUDIO}/completions")
 CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions", STATS_PATHS[0])
+OLLAMA_PATHS: Mapping[str, RequestEdit] = {
+    "/api/chat": ollama.chat,
+    "/api/generate": ollama.generate,
+    "/api/embed": ollama.embed,
+    "/api/embeddings": ollama.embeddings,
+}
+"""Ollama's API, and what makes of it what model servers have: the edit says which path they see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,8 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
     for path in BARE_PATHS:
         add(b"POST", "/v" + path, "body", path)
     add(b"POST", "/audioapi/v1/tasks/run", "body", "/v1/tasks/run")
+    for path, edit in OLLAMA_PATHS.items():
+        table[path.encode()] = {b"POST": Route("body", path.encode(), request_edit=edit, errors="ollama")}
     # Cohere's second version asks and answers like the first, which is the one that llama-server and vLLM both have.
     add(b"POST", "/v2/rerank", "body", "/v1/rerank")
     for path in (*STATS_PATHS, f"{LM_STUDIO}/embeddings"):
