@@ -32,7 +32,7 @@ router = APIRouter(tags=["LM Studio"])
 UNKNOWN_PUBLISHER = "unknown"
 
 
-class OldRow(BaseModel):
+class StudioRow(BaseModel):
     """One model, as `/api/v0` shows it; contexts in tokens, 0 where they are not known."""
 
     id: str
@@ -48,41 +48,41 @@ class OldRow(BaseModel):
     capabilities: list[str]
 
 
-class OldList(BaseModel):
+class StudioList(BaseModel):
     """What GET /api/v0/models answers."""
 
     object: Literal["list"] = "list"
-    data: list[OldRow]
+    data: list[StudioRow]
 
 
-class Quantization(BaseModel):
+class StudioQuantization(BaseModel):
     """How a model's weights are stored."""
 
     name: str | None
     bits_per_weight: float | None
 
 
-class LoadConfig(BaseModel):
+class StudioLoadConfig(BaseModel):
     """How a model is loaded."""
 
     context_length: int
 
 
-class LoadedInstance(BaseModel):
+class StudioServer(BaseModel):
     """A model's server: there is one at the most, and it has the model's name."""
 
     id: str
-    config: LoadConfig
+    config: StudioLoadConfig
 
 
-class Abilities(BaseModel):
+class StudioAbilities(BaseModel):
     """What a model can do."""
 
     vision: bool
     trained_for_tool_use: bool
 
 
-class NewRow(BaseModel):
+class StudioModel(BaseModel):
     """One model, as `/api/v1` shows it."""
 
     type: Literal["llm", "embedding"]
@@ -90,55 +90,55 @@ class NewRow(BaseModel):
     key: str
     display_name: str
     architecture: str | None
-    quantization: Quantization
+    quantization: StudioQuantization
     size_bytes: int
     params_string: str | None
-    loaded_instances: list[LoadedInstance]
+    loaded_instances: list[StudioServer]
     max_context_length: int
     format: Literal["gguf"] | None
-    capabilities: Abilities | None = None
+    capabilities: StudioAbilities | None = None
     description: str | None = None
 
 
-class NewList(BaseModel):
+class StudioModels(BaseModel):
     """What GET /api/v1/models answers."""
 
-    models: list[NewRow]
+    models: list[StudioModel]
 
 
-class LoadWish(BaseModel):
+class StudioLoadWish(BaseModel):
     """Which model is to be loaded."""
 
     model: str
     echo_load_config: bool = False
 
 
-class Loaded(BaseModel):
+class StudioLoaded(BaseModel):
     """What came of it; `load_time_seconds` is how long this call had to wait."""
 
     type: Literal["llm", "embedding"]
     instance_id: str
     load_time_seconds: float
     status: Literal["loaded"] = "loaded"
-    load_config: LoadConfig | None = None
+    load_config: StudioLoadConfig | None = None
 
 
-class Instance(BaseModel):
+class StudioInstance(BaseModel):
     """Which server is meant: of the model with this name."""
 
     instance_id: str
 
 
 @router.get("/api/v0/models", response_model_exclude_none=True)
-async def old_list(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep) -> OldList:
+async def old_list(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep) -> StudioList:
     """List the models, as LM Studio does."""
     ids = _listed_ids(runtime, grant)
     files = await about_files(runtime, downloads, ids)
-    return OldList(data=[_old_row(runtime, model_id, files[model_id]) for model_id in ids])
+    return StudioList(data=[_old_row(runtime, model_id, files[model_id]) for model_id in ids])
 
 
 @router.get("/api/v0/models/{name:path}", response_model_exclude_none=True)
-async def old_model(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, name: str) -> OldRow:
+async def old_model(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, name: str) -> StudioRow:
     """Show one of them, by any name that it has."""
     model_id = meant(runtime, grant, name)
     files = await about_files(runtime, downloads, [model_id])
@@ -146,22 +146,22 @@ async def old_model(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDe
 
 
 @router.get("/api/v1/models")
-async def new_list(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep) -> NewList:
+async def new_list(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep) -> StudioModels:
     """List the models, as LM Studio does since its version 0.4."""
     ids = _listed_ids(runtime, grant)
     files = await about_files(runtime, downloads, ids)
-    return NewList(models=[_new_row(runtime, model_id, files[model_id]) for model_id in ids])
+    return StudioModels(models=[_new_row(runtime, model_id, files[model_id]) for model_id in ids])
 
 
 @router.post("/api/v1/models/load", response_model_exclude_none=True)
-async def load(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, wish: LoadWish) -> Loaded:
+async def load(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, wish: StudioLoadWish) -> StudioLoaded:
     """Load a model; answers when it is ready."""
     model_id = meant(runtime, grant, wish.model)
     begun = time.monotonic()
     await runtime.supervisor.load(model_id)
     seconds = round(time.monotonic() - begun, 3)
     model, about = runtime.config.models[model_id], (await about_files(runtime, downloads, [model_id]))[model_id]
-    return Loaded(
+    return StudioLoaded(
         type="embedding" if _embeds(model, about) else "llm",
         instance_id=model_id,
         load_time_seconds=seconds,
@@ -170,11 +170,11 @@ async def load(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, wi
 
 
 @router.post("/api/v1/models/unload")
-async def unload(runtime: RuntimeDep, grant: GrantDep, wish: Instance) -> Instance:
+async def unload(runtime: RuntimeDep, grant: GrantDep, wish: StudioInstance) -> StudioInstance:
     """Unload a model; answers when its server is gone."""
     model_id = meant(runtime, grant, wish.instance_id)
     await runtime.supervisor.unload([model_id])
-    return Instance(instance_id=model_id)
+    return StudioInstance(instance_id=model_id)
 
 
 def _listed_ids(runtime: Runtime, grant: Grant | None) -> list[str]:
@@ -185,10 +185,10 @@ def _is_loaded(runtime: Runtime, model_id: str) -> bool:
     return known_state(runtime, model_id) is ModelState.READY
 
 
-def _old_row(runtime: Runtime, model_id: str, about: AboutFiles) -> OldRow:
+def _old_row(runtime: Runtime, model_id: str, about: AboutFiles) -> StudioRow:
     model, facts = runtime.config.models[model_id], about.facts
     able, loaded = capabilities_of(model, about, None), _is_loaded(runtime, model_id)
-    return OldRow(
+    return StudioRow(
         id=model_id,
         type="embeddings" if "embedding" in able else "vlm" if "vision" in able else "llm",
         publisher=_publisher(model, about),
@@ -202,19 +202,19 @@ def _old_row(runtime: Runtime, model_id: str, about: AboutFiles) -> OldRow:
     )
 
 
-def _new_row(runtime: Runtime, model_id: str, about: AboutFiles) -> NewRow:
+def _new_row(runtime: Runtime, model_id: str, about: AboutFiles) -> StudioModel:
     model, facts = runtime.config.models[model_id], about.facts
     able = capabilities_of(model, about, None)
-    instance = LoadedInstance(id=model_id, config=_load_config(model, about))
+    instance = StudioServer(id=model_id, config=_load_config(model, about))
     bits = about.size * 8 / facts.parameters if facts is not None and facts.parameters else None
     embeds = "embedding" in able
-    return NewRow(
+    return StudioModel(
         type="embedding" if embeds else "llm",
         publisher=_publisher(model, about),
         key=model_id,
         display_name=model.name or model_id,
         architecture=facts.architecture if facts is not None else None,
-        quantization=Quantization(
+        quantization=StudioQuantization(
             name=(facts.quantization or None) if facts is not None else None,
             bits_per_weight=round(bits, 2) if bits is not None else None,
         ),
@@ -223,7 +223,7 @@ def _new_row(runtime: Runtime, model_id: str, about: AboutFiles) -> NewRow:
         loaded_instances=[instance] if _is_loaded(runtime, model_id) else [],
         max_context_length=_most_context(model, about),
         format="gguf" if facts is not None else None,
-        capabilities=None if embeds else Abilities(vision="vision" in able, trained_for_tool_use="tools" in able),
+        capabilities=None if embeds else StudioAbilities(vision="vision" in able, trained_for_tool_use="tools" in able),
         description=model.description or None,
     )
 
@@ -239,8 +239,8 @@ def _most_context(model: ModelConfig, about: AboutFiles) -> int:
     return trained or _load_config(model, about).context_length
 
 
-def _load_config(model: ModelConfig, about: AboutFiles) -> LoadConfig:
-    return LoadConfig(context_length=about.context or model.capabilities.context)
+def _load_config(model: ModelConfig, about: AboutFiles) -> StudioLoadConfig:
+    return StudioLoadConfig(context_length=about.context or model.capabilities.context)
 
 
 def _embeds(model: ModelConfig, about: AboutFiles) -> bool:
