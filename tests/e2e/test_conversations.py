@@ -134,7 +134,7 @@ def test_sliding_windows_come_back_or_it_is_found_out(served: Instance) -> None:
         assert (talk.turn("windows", "apple")["cached"] > 50) is brings_back
     found = served.ask("GET", "/api/models/windows").json["conversation"]
     assert found["works"] == ("yes" if brings_back else "no")
-    assert ("reads everything again" in found["why"]) is not brings_back
+    assert ("reads everything again; with --swa-full" in found["why"]) is not brings_back
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])

@@ -23,7 +23,9 @@ def added_words(words: Sequence[str], folder: str, knows: Callable[[str], bool])
     As the engine does by itself, the start of one conversation moves all others from their slots to a cache of which
     nothing comes out.
     """
-    said = {word.partition("=")[0] for word in words}
-    idle = (NO_CACHE_IDLE,) if knows(NO_CACHE_IDLE) and not {CACHE_IDLE, NO_CACHE_IDLE} & said else ()
-    apart = ("--slot-prompt-similarity", ALIKE) if knows("--slot-prompt-similarity") and not SIMILARITY & said else ()
+    written = {word.partition("=")[0] for word in words}
+    idle = (NO_CACHE_IDLE,) if knows(NO_CACHE_IDLE) and not {CACHE_IDLE, NO_CACHE_IDLE} & written else ()
+    apart = (
+        ("--slot-prompt-similarity", ALIKE) if knows("--slot-prompt-similarity") and not SIMILARITY & written else ()
+    )
     return (SAVE_PATH, folder, *idle, *apart)

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, split
 from claracore.core.conversations.fingerprint import fingerprint
 from claracore.core.conversations.kept import KeptConversation, expired, most_in_memory, most_on_disk, too_many
-from claracore.core.conversations.truth import Truth, Works
+from claracore.core.conversations.truth import READ_AGAIN, Truth, Works
 from claracore.host.conversations.added_words import SAVE_PATH, added_words
 from claracore.host.conversations.folders import HeldFolder, in_memory, on_disk, sweep_memory
+from claracore.host.conversations.from_command import token_bytes, way_out
 from claracore.host.conversations.server import KnownServer, ServerConversations
-from claracore.host.conversations.sizes import token_bytes
 from claracore.host.conversations.store import ConversationStore
 from claracore.host.disk_space import free_at
 from claracore.host.hardware.probe import probe_memory
@@ -214,7 +214,7 @@ class ConversationKeeper:
             reused_tokens=truth.reused_tokens,
             saved_seconds=round(truth.reused_tokens / speed, 3) if speed else None,
             works="no" if why else truth.works,
-            why=why or truth.why,
+            why=why or truth.why + (way_out(self.read_command(model.id)) if truth.why == READ_AGAIN else ""),
         )
 
     def all(self) -> list[KeptConversation]:
