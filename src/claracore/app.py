@@ -98,6 +98,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         runner = LocalRunner(around)
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
+        conversations.read_command = memory_of_models.command
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from claracore.core.scheduler.events import SecondTry, StopReason
-from claracore.host.activity.measures import Counter, Family, Histogram
+from claracore.host.activity.measures import Count, Counter, Family, Histogram
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow
 
@@ -27,7 +27,6 @@ class Counts:
         self.last_answer: dict[str, float] = {}
         """When each model's last answer ended (event loop time)."""
         self._often: dict[tuple[str, int], _Often] = {}
-        self._keys: dict[tuple[str, int], _OftenByKey] = {}
         self.requests = Counter(
             "claracore_requests_total",
             "Requests that are over, by HTTP status; 0: the client left.",
@@ -37,12 +36,7 @@ class Counts:
             "claracore_refused_requests_total", "Inference requests without a known model, by status.", ("status",)
         )
         self.tokens = Counter("claracore_tokens_total", "Tokens, as the model servers count them.", (*model, "kind"))
-        self.key_requests = Counter(
-            "claracore_key_requests_total", "Requests to models that are over, by the client's key.", ("key", "status")
-        )
-        self.key_tokens = Counter(
-            "claracore_key_tokens_total", "Tokens of requests, by the client's key.", ("key", "kind")
-        )
+        self.by_key = CountsByKey()
         self.first_token = Histogram(
             "claracore_time_to_first_token_seconds", "From the request to the first byte of a streamed answer.", model
         )
@@ -72,10 +66,9 @@ class Counts:
             (*model, "how"),
         )
         self.families: tuple[Family, ...] = (
-            self.requests, self.refusals, self.tokens, self.key_requests, self.key_tokens,
-            self.first_token, self.between_tokens, self.duration,
-            self.waiting, self.loads, self.swaps, self.load_seconds, self.stops, self.evictions, self.restarts,
-            self.failures, self.second_tries,
+            self.requests, self.refusals, self.tokens, *self.by_key.families, self.first_token,
+            self.between_tokens, self.duration, self.waiting, self.loads, self.swaps, self.load_seconds, self.stops,
+            self.evictions, self.restarts, self.failures, self.second_tries,
         )  # fmt: skip
 
     def refused(self, record: Record) -> None:
@@ -101,17 +94,9 @@ class Counts:
         if row.cached_tokens:
             often.cached.value += row.cached_tokens
         if row.key is not None:
-            self._of_key(row, row.key)
+            self.by_key.request(row, row.key)
         if row.tokens_per_second:
             often.between_tokens.observe(1 / row.tokens_per_second)
-
-    def _of_key(self, row: ActivityRow, key: str) -> None:
-        often = self._keys.get((key, row.status))
-        if often is None:
-            often = self._keys[key, row.status] = _OftenByKey(self, key, row.status)
-        often.requests.value += 1
-        often.prompt.value += row.prompt_tokens or 0
-        often.completion.value += row.completion_tokens or 0
 
     def loaded(self, model: str, seconds: float, swapped: bool) -> None:  # noqa: FBT001 - a fact, not a switch
         """Count a load that succeeded."""
@@ -157,12 +142,25 @@ class _Often:
         self.completion = counts.tokens.of(model, "completion")
 
 
-class _OftenByKey:
-    """What every answer to a key with some status adds to."""
+class CountsByKey:
+    """What is counted of requests whose client presented a key."""
 
-    __slots__ = ("completion", "prompt", "requests")
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "claracore_key_requests_total", "Requests to models that are over, by the client's key.", ("key", "status")
+        )
+        self.tokens = Counter("claracore_key_tokens_total", "Tokens of requests, by the client's key.", ("key", "kind"))
+        self.families: tuple[Family, ...] = (self.requests, self.tokens)
+        self._often: dict[tuple[str, int], tuple[Count, Count, Count]] = {}
 
-    def __init__(self, counts: Counts, key: str, status: int) -> None:
-        self.requests = counts.key_requests.of(key, str(status))
-        self.prompt = counts.key_tokens.of(key, "prompt")
-        self.completion = counts.key_tokens.of(key, "completion")
+    def request(self, row: ActivityRow, key: str) -> None:
+        """Count a request that is over."""
+        often = self._often.get((key, row.status))
+        if often is None:
+            tokens = self.tokens
+            often = self.requests.of(key, str(row.status)), tokens.of(key, "prompt"), tokens.of(key, "completion")
+            self._often[key, row.status] = often
+        requests, prompt, completion = often
+        requests.value += 1
+        prompt.value += row.prompt_tokens or 0
+        completion.value += row.completion_tokens or 0

@@ -24,6 +24,7 @@ from claracore.http.api import (
     keys,
     lesser,
     logs,
+    mcp,
     memory,
     metrics,
     models,
@@ -43,7 +44,9 @@ from claracore.http.api.compat import (
     llama_swap,
     llama_swap_events,
     ollama,
+    ollama_changes,
 )
+from claracore.http.api.described import DescribedApp
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
 from claracore.http.gateway.paths import no_such_path
@@ -76,11 +79,13 @@ ROUTERS = (
     metrics,
     profiles,
     recipes,
+    mcp,
     llama_router,
     llama_swap,
     llama_swap_events,
     first_claracore,
     ollama,
+    ollama_changes,
     system,
     interface,
 )
@@ -89,7 +94,7 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 def create_app(parts: Iterable[object]) -> FastAPI:
     """Return the ASGI application whose handlers talk to these parts; all its errors have the OpenAI envelope."""
-    app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
     app.state.parts = {type(part): part for part in parts}
     for module in ROUTERS:
         app.include_router(module.router)
