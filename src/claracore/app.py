@@ -23,6 +23,7 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
+from claracore.host.activity.sessions import header_set
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
@@ -49,6 +50,7 @@ from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.openness import warn_if_open
+from claracore.http.access.origins import Origins
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
@@ -95,6 +97,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         runner = LocalRunner(around)
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
+        conversations.read_command = memory_of_models.command
         supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
@@ -119,9 +122,11 @@ def _assemble(
     history = History(activity, counts, captures, SampleHistory(events.announcer.sample))
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
     named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
+    origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
     journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
+    journal.session_headers = header_set(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
@@ -129,7 +134,7 @@ def _assemble(
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
-        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, options.rules, log)
+        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log)
         return ControlPlane(*parts)
 
     control = LateControlPlane(make_control)
@@ -140,7 +145,7 @@ def _assemble(
         observer=journal,
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
-        rules=options.rules,
+        origins=origins,
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,
@@ -228,6 +233,7 @@ class App:
         self._hold_ports()
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
+        self.journal.session_headers = header_set(prepared.config.ui.activity.session_id)
         self._control.apply(prepared, changes)
 
     def reloaded(self) -> None:

@@ -141,7 +141,7 @@ def test_a_key_is_looked_up_once_a_call(
     async def conversation() -> None:
         ring = KeyRing((), [named("reader", Right.READ)])
         monkeypatch.setattr(keyring, "digest_of", counted)
-        gateway = Gateway(config(), supervisor=StandIn(), app=Guard(no_app, ring, Rules()), ring=ring)
+        gateway = Gateway(config(), supervisor=StandIn(), app=Guard(no_app, ring, Origins(Rules())), ring=ring)
         listening = await asyncio.get_running_loop().create_server(gateway.connection, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
@@ -359,5 +359,42 @@ def test_tls(tmp_path: Path) -> None:
             plain_writer.close()
             stop.set()
             await serving
+
+    play(conversation)
+
+
+def test_pages_that_the_configuration_allows_are_allowed_from_its_next_version_on() -> None:
+    """Also where the same head was served, or refused, before."""
+    page = post("/v1/chat/completions", b'{"model":"m"}', more="Origin: https://chat.example\r\n")
+
+    async def conversation() -> None:
+        async with model_server(answers(OK)) as server, stage(config(m={}), StandIn(m=server.endpoint)) as here:
+            for pages, status in (((), b"403"), (("https://chat.example",), b"200"), ((), b"403")):
+                here.gateway.reconfigure(config(m={}).model_copy(update={"cors_origins": pages}))
+                for _ in range(2):
+                    answer = await here.say(page)
+                    assert answer.split(b" ", 2)[1] == status
+                    assert (b"Access-Control-Allow-Origin: https://chat.example" in answer) is (status == b"200")
+
+    play(conversation)
+
+
+def test_why_a_page_is_refused_can_be_read_by_one_that_may_use_the_models() -> None:
+    locked = config(m={}).model_copy(update={"api_keys": ("key",)})
+
+    async def conversation() -> None:
+        async with stage(locked, StandIn(m=Endpoint())) as here:
+            for origin, readable in ((b"http://localhost:3000", True), (b"http://evil.example", False)):
+                more = f"Origin: {origin.decode()}\r\n"
+                get = "GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + more
+                for request, status in (
+                    (post("/v1/chat/completions", b'{"model":"m"}', more=more), b"401"),
+                    (f"{get}x-api-key: key\r\n\r\n".format("/v1/chat/completions").encode(), b"405"),
+                    (f"{get}\r\n".format("/v1/models").encode(), b"401"),
+                ):
+                    answer = await here.say(request)
+                    assert answer.split(b" ", 2)[1] == status
+                    assert (b"Access-Control-Allow-Origin: " + origin in answer) is readable
+                assert b"Access-Control" not in await here.say(f"{get}\r\n".format("/api/models").encode())
 
     play(conversation)

@@ -6,15 +6,17 @@ import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from claracore.errors import Forbidden
 from claracore.http.access.admitted import admitted
 from claracore.http.access.guard import MOST_BODY_BYTES, Guard, is_from_this_machine, right_for
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import NamedKey, Right, digest_of
-from claracore.http.access.origins import Rules
+from claracore.http.access.origins import Origins, Rules
 
 OUR_NAMES = frozenset({"box", "box.local"})
 HERE, ELSEWHERE = "127.0.0.1", "203.0.113.7"
@@ -75,7 +77,7 @@ def call(
         else:
             answer.body += message["body"]
 
-    guard = Guard(app, ring, rules or Rules(own_names=OUR_NAMES))
+    guard = Guard(app, ring, Origins(rules or Rules(own_names=OUR_NAMES)))
     asyncio.run(guard(scope, receive, send))
     return answer
 
@@ -102,6 +104,17 @@ REFUSED = [
     ("a name that was pointed at us", call(*UNLOAD, host="evil.example:5800"), 403),
     ("... with an origin that fits", call(*UNLOAD, ("origin", "http://evil.example"), host="evil.example"), 403),
     ("... for reading", call("GET", "/api/models", host="evil.example"), 403),
+    ("... for the names of models, in a browser", call("GET", "/v1/models", FIREFOX, host="evil.example"), 403),
+    (
+        "... in one that says less",
+        call("GET", "/v1/models", ("referer", "http://evil.example/"), host="evil.example"),
+        403,
+    ),
+    (
+        "... for them with an origin that fits",
+        call("GET", "/v1/models", ("origin", "http://evil.example"), host="evil.example"),
+        403,
+    ),
     ("... that looks like this host's", call("GET", "/api/models", host="localhost.evil.example"), 403),
     ("... that looks like an address", call("GET", "/api/models", host="127.0.0.1.evil.example"), 403),
     ("a host that is none", call("GET", "/api/models", host="[::1"), 403),
@@ -137,7 +150,7 @@ REFUSED = [
     ("a proxy forwards in the new way", call(*UNLOAD, ("forwarded", f"for={ELSEWHERE}")), 403),
     ("a page shows a model as Ollama's clients do", call(*SHOW, FORM, FULL, EVIL), 403),
     ("... and does not say where it is", call(*SHOW, FORM, FULL, FIREFOX), 403),
-    ("... under a pointed name", call(*SHOW, FORM, FULL, host="evil.example"), 403),
+    ("... under a pointed name", call(*SHOW, FORM, FULL, ("cookie", "a=b"), host="evil.example"), 403),
     ("a page fetches a model", call(*PULL, FORM, FULL, EVIL), 403),
     ("... also one that may use the models", call(*PULL, FORM, FULL, INVITED), 403),
     ("... by a form whose page is not said", call(*PULL, FORM, FULL, FIREFOX), 403),
@@ -147,6 +160,10 @@ REFUSED = [
     ("another host deletes one", call(*DELETE, FULL, client=ELSEWHERE), 403),
     ("another host makes an alias", call("POST", "/api/copy", FULL, client=ELSEWHERE), 403),
     ("another host sends a blob", call("POST", "/api/blobs/sha256:0", FULL, client=ELSEWHERE), 403),
+    ("a page speaks MCP", call("POST", "/mcp", JSON, FULL, EVIL), 403),
+    ("... also one that may use the models", call("POST", "/mcp", JSON, FULL, INVITED), 403),
+    ("... by a form", call("POST", "/mcp", FORM, FULL), 415),
+    ("... under a pointed name", call("POST", "/mcp", JSON, FULL, host="evil.example"), 403),
     ("a body that is too large", call("PUT", "/api/config", JSON, ("content-length", str(MOST_BODY_BYTES + 1))), 413),
 ]
 
@@ -170,6 +187,16 @@ ALLOWED = [
         "a page that may use the models lists them",
         call("GET", "/v1/models", CROSS, ("origin", "http://localhost:3000")),
     ),
+    ("a program lists models under a name that we do not know", call("GET", "/v1/models", host="ai.example")),
+    ("... and looks at one", call("GET", "/v1/models/a/b", host="ai.example")),
+    (
+        "... and so does a page that may use them",
+        call("GET", "/models", FIREFOX, ("origin", "http://localhost:3000"), host="ai.example"),
+    ),
+    ("a router's network", call("GET", "/api/models", host="box.home")),
+    ("Kubernetes", call("GET", "/api/models", host="claracore.ai.svc")),
+    ("a tailnet", call("GET", "/api/models", host="box.tail1234.ts.net")),
+    ("no domain at all", call("GET", "/api/models", host="box.localdomain")),
     ("files of the interface on another site", call("GET", "/ui/favicon.svg", CROSS)),
     ("a person types the old address", call("GET", "/unload", FIREFOX, ("sec-fetch-site", "none"))),
     ("a link on our own page", call("GET", "/unload", FIREFOX, ("referer", "http://localhost:5800/ui/"))),
@@ -188,10 +215,25 @@ ALLOWED = [
     ("a page that may use the models shows one", call(*SHOW, FULL, INVITED, ("sec-fetch-site", "cross-site"))),
     ("curl fetches a model", call(*PULL, FORM, FULL)),
     ("curl deletes one", call(*DELETE, FORM, FULL)),
+    ("another host speaks MCP", call("POST", "/mcp", JSON, FULL, client=ELSEWHERE)),
     ("IPv6 loopback", call(*UNLOAD, client="::1")),
     ("IPv4 in IPv6", call(*UNLOAD, client="::ffff:127.0.0.1")),
     ("the schema is no secret", call("GET", "/api/config/schema", client=ELSEWHERE)),
 ]
+
+
+@pytest.mark.parametrize(("client", "right", "refused"), [
+    (ELSEWHERE, Right.READ, False),
+    (ELSEWHERE, Right.ADMIN, True),
+    (HERE, Right.ADMIN, False),
+])  # fmt: skip
+def test_who_answers_can_ask_for_another_right(client: str, right: Right, *, refused: bool) -> None:
+    async def asks(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["check_right"](right)
+        await application(scope, receive, send)
+
+    with pytest.raises(Forbidden) if refused else nullcontext():
+        assert call("POST", "/mcp", JSON, client=client, app=asks).status == 200
 
 
 @pytest.mark.parametrize("answer", [case[1] for case in ALLOWED], ids=[case[0] for case in ALLOWED])
@@ -210,7 +252,7 @@ def test_allowed_without_keys(answer: Answer) -> None:
     ],
 )
 def test_refused_in_the_shape_that_the_caller_reads(path: str, headers: list[tuple[str, str]], body: bytes) -> None:
-    answer = call("GET", path, *headers, host="evil.example")
+    answer = call("GET", path, *headers, FIREFOX, host="evil.example")
     assert answer.status == 403
     assert answer.body.startswith(body)
 
@@ -346,3 +388,39 @@ def test_who_is_from_this_machine() -> None:
     assert is_from_this_machine({"client": None}, {})
     assert not is_from_this_machine({"client": ("nonsense", 1), "server": None}, {})
     assert is_from_this_machine({"client": ("127.8.8.8", 1), "server": ("::", 1)}, {})
+
+
+PAGE = ("origin", "http://localhost:3000")
+READABLE = {b"access-control-allow-origin": b"http://localhost:3000", b"vary": b"Origin"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "readable"),
+    [
+        (call("GET", "/v1/models", PAGE, CROSS), 200, True),
+        (call("GET", "/v1/models/one", PAGE, CROSS), 200, True),
+        (call("GET", "/health", PAGE, CROSS), 200, True),
+        (call("GET", "/v1/models", PAGE, ring=KeyRing(["key"])), 401, True),
+        (call("GET", "/health", ("origin", "http://evil.example"), CROSS), 200, False),
+        (call("GET", "/api/models", PAGE), 200, False),
+        (call("GET", "/api/models", PAGE, CROSS), 403, False),
+    ],
+)
+def test_what_a_page_that_may_use_the_models_can_read(answer: Answer, status: int, *, readable: bool) -> None:
+    assert answer.status == status
+    assert (answer.headers.items() >= READABLE.items()) is readable
+    assert (b"access-control-allow-origin" in answer.headers) is readable
+
+
+@pytest.mark.parametrize(("endpoint", "readable"), [(None, True), (application, False)])
+def test_such_a_page_reads_that_a_path_is_not_there_but_not_that_a_thing_is_not(
+    endpoint: object, *, readable: bool
+) -> None:
+    async def nothing(scope: Any, _receive: Any, send: Any) -> None:
+        if endpoint is not None:
+            scope["endpoint"] = endpoint
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    answer = call("GET", "/api/captures/1", PAGE, app=nothing)
+    assert (b"access-control-allow-origin" in answer.headers) is readable

@@ -32,6 +32,9 @@ PLAIN = ActivityRow(
     content_type="text/event-stream",
     draft_tokens=None,
     accepted_tokens=None,
+    session=None,
+    selector=None,
+    priority=None,
 )
 
 

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claracore.core.config.command import split
 from claracore.core.config.durations import parse_seconds
 from claracore.core.config.load import LoadedConfig, load, load_many
+from claracore.core.config.planned_ports import with_planned_ports
 from claracore.types import Place
+from config.corpus_files import CORPUS
 
 
 def errors(loaded: LoadedConfig) -> list[str]:
@@ -216,3 +219,23 @@ def test_an_unknown_time_format_is_a_warning_with_the_nearest_name() -> None:
     assert load("logTimeFormat: rfc3339\n", env={}).findings == ()
     (finding,) = load("logTimeFormat: RFC3393\n", env={}).findings
     assert (finding.severity, finding.path, finding.way_out) == ("warning", "logTimeFormat", "did you mean 'RFC3339'?")
+
+
+def test_names_and_filters_get_the_planned_port() -> None:
+    text = (CORPUS / "valid" / "llama-swap-port-everywhere.yaml").read_text()
+    config = load(text, env={}).config
+    assert config is not None
+    model = with_planned_ports(config, {"a": 8105}).models["a"]
+    assert (model.name, model.description, model.use_model_name) == ("on 8105", "8105", "served-8105")
+    assert with_planned_ports(config, {"a": 8105}).resolve("a-8105") == "a"
+    assert model.filters.strip_params == ("p8105",)
+    assert model.filters.set_params == {"port": 8105}
+    assert model.filters.set_params_by_id == {"b-8105": {"n": 1}}
+    assert model.cmd == "x ${PORT}"
+
+
+def test_a_variable_reaches_the_program_as_it_is() -> None:
+    text = (CORPUS / "valid" / "llama-swap-env-backslash.yaml").read_text()
+    config = load(text, env={"P": 'C:\\models\\a "b" c'}).config
+    assert config is not None
+    assert split(config.models["plain"].cmd)[2:] == ["C:\\models\\a", '"b"', "c"]

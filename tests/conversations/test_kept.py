@@ -1,4 +1,4 @@
-"""Pure decisions: what fits a server, what is worth saving, what goes, and whether it has brought anything."""
+"""Pure decisions: what fits a server, what is worth saving, and what goes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from claracore.core.conversations.kept import (
     most_on_disk,
     too_many,
 )
-from claracore.core.conversations.truth import MOST_MISSES, Truth
 from claracore.core.conversations.worth import (
     LEAST_PATIENCE_SECONDS,
     MOST_PATIENCE_SECONDS,
@@ -111,42 +110,3 @@ def test_saving_is_waited_for_no_longer_than_reading_takes() -> None:
     assert patience_seconds(100, SLOW_MODEL) == 2.0
     assert patience_seconds(1, SLOW_MODEL) == LEAST_PATIENCE_SECONDS
     assert patience_seconds(10**6, SLOW_MODEL) == MOST_PATIENCE_SECONDS
-
-
-def test_an_answer_that_reused_tokens_proves_that_it_works() -> None:
-    truth = Truth()
-    truth.restored([500, 900])
-    assert truth.answered(prompt=920, cached=900) == 900
-    assert (truth.works, truth.reused_tokens) == ("yes", 900)
-    assert truth.answered(prompt=520, cached=500) == 500
-    assert truth.answered(prompt=560, cached=520) == 0, "that is a turn after the first one"
-    assert truth.reused_tokens == 1400
-
-
-def test_an_engine_that_says_it_restores_and_reads_all_again_is_found_out() -> None:
-    truth = Truth()
-    for _ in range(MOST_MISSES):
-        assert truth.works == "unknown"
-        truth.restored([500])
-        truth.answered(prompt=520, cached=0)
-    assert truth.works == "no"
-    assert "reads everything again" in truth.why
-
-
-def test_a_short_prompt_proves_nothing() -> None:
-    truth = Truth()
-    for _ in range(MOST_MISSES + 1):
-        truth.restored([500])
-        truth.answered(prompt=30, cached=0)
-        truth.answered(prompt=600, cached=0)
-    assert truth.works == "unknown"
-
-
-def test_new_conversations_do_not_undo_what_was_proved() -> None:
-    truth = Truth()
-    truth.restored([500])
-    truth.answered(prompt=520, cached=500)
-    for _ in range(MOST_MISSES + 1):
-        truth.restored([500])
-        truth.answered(prompt=900, cached=0)
-    assert truth.works == "yes"

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from claracore.core.fit.flags import SAVED_CHECKPOINTS
+from claracore.host.engines.find import abilities_of
 from cli.runner import invoke
 from e2e.instance import Instance, configured, instance, on_one_processor
 from fakes.ports import free_run
@@ -29,12 +31,13 @@ FLAGS = "-c 1024 --parallel 4 --kv-unified --cache-ram 64 --ctx-checkpoints 2"
 def config(engine: str, smollm2: Path, gemma: Path, *, keep: str = "memory", more: str = "") -> str:
     begin = f"{engine} --port ${{PORT}} {FLAGS} {more} -m"
     return f"""
-startPort: {free_run(4).start}
+startPort: {free_run(5).start}
 conversations: {{keep: {keep}, min_tokens: 50}}
 models:
   one: {{cmd: '{begin} "{smollm2}"'}}
   same: {{cmd: '{begin} "{smollm2}"'}}
   other: {{cmd: '{begin} "{gemma}"', conversations: {{keep: off}}}}
+  windows: {{cmd: '{begin} "{gemma}"'}}
 """
 
 
@@ -106,6 +109,19 @@ def test_dropped_ones_are_read_again(served: Instance) -> None:
     served.ask("POST", "/api/models/unload")
     served.ask("POST", "/api/models/load/one")
     assert talk.turn("one", "apple")["cached"] == 0
+
+
+def test_sliding_windows_come_back_or_it_is_found_out(served: Instance) -> None:
+    embedded = "llama-server" not in served.ask("GET", "/api/models/windows").json["cmd"]
+    brings_back = embedded or SAVED_CHECKPOINTS in abilities_of(LLAMA_SERVER).flags
+    talk = Talk(served)
+    talk.turn("windows", "apple")
+    for _ in range(2):
+        served.ask("POST", "/api/models/unload")
+        assert (talk.turn("windows", "apple")["cached"] > 50) is brings_back
+    found = served.ask("GET", "/api/models/windows").json["conversation"]
+    assert found["works"] == ("yes" if brings_back else "no")
+    assert ("reads everything again" in found["why"]) is not brings_back
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])

@@ -41,7 +41,8 @@ def rows(served: Instance) -> dict[str, dict[str, object]]:
 def test_a_selector_prefers_what_is_loaded(served: Instance) -> None:
     listed = rows(served)
     assert set(listed) == {"a", "b", "alone", "auto"}
-    assert listed["auto"]["meta"] == {"llamaswap": {"type": "selector", "team": "x"}}
+    rule = {"type": "selector", "strategy": "warm", "targets": ["a", "b"]}
+    assert listed["auto"]["meta"] == {"llamaswap": {**rule, "team": "x"}}
     assert (listed["auto"]["name"], listed["auto"]["status"]) == ("Auto", {"value": "unloaded"})
     assert served.chat("bee").status == 200
     assert served.chat("auto").status == 200
@@ -63,7 +64,8 @@ def test_a_profile_holds_while_it_is_active(served: Instance) -> None:
     )
     profiles = served.ask("GET", "/api/profiles").json
     pins = {"gpt-4": "b", "alone": "auto", "a": None}
-    assert profiles == {"active": None, "profiles": [{"name": "coding", "description": "For work", "pins": pins}]}
+    coding = {"id": "coding", "name": "coding", "description": "For work", "pins": pins}
+    assert profiles == {"active": None, "profiles": [coding]}
     assert served.ask("PUT", "/api/profiles/active", {"name": "codign"}).status == 404
     assert served.ask("PUT", "/api/profiles/active", {}).status == 400
     assert served.ask("PUT", "/api/profiles/active", {"name": "coding"}).json["active"] == "coding"
@@ -126,7 +128,7 @@ hooks: {{on_startup: {{preload: [box/large]}}}}
                 # What the peer adds for its own model server speaks of us, as its client.
                 assert seen["X-Forwarded-For"] == "127.0.0.1"
             running = {row["model"] for row in here.ask("GET", "/running", None, ours).json["running"]}
-            assert running == {"mine", "box/large"}  # neither has to go for the other
+            assert running == {"mine"}  # what the peer has loaded by now is not known
             activity = here.ask("GET", "/api/activity", None, ours).json["data"][0]
             assert (activity["model"], activity["requested"], activity["status"]) == ("box/large", "box/large", 200)
             voices = here.ask("GET", "/v1/audio/voices?x=1&model=box%2Flarge", None, ours)
@@ -137,6 +139,8 @@ hooks: {{on_startup: {{preload: [box/large]}}}}
                 stream.request("POST", "/v1/chat/completions", json.dumps(orders), {**ours, **JSON})
                 held = stream.getresponse()
                 assert held.readline().startswith(b"data:")
+                running = {row["model"] for row in here.ask("GET", "/running", None, ours).json["running"]}
+                assert running == {"mine", "box/other"}  # it answers, and none has to go for the other
                 # The same server serves both, and nothing is stopped there.
                 assert here.ask("POST", "/api/models/unload/box/large", None, ours).status == 200
                 far.ask("POST", "/upstream/large/control/release", None, {"Authorization": "Bearer theirs"})

@@ -6,9 +6,12 @@ with `timings` as llama-server's. A kept file has 1,000 bytes a token.
 
   --story WORD     repeatable: "lies" (restores nothing, says that it did), "short" (restores half), "hang-save",
                    "hang-restore", "crash-save", "crash-restore", "refuse-restore", "no-slots" (501 for all of it),
-                   "odd" (answers that are none), "cut" (the file has half of its bytes)
+                   "odd" (answers that are none), "cut" (the file has half of its bytes), "tells" (prints which slot
+                   it takes for a prompt, and how alike they are)
+  --story-file FILE  words of more of it, looked up at the start
   --log FILE       a line for each request that is not a health check, as it is answered
   --slots N        how many there are (default 2)
+  --help           its flags, as llama-server lists them
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,11 +40,13 @@ class SlotsServer(ThreadingHTTPServer):
         self.folder, self.story, self.log = folder, story, log
         self.slots: list[int | None] = [None] * slots
         self.cached = [0] * slots
+        self.restored = [0] * slots
         self.tasks = [-1] * slots
         self.ended = threading.Event()
         super().__init__(("127.0.0.1", port), Handler)
 
     def write(self, line: str) -> None:
+        """Log a line, before anything is done."""
         if self.log is not None:
             with Path(self.log).open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
@@ -82,6 +88,9 @@ class Handler(BaseHTTPRequestHandler):
         story = self.server.story
         self.server.write(f"{action} {number}")
         if f"hang-{action}" in story:
+            if action == "save":
+                Path(self.server.folder + body["filename"]).write_bytes(b"x" * 500)  # so far it had got
+            self.server.write(f"hangs {action}")
             self.server.ended.wait()
         elif f"crash-{action}" in story:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -102,6 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         tokens = Path(self.server.folder + name).stat().st_size // BYTES_PER_TOKEN
         if "short" in self.server.story:
             tokens //= 2
+        self.server.restored[number] = tokens
         self.server.cached[number] = 0 if "lies" in self.server.story else tokens
         self._answer({"n_restored": tokens, "n_read": tokens * BYTES_PER_TOKEN})
 
@@ -109,10 +119,22 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         server.write(f"chat {number}")
         cached = min(tokens, server.cached[number])
+        if "tells" in server.story:
+            how = self._alike(number, tokens)
+            sys.stdout.write(f"slot get_availabl: id {number} | task -1 | selected slot by {how}\n")
+            sys.stdout.flush()
+        server.restored[number] = 0
         server.slots[number] = server.cached[number] = tokens
         server.tasks[number] = max(server.tasks) + 1
         timings = {"cache_n": cached, "prompt_n": tokens - cached, "prompt_per_second": 50.0, "predicted_n": 1}
         self._answer({"choices": [{"message": {"role": "assistant", "content": "x"}}], "timings": timings})
+
+    def _alike(self, number: int, tokens: int) -> str:
+        there = self.server.restored[number]
+        same = min(there, tokens)
+        if not same:
+            return "LRU, t_last = -1"
+        return f"LCP similarity, f_sim_best = {same / tokens:.3f} (> 0.100 thold), f_keep = {same / there:.3f}"
 
     def _answer(self, found: object, status: int = 200) -> None:
         raw = json.dumps(found).encode()
@@ -126,13 +148,18 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--slot-save-path", default="")
     parser.add_argument("--story", action="append", default=[])
+    parser.add_argument("--story-file", type=Path)
     parser.add_argument("--log")
     parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--version", action="version", version="version: 1 (fake)")
     options, _ = parser.parse_known_args()
-    server = SlotsServer(options.port, options.slot_save_path, set(options.story), options.log, options.slots)
+    story = set(options.story)
+    if options.story_file is not None:
+        story |= set(options.story_file.read_text().split())
+    server = SlotsServer(options.port, options.slot_save_path, story, options.log, options.slots)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     server.serve_forever()
 

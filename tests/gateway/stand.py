@@ -17,6 +17,7 @@ from claracore.host.supervisor.contract import Connections, NoConnections, Waite
 from claracore.http.asgi import AsgiApp, Message, Scope
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.targets import ActiveProfile
 from claracore.types import Endpoint, ModelState
 
 Receive = Callable[[], Awaitable[Message]]
@@ -248,11 +249,13 @@ async def stage(
     *,
     app: AsgiApp = no_app,
     limits: PortLimits | None = None,
+    profile: str | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a gateway on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     notebook = Notebook()
-    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits)
+    active = ActiveProfile(profile)
+    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits, profile=active)
     here = Stage(gateway, supervisor, notebook, listener.getsockname()[1])
     serving = asyncio.create_task(serve([listener], gateway=gateway, stop=here.stop, drain_seconds=0.05))
     try:
@@ -263,7 +266,7 @@ async def stage(
         assert not supervisor.serving, "a served request was never finished"
 
 
-def post(path: str, body: bytes, *, more: str = "", connection: str = "close") -> bytes:
-    """A POST with a JSON body."""
-    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+def post(path: str, body: bytes, *, more: str = "", connection: str = "close", kind: str = "application/json") -> bytes:
+    """A POST with a body, of JSON unless `kind` says something else."""
+    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     return (head + f"Connection: {connection}\r\n{more}\r\n").encode() + body

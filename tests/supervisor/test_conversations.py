@@ -181,6 +181,23 @@ def test_a_server_that_dies_while_it_restores_is_started_once_more_without(tmp_p
     asyncio.run(story())
 
 
+def test_an_engine_that_lies_and_says_what_it_chose_is_found_out_after_two_restores(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path, "--story lies --story tells")
+        async with supervising(place) as (supervisor, conversations):
+            await chat(supervisor, conversations, 0, 400)
+            for number in range(2):
+                assert report(supervisor, conversations).works == "unknown"
+                await supervisor.unload(["a"])
+                assert await chat(supervisor, conversations, 1, 900) == 0, "a new one proves nothing"
+                assert await chat(supervisor, conversations, 0, 420 + number) == 0
+            assert report(supervisor, conversations).works == "no"
+            await supervisor.unload(["a"])
+            assert place.lines().count("save 0") == 2
+
+    asyncio.run(story())
+
+
 def test_a_server_that_dies_while_it_saves_ends(tmp_path: Path) -> None:
     async def story() -> None:
         async with supervising(Place(tmp_path, "--story crash-save")) as (supervisor, conversations):

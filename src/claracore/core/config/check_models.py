@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from claracore.core.config.check_routing import Say, check_address
-from claracore.core.config.command import LATE, split
+from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import MENTIONED, Detaching, detaching
 from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
+from claracore.core.config.planned_ports import mentions_late
 from claracore.core.config.report import NodePath
 from claracore.core.config.shell import habits_in
 from claracore.core.memory.declared import device_problems
 
-NEVER_BOUND = ("name", "description", "use_model_name", "filters", "aliases")
 KEYS = {"use_model_name": "useModelName"}
 
 
@@ -37,15 +35,10 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
         name, equals, _value = entry.partition("=")
         if not equals or not name or "\0" in entry:
             warn((*path, "env", index), f"found {name[:40]!r}", "expected NAME=value")
-    for name in NEVER_BOUND:
-        value = getattr(model, name)
-        if value and "${" in str(value) and LATE.search(str(_plain(value))):
+    for name in mentions_late(model):
+        if "${SOCKET}" in str(getattr(model, name)) or not uses_port(model):
             key = KEYS.get(name, name)
-            warn((*path, key), "${PORT} and ${SOCKET} are known only when the model starts", f"remove them from {key}")
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a field
-    return value.model_dump() if hasattr(value, "model_dump") else value
+            warn((*path, key), "has ${PORT} or ${SOCKET}, which is not known here", f"remove it from {key}")
 
 
 def _check_command(text: str, path: NodePath, error: Say, warn: Say) -> None:

@@ -8,17 +8,21 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from claracore.core.config.command import LATE
-from claracore.core.config.matrix import BadExpression, Either, Expression, One, Together, read_sets
+from claracore.core.config.expansions import allows
+from claracore.core.config.matrix import BadExpression, Expression, read_sets
 from claracore.core.config.model import Config
 from claracore.core.config.peers import bare_names
 from claracore.core.config.report import Hints, NodePath
-from claracore.core.config.routing import GroupConfig, MatrixConfig
+from claracore.core.config.routing import GroupConfig, MatrixConfig, Selector
 
 Say = Callable[[NodePath, str, str], None]
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
 NAME_IT = "use the id of a model"
+NO_NAME = "found a name that is empty"
+MOST_WEIGHED = 10
+"""Targets of a selector for which it is worked out whether a set allows them all: each more doubles the work."""
 
 
 def check_matrix(
@@ -63,6 +67,8 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
     owners: dict[str, str] = {}
     for peer_id, peer in config.peers.items():
         path: NodePath = ("peers", peer_id)
+        if not peer_id.strip():
+            error(path, NO_NAME, "write a name before the colon")
         if peer.api_key and UNPRINTABLE.search(peer.api_key.strip()):
             error((*path, "apiKey"), "the key has a line break or a control character in it", "write it on one line")
         if peer.proxy:
@@ -73,27 +79,38 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
             error((*path, "models"), "found no models", "expected at least one")
         for index, model in enumerate(peer.models):
             full = f"{peer_id}/{model}"
-            if full in names:
+            if not model.strip():
+                error((*path, "models", index), NO_NAME, "remove it")
+            elif full in names:
                 error((*path, "models", index), f"{full} already names a model here", "rename the peer")
             elif owners.setdefault(full, peer_id) != peer_id:
                 error((*path, "models", index), f"{full} is also a model of peer {owners[full]!r}", "rename a peer")
 
 
-def peer_names(config: Config) -> set[str]:
-    """Return the names under which models of peers can be called: `peer/model`, and `model` if only one has it."""
-    return {f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models} | {
-        *bare_names(config)
-    }
+def peer_names(config: Config) -> dict[str, str]:
+    """Return the names under which models of peers can be called, and what they mean.
+
+    They are `peer/model`, and `model` if only one has it; both mean `peer/model`.
+    """
+    full = (f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models)
+    return {**bare_names(config), **{name: name for name in full}}
 
 
 def check_profiles(config: Config, names: Mapping[str, str], error: Say, *, hints: Hints) -> None:
-    """Report profiles without pins and pins to what does not exist."""
-    known = {*names, *config.selectors, *peer_names(config)}
+    """Report profiles without pins, pins that hide a peer's model, and pins to what does not exist."""
+    peers = peer_names(config)
+    known = {*names, *config.selectors, *peers}
     for name, profile in config.profiles.items():
+        if not name.strip():
+            error(("profiles", name), NO_NAME, "write a name before the colon")
         if not profile.pins:
             error(("profiles", name), "the profile has no pins", "add lines such as `gpt-4: my-model` under `pins`")
         for pin, target in profile.pins.items():
-            if target and target not in known:
+            if not pin.strip():
+                error(("profiles", name, "pins", pin), NO_NAME, "write a name before the colon")
+            elif peers.get(pin) == pin:
+                error(("profiles", name, "pins", pin), f"{pin!r} is a peer's model", "choose another name")
+            elif target and target not in known:
                 way_out = hints.nearest(target, known) or "name a model, alias, peer model or selector"
                 error(("profiles", name, "pins", pin), f"there is no model {target!r}", way_out)
 
@@ -103,11 +120,13 @@ def check_selectors(
 ) -> None:
     """Report selectors that hide a name, and targets that do not exist or cannot work with the strategy."""
     peers = peer_names(config)
-    known = {*names, *peers}
+    meant = {**peers, **names}
     together = _Together(config, groups)
     for name, selector in config.selectors.items():
         path: NodePath = ("selectors", name)
-        if name in names or name in peers:
+        if not name.strip():
+            error(path, NO_NAME, "write a name before the colon")
+        elif name in meant:
             error(path, f"{name!r} already names a model", "choose another name")
         if not selector.targets:
             error((*path, "targets"), "found no targets", "expected at least one model")
@@ -115,16 +134,28 @@ def check_selectors(
             key_path = (*path, "targets", index)
             if target in config.selectors and target not in names:
                 error(key_path, f"{target!r} is a selector itself", NAME_IT)
-            elif target not in names and target not in peers:
-                error(key_path, f"there is no model {target!r}", hints.nearest(target, known) or NAME_IT)
-            elif target in selector.targets[:index]:
-                error(key_path, f"{target!r} is here twice", "keep one")
+            elif target not in meant:
+                error(key_path, f"there is no model {target!r}", hints.nearest(target, meant) or NAME_IT)
             elif selector.strategy == "warm" and target not in names:
                 error(key_path, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
-        local = [names[target] for target in selector.targets if target in names]
-        if selector.strategy == "spillover" and len(set(local)) > 1 and not together.may_run(local):
-            message = "the local targets of spillover can never run together"
-            error((*path, "targets"), message, "put them in one group with swap: false, or in one set of the matrix")
+        if selector.strategy == "spillover":
+            _check_spillover(selector, path, meant, error)
+            local = [names[target] for target in selector.targets if target in names]
+            if len(set(local)) > 1 and not together.may_run(local):
+                message = "the local targets of spillover can never run together"
+                way_out = "put them in one group with swap: false, or in one set of the matrix"
+                error((*path, "targets"), message, way_out)
+
+
+def _check_spillover(selector: Selector, path: NodePath, meant: Mapping[str, str], error: Say) -> None:
+    """Report a model that is a target twice, be it by an alias: its requests would be counted twice."""
+    first: dict[str, str] = {}
+    for index, target in enumerate(selector.targets):
+        model_id = meant.get(target)
+        if model_id is not None and first.setdefault(model_id, target) != target:
+            error((*path, "targets", index), f"{target!r} and {first[model_id]!r} are the same model", "keep one")
+        elif target in selector.targets[:index]:
+            error((*path, "targets", index), f"{target!r} is here twice", "keep one")
 
 
 class _Together:
@@ -142,32 +173,14 @@ class _Together:
         if self._any:
             return True
         if self._matrix is not None:
-            wanted = set(model_ids)
-            return any(wanted <= models for models in self._sets)
+            wanted = frozenset(model_ids)
+            return len(wanted) > MOST_WEIGHED or any(allows(found, wanted) for found in self._sets)
         homes = {self._homes[model_id] for model_id in model_ids if model_id in self._homes}
         return len(homes) == 1 and not self._groups[homes.pop()].swap
 
     @cached_property
-    def _sets(self) -> list[set[str]]:
+    def _sets(self) -> list[Expression]:
         if self._matrix is None:
             return []
         sets = read_sets(self._matrix.sets, self._matrix.variables, self._models)
-        return [_models_in(found) for found in sets.values() if not isinstance(found, BadExpression)]
-
-
-def _models_in(expression: Expression) -> set[str]:
-    """Return every model that the expression names; alternatives count as one set, as the router treats them."""
-    seen: set[int] = set()
-    found: set[str] = set()
-    waiting: list[Expression] = [expression]
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        match part:
-            case One(model_id):
-                found.add(model_id)
-            case Together(parts) | Either(parts):
-                waiting += parts
-    return found
+        return [found for found in sets.values() if not isinstance(found, BadExpression)]

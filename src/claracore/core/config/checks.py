@@ -13,8 +13,16 @@ from typing import Any
 
 from claracore.core.config.check_memory import check_memory
 from claracore.core.config.check_models import check_model
-from claracore.core.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
-from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
+from claracore.core.config.check_names import check_unknown_names
+from claracore.core.config.check_routing import (
+    check_matrix,
+    check_peers,
+    check_profiles,
+    check_selectors,
+    peer_names,
+)
+from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
+from claracore.core.config.program import Hooks, OnStartup
 from claracore.core.config.report import NodePath, Report, nearest, node_at
 from claracore.core.config.routing import Fifo, GroupConfig, SchedulerConfig, SchedulerSettings
 from claracore.core.config.tree import MappingNode
@@ -86,7 +94,7 @@ class Checker:
         if config.groups and config.matrix:
             self._error(("matrix",), "both groups and matrix are declared", "keep one of them")
         for key, declared in (("groups", config.groups), ("matrix", config.matrix)):
-            if declared and "router" in config.routing.model_fields_set and router.use != "memory":
+            if declared and router.is_chosen and router.use != "memory":
                 self._error((key,), f"both {key} and routing.router are declared", "keep one of them")
         matrix = config.matrix
         path: NodePath = ("matrix",)
@@ -121,7 +129,8 @@ class Checker:
 
     def _hooks(self) -> Hooks:
         preload: list[str] = []
-        for index, name in enumerate(self.config.preload):
+        for index, written in enumerate(self.config.preload):
+            name = written.strip()
             model_id = name if self.config.peer_of(name) is not None else self.names.get(name)
             if model_id is None:
                 key_path = ("hooks", "on_startup", "preload", index)
@@ -136,6 +145,8 @@ class Checker:
         check_peers(config, self.names, self._error)
         check_profiles(config, self.names, self._error, hints=self._report.hints)
         check_selectors(config, self.names, groups, self._error, hints=self._report.hints)
+        known = {*self.names, *config.selectors, *peer_names(config)}
+        check_unknown_names(config, known, self._error, hints=self._report.hints)
 
     def _collect_aliases(self) -> None:
         """Make `names` complete; report names that two models claim."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, cast
 
 from annotated_types import Ge
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
 
 from claracore.core.config.durations import DURATION_PATTERN, parse_seconds
@@ -21,6 +21,15 @@ def names_of(value: object) -> object:
     if isinstance(value, str):
         return sorted({name.strip() for name in value.split(",")} - {""})
     return value
+
+
+def header_names_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of headers without spaces around them, each once whatever its case."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(name.strip().lower(), name.strip())
+    found.pop("", None)
+    return tuple(found.values())
 
 
 _SECONDS_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": DURATION_PATTERN}]}
@@ -46,6 +55,7 @@ Place = Annotated[
     WithJsonSchema({"enum": ["memory", "disk", "off", False]}),
 ]
 """A bare `off` is false to YAML 1.1, by whose rules editors write."""
+HeaderNames = Annotated[tuple[str, ...], AfterValidator(header_names_of)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names_of), WithJsonSchema(_NAMES_SCHEMA)]
 
 

@@ -21,6 +21,7 @@ Value = Scalar | list["Value"] | dict[str, "Value"]
 
 USE = re.compile(r"\$\{([A-Za-z0-9_-]+)\}")
 ENV_USE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
+FOR_A_SHELL = re.compile(r'["\\]')
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 RESERVED = {"PID": "the process id", "PORT": "the port", "MODEL_ID": "the model's id"}
 LATE = frozenset({"PORT", "SOCKET"})
@@ -45,6 +46,8 @@ class Scope:
     values: Mapping[str, Scalar] = field(default_factory=dict)
     model_id: str | None = None
     late: frozenset[str] = frozenset()
+    in_command: bool = False
+    """Whether the value is a command line, which is split by a shell's rules."""
 
 
 @dataclass(slots=True)
@@ -81,7 +84,7 @@ class Expander:
         text = node.text
         if "${" not in text:
             return value_of(node, text)
-        text = self._with_env(text, node, path)
+        text = self._with_env(text, node, path, protected=scope.in_command and not node.escaped)
         whole = USE.fullmatch(text)
         if whole and whole[1] in scope.values:
             found = scope.values[whole[1]]
@@ -170,7 +173,11 @@ class Expander:
         put = USE.sub(lambda match: as_text(earlier[match[1]]) if match[1] in earlier else match[0], text)
         return self._bounded(put, macro.node)
 
-    def _with_env(self, text: str, node: ScalarNode, path: NodePath) -> str:
+    def _with_env(self, text: str, node: ScalarNode, path: NodePath, *, protected: bool = False) -> str:
+        """Return `text` with environment variables in place; `protected`: what splits a command takes them as they are.
+
+        Text in double quotes is left alone, as llama-swap does: there a variable may bring quotes that count.
+        """
         if "${env." not in text:
             return text
 
@@ -185,7 +192,7 @@ class Expander:
                 message = f"environment variable {name!r} contains a line break or NUL"
                 self.report.error(message, path, node, "give it a value of one line")
                 return ""
-            return found
+            return FOR_A_SHELL.sub(r"\\\g<0>", found) if protected else found
 
         return ENV_USE.sub(replacement, text)
 

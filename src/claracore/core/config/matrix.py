@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from claracore.core.config.report import nearest
 
-TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z0-9_.-]+)|(?P<sign>[&|()+]))")
+TOKEN = re.compile(r"\s*(?:(?P<name>[\w.-]+)|(?P<sign>[&|()+]))")
 DEEPEST = 40
 
 

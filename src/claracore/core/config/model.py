@@ -13,8 +13,19 @@ from typing import Any, Literal
 from pydantic import PrivateAttr
 
 from claracore.core.config.conversations import Conversations
-from claracore.core.config.fields import Bytes, Names, Seconds, SecondsOrInherit, SecondsOrUnset, Section, option
+from claracore.core.config.entrance import Entrance
+from claracore.core.config.fields import (
+    Bytes,
+    Names,
+    Seconds,
+    SecondsOrInherit,
+    Section,
+    option,
+)
+from claracore.core.config.patterns import ANY, is_pattern
+from claracore.core.config.program import Hooks, PerformanceConfig, Store, Ui, UpstreamConfig
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
+from claracore.core.config.timeouts import Timeouts
 
 DEFAULT_GROUP = "(default)"
 PEERS_GROUP = "(peers)"
@@ -26,7 +37,8 @@ TIME_FORMATS = (
     *("Kitchen", "Stamp", "StampMilli", "StampMicro", "StampNano"),
 )
 """Names of Go's time package."""
-DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
+REJECT, DEFAULT = "reject", "default"
+"""What `unknown_model` may say besides a peer."""
 
 
 class Filters(Section):
@@ -53,23 +65,6 @@ class Capabilities(Section):
     tools: bool = option(False, "The model calls tools.")
     reranker: bool = option(False, "The model ranks documents.")
     context: int = option(0, "Context length in tokens; 0 means unknown.", ge=0)
-
-
-class Timeouts(Section):
-    """How long the connection to a model server may take; 0 means no limit."""
-
-    connect_seconds: Seconds = option(30.0, "Opening the connection.", key="connect")
-    keepalive_seconds: Seconds = option(30.0, "Interval of TCP keep-alive probes.", key="keepalive", later=True)
-    response_header_seconds: SecondsOrUnset = option(
-        None,
-        "Waiting for the response head: after this long the request ends with 504, 0 means never. Unset, a server may "
-        "take as long as it lives (see above).",
-        key="responseHeader",
-        default_text="while the server lives",
-    )
-    tls_handshake_seconds: Seconds = option(10.0, "TLS handshake, for https.", key="tlsHandshake", later=True)
-    expect_continue_seconds: Seconds = option(1.0, "Waiting for `100 Continue`.", key="expectContinue", later=True)
-    idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
 
 
 class Compat(Section):
@@ -105,7 +100,7 @@ class ModelConfig(Section):
     proxy: str = option(DEFAULT_PROXY, "Base URL of the model server; needed when cmd has no ${PORT}.")
     check_endpoint: str = option(
         "/health",
-        "Path that answers 200 once the model is ready; `none` means ready when started.",
+        "Path that answers 200 once the model is ready (of a URL, its path); `none` means ready when started.",
         key="checkEndpoint",
     )
     ttl_seconds: SecondsOrInherit = option(
@@ -130,7 +125,11 @@ class ModelConfig(Section):
     concurrency_limit: int = option(
         0, "Requests that the model serves at once; the rest waits. 0 means no limit.", key="concurrencyLimit", ge=0
     )
-    aliases: tuple[str, ...] = option((), "Other names of the model; each may be used once in the whole file.")
+    aliases: tuple[str, ...] = option(
+        (),
+        "Other names of the model; each may be used once in the whole file. A `*` in one stands for any "
+        "characters: it is for names that nothing else has (`claude-*`), the most specific first, and is not listed.",
+    )
     env: tuple[str, ...] = option((), "Environment variables for cmd, as NAME=value.")
     name: str = option("", "Name to show to people.")
     description: str = option("", "Description to show to people.")
@@ -173,57 +172,13 @@ class ModelConfig(Section):
         "What outlives its server; what is not given here is as in the global `conversations`.",
     )
 
-
-class Store(Section):
-    """Where activity is kept."""
-
-    path: str | None = option(
-        None, "SQLite file for activity; unset keeps it in a file of this configuration in the user's state folder."
-    )
+    @property
+    def plain_aliases(self) -> tuple[str, ...]:
+        """Other names of the model, without patterns."""
+        return tuple(alias for alias in self.aliases if not is_pattern(alias))
 
 
-class UiActivity(Section):
-    """The activity page of the web interface."""
-
-    session_id: tuple[str, ...] = option(
-        ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
-    )
-
-
-class Ui(Section):
-    """The web interface."""
-
-    activity: UiActivity = option(UiActivity, "The activity page.")
-
-
-class PerformanceConfig(Section):
-    """Sampling of CPU, memory and GPUs."""
-
-    disabled: bool = option(False, "Switch sampling off.")
-    every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
-
-
-class UpstreamConfig(Section):
-    """Direct access to a model server under /upstream/{model}/."""
-
-    ignore_paths: tuple[str, ...] = option(
-        (DEFAULT_IGNORED_PATHS,), "Regular expressions of paths that do not start a model.", key="ignorePaths"
-    )
-
-
-class OnStartup(Section):
-    """What happens when ClaraCore starts."""
-
-    preload: tuple[str, ...] = option((), "Models (ids or aliases) to load one after another.")
-
-
-class Hooks(Section):
-    """What happens at certain moments."""
-
-    on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
-
-
-class Config(Section):
+class Config(Entrance):
     """The whole configuration."""
 
     models: dict[str, ModelConfig] = option(dict, "The models, by id.")
@@ -285,6 +240,16 @@ class Config(Section):
         "else `downloads` beside this file.",
         key="downloadDir",
     )
+    default_model: str | None = option(
+        None,
+        "What answers requests that name no model (llama.vim's name none): a model, alias, peer model or selector.",
+        default_text="such requests are refused",
+    )
+    unknown_model: str = option(
+        REJECT,
+        "What answers names that nothing here has: `reject` (404), `default` (the default_model), or a peer, which is "
+        "asked for them by the same name.",
+    )
     conversations: Conversations = option(Conversations, "What of conversations outlives the models' servers.")
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
@@ -315,17 +280,12 @@ class Config(Section):
         aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
         self._names = {**aliases, **{name: name for name in self.models}}
         self._groups = {member: group.name for group in self.groups.values() for member in group.members}
-        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in peer.models}
+        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in (*peer.models, ANY)}
 
     @property
     def preload(self) -> tuple[str, ...]:
         """Ids of the models to load at start, in order."""
         return self.hooks.on_startup.preload
-
-    @property
-    def upstream_ignore_paths(self) -> tuple[str, ...]:
-        """Regular expressions of /upstream paths that do not start a model."""
-        return self.upstream.ignore_paths
 
     @property
     def priorities(self) -> dict[str, int]:

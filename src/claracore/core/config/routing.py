@@ -72,6 +72,11 @@ class Router(Section):
     )
     settings: RouterSettings = option(RouterSettings, "The rules.")
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the file says here what decides; an empty `router:` leaves it to `groups` and `matrix` at the top."""
+        return "use" in self.model_fields_set or bool(self.settings.groups) or self.settings.matrix is not None
+
 
 class Fifo(Section):
     """First come, first served."""

@@ -30,13 +30,15 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _PlacedNode:
     """A part of the text. Its place is made when asked for: most never are, and there are many.
 
-    `end` is the offset behind its last character; a block text's may be behind empty lines that follow it.
+    `end` is the offset behind its last character; a block text's may be behind empty lines that follow it. `anchored`
+    nodes have an anchor (`&name`).
     """
 
     __slots__ = ()
     file: str
     mark: Any
     end: int
+    anchored: bool
 
     @property
     def start(self) -> int:
@@ -51,7 +53,10 @@ class _PlacedNode:
 
 @dataclass(slots=True, eq=False)
 class ScalarNode(_PlacedNode):
-    """A scalar. `plain` is False for quoted and block text, which is never a number; `tag` is YAML's, if written."""
+    """A scalar. `plain` is False for quoted and block text, which is never a number; `tag` is YAML's, if written.
+
+    `escaped` is text in double quotes, where a backslash begins an escape.
+    """
 
     file: str
     mark: Any
@@ -61,6 +66,8 @@ class ScalarNode(_PlacedNode):
     size: int
     depth: int = 0
     end: int = 0
+    anchored: bool = False
+    escaped: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +81,7 @@ class SequenceNode(_PlacedNode):
     depth: int = 0
     flow: bool = False
     end: int = 0
+    anchored: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -89,9 +97,18 @@ class MappingNode(_PlacedNode):
     merged: list[Node] = field(default_factory=list)
     flow: bool = False
     end: int = 0
+    anchored: bool = False
 
 
 Node = ScalarNode | SequenceNode | MappingNode
+
+
+def holds_only_anchors(node: Node) -> bool:
+    """Whether a value is there to be used elsewhere: it is anchored, or all that it holds is."""
+    if isinstance(node, ScalarNode) or node.anchored:
+        return node.anchored
+    held = node.items if isinstance(node, SequenceNode) else [child for _key, child in node.entries.values()]
+    return bool(held) and all(child.anchored for child in held)
 
 
 def _place(file: str, mark: Any) -> Place:  # noqa: ANN401 - PyYAML's marks have no type
@@ -220,7 +237,9 @@ class _Builder:
         self._reached = end = event.end_mark.index
         size = 1 + (len(text) >> 6)
         node = ScalarNode(self.file, event.start_mark, text, event.implicit[0], event.tag, size, end=end)
+        node.escaped = event.style == '"'
         if event.anchor:
+            node.anchored = True
             self._anchors[event.anchor] = node
         self._add(node)
 
@@ -242,6 +261,7 @@ class _Builder:
         if isinstance(node, MappingNode) and node.merged:
             self._merge(node)
         if anchor:
+            node.anchored = True
             self._anchors[anchor] = node
         self._add(node)
 

@@ -7,6 +7,7 @@ findings. What a model takes from the whole file (ttl, timeouts) is filled in he
 from __future__ import annotations
 
 import functools
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
 from claracore.core.config.model import Compat, Config, ModelConfig
 from claracore.core.config.refusals import tell
 from claracore.core.config.report import NodePath, Report, nearest, node_at
-from claracore.core.config.tree import MappingNode, Node, ScalarNode
+from claracore.core.config.tree import MappingNode, Node, ScalarNode, holds_only_anchors
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
 COMFYUI, COMFYUI_CONCURRENCY = "comfyui_auto", 50
@@ -88,7 +89,7 @@ class Reader:
             if shape is not None:
                 self._note(shape, key, key_path, key_node)
                 data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, key_path)
-            elif not key.startswith("x-"):
+            elif not key.startswith("x-") and (path or not holds_only_anchors(value)):
                 self._unknown(key, known, key_path, key_node)
         return data
 
@@ -98,7 +99,8 @@ class Reader:
         if shape.section is None:
             if key in {"cmd", "cmdStop"} and isinstance(node, ScalarNode):
                 node = replace(node, text=without_comments(node.text))
-                scope = replace(scope, late=LATE_IN_STOP) if key == "cmdStop" and scope.model_id is not None else scope
+                late = LATE_IN_STOP if key == "cmdStop" and scope.model_id is not None else scope.late
+                scope = replace(scope, late=late, in_command=True)
             return self.expander.value(node, scope, path)
         if not shape.many or not isinstance(node, MappingNode):
             return self.section(node, shape.section, scope, path)
@@ -255,8 +257,17 @@ def _inherit(data: dict[str, Any], head: Config) -> None:
         of_model = {key: value for key, value in (kept or {}).items() if value is not None}
         data["conversations"] = head.conversations.model_dump(by_alias=True) | of_model
     path = data.get("checkEndpoint")
-    if isinstance(path, str) and path != "none" and not path.startswith("/"):
-        data["checkEndpoint"] = f"/{path}"
+    if isinstance(path, str):
+        data["checkEndpoint"] = _check_path(path.strip())
+
+
+def _check_path(text: str) -> str:
+    """Return the path at which readiness is seen; of a URL that is its path, because `proxy` says which server."""
+    if text == "none" or text.startswith("/"):
+        return text
+    of_url = re.match(r"https?://[^/?#]*", text)
+    rest = text[of_url.end() :] if of_url else text
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def _is_one_of(value: object, values: tuple[object, ...]) -> bool:

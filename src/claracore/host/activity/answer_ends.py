@@ -1,7 +1,8 @@
 """What did the model server say about tokens and time?
 
 It looks at bytes that were already passed on, keeps only the beginning and the last few pieces of an answer, and reads
-them when the answer is over: `usage` (OpenAI, Anthropic) and `timings` (llama-server) stand at one of the two ends.
+them when the answer is over: `usage` (OpenAI, Anthropic), `timings` (llama-server) and `metrics` (vLLM) stand at one of
+the two ends.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _PIECE_BYTES = 16_384
 _BEGINNING_BYTES = 1_024
 _SAID = re.compile(r'"(?:message|error|detail)"\s*:\s*(?=")')
 _LONGEST_ERROR = 500
-_OBJECT = re.compile(r'"(usage|timings)"\s*:\s*(?=\{)')
+_OBJECT = re.compile(r'"(usage|timings|metrics)"\s*:\s*(?=\{)')
 # Of OpenAI's chat, completions and responses, and Anthropic's messages. llama-server sends a chunk with the role alone
 # before it has read the prompt.
 _TOKEN = re.compile(rb'"(?:content|reasoning_content|text|delta|thinking|arguments|partial_json)"\s*:\s*"[^"]')
@@ -88,7 +89,7 @@ class AnswerEnds:
             whole = tokens_in(self._first)
             if whole is not None:
                 return whole
-        found: dict[str, dict[str, Any]] = {"usage": {}, "timings": {}}
+        found: dict[str, dict[str, Any]] = {"usage": {}, "timings": {}, "metrics": {}}
         # Chunk framing may stand between two events, but hardly inside an object that was written in one piece.
         for part in (self._beginning, self._end()):
             text = part.decode("utf-8", "replace")
@@ -98,4 +99,4 @@ class AnswerEnds:
                 except (ValueError, RecursionError):
                     continue
                 found[key[1]].update(value)
-        return tokens_of(found["usage"], found["timings"])
+        return tokens_of(found["usage"], found["timings"], found["metrics"])

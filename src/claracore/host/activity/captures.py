@@ -6,13 +6,13 @@ unless the configuration says `captureBuffer`. Headers that carry secrets are ne
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-goog-api-key"}
-)
+SECRET_HEADER = re.compile(r"auth|cookie|key|passw|secret|token")
+"""In the name, lower case: rather one too many than a secret."""
 REDACTED = "[REDACTED]"
 LARGEST_PART = 4
 """One body may take one part in so many of the whole."""
@@ -129,5 +129,5 @@ def headers_of(lines: Iterable[bytes]) -> list[tuple[str, str]]:
         name = raw_name.decode("latin-1").strip().lower()
         if name == "content-length":
             continue
-        found.append((name, REDACTED if name in SECRET_HEADERS else value.decode("latin-1").strip()))
+        found.append((name, REDACTED if SECRET_HEADER.search(name) else value.decode("latin-1").strip()))
     return found

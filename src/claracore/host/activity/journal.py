@@ -19,6 +19,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow, row_of
+from claracore.host.activity.sessions import session_of
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.tokens import Tokens
 
@@ -68,6 +69,8 @@ class Journal:
         self._swaps = swaps
         self._listener = listener
         self._on_tokens = on_tokens
+        self.session_headers: frozenset[bytes] = frozenset()
+        """Names of request headers (lower case) that say to which session a request belongs."""
         self._now = asyncio.get_running_loop().time
         self._over: list[Record] = []
         """Requests that are over and were not looked at yet."""
@@ -153,6 +156,9 @@ class Journal:
             record.client,
             _error(record),
             record.content_type,
+            session_of(record.header_lines, self.session_headers) if self.session_headers else None,
+            record.selector or None,
+            record.priority,
         )
 
     def _load_part(self, model: str, waited: float) -> float | None:

@@ -39,7 +39,7 @@ class Wanted:
     status: str | None = None
     """`200`, `4xx`, `error` (400 and more, or cut off) or `ok`."""
     text: str | None = None
-    """Contained in model, path, client, key or error."""
+    """Contained in model, path, client, key, error, session or selector."""
     start: float | None = None
     end: float | None = None
     min_id: int | None = None
@@ -84,7 +84,8 @@ ERROR: Final = "(status >= 400 OR status = 0 OR error IS NOT NULL)"
 _TEXT: Final = (
     "("
     + " || char(10) || ".join(
-        f"ifnull({name}, '')" for name in ("model", "requested", "path", "client", "key", "error")
+        f"ifnull({name}, '')"
+        for name in ("model", "requested", "path", "client", "key", "error", "session", "selector")
     )
     + ")"
 )

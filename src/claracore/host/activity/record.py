@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from claracore.host.activity.answer_ends import AnswerEnds
 from claracore.host.activity.captures import Capture
 from claracore.host.activity.tokens import Tokens
@@ -18,6 +20,12 @@ class Record:
     key: str = ""
     """The name of the key that the client presented; empty when none is needed."""
     stream: bool = False
+    selector: str = ""
+    """The selector that chose the model; empty when none did."""
+    priority: int | None = None
+    """The model's place in the queue; None when it was never known."""
+    header_lines: Sequence[bytes] = ()
+    """Of the request, as sent; secrets are in them."""
     served_at: float | None = None
     """When the model was there for it; `served_at - arrived_at` is queueing plus loading."""
     waited_for_load: bool = False

@@ -42,6 +42,9 @@ class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     client: str
     error: str | None
     content_type: str
+    session: str | None
+    selector: str | None
+    priority: int | None
 
 
 COLUMNS: Final = ActivityRow.__struct_fields__

@@ -1,8 +1,9 @@
 """How many tokens, and how fast, according to the answer itself?
 
-Pure: reads `usage` (OpenAI, Anthropic) and `timings` (llama-server) as the model server wrote them. llama-server's
-timings win where both speak, because they are measured where the work was done. Field names: the OpenAI API reference
-(`prompt_tokens_details.cached_tokens`), Anthropic's (`cache_read_input_tokens`), llama.cpp tools/server/README.md.
+Pure: reads `usage` (OpenAI, Anthropic), `timings` (llama-server) and `metrics` (vLLM) as the model server wrote them.
+llama-server's timings win where both speak, because they are measured where the work was done. Field names: the OpenAI
+API reference (`prompt_tokens_details.cached_tokens`), Anthropic's (`cache_read_input_tokens`), llama.cpp
+tools/server/README.md, vLLM's `--per-request-spec-decode-metrics`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 Speed = Annotated[float, msgspec.Meta(ge=0, lt=1e9)]
@@ -55,9 +57,22 @@ class _Timings(msgspec.Struct):
     draft_n_accepted: Count | None = None
 
 
+class _Drafts(msgspec.Struct):
+    num_draft_tokens: Count | None = None
+    num_accepted_draft_tokens: Count | None = None
+
+
+class _Metrics(msgspec.Struct):
+    time_to_first_token_ms: Speed | None = None
+    mean_itl_ms: Speed | None = None
+    """Of the time between two tokens."""
+    speculative_decoding: _Drafts | None = None
+
+
 class _Whole(msgspec.Struct):
     usage: _Usage | None = None
     timings: _Timings | None = None
+    metrics: _Metrics | None = None
 
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -70,12 +85,13 @@ def tokens_in(body: bytes) -> Tokens | None:
         whole = _decode_whole(body)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return _tokens(whole.usage, whole.timings)
+    found = _tokens(whole.usage, whole.timings)
+    return found if whole.metrics is None else _measured(found, whole.metrics)
 
 
-def tokens_of(usage: Mapping[str, Any], timings: Mapping[str, Any]) -> Tokens:
-    """Read both objects; whatever is missing or of an unexpected type is None."""
-    return _tokens(_known(usage, _Usage), _known(timings, _Timings))
+def tokens_of(usage: Mapping[str, Any], timings: Mapping[str, Any], metrics: Mapping[str, Any]) -> Tokens:
+    """Read the three objects; whatever is missing or of an unexpected type is None."""
+    return _measured(_tokens(_known(usage, _Usage), _known(timings, _Timings)), _known(metrics, _Metrics))
 
 
 def _known(values: Mapping[str, Any], kind: type[_T]) -> _T:
@@ -107,6 +123,21 @@ def _tokens(usage: _Usage | None, timings: _Timings | None) -> Tokens:
         found.per_second = timings.predicted_per_second
         found.draft = timings.draft_n
         found.accepted = timings.draft_n_accepted
+    return found
+
+
+def _measured(found: Tokens, metrics: _Metrics) -> Tokens:
+    """Add what vLLM measured, where nothing better is known.
+
+    It has no time for the prompt alone: until the first token, waiting aside, is the nearest.
+    """
+    first, between, drafts = metrics.time_to_first_token_ms, metrics.mean_itl_ms, metrics.speculative_decoding
+    if found.prompt_per_second is None and first and found.prompt is not None:
+        found.prompt_per_second = max(0, found.prompt - (found.cached or 0)) / first * 1e3
+    if found.per_second is None and between:
+        found.per_second = 1e3 / between
+    if drafts is not None and found.draft is None and None not in (known := astuple(drafts)):
+        found.draft, found.accepted = known
     return found
 
 

@@ -21,15 +21,17 @@ from claracore.core.conversations.kept import KeptConversation, expired, most_in
 from claracore.core.conversations.truth import Truth, Works
 from claracore.host.conversations.folders import HeldFolder, in_memory, on_disk, sweep_memory
 from claracore.host.conversations.server import KnownServer, ServerConversations
+from claracore.host.conversations.sizes import token_bytes
 from claracore.host.conversations.store import ConversationStore
 from claracore.host.disk_space import free_at
 from claracore.host.hardware.probe import probe_memory
 from claracore.host.supervisor.named_files import stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from claracore.core.config.model import Config, ModelConfig
+    from claracore.host.footprints.command_reader import ReadCommand
     from claracore.host.supervisor.commands import Commands
 
 SAVE_PATH: Final = "--slot-save-path"
@@ -71,6 +73,8 @@ class ConversationKeeper:
         self._commands = commands
         self._environ = environ
         self._state_dir, self._key = state_dir, key
+        self.read_command: Callable[[str], ReadCommand | None] = lambda _: None
+        """What memory has read of a model's command and file."""
         self._servers: ConfiguredServers | None = None
         self._folders: dict[str, HeldFolder] = {}
         self._stores: dict[str, ConversationStore | None] = {}
@@ -190,6 +194,8 @@ class ConversationKeeper:
         known = self._known.get(model_id)
         if known is None or prompt is None or cached is None:
             return
+        if known.speeds.bytes_per_token is None:
+            known.speeds = replace(known.speeds, bytes_per_token=token_bytes(self.read_command(model_id)))
         if per_second and prompt - cached >= LEAST_READ:
             known.speeds = replace(known.speeds, tokens_per_second=per_second)
         known.truth.answered(prompt, cached)

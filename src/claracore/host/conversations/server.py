@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from claracore.core.conversations.chosen import chosen_slot
 from claracore.core.conversations.kept import Fitting, KeptConversation, fitting
 from claracore.core.conversations.truth import Truth
 from claracore.core.conversations.worth import (
@@ -91,12 +92,12 @@ class ServerConversations:
             if not await self._restored(client, slot, one):
                 gone.append(one)
         await asyncio.to_thread(self.store.drop, gone)
-        back = [one.tokens for one in self._in_slots.values()]
+        back = {slot: one.tokens for slot, one in self._in_slots.items()}
         self.known.truth.restored(back)
         self.known.restored += len(back)
-        self.known.restored_tokens += sum(back)
+        self.known.restored_tokens += sum(back.values())
         self.restore_seconds = time.monotonic() - began
-        logger.info("model %s: %d conversations are back (%d tokens)", self.model, len(back), sum(back))
+        logger.info("model %s: %d conversations are back (%d tokens)", self.model, len(back), sum(back.values()))
 
     def _fitting(self, slots: list[int]) -> Fitting:
         kept = self.store.of(self.model)
@@ -122,6 +123,11 @@ class ServerConversations:
         if self.known.crashes >= MOST_CRASHES:
             self.known.truth.refused("its server ended when its conversations were restored")
         self.store.drop(self.store.of(self.model))
+
+    def hear(self, line: str) -> None:
+        """Take in a line that the server has printed."""
+        if self.known.truth.listens and (one := chosen_slot(line)) is not None:
+            self.known.truth.chosen(one)
 
     # --- out of it --------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,12 @@ class Expected:
         return by_device(self.found.estimate, self.hardware)
 
     @property
+    def request_context(self) -> int:
+        """Tokens that one request may have: slots share the context, unless each may use all of it."""
+        settings = self.found.settings
+        return settings.context if settings.unified else settings.context // settings.parallel
+
+    @property
     def placement(self) -> PlacementClass:
         """How the model is placed."""
         return placement_class(self.facts.dealt_layers, self.found.settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 KEPT_SECONDS = 3600.0
@@ -29,6 +29,7 @@ class Sample:
 
     at: float
     cpu_percent: float
+    core_percents: tuple[float, ...]
     memory_total_bytes: int
     memory_available_bytes: int
     swap_total_bytes: int
@@ -41,7 +42,7 @@ class Sample:
     """Resident bytes of each model's server, by id."""
 
 
-def take_sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool = True) -> Sample:
+def take_sample(pids: Mapping[str, int], core_percents: Sequence[float], *, with_gpus: bool = True) -> Sample:
     """Measure the machine and the memory of models' servers, by pid; blocking, 1.3 ms, half of it without the GPUs."""
     import psutil  # noqa: PLC0415 - 30 ms together, for which no start need wait
 
@@ -52,7 +53,8 @@ def take_sample(pids: Mapping[str, int], cpu_percent: float, *, with_gpus: bool 
     memory, swap, network = probe_memory(), psutil.swap_memory(), psutil.net_io_counters()
     return Sample(
         at=round(time.time(), 3),
-        cpu_percent=cpu_percent,
+        cpu_percent=round(sum(core_percents) / max(1, len(core_percents)), 1),
+        core_percents=tuple(core_percents),
         memory_total_bytes=memory.total_bytes,
         memory_available_bytes=memory.available_bytes,
         swap_total_bytes=swap.total,
@@ -83,13 +85,15 @@ class SampleHistory:
         """
         import psutil  # noqa: PLC0415 - as above
 
-        psutil.cpu_percent(None)  # says how busy it was since the last call from the same thread: never in a worker
+        # Says how busy it was since the last call from the same thread: never in a worker.
+        psutil.cpu_percent(None, percpu=True)
         await asyncio.sleep(FIRST_SECONDS)
         with_gpus = True
         while True:
             wait = every_seconds()
             if wait is not None:
-                taken = await asyncio.to_thread(take_sample, pids(), psutil.cpu_percent(None), with_gpus=with_gpus)
+                cores = psutil.cpu_percent(None, percpu=True)
+                taken = await asyncio.to_thread(take_sample, pids(), cores, with_gpus=with_gpus)
                 with_gpus = bool(taken.gpus)
                 self._keep(taken)
             await asyncio.sleep(wait or 5.0)

@@ -18,6 +18,7 @@ from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_peers
+from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
@@ -97,7 +98,7 @@ def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int]) ->
     errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
     if errors:
         raise ConfigError(errors)
-    return Prepared(with_peers(loaded.config), plan, findings)
+    return Prepared(with_peers(with_planned_ports(loaded.config, plan.assignment)), plan, findings)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:

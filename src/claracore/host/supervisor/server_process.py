@@ -197,6 +197,8 @@ class ServerProcess:
 
     def _on_line(self, line: str) -> None:
         self._printed.append(line)
+        if self._conversations is not None:
+            self._conversations.hear(line)
         if not self._is_ready:
             self._start_log.push(line)
         self._output.append(line)

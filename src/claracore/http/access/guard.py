@@ -11,6 +11,7 @@ What the caller's key allows has been found out by the gateway (`admitted`) and 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from fastapi.responses import JSONResponse
@@ -20,7 +21,7 @@ from claracore.errors import ClaraCoreError, Forbidden, PayloadTooLarge
 from claracore.http.access.admitted import OPEN_FILES, OPEN_PATHS, without_key
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant, Right
-from claracore.http.access.origins import Origins, Rules, check_host
+from claracore.http.access.origins import FOR_ANY_KEY, Origins, check_host, cors_fields, is_for_pages
 from claracore.http.asgi import AsgiApp, Message, Receive, Scope, Send
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call, shaped
 from claracore.http.wire.head import SAFE_METHODS
@@ -32,9 +33,10 @@ CHANGED_BY_GET: Final = frozenset({"/unload"})
 OPEN: Final = frozenset(path.decode() for path in OPEN_PATHS)
 OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
-FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/(version|tags|ps|show|recipes)")
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
+RIGHTS_OF_POST: Final = {"/mcp": Right.READ}
+"""Where what is asked for stands in the body: whoever answers it checks the rest (`state["check_right"]`)."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
 """Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
 browser says it with every POST and DELETE."""
@@ -44,7 +46,9 @@ SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?
 NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?")
 """Paths where HEAD is not what GET would say without its body: one changes something, the others never end."""
 BROWSER: Final = re.compile(rb"Mozilla/(?!.*PowerShell)")
-"""How every browser calls itself; a page cannot change it."""
+"""How every browser calls itself; a page of another site cannot change it: that would take a preflight."""
+SIGNS_OF_A_PAGE: Final = (b"origin", b"referer", b"sec-fetch-site", b"cookie")
+"""What only browsers say."""
 FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -64,11 +68,10 @@ class UnsupportedMedia(ClaraCoreError):
 class Guard:
     """Refuses what must not reach the application."""
 
-    def __init__(self, app: AsgiApp, ring: KeyRing, rules: Rules) -> None:
+    def __init__(self, app: AsgiApp, ring: KeyRing, origins: Origins) -> None:
         self._app = app
         self._ring = ring
-        self._rules = rules
-        self._origins = Origins(rules)
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the application, or answer it with a JSON error (`refusal`)."""
@@ -76,9 +79,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = _headers(scope)
-        guarded = _with_headers(send)
+        guarded = _with_headers(scope, send, self._origins.reader(headers))
+        grant = scope["state"]["grant"]
+        scope["state"]["check_right"] = partial(self._check_right, scope, headers, grant)
         try:
-            self.admit(scope, headers, scope["state"]["grant"])
+            self.admit(scope, headers, grant)
         except ClaraCoreError as error:
             shape = shape_of_call(scope["path"], has_version=ANTHROPIC_VERSION.encode() in headers)
             await refusal(error, shape)(scope, receive, guarded)
@@ -107,11 +112,26 @@ class Guard:
                 check_media(headers)
         elif not is_open(method, path):
             check_reader(path, headers)
-        if (changes or grant is None) and not is_open(method, path):
-            check_host(self._rules, headers.get(b"host", b""))
+        is_list = (not changes or path in READ_BY_POST) and self._is_list(path, headers)
+        if (changes or grant is None) and not is_open(method, path) and not is_list:
+            check_host(self._origins.rules, headers.get(b"host", b""))
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MOST_BODY_BYTES:
             raise too_large()
+
+    def _is_list(self, path: str, headers: dict[bytes, bytes]) -> bool:
+        """Whether who asks for the list of models may have it under any name: as open as inference is.
+
+        A page that asks its own site, whose name suddenly means us, says no Origin in a GET: what looks like a browser
+        is served under names only that we know.
+        """
+        if FOR_ANY_KEY.fullmatch(path) is None:
+            return False
+        if b"origin" in headers:
+            return self._origins.reader(headers) != b""
+        return not any(name in headers for name in SIGNS_OF_A_PAGE) and not BROWSER.match(
+            headers.get(b"user-agent", b"")
+        )
 
     def _check_right(self, scope: Scope, headers: dict[bytes, bytes], grant: Grant | None, right: Right | None) -> None:
         if self._ring.any:
@@ -119,7 +139,7 @@ class Guard:
                 raise without_key()
             if grant is not None and right is not None:
                 grant.check(right)
-        elif right is Right.ADMIN and not self._rules.insecure and not is_from_this_machine(scope, headers):
+        elif right is Right.ADMIN and not self._origins.rules.insecure and not is_from_this_machine(scope, headers):
             raise Forbidden(
                 "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
                 "admin', or start with --insecure"
@@ -130,7 +150,7 @@ class Guard:
         host = headers.get(b"host", b"").decode("latin-1")
         for name in (b"origin", b"referer"):
             value = headers.get(name)
-            if value is not None and not self._rules.is_our_page(value.decode("latin-1"), host):
+            if value is not None and not self._origins.rules.is_our_page(value.decode("latin-1"), host):
                 raise Forbidden(f"a page of {value.decode('latin-1')[:100]!r} may not change anything here")
         if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
             raise Forbidden("a page of another site may not change anything here")
@@ -145,6 +165,8 @@ def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
     if method == "POST" and path in READ_BY_POST:
         return None
+    if method == "POST" and path in RIGHTS_OF_POST:
+        return RIGHTS_OF_POST[path]
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
     return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ
@@ -209,11 +231,16 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
     return found
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(scope: Scope, send: Send, page: bytes) -> Send:
+    """Add what every answer has; `page` is the origin of a page that may use the models, empty for none."""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _value in message.get("headers", ())}
             more = [pair for pair in HEADERS if pair[0] not in present]
+            is_no_path = message["status"] == 404 and "endpoint" not in scope
+            if page and (is_no_path or is_for_pages(scope["path"])):
+                more += cors_fields(page)
             message = {**message, "headers": [*message.get("headers", ()), *more]}
         await send(message)
 

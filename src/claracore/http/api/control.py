@@ -23,7 +23,7 @@ from claracore.host.supervisor.configuration import Configuration, Prepared
 from claracore.http.access.guard import Guard
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
-from claracore.http.access.origins import Origins, Rules
+from claracore.http.access.origins import Origins
 from claracore.http.api.create import create_app
 from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
@@ -44,7 +44,7 @@ class ControlPlane:
         gateway: Gateway,
         ring: KeyRing,
         named_keys: NamedKeys,
-        rules: Rules,
+        origins: Origins,
         log: ProxyLog,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -62,9 +62,9 @@ class ControlPlane:
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
-            *(surveyor, self._downloads, Destinations(configuration, installation.followed), Origins(rules)),
+            *(surveyor, self._downloads, Destinations(configuration, installation.followed)),
         )
-        self.app = Guard(create_app(parts), ring, rules)
+        self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
 
     def begin(self) -> None:

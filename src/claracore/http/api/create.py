@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from claracore import __version__
-from claracore.errors import BadRequest, ClaraCoreError, ConfigError, NotFound, disk_full
+from claracore.errors import BadRequest, ClaraCoreError, ConfigError, disk_full
 from claracore.http.api import (
     activity,
     captures,
@@ -24,6 +24,7 @@ from claracore.http.api import (
     keys,
     lesser,
     logs,
+    mcp,
     memory,
     metrics,
     models,
@@ -43,9 +44,12 @@ from claracore.http.api.compat import (
     llama_swap,
     llama_swap_events,
     ollama,
+    ollama_changes,
 )
+from claracore.http.api.described import DescribedApp
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
+from claracore.http.gateway.paths import no_such_path
 from claracore.http.web import interface
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, shape_of_call, shaped
 
@@ -75,11 +79,13 @@ ROUTERS = (
     metrics,
     profiles,
     recipes,
+    mcp,
     llama_router,
     llama_swap,
     llama_swap_events,
     first_claracore,
     ollama,
+    ollama_changes,
     system,
     interface,
 )
@@ -88,7 +94,7 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 def create_app(parts: Iterable[object]) -> FastAPI:
     """Return the ASGI application whose handlers talk to these parts; all its errors have the OpenAI envelope."""
-    app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
     app.state.parts = {type(part): part for part in parts}
     for module in ROUTERS:
         app.include_router(module.router)
@@ -140,7 +146,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, ClaraCoreError):  # FastAPI turns whatever reading a body raises into a 400
         return answer(request, error.__cause__)
     if error.status_code == 404:
-        return answer(request, NotFound(f"no such path: {request.url.path}"))
+        return answer(request, no_such_path(request.url.path))
     response = answer(request, BadRequest(f"{request.method} {request.url.path}: {error.detail}"))
     response.status_code = error.status_code
     response.headers.update(error.headers or {})

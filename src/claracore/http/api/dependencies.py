@@ -18,7 +18,6 @@ from claracore.host.setup.survey_for_config import Surveyor
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant
 from claracore.http.access.named_keys import NamedKeys
-from claracore.http.access.origins import Origins
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
 
@@ -38,13 +37,6 @@ async def _grant(request: Request) -> Grant | None:
     return grant if isinstance(grant, Grant) else None
 
 
-async def _cors(request: Request) -> dict[str, str]:
-    origins: Origins = request.app.state.parts[Origins]
-    origin, host = request.headers.get("origin"), request.headers.get("host", "")
-    invited = origin is not None and origins.allows(origin.encode("latin-1"), host.encode("latin-1"))
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and invited else {}
-
-
 RuntimeDep = Annotated[Runtime, Depends(_given(Runtime))]
 HistoryDep = Annotated[History, Depends(_given(History))]
 InstallationDep = Annotated[Installation, Depends(_given(Installation))]
@@ -59,6 +51,3 @@ ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]
 
 GrantDep = Annotated[Grant | None, Depends(_grant)]
 """What the caller's key allows; None when no key is needed."""
-
-CorsDep = Annotated[dict[str, str], Depends(_cors)]
-"""The headers that let an invited page read the answer; none for others."""

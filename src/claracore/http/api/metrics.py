@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import psutil
 from fastapi import APIRouter
@@ -15,6 +16,7 @@ from claracore.core.memory.footprint import DeviceMemory
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
+from claracore.http.api.compat.llama_swap_machine import families
 from claracore.http.api.dependencies import EventsDep, GatewayDep, HistoryDep, InstallationDep, RuntimeDep
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.parts import History, Installation, Runtime
@@ -36,8 +38,12 @@ async def metrics(
     gateway: GatewayDep,
     *,
     engines: bool = False,
+    names: Literal["llama-swap"] | None = None,
 ) -> PlainTextResponse:
-    """Write counts since the start and gauges of this moment; with `engines=1` the model servers' own as well."""
+    """Write counts since the start and gauges of this moment; with `engines=1` the model servers' own as well.
+
+    With `names=llama-swap` what llama-swap knows is there under its names, too.
+    """
     gauges = (
         *_models(runtime),
         *_footprints(runtime, await runtime.memory.sampled()),
@@ -46,7 +52,8 @@ async def metrics(
         *_process(),
         *_machine(history),
     )
-    text = exposition([*history.counts.families, *gauges])
+    theirs = families(history.samples.samples[-1]) if names and history.samples.samples else ()
+    text = exposition([*history.counts.families, *gauges, *theirs])
     if engines:
         text = merged(text, await _of_engines(runtime, gateway.inside))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)

@@ -11,12 +11,13 @@ from pydantic import BaseModel
 
 from claracore.core.config.command import in_place
 from claracore.core.config.model import ModelConfig
+from claracore.core.config.routing import Selector
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.anthropic import as_anthropics, page_of
-from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.parts import Runtime
-from claracore.http.api.views import GroupView, ModelView, Views, group_views, model_views, shown_command
+from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views, shown_command
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
 from claracore.types import ModelState
 
@@ -71,15 +72,15 @@ async def model(runtime: RuntimeDep, name: str) -> ModelView:
 
 
 @router.get("/v1/models")
-async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
+async def list_models(request: Request, runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
     """List the models that may be called, as OpenAI does, with what llama-swap's clients expect beside it.
 
     To whoever sends `anthropic-version`, as Anthropic does.
     """
     rows = listed(runtime, grant)
     if ANTHROPIC_VERSION in request.headers:
-        return JSONResponse(page_of(rows, request.query_params), headers=cors)
-    return JSONResponse({"object": "list", "data": rows}, headers=cors)
+        return JSONResponse(page_of(rows, request.query_params))
+    return JSONResponse({"object": "list", "data": rows})
 
 
 @router.get("/v1/models/{name:path}")
@@ -109,8 +110,9 @@ def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
         if model.unlisted or (grant is not None and not grant.knows(model.id)):
             continue
         rows.append(_row(runtime, model, model.id, created))
-        if runtime.config.include_aliases_in_list:
-            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+        # A peer's model has its short name as an alias, which may be called and is not listed.
+        if runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
+            rows += [_row(runtime, model, alias, created) for alias in model.plain_aliases]
     rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 
@@ -122,7 +124,8 @@ def _stand_ins(runtime: Runtime, grant: Grant | None, created: int, *, unlisted:
     for name, selector in config.selectors.items():
         ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
         if (unlisted or not selector.unlisted) and _any_known(grant, ids):
-            row = _stand_in(runtime, name, ids, created, {**selector.metadata, "type": "selector"})
+            counted = ids[:1] if selector.strategy == "pin" else ids
+            row = _stand_in(runtime, name, counted, created, {**selector.metadata, **_rule(selector)})
             rows.append(row | _said(selector.name, selector.description))
     profile = config.profiles.get(runtime.profile.name) if runtime.profile.name is not None else None
     for pin, target in profile.pins.items() if profile is not None else ():
@@ -131,6 +134,12 @@ def _stand_ins(runtime: Runtime, grant: Grant | None, created: int, *, unlisted:
         if model_id is not None and not named_already and _any_known(grant, [model_id]):
             rows.append(_stand_in(runtime, pin, [model_id], created, {"type": "profile"}))
     return rows
+
+
+def _rule(selector: Selector) -> dict[str, Any]:
+    """Return how a selector chooses, in llama-swap's words."""
+    rule: dict[str, Any] = {"type": "selector", "strategy": selector.strategy, "targets": list(selector.targets)}
+    return rule | {"spillover": selector.settings.spillover} if selector.strategy == "spillover" else rule
 
 
 def _any_known(grant: Grant | None, ids: list[str]) -> bool:
@@ -155,10 +164,28 @@ def _said(name: str, description: str) -> dict[str, str]:
 
 
 def _row(runtime: Runtime, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    is_peers = runtime.config.peer_of(model.id) is not None
-    kind = "peer" if is_peers else "model" if name == model.id else "alias"
-    row = _stand_in(runtime, name, [] if is_peers else [model.id], created, {**_metadata(runtime, model), "type": kind})
+    ids = [model.id] if runtime.config.peer_of(model.id) is None else []
+    row = _stand_in(runtime, name, ids, created, {**_metadata(runtime, model), **_kind(runtime, model, name)})
+    if context := _request_context(runtime, model):
+        row["meta"]["n_ctx"] = context
     return row | _said(model.name, model.description) | _abilities(model)
+
+
+def _kind(runtime: Runtime, model: ModelConfig, name: str) -> dict[str, Any]:
+    """Return what sort of name this is, and what it belongs to, in llama-swap's words."""
+    peer_id = runtime.config.peer_of(model.id)
+    if peer_id is not None:
+        return {"type": "peer", "peerID": peer_id}
+    if name != model.id:
+        return {"type": "alias", "modelID": model.id}
+    return {"type": "model", "aliases": list(model.plain_aliases)} if model.plain_aliases else {"type": "model"}
+
+
+def _request_context(runtime: Runtime, model: ModelConfig) -> int | None:
+    """Return how many tokens a request may have: as the configuration says, or as the command was read."""
+    command = runtime.memory.command(model.id)
+    read = command.expected.request_context if command is not None and command.expected is not None else None
+    return model.capabilities.context or read
 
 
 def _metadata(runtime: Runtime, model: ModelConfig) -> dict[str, Any]:
@@ -171,22 +198,28 @@ def _metadata(runtime: Runtime, model: ModelConfig) -> dict[str, Any]:
     return {key: value for key, value in found.items() if not abilities or key not in SAID_BY_CAPABILITIES}
 
 
-def _abilities(model: ModelConfig) -> dict[str, Any]:
-    """Return what `capabilities` says, in the words of llama-swap's GET /v1/models."""
+def abilities_of(model: ModelConfig) -> dict[str, bool]:
+    """Return what the configuration says that a model can do, in llama-swap's words; empty when it says nothing."""
     able = model.capabilities
     if not (able.inputs or able.outputs or able.tools or able.reranker or able.context):
         return {}
-    row: dict[str, Any] = {
-        "capabilities": {
-            "vision": "image" in able.inputs and "text" in able.outputs,
-            "audio_transcriptions": "audio" in able.inputs and "text" in able.outputs,
-            "audio_speech": "text" in able.inputs and "audio" in able.outputs,
-            "image_generation": "text" in able.inputs and "image" in able.outputs,
-            "image_to_image": "image" in able.inputs and "image" in able.outputs,
-            "function_calling": able.tools,
-            "reranker": able.reranker,
-        }
+    return {
+        "vision": "image" in able.inputs and "text" in able.outputs,
+        "audio_transcriptions": "audio" in able.inputs and "text" in able.outputs,
+        "audio_speech": "text" in able.inputs and "audio" in able.outputs,
+        "image_generation": "text" in able.inputs and "image" in able.outputs,
+        "image_to_image": "image" in able.inputs and "image" in able.outputs,
+        "function_calling": able.tools,
+        "reranker": able.reranker,
     }
+
+
+def _abilities(model: ModelConfig) -> dict[str, Any]:
+    """Return what `capabilities` says, in the words of llama-swap's GET /v1/models."""
+    able, abilities = model.capabilities, abilities_of(model)
+    if not abilities:
+        return {}
+    row: dict[str, Any] = {"capabilities": abilities}
     if able.inputs or able.outputs:
         row["architecture"] = {
             "input_modalities": list(able.inputs),
@@ -206,7 +239,7 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
     rows = []
     for model_id, slot in sorted(runtime.supervisor.slots.items()):
         model = runtime.config.models.get(model_id)
-        if slot.state is ModelState.STOPPED or model is None:
+        if model is None or known_state(runtime, model_id) is ModelState.STOPPED:
             continue
         server = runtime.supervisor.running(model_id)
         endpoint = server.endpoint if server else None

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from claracore.host.hardware.samples import Sample
+from claracore.http.api.activity import Moment, moment
+from claracore.http.api.compat.llama_swap_machine import gpu_stats, system_stats
 from claracore.http.api.dependencies import HistoryDep, RuntimeDep
 
 router = APIRouter(tags=["hardware"])
 
 
 class PerformanceView(BaseModel):
-    """Samples, the oldest first; none when sampling is switched off."""
+    """Samples, the oldest first; none when sampling is switched off. `..._stats` are the same in llama-swap's words."""
 
     enabled: bool
     every_seconds: float
     samples: list[Sample]
+    sys_stats: list[dict[str, Any]]
+    gpu_stats: list[dict[str, Any]]
 
 
 @router.get("/api/performance", responses={503: {"description": "Sampling is switched off."}})
@@ -26,11 +30,17 @@ async def performance(
     runtime: RuntimeDep,
     history: HistoryDep,
     response: Response,
-    after: Annotated[float, Query(description="Unix seconds.")] = 0.0,
+    after: Moment = None,
 ) -> PerformanceView:
     """Show the samples of the last hour that are later than `after`."""
     settings = runtime.config.performance
     if settings.disabled:
         response.status_code = 503
-    samples = [] if settings.disabled else history.samples.after(after)
-    return PerformanceView(enabled=not settings.disabled, every_seconds=settings.every_seconds, samples=samples)
+    samples = [] if settings.disabled else history.samples.after(moment(after, "after") or 0.0)
+    return PerformanceView(
+        enabled=not settings.disabled,
+        every_seconds=settings.every_seconds,
+        samples=samples,
+        sys_stats=system_stats(samples),
+        gpu_stats=gpu_stats(samples),
+    )

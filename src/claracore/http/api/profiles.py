@@ -14,6 +14,8 @@ router = APIRouter(prefix="/api/profiles", tags=["models"])
 class ProfileView(BaseModel):
     """A set of pins: which name stands for which other, or (null) is hidden."""
 
+    id: str
+    """The same; llama-swap's word for it."""
     name: str
     description: str
     pins: dict[str, str | None]
@@ -27,7 +29,7 @@ class ProfilesView(BaseModel):
 
 
 class Wish(BaseModel):
-    """The profile to activate; null for none."""
+    """The profile to activate; null or an empty name for none."""
 
     name: str | None
 
@@ -36,7 +38,7 @@ class Wish(BaseModel):
 async def profiles(runtime: RuntimeDep) -> ProfilesView:
     """List the profiles."""
     views = [
-        ProfileView(name=name, description=profile.description, pins=profile.pins)
+        ProfileView(id=name, name=name, description=profile.description, pins=profile.pins)
         for name, profile in runtime.config.profiles.items()
     ]
     return ProfilesView(active=runtime.profile.name, profiles=views)
@@ -45,9 +47,10 @@ async def profiles(runtime: RuntimeDep) -> ProfilesView:
 @router.put("/active")
 async def activate(runtime: RuntimeDep, events: EventsDep, wish: Wish) -> ProfilesView:
     """Activate a profile for every request from now on, or none."""
-    if wish.name is not None and wish.name not in runtime.config.profiles:
+    name = wish.name or None
+    if name is not None and name not in runtime.config.profiles:
         known = ", ".join(runtime.config.profiles) or "there are none"
-        raise NotFound(f"there is no profile {wish.name!r}; known: {known}", param="name")
-    runtime.profile.name = wish.name
-    events.announcer.profile(wish.name)
+        raise NotFound(f"there is no profile {name!r}; known: {known}", param="name")
+    runtime.profile.name = name
+    events.announcer.profile(name)
     return await profiles(runtime)

@@ -137,7 +137,7 @@ class Views:
         running = runtime.supervisor.running(model_id)
         pid = running.pid if running else None
         endpoint = running.endpoint if running else None
-        state = slot.state if slot else ModelState.STOPPED
+        state = known_state(runtime, model_id)
         loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
@@ -179,6 +179,14 @@ class Views:
             tokens_per_second=last.tokens_per_second,
             conversation=runtime.conversations.report(model),
         )
+
+
+def known_state(runtime: Runtime, model_id: str) -> ModelState:
+    """Return the state of a model; one of a peer runs as far as we know while it answers for us."""
+    slot = runtime.supervisor.slots.get(model_id)
+    if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
+        return ModelState.STOPPED
+    return slot.state
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:

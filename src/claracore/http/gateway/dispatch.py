@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from claracore.errors import Conflict, ModelNotFound
 from claracore.http.access.admitted import admitted
+from claracore.http.access.origins import FOR_ANY_KEY, is_for_pages
 from claracore.http.gateway.admission import MOST_REMEMBERED, Admission
 from claracore.http.gateway.bridge import Application, BridgedCall
 from claracore.http.gateway.exchange import Exchange
 from claracore.http.gateway.local import Local, preflight, redirect
-from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, ServerPaths, routing_of, split_upstream
+from claracore.http.gateway.paths import no_such_path, straightened
+from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, Routing, ServerPaths, routing_of, split_upstream
 from claracore.http.gateway.targets import names_for
 from claracore.http.wire.answers import MethodNotAllowed
 from claracore.types import ModelState
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from claracore.http.gateway.contract import Channel, Handler
     from claracore.http.gateway.relay import Relay
     from claracore.http.wire.head import RequestHead
-
-LISTS = frozenset((b"/v1/models", b"/models", b"/api/tags", b"/api/ps", b"/api/show", b"/api/version"))
-"""Answered by the application, for the pages that may use the models."""
 
 
 class Dispatcher:
@@ -55,42 +54,63 @@ class Dispatcher:
         known = self._admissions.get(head)
         if known is not None:
             return Exchange(channel, known, self._relay)
-        routing = routing_of(head)
+        asked, routing = head, routing_of(head)
+        if routing is None:
+            head = straightened(asked)
+            routing = routing_of(head)
         if head.method == b"OPTIONS" and not isinstance(routing, ServerPaths):
-            is_for_pages = isinstance(routing, dict) or head.path in LISTS
-            return Local(channel, preflight(head, self._invited(head) if is_for_pages else b""))
+            return Local(channel, preflight(head, self._invited(head) if _answers_pages(head, routing) else b""))
         dropped, grant = admitted(ring, head.noted, head.path)
         match routing:
             case dict():
-                return self._inference(channel, head, routing, dropped, grant)
+                admission = self._admission(head, routing, dropped, grant)
+                self._remember(asked, admission)
+                return Exchange(channel, admission, self._relay)
             case ServerPaths():
                 return self._server_paths(channel, head, routing, dropped, grant)
             case Redirect(status, location):
                 return Local(channel, redirect(status, location))
             case None:
+                if head.path.startswith(b"/v1/") and FOR_ANY_KEY.fullmatch(head.path.decode("latin-1")) is None:
+                    raise no_such_path(head.path.decode("latin-1"))
                 self._relay.observer.flush()
                 return BridgedCall(channel, head, grant, self._application)
 
-    def _inference(
+    def reader(self, head: RequestHead) -> bytes:
+        """Return the origin of the page that may read why its request is refused; empty for none."""
+        origin = self._origins.reader(head.noted)
+        if not origin:
+            return b""
+        head = straightened(head)
+        routing = routing_of(head)
+        return origin if _answers_pages(head, routing) or isinstance(routing, ServerPaths) else b""
+
+    def forget(self) -> None:
+        """Decide anew about every head: what was decided by has changed."""
+        self._admissions.clear()
+
+    def _admission(
         self,
-        channel: Channel,
         head: RequestHead,
         routes: dict[bytes, Route],
         dropped: frozenset[bytes],
         grant: Grant | None,
-    ) -> Handler:
+    ) -> Admission:
         route = routes.get(head.method)
         if route is None:
             allowed = tuple(sorted(method.decode() for method in routes))
             raise MethodNotAllowed(head.path.decode("latin-1"), allowed)
         path = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
         origin = self._origins.check(head.method, head.noted, has_key=grant is not None)
-        admission = Admission(head, path, route, dropped=dropped, grant=grant, origin=origin)
-        if head.small and (grant is None or grant.expires_at is None):
+        return Admission(head, path, route, dropped=dropped, grant=grant, origin=origin)
+
+    def _remember(self, asked: RequestHead, admission: Admission) -> None:
+        """Keep what a head decides, by the head as it came, if that is true as long as keys are the same."""
+        grant = admission.grant
+        if asked.small and (grant is None or grant.expires_at is None):
             if len(self._admissions) >= MOST_REMEMBERED:
                 self._admissions.clear()
-            self._admissions[head] = admission
-        return Exchange(channel, admission, self._relay)
+            self._admissions[asked] = admission
 
     def _server_paths(
         self,
@@ -127,5 +147,12 @@ class Dispatcher:
 
     def _invited(self, head: RequestHead) -> bytes:
         """Return the origin of a preflight whose page may use the models, empty for others."""
-        origin = head.noted.get(b"origin", b"")
-        return origin if origin and self._origins.allows(origin, head.noted.get(b"host", b"")) else b""
+        origin = self._origins.reader(head.noted)
+        if not origin and (page := head.noted.get(b"origin")):
+            self._origins.refused(page.decode("latin-1"))
+        return origin
+
+
+def _answers_pages(head: RequestHead, routing: Routing) -> bool:
+    """Whether pages that may use the models may read what a path answers."""
+    return isinstance(routing, dict) or is_for_pages(head.path.decode("latin-1"))

@@ -51,6 +51,7 @@ class Exchange(ModelRequest):
         self.is_head = head.method == b"HEAD"
         self.answer = AnswerWriter(channel, admission, record, relay.now)
         self._request = RequestWriter(channel, admission, relay, record)
+        record.header_lines = head.lines
         if admission.grant is not None:
             record.key = admission.grant.name
 
@@ -112,6 +113,7 @@ class Exchange(ModelRequest):
         if not self.admission.loads and self.relay.supervisor.state(target.model_id) in NOT_THERE:
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         self.record.model = target.model_id
+        self.record.selector, self.record.priority = target.selector, target.priority
         if target.ignore_websockets and self.head.upgrade == b"websocket":
             if not self.go_uncounted(target):
                 self._turn_away_websocket(target)

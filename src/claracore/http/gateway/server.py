@@ -49,7 +49,7 @@ class Gateway:
         observer: Observer | None = None,
         limits: PortLimits | None = None,
         ring: KeyRing | None = None,
-        rules: Rules | None = None,
+        origins: Origins | None = None,
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
         in_flight: dict[int, InFlight] | None = None,
@@ -72,7 +72,9 @@ class Gateway:
             in_flight=in_flight,
         )
         application = Application(app, self.relay.budget, self.tasks)
-        self.dispatcher = Dispatcher(self.relay, self._ring, Origins(rules or Rules()), application)
+        self._origins = Origins(Rules()) if origins is None else origins
+        self._origins.configure(config.allowed_hosts, config.cors_origins)
+        self.dispatcher = Dispatcher(self.relay, self._ring, self._origins, application)
         self.inside = Inside(self.relay)
 
     @property
@@ -88,6 +90,8 @@ class Gateway:
         """Use another configuration for every request that comes from now on."""
         self._ring.use_plain(config.api_keys)
         self.relay.reconfigure(config)
+        self._origins.configure(config.allowed_hosts, config.cors_origins)
+        self.dispatcher.forget()
 
     def cancel(self, request_id: int) -> bool:
         """End one request in flight; return whether there was one."""

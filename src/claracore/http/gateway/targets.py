@@ -5,14 +5,15 @@ configuration; a request then costs one dictionary look-up. A name may stand for
 its pin, as a selector for the target that is best now. Strategies of selectors as llama-swap has them: `pin` is the
 first target; `warm` the first that is ready, else the first that starts, else the first; `spillover` the least busy of
 those that run, as long as it has fewer requests than `spillover`; else the next that does not run; else the least busy
-of all. Whose server is stopping is chosen last: its requests wait until it has stopped.
+of all. Whose server is stopping is chosen last: its requests wait until it has stopped. What a pin or a selector stands
+for is written into the request as its model; an alias stays as the client wrote it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +22,8 @@ from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import Selector
 from claracore.core.config.tags import other_spelling
 from claracore.core.ports.address import is_this_host
-from claracore.errors import ModelNotFound
+from claracore.errors import BadRequest, ModelNotFound
+from claracore.http.gateway.unknown_names import UnknownNames, unknown_names
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -63,6 +65,10 @@ class Target:
     """Not to be mentioned."""
     own_lines: tuple[bytes, ...] | None
     """Of a peer: header lines with its key. A peer is told nothing of who asked here, neither key nor address."""
+    priority: int
+    """Its place in the queue."""
+    selector: str = ""
+    """The name that chooses it among others; empty when it was named itself."""
     edits: bool = field(init=False)
     """Whether request bodies are changed on their way."""
     destination: Destination | None = None
@@ -119,8 +125,12 @@ class Targets:
     ignored_upstream_paths: tuple[re.Pattern[str], ...]
     choices: Mapping[str, Choice]
     """The selectors, by name."""
+    pinned: Mapping[str, Target]
+    """What pins of profiles stand for, by its name; selectors aside."""
     pins: Mapping[str, Mapping[str, str | None]]
     """Of each profile: which name stands for which other, or (None) for nothing."""
+    others: UnknownNames
+    """What answers a name that is none of these."""
 
     def why_not(self, name: str) -> str:
         """Return why a name that the configuration mentions is not known; empty for others."""
@@ -143,17 +153,25 @@ def targets_of(config: Config) -> Targets:
     for model in config.models.values():
         peer_id = config.peer_of(model.id)
         own_lines = None if peer_id is None else _own_lines(config.peers[peer_id])
-        for name in (model.id, *model.aliases, *model.filters.set_params_by_id):
+        for name in (model.id, *model.plain_aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
-                by_name[name] = _target(model, name, own_lines)
+                by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0))
     ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
     choices = {}
     for name, selector in config.selectors.items():
-        targets = tuple(by_name[target] for target in selector.targets if target in by_name)
+        targets = tuple(_named(by_name[target], target, name) for target in selector.targets if target in by_name)
         if targets and name not in by_name:
             choices[name] = Choice(selector, targets)
     pins = {name: {pin: to or None for pin, to in profile.pins.items()} for name, profile in config.profiles.items()}
-    return Targets(by_name, ignored, choices, pins)
+    stood_for = {to for profile in pins.values() for to in profile.values() if to in by_name}
+    pinned = {name: _named(by_name[name], name) for name in stood_for if name is not None}
+    others = unknown_names(config, by_name.keys() | choices.keys())
+    return Targets(by_name, ignored, choices, pinned, pins, others)
+
+
+def _named(target: Target, name: str, selector: str = "") -> Target:
+    """Return a target whose requests are to say `name`, unless its server is told another name anyway."""
+    return replace(target, use_model_name=target.use_model_name or name, selector=selector)
 
 
 def _own_lines(peer: PeerConfig) -> tuple[bytes, ...]:
@@ -177,7 +195,7 @@ def _address(proxy: str) -> tuple[bytes, bytes, str]:
     )
 
 
-def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) -> Target:
+def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None, priority: int) -> Target:
     base_path, host, tls_host = _address(model.proxy)
     set_params = {**model.filters.set_params, **model.filters.set_params_by_id.get(name, {})}
     return Target(
@@ -195,6 +213,7 @@ def _target(model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None) 
         health_path=path if (path := model.check_endpoint.encode()).startswith(b"/") else b"/",
         unlisted=model.unlisted,
         own_lines=own_lines,
+        priority=priority,
     )
 
 
@@ -222,21 +241,42 @@ class Resolver:
             self._profile.name = None
 
     def find(self, name: str, grant: Grant | None) -> Target:
-        """Return the target that a request names. Raises `ModelNotFound`."""
+        """Return the target that a request names, or that is for all who name none or another.
+
+        Raises `ModelNotFound`, and `BadRequest` when it names none.
+        """
         targets = self.targets
         meant = name if self._profile.name is None else self.meaning(name)
-        found = targets.by_name.get(meant)
+        found = (targets.by_name if meant == name else targets.pinned).get(meant)
         if found is not None:
             return found
-        choice = targets.choices.get(meant)
+        found = self._chosen(meant, grant)
+        if found is not None:
+            return found
+        other = other_spelling(meant)
+        if other and self._is_known(other):
+            return self.find(other, grant)
+        return self._found_for_others(name, meant, grant)
+
+    def _chosen(self, name: str, grant: Grant | None) -> Target | None:
+        """Return the best target of a selector; None when there is no selector of that name."""
+        choice = self.targets.choices.get(name)
         if choice is None:
-            other = other_spelling(meant)
-            if other and self._is_known(other):
-                return self.find(other, grant)
-            raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
+            return None
         self._turn += 1
         allowed = [each for each in choice.targets if grant is None or grant.knows(each.model_id)]
         return choice.choose(allowed or choice.targets, self._state, self._busy, self._turn)
+
+    def _found_for_others(self, name: str, meant: str, grant: Grant | None) -> Target:
+        """Return the target of a name that nothing has, or of no name. Raises what `find` raises."""
+        targets = self.targets
+        other = self.meaning(targets.others.meaning(meant))
+        found = targets.by_name.get(other) or self._chosen(other, grant)
+        if found is not None:
+            return found
+        if not name:
+            raise BadRequest("the request names no model: 'model' is required", param="model")
+        raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
 
     def _is_known(self, name: str) -> bool:
         targets = self.targets

@@ -27,6 +27,7 @@ test('memory in use, of the machine, of each GPU that can tell, and of the large
   const sample = (at: number, free: number | null, models: Record<string, number> = {}) => ({
     at,
     cpu_percent: 0,
+    core_percents: [],
     memory_total_bytes: 8 * gib,
     memory_available_bytes: 6 * gib,
     swap_total_bytes: 0,

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from claracore import __version__
-from claracore.http.api.dependencies import CorsDep, GrantDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.models import listed
 from claracore.types import ModelState
 
@@ -41,7 +41,7 @@ class Accepted(BaseModel):
 
 
 @router.get("/models")
-async def models(runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
+async def models(runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
     """List the models with what is known about their state, as llama.cpp's router does."""
     rows = listed(runtime, grant)
     for row in rows:
@@ -50,15 +50,15 @@ async def models(runtime: RuntimeDep, grant: GrantDep, cors: CorsDep) -> JSONRes
             row["aliases"] = []
             continue
         failure = runtime.supervisor.failure(model_id)
-        row["aliases"] = list(runtime.config.models[model_id].aliases)
+        row["aliases"] = list(runtime.config.models[model_id].plain_aliases)
         row["status"] = {"value": STATUS[runtime.supervisor.state(model_id)]}
         if failure is not None:
             row["status"]["failed"] = True
-    return JSONResponse({"object": "list", "data": rows}, headers=cors)
+    return JSONResponse({"object": "list", "data": rows})
 
 
 @router.get("/props")
-async def props(runtime: RuntimeDep, cors: CorsDep) -> JSONResponse:
+async def props(runtime: RuntimeDep) -> JSONResponse:
     """Say that this server has many models and loads them when they are asked for; llama.cpp's web interface asks."""
     answer: dict[str, Any] = {
         "role": "router",
@@ -69,7 +69,7 @@ async def props(runtime: RuntimeDep, cors: CorsDep) -> JSONResponse:
         "default_generation_settings": {"params": {}, "n_ctx": 0},
         "build_info": f"claracore {__version__}",
     }
-    return JSONResponse(answer, headers=cors)
+    return JSONResponse(answer)
 
 
 @router.post("/models/load")

@@ -71,7 +71,7 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
 
 
 def activity_row(row: ActivityRow) -> dict[str, Any]:
-    """Return a row as llama-swap shows it."""
+    """Return a row as llama-swap shows it: input without what was cached, 0 for a count that is not known."""
     return {
         "id": row.id,
         "timestamp": rfc3339(row.at),
@@ -83,16 +83,22 @@ def activity_row(row: ActivityRow) -> dict[str, Any]:
             "cache_tokens": known(row.cached_tokens),
             "draft_tokens": known(row.draft_tokens),
             "draft_acc_tokens": known(row.accepted_tokens),
-            "input_tokens": known(row.prompt_tokens),
-            "output_tokens": known(row.completion_tokens),
+            "input_tokens": max(0, (row.prompt_tokens or 0) - (row.cached_tokens or 0)),
+            "output_tokens": row.completion_tokens or 0,
             "prompt_per_second": known(row.prompt_per_second),
             "tokens_per_second": known(row.tokens_per_second),
         },
         "duration_ms": round(row.total_seconds * 1000),
         "has_capture": row.has_capture,
         "error_msg": row.error or "",
-        "metadata": {},
+        "metadata": metadata_of(row.selector, row.priority),
     }
+
+
+def metadata_of(selector: str | None, priority: int | None) -> dict[str, str]:
+    """Return what llama-swap notes of a request: which selector chose its model, and its place in the queue."""
+    noted = {"selector": selector or None, "fifo_priority": None if priority is None else str(priority)}
+    return {name: value for name, value in noted.items() if value is not None}
 
 
 @router.get("/api/metrics/stats")
@@ -103,7 +109,7 @@ async def stats(runtime: RuntimeDep, history: HistoryDep, model: str | None = No
     reading, writing = await asyncio.to_thread(newest_speeds, history.activity, wanted)
     return {
         "total_requests": sum(one.requests for one in by_model.values()),
-        "total_input_tokens": sum(one.prompt_tokens for one in by_model.values()),
+        "total_input_tokens": sum(max(0, one.prompt_tokens - one.cached_tokens) for one in by_model.values()),
         "total_cache_tokens": sum(one.cached_tokens for one in by_model.values()),
         "total_output_tokens": sum(one.completion_tokens for one in by_model.values()),
         "prompt_histogram": histogram(reading),

@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.tags import has_tag, other_spelling, tagged
 from claracore.core.memory.footprint import RAM
+from claracore.core.scheduler.slot import FOREVER
 from claracore.errors import BadRequest, ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.any_media import described_as, read_as
@@ -43,7 +44,7 @@ from claracore.http.api.compat.ollama_views import (
     parameters_of,
     template_of,
 )
-from claracore.http.api.dependencies import CorsDep, DownloadsDep, GrantDep, InstallationDep, RuntimeDep
+from claracore.http.api.dependencies import DownloadsDep, GrantDep, InstallationDep, RuntimeDep
 from claracore.http.api.model_files import NO_FILES, AboutFiles, about_files, header_of
 from claracore.http.api.models import listed
 from claracore.http.api.parts import Installation, Runtime
@@ -91,32 +92,31 @@ async def root(request: Request) -> Response:
 
 @router.get("/api/tags", response_model=OllamaTags)
 async def tags(
-    runtime: RuntimeDep, downloads: DownloadsDep, installation: InstallationDep, grant: GrantDep, cors: CorsDep
+    runtime: RuntimeDep, downloads: DownloadsDep, installation: InstallationDep, grant: GrantDep
 ) -> JSONResponse:
     """List the models, as Ollama does: by id and by every alias with a tag, since those are names in its manner."""
     names = dict(offered(runtime, grant))
     files = await about_files(runtime, downloads, (model_id for model_id in names.values() if model_id is not None))
     rows = [_row(name, files.get(model_id or "", NO_FILES), installation) for name, model_id in names.items()]
-    return JSONResponse(OllamaTags(models=rows).model_dump(), headers=cors)
+    return JSONResponse(OllamaTags(models=rows).model_dump())
 
 
 @router.get("/api/ps", response_model=OllamaRunning)
-async def ps(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, cors: CorsDep) -> JSONResponse:
+async def ps(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep) -> JSONResponse:
     """List the models that are loaded, with what they take of memory and when they go."""
     ids = [model_id for name, model_id in offered(runtime, grant) if model_id is not None and name == tagged(model_id)]
     loaded = [runtime.config.models[model_id] for model_id in ids if _is_loaded(runtime, model_id)]
     files = await about_files(runtime, downloads, (model.id for model in loaded))
     rows = [_loaded_row(runtime, model, files[model.id]) for model in loaded]
-    return JSONResponse(OllamaRunning(models=rows).model_dump(), headers=cors)
+    return JSONResponse(OllamaRunning(models=rows).model_dump())
 
 
 @router.post("/api/show", response_model=OllamaShown, openapi_extra=described_as(ShowWish))
-async def show(  # noqa: PLR0917 - the parts that it needs
+async def show(
     runtime: RuntimeDep,
     downloads: DownloadsDep,
     installation: InstallationDep,
     grant: GrantDep,
-    cors: CorsDep,
     wish: ShowBody,
 ) -> JSONResponse:
     """Show all about a model."""
@@ -135,7 +135,7 @@ async def show(  # noqa: PLR0917 - the parts that it needs
         capabilities=capabilities_of(model, about, header),
         modified_at=rfc3339(about.modified_at or installation.started_at),
     )
-    return JSONResponse(shown.model_dump(), headers=cors)
+    return JSONResponse(shown.model_dump())
 
 
 def named(model: str, name: str) -> str:
@@ -151,7 +151,7 @@ def offered(runtime: Runtime, grant: Grant | None) -> Iterator[tuple[str, str | 
     names = {row["id"]: _stands_for(runtime, row["id"]) for row in listed(runtime, grant)}
     ids = {name for name, model_id in names.items() if name == model_id}
     for model_id in ids:
-        names |= {alias: model_id for alias in runtime.config.models[model_id].aliases if has_tag(alias)}
+        names |= {alias: model_id for alias in runtime.config.models[model_id].plain_aliases if has_tag(alias)}
     for name, meaning in sorted(names.items()):
         yield tagged(name), meaning
 
@@ -207,9 +207,6 @@ def _loaded_row(runtime: Runtime, model: ModelConfig, about: AboutFiles) -> Olla
 
 def _expires_at(runtime: Runtime, model: ModelConfig) -> str:
     """Return when a model is unloaded if nobody asks for it."""
-    slot = runtime.supervisor.slots.get(model.id)
-    if slot is None or slot.pinned or not model.ttl_seconds:
-        return NEVER
-    at = slot.expires_at
-    left = at - asyncio.get_running_loop().time() if at is not None else model.ttl_seconds
-    return rfc3339(time.time() + max(0.0, left))
+    slot, now = runtime.supervisor.slots.get(model.id), asyncio.get_running_loop().time()
+    at = slot.stays_until(now) if slot is not None else FOREVER
+    return NEVER if at == FOREVER else rfc3339(time.time() + max(0.0, at - now))

@@ -1,0 +1,84 @@
+"""What does a model server read in a request for a name that stands for its model?
+
+What a pin or a selector stands for is written into the request, as llama-swap does; an alias stays as it is.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
+from gateway.stand import StandIn, answers, model_server, play, post, stage
+
+OK = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+TEXT = """
+models:
+  a: {cmd: "x ${PORT}", aliases: [bee], filters: {setParamsByID: {sea: {top_k: 1}}}}
+  b: {cmd: "x ${PORT}", useModelName: real}
+selectors:
+  auto: {strategy: pin, targets: [bee]}
+  told: {strategy: pin, targets: [b]}
+  with params: {strategy: pin, targets: [sea]}
+profiles:
+  day: {pins: {gpt-4: a, gpt-5: bee, gpt-6: auto, gpt-7: b}}
+"""
+
+
+def loaded() -> Config:
+    config = load(TEXT, env={}).config
+    assert config is not None
+    return config
+
+
+def json_of(name: str) -> bytes:
+    return b'{"model": "%b", "x": 1}' % name.encode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("a", "a"),
+        ("bee", "bee"),
+        ("auto", "bee"),
+        ("told", "real"),
+        ("gpt-4", "a"),
+        ("gpt-5", "bee"),
+        ("gpt-6", "bee"),
+        ("gpt-7", "real"),
+    ],
+)
+def test_the_model_in_the_request(asked: str, written: str) -> None:
+    form = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n--b--\r\n'
+
+    async def conversation() -> None:
+        async with (
+            model_server(OK) as server,
+            stage(loaded(), StandIn(a=server.endpoint, b=server.endpoint), profile="day") as here,
+        ):
+            await here.say(post("/v1/chat/completions", json_of(asked)))
+            assert server.seen.pop().endswith(b"\r\n\r\n" + json_of(written))
+            upload = post("/v1/audio/transcriptions", form % asked.encode(), kind="multipart/form-data; boundary=b")
+            await here.say(upload)
+            assert server.seen.pop().endswith(b"\r\n\r\n" + form % written.encode())
+            line = f"GET /v1/audio/voices?x=1&model={asked} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            await here.say(line.encode())
+            assert server.seen.pop().startswith(b"GET /v1/audio/voices?x=1&model=%b HTTP/1.1\r\n" % written.encode())
+            assert {record.requested for record in here.notebook.records} == {asked}
+
+    play(conversation)
+
+
+def test_filters_by_id_follow_the_target_and_the_record_names_the_selector() -> None:
+    async def conversation() -> None:
+        async with (
+            model_server(OK) as server,
+            stage(loaded(), StandIn(a=server.endpoint, b=server.endpoint)) as here,
+        ):
+            await here.say(post("/v1/chat/completions", json_of("with params")))
+            assert server.seen[-1].endswith(b'\r\n\r\n{"model": "sea", "x": 1,"top_k":1}')
+            await here.say(post("/v1/chat/completions", json_of("bee")))
+            assert [record.selector for record in here.notebook.records] == ["with params", ""]
+            assert [record.priority for record in here.notebook.records] == [0, 0]
+
+    play(conversation)
