@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote
 
+from claracore.core.config.regex import Regex
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
 from claracore.host.footprints.summary import AboutModel
@@ -179,14 +180,14 @@ class ServerPaths:
         """Return a path of these as one below `/upstream/`, with the model's name."""
         return UPSTREAM + self.model.encode() + path[len(self.prefix) - 1 :] if self.model else path
 
-    def loads(self, method: bytes, rest: str, ignored: Iterable[re.Pattern[str]]) -> bool:
-        """Whether a request has its model loaded; `rest` comes after the model's name.
+    def loads(self, method: bytes, rest: str, ignored: Iterable[Regex]) -> bool:
+        """Whether a request has its model loaded; `rest` comes after the model's name, decoded.
 
         ComfyUI's pages ask for many things in the background: only opening the first one, or giving it work, loads it.
         """
         if self.model:
             return rest == "/" or (method == b"POST" and rest in COMFYUI_PROMPTS)
-        return not any(pattern.search(rest) for pattern in ignored)
+        return not any(pattern.occurs_in(rest) for pattern in ignored)
 
 
 @dataclass(frozen=True, slots=True)
