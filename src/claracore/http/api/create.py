@@ -44,6 +44,7 @@ from claracore.http.api.compat import (
     llama_swap,
     llama_swap_events,
     ollama,
+    ollama_changes,
 )
 from claracore.http.api.described import DescribedApp
 from claracore.http.api.events import stream
@@ -84,6 +85,7 @@ ROUTERS = (
     llama_swap_events,
     first_claracore,
     ollama,
+    ollama_changes,
     system,
     interface,
 )

@@ -6,13 +6,14 @@ Pure: tables, and functions that read them. Every path that is not in them belon
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote
 
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
+from claracore.http.gateway import ollama
 from claracore.http.gateway.anthropic_stream import mended_stream
 from claracore.http.gateway.contract import AnswerEdit, RequestEdit
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call
@@ -75,6 +76,13 @@ BARE_PATHS = (
 )
 MESSAGES_PATHS = ("/v1/messages", "/v/messages")
 COUNT_PATHS = ("/v1/messages/count_tokens", "/v/messages/count_tokens")
+OLLAMA_PATHS: Mapping[str, RequestEdit] = {
+    "/api/chat": ollama.chat,
+    "/api/generate": ollama.generate,
+    "/api/embed": ollama.embed,
+    "/api/embeddings": ollama.embeddings,
+}
+"""Ollama's API, and what makes of it what model servers have: the edit says which path they see."""
 CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions")
 
 
@@ -120,6 +128,8 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
     for path in BARE_PATHS:
         add(b"POST", "/v" + path, "body", path)
     add(b"POST", "/audioapi/v1/tasks/run", "body", "/v1/tasks/run")
+    for path, edit in OLLAMA_PATHS.items():
+        table[path.encode()] = {b"POST": Route("body", path.encode(), request_edit=edit, errors="ollama")}
     # Cohere's second version asks and answers like the first, which is the one that llama-server and vLLM both have.
     add(b"POST", "/v2/rerank", "body", "/v1/rerank")
     for path in QUERY_PATHS:
