@@ -29,6 +29,7 @@ from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
+from claracore.host.footprints.summary import summaries
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.loading.load_times import LoadTimes
 from claracore.host.logs.findings import log_findings
@@ -149,6 +150,7 @@ def _assemble(
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,
+        about=summaries(runtime.memory),
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations)

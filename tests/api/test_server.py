@@ -545,6 +545,10 @@ def test_setup_looks_and_writes(server: Instance, tmp_path: Path) -> None:
     assert server.ask("GET", "/api/setup/browse?path=/nope").status == 404
     assert server.ask("POST", "/api/setup/scan", {"folders": []}).status == 400
     assert server.ask("POST", "/api/setup/apply", {"folders": [""]}).status == 400
+    for what in ("scan", "apply", "choices"):
+        relative = server.ask("POST", f"/api/setup/{what}", {"folders": ["models"], "model": "m"})
+        assert relative.status == 400
+        assert b"no whole path" in relative.body
     found = server.ask("POST", "/api/setup/scan", {"folders": [str(tmp_path)]})
     assert ok(found)["models"] == []
     for name in ("a\0b", "a\ud800"):

@@ -7,6 +7,7 @@ keys stay what they are.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from claracore.errors import Conflict, ModelNotFound
 from claracore.http.access.admitted import admitted
@@ -135,7 +136,7 @@ class Dispatcher:
         if target is None:
             why_not = "it is a selector, which has no server of its own"
             raise ModelNotFound(split.name, names_for(grant, targets), why_not)
-        rest = split.rest.decode("latin-1")
+        rest = unquote(split.rest)
         ready = self._relay.supervisor.state(target.model_id) is ModelState.READY
         if not ready and not paths.loads(head.method, rest, targets.ignored_upstream_paths):
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")

@@ -103,7 +103,7 @@ class Exchange(ModelRequest):
         if request.call is not None:
             self.answer.edit = request.call.answer_edit
         elif route is not None and route.answer_edit is not None:
-            self.answer.edit = route.answer_edit(record)
+            self.answer.edit = route.answer_edit(record, self.relay.about)
         self._go(target)
 
     def _go(self, target: Target) -> None:
