@@ -6,10 +6,12 @@ import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from claracore.errors import Forbidden
 from claracore.http.access.admitted import admitted
 from claracore.http.access.guard import MOST_BODY_BYTES, Guard, is_from_this_machine, right_for
 from claracore.http.access.keyring import KeyRing
@@ -158,6 +160,10 @@ REFUSED = [
     ("another host deletes one", call(*DELETE, FULL, client=ELSEWHERE), 403),
     ("another host makes an alias", call("POST", "/api/copy", FULL, client=ELSEWHERE), 403),
     ("another host sends a blob", call("POST", "/api/blobs/sha256:0", FULL, client=ELSEWHERE), 403),
+    ("a page speaks MCP", call("POST", "/mcp", JSON, FULL, EVIL), 403),
+    ("... also one that may use the models", call("POST", "/mcp", JSON, FULL, INVITED), 403),
+    ("... by a form", call("POST", "/mcp", FORM, FULL), 415),
+    ("... under a pointed name", call("POST", "/mcp", JSON, FULL, host="evil.example"), 403),
     ("a body that is too large", call("PUT", "/api/config", JSON, ("content-length", str(MOST_BODY_BYTES + 1))), 413),
 ]
 
@@ -209,10 +215,25 @@ ALLOWED = [
     ("a page that may use the models shows one", call(*SHOW, FULL, INVITED, ("sec-fetch-site", "cross-site"))),
     ("curl fetches a model", call(*PULL, FORM, FULL)),
     ("curl deletes one", call(*DELETE, FORM, FULL)),
+    ("another host speaks MCP", call("POST", "/mcp", JSON, FULL, client=ELSEWHERE)),
     ("IPv6 loopback", call(*UNLOAD, client="::1")),
     ("IPv4 in IPv6", call(*UNLOAD, client="::ffff:127.0.0.1")),
     ("the schema is no secret", call("GET", "/api/config/schema", client=ELSEWHERE)),
 ]
+
+
+@pytest.mark.parametrize(("client", "right", "refused"), [
+    (ELSEWHERE, Right.READ, False),
+    (ELSEWHERE, Right.ADMIN, True),
+    (HERE, Right.ADMIN, False),
+])  # fmt: skip
+def test_who_answers_can_ask_for_another_right(client: str, right: Right, *, refused: bool) -> None:
+    async def asks(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"]["check_right"](right)
+        await application(scope, receive, send)
+
+    with pytest.raises(Forbidden) if refused else nullcontext():
+        assert call("POST", "/mcp", JSON, client=client, app=asks).status == 200
 
 
 @pytest.mark.parametrize("answer", [case[1] for case in ALLOWED], ids=[case[0] for case in ALLOWED])
@@ -348,6 +369,9 @@ def test_a_body_that_lies_about_its_length_is_cut_off() -> None:
         ("GET", "/docs", None),
         ("GET", "/openapi.json", Right.READ),
         ("GET", "/v1/models/a/b", None),
+        ("GET", "/api/v0/models/a/b", None),
+        ("GET", "/api/v1/models", None),
+        ("POST", "/api/v1/models/load", Right.ADMIN),
         ("GET", "/uix", Right.READ),
         ("GET", "/api/logs", Right.READ),
         ("GET", "/metrics", Right.READ),

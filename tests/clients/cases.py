@@ -80,6 +80,13 @@ def llm(world: World) -> str:
     return world.paste("llm", 0, f"llm -m clara --functions tool.py '{ASK}'")
 
 
+def llm_ollama(world: World) -> str:
+    """The same by Ollama's API; the plug-in is installed already."""
+    (world.folder / "tool.py").write_text(LLM_TOOL)
+    lines = world.script("llm", "sh", 1).splitlines()
+    return world.run("bash", "-ec", f"{lines[1]}\nllm -m ollama/{MODEL} --functions tool.py '{ASK}'")
+
+
 OPENAI_TOOLS = """
 import json, pathlib
 tools = [{"type": "function", "function": {"name": "read_note", "description": "reads", "parameters": {"type": "object", "properties": {}}}}]
@@ -311,6 +318,32 @@ def curl(world: World) -> str:
     return done[1]
 
 
+MCP_LOOP = """
+async def loop():
+    async with AsyncClient(timeout=60) as http:
+        async with Client(streamable_http_client(ADDRESS + "/mcp", http_client=http)) as client:
+            loaded = await client.call_tool("load_model", {"model": "scripted"})
+            print("state:", loaded.structured_content["state"])
+            await client.call_tool("unload_model")
+asyncio.run(loop())
+"""
+
+
+def mcp(world: World) -> str:
+    """The page's lines, then a model is loaded and unloaded."""
+    return world.python(f'ADDRESS = "{world.address}"\n' + world.script("mcp", "python") + MCP_LOOP)
+
+
+def mcp_inspector(world: World) -> str:
+    """The tools are listed, and one is called."""
+    inspector = ["mcp-inspector", "--cli", f"{world.address}/mcp", "--transport", "http", "--method"]
+    listed = world.run(*inspector, "tools/list")
+    if "unload_model" not in listed:
+        raise Failed(f"it lists {listed}")
+    called = ("--tool-name", "load_model", "--tool-arg", f"model={MODEL}")
+    return "state: " + world.run(*inspector, "tools/call", *called)
+
+
 CASES: dict[str, Case] = {
     "claude-code": claude_code,
     "codex": codex,
@@ -321,6 +354,7 @@ CASES: dict[str, Case] = {
     "cline": cline,
     "open-webui": open_webui,
     "llm": llm,
+    "llm-ollama": llm_ollama,
     "curl": curl,
     "litellm": litellm,
     "ai-sdk": ai_sdk,
@@ -334,6 +368,9 @@ CASES: dict[str, Case] = {
     "langchain-anthropic": langchain_anthropic,
     "langchain-ollama": langchain_ollama,
     "llama-index": llama_index,
+    "mcp": mcp,
+    "mcp-inspector": mcp_inspector,
 }
-WITHOUT_TOOLS = {"aider": "", "curl": "hello", "open-webui": "pelican"}
-"""Clients that call no tool, and what is looked for in their output instead of the word of the note."""
+WITHOUT_TOOLS = {"aider": "", "curl": "hello", "open-webui": "pelican", "mcp": "state: ready", "mcp-inspector": "ready"}
+"""Clients that do not call tools for a model, and what is looked for in their output instead of the word of the note.
+"""

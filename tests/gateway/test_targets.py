@@ -80,7 +80,6 @@ def resolver(profile: str | None = None) -> Resolver:
         ("q:2b", None),
         ("small:latest:latest", None),
         (":latest", None),
-        ("", None),
     ],
 )
 def test_the_tag_latest_may_be_there_or_not(name: str, found: str | None) -> None:

@@ -6,15 +6,23 @@ the aliases collected and every model in exactly one group.
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Collection
 from typing import Any
 
 from claracore.core.config.check_memory import check_memory
 from claracore.core.config.check_models import check_model
-from claracore.core.config.check_routing import check_matrix, check_peers, check_profiles, check_selectors
-from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, Hooks, ModelConfig, OnStartup
+from claracore.core.config.check_names import check_unknown_names
+from claracore.core.config.check_routing import (
+    check_matrix,
+    check_peers,
+    check_profiles,
+    check_selectors,
+    peer_names,
+)
+from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
+from claracore.core.config.program import Hooks, OnStartup
+from claracore.core.config.regex import Regex
+from claracore.core.config.regex_syntax import BadRegex
 from claracore.core.config.report import NodePath, Report, nearest, node_at
 from claracore.core.config.routing import Fifo, GroupConfig, SchedulerConfig, SchedulerSettings
 from claracore.core.config.tree import MappingNode
@@ -137,6 +145,8 @@ class Checker:
         check_peers(config, self.names, self._error)
         check_profiles(config, self.names, self._error, hints=self._report.hints)
         check_selectors(config, self.names, groups, self._error, hints=self._report.hints)
+        known = {*self.names, *config.selectors, *peer_names(config)}
+        check_unknown_names(config, known, self._error, hints=self._report.hints)
 
     def _collect_aliases(self) -> None:
         """Make `names` complete; report names that two models claim."""
@@ -204,11 +214,9 @@ class Checker:
 
 
 def _problem_with_pattern(pattern: str) -> str:
-    """Return why `pattern` is no regular expression, or an empty text."""
+    """Return why `pattern` is none, or an empty text."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        Regex(pattern)
+    except BadRegex as error:
         return str(error)
     return ""

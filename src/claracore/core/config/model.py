@@ -16,13 +16,14 @@ from claracore.core.config.conversations import Conversations
 from claracore.core.config.entrance import Entrance
 from claracore.core.config.fields import (
     Bytes,
-    HeaderNames,
     Names,
     Seconds,
     SecondsOrInherit,
     Section,
     option,
 )
+from claracore.core.config.patterns import ANY, is_pattern
+from claracore.core.config.program import Hooks, PerformanceConfig, Store, Ui, UpstreamConfig
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 from claracore.core.config.timeouts import Timeouts
 
@@ -36,7 +37,8 @@ TIME_FORMATS = (
     *("Kitchen", "Stamp", "StampMilli", "StampMicro", "StampNano"),
 )
 """Names of Go's time package."""
-DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
+REJECT, DEFAULT = "reject", "default"
+"""What `unknown_model` may say besides a peer."""
 
 
 class Filters(Section):
@@ -123,7 +125,11 @@ class ModelConfig(Section):
     concurrency_limit: int = option(
         0, "Requests that the model serves at once; the rest waits. 0 means no limit.", key="concurrencyLimit", ge=0
     )
-    aliases: tuple[str, ...] = option((), "Other names of the model; each may be used once in the whole file.")
+    aliases: tuple[str, ...] = option(
+        (),
+        "Other names of the model; each may be used once in the whole file. A `*` in one stands for any "
+        "characters: it is for names that nothing else has (`claude-*`), the most specific first, and is not listed.",
+    )
     env: tuple[str, ...] = option((), "Environment variables for cmd, as NAME=value.")
     name: str = option("", "Name to show to people.")
     description: str = option("", "Description to show to people.")
@@ -166,54 +172,10 @@ class ModelConfig(Section):
         "What outlives its server; what is not given here is as in the global `conversations`.",
     )
 
-
-class Store(Section):
-    """Where activity is kept."""
-
-    path: str | None = option(
-        None, "SQLite file for activity; unset keeps it in a file of this configuration in the user's state folder."
-    )
-
-
-class UiActivity(Section):
-    """The activity page of the web interface."""
-
-    session_id: HeaderNames = option(
-        ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
-    )
-
-
-class Ui(Section):
-    """The web interface."""
-
-    activity: UiActivity = option(UiActivity, "The activity page.")
-
-
-class PerformanceConfig(Section):
-    """Sampling of CPU, memory and GPUs."""
-
-    disabled: bool = option(False, "Switch sampling off.")
-    every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
-
-
-class UpstreamConfig(Section):
-    """Direct access to a model server under /upstream/{model}/."""
-
-    ignore_paths: tuple[str, ...] = option(
-        (DEFAULT_IGNORED_PATHS,), "Regular expressions of paths that do not start a model.", key="ignorePaths"
-    )
-
-
-class OnStartup(Section):
-    """What happens when ClaraCore starts."""
-
-    preload: tuple[str, ...] = option((), "Models (ids or aliases) to load one after another.")
-
-
-class Hooks(Section):
-    """What happens at certain moments."""
-
-    on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
+    @property
+    def plain_aliases(self) -> tuple[str, ...]:
+        """Other names of the model, without patterns."""
+        return tuple(alias for alias in self.aliases if not is_pattern(alias))
 
 
 class Config(Entrance):
@@ -278,6 +240,16 @@ class Config(Entrance):
         "else `downloads` beside this file.",
         key="downloadDir",
     )
+    default_model: str | None = option(
+        None,
+        "What answers requests that name no model (llama.vim's name none): a model, alias, peer model or selector.",
+        default_text="such requests are refused",
+    )
+    unknown_model: str = option(
+        REJECT,
+        "What answers names that nothing here has: `reject` (404), `default` (the default_model), or a peer, which is "
+        "asked for them by the same name.",
+    )
     conversations: Conversations = option(Conversations, "What of conversations outlives the models' servers.")
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
@@ -308,7 +280,7 @@ class Config(Entrance):
         aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
         self._names = {**aliases, **{name: name for name in self.models}}
         self._groups = {member: group.name for group in self.groups.values() for member in group.members}
-        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in peer.models}
+        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in (*peer.models, ANY)}
 
     @property
     def preload(self) -> tuple[str, ...]:

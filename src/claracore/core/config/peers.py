@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from claracore.core.config.model import Config, Filters, ModelConfig
+from claracore.core.config.patterns import ANY
 from claracore.core.config.routing import PeerConfig
 from claracore.core.config.timeouts import Timeouts
 
@@ -24,8 +25,16 @@ def bare_names(config: Config) -> dict[str, str]:
     }
 
 
+def anything_of(peer_id: str) -> str:
+    """Return the id under which a peer is asked for names that nobody here knows."""
+    return f"{peer_id}/{ANY}"
+
+
 def with_peers(config: Config) -> Config:
-    """Return the configuration with the models of its peers among the models, each in the group `(peers)`."""
+    """Return the configuration with the models of its peers among the models, each in the group `(peers)`.
+
+    The peer that is asked for unknown names has one more, which nobody sees listed and whose name is not rewritten.
+    """
     if not config.peers:
         return config
     short = {full: bare for bare, full in bare_names(config).items()}
@@ -34,6 +43,12 @@ def with_peers(config: Config) -> Config:
         for peer_id, peer in config.peers.items()
         for model in peer.models
     }
+    other = config.peers.get(config.unknown_model)
+    if other is not None:
+        id_ = anything_of(config.unknown_model)
+        made[id_] = _model(config.unknown_model, other, ANY, None).model_copy(
+            update={"use_model_name": None, "unlisted": True}
+        )
     found = config.model_copy(update={"models": {**config.models, **made}})
     found.model_post_init(None)
     return found

@@ -6,6 +6,7 @@ stands before the last slash is no part of it, so the port of `host:5000/model` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 LATEST: Final = ":latest"
@@ -34,3 +35,9 @@ def other_spelling(name: str) -> str:
     if name.endswith(LATEST):
         return name.removesuffix(LATEST)
     return "" if has_tag(name) else name + LATEST
+
+
+def resolved(name: str, resolve: Callable[[str], str | None]) -> str | None:
+    """Return what a name resolves to, spelled as it is or otherwise; None when it means nothing."""
+    other = other_spelling(name)
+    return resolve(name) or (resolve(other) if other else None)

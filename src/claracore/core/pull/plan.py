@@ -40,6 +40,8 @@ class Plan:
     reference: Reference
     variant: Variant
     files: tuple[FileToFetch, ...]
+    names: tuple[str, ...] = ()
+    """What the model is to be called, too."""
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from claracore.errors import BadRequest
@@ -42,8 +42,17 @@ class Reference:
     file: str | None = None
     """Path of one file in the repository; other shards of the same model come with it."""
     revision: str = MAIN
+    source: Literal["hub", "ollama"] = "hub"
+    """Where it is: in Ollama's registry `repo` is NAMESPACE/MODEL and `revision` the tag."""
+
+    @property
+    def page(self) -> str:
+        """The address of its page in a browser."""
+        return f"https://ollama.com/{quote(self.repo)}" if self.source == "ollama" else f"{HUB}/{quote(self.repo)}"
 
     def __str__(self) -> str:
+        if self.source == "ollama":
+            return f"{self.repo.removeprefix('library/')}:{self.revision}"
         revision = "" if self.revision == MAIN else f"@{self.revision}"
         if self.file is not None:
             return f"{self.repo}{revision}/{self.file}"

@@ -64,6 +64,8 @@ class Download:
     """Ids under which the model can be used now."""
     note: str | None = None
     """Why it cannot be used yet, when it is finished."""
+    names: list[str] = field(default_factory=list)
+    """What it is to be called, too: aliases of the model."""
     samples: list[tuple[float, int]] = field(default_factory=list)
     """(clock, bytes) of the last seconds; not kept on disk."""
 

@@ -49,13 +49,22 @@ def check_room(download: Download, all_downloads: Iterable[Download]) -> None:
 
 def delete_fetched(download: Download) -> None:
     """Delete what was fetched for a download, and the folders that it leaves empty. What cannot be deleted stays."""
-    for file, path in zip(download.files, download.paths, strict=True):
+    parts = (path.with_name(part_of(path)) for path in download.paths)
+    delete_files((*parts, *fetched_by(download)), download.folder)
+
+
+def fetched_by(download: Download) -> set[Path]:
+    """Return the files that are there because of a download, and were not before."""
+    return {path for file, path in zip(download.files, download.paths, strict=True) if file.complete and not file.found}
+
+
+def delete_files(paths: Iterable[Path], below: Path) -> None:
+    """Delete files, and the folders that they leave empty `below` one. What cannot be deleted stays."""
+    for path in paths:
         with contextlib.suppress(OSError):
-            path.with_name(part_of(path)).unlink(missing_ok=True)
-            if file.complete and not file.found:
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         for folder in path.parents:
-            if folder == download.folder:
+            if folder == below:
                 break
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from bisect import bisect_left
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,7 +21,13 @@ from claracore.core.pull.choice import is_projector
 from claracore.core.pull.plan import Plan
 from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.library.download import OPEN, Download, DownloadStatus, DownloadStore, FileState, NoSuchDownload
-from claracore.host.library.download_files import check_room, delete_fetched, look_at_files
+from claracore.host.library.download_files import (
+    check_room,
+    delete_fetched,
+    delete_files,
+    fetched_by,
+    look_at_files,
+)
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubToken
 
@@ -81,6 +88,8 @@ class Downloads:
         self._adding = asyncio.Lock()
         self._announcements: dict[str, asyncio.TimerHandle] = {}
         """By id: when progress is announced next. What comes in between is announced with it."""
+        self._watchers: dict[str, list[asyncio.Future[None]]] = {}
+        """By id: who waits for the next change."""
 
     @property
     def all(self) -> list[Download]:
@@ -113,12 +122,14 @@ class Downloads:
         files = [FileState(target.remote, str(target.place)) for target in wanted.files]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:
+                known.names = list(dict.fromkeys((*known.names, *wanted.names)))
                 if known.status in {DownloadStatus.PAUSED, DownloadStatus.FAILED}:
                     self.resume(known.id)
                 if known.status is not DownloadStatus.FINISHED:
                     return known
         quantization = wanted.variant.quantization
         download = Download(secrets.token_hex(6), wanted.reference, quantization, folder, files, created_at=time.time())
+        download.names = list(wanted.names)
         await asyncio.to_thread(look_at_files, download)
         await asyncio.to_thread(check_room, download, self.all)
         if token is not None:
@@ -166,8 +177,28 @@ class Downloads:
             await asyncio.to_thread(delete_fetched, download)
         self._store.save(self._all.values())
         self._listener.removed(download)
+        self._wake(download)
         self._next()
         return download
+
+    def fetched(self, path: Path) -> list[Download]:
+        """Return the finished downloads of a file, if one of them has fetched it and did not find it there."""
+        found = [each for each in self.all if each.status is DownloadStatus.FINISHED and path in each.paths]
+        return found if any(path in fetched_by(each) for each in found) else []
+
+    async def delete(self, gone: Collection[Download]) -> None:
+        """Take finished downloads off the list, and delete what they have fetched, but for files that others have."""
+        for download in gone:
+            await self.remove(download.id)
+        kept = {path for other in self.all for path in other.paths}
+        for download in gone:
+            await asyncio.to_thread(delete_files, fetched_by(download) - kept, download.folder)
+
+    def next_change(self, download_id: str) -> asyncio.Future[None]:
+        """Return what is done as soon as a download is further, in another state, or off the list."""
+        changed = asyncio.get_running_loop().create_future()
+        self._watchers.setdefault(download_id, []).append(changed)
+        return changed
 
     async def idle(self) -> None:
         """Wait until nothing goes on any more."""
@@ -221,7 +252,7 @@ class Downloads:
     async def _fetch_files(self, download: Download) -> None:
         from claracore.host.library.transfer import Job, TransferEvents, fetch  # noqa: PLC0415 - as in hub_access
 
-        async with self.hub.client(self._own_tokens.get(download.id)) as hub:
+        async with self.hub.client_for(download.reference, self._own_tokens.get(download.id)) as hub:
             # The projector first: whoever watches the folder finds it beside the model.
             for file in sorted(download.files, key=lambda file: not is_projector(file.remote)):
                 if file.complete:
@@ -279,3 +310,9 @@ class Downloads:
         """Give it to the listener, as long as the download is on the list."""
         if download.id in self._all:
             self._listener.changed(download)
+            self._wake(download)
+
+    def _wake(self, download: Download) -> None:
+        for changed in self._watchers.pop(download.id, ()):
+            if not changed.done():
+                changed.set_result(None)

@@ -58,13 +58,17 @@ class HubClient:
         """Read HF_ENDPOINT. Raises BadRequest when that is no address, or when HF_HUB_OFFLINE forbids all of it."""
         if environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise BadRequest("HF_HUB_OFFLINE is set: nothing is fetched from the hub")
-        self.endpoint = endpoint_of(environ)
+        self.endpoint = self._endpoint_of(environ)
         self._token = token
         self._client = httpx2.AsyncClient(
             timeout=TIMEOUT,
             headers={"User-Agent": f"claracore/{__version__}", "Accept-Encoding": "identity"},
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4),
         )
+
+    @staticmethod
+    def _endpoint_of(environ: Mapping[str, str]) -> str:
+        return endpoint_of(environ, "HF_ENDPOINT", HUB)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -114,14 +118,14 @@ class HubClient:
         except ValueError as error:
             raise HubUnreachable(f"{self.endpoint} does not answer with JSON: is it a hub?") from error
 
-    async def admitted(self, reference: Reference, path: str) -> None:
+    async def admitted(self, reference: Reference, file: RemoteFile) -> None:
         """Return when the hub lets us fetch a file (asked by HEAD). Raises as `listing`."""
-        async with _sending(self._client, self._resolve(reference, path), self._credentials(), "HEAD") as answer:
+        async with _sending(self._client, self._resolve(reference, file), self._credentials(), "HEAD") as answer:
             if not answer.is_success and answer.status_code not in REDIRECTS:
                 raise self._refusal(answer, reference, self._token())
 
-    def _resolve(self, reference: Reference, path: str) -> str:
-        return f"{self.endpoint}/{reference.repo}/resolve/{quote(reference.revision, safe='')}/{quoted(path)}"
+    def _resolve(self, reference: Reference, file: RemoteFile) -> str:
+        return f"{self.endpoint}/{reference.repo}/resolve/{quote(reference.revision, safe='')}/{quoted(file.path)}"
 
     def _credentials(self) -> dict[str, str]:
         """Return the header for the hub's own origin."""
@@ -129,9 +133,9 @@ class HubClient:
         return {"Authorization": f"Bearer {token.value}"} if token is not None else {}
 
     @contextlib.asynccontextmanager
-    async def file(self, reference: Reference, path: str, *, start: int = 0) -> AsyncIterator[FileAnswer]:
+    async def file(self, reference: Reference, file: RemoteFile, *, start: int = 0) -> AsyncIterator[FileAnswer]:
         """Give the bytes of a file from `start` on. Raises as `listing`; `TransientFailure` from the chunks too."""
-        url = self._resolve(reference, path)
+        url = self._resolve(reference, file)
         headers = {"Range": f"bytes={start}-"} if start else {}
         linked: dict[str, str] = {}
         async with self._answer(url, reference, headers, linked) as answer:
@@ -212,12 +216,12 @@ class HubClient:
         return f"{page} is gated, and the owner of the token ({token.source}) has no access: ask for it on that page"
 
 
-def endpoint_of(environ: Mapping[str, str]) -> str:
-    """Return the address of the hub without a slash at its end. Raises BadRequest."""
-    given = (environ.get("HF_ENDPOINT") or HUB).strip().rstrip("/")
+def endpoint_of(environ: Mapping[str, str], variable: str, usual: str) -> str:
+    """Return the address that a variable names, without a slash at its end. Raises BadRequest."""
+    given = (environ.get(variable) or usual).strip().rstrip("/")
     parts = urlsplit(given)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
-        raise BadRequest(f"HF_ENDPOINT {given!r} is no address: write {HUB}")
+        raise BadRequest(f"{variable} {given!r} is no address: write {usual}")
     return given
 
 

@@ -1,4 +1,4 @@
-"""How is the hub asked by several downloads and people at once?
+"""How are the hub, and Ollama's registry, asked by several downloads and people at once?
 
 One client, and so one set of connections, for all who use the token that counts now; a client of its own for a token
 that came with a request. What is asked is asked again when the hub is busy for a moment.
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from claracore.core.pull.choice import NoSuchFile
 from claracore.core.pull.listing import RemoteFile
+from claracore.core.pull.ollama import REGISTRY_URL, REGISTRY_VARIABLE, parse_name
 from claracore.core.pull.plan import Plan, plan
-from claracore.core.pull.reference import HUB, Reference, parse
+from claracore.core.pull.reference import HUB, HUB_HOSTS, Reference, parse
 from claracore.errors import ClaraCoreError
 from claracore.host.library.hub_errors import TransientFailure
 from claracore.host.library.hub_tokens import HubToken, HubTokens
 
 if TYPE_CHECKING:
     from claracore.host.library.hub import HubClient
+    from claracore.host.library.registry import RegistryClient
 
 MOST_TRIES: Final = 3
 """Times that the hub is asked what it has, when it is busy."""
@@ -40,6 +42,7 @@ class HubAccess:
         self.wait = wait
         self._environ = environ
         self._shared: HubClient | None = None
+        self._registry: RegistryClient | None = None
         self._opening = asyncio.Lock()
 
     async def look(
@@ -49,7 +52,7 @@ class HubAccess:
 
         Raises BadRequest, NotFound, Forbidden, HubUnreachable.
         """
-        reference = parse(text, hosts=_hosts(self._environ))
+        reference = parse(text, hosts=_hosts(self._environ, "HF_ENDPOINT", HUB))
         async with self.client(token) as hub:
             files = await self._patiently(lambda: hub.listing(reference))
             try:
@@ -57,8 +60,36 @@ class HubAccess:
             except NoSuchFile as error:
                 raise NoSuchFile(error.message + await _others(hub, reference, files), param="ref") from error
             # The listing of a gated repository is open to everybody, and its files are not.
-            await self._patiently(lambda: hub.admitted(reference, wanted.variant.path))
+            await self._patiently(lambda: hub.admitted(reference, wanted.variant.files[0]))
             return wanted, files
+
+    async def look_up(self, text: str) -> Plan:
+        """Return which files a name of Ollama's library means. Raises as `look`."""
+        name = parse_name(text, hosts=_hosts(self._environ, REGISTRY_VARIABLE, REGISTRY_URL))
+        registry = await self._opened_registry()
+        return await self._patiently(lambda: registry.plan(name))
+
+    def is_on_hub(self, text: str) -> bool:
+        """Whether a name as Ollama's clients write it means a repository of the hub (`hf.co/ORG/REPO`)."""
+        word = text.strip().lower().removeprefix("https://").removeprefix("http://")
+        hosts = {*HUB_HOSTS, *_hosts(self._environ, "HF_ENDPOINT", HUB)}
+        return word.startswith("hf://") or word.partition("/")[0] in hosts
+
+    @contextlib.asynccontextmanager
+    async def client_for(self, reference: Reference, token: HubToken | None) -> AsyncIterator[HubClient]:
+        """Give the client of the place where a reference is; raises as `client`."""
+        if reference.source == "ollama":
+            yield await self._opened_registry()
+        else:
+            async with self.client(token) as hub:
+                yield hub
+
+    async def _opened_registry(self) -> RegistryClient:
+        async with self._opening:
+            registry = self._registry
+            if registry is None:
+                registry = self._registry = await asyncio.to_thread(_registry, self._environ)
+        return registry
 
     @contextlib.asynccontextmanager
     async def client(self, token: HubToken | None) -> AsyncIterator[HubClient]:
@@ -81,9 +112,10 @@ class HubAccess:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._shared is not None:
-            await self._shared.aclose()
-            self._shared = None
+        for client in (self._shared, self._registry):
+            if client is not None:
+                await client.aclose()
+        self._shared = self._registry = None
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, MOST_TRIES):
@@ -114,8 +146,15 @@ def _client(environ: Mapping[str, str], token: Callable[[], HubToken | None]) ->
     return HubClient(environ, token)
 
 
-def _hosts(environ: Mapping[str, str]) -> list[str]:
-    """Return the names under which people write the hub that HF_ENDPOINT names."""
-    _scheme, _, rest = (environ.get("HF_ENDPOINT") or HUB).strip().lower().partition("://")
+def _registry(environ: Mapping[str, str]) -> RegistryClient:
+    """Open a client of Ollama's registry, in a thread, as above."""
+    from claracore.host.library.registry import RegistryClient  # noqa: PLC0415 - see above
+
+    return RegistryClient(environ)
+
+
+def _hosts(environ: Mapping[str, str], variable: str, usual: str) -> list[str]:
+    """Return the names under which people write the hub, or the registry, that a variable names."""
+    _scheme, _, rest = (environ.get(variable) or usual).strip().lower().partition("://")
     authority = rest.partition("/")[0]
     return [authority, authority.rpartition(":")[0]] if ":" in authority else [authority]

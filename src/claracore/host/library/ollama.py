@@ -17,10 +17,11 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from claracore.core.pull.ollama import OllamaManifest, OllamaName, why_without_weights
 from claracore.host.library.found_files import FoundFiles, ModelFiles, Stamp
 
 BLOBS: Final = "blobs"
@@ -30,66 +31,11 @@ OWN_FOLDERS: Final = frozenset({BLOBS, *MANIFESTS})
 MOST_BYTES: Final = 1 << 20
 """Of a manifest; the largest have some 100 KiB."""
 DIGEST: Final = re.compile(r"sha256[:-]([0-9a-f]{64})", re.IGNORECASE)
-KIND: Final = "application/vnd.ollama.image."
 PARTIAL: Final = "-partial"
 ENGINES: Final = ("llamacpp", "ollama", "")
 """Whose weights llama-server can read, the best first; `mlx` has other ones."""
-REGISTRY, LIBRARY, LATEST = "registry.ollama.ai", "library", "latest"
 LEAST_ORPHAN: Final = 1 << 24
 """Bytes from which on a blob without a name is worth a word: templates and licences are smaller."""
-
-
-class OllamaLayer(msgspec.Struct, rename="camel"):
-    """Some bytes of a model, and what they are."""
-
-    media_type: str = ""
-    digest: str = ""
-
-
-class OllamaManifest(msgspec.Struct, rename="camel"):
-    """What belongs to a name, or a list of that by engine."""
-
-    layers: list[OllamaLayer] | None = None
-    config: OllamaLayer | None = None
-    runner: str = ""
-    digest: str = ""
-    manifests: list[OllamaManifest] | None = None
-
-    def digests(self, kind: str) -> tuple[str, ...]:
-        """Return the digests of all layers of a kind."""
-        return tuple(layer.digest for layer in self.layers or () if layer.media_type == KIND + kind)
-
-
-class OllamaName(NamedTuple):
-    """A name as Ollama takes it apart."""
-
-    host: str
-    namespace: str
-    model: str
-    tag: str
-
-    def __str__(self) -> str:
-        """Return it as people write it."""
-        if self.host != REGISTRY:
-            return f"{self.host}/{self.namespace}/{self.model}:{self.tag}"
-        return f"{self.model}:{self.tag}" if self.namespace == LIBRARY else f"{self.namespace}/{self.model}:{self.tag}"
-
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """All that Ollama understands it by: the tag `latest` may be left away."""
-        return (str(self), str(self).rpartition(":")[0]) if self.tag == LATEST else (str(self),)
-
-    @property
-    def called(self) -> PurePath:
-        """A folder and a file name that say the same."""
-        model = re.sub(r"[-_.]gguf$", "", self.model, flags=re.IGNORECASE)
-        tag = "" if self.tag == LATEST else f"-{self.tag}"
-        return PurePath("ollama" if self.namespace == LIBRARY else self.namespace, f"{model}{tag}.gguf")
-
-    @property
-    def rank(self) -> tuple[bool, bool, int, str]:
-        """Sorts the name that says most to the front."""
-        return self.namespace != LIBRARY, self.tag == LATEST, -len(self.tag), str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +122,7 @@ class _Store:
             return None
         weights = manifest.digests("model")
         if not weights:
-            self.found.leave_out(path, f"{name}: {_why_without_weights(manifest)}")
+            self.found.leave_out(path, f"{name}: {why_without_weights(manifest)}")
             return None
         return _Named(
             name,
@@ -317,9 +263,3 @@ def _is_model(entry: os.DirEntry[str]) -> bool:
             return stream.read(4) == b"GGUF"
     except OSError:
         return False
-
-
-def _why_without_weights(manifest: OllamaManifest) -> str:
-    if manifest.digests("tensor"):
-        return "weights for Ollama's MLX engine, which llama-server cannot read: Ollama serves them"
-    return "no weights on this machine: it runs in Ollama's cloud, or is only a template"

@@ -140,7 +140,7 @@ async def _fetch_rest(hub: HubClient, job: Job, part: PartialFile, events: Trans
 async def _once(hub: HubClient, job: Job, part: PartialFile, events: TransferEvents) -> None:
     """Fetch what is missing in one request, and write it. Raises TransientFailure, HubUnreachable, DiskFull."""
     remote = job.remote
-    async with hub.file(job.reference, remote.path, start=part.size) as answer:
+    async with hub.file(job.reference, remote, start=part.size) as answer:
         _check(answer, remote)
         if answer.start != part.size:
             if answer.start != 0:

@@ -35,6 +35,8 @@ class DownloadView(BaseModel):
     id: str
     ref: str
     repo: str
+    page: str
+    """Where a browser shows the repository."""
     quantization: str
     folder: str
     status: DownloadStatus
@@ -99,6 +101,7 @@ def download_view(download: Download) -> DownloadView:
         id=download.id,
         ref=str(download.reference),
         repo=download.reference.repo,
+        page=download.reference.page,
         quantization=download.quantization,
         folder=str(download.folder),
         status=download.status,

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from claracore.core.config.aliases import with_aliases
+from claracore.core.config.tags import resolved
 from claracore.core.fit.model_paths import model_paths
 from claracore.core.pull.choice import is_projector
 from claracore.errors import ClaraCoreError
@@ -20,6 +22,7 @@ from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.survey_for_config import Surveyor
 from claracore.host.setup.write import proposed
 from claracore.host.supervisor.configuration import Configuration
+from claracore.host.supervisor.edits import careful
 
 WATCHER_SECONDS: Final = 60.0
 
@@ -50,6 +53,23 @@ class Adopter:
         except (ClaraCoreError, OSError) as error:
             download.note = f"it is downloaded, but not in the configuration: {error}"
         download.models = self._served(paths)
+        if download.models and download.names:
+            await self._name(download)
+
+    async def _name(self, download: Download) -> None:
+        """Have the model called as it was asked for, too."""
+        config, model_id = self._configuration.now.config, download.models[0]
+        meant = {name: resolved(name, config.resolve) for name in download.names}
+        new = [name for name, owner in meant.items() if owner is None]
+        for name, owner in meant.items():
+            if owner not in {None, *download.models}:
+                download.note = f"the name {name} belongs to model {owner}; this one is {model_id}"
+        try:
+            if new:
+                change = careful(self._configuration, lambda text: with_aliases(text, model_id, new))
+                await self._configuration.change(change)
+        except (ClaraCoreError, OSError) as error:
+            download.note = f"it is served as {model_id}, but cannot be called {', '.join(new)}: {error}"
 
     async def _wait_for_watcher(self, download: Download) -> None:
         if is_projector(download.files[0].remote):
@@ -65,7 +85,8 @@ class Adopter:
     async def _write(self, download: Download) -> None:
         # A projector alone is of use to the model beside it only.
         alone = is_projector(download.files[0].remote)
-        look_at = [download.paths[0].parent] if alone else download.paths
+        models = [path for path in download.paths if path.suffix.lower() == ".gguf"]
+        look_at = [download.paths[0].parent] if alone else models
         found = await self._surveyor.survey(look_at, SetupOptions())
         if not found.catalog.chosen:
             reasons = [refused.placement.reason for refused in found.catalog.refused]

@@ -11,6 +11,7 @@ What the caller's key allows has been found out by the gateway (`admitted`) and 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from fastapi.responses import JSONResponse
@@ -34,6 +35,8 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
+RIGHTS_OF_POST: Final = {"/mcp": Right.READ}
+"""Where what is asked for stands in the body: whoever answers it checks the rest (`state["check_right"]`)."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
 """Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
 browser says it with every POST and DELETE."""
@@ -77,8 +80,10 @@ class Guard:
             return
         headers = _headers(scope)
         guarded = _with_headers(scope, send, self._origins.reader(headers))
+        grant = scope["state"]["grant"]
+        scope["state"]["check_right"] = partial(self._check_right, scope, headers, grant)
         try:
-            self.admit(scope, headers, scope["state"]["grant"])
+            self.admit(scope, headers, grant)
         except ClaraCoreError as error:
             shape = shape_of_call(scope["path"], has_version=ANTHROPIC_VERSION.encode() in headers)
             await refusal(error, shape)(scope, receive, guarded)
@@ -160,6 +165,8 @@ def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
     if method == "POST" and path in READ_BY_POST:
         return None
+    if method == "POST" and path in RIGHTS_OF_POST:
+        return RIGHTS_OF_POST[path]
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
     return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ

@@ -112,7 +112,7 @@ def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
         rows.append(_row(runtime, model, model.id, created))
         # A peer's model has its short name as an alias, which may be called and is not listed.
         if runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
-            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+            rows += [_row(runtime, model, alias, created) for alias in model.plain_aliases]
     rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
 
@@ -178,7 +178,7 @@ def _kind(runtime: Runtime, model: ModelConfig, name: str) -> dict[str, Any]:
         return {"type": "peer", "peerID": peer_id}
     if name != model.id:
         return {"type": "alias", "modelID": model.id}
-    return {"type": "model", "aliases": list(model.aliases)} if model.aliases else {"type": "model"}
+    return {"type": "model", "aliases": list(model.plain_aliases)} if model.plain_aliases else {"type": "model"}
 
 
 def _request_context(runtime: Runtime, model: ModelConfig) -> int | None:

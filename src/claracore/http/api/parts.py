@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from claracore.core.config.model import Config
-from claracore.core.config.tags import other_spelling
+from claracore.core.config.tags import resolved
 from claracore.core.ports.listen import Listen
 from claracore.errors import ClaraCoreError, ModelNotFound
 from claracore.host.activity.captures import Captures
@@ -70,7 +70,7 @@ class Runtime:
 
         Raises ModelNotFound.
         """
-        model_id = self.config.resolve(name) or self.config.resolve(other_spelling(name))
+        model_id = resolved(name, self.config.resolve)
         if model_id is None:
             raise ModelNotFound(name, self.config.models)
         return model_id

@@ -26,6 +26,7 @@ class Asked(msgspec.Struct, frozen=True):
     """What a request asks for; `stream` is False when it could not be seen."""
 
     model: str
+    """Empty when it names none."""
     stream: bool
 
 
@@ -45,7 +46,7 @@ _BEGINNING_BYTES = 256
 def reader_of(content_type: bytes) -> Callable[[Body], Asked]:
     """Return what finds out what a complete body of this type asks for.
 
-    It raises `BadRequest`: invalid JSON, no model, wrong type.
+    It raises `BadRequest`: invalid JSON, wrong type.
     """
     kind = content_type.lower()
     if kind.startswith(b"multipart/form-data"):
@@ -69,7 +70,7 @@ def asked_in_query(query: bytes) -> Asked:
     names = fields.get("model", [])
     if len(names) > 1:
         raise _twice()
-    return Asked(names[0] if names else _missing(), fields.get("stream", [""])[0] == "true")
+    return Asked(names[0] if names else "", fields.get("stream", [""])[0] == "true")
 
 
 def with_model_in_query(path: bytes, name: str) -> bytes:
@@ -164,7 +165,7 @@ def _asked_in_json(body: Body) -> Asked:
     except RecursionError as error:
         raise BadRequest("the JSON body is nested too deeply") from error
     model = members.model
-    return Asked(model or _missing(), bytes(members.stream) == b"true")
+    return Asked(model or "", bytes(members.stream) == b"true")
 
 
 def _members_of_long(body: Body) -> _Members:
@@ -221,7 +222,7 @@ def _asked_in_multipart(collected: Body, content_type: bytes) -> Asked:
             found[part.name] = part
     model = _text_of(found["model"]) if "model" in found else ""
     stream = _text_of(found["stream"]) if "stream" in found else ""
-    return Asked(model or _missing(), stream == "true")
+    return Asked(model or "", stream == "true")
 
 
 def _text_of(part: FormField) -> str:
@@ -229,10 +230,6 @@ def _text_of(part: FormField) -> str:
         return part.body.decode().strip()
     except UnicodeDecodeError as error:
         raise BadRequest(f"the field {part.name!r} is not UTF-8", param=part.name) from error
-
-
-def _missing() -> str:
-    raise BadRequest("the request names no model: 'model' is required", param="model")
 
 
 def _twice() -> BadRequest:

@@ -11,7 +11,6 @@ for is written into the request as its model; an alias stays as the client wrote
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.core.config.model import Config, ModelConfig
+from claracore.core.config.regex import Regex
 from claracore.core.config.routing import Selector
 from claracore.core.config.tags import other_spelling
 from claracore.core.ports.address import is_this_host
-from claracore.errors import ModelNotFound
+from claracore.errors import BadRequest, ModelNotFound
+from claracore.http.gateway.unknown_names import UnknownNames, unknown_names
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -121,13 +122,15 @@ class Targets:
     """All that a configuration means to the gateway."""
 
     by_name: Mapping[str, Target]
-    ignored_upstream_paths: tuple[re.Pattern[str], ...]
+    ignored_upstream_paths: tuple[Regex, ...]
     choices: Mapping[str, Choice]
     """The selectors, by name."""
     pinned: Mapping[str, Target]
     """What pins of profiles stand for, by its name; selectors aside."""
     pins: Mapping[str, Mapping[str, str | None]]
     """Of each profile: which name stands for which other, or (None) for nothing."""
+    others: UnknownNames
+    """What answers a name that is none of these."""
 
     def why_not(self, name: str) -> str:
         """Return why a name that the configuration mentions is not known; empty for others."""
@@ -150,10 +153,10 @@ def targets_of(config: Config) -> Targets:
     for model in config.models.values():
         peer_id = config.peer_of(model.id)
         own_lines = None if peer_id is None else _own_lines(config.peers[peer_id])
-        for name in (model.id, *model.aliases, *model.filters.set_params_by_id):
+        for name in (model.id, *model.plain_aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0))
-    ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
+    ignored = tuple(Regex(pattern) for pattern in config.upstream.ignore_paths)
     choices = {}
     for name, selector in config.selectors.items():
         targets = tuple(_named(by_name[target], target, name) for target in selector.targets if target in by_name)
@@ -162,7 +165,8 @@ def targets_of(config: Config) -> Targets:
     pins = {name: {pin: to or None for pin, to in profile.pins.items()} for name, profile in config.profiles.items()}
     stood_for = {to for profile in pins.values() for to in profile.values() if to in by_name}
     pinned = {name: _named(by_name[name], name) for name in stood_for if name is not None}
-    return Targets(by_name, ignored, choices, pinned, pins)
+    others = unknown_names(config, by_name.keys() | choices.keys())
+    return Targets(by_name, ignored, choices, pinned, pins, others)
 
 
 def _named(target: Target, name: str, selector: str = "") -> Target:
@@ -237,21 +241,42 @@ class Resolver:
             self._profile.name = None
 
     def find(self, name: str, grant: Grant | None) -> Target:
-        """Return the target that a request names. Raises `ModelNotFound`."""
+        """Return the target that a request names, or that is for all who name none or another.
+
+        Raises `ModelNotFound`, and `BadRequest` when it names none.
+        """
         targets = self.targets
         meant = name if self._profile.name is None else self.meaning(name)
         found = (targets.by_name if meant == name else targets.pinned).get(meant)
         if found is not None:
             return found
-        choice = targets.choices.get(meant)
+        found = self._chosen(meant, grant)
+        if found is not None:
+            return found
+        other = other_spelling(meant)
+        if other and self._is_known(other):
+            return self.find(other, grant)
+        return self._found_for_others(name, meant, grant)
+
+    def _chosen(self, name: str, grant: Grant | None) -> Target | None:
+        """Return the best target of a selector; None when there is no selector of that name."""
+        choice = self.targets.choices.get(name)
         if choice is None:
-            other = other_spelling(meant)
-            if other and self._is_known(other):
-                return self.find(other, grant)
-            raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
+            return None
         self._turn += 1
         allowed = [each for each in choice.targets if grant is None or grant.knows(each.model_id)]
         return choice.choose(allowed or choice.targets, self._state, self._busy, self._turn)
+
+    def _found_for_others(self, name: str, meant: str, grant: Grant | None) -> Target:
+        """Return the target of a name that nothing has, or of no name. Raises what `find` raises."""
+        targets = self.targets
+        other = self.meaning(targets.others.meaning(meant))
+        found = targets.by_name.get(other) or self._chosen(other, grant)
+        if found is not None:
+            return found
+        if not name:
+            raise BadRequest("the request names no model: 'model' is required", param="model")
+        raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
 
     def _is_known(self, name: str) -> bool:
         targets = self.targets

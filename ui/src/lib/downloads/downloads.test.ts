@@ -7,6 +7,7 @@ function download(id: string, more: Partial<Download> = {}): Download {
     id,
     ref: 'org/repo:Q4_K_M',
     repo: 'org/repo',
+    page: 'https://huggingface.co/org/repo',
     quantization: 'Q4_K_M',
     folder: '/models',
     status: 'downloading',

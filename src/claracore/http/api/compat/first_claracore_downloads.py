@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -171,7 +170,7 @@ def download_info(view: DownloadView) -> dict[str, Any]:
         "id": view.id,
         "modelId": view.repo,
         "filename": first.name,
-        "url": f"https://huggingface.co/{quote(view.repo)}",
+        "url": view.page,
         "status": "cancelled" if view.removed else STATUS[view.status],
         "progress": round(100 * view.done_bytes / view.total_bytes, 1) if view.total_bytes else 100.0,
         "downloadedBytes": view.done_bytes,

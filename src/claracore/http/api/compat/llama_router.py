@@ -50,7 +50,7 @@ async def models(runtime: RuntimeDep, grant: GrantDep) -> JSONResponse:
             row["aliases"] = []
             continue
         failure = runtime.supervisor.failure(model_id)
-        row["aliases"] = list(runtime.config.models[model_id].aliases)
+        row["aliases"] = list(runtime.config.models[model_id].plain_aliases)
         row["status"] = {"value": STATUS[runtime.supervisor.state(model_id)]}
         if failure is not None:
             row["status"]["failed"] = True

@@ -165,7 +165,7 @@ def model_status(runtime: Runtime) -> list[dict[str, Any]]:
             "description": model.description,
             "state": known_state(runtime, model_id).value,
             "unlisted": model.unlisted,
-            "aliases": list(model.aliases),
+            "aliases": list(model.plain_aliases),
             "peerID": runtime.config.peer_of(model_id) or "",
             "proxyUrl": f"http://{endpoint}" if endpoint else "",
         }

@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.tags import has_tag, other_spelling, tagged
 from claracore.core.memory.footprint import RAM
+from claracore.core.scheduler.slot import FOREVER
 from claracore.errors import BadRequest, ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.any_media import described_as, read_as
@@ -150,7 +151,7 @@ def offered(runtime: Runtime, grant: Grant | None) -> Iterator[tuple[str, str | 
     names = {row["id"]: _stands_for(runtime, row["id"]) for row in listed(runtime, grant)}
     ids = {name for name, model_id in names.items() if name == model_id}
     for model_id in ids:
-        names |= {alias: model_id for alias in runtime.config.models[model_id].aliases if has_tag(alias)}
+        names |= {alias: model_id for alias in runtime.config.models[model_id].plain_aliases if has_tag(alias)}
     for name, meaning in sorted(names.items()):
         yield tagged(name), meaning
 
@@ -206,9 +207,6 @@ def _loaded_row(runtime: Runtime, model: ModelConfig, about: AboutFiles) -> Olla
 
 def _expires_at(runtime: Runtime, model: ModelConfig) -> str:
     """Return when a model is unloaded if nobody asks for it."""
-    slot = runtime.supervisor.slots.get(model.id)
-    if slot is None or slot.pinned or not model.ttl_seconds:
-        return NEVER
-    at = slot.expires_at
-    left = at - asyncio.get_running_loop().time() if at is not None else model.ttl_seconds
-    return rfc3339(time.time() + max(0.0, left))
+    slot, now = runtime.supervisor.slots.get(model.id), asyncio.get_running_loop().time()
+    at = slot.stays_until(now) if slot is not None else FOREVER
+    return NEVER if at == FOREVER else rfc3339(time.time() + max(0.0, at - now))

@@ -1,0 +1,56 @@
+"""Which options are about ClaraCore itself: what it keeps, shows and samples, and what it does when it starts?"""
+
+from __future__ import annotations
+
+from claracore.core.config.fields import HeaderNames, SecondsOrInherit, Section, option
+
+DEFAULT_IGNORED_PATHS = r".*\.(js|json|css|png|gif|jpg|jpeg|ico|txt)$"
+
+
+class Store(Section):
+    """Where activity is kept."""
+
+    path: str | None = option(
+        None, "SQLite file for activity; unset keeps it in a file of this configuration in the user's state folder."
+    )
+
+
+class UiActivity(Section):
+    """The activity page of the web interface."""
+
+    session_id: HeaderNames = option(
+        ("X-Session-ID", "X-Litellm-Session-Id"), "Request headers that name a session; an empty list hides the column."
+    )
+
+
+class Ui(Section):
+    """The web interface."""
+
+    activity: UiActivity = option(UiActivity, "The activity page.")
+
+
+class PerformanceConfig(Section):
+    """Sampling of CPU, memory and GPUs."""
+
+    disabled: bool = option(False, "Switch sampling off.")
+    every_seconds: SecondsOrInherit = option(5.0, "Time between samples, at least 5s.", key="every", ge=5)
+
+
+class UpstreamConfig(Section):
+    """Direct access to a model server under /upstream/{model}/."""
+
+    ignore_paths: tuple[str, ...] = option(
+        (DEFAULT_IGNORED_PATHS,), "Regular expressions (RE2) of paths that do not start a model.", key="ignorePaths"
+    )
+
+
+class OnStartup(Section):
+    """What happens when ClaraCore starts."""
+
+    preload: tuple[str, ...] = option((), "Models (ids or aliases) to load one after another.")
+
+
+class Hooks(Section):
+    """What happens at certain moments."""
+
+    on_startup: OnStartup = option(OnStartup, "What happens when ClaraCore starts.")
