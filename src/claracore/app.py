@@ -157,6 +157,7 @@ def _assemble(
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
         origins=origins,
+        base_path=options.base_path,
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,

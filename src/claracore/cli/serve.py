@@ -68,6 +68,7 @@ def serve(chosen: ServeOptions) -> None:
         following=following if chosen.watch_models else None,
         hold_ports=chosen.hold_ports,
         rules=Rules(chosen.insecure, hosts(chosen.allowed_host or ()), hosts(chosen.cors_origin or ())),
+        base_path=chosen.base_path,
         body_buffer=chosen.body_buffer,
         tls=tls_context(chosen.tls_cert, chosen.tls_key) if chosen.tls_cert is not None else None,
     )

@@ -39,6 +39,8 @@ class Options:
     """What models inherit and `${env.NAME}` sees."""
     rules: Rules = field(default_factory=Rules)
     """Who may administer, and under which names."""
+    base_path: str = ""
+    """Path below which a proxy offers us, without a final slash; empty: what the configuration says."""
     body_buffer: int | None = None
     """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None
