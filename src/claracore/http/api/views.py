@@ -137,8 +137,7 @@ class Views:
         model = runtime.config.models[model_id]
         slot = runtime.supervisor.slots.get(model_id)
         running = runtime.supervisor.running(model_id)
-        pid = running.pid if running else None
-        endpoint = running.endpoint if running else None
+        pid, endpoint = (running.pid, running.endpoint) if running else (None, None)
         state = known_state(runtime, model_id)
         loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
