@@ -48,6 +48,7 @@ from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.http.access.key_file import KeyFile
+from claracore.http.access.key_tokens import remember_tokens
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.openness import warn_if_open
@@ -126,7 +127,16 @@ def _assemble(
     origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
-    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
+    journal = Journal(
+        activity,
+        counts,
+        captures,
+        runtime.swaps,
+        sampler,
+        on_tokens=runtime.conversations.answered,
+        on_key=ring.meters.used,
+    )
+    remember_tokens(ring.meters, activity)
     journal.session_headers = header_set(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
