@@ -43,6 +43,7 @@ from claracore.http.api.compat import (
     llama_router,
     llama_swap,
     llama_swap_events,
+    lm_studio,
     ollama,
     ollama_changes,
 )
@@ -81,6 +82,7 @@ ROUTERS = (
     recipes,
     mcp,
     llama_router,
+    lm_studio,
     llama_swap,
     llama_swap_events,
     first_claracore,
