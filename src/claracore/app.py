@@ -57,6 +57,7 @@ from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
+from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
 
@@ -103,7 +104,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         await conversations.open(supervisor)
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
-            find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
+            find_engine=found_engine, state_dir=options.state_dir, tell=log_findings, ollama=options.ollama,
         )  # fmt: skip
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
@@ -128,13 +129,16 @@ def _assemble(
     journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
     journal.session_headers = header_set(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
+    second = SecondDoor(options.url(front.listen), options.tls)
+    if front.prepared.plan.ollama is not None:
+        warn_if_open(front.prepared.plan.ollama, ring, options.rules)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
-        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log)
+        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
         return ControlPlane(*parts)
 
     control = LateControlPlane(make_control)
@@ -151,7 +155,7 @@ def _assemble(
         in_flight=runtime.in_flight,
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts, runtime.conversations)
+    return App(options, front, *parts, runtime.conversations, second)
 
 
 @dataclass(slots=True)
@@ -168,6 +172,7 @@ class App:
     journal: Journal
     activity: Activity
     conversations: ConversationKeeper
+    second: SecondDoor
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
@@ -196,9 +201,11 @@ class App:
                 name="gateway",
             )
             self._spawn(preload(self.supervisor), "preload")
+            await self._open_second()
             ready()
             await self._complete()
             await self._until_stopped(serving)
+            self.second.close()
             self._control.end_streams()
             self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
@@ -237,8 +244,9 @@ class App:
         self._control.apply(prepared, changes)
 
     def reloaded(self) -> None:
-        """Announce what the files say now."""
+        """Announce what the files say now, and be where they say that clients of Ollama look."""
         self._control.reloaded()
+        self._spawn(self._open_second(), "second address")
 
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
@@ -249,6 +257,9 @@ class App:
             logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
         else:
             logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", changes.summary)
+
+    async def _open_second(self) -> None:
+        await self.second.follow(self.configuration.now.plan.ollama, self.gateway.connection)
 
     def _hold_ports(self) -> None:
         log_findings(self.keeper.hold_all())
