@@ -61,7 +61,10 @@ R = TypeVar("R")
 
 
 def make_library(folder: Path, files: int) -> None:
-    images = [build(one.metadata() | {"general.name": f"Bench {n}"}, one.tensors()) for n, one in enumerate(SHAPES)]
+    # As files of encoders say; else their cache would be planned in two types.
+    said = {"bert.attention.causal": False}
+    named = [one.metadata() | said | {"general.name": f"Bench {n}"} for n, one in enumerate(SHAPES)]
+    images = [build(metadata, one.tensors()) for metadata, one in zip(named, SHAPES, strict=True)]
     for number in range(files):
         image = images[number % len(images)]
         path = folder / f"folder-{number % 20}" / f"bench-{number}-Q4_K_M.gguf"

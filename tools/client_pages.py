@@ -42,7 +42,7 @@ Most programs ask for one of four addresses:
 | LM Studio | `{address}` |
 
 `make test-clients` runs what can be installed here, unmodified, with the lines of its page, against a model that plays
-a script: the client gets a tool call, runs the tool, and tells what came of it. "Tools" says that this was seen.
+a script. In a loop with a tool, the client gets a call of a tool, runs it, and says what came of it.
 """
 
 
@@ -89,7 +89,7 @@ def index(clients: dict[str, Any], runs: dict[str, Any]) -> str:
     places = {place: getattr(EXAMPLE, place) for place in ("address", "model", "key", "context")}
     lines = [INTRODUCTION.format(**places)]
     for group in GROUPS:
-        lines += [f"## {group}\n", "| client | run here | tools |", "|---|---|---|"]
+        lines += [f"## {group}\n", "| client | run here | what was seen |", "|---|---|---|"]
         for recipe in (recipe for recipe in recipes() if recipe.group == group):
             mine = {name: client for name, client in clients.items() if client["recipe"] == recipe.name}
             lines += [row(recipe, name, client, runs.get(name)) for name, client in mine.items()]
@@ -103,7 +103,7 @@ def row(recipe: Recipe, name: str, client: dict[str, Any], run: dict[str, Any] |
     if run is None:
         why = client.get("not_run", "not yet")
         return f"| {link} | no: {why} | |"
-    return f"| {link} | {run['version']}, {run['date']} | {'yes' if run['tools'] else ''} |"
+    return f"| {link} | {run['version']}, {run['date']} | {client.get('seen', 'a loop with a tool')} |"
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ ROOMS = {
     "http/access": "admitted",
     "http/gateway": (
         "admission alarm answer budget clients collected connect connection contract dispatch exchange heads "
-        "incoming inflight inside loading pool relay request routes sending server targets tasks upstream"
+        "incoming inflight inside loading ollama_answers pool relay request routes sending server targets tasks "
+        "upstream"
     ),
-    "http/wire": "framing head json_spans",
+    "http/wire": "framing head json_spans ollama_lines",
 }
 MODULES = [f"src/claracore/{room}/{name}.py" for room, names in ROOMS.items() for name in names.split()]
 

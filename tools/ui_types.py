@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
 from claracore.http.api.create import create_app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,8 +39,8 @@ def main() -> int:
 
 
 def openapi() -> dict[str, Any]:
-    """Return the application's OpenAPI schema; making it needs none of the running parts."""
-    return create_app(()).openapi()
+    """Return the OpenAPI schema of the control plane, without inference; making it needs none of the running parts."""
+    return FastAPI.openapi(create_app(()))
 
 
 def is_current(schema: dict[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
+from claracore.host.footprints.summary import summaries
 from claracore.host.hardware.samples import SampleHistory
 from claracore.host.loading.load_times import LoadTimes
 from claracore.host.logs.findings import log_findings
@@ -47,6 +48,7 @@ from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.http.access.key_file import KeyFile
+from claracore.http.access.key_tokens import remember_tokens
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.access.openness import warn_if_open
@@ -126,7 +128,16 @@ def _assemble(
     origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
-    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=runtime.conversations.answered)
+    journal = Journal(
+        activity,
+        counts,
+        captures,
+        runtime.swaps,
+        sampler,
+        on_tokens=runtime.conversations.answered,
+        on_key=ring.meters.used,
+    )
+    remember_tokens(ring.meters, activity)
     journal.session_headers = header_set(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     second = SecondDoor(options.url(front.listen), options.tls)
@@ -153,6 +164,7 @@ def _assemble(
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,
+        about=summaries(runtime.memory),
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations, second)

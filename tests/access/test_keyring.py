@@ -112,11 +112,18 @@ def test_a_scope_of_another_version_is_an_error(tmp_path: Path) -> None:
 
 def test_where_a_key_may_stand() -> None:
     def keys(authorization: bytes | None, x_api_key: bytes | None = None) -> list[tuple[bytes, bytes]]:
-        return list(presented(authorization, x_api_key))
+        given = {b"authorization": authorization, b"x-api-key": x_api_key}
+        return list(presented({name: value for name, value in given.items() if value is not None}))
 
     assert keys(b"Bearer k") == [(b"authorization", b"k")]
     assert keys(b"bEaReR   k ") == [(b"authorization", b"k")]
-    assert keys(b"Basic " + b64encode(b"user:k:x")) == [(b"authorization", b"k:x")]
+    basic = [(b"authorization", b"k:x"), (b"authorization", b"user")]
+    assert keys(b"Basic " + b64encode(b"user:k:x")) == basic
+    assert keys(b"Basic " + b64encode(b":k")) == [(b"authorization", b"k")]
+    assert list(presented({b"api-key": b"a ", b"x-goog-api-key": b"g"})) == [
+        (b"api-key", b"a"),
+        (b"x-goog-api-key", b"g"),
+    ]
     assert keys(b"Basic !!!") == [(b"authorization", b"")]
     assert keys(b"Digest k") == []
     assert keys(None, b"k") == [(b"x-api-key", b"k")]

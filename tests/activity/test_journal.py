@@ -359,5 +359,6 @@ def test_what_is_over_is_looked_at_in_batches_and_soon() -> None:
 
 def test_everything_that_is_counted_is_told() -> None:
     counts = Counts()
-    counted = [its for name in dir(counts) if isinstance(its := getattr(counts, name), Counter | Histogram)]
+    named = [getattr(part, name) for part in (counts, counts.by_key) for name in dir(part)]
+    counted = [its for its in named if isinstance(its, Counter | Histogram)]
     assert {its.name for its in counts.families} == {its.name for its in counted}

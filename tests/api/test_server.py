@@ -545,6 +545,10 @@ def test_setup_looks_and_writes(server: Instance, tmp_path: Path) -> None:
     assert server.ask("GET", "/api/setup/browse?path=/nope").status == 404
     assert server.ask("POST", "/api/setup/scan", {"folders": []}).status == 400
     assert server.ask("POST", "/api/setup/apply", {"folders": [""]}).status == 400
+    for what in ("scan", "apply", "choices"):
+        relative = server.ask("POST", f"/api/setup/{what}", {"folders": ["models"], "model": "m"})
+        assert relative.status == 400
+        assert b"no whole path" in relative.body
     found = server.ask("POST", "/api/setup/scan", {"folders": [str(tmp_path)]})
     assert ok(found)["models"] == []
     for name in ("a\0b", "a\ud800"):
@@ -657,6 +661,36 @@ def test_who_loses_the_key_hears_and_learns_nothing_more(tmp_path: Path) -> None
             for stream in streams:
                 stream.read()  # to its end
             assert running.ask("GET", "/api/stream", headers=ann).status == 401
+
+
+def test_limits_of_a_key_are_seen_and_a_restart_forgets_no_tokens(tmp_path: Path) -> None:
+    configured(tmp_path, CONFIG)
+    with instance(tmp_path) as running:
+        boss = {"x-api-key": ok(running.ask("POST", "/api/keys", {"name": "boss", "scopes": ["admin"]}))["key"]}
+        limits = {"tokens_per_day": 10, "requests_per_minute": 5}
+        wish = {"name": "ann", "scopes": ["inference"], "limits": limits}
+        ann = {"api-key": ok(running.ask("POST", "/api/keys", wish, boss))["key"]}
+        chat = {"model": "one", "messages": [], "max_tokens": 8}
+        answer = running.ask("POST", "/v1/chat/completions", chat, ann)
+        assert answer.headers["x-ratelimit-remaining-requests"] == "4"
+        taken = sum(answer.json["usage"][kind] for kind in ("prompt_tokens", "completion_tokens"))
+        assert taken > 0
+        (row,) = ok(running.ask("GET", "/api/activity?key=ann", headers=boss))["data"]
+        assert (row["key"], row["model"]) == ("ann", "one")
+        assert not ok(running.ask("GET", "/api/activity?key=bob", headers=boss))["data"]
+        shown = {key["name"]: key for key in ok(running.ask("GET", "/api/keys", headers=boss))["keys"]}
+        assert shown["ann"]["limits"] == {**limits, "concurrency": None}
+        assert shown["ann"]["usage"] == {"requests": 1, "running": 0, "tokens_today": taken, "refused": {}}
+        changed = ok(running.ask("PUT", "/api/keys/ann/limits", {"tokens_per_day": taken}, boss))
+        assert changed["limits"] == {"tokens_per_day": taken, "requests_per_minute": None, "concurrency": None}
+        assert running.ask("PUT", "/api/keys/ann/limits", {"tokens_per_day": 0}, boss).status == 400
+        assert running.ask("PUT", "/api/keys/nobody/limits", {}, boss).status == 404
+    with instance(tmp_path) as running:
+        refused = running.ask("POST", "/v1/chat/completions", chat, ann)
+        assert (refused.status, refused.json["error"]["param"]) == (429, "tokens_per_day")
+        metrics = running.ask("GET", "/metrics", headers=boss).body.decode()
+        assert 'claracore_key_refused_requests_total{key="ann",limit="tokens_per_day"} 1' in metrics
+        assert f'claracore_key_tokens_today{{key="ann"}} {taken}' in metrics
 
 
 class Ending:

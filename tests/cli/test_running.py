@@ -170,6 +170,13 @@ def test_keys() -> None:
     assert isinstance(say("keys", "add", "ann", exit_code=1).exception, Conflict)
     assert isinstance(say("keys", "remove", "nobody", exit_code=1).exception, NotFound)
     assert isinstance(say("keys", "add", "x", "--expires", "soon", exit_code=1).exception, BadRequest)
+    limited = say("keys", "add", "lim", "--requests-per-minute", "10", "--tokens-per-day", "200000", "--json")
+    assert json.loads(limited.stdout)["limits"] == {"requests_per_minute": 10, "tokens_per_day": 200_000}
+    assert "10 requests a minute, 200,000 tokens a day" in say("keys", "list").stdout
+    assert "lim: 3 at a time" in say("keys", "limit", "lim", "--concurrency", "3").stdout
+    assert "requests a minute" not in say("keys", "list").stdout
+    assert isinstance(say("keys", "limit", "nobody", exit_code=1).exception, NotFound)
+    say("keys", "add", "x", "--concurrency", "0", exit_code=2)
     say("keys", "remove", "ann")
     assert "ann" not in say("keys", "list").stdout
 

@@ -80,6 +80,13 @@ def llm(world: World) -> str:
     return world.paste("llm", 0, f"llm -m clara --functions tool.py '{ASK}'")
 
 
+def llm_ollama(world: World) -> str:
+    """The same by Ollama's API; the plug-in is installed already."""
+    (world.folder / "tool.py").write_text(LLM_TOOL)
+    lines = world.script("llm", "sh", 1).splitlines()
+    return world.run("bash", "-ec", f"{lines[1]}\nllm -m ollama/{MODEL} --functions tool.py '{ASK}'")
+
+
 OPENAI_TOOLS = """
 import json, pathlib
 tools = [{"type": "function", "function": {"name": "read_note", "description": "reads", "parameters": {"type": "object", "properties": {}}}}]
@@ -347,6 +354,7 @@ CASES: dict[str, Case] = {
     "cline": cline,
     "open-webui": open_webui,
     "llm": llm,
+    "llm-ollama": llm_ollama,
     "curl": curl,
     "litellm": litellm,
     "ai-sdk": ai_sdk,

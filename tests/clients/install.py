@@ -33,6 +33,8 @@ class Client:
     big: bool = False
     """Gigabytes: only installed when it is asked for by name."""
     not_run: str = ""
+    seen: str = "a loop with a tool"
+    """What its case sees."""
 
     @property
     def version(self) -> str:

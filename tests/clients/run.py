@@ -141,11 +141,7 @@ def record(table: dict[str, Client], results: dict[str, str]) -> None:
     for name, error in results.items():
         runs.pop(name, None)
         if not error:
-            runs[name] = {
-                "version": table[name].version or "as it is",
-                "date": today,
-                "tools": name not in WITHOUT_TOOLS,
-            }
+            runs[name] = {"version": table[name].version or "as it is", "date": today}
     RUNS.write_text(json.dumps(runs, indent=2, sort_keys=True) + "\n")
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import openai
@@ -94,15 +95,29 @@ def test_the_openai_sdk_completes_and_lists(client: openai.OpenAI, names: list[s
 
 
 def test_other_routes_reach_the_model(served: Instance, names: list[str]) -> None:
-    for path, body in [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("/v1/messages", {"max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}),
         ("/v1/responses", {"input": "Hi", "max_output_tokens": 4}),
+        ("/responses", {"input": "Hi", "max_output_tokens": 4}),
+        ("/v1/chat/completions/input_tokens", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/apply-template", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/tokenize", {"content": "Hi"}),
+        ("/detokenize", {"tokens": [1]}),
         ("/completion", {"prompt": "Hi", "n_predict": 2}),
         ("/infill", {"input_prefix": "def f(", "input_suffix": "return 1", "n_predict": 2}),
-    ]:
+    ]
+    for path, body in calls:
         answer = served.ask("POST", path, {"model": names[0], **body})
         # SmolLM2 has no infill tokens: the engine's own 501 passes through unchanged.
         assert answer.status in ({200} if path != "/infill" else {200, 501}), (path, answer.body)
+
+
+def test_input_is_counted_as_the_openai_sdk_asks_for_it(client: openai.OpenAI, names: list[str]) -> None:
+    assert client.responses.input_tokens.count(model=names[0], input="Hello there").input_tokens > 2
+
+
+def test_slots_are_shown_by_model(served: Instance, names: list[str]) -> None:
+    assert served.ask("GET", f"/slots?model={names[0]}").json[0]["id"] == 0
 
 
 def test_the_engine_is_reachable_under_upstream(served: Instance, names: list[str]) -> None:

@@ -186,3 +186,26 @@ def test_what_helpers_need_for_their_longest_inputs_is_there_for_all_of_them() -
     assert sum(in_ram) <= space.ram
     inputs = {item.candidate.id: item.placement.settings.context for item in chosen}
     assert min(inputs.values()) >= 1024
+
+
+def test_a_helper_that_takes_a_models_place_goes_to_ram_and_the_other_stays() -> None:
+    helpers = ("bge-m3-Q8_0", "bge-reranker-v2-m3-Q8_0")
+    chat = "mistral-small-3.2-24b-Q4_K_M"
+    found = [Candidate(name, f"/{name}", facts(name)) for name in (*helpers, chat)]
+    where = {}
+    for card in (16.5, 24):
+        chosen = choose(found, budget((card,), 64), Wishes(), FLAGS).chosen
+        placed = {item.candidate.id: item.placement for item in chosen}
+        alone = planned(chat, (card,))
+        assert placed[chat].verdict is alone.verdict is Verdict.GPU
+        assert placed[chat].settings.context >= alone.settings.context / 2
+        where[card] = [placed[name].verdict for name in helpers]
+    assert where == {16.5: [Verdict.GPU, Verdict.CPU], 24: [Verdict.GPU, Verdict.GPU]}
+
+
+def test_many_helpers_are_not_tried_one_by_one() -> None:
+    helper = facts("bge-m3-Q8_0")
+    found = [Candidate(f"helper-{number}", f"/{number}", helper) for number in range(9)]
+    found.append(Candidate("chat", "/chat", facts("mistral-small-3.2-24b-Q4_K_M")))
+    chosen = choose(found, budget((16.5,), 64), Wishes(), FLAGS).chosen
+    assert {item.placement.verdict for item in chosen if item.candidate.id != "chat"} == {Verdict.CPU}

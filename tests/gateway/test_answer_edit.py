@@ -9,6 +9,7 @@ import pytest
 
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.record import Record
+from claracore.host.footprints.summary import AboutModel
 from claracore.http.gateway import routes
 from claracore.http.gateway.heads import with_headers
 from claracore.http.gateway.routes import Route
@@ -31,7 +32,7 @@ made: list[Words] = []
 class Words:
     """Writes each word on a line of its own, in capitals, and counts them at the end."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, _about: AboutModel) -> None:
         self.asked = (record.requested, record.stream)
         made.append(self)
         self.rest = b""

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from claracore.host.activity.record import Record
+from claracore.host.footprints.summary import nothing_known
 from claracore.http.gateway.anthropic_stream import MendedStream, mended_stream
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.wire.head import parse_response
@@ -82,7 +83,7 @@ def test_what_is_no_stream_is_left_alone() -> None:
     edit = MendedStream("m")
     edit.head(JSON)
     assert edit.piece(STOP) + edit.end() == STOP
-    assert mended_stream(Record("POST", "/v1/messages", "", 0.0)) is None
+    assert mended_stream(Record("POST", "/v1/messages", "", 0.0), nothing_known) is None
 
 
 def test_a_client_gets_the_whole_stream_also_when_it_has_waited() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from claracore.errors import ModelFailed
 from claracore.host.activity.record import Record
+from claracore.host.footprints.summary import AboutModel
 from claracore.http.gateway import routes
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.heads import with_headers
@@ -28,7 +29,7 @@ SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding:
 class Lines:
     """Makes a line of each piece of a stream, as an edit for Ollama's clients may."""
 
-    def __init__(self, _record: Record) -> None:
+    def __init__(self, _record: Record, _about: AboutModel) -> None:
         pass
 
     def head(self, head: ResponseHead) -> ResponseHead:

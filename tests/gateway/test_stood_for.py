@@ -82,3 +82,24 @@ def test_filters_by_id_follow_the_target_and_the_record_names_the_selector() -> 
             assert [record.priority for record in here.notebook.records] == [0, 0]
 
     play(conversation)
+
+
+def test_paths_that_do_not_load_a_model_are_looked_at_as_they_mean() -> None:
+    text = r"upstream: {ignorePaths: ['^/\pL+\.js\z']}" + '\nmodels: {a: {cmd: "x ${PORT}"}}'
+    config = load(text, env={}).config
+    assert config is not None
+
+    async def conversation() -> None:
+        async with stage(config, StandIn(a=None)) as here:
+            for path, ignored in (("/a.js", True), ("/%C3%A4%2Ejs", True), ("/a1.js", False), ("/a.js%0A", False)):
+                reader, writer = await here.connect()
+                writer.write(f"GET /upstream/a{path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+                if ignored:
+                    assert (await reader.readline()).startswith(b"HTTP/1.1 409 "), path
+                else:
+                    await here.supervisor.came.wait()
+                    here.supervisor.came.clear()
+                writer.close()
+            assert here.supervisor.arrived == 2
+
+    play(conversation)

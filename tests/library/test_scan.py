@@ -305,6 +305,15 @@ def test_projectors_find_their_models_by_name_and_width(tmp_path: Path) -> None:
     assert set(reasons(library)) == {"mmproj-other-f16.gguf", "mmproj-qwn-7b-it-f16.gguf"}
 
 
+def test_dashes_in_the_name_of_a_projector_mean_nothing(tmp_path: Path) -> None:
+    for name, shape in (("gem-3-4b", SMALL), ("gem-3-12b", OTHER), ("qwn-4b", SMALL)):
+        model(tmp_path / f"{name}-it-Q8_0.gguf", shape)
+    write(tmp_path / "mmproj-gem3-4b-f16.gguf", mmproj(64))
+    library = scan([tmp_path])
+    assert seeing(library) == {"gem-3-4b-it-Q8_0.gguf": "mmproj-gem3-4b-f16.gguf"}
+    assert library.left_out == ()
+
+
 def test_the_best_of_several_projectors(tmp_path: Path) -> None:
     model(tmp_path / "gem-4b-Q8_0.gguf")
     model(tmp_path / "gem-4b-BF16.gguf", Shape("llama", 2, 64, 2, 2, 128, 96, 512, "BF16"))

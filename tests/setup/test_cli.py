@@ -78,12 +78,31 @@ def test_setup_tells_what_it_did_and_what_changed(tmp_path: Path) -> None:
 
 def test_a_folder_without_models_is_told_kindly(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    code, text = run("setup", str(tmp_path / "empty"), "--config", str(tmp_path / "config.yaml"))
-    assert code == 0
-    assert "no model files were found: download some" in text
+    config = tmp_path / "config.yaml"
+    for more in ((), ("--dry-run",)):
+        code, text = run("setup", str(tmp_path / "empty"), "--config", str(config), *more)
+        assert code == 1
+        assert "no model files were found: download some" in text
+        assert text.endswith("nothing was written\n")
     (tmp_path / "empty/broken.gguf").write_text("no")
-    _, text = run("setup", str(tmp_path / "empty"), "--config", str(tmp_path / "config.yaml"))
+    code, text = run("setup", str(tmp_path / "empty"), "--config", str(config))
+    assert code == 1
     assert "none of the files found can be served" in text
+    code, text = run("setup", str(tmp_path / "empty"), "--config", str(config), "--json")
+    assert code == 1
+    assert json.loads(text)["written"] is False
+    assert not config.exists()
+
+
+def test_a_folder_that_is_empty_now_hides_the_models_that_were_in_it(tmp_path: Path) -> None:
+    models, config = tmp_path / "models", tmp_path / "config.yaml"
+    models.mkdir()
+    os.link(GEMMA, models / GEMMA.name)
+    run("setup", str(models), "--config", str(config))
+    (models / GEMMA.name).unlink()
+    code, text = run("setup", str(models), "--config", str(config))
+    assert code == 0
+    assert "file missing: gemma" in text
 
 
 ENGINE = """#!/bin/sh
@@ -184,6 +203,36 @@ def test_fit_says_of_a_light_model_what_setup_writes(tmp_path: Path) -> None:
     _, text = run("fit", str(model), "--choices", *machine, "--json")
     found = {choice["context"]: choice["recommended"] for choice in json.loads(text)["choices"]}
     assert found == {written: True, 131072: False}
+
+
+@pytest.mark.parametrize("name", ["qwen3-32b-Q4_K_M", "bge-m3-Q8_0", "bge-reranker-v2-m3-Q8_0"])
+def test_fit_counts_the_helpers_beside_a_model_as_setup_does(tmp_path: Path, name: str) -> None:
+    (tmp_path / "models").mkdir()
+    helpers = ["bge-m3-567m-q8_0", "bge-reranker-v2-m3-568m-q8_0"]
+    for one in ("qwen3-32b-Q4_K_M", "bge-m3-Q8_0", "bge-reranker-v2-m3-Q8_0"):
+        sparse_file(one, tmp_path / f"models/{one}.gguf")
+    machine = ("--vram", "24", "--ram", "64", "--backend", "cuda")
+    folder = str(tmp_path / "models")
+    _, text = run("setup", folder, "--config", str(tmp_path / "c.yaml"), "--dry-run", "--json", *machine)
+    written = {model["id"]: model["context"] for model in json.loads(text)["models"]}
+    _, text = run("fit", f"{folder}/{name}.gguf", *machine, "--json")
+    context = written[json.loads(text)["id"]]
+    assert json.loads(text)["settings"]["context"] == context
+    assert json.loads(text)["helpers"] == (helpers if name.startswith("qwen3") else [])
+    _, text = run("fit", f"{folder}/{name}.gguf", "--choices", *machine)
+    marked = next(line for line in text.splitlines() if line.startswith("*"))
+    assert f" {context} " in marked
+    assert f"* is what `claracore setup {folder}` writes" in text.replace("\n", "")
+    assert ("beside bge-m3-567m-q8_0" in text) is name.startswith("qwen3")
+
+
+def test_alone_a_model_has_all_memory(tmp_path: Path) -> None:
+    machine = ("--vram", "24", "--ram", "64", "--backend", "cuda", "--json")
+    model = sparse_file("qwen3-32b-Q4_K_M", tmp_path / "qwen3-32b-Q4_K_M.gguf")
+    _, alone = run("fit", str(model), *machine)
+    sparse_file("bge-m3-Q8_0", tmp_path / "bge-m3-Q8_0.gguf")
+    _, beside = run("fit", str(model), *machine)
+    assert json.loads(alone)["settings"]["context"] > json.loads(beside)["settings"]["context"]
 
 
 def test_there_is_no_choice_of_what_does_not_fit(tmp_path: Path) -> None:

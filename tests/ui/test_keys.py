@@ -63,6 +63,29 @@ def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path)
         expect(page.get_by_label("Keys")).to_contain_text("laptop")
         assert page.request.get(f"{server.url}/api/models").status == 401
         assert page.request.get(f"{server.url}/api/models", headers={"x-api-key": key}).ok
+        page.get_by_role("button", name="New key").click()
+        page.get_by_label("Name").fill("guest")
+        page.get_by_label("Requests a minute").fill("1")
+        page.get_by_label("Tokens a day").fill("100000")
+        page.get_by_role("button", name="Make it").click()
+        guest = page.get_by_role("dialog", name="The key").locator("code").inner_text()
+        page.keyboard.press("Escape")
+        expect(page.get_by_label("Keys")).to_contain_text("1 requests a minute, 100,000 tokens a day")
+        chat = {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
+        for status in (200, 429):
+            answer = page.request.post(
+                f"{server.url}/v1/chat/completions", data=chat, headers={"x-goog-api-key": guest}
+            )
+            assert answer.status == status
+        page.reload()
+        expect(page.get_by_label("Keys")).to_contain_text("1 request over the limit refused")
+        expect(page.get_by_label("Keys")).to_contain_text("tokens today")
+        page.goto(f"{server.url}/ui/activity")
+        page.get_by_title("Show the requests with the key guest").first.click()
+        expect(page.get_by_role("button", name="Key guest")).to_be_visible()
+        page.goto(f"{server.url}/ui/system")
+        page.get_by_role("button", name="Remove guest").click()
+        page.get_by_role("button", name="Remove it").click()
         page.get_by_role("button", name="Remove laptop").click()
         page.get_by_role("button", name="Remove it").click()
         expect(page.get_by_text("No key is needed")).to_be_visible()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from claracore.cli.client import show_json
-from claracore.cli.setup_tables import COLOURS, plain_table
+from claracore.cli.setup_tables import COLOURS, helpers_words, plain_table
+from claracore.core.fit.case import EMBEDDERS
 from claracore.core.fit.command import flags, known, projector_flags
 from claracore.core.fit.plan import Placement, choices
 from claracore.core.fit.trades import Trade, trades
@@ -21,21 +22,33 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from claracore.core.fit.budget import Budget
     from claracore.core.fit.case import Case
     from claracore.core.fit.machine import Hardware
-    from claracore.host.library.model import LibraryModel
+    from claracore.host.setup.among_neighbours import AmongNeighbours
 
 
-def show_choices(model: LibraryModel, case: Case, chosen: Placement, machine: Hardware, screen: Console | None) -> None:
+def show_choices(
+    planned: AmongNeighbours, budget: Budget, chosen: Placement, machine: Hardware, screen: Console | None
+) -> None:
     """Print the choices for a model: as a table on a screen, or as JSON with the exact flags."""
-    found = choices(case.facts, case.budget, case.wishes, case.known_flags, case.companions, chosen=chosen)
+    model, case = planned.model, planned.case
+    space = budget if case.facts.kind in EMBEDDERS else case.budget
+    wishes = replace(case.wishes, comfort=None)
+    found = choices(case.facts, space, wishes, case.known_flags, case.companions, chosen=chosen)
     views = [_view(trade, case, machine) for trade in trades(case.facts, found, chosen)]
     if screen is None:
-        show_json({"id": model.id, "choices": [asdict(view) for view in views]})
+        helpers = list(planned.helpers)
+        show_json({"id": model.id, "choices": [asdict(view) for view in views], "helpers": helpers})
         return
     screen.print(Text(model.name, style="bold"), Text(model.description))
     screen.print(choices_table(views, found))
-    screen.print("* is what `claracore setup` writes; another one is taken in the web interface", highlight=False)
+    if planned.helpers:
+        screen.print(helpers_words(planned.helpers), highlight=False)
+    folder = model.path.parent
+    screen.print(
+        f"* is what `claracore setup {folder}` writes; another one is taken in the web interface", highlight=False
+    )
 
 
 def choices_table(views: Sequence[ChoiceView], placements: Sequence[Placement]) -> Table:

@@ -7,7 +7,7 @@ from pathlib import Path
 from claracore.core.fit.case import Case
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.opinion import SecondOpinion
-from claracore.core.fit.plan import plan
+from claracore.core.fit.plan import Placement
 from claracore.host.engines.find import Engine
 from claracore.host.setup.opinions import Planned, SecondOpinions
 from claracore.host.state import default_state_dir
@@ -21,7 +21,6 @@ def opinions(engine: Engine | None, seconds: float = SECONDS) -> SecondOpinions:
     return SecondOpinions(engine, default_state_dir(), seconds=seconds)
 
 
-def planned_and_asked(engine: Engine | None, path: Path, case: Case, hardware: Hardware) -> SecondOpinion:
-    """Plan one model, and return the plan with what llama.cpp itself says of it."""
-    placement = plan(case.facts, case.budget, case.wishes, case.known_flags, case.companions)
+def asked(engine: Engine | None, path: Path, case: Case, placement: Placement, hardware: Hardware) -> SecondOpinion:
+    """Return the plan of one model with what llama.cpp itself says of it."""
     return opinions(engine).one(Planned(path, case, placement, hardware))

@@ -1,41 +1,31 @@
-"""`claracore setup [DIR...]`, `claracore fit FILE`, `claracore hardware`: what is configured, how it fits, on what."""
+"""`claracore setup [DIR...]`, `claracore hardware`: what is configured, and on what machine?"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
-from claracore.cli.second_opinion import opinions, planned_and_asked
+from claracore.cli.second_opinion import opinions
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, decimal_within, flag, many, option, switch, within, word
 from claracore.core.fit.budget import budget_of
-from claracore.core.fit.case import Case, Wishes
-from claracore.core.fit.catalog import LIGHT_CONTEXT, is_light
-from claracore.core.fit.flags import KnownFlags
 from claracore.core.fit.limits import LEAST_CONTEXT, MOST_CONTEXT, MOST_GB, MOST_PARALLEL
-from claracore.core.fit.memory import Companions
-from claracore.core.fit.opinion import SecondOpinion
 from claracore.core.fit.speed import ModelSpeed
-from claracore.core.memory.measured import LastLoad
 from claracore.core.ports.listen import Listen, parse_listen
-from claracore.errors import BadRequest
-from claracore.host.engines.find import Engine, EngineMissing, find_engine
+from claracore.host.engines.find import find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
-from claracore.host.library.model import LibraryModel
-from claracore.host.library.scan import scan
-from claracore.host.library.walk import around
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
-from claracore.host.setup.speeds import PlacedModel, speeds_here, speeds_of
+from claracore.host.setup.speeds import speeds_of
 from claracore.host.setup.write import SetupReport, configured_engine, write_setup
 from claracore.host.state import default_state_dir
 
@@ -67,7 +57,7 @@ def setup(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Look at model files and this machine, and write a configuration that says why."""
+    """Look at model files and this machine, and write a configuration that says why; exit code 1 without a model."""
     taken = None
     if not folders or store:
         from claracore.cli.stores import take_stores  # noqa: PLC0415 - not where folders are named
@@ -87,7 +77,7 @@ def setup(
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
             folders, config, options, engine, cache, dry_run=dry_run, on_progress=on_progress, learnt=learnt,
-            opinions=opinions(engine), others=Others(default_state_dir()),
+            opinions=opinions(engine), others=Others(default_state_dir()), even_empty=False,
         )  # fmt: skip
         report = write_setup(request)
     speeds = speeds_of(report, default_state_dir())
@@ -97,71 +87,8 @@ def setup(
         show_json({**report_json(report, listen, speeds), **(taken.as_json if taken is not None else {})})
     else:
         tell(report, console(), dry_run=dry_run, listen=listen, speeds=speeds)
-
-
-def fit(
-    *,
-    file: Path,
-    ctx: int | None,
-    parallel: int | None,
-    vram: float | None,
-    ram: float | None,
-    backend: str | None,
-    realtime: bool,
-    choices: bool,
-    as_json: bool,
-) -> None:
-    """Show what a model takes on this machine, and how it would run; exit code 1 when it does not fit."""
-    engine = _engine()
-    machine = machine_for(engine, SetupOptions(backend=backend, vram_gb=vram, ram_gb=ram))
-    model = one_model(file)
-    learnt = learnt_here(default_state_dir())
-    companions = Companions(
-        model.projector.facts.projector if model.projector else None, learnt=learnt.corrections(str(model.path))
-    )
-    others = None if realtime else Others(default_state_dir()).on(machine)
-    budget = budget_of(machine, live=realtime, beside=learnt.process_bytes(machine), others=others)
-    known_flags = KnownFlags(engine.abilities.flags if engine is not None else None)
-    case = Case(model.facts, budget, Wishes(ctx, parallel), known_flags, companions)
-    as_set_up = replace(case.wishes, comfort=LIGHT_CONTEXT if is_light(model.facts, budget) else None)
-    opinion = planned_and_asked(engine, model.path, replace(case, wishes=as_set_up), machine)
-    placement = opinion.placement
-    if choices and placement.fits:
-        from claracore.cli.choices import show_choices  # noqa: PLC0415 - see console.py
-
-        show_choices(model, case, placement, machine, None if as_json else console())
-        return
-    last = learnt.last_load(str(model.path), model.facts.dealt_layers, placement.settings)
-    placed = PlacedModel(str(model.path), model.facts, placement.settings, placement.loaded)
-    speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
-    _show_fit(model, opinion, last, speed, as_json=as_json)
-    raise SystemExit(0 if placement.fits else 1)
-
-
-def _show_fit(
-    model: LibraryModel, opinion: SecondOpinion, last: LastLoad | None, speed: ModelSpeed, *, as_json: bool
-) -> None:
-    placement = opinion.placement
-    if as_json:
-        from claracore.cli.setup_json import placement_json  # noqa: PLC0415 - see console.py
-
-        more = {"last_load": asdict(last) if last else None, "speed": asdict(speed)}
-        show_json({"id": model.id, **placement_json(placement), **more, "second_opinion": opinion.as_plain})
-    else:
-        from rich.text import Text  # noqa: PLC0415 - see console.py
-
-        from claracore.cli.setup_tables import fit_verdict, last_load_words, working_table  # noqa: PLC0415 - as above
-
-        screen = console()
-        screen.print(Text(model.name, style="bold"), Text(model.description))
-        screen.print(working_table(placement))
-        screen.print(fit_verdict(placement))
-        if last is not None:
-            screen.print(last_load_words(last))
-        if opinion.words:
-            screen.print(opinion.words, highlight=False)
-        if placement.fits and speed.words:
-            screen.print(Text(speed.words))
+    if report.is_empty:
+        raise SystemExit(1)
 
 
 def hardware(*, backend: str | None, vram: float | None, ram: float | None, as_json: bool) -> None:
@@ -251,36 +178,11 @@ def tell(
             console.print(difference, markup=False, highlight=False, soft_wrap=True)
     if report.backup is not None:
         console.print(f"the old file is in {report.backup}", highlight=False)
+    if report.is_empty and not report.written:
+        console.print("nothing was written", highlight=False)
+        return
     done = "wrote" if report.written else ("would write" if dry_run and report.changed else "nothing to change in")
     console.print(f"{done} {report.path}", highlight=False)
-
-
-def one_model(file: Path) -> LibraryModel:
-    """Read one model as it is read among its neighbours: with its other shards, its projector and its id there.
-
-    Raises BadRequest with the reason why it cannot be served.
-    """
-    library = scan(around(file), cache=library_cache())
-    real = file.resolve()
-    model = next(
-        (model for model in library.models if real in {path.resolve() for path in (*model.paths, *model.copies)}), None
-    )
-    if model is None:
-        reasons = [left.reason for left in library.left_out if left.path.resolve() == real]
-        owners = [
-            one.id for one in library.models if one.projector is not None and one.projector.path.resolve() == real
-        ]
-        reasons += [f"a projector (mmproj), which is served with {owner}: name the model's file" for owner in owners]
-        reasons.append("it is no model file (*.gguf), or only a part of one")
-        raise BadRequest(f"{file} cannot be served: {reasons[0]}")
-    return model
-
-
-def _engine() -> Engine | None:
-    try:
-        return find_engine(configured_engine(DEFAULT_CONFIG))
-    except EngineMissing:
-        return None
 
 
 MACHINE = {
@@ -316,22 +218,6 @@ SETUP = Verb(
         "auto_draft": switch("--auto-draft", about="Let small models draft for large ones.", default=False),
         "realtime": REALTIME,
         "dry_run": flag("--dry-run", about="Show what would be written; write nothing."),
-        "as_json": JSON,
-    },
-)
-FIT = Verb(
-    fit,
-    {
-        "file": word(about="Model file; any shard of a model in several files.", kind=Path),
-        "ctx": option(
-            "--ctx",
-            about="Context in tokens, instead of the largest comfortable.",
-            kind=within(LEAST_CONTEXT, MOST_CONTEXT),
-        ),
-        "parallel": option("--parallel", about="Requests at a time.", kind=within(1, MOST_PARALLEL)),
-        **MACHINE,
-        "realtime": REALTIME,
-        "choices": flag("--choices", about="Show in which ways it could run, and what each costs."),
         "as_json": JSON,
     },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -194,6 +194,11 @@ def fit_verdict(placement: Placement) -> Text:
         return Text(f"does not fit: {placement.reason}", style="bold red")
     text = f"{placement.verdict.value}: {placement.reason}; context {settings.context} ({placement.context_reason})"
     return Text(text, style=f"bold {COLOURS[placement.verdict]}")
+
+
+def helpers_words(helpers: Sequence[str]) -> str:
+    """Return a sentence about the embedders and rerankers beside a model."""
+    return f"beside {', '.join(helpers)}: whose memory is set apart first, so that they stay loaded"
 
 
 def place_name(place: int) -> str:

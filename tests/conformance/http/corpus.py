@@ -492,4 +492,43 @@ LOCKED = (
     Conversation("preflight needs no key", get(b"/v1/models", method=b"OPTIONS"), locked=True),
 )
 
-ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED)
+_MESSAGES = post(path=b"/v1/messages")
+_FULL = b'{"error":{"code":400,"message":"full","type":"x"}}'
+_NO = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+_START = b'event: message_start\ndata: {"type":"message_start"}\n\n'
+_LATE = b'event: error\ndata: {"code":500,"message":"late","type":"x"}\n\n'
+_EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+SHAPES = (
+    Conversation("Anthropic: no such model", post(b'{"model":"x"}', path=b"/v1/messages")),
+    Conversation("Anthropic: no JSON", post(b"{", path=b"/v1/messages/count_tokens")),
+    Conversation("Anthropic: method", get(b"/v1/messages")),
+    Conversation("Anthropic: no such model below upstream", post(path=b"/upstream/x/v1/messages")),
+    Conversation("Anthropic: another path", post(b'{"model":"x"}', b"Anthropic-Version: 2023-06-01")),
+    Conversation(
+        "Anthropic: the server's error", _MESSAGES, (_NO + b"Content-Length: %d\r\n\r\n%b" % (len(_FULL), _FULL),)
+    ),
+    Conversation(
+        "Anthropic: the server's error in chunks",
+        _MESSAGES,
+        (
+            _NO
+            + b"Transfer-Encoding: chunked\r\n\r\n9\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n"
+            % (_FULL[:9], len(_FULL) - 9, _FULL[9:]),
+        ),
+    ),
+    Conversation(
+        "Anthropic: an error in a stream",
+        post(b'{"model":"m","stream":true}', path=b"/v1/messages"),
+        (_EVENTS + b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(_START), _START, len(_LATE), _LATE),),
+        only_whole="its chunks are our own",
+    ),
+    Conversation("Anthropic: no key", _MESSAGES, locked=True),
+    Conversation("Ollama: no such model", post(b'{"model":"x"}', path=b"/api/chat")),
+    Conversation("slots of a model", get(b"/slots?model=m"), (OK,)),
+    Conversation("slots of nobody", get(b"/slots")),
+    Conversation("Cohere's second version", post(path=b"/v2/rerank"), (OK,)),
+    Conversation("tokens of a response", post(path=b"/v1/responses/input_tokens"), (OK,)),
+)
+
+ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED, *SHAPES)

@@ -6,8 +6,6 @@ the aliases collected and every model in exactly one group.
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -23,6 +21,8 @@ from claracore.core.config.check_routing import (
 )
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
 from claracore.core.config.program import Hooks, OnStartup
+from claracore.core.config.regex import Regex
+from claracore.core.config.regex_syntax import BadRegex
 from claracore.core.config.report import NodePath, Report, nearest, node_at
 from claracore.core.config.routing import Fifo, GroupConfig, SchedulerConfig, SchedulerSettings
 from claracore.core.config.tree import MappingNode
@@ -214,11 +214,9 @@ class Checker:
 
 
 def _problem_with_pattern(pattern: str) -> str:
-    """Return why `pattern` is no regular expression, or an empty text."""
+    """Return why `pattern` is none, or an empty text."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        Regex(pattern)
+    except BadRegex as error:
         return str(error)
     return ""

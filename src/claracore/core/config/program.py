@@ -40,7 +40,7 @@ class UpstreamConfig(Section):
     """Direct access to a model server under /upstream/{model}/."""
 
     ignore_paths: tuple[str, ...] = option(
-        (DEFAULT_IGNORED_PATHS,), "Regular expressions of paths that do not start a model.", key="ignorePaths"
+        (DEFAULT_IGNORED_PATHS,), "Regular expressions (RE2) of paths that do not start a model.", key="ignorePaths"
     )
 
 

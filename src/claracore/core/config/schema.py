@@ -29,9 +29,9 @@ INTRODUCTION = """\
 <!-- Made from src/claracore/config by `claracore config schema --markdown`; a test keeps it up to date. -->
 
 ClaraCore reads one YAML file (`--config`, by default `./config.yaml`). Files of llama-swap and of the first ClaraCore
-load as they are. `claracore config check` tells what is wrong with a file, with line and column; `claracore config
-show` prints what it means once macros and defaults are in place; `claracore config schema` prints a JSON schema for
-editors:
+load as they are ([what is different](llama-swap.md)). `claracore config check` tells what is wrong with a file, with
+line and column; `claracore config show` prints what it means once macros and defaults are in place; `claracore config
+schema` prints a JSON schema for editors:
 
 ```yaml
 # yaml-language-server: $schema=./config.schema.json
@@ -49,7 +49,8 @@ and `--strict`.
 A macro may use those declared before it; a value that is exactly one macro keeps the macro's type. `${MODEL_ID}` is the
 model's key. `${env.NAME}` is an environment variable. `${PORT}` (a port of the range), `${SOCKET}` (a Unix socket, with
 `transport: unix`) and, in `cmdStop`, `${PID}` are known when the model starts and may stand in `cmd`, `cmdStop`,
-`proxy`, `env` and `checkEndpoint`.
+`proxy`, `env` and `checkEndpoint`. In `name`, `description`, `aliases`, `useModelName` and `filters`, `${PORT}` is the
+port that is planned.
 
 **Commands** (`cmd`, `cmdStop`) are split with the quotes and backslashes of POSIX and run without a shell. What only a
 shell understands gets a warning with the way out: `NAME=value server` (`env:`), `$HOME` and `~` (`${env.HOME}`, or the

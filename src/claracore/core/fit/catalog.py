@@ -9,6 +9,7 @@ would cost another model its place computes on the processor. Who goes when memo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ LEAST_INPUT = 512
 """Tokens: no helper's inputs are made shorter than this because others need memory, too."""
 HELPERS_PART = 5
 """Helpers together may take one part in so many of a device."""
+FEW_HELPERS = 8
+"""So many at most are moved to RAM one by one."""
 DRAFT_PART = 8
 """A draft model pays off when it is at least so many times faster: in active parameters."""
 ORDER = tuple(Verdict)
@@ -142,7 +145,7 @@ def plan_beside(
     """Plan one model as `choose` would, beside helpers whose places are known."""
     plans = Plans(wishes, known_flags)
     if candidate.facts.kind in EMBEDDERS:
-        return _helpers_within([candidate], budget, plans, on_gpus=True)[0][candidate.id]
+        return _helpers_within([candidate], budget, plans)[0][candidate.id]
     part, left = _part_for_helpers(budget), budget
     for cost in sorted(helpers, key=lambda cost: cost.total):
         if part.holds(cost):
@@ -202,29 +205,42 @@ class Plans:
 def _helpers(
     helpers: Sequence[Candidate], others: Sequence[Candidate], budget: Budget, plans: Plans
 ) -> tuple[dict[str, Placement], Budget]:
-    """Place the helpers, on GPUs if that costs no other model its place; return them and what they leave."""
-    placed, left = _helpers_within(helpers, budget, plans, on_gpus=True)
-    if left.gpus == budget.gpus:
-        return placed, left
+    """Place the helpers, on GPUs where that costs no other model its place; return them and what they leave.
+
+    The largest goes to RAM first; all at once where there are many, which would take long to find out one by one.
+    """
+    in_ram: set[str] = set()
+    while True:
+        placed, left = _helpers_within(helpers, budget, plans, in_ram)
+        moved = [item for item in helpers if placed[item.id].gpus and item.id not in in_ram]
+        if left.gpus == budget.gpus or not moved or _is_room_for(others, left, budget, plans):
+            return placed, left
+        largest = max(moved, key=lambda item: (item.facts.file_bytes, item.id))
+        in_ram |= {largest.id} if len(helpers) <= FEW_HELPERS else {item.id for item in helpers}
+
+
+def _is_room_for(others: Sequence[Candidate], left: Budget, budget: Budget, plans: Plans) -> bool:
+    """Tell whether every model is placed within what is left as well as alone."""
 
     def is_as_good(item: Candidate) -> bool:
         comfort = _comfort(item.facts, budget)
         beside = plans.one(item, left, comfort=comfort)
         return _is_best(beside) or _as_good(beside, plans.one(item, budget, comfort=comfort))
 
-    if not all(map(is_as_good, others)):
-        placed, left = _helpers_within(helpers, budget, plans, on_gpus=False)
-    return placed, left
+    return all(map(is_as_good, others))
 
 
 def _helpers_within(
-    helpers: Sequence[Candidate], budget: Budget, plans: Plans, *, on_gpus: bool
+    helpers: Sequence[Candidate], budget: Budget, plans: Plans, in_ram: AbstractSet[str] = frozenset()
 ) -> tuple[dict[str, Placement], Budget]:
-    """Place the helpers, the smallest first, and set memory apart for them while their part of it lasts."""
+    """Place the helpers, the smallest first, and set memory apart for them while their part of it lasts.
+
+    Those `in_ram` compute on the processor, if they are fast enough there.
+    """
     part = _part_for_helpers(budget)
     placed: dict[str, Placement] = {}
     for item in sorted(helpers, key=lambda item: (item.facts.file_bytes, item.id)):
-        placement = placed[item.id] = _helper(item, part, budget, plans, on_gpus=on_gpus)
+        placement = placed[item.id] = _helper(item, part, budget, plans, on_gpus=item.id not in in_ram)
         if part.holds(placement.estimate):
             part, budget = part.without(placement.estimate), budget.without(placement.estimate)
     return placed, budget

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from claracore.core.scheduler.events import SecondTry, StopReason
-from claracore.host.activity.measures import Counter, Family, Histogram
+from claracore.host.activity.measures import Count, Counter, Family, Histogram
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow
 
@@ -36,6 +36,7 @@ class Counts:
             "claracore_refused_requests_total", "Inference requests without a known model, by status.", ("status",)
         )
         self.tokens = Counter("claracore_tokens_total", "Tokens, as the model servers count them.", (*model, "kind"))
+        self.by_key = CountsByKey()
         self.first_token = Histogram(
             "claracore_time_to_first_token_seconds", "From the request to the first byte of a streamed answer.", model
         )
@@ -65,9 +66,9 @@ class Counts:
             (*model, "how"),
         )
         self.families: tuple[Family, ...] = (
-            self.requests, self.refusals, self.tokens, self.first_token, self.between_tokens, self.duration,
-            self.waiting, self.loads, self.swaps, self.load_seconds, self.stops, self.evictions, self.restarts,
-            self.failures, self.second_tries,
+            self.requests, self.refusals, self.tokens, *self.by_key.families, self.first_token,
+            self.between_tokens, self.duration, self.waiting, self.loads, self.swaps, self.load_seconds, self.stops,
+            self.evictions, self.restarts, self.failures, self.second_tries,
         )  # fmt: skip
 
     def refused(self, record: Record) -> None:
@@ -92,6 +93,8 @@ class Counts:
             often.completion.value += row.completion_tokens
         if row.cached_tokens:
             often.cached.value += row.cached_tokens
+        if row.key is not None:
+            self.by_key.request(row, row.key)
         if row.tokens_per_second:
             often.between_tokens.observe(1 / row.tokens_per_second)
 
@@ -137,3 +140,27 @@ class _Often:
         self.prompt = counts.tokens.of(model, "prompt")
         self.cached = counts.tokens.of(model, "cached")
         self.completion = counts.tokens.of(model, "completion")
+
+
+class CountsByKey:
+    """What is counted of requests whose client presented a key."""
+
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "claracore_key_requests_total", "Requests to models that are over, by the client's key.", ("key", "status")
+        )
+        self.tokens = Counter("claracore_key_tokens_total", "Tokens of requests, by the client's key.", ("key", "kind"))
+        self.families: tuple[Family, ...] = (self.requests, self.tokens)
+        self._often: dict[tuple[str, int], tuple[Count, Count, Count]] = {}
+
+    def request(self, row: ActivityRow, key: str) -> None:
+        """Count a request that is over."""
+        often = self._often.get((key, row.status))
+        if often is None:
+            tokens = self.tokens
+            often = self.requests.of(key, str(row.status)), tokens.of(key, "prompt"), tokens.of(key, "completion")
+            self._often[key, row.status] = often
+        requests, prompt, completion = often
+        requests.value += 1
+        prompt.value += row.prompt_tokens or 0
+        completion.value += row.completion_tokens or 0

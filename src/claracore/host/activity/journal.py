@@ -61,14 +61,20 @@ class Journal:
         listener: JournalListener,
         *,
         on_tokens: Callable[[str, int | None, int | None, float | None], None] = lambda *_: None,
+        on_key: Callable[[str, int, float], None] = lambda *_: None,
     ) -> None:
-        """`on_tokens` is called with a model, its prompt's tokens, those not read, and how many a second were read."""
+        """Take whom to tell more than rows say.
+
+        `on_tokens` is called with a model, its prompt's tokens, those not read, and how many a second were read;
+        `on_key` with the name of a key, the tokens that a request with it took, and the unix time.
+        """
         self._activity = activity
         self._counts = counts
         self._captures = captures
         self._swaps = swaps
         self._listener = listener
         self._on_tokens = on_tokens
+        self._on_key = on_key
         self.session_headers: frozenset[bytes] = frozenset()
         """Names of request headers (lower case) that say to which session a request belongs."""
         self._now = asyncio.get_running_loop().time
@@ -114,6 +120,8 @@ class Journal:
         row = self._row(record, first, ended)
         self._activity.add(row)
         self._counts.request(row, ended)
+        if row.key is not None:
+            self._on_key(row.key, (row.prompt_tokens or 0) + (row.completion_tokens or 0), self._epoch + ended)
         if first is not None and self._swaps.unanswered:
             self._swaps.answer_begun(record.model, record.served_at, first)
         if attended:

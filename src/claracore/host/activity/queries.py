@@ -36,6 +36,8 @@ class Wanted:
     """Which rows to return; None (or an empty tuple) means all. Times are unix seconds."""
 
     models: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    """Names of the clients' keys."""
     status: str | None = None
     """`200`, `4xx`, `error` (400 and more, or cut off) or `ok`."""
     text: str | None = None
@@ -52,6 +54,8 @@ class Wanted:
         add, condition = _adder()
         if self.models:
             add(f"model IN ({', '.join('?' * len(self.models))})", *self.models)
+        if self.keys:
+            add(f"key IN ({', '.join('?' * len(self.keys))})", *self.keys)
         if self.status is not None:
             _add_status(self.status, add)
         if self.text:
@@ -145,3 +149,10 @@ def count(connection: Connection, wanted: Wanted) -> int:
         where, values = (f" WHERE {subjects.sql}" if subjects.sql else ""), list(subjects.values)
         query = f"SELECT ifnull(sum(requests), 0) FROM claracore_subjects{where}"  # noqa: S608 - values are bound
     return int(connection.execute(query, values).fetchone()[0])
+
+
+def tokens_by_key(connection: Connection, since: float) -> dict[str, int]:
+    """Return how many tokens, read and written, the requests with each key have taken since a unix time."""
+    taken = "sum(ifnull(activity.prompt_tokens, 0) + ifnull(activity.completion_tokens, 0))"
+    query = f"SELECT key, {taken} FROM {ROWS_WITH_SUBJECTS} WHERE at >= ? AND key IS NOT NULL GROUP BY key"  # noqa: S608 - values are bound
+    return {str(key): int(tokens) for key, tokens in connection.execute(query, [since]).fetchall()}

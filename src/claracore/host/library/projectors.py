@@ -1,7 +1,7 @@
 """Which mmproj file belongs to which language model?
 
 A projector is paired with a model of the same folder (or the folder above it) when their widths agree and either their
-names do, or there is no other model that it could belong to.
+names do (`mmproj-gemma3-4b` is of `gemma-3-4b-it`), or there is no other model that it could belong to.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _owners(projector: Projector, models: Sequence[LanguageModel]) -> list[Langu
     named = [model for model in near if _same_name(projector, model)]
     if named:
         longest = max(len(model.base) for model in named)
-        exact = [model for model in named if model.base == _base(projector)]
+        exact = [model for model in named if _letters(model.base) == _letters(_base(projector))]
         return exact or [model for model in named if len(model.base) == longest]
     same_folder = [model for model in near if model.folder == str(projector.place.parent)] or near
     return same_folder if len({model.base for model in same_folder}) == 1 else []
@@ -61,9 +61,14 @@ def _base(projector: Projector) -> str:
     return slug(PROJECTOR_WORDS.sub("-", without_quantization(stem_of(projector.place))))
 
 
+def _letters(name: str) -> str:
+    """Return a name without the dashes, which not everybody puts in the same places."""
+    return name.replace("-", "")
+
+
 def _same_name(projector: Projector, model: LanguageModel) -> bool:
-    base = _base(projector)
-    if base and (model.base.startswith(base) or base.startswith(model.base)):
+    base, other = _letters(_base(projector)), _letters(model.base)
+    if base and (other.startswith(base) or base.startswith(other)):
         return True
     return not base and projector.facts.name is not None and projector.facts.name == model.facts.name
 

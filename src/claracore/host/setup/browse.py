@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from claracore.errors import NotFound
+from claracore.errors import BadRequest, NotFound
 from claracore.host.state import home_folder
 
 MOST_FOLDERS = 2_000
@@ -56,11 +56,17 @@ def browse(path: str | None) -> Browsed:
 
 
 def expanded(path: str) -> Path:
-    """Return the path with `~` and `~user` replaced. Raises NotFound for a user that is not there."""
+    """Return the path with `~` and `~user` replaced.
+
+    Raises NotFound for a user that is not there, BadRequest for a path that depends on where this server was started.
+    """
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
     except RuntimeError as error:
         raise NotFound(f"{path}: {error}") from error
+    if not found.is_absolute():
+        raise BadRequest(f"{path!a} is no whole path: it has to begin at the top, or with ~")
+    return found
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

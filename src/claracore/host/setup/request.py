@@ -44,6 +44,8 @@ class SetupRequest:
     """Where the JSON schema for editors goes; None is the user's data folder."""
     dry_run: bool = False
     """Write nothing."""
+    even_empty: bool = True
+    """Write a new file though no model was found: models come later."""
     gently: bool = False
     """Make no model that runs start anew (see `core.fit.merge`)."""
     on_progress: Progress | None = None

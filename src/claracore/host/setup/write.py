@@ -66,6 +66,11 @@ class SetupReport:
         return self.text != self.old_text
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no model to serve, and there was no file that names some."""
+        return not self.catalog.chosen and self.old_text is None
+
+    @property
     def diff(self) -> str:
         """The difference as a unified diff; empty when there was no file or nothing changes."""
         if self.old_text is None:
@@ -79,7 +84,9 @@ def write_setup(request: SetupRequest) -> SetupReport:
     Raises as `survey`, and ConfigError, FileUnusable or DiskFull (the file cannot be changed, read or written).
     """
     found = survey(request)
-    return proposed_for_file(found) if request.dry_run else _written(found)
+    if request.dry_run or not (found.catalog.chosen or request.even_empty or request.config_path.exists()):
+        return proposed_for_file(found)
+    return _written(found)
 
 
 def proposed(found: Survey, old: str | None) -> SetupReport:

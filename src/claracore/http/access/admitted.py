@@ -32,7 +32,7 @@ def admitted(ring: KeyRing, noted: dict[bytes, bytes], path: bytes) -> tuple[fro
         return _NOTHING
     carriers = set()
     first: Grant | None = None
-    for name, key in presented(noted.get(b"authorization"), noted.get(b"x-api-key")):
+    for name, key in presented(noted):
         grant = ring.grant(key)
         if grant is not None:
             carriers.add(name)

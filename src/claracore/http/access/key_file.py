@@ -1,7 +1,7 @@
 """Where are the named keys kept, and how is one made or taken away?
 
 `keys.json` in the state folder, readable for its owner only: {"keys": [{name, sha256, scopes, models, created_at,
-expires_at}]}. A server and `claracore keys` may change it at the same time: each change holds a lock beside it.
+expires_at, limits}]}. A server and `claracore keys` may change it at the same time: each change holds a lock beside it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from claracore.core.key_limits import NO_LIMITS, KeyLimits
 from claracore.errors import BadRequest, Conflict, NotFound
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
@@ -80,6 +82,7 @@ class KeyFile:
         *,
         models: Iterable[str] | None = None,
         expires_at: float | None = None,
+        limits: KeyLimits = NO_LIMITS,
     ) -> tuple[str, NamedKey]:
         """Make a key and return it: this is the only time that it can be seen.
 
@@ -94,13 +97,24 @@ class KeyFile:
             raise BadRequest(f"say what the key may do: {', '.join(Right)}", param="scopes")
         text = PREFIX + secrets.token_urlsafe(32)
         only = frozenset(models) if models is not None else None
-        key = NamedKey(name, digest_of(text.encode()).hex(), wanted, only, round(time.time(), 3), expires_at)
+        key = NamedKey(name, digest_of(text.encode()).hex(), wanted, only, round(time.time(), 3), expires_at, limits)
         with self._locked():
             keys = self.load()
             if any(other.name == name for other in keys):
                 raise Conflict(f"there is a key {name!r} already; remove it first, or take another name")
             self._save((*keys, key))
         return text, key
+
+    def limit(self, name: str, limits: KeyLimits) -> NamedKey:
+        """Give a key other limits, in place of those that it has. Raises NotFound, FileUnusable, DiskFull."""
+        with self._locked():
+            keys = self.load()
+            changed = tuple(replace(key, limits=limits) if key.name == name else key for key in keys)
+            found = next((key for key in changed if key.name == name), None)
+            if found is None:
+                raise NotFound(f"there is no key {name!r}")
+            self._save(changed)
+        return found
 
     def remove(self, name: str) -> None:
         """Forget a key. Raises NotFound, FileUnusable, DiskFull."""
@@ -149,4 +163,5 @@ def _from_disk(entry: dict[str, Any]) -> NamedKey:
         frozenset(map(str, models)) if models is not None else None,
         float(entry.get("created_at") or 0),
         float(expires_at) if expires_at is not None else None,
+        KeyLimits(**(entry.get("limits") or {})),
     )

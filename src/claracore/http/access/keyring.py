@@ -9,12 +9,15 @@ from __future__ import annotations
 import base64
 import hmac
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from claracore.core.key_limits import KeyMeters
 from claracore.http.access.keys import Grant, NamedKey, digest_of
 
 LOOK_EVERY_SECONDS = 2.0
 NEVER = float("inf")
+KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+"""Where clients of Anthropic, of Azure and of Google put their keys."""
 
 
 class KeyRing:
@@ -38,6 +41,8 @@ class KeyRing:
         """Another number for other keys: what was found out with these counts no longer."""
         self.look_again_at = NEVER
         """When who asks for a key next has to `look` before (event loop time): nothing runs while nobody asks."""
+        self.meters = KeyMeters()
+        """What the named keys have used."""
         self._on_change = on_change
         self._look: Callable[[], None] = lambda: None
         self.use_plain(plain)
@@ -71,6 +76,7 @@ class KeyRing:
     def use_named(self, keys: Sequence[NamedKey]) -> None:
         """Replace the keys of the key file."""
         self._named = tuple(keys)
+        self.meters.use((key.name, key.limits) for key in keys)
         self._combine()
 
     def grant(self, key: bytes) -> Grant | None:
@@ -89,24 +95,29 @@ class KeyRing:
             self._on_change()
 
 
-def presented(authorization: bytes | None, x_api_key: bytes | None) -> Iterable[tuple[bytes, bytes]]:
-    """Yield (header name, key): the password of Basic or the token of Bearer first, then `x-api-key`.
+def presented(noted: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (header name, key): the token of Bearer, or password and user of Basic, first; then those of `KEY_HEADERS`.
 
-    A Basic header that is not base64 carries the key b"", which is nobody's. Other schemes carry none.
+    `noted` are header values by lower-case name. A Basic header that is not base64 carries the key b"", which is
+    nobody's. Other schemes carry none.
     """
+    authorization = noted.get(b"authorization")
     if authorization is not None:
         scheme, _, value = authorization.partition(b" ")
         value = value.strip()
         if scheme.lower() == b"bearer":
             yield b"authorization", value
         elif scheme.lower() == b"basic":
-            yield b"authorization", _password(value)
-    if x_api_key is not None:
-        yield b"x-api-key", x_api_key.strip()
+            for key in _of_basic(value):
+                yield b"authorization", key
+    for name in KEY_HEADERS:
+        if name in noted:
+            yield name, noted[name].strip()
 
 
-def _password(credentials: bytes) -> bytes:
+def _of_basic(credentials: bytes) -> list[bytes]:
     try:
-        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+        user, _, password = base64.b64decode(credentials, validate=True).partition(b":")
     except ValueError:
-        return b""
+        return [b""]
+    return [password, user] if user else [password]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from claracore.core.key_limits import NO_LIMITS, KeyLimits
 from claracore.errors import Forbidden
 
 
@@ -33,6 +34,7 @@ class Grant:
     models: frozenset[str] | None = None
     expires_at: float | None = None
     """Unix seconds."""
+    limits: KeyLimits = NO_LIMITS
 
     @property
     def unlimited(self) -> bool:
@@ -68,20 +70,22 @@ class NamedKey:
     models: frozenset[str] | None = None
     created_at: float = 0.0
     expires_at: float | None = None
+    limits: KeyLimits = NO_LIMITS
 
     @property
     def grant(self) -> Grant:
         """What it allows."""
-        return Grant(self.name, self.rights, self.models, self.expires_at)
+        return Grant(self.name, self.rights, self.models, self.expires_at, self.limits)
 
     def as_json(self) -> dict[str, Any]:
-        """Return {name, scopes, models, created_at, expires_at}: what may be shown of it."""
+        """Return {name, scopes, models, created_at, expires_at, limits}: what may be shown of it."""
         return {
             "name": self.name,
             "scopes": sorted(self.rights),
             "models": sorted(self.models) if self.models is not None else None,
             "created_at": self.created_at,
             "expires_at": self.expires_at,
+            "limits": self.limits.as_json(),
         }
 
 

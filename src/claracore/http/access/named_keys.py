@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from claracore.core.key_limits import NO_LIMITS, KeyLimits
 from claracore.errors import BadRequest
 from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.configuration import Configuration
@@ -41,7 +42,13 @@ class NamedKeys:
             logger.error("%s; the keys that were read last stay in force", error)  # noqa: TRY400 - no bug
 
     async def add(
-        self, name: str, rights: Iterable[Right], *, models: Iterable[str] | None, expires_at: float | None
+        self,
+        name: str,
+        rights: Iterable[Right],
+        *,
+        models: Iterable[str] | None,
+        expires_at: float | None,
+        limits: KeyLimits = NO_LIMITS,
     ) -> tuple[str, NamedKey]:
         """Make a key, which counts at once; return it as text, and what is kept of it. Raises as `KeyFile.add`."""
         wanted = frozenset(rights)
@@ -49,9 +56,17 @@ class NamedKeys:
             raise BadRequest(
                 "the first key needs the scope admin: without one nobody could make another", param="scopes"
             )
-        made = await asyncio.to_thread(lambda: self._file.add(name, wanted, models=models, expires_at=expires_at))
+        made = await asyncio.to_thread(
+            lambda: self._file.add(name, wanted, models=models, expires_at=expires_at, limits=limits)
+        )
         await self._take_over()
         return made
+
+    async def limit(self, name: str, limits: KeyLimits) -> NamedKey:
+        """Give a key other limits, at once. Raises as `KeyFile.limit`."""
+        changed = await asyncio.to_thread(self._file.limit, name, limits)
+        await self._take_over()
+        return changed
 
     async def remove(self, name: str) -> None:
         """Take a key away; it stops working at once. Raises NotFound, FileUnusable, DiskFull."""

@@ -21,7 +21,9 @@ LOCAL_NAMES = (
 )  # fmt: skip
 """Nobody can buy a name under these, so no stranger can point one at us (RFC 6761, 6762, 8375, ICANN's list of names
 that are not delegated; in tailnets Tailscale says which address a name has)."""
-FOR_ANY_KEY: Final = re.compile(r"/v1/models(/.*)?|/models|/props|/api/(version|tags|ps|show|recipes)")
+FOR_ANY_KEY: Final = re.compile(
+    r"/v1/models(/.*)?|/models|/props|/api/(version|tags|ps|show|recipes|v0/models(/.*)?|v1/models)"
+)
 """What tells which models there are: any key may read it, and so may the pages that may use the models."""
 APP_SCHEMES = frozenset(
     {

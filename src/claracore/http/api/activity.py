@@ -24,6 +24,7 @@ router = APIRouter(tags=["activity"])
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
 Limit = Annotated[int, Query(ge=1, le=999)]
 Models = Annotated[list[str] | None, Query(description="May be given more than once.")]
+Keys = Annotated[list[str] | None, Query(description="Name of a client's key; may be given more than once.")]
 Moment = Annotated[str | None, Query(description="RFC 3339, or unix seconds.")]
 
 
@@ -83,6 +84,7 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
     page: Page = 1,
     limit: Limit = 50,
     model: Models = None,
+    key: Keys = None,
     status: Annotated[str | None, Query(description="200, 4xx, ok or error.")] = None,
     q: Annotated[str | None, Query(description="Part of a model, path, client, key or error.")] = None,
     start: Moment = None,
@@ -95,6 +97,7 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
         raise BadRequest(f"sort: one of {', '.join(COLUMNS)}", param="sort")
     wanted = Wanted(
         models=tuple(model or ()),
+        keys=tuple(key or ()),
         status=status,
         text=q,
         start=moment(start, "start"),

@@ -43,9 +43,11 @@ from claracore.http.api.compat import (
     llama_router,
     llama_swap,
     llama_swap_events,
+    lm_studio,
     ollama,
     ollama_changes,
 )
+from claracore.http.api.described import DescribedApp
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
 from claracore.http.gateway.paths import no_such_path
@@ -80,6 +82,7 @@ ROUTERS = (
     recipes,
     mcp,
     llama_router,
+    lm_studio,
     llama_swap,
     llama_swap_events,
     first_claracore,
@@ -93,7 +96,7 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 def create_app(parts: Iterable[object]) -> FastAPI:
     """Return the ASGI application whose handlers talk to these parts; all its errors have the OpenAI envelope."""
-    app = FastAPI(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
     app.state.parts = {type(part): part for part in parts}
     for module in ROUTERS:
         app.include_router(module.router)

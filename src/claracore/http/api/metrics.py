@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -16,8 +17,9 @@ from claracore.core.memory.footprint import DeviceMemory
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
 from claracore.host.hardware.usage import memory_bytes
+from claracore.http.access.keyring import KeyRing
 from claracore.http.api.compat.llama_swap_machine import families
-from claracore.http.api.dependencies import EventsDep, GatewayDep, HistoryDep, InstallationDep, RuntimeDep
+from claracore.http.api.dependencies import EventsDep, GatewayDep, HistoryDep, InstallationDep, KeyRingDep, RuntimeDep
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.parts import History, Installation, Runtime
 from claracore.http.api.scrape import scrape
@@ -30,12 +32,13 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(
+async def metrics(  # noqa: PLR0917 - one for each part that has numbers
     runtime: RuntimeDep,
     history: HistoryDep,
     installation: InstallationDep,
     events: EventsDep,
     gateway: GatewayDep,
+    ring: KeyRingDep,
     *,
     engines: bool = False,
     names: Literal["llama-swap"] | None = None,
@@ -48,6 +51,7 @@ async def metrics(
         *_models(runtime),
         *_footprints(runtime, await runtime.memory.sampled()),
         *_ports(runtime),
+        *_keys(ring),
         *_self(installation, events.broadcaster),
         *_process(),
         *_machine(history),
@@ -105,6 +109,19 @@ def _ports(runtime: Runtime) -> Iterator[Family]:
     )
     blocked = float(len(runtime.keeper.leases.blocked))
     yield Gauge("claracore_ports_blocked", "Planned ports that somebody else has.", (), [((), blocked)])
+
+
+def _keys(ring: KeyRing) -> Iterator[Family]:
+    """Return what keys with limits were refused, and have at this moment."""
+    meters, unix = ring.meters.all(), time.time()
+    refused = [((meter.name, limit.value), float(often)) for meter in meters for limit, often in meter.refused.items()]
+    words = "Requests that were refused because their key has reached a limit."
+    yield Gauge("claracore_key_refused_requests_total", words, ("key", "limit"), refused, kind="counter")
+    running = [((meter.name,), float(len(meter.running))) for meter in meters if meter.limits.any]
+    words = "Requests in flight with a key that has limits."
+    yield Gauge("claracore_key_requests_in_flight", words, ("key",), running)
+    tokens = [((meter.name,), float(meter.tokens(unix))) for meter in meters]
+    yield Gauge("claracore_key_tokens_today", "Tokens of this day of UTC, by key.", ("key",), tokens)
 
 
 def _self(installation: Installation, broadcaster: Broadcaster) -> Iterator[Family]:

@@ -15,6 +15,7 @@ from claracore.http.gateway.heads import Onward, request_parts
 from claracore.http.gateway.routes import errors_for
 
 if TYPE_CHECKING:
+    from claracore.core.key_limits import KeyMeter
     from claracore.http.access.keys import Grant
     from claracore.http.gateway.asked import Asked
     from claracore.http.gateway.contract import ServerCall
@@ -41,6 +42,7 @@ class Admission:
         "grant",
         "head",
         "loads",
+        "meter",
         "method",
         "origin",
         "path",
@@ -58,6 +60,7 @@ class Admission:
         dropped: frozenset[bytes] = frozenset(),
         grant: Grant | None = None,
         origin: bytes = b"",
+        meter: KeyMeter | None = None,
     ) -> None:
         self.head = head
         self.path = path
@@ -70,6 +73,8 @@ class Admission:
         """What the client's key allows; None when none is needed."""
         self.origin = origin
         """Of the page that asks and may read the answer; empty when it is none."""
+        self.meter = meter
+        """Counts what the client's key uses; None when it has no limits."""
         self.unlimited = grant is not None and grant.unlimited
         self.errors = errors_for(head)
         """In whose shape the client hears of errors."""

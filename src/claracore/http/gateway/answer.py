@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.answer_ends import AnswerEnds, has_token
+from claracore.http.access.limits import limit_lines
 from claracore.http.access.origins import cors_lines
-from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes
+from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes, with_lines
 from claracore.http.wire import sse
 from claracore.http.wire.answers import answer
 from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
@@ -66,6 +67,7 @@ class AnswerWriter:
         self._origin = admission.origin
         self._errors = admission.errors
         self._now = now
+        self._meter = admission.meter
         self.edit: AnswerEdit | None = None
 
     @property
@@ -101,6 +103,8 @@ class AnswerWriter:
             channel.must_close()  # the end of the connection is the end of the body
         keep_chunks = head.chunked and minor == 1
         out = response_bytes(head, length, channel.connection_header(), chunked=keep_chunks, origin=self._origin)
+        if self._meter is not None:
+            out = with_lines(out, self._limit_lines())
         channel.transport.write(out + body if body else out)
         if body:
             self._passed(body, body)
@@ -156,8 +160,12 @@ class AnswerWriter:
         elif not self._chunks:
             channel.must_close()
         how = channel.connection_header()
-        channel.transport.write(edited_response_bytes(edited, how, chunked=self._chunks, origin=self._origin))
+        out = edited_response_bytes(edited, how, chunked=self._chunks, origin=self._origin)
+        channel.transport.write(with_lines(out, self._limit_lines()))
         return edited
+
+    def _limit_lines(self) -> list[bytes]:
+        return [] if self._meter is None else limit_lines(self._meter, self._now())
 
     def _edited_piece(self, edit: AnswerEdit, body: bytes) -> None:
         written = edit.piece(body)
@@ -183,7 +191,7 @@ class AnswerWriter:
         record.status = 200
         record.content_type = _JSON
         record.response_bytes = len(body)
-        headers = [b"Content-Type: " + _JSON.encode(), *cors_lines(self._origin)]
+        headers = [b"Content-Type: " + _JSON.encode(), *cors_lines(self._origin), *self._limit_lines()]
         if record.capture is not None:
             record.capture.answered(200, headers, in_chunks=False)
             record.capture.response.add(body)
@@ -198,7 +206,8 @@ class AnswerWriter:
         if not self._chunks:
             self._channel.must_close()
         how = self._channel.connection_header()
-        self._channel.transport.write(stream_bytes(how, chunked=self._chunks, origin=self._origin))
+        out = stream_bytes(how, chunked=self._chunks, origin=self._origin)
+        self._channel.transport.write(with_lines(out, self._limit_lines()))
 
     def write_event(self, event: bytes) -> None:
         """Send an event of our own, in a stream that `begin_stream` began."""

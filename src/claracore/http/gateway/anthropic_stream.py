@@ -18,6 +18,7 @@ from claracore.http.wire.error_shapes import translated
 
 if TYPE_CHECKING:
     from claracore.host.activity.record import Record
+    from claracore.host.footprints.summary import AboutModel
     from claracore.http.wire.head import ResponseHead
 
 _LATER = frozenset(
@@ -29,7 +30,7 @@ _ERROR = b"event: error\ndata: "
 _END = b"\n\n"
 
 
-def mended_stream(record: Record) -> MendedStream | None:
+def mended_stream(record: Record, _about: AboutModel) -> MendedStream | None:
     """Return what mends the answer to a request, which is nothing if it is no stream."""
     return MendedStream(record.requested) if record.stream else None
 

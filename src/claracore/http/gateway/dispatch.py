@@ -7,6 +7,7 @@ keys stay what they are.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from claracore.errors import Conflict, ModelNotFound
 from claracore.http.access.admitted import admitted
@@ -22,6 +23,7 @@ from claracore.http.wire.answers import MethodNotAllowed
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
+    from claracore.core.key_limits import KeyMeter
     from claracore.http.access.keyring import KeyRing
     from claracore.http.access.keys import Grant
     from claracore.http.access.origins import Origins
@@ -102,7 +104,10 @@ class Dispatcher:
             raise MethodNotAllowed(head.path.decode("latin-1"), allowed)
         path = route.upstream_path + b"?" + head.query if head.query else route.upstream_path
         origin = self._origins.check(head.method, head.noted, has_key=grant is not None)
-        return Admission(head, path, route, dropped=dropped, grant=grant, origin=origin)
+        return Admission(head, path, route, dropped=dropped, grant=grant, origin=origin, meter=self._meter(grant))
+
+    def _meter(self, grant: Grant | None) -> KeyMeter | None:
+        return self._ring.meters.get(grant.name) if grant is not None and grant.limits.any else None
 
     def _remember(self, asked: RequestHead, admission: Admission) -> None:
         """Keep what a head decides, by the head as it came, if that is true as long as keys are the same."""
@@ -135,11 +140,13 @@ class Dispatcher:
         if target is None:
             why_not = "it is a selector, which has no server of its own"
             raise ModelNotFound(split.name, names_for(grant, targets), why_not)
-        rest = split.rest.decode("latin-1")
+        rest = unquote(split.rest)
         ready = self._relay.supervisor.state(target.model_id) is ModelState.READY
         if not ready and not paths.loads(head.method, rest, targets.ignored_upstream_paths):
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
-        admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin)
+        # Pages of a model's server are many files: what counts is what the model works for.
+        meter = self._meter(grant) if head.method == b"POST" else None
+        admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin, meter=meter)
         exchange = Exchange(channel, admission, self._relay)
         exchange.target = target
         exchange.record.requested = split.name

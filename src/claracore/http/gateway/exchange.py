@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFailed
 from claracore.host.activity.record import Record
 from claracore.http.access.admitted import check_model
+from claracore.http.access.limits import begin
 from claracore.http.gateway.answer import AnswerWriter
 from claracore.http.gateway.asked import asked_in_query
 from claracore.http.gateway.heads import switching_bytes
@@ -44,6 +45,9 @@ class Exchange(ModelRequest):
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay) -> None:
         record = Record(admission.method, admission.path_text, channel.peer.text, relay.now())
+        meter = admission.meter
+        if meter is not None:
+            begin(meter, record, record.arrived_at)
         super().__init__(relay, record)
         self.channel = channel
         self.admission = admission
@@ -103,7 +107,7 @@ class Exchange(ModelRequest):
         if request.call is not None:
             self.answer.edit = request.call.answer_edit
         elif route is not None and route.answer_edit is not None:
-            self.answer.edit = route.answer_edit(record)
+            self.answer.edit = route.answer_edit(record, self.relay.about)
         self._go(target)
 
     def _go(self, target: Target) -> None:
@@ -316,3 +320,6 @@ class Exchange(ModelRequest):
         if self._loading is not None:
             self._loading.stop()
         self._request.release()
+        meter = self.admission.meter
+        if meter is not None:
+            meter.ended(self.record)

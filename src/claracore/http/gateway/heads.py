@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from claracore.core.ports.address import address_of
+from claracore.http.access.keyring import KEY_HEADERS
 from claracore.http.access.origins import cors_lines
 from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
 from claracore.http.wire.sse import MEDIA_TYPE
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
-_CREDENTIALS = frozenset((b"authorization", b"x-api-key"))
+_CREDENTIALS = frozenset((b"authorization", *KEY_HEADERS))
 _ASKER = frozenset((b"forwarded", b"x-real-ip"))
 _ABOUT_CONTENT = frozenset((b"accept", b"accept-encoding", b"content-encoding", b"content-type"))
 _LENGTH = b"content-length"
@@ -168,6 +169,11 @@ def _response_parts(
         lines.append(b"Connection: " + connection)
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
     return before, after
+
+
+def with_lines(head: bytes, lines: list[bytes]) -> bytes:
+    """Return a head that is written already, with further lines; its empty line stays the last."""
+    return b"%b%b\r\n\r\n" % (head[:-2], b"\r\n".join(lines)) if lines else head
 
 
 def undelayed(names: Container[bytes]) -> list[bytes]:

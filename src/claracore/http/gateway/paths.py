@@ -13,12 +13,14 @@ from dataclasses import replace
 
 from claracore.errors import NotFound
 from claracore.http.access.origins import is_for_pages
-from claracore.http.gateway.routes import ROUTES
+from claracore.http.gateway.routes import LM_STUDIO, ROUTES
 from claracore.http.wire.head import RequestHead
 
 _SLASHES = re.compile(rb"//+")
 _TWICE = re.compile(rb"/v1(?:/v1)+/")
 LISTS = ("/v1/models", "/models")
+NOT_NAMED = (b"/v/", LM_STUDIO.encode())
+"""Paths that nobody means who writes another one: for odd servers, and of another program's API."""
 _MOST_LETTERS = 200
 
 
@@ -35,7 +37,7 @@ def straightened(head: RequestHead) -> RequestHead:
 
 def no_such_path(path: str) -> NotFound:
     """Return the error for a path that nobody answers; it names the nearest one that is for models."""
-    routes = ((route.decode(), methods) for route, methods in ROUTES.items() if not route.startswith(b"/v/"))
+    routes = ((route.decode(), methods) for route, methods in ROUTES.items() if not route.startswith(NOT_NAMED))
     known = {route: " or ".join(sorted(map(bytes.decode, methods))) for route, methods in routes}
     known |= dict.fromkeys(LISTS, "GET")
     begun = [route for route in known if route.startswith(path) and len(path) > len("/v1/")]

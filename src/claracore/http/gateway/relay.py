@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from claracore.host.activity.captures import Captures
+from claracore.host.footprints.summary import nothing_known
 from claracore.http.gateway.alarm import NEVER, Alarm
 from claracore.http.gateway.budget import BodyBudget
 from claracore.http.gateway.contract import NoObserver
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from claracore.core.config.model import Config
     from claracore.errors import ClaraCoreError
+    from claracore.host.footprints.summary import AboutModel
     from claracore.http.gateway.contract import ModelSupervisor, Observer, PortLimits
     from claracore.http.gateway.inflight import InFlight
     from claracore.http.gateway.tasks import Tasks
@@ -40,8 +42,10 @@ class Relay:
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
         in_flight: dict[int, InFlight] | None = None,
+        about: AboutModel = nothing_known,
     ) -> None:
         self.supervisor = supervisor
+        self.about = about
         self.observer: Observer = observer or NoObserver()
         self.limits = limits
         self.alarm = alarm

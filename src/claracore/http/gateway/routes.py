@@ -6,15 +6,19 @@ Pure: tables, and functions that read them. Every path that is not in them belon
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote
 
+from claracore.core.config.regex import Regex
 from claracore.errors import BadRequest
 from claracore.host.activity.record import Record
+from claracore.host.footprints.summary import AboutModel
+from claracore.http.gateway import ollama
 from claracore.http.gateway.anthropic_stream import mended_stream
 from claracore.http.gateway.contract import AnswerEdit, RequestEdit
+from claracore.http.gateway.lm_studio import WithStats
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION, ErrorShape, shape_of_call
 from claracore.http.wire.head import RequestHead
 
@@ -75,7 +79,17 @@ BARE_PATHS = (
 )
 MESSAGES_PATHS = ("/v1/messages", "/v/messages")
 COUNT_PATHS = ("/v1/messages/count_tokens", "/v/messages/count_tokens")
-CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions")
+LM_STUDIO = "/api/v0"
+"""Before the paths of LM Studio's own API."""
+STATS_PATHS = (f"{LM_STUDIO}/chat/completions", f"{LM_STUDIO}/completions")
+CHAT_PATHS = ("/v1/chat/completions", "/v/chat/completions", "/chat/completions", STATS_PATHS[0])
+OLLAMA_PATHS: Mapping[str, RequestEdit] = {
+    "/api/chat": ollama.chat,
+    "/api/generate": ollama.generate,
+    "/api/embed": ollama.embed,
+    "/api/embeddings": ollama.embeddings,
+}
+"""Ollama's API, and what makes of it what model servers have: the edit says which path they see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +100,11 @@ class Route:
     upstream_path: bytes
     shows_loading: bool = False
     """Whether a waiting stream may get the state of its model in chat completion chunks."""
-    answer_edit: Callable[[Record], AnswerEdit | None] | None = None
+    answer_edit: Callable[[Record, AboutModel], AnswerEdit | None] | None = None
     """Makes what changes an answer on its way to the client; None: nothing does.
 
     Called when the model is known: `Record.requested` is its name in the request, `Record.stream` says what was asked.
+    What is known of a model is told by its id, which is `Record.model` as soon as its answer begins.
     """
     request_edit: RequestEdit | None = None
     """Makes of a request, and of its path, what model servers understand, and says what edits the answer."""
@@ -113,6 +128,8 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
             route = replace(route, errors="anthropic", answer_edit=mended_stream, keeps_events=True)
         elif path in COUNT_PATHS:
             route = replace(route, errors="anthropic")
+        elif path in STATS_PATHS:
+            route = replace(route, answer_edit=WithStats, keeps_events=True)
         table.setdefault(path.encode(), {})[method] = route
 
     for path in (*JSON_PATHS, *FORM_PATHS):
@@ -120,8 +137,12 @@ def _table() -> dict[bytes, dict[bytes, Route]]:
     for path in BARE_PATHS:
         add(b"POST", "/v" + path, "body", path)
     add(b"POST", "/audioapi/v1/tasks/run", "body", "/v1/tasks/run")
+    for path, edit in OLLAMA_PATHS.items():
+        table[path.encode()] = {b"POST": Route("body", path.encode(), request_edit=edit, errors="ollama")}
     # Cohere's second version asks and answers like the first, which is the one that llama-server and vLLM both have.
     add(b"POST", "/v2/rerank", "body", "/v1/rerank")
+    for path in (*STATS_PATHS, f"{LM_STUDIO}/embeddings"):
+        add(b"POST", path, "body", "/v1" + path.removeprefix(LM_STUDIO))
     for path in QUERY_PATHS:
         add(b"GET", path, "query", path)
         add(b"HEAD", path, "query", path)
@@ -159,14 +180,14 @@ class ServerPaths:
         """Return a path of these as one below `/upstream/`, with the model's name."""
         return UPSTREAM + self.model.encode() + path[len(self.prefix) - 1 :] if self.model else path
 
-    def loads(self, method: bytes, rest: str, ignored: Iterable[re.Pattern[str]]) -> bool:
-        """Whether a request has its model loaded; `rest` comes after the model's name.
+    def loads(self, method: bytes, rest: str, ignored: Iterable[Regex]) -> bool:
+        """Whether a request has its model loaded; `rest` comes after the model's name, decoded.
 
         ComfyUI's pages ask for many things in the background: only opening the first one, or giving it work, loads it.
         """
         if self.model:
             return rest == "/" or (method == b"POST" and rest in COMFYUI_PROMPTS)
-        return not any(pattern.search(rest) for pattern in ignored)
+        return not any(pattern.occurs_in(rest) for pattern in ignored)
 
 
 @dataclass(frozen=True, slots=True)

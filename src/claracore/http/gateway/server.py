@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from claracore.errors import Conflict, ShuttingDown
+from claracore.host.footprints.summary import nothing_known
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Origins, Rules
 from claracore.http.gateway.alarm import Alarm
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from claracore.core.config.model import Config
     from claracore.host.activity.captures import Captures
+    from claracore.host.footprints.summary import AboutModel
     from claracore.http.asgi import AsgiApp
     from claracore.http.gateway.contract import ModelSupervisor, Observer
     from claracore.http.gateway.inflight import InFlight
@@ -53,6 +55,7 @@ class Gateway:
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
         in_flight: dict[int, InFlight] | None = None,
+        about: AboutModel = nothing_known,
     ) -> None:
         limits = limits or PortLimits()
         self._ring = KeyRing() if ring is None else ring
@@ -70,6 +73,7 @@ class Gateway:
             captures=captures,
             profile=profile,
             in_flight=in_flight,
+            about=about,
         )
         application = Application(app, self.relay.budget, self.tasks)
         self._origins = Origins(Rules()) if origins is None else origins

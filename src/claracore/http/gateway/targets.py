@@ -11,7 +11,6 @@ for is written into the request as its model; an alias stays as the client wrote
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from claracore.core.config.model import Config, ModelConfig
+from claracore.core.config.regex import Regex
 from claracore.core.config.routing import Selector
 from claracore.core.config.tags import other_spelling
 from claracore.core.ports.address import is_this_host
@@ -122,7 +122,7 @@ class Targets:
     """All that a configuration means to the gateway."""
 
     by_name: Mapping[str, Target]
-    ignored_upstream_paths: tuple[re.Pattern[str], ...]
+    ignored_upstream_paths: tuple[Regex, ...]
     choices: Mapping[str, Choice]
     """The selectors, by name."""
     pinned: Mapping[str, Target]
@@ -156,7 +156,7 @@ def targets_of(config: Config) -> Targets:
         for name in (model.id, *model.plain_aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0))
-    ignored = tuple(re.compile(pattern) for pattern in config.upstream.ignore_paths)
+    ignored = tuple(Regex(pattern) for pattern in config.upstream.ignore_paths)
     choices = {}
     for name, selector in config.selectors.items():
         targets = tuple(_named(by_name[target], target, name) for target in selector.targets if target in by_name)

@@ -46,6 +46,7 @@ HOP_BY_HOP = frozenset(
 _REQUEST_NOTED = frozenset(
     (
         b"anthropic-version",
+        b"api-key",
         b"authorization",
         b"connection",
         b"content-length",
@@ -60,7 +61,9 @@ _REQUEST_NOTED = frozenset(
         b"x-api-key",
         b"x-forwarded-for",
         b"x-forwarded-host",
+        b"x-forwarded-prefix",
         b"x-forwarded-proto",
+        b"x-goog-api-key",
     )
 )
 _RESPONSE_NOTED = frozenset((b"connection", b"content-length", b"content-type", b"transfer-encoding", b"upgrade"))

@@ -17,7 +17,6 @@ Facts: docs/api.md and api/types.go of github.com/ollama/ollama. Who reads what:
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Iterator
 from typing import Annotated, Final
@@ -29,6 +28,7 @@ from pydantic import BaseModel
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.tags import has_tag, other_spelling, tagged
 from claracore.core.memory.footprint import RAM
+from claracore.core.scheduler.slot import FOREVER
 from claracore.errors import BadRequest, ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.any_media import described_as, read_as
@@ -215,5 +215,5 @@ def _loaded_row(runtime: Runtime, model: ModelConfig, about: AboutFiles) -> Olla
 def _expires_at(runtime: Runtime, model: ModelConfig) -> str:
     """Return when a model is unloaded if nobody asks for it."""
     slot, now = runtime.supervisor.slots.get(model.id), asyncio.get_running_loop().time()
-    until = slot.stays_until(now) if slot is not None else math.inf
-    return NEVER if until == math.inf else rfc3339(time.time() + max(0.0, until - now))
+    at = slot.stays_until(now) if slot is not None else FOREVER
+    return NEVER if at == FOREVER else rfc3339(time.time() + max(0.0, at - now))
