@@ -140,9 +140,7 @@ def _assemble(
     remember_tokens(ring.meters, activity)
     journal.session_headers = header_set(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
-    second = SecondDoor(options.url(front.listen), options.tls)
-    if front.prepared.plan.ollama is not None:
-        warn_if_open(front.prepared.plan.ollama, ring, options.rules)
+    second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:
@@ -213,7 +211,7 @@ class App:
                 name="gateway",
             )
             self._spawn(preload(self.supervisor), "preload")
-            await self._open_second()
+            await self.second.begin(self.gateway.connection)
             ready()
             await self._complete()
             await self._until_stopped(serving)
@@ -229,6 +227,7 @@ class App:
         """Make what may come after the first request: the control plane, and what follows files."""
         await self.control.begin()
         self.configuration.follow(self)
+        self.configuration.follow(self.second)
         self._completed.set()
         if self.front.watch is not None:
             self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")
@@ -256,9 +255,8 @@ class App:
         self._control.apply(prepared, changes)
 
     def reloaded(self) -> None:
-        """Announce what the files say now, and be where they say that clients of Ollama look."""
+        """Announce what the files say now."""
         self._control.reloaded()
-        self._spawn(self._open_second(), "second address")
 
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
@@ -269,9 +267,6 @@ class App:
             logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
         else:
             logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", changes.summary)
-
-    async def _open_second(self) -> None:
-        await self.second.follow(self.configuration.now.plan.ollama, self.gateway.connection)
 
     def _hold_ports(self) -> None:
         log_findings(self.keeper.hold_all())

@@ -130,7 +130,7 @@ def server(answers: dict[str, Any]) -> Iterator[int]:
         httpd.server_close()
 
 
-TRUTH = {
+TRUTH: dict[str, Any] = {
     "web": {"hosts": [], "port": 1, "url": "http://x", "state": "serving", "pid": 7, "holder": "ClaraCore (pid 7)"},
     "ranges": [],
     "ports": [],
