@@ -30,6 +30,7 @@ class ServeOptions:
     config: Path | None
     config_dir: Path | None
     listen: str
+    ollama: bool
     watch_config: bool
     watch_models: bool
     backend: str | None
@@ -63,6 +64,11 @@ TAKES = {
         "--listen",
         about="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.",
         default="5800",
+    ),
+    "ollama": switch(
+        "--ollama",
+        about="Serve on 127.0.0.1:11434 too, where clients of Ollama look; or see ollama.listen.",
+        default=False,
     ),
     "watch_config": switch(
         "--watch-config", about="Take over changes of the configuration while running.", default=True

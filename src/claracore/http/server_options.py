@@ -30,6 +30,8 @@ class Options:
 
     sources: Sources
     listen: Listen = field(default_factory=Listen)
+    ollama: bool = False
+    """Whether clients of Ollama are to find us where they look, if the configuration does not say where."""
     watch_config: bool = True
     following: Following | None = None
     hold_ports: bool = True
