@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from claracore.http.api.create import create_app
-from claracore.http.api.described import UPSTREAM, call_of
+from claracore.http.api.described import UNKNOWN, UPSTREAM, call_of
 from claracore.http.api.inference_calls import CALLS
 from claracore.http.gateway.routes import FORM_PATHS, ROUTES
 
@@ -22,6 +22,7 @@ PATHS: dict[str, Any] = WHOLE["paths"]
 def test_every_route_of_the_gateway_is_described(path: str) -> None:
     """A path that is new needs a row in `inference_calls`."""
     call = call_of(path)
+    assert call is not UNKNOWN
     for method, route in ROUTES[path.encode()].items():
         if method == b"HEAD":
             continue

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from claracore.http.api.inference_calls import CALLS, InferenceCall
 from claracore.http.gateway.routes import FORM_PATHS, ROUTES, Route
 from claracore.http.wire.error_shapes import ErrorShape
 
-_PREFIX = re.compile(r"/v[12]?(?=/)")
+_PREFIX = re.compile(r"/v[12]?(?=/)|/api/v0(?=/)")
 MODEL: Final = {"type": "string", "description": "a model's id, one of its aliases, or a selector"}
 ERRORS: Final[dict[ErrorShape, dict[str, Any]]] = {
     "openai": {
@@ -25,6 +26,7 @@ ERRORS: Final[dict[ErrorShape, dict[str, Any]]] = {
     "anthropic": {"type": "object", "required": ["type", "error"], "properties": {"error": {"type": "object"}}},
     "ollama": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
 }
+UNKNOWN: Final = InferenceCall("Goes to a model's server", "others")
 UPSTREAM: Final = "/upstream/{model}/{path}"
 
 
@@ -37,6 +39,14 @@ class DescribedApp(FastAPI):
             control = super().openapi()
             self.openapi_schema = {**control, "paths": with_inference(control["paths"])}
         return self.openapi_schema
+
+
+async def description(request: Request) -> JSONResponse:
+    """Answer with the description; where a proxy has put us below a path, its calls are there."""
+    app: DescribedApp = request.app
+    base_path: str = getattr(request.state, "base_path", "")
+    servers = {"servers": [{"url": base_path}]} if base_path else {}
+    return JSONResponse({**app.openapi(), **servers})
 
 
 def with_inference(paths: dict[str, Any]) -> dict[str, Any]:
@@ -52,8 +62,8 @@ def with_inference(paths: dict[str, Any]) -> dict[str, Any]:
 
 
 def call_of(path: str) -> InferenceCall:
-    """Return what a path of the gateway is for. Raises KeyError."""
-    return CALLS.get(path) or CALLS[_PREFIX.sub("", path)]
+    """Return what a path of the gateway is for; a path that the table lacks goes to a model's server all the same."""
+    return CALLS.get(path) or CALLS.get(_PREFIX.sub("", path)) or UNKNOWN
 
 
 def operation(path: str, route: Route) -> dict[str, Any]:
