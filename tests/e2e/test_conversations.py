@@ -111,6 +111,19 @@ def test_dropped_ones_are_read_again(served: Instance) -> None:
     assert talk.turn("one", "apple")["cached"] == 0
 
 
+def test_agents_that_begin_alike_keep_a_slot_each(served: Instance) -> None:
+    talk = Talk(served)
+    rules = "You are an agent. " + " ".join(f"Rule {number} is firm." for number in range(8))
+    for name in ("apple", "zebra"):
+        talk.texts["same", name] = f"{rules} {name}: " + ", ".join(f"{name} {number}" for number in range(1, 25))
+        talk.turn("same", name)
+    served.ask("POST", "/api/models/unload")
+    for name in ("apple", "zebra"):
+        found = talk.turn("same", name)
+        assert found["cached"] > 120, found
+        assert found["read"] < 30, found
+
+
 def test_sliding_windows_come_back_or_it_is_found_out(served: Instance) -> None:
     embedded = "llama-server" not in served.ask("GET", "/api/models/windows").json["cmd"]
     brings_back = embedded or SAVED_CHECKPOINTS in abilities_of(LLAMA_SERVER).flags
@@ -121,7 +134,7 @@ def test_sliding_windows_come_back_or_it_is_found_out(served: Instance) -> None:
         assert (talk.turn("windows", "apple")["cached"] > 50) is brings_back
     found = served.ask("GET", "/api/models/windows").json["conversation"]
     assert found["works"] == ("yes" if brings_back else "no")
-    assert ("reads everything again" in found["why"]) is not brings_back
+    assert ("reads everything again; with --swa-full" in found["why"]) is not brings_back
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])

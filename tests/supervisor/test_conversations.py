@@ -16,7 +16,8 @@ from claracore.core.config.load import load
 from claracore.core.conversations import worth
 from claracore.core.ports.listen import Listen
 from claracore.host.conversations import folders
-from claracore.host.conversations.keeper import ConversationKeeper, ConversationReport, added_words
+from claracore.host.conversations.added_words import added_words
+from claracore.host.conversations.keeper import ConversationKeeper, ConversationReport
 from claracore.host.engines.abilities import Abilities
 from claracore.host.sockets.host import plan_here
 from claracore.host.sockets.ports import PortKeeper
@@ -244,7 +245,16 @@ def test_an_end_that_is_ordered_while_it_restores_is_obeyed(tmp_path: Path, monk
     asyncio.run(story())
 
 
-def test_what_is_added_to_a_command() -> None:
-    assert added_words(["llama-server"], "/d/", knows_idle=True) == ("--slot-save-path", "/d/", "--no-cache-idle-slots")
-    assert added_words(["llama-server"], "/d/", knows_idle=False) == ("--slot-save-path", "/d/")
-    assert added_words(["llama-server", "--cache-idle-slots"], "/d/", knows_idle=True) == ("--slot-save-path", "/d/")
+@pytest.mark.parametrize(
+    ("said", "knows", "added"),
+    [
+        ("", "--no-cache-idle-slots --slot-prompt-similarity", "--no-cache-idle-slots --slot-prompt-similarity 0.5"),
+        ("", "", ""),
+        ("--cache-idle-slots", "--no-cache-idle-slots", ""),
+        ("-sps 0.2", "--slot-prompt-similarity", ""),
+        ("--slot-prompt-similarity=0.2", "--slot-prompt-similarity", ""),
+    ],
+)
+def test_what_is_added_to_a_command(said: str, knows: str, added: str) -> None:
+    found = added_words(["llama-server", *said.split()], "/d/", set(knows.split()).__contains__)
+    assert found == ("--slot-save-path", "/d/", *added.split())

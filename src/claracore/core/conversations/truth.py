@@ -23,6 +23,7 @@ MOST_MISSES: Final = 3
 """So many restores in a row that brought nothing, and it is taken for granted that none does..."""
 MOST_CLEAR_MISSES: Final = 2
 """... or so many that brought nothing to a prompt that goes on with one of them from its first token to its last."""
+READ_AGAIN: Final = "the engine says that it restores them, and then reads everything again"
 WHOLE: Final = 0.99
 """The part of what was restored that is all of it: an engine tells three digits."""
 MOST_OF_IT: Final = 0.5
@@ -97,7 +98,7 @@ class Truth:
         self.misses += 1
         self.clear_misses += clear
         if self.misses >= MOST_MISSES or self.clear_misses >= MOST_CLEAR_MISSES:
-            self.refused("the engine says that it restores them, and then reads everything again")
+            self.refused(READ_AGAIN)
 
     def refused(self, why: str) -> None:
         """Take in that the engine cannot do it."""

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, split
 from claracore.core.conversations.fingerprint import fingerprint
 from claracore.core.conversations.kept import KeptConversation, expired, most_in_memory, most_on_disk, too_many
-from claracore.core.conversations.truth import Truth, Works
+from claracore.core.conversations.truth import READ_AGAIN, Truth, Works
+from claracore.host.conversations.added_words import SAVE_PATH, added_words
 from claracore.host.conversations.folders import HeldFolder, in_memory, on_disk, sweep_memory
+from claracore.host.conversations.from_command import token_bytes, way_out
 from claracore.host.conversations.server import KnownServer, ServerConversations
-from claracore.host.conversations.sizes import token_bytes
 from claracore.host.conversations.store import ConversationStore
 from claracore.host.disk_space import free_at
 from claracore.host.hardware.probe import probe_memory
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from claracore.host.footprints.command_reader import ReadCommand
     from claracore.host.supervisor.commands import Commands
 
-SAVE_PATH: Final = "--slot-save-path"
-CACHE_IDLE, NO_CACHE_IDLE = "--cache-idle-slots", "--no-cache-idle-slots"
 NO_CONVERSATIONS: Final = EMBEDDING_FLAGS | RANKING_FLAGS
 API_KEY: Final = "--api-key"
 LEAST_READ: Final = 64
@@ -131,7 +130,7 @@ class ConversationKeeper:
             room=lambda: self._room(model, store),
             may_save=lambda: self._may_save(model.id),
             tidy=lambda: self._tidy(wishes.keep, store),
-            words=added_words(words, f"{folder}/", knows_idle=self._commands.takes(model, NO_CACHE_IDLE)),
+            words=added_words(words, f"{folder}/", lambda flag: self._commands.takes(model, flag)),
             api_key=_value_of(words, API_KEY),
         )  # fmt: skip
 
@@ -215,7 +214,7 @@ class ConversationKeeper:
             reused_tokens=truth.reused_tokens,
             saved_seconds=round(truth.reused_tokens / speed, 3) if speed else None,
             works="no" if why else truth.works,
-            why=why or truth.why,
+            why=why or truth.why + (way_out(self.read_command(model.id)) if truth.why == READ_AGAIN else ""),
         )
 
     def all(self) -> list[KeptConversation]:
@@ -265,16 +264,6 @@ class ConversationKeeper:
         except OSError as error:
             logger.warning("conversations cannot be kept (%s): %s", place, error)
             return None
-
-
-def added_words(words: Sequence[str], folder: str, *, knows_idle: bool) -> tuple[str, ...]:
-    """Return what is added to a command so that the conversations of all slots can be saved.
-
-    As the engine does by itself, the start of one conversation moves all others from their slots to a cache of which
-    nothing comes out.
-    """
-    idle = (NO_CACHE_IDLE,) if knows_idle and not {CACHE_IDLE, NO_CACHE_IDLE} & set(words) else ()
-    return (SAVE_PATH, folder, *idle)
 
 
 def _most(place: str, limit: int, store: ConversationStore, *, held: int) -> int:
