@@ -28,7 +28,7 @@ from pathlib import Path
 HERE = Path(__file__).with_name("gateway")
 COMPILED = Path(__file__).parents[1] / ".compiled" / "bin" / "python"
 LOAD_CPU, PROXY_CPU = "0", "1"
-WHAT = ("latency", "requests", "streams", "large", "idle")
+WHAT = ("latency", "requests", "streams", "ollama", "large", "idle")
 KEYS = "apiKeys: [secret]\n"
 CONFIGURATION = """\
 hooks: {on_startup: {preload: [smol]}}
@@ -135,8 +135,23 @@ class Subject:
         self.seen[f"requests/s ({label})"].append(count / seconds)
 
     def measure_streams(self, count: int, seconds: int, interval_ms: int) -> None:
+        us_per_chunk, most_mb = self._streams(count, seconds, interval_ms, "/v1/chat/completions")
+        if self.pid:
+            self.seen[f"CPU us/chunk ({count} streams, {1000 // interval_ms}/s)"].append(us_per_chunk)
+            self.seen[f"MB with {count} streams"].append(most_mb)
+
+    def measure_ollama(self, count: int, seconds: int, interval_ms: int) -> None:
+        """The same streams, passed on as they are and as Ollama's clients get them."""
+        rate = f"({count} streams, {1000 // interval_ms}/s)"
+        passed, _ = self._streams(count, seconds, interval_ms, "/v1/chat/completions")
+        lines, _ = self._streams(count, seconds, interval_ms, "/api/chat")
+        self.seen[f"passed on, CPU us/chunk {rate}"].append(passed)
+        self.seen[f"Ollama, CPU us/chunk {rate}"].append(lines)
+        self.seen[f"Ollama, times passing on {rate}"].append(lines / passed)
+
+    def _streams(self, count: int, seconds: int, interval_ms: int, path: str) -> tuple[float, float]:
         chunks = seconds * 1000 // interval_ms
-        arguments = ["--count", str(count), "--chunks", str(chunks), "--interval-ms", str(interval_ms)]
+        arguments = ["--count", str(count), "--chunks", str(chunks), "--interval-ms", str(interval_ms), "--path", path]
         client = subprocess.Popen(client_command("streams", *arguments, port=self.port), stdout=subprocess.PIPE)
         assert client.stdout is not None
         used, most_mb = [], 0.0
@@ -147,11 +162,7 @@ class Subject:
                 most_mb = max(most_mb, resident_mb(self.pid))
         seen = json.loads(client.stdout.read())
         client.wait()
-        if self.pid:
-            self.seen[f"CPU us/chunk ({count} streams, {1000 // interval_ms}/s)"].append(
-                (used[1] - used[0]) / seen["chunks"] * 1e6
-            )
-            self.seen[f"MB with {count} streams"].append(most_mb)
+        return (used[1] - used[0]) / seen["chunks"] * 1e6 if used else 0.0, most_mb
 
     def measure_latency(self) -> None:
         for name, value in load("one-by-one", port=self.port).items():
@@ -249,6 +260,9 @@ def measure(subject: Subject, given: argparse.Namespace) -> None:
     if "streams" in given.only:
         subject.measure_streams(given.streams, 3, 100)
         subject.measure_streams(given.streams // 2, 3, 20)
+    if "ollama" in given.only and subject.name not in {"direct", "nginx"}:
+        subject.measure_ollama(given.streams // 2, 3, 20)
+        subject.measure_ollama(given.streams // 10, 3, 20)
     if "large" in given.only:
         subject.measure_large()
 

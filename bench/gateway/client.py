@@ -12,17 +12,21 @@ from typing import cast
 import uvloop
 
 HEAD = (
-    "POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     "Authorization: Bearer secret\r\nContent-Length: {length}\r\n{more}\r\n"
 )
 SMALL = b'{"model":"smol","messages":[{"role":"user","content":"%b"}],"stream":%b}'
 
-CHUNK_BYTES = 221
-"""Of the model server in upstream.py, with framing."""
+LINE = (
+    b'{"model":"smol","created_at":"2026-11-28T08:24:05.795818Z","message":{"role":"assistant","content":"word "},'
+    b'"done":false}\n'
+)
+CHUNK_BYTES = {"/v1/chat/completions": 221, "/api/chat": len(b"%x\r\n%b\r\n" % (len(LINE), LINE))}
+"""Of a chunk of the model server in upstream.py, and of the line for Ollama's clients that it becomes, with framing."""
 
 
-def request(body: bytes, more: str = "") -> bytes:
-    return HEAD.format(length=len(body), more=more).encode() + body
+def request(body: bytes, more: str = "", path: str = "/v1/chat/completions") -> bytes:
+    return HEAD.format(path=path, length=len(body), more=more).encode() + body
 
 
 class Client(asyncio.Protocol):
@@ -80,10 +84,10 @@ async def one_by_one(port: int, count: int) -> dict[str, float]:
     return {"p50_us": statistics.median(times) * 1e6, "first_chunk_p50_us": statistics.median(firsts) * 1e6}
 
 
-async def streams(port: int, count: int, chunks: int, interval_ms: int) -> dict[str, float]:
+async def streams(port: int, count: int, chunks: int, interval_ms: int, path: str) -> dict[str, float]:
     """Says "begun" when every stream runs and "ending" before the first one ends: in between there are only chunks."""
     clients = [await connect(port) for _ in range(count)]
-    ask = request(SMALL % (b"x", b"true"), f"X-Chunks: {chunks}\r\nX-Interval-Ms: {interval_ms}\r\n")
+    ask = request(SMALL % (b"x", b"true"), f"X-Chunks: {chunks}\r\nX-Interval-Ms: {interval_ms}\r\n", path)
 
     async def one(number: int, client: Client) -> None:
         await asyncio.sleep(number / count * interval_ms / 1000)
@@ -98,7 +102,7 @@ async def streams(port: int, count: int, chunks: int, interval_ms: int) -> dict[
     end = asyncio.get_running_loop().time() + (chunks - 4) * interval_ms / 1000
     while not running.done() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - same
         await asyncio.sleep(0.01)
-    seen = (sum(client.bytes for client in clients) - before) / CHUNK_BYTES
+    seen = (sum(client.bytes for client in clients) - before) / CHUNK_BYTES[path]
     print("ending", flush=True)
     await running
     return {"chunks": seen}
@@ -128,12 +132,13 @@ async def main() -> None:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--chunks", type=int, default=20)
     parser.add_argument("--interval-ms", type=int, default=100)
+    parser.add_argument("--path", choices=CHUNK_BYTES, default="/v1/chat/completions")
     parser.add_argument("--megabytes", type=int, default=20)
     given = parser.parse_args()
     if given.what == "one-by-one":
         seen = await one_by_one(given.port, given.count)
     elif given.what == "streams":
-        seen = await streams(given.port, given.count, given.chunks, given.interval_ms)
+        seen = await streams(given.port, given.count, given.chunks, given.interval_ms, given.path)
     else:
         seen = await large(given.port, given.count, given.megabytes)
     print(json.dumps(seen))

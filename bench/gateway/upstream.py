@@ -22,7 +22,12 @@ BODY = json.dumps(
 ).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-EVENT = b"data: " + (b"x" * 207) + b"\n\n"
+# As llama-server writes one, 215 bytes long.
+EVENT = (
+    b'data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"word "}}],"created":1764000000,'
+    b'"id":"chatcmpl-RnkX3bZ3LC01CKUC","model":"smol-135m","system_fingerprint":"b0","object":"chat.completion.chunk"}'
+    b"\n\n"
+)
 CHUNK = b"%x\r\n%b\r\n" % (len(EVENT), EVENT)
 
 

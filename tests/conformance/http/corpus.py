@@ -492,6 +492,33 @@ LOCKED = (
     Conversation("preflight needs no key", get(b"/v1/models", method=b"OPTIONS"), locked=True),
 )
 
+OLLAMA = (
+    Conversation(
+        "ollama: vectors of no text need no server",
+        post(
+            b'{"model":"m","input":[],"keep_alive":0}',
+            b"Content-Type: application/x-www-form-urlencoded",
+            path=b"/api/embed",
+        ),
+    ),
+    Conversation(
+        "ollama: a vector",
+        post(b'{"model":"m","prompt":"a"}', path=b"/api/embeddings")
+        + chunks(b'16\r\n{"prompt":"a","model":\r\n4\r\n"m"}\r\n0\r\n\r\n', path=b"/api/embeddings"),
+        (_answer(b"HTTP/1.1 200 OK\nContent-Length: 40", b'{"data":[{"index":0,"embedding":[1,2]}]}'),) * 2,
+    ),
+    Conversation(
+        "ollama: the model server's error",
+        post(
+            b'{"model":"m","messages":[{"role":"user","content":"a"}]}', b"Accept-Encoding: gzip", path=b"/api/chat?x=1"
+        ),
+        (_answer(b"HTTP/1.1 501 No\nContent-Length: 28", b'{"error":{"message":"no"}}  '),),
+    ),
+    Conversation("ollama: a body that is no JSON", post(b"{model", path=b"/api/chat")),
+    Conversation("ollama: a member of another type", post(b'{"model":"m","prompt":1}', path=b"/api/generate")),
+    Conversation("ollama: no key", post(path=b"/api/chat"), locked=True),
+)
+
 _MESSAGES = post(path=b"/v1/messages")
 _FULL = b'{"error":{"code":400,"message":"full","type":"x"}}'
 _NO = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
@@ -531,4 +558,4 @@ SHAPES = (
     Conversation("tokens of a response", post(path=b"/v1/responses/input_tokens"), (OK,)),
 )
 
-ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED, *SHAPES)
+ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED, *SHAPES, *OLLAMA)

@@ -7,7 +7,7 @@ understand may be in a body as well.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Fields = Mapping[str, dict[str, Any]]
@@ -134,6 +134,9 @@ CALLS: Final[Mapping[str, InferenceCall]] = {
     "/sdapi/img2img": InferenceCall("Changes pictures", "Stable Diffusion web UI", {"init_images": _list_of("string")}),
     "/sdapi/loras": InferenceCall("Lists adapters", "Stable Diffusion web UI"),
     "/audioapi/tasks/run": InferenceCall("Does a task with sound", "audio.cpp"),
+    "/api/v0/chat/completions": replace(_CHAT, api="LM Studio"),
+    "/api/v0/completions": replace(_COMPLETE, api="LM Studio"),
+    "/api/v0/embeddings": replace(_EMBED, api="LM Studio"),
     "/api/chat": InferenceCall(
         "Goes on with a conversation",
         "Ollama",
