@@ -127,10 +127,8 @@ def _assemble(
     origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
-    journal = Journal(
-        activity, counts, captures, runtime.swaps, sampler,
-        on_tokens=runtime.conversations.answered, on_key=ring.meters.used,
-    )  # fmt: skip
+    on_tokens, on_key = runtime.conversations.answered, ring.meters.used
+    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=on_tokens, on_key=on_key)
     remember_tokens(ring.meters, activity)
     journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
