@@ -125,9 +125,8 @@ def _assemble(
     history = History(activity, counts, captures, SampleHistory(events.announcer.sample))
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
     named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
-    origins = Origins(options.rules)
+    origins, sampler = Origins(options.rules), Sampler(runtime, ring, events)
     warn_if_open(front.listen, ring, options.rules)
-    sampler = Sampler(runtime, ring, events)
     journal = Journal(
         activity,
         counts,
