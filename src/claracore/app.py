@@ -23,7 +23,6 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
-from claracore.host.activity.sessions import header_set
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
@@ -125,19 +124,13 @@ def _assemble(
     history = History(activity, counts, captures, SampleHistory(events.announcer.sample))
     ring = KeyRing(config.api_keys, on_change=events.open_streams.end_all)
     named_keys = NamedKeys(ring, KeyFile(options.state_dir), runtime.configuration)
-    origins, sampler = Origins(options.rules), Sampler(runtime, ring, events)
+    origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
-    journal = Journal(
-        activity,
-        counts,
-        captures,
-        runtime.swaps,
-        sampler,
-        on_tokens=runtime.conversations.answered,
-        on_key=ring.meters.used,
-    )
+    sampler = Sampler(runtime, ring, events)
+    on_tokens, on_key = runtime.conversations.answered, ring.meters.used
+    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=on_tokens, on_key=on_key)
     remember_tokens(ring.meters, activity)
-    journal.session_headers = header_set(config.ui.activity.session_id)
+    journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
@@ -251,7 +244,7 @@ class App:
         self._hold_ports()
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
-        self.journal.session_headers = header_set(prepared.config.ui.activity.session_id)
+        self.journal.read_sessions_from(prepared.config.ui.activity.session_id)
         self._control.apply(prepared, changes)
 
     def reloaded(self) -> None:
