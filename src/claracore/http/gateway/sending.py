@@ -77,15 +77,15 @@ class RequestWriter:
         body, admission = self.body, self.admission
         if not body.complete or (self._length is None and not admission.head.chunked):
             return None
-        content_type = admission.head.noted.get(b"content-type", b"")
         edit = admission.route.request_edit if admission.route is not None else None
         if edit is not None:
             asked = edit(body.taken_out(), record)
             if isinstance(asked, OwnAnswer):
                 return asked
-            self.call, content_type = asked, _JSON
+            self.call = asked
             body.replace(asked.body)
         if target.edits:
+            content_type = admission.head.noted.get(b"content-type", b"") if edit is None else _JSON
             body.replace(edited(body.taken_out(), content_type, target))
         self._length = body.size
         return None
