@@ -53,16 +53,28 @@ function preloadFont(): Plugin {
           .filter((name) => name.endsWith('.woff2'))
           .map((name) => ({
             tag: 'link',
-            attrs: { rel: 'preload', as: 'font', type: 'font/woff2', href: `/ui/${name}`, crossorigin: '' },
+            attrs: { rel: 'preload', as: 'font', type: 'font/woff2', href: `./${name}`, crossorigin: '' },
             injectTo: 'head' as const,
           })),
     },
   };
 }
 
+/**
+ * Names the files in the page from the root on, as it is served at many paths. Scripts and styles name theirs relative to
+ * themselves. Where a proxy has put us below a path, the server writes that path before each `/ui/` of the page.
+ */
+function namedFromTheRoot(): Plugin {
+  return {
+    name: 'named-from-the-root',
+    apply: 'build',
+    transformIndexHtml: { order: 'post', handler: (html) => html.replaceAll('="./', '="/ui/') },
+  };
+}
+
 export default defineConfig({
-  base: '/ui/',
-  plugins: [svelte(), preloadFont(), apiDocs(), compress()],
+  base: './',
+  plugins: [svelte(), preloadFont(), namedFromTheRoot(), apiDocs(), compress()],
   resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
   build: {
     outDir: '../src/claracore/http/web/static',

@@ -59,6 +59,7 @@ from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
+from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
 
@@ -105,7 +106,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         await conversations.open(supervisor)
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
-            find_engine=found_engine, state_dir=options.state_dir, tell=log_findings,
+            find_engine=found_engine, state_dir=options.state_dir, tell=log_findings, ollama=options.ollama,
         )  # fmt: skip
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
@@ -139,13 +140,14 @@ def _assemble(
     remember_tokens(ring.meters, activity)
     journal.session_headers = header_set(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
+    second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
-        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log)
+        parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
         return ControlPlane(*parts)
 
     control = LateControlPlane(make_control)
@@ -157,13 +159,14 @@ def _assemble(
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
         origins=origins,
+        base_path=options.base_path,
         captures=captures,
         profile=runtime.profile,
         in_flight=runtime.in_flight,
         about=summaries(runtime.memory),
     )
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts, runtime.conversations)
+    return App(options, front, *parts, runtime.conversations, second)
 
 
 @dataclass(slots=True)
@@ -180,6 +183,7 @@ class App:
     journal: Journal
     activity: Activity
     conversations: ConversationKeeper
+    second: SecondDoor
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
@@ -208,9 +212,11 @@ class App:
                 name="gateway",
             )
             self._spawn(preload(self.supervisor), "preload")
+            await self.second.begin(self.gateway.connection)
             ready()
             await self._complete()
             await self._until_stopped(serving)
+            self.second.close()
             self._control.end_streams()
             self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
@@ -222,6 +228,7 @@ class App:
         """Make what may come after the first request: the control plane, and what follows files."""
         await self.control.begin()
         self.configuration.follow(self)
+        self.configuration.follow(self.second)
         self._completed.set()
         if self.front.watch is not None:
             self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")

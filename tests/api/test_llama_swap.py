@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -135,6 +136,10 @@ def test_the_machine(server: Instance) -> None:
         assert f"\n{family}" in text
     assert '\nllamaswap_load_average{interval="15m"} ' in text
     assert '\nllamaswap_network_bytes_total{interface="all",direction="recv"} ' in text
+    server.chat("b")
+    counted = server.ask("GET", "/metrics?names=llama-swap").body.decode()
+    assert re.search(r'\nllamaswap_model_requests_total\{model="b"\} [1-9]', counted)
+    assert re.search(r'\nllamaswap_model_output_tokens_total\{model="b"\} [0-9]', counted)
     assert "llamaswap_" not in server.ask("GET", "/metrics").body.decode()
     assert server.ask("GET", "/metrics?names=other").status == 400
 

@@ -153,8 +153,15 @@ def test_pinned(server: Instance) -> None:
     pinned = ok(server.ask("PUT", "/api/models/pin/one", {"pinned": True}))
     assert pinned["pinned"] is True
     server.ask("POST", "/api/models/load/one")
+    two = ok(server.ask("GET", "/api/models/org/two"))
+    assert (two["would_unload"], two["in_the_way"]) == ([], ["one"])
+    refused = server.ask("POST", "/api/models/load/org/two")
+    assert refused.status == 409
+    assert refused.json["error"]["message"] == two["would_not_fit"]
     assert server.chat("org/two").status == 409
     ok(server.ask("PUT", "/api/models/pin/one", {"pinned": False}))
+    two = ok(server.ask("GET", "/api/models/org/two"))
+    assert (two["would_unload"], two["in_the_way"], two["would_not_fit"]) == (["one"], [], None)
     assert server.chat("org/two").status == 200
 
 

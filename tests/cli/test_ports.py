@@ -61,7 +61,7 @@ def test_json_has_the_shape_of_the_api(config: Path, ports: range) -> None:
     code, text = run("--config", config, "--listen", free_port(), "--json")
     found = json.loads(text)
     assert code == 0
-    assert found.keys() == {"web", "ranges", "ports", "findings"}
+    assert found.keys() == {"web", "ranges", "ports", "findings", "ollama"}
     assert [row["port"] for row in found["ports"]] == [ports[0], ports[1]]
 
 
@@ -130,11 +130,12 @@ def server(answers: dict[str, Any]) -> Iterator[int]:
         httpd.server_close()
 
 
-TRUTH = {
+TRUTH: dict[str, Any] = {
     "web": {"hosts": [], "port": 1, "url": "http://x", "state": "serving", "pid": 7, "holder": "ClaraCore (pid 7)"},
     "ranges": [],
     "ports": [],
     "findings": [],
+    "ollama": None,
 }
 IDENTITY = {"name": "claracore", "pid": 7}
 

@@ -107,6 +107,20 @@ def test_ctrl_c_tells_the_best_so_far(served: Instance) -> None:
         pass
 
 
+def test_ctrl_c_before_anything_was_measured_says_so(served: Instance) -> None:
+    (served.folder / "slow").touch()
+    before = (served.folder / "config.yaml").read_text(encoding="utf-8")
+    with claracore(served, "tune", "s", "--seconds", "600") as tuning:
+        served.line("model small: ready")
+        tuning.send_signal(signal.SIGINT)
+        output = tuning.communicate(timeout=WAIT_SECONDS)[0]
+    assert tuning.returncode == 130
+    assert output.endswith("ended before anything was measured: nothing was written\n")
+    assert (served.folder / "config.yaml").read_text(encoding="utf-8") == before
+    while served.running():
+        pass
+
+
 def test_a_server_that_stops_ends_it(served: Instance) -> None:
     with claracore(served, "tune", "s", "--seconds", "600") as tuning:
         served.line("model small: ready")

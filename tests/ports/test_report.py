@@ -44,11 +44,22 @@ def test_the_shape_of_the_report() -> None:
         "findings": [
             {"severity": "warning", "message": "m", "path": "startPort", "place": "c.yaml:1:2", "way_out": "do"}
         ],
+        "ollama": None,
     }
 
 
 def row(*cells: object) -> object:
     return dict(zip(("port", "model", "group", "state", "pid", "holder", "note"), (*cells, ""), strict=True))
+
+
+def test_the_address_for_clients_of_ollama_is_one_of_our_own() -> None:
+    made = plan(CONFIG, Listen(), places={}, ollama=True)
+    found = report(made, CONFIG, {11434: Observation(PortState.STRANGER, None, 7, "ollama (pid 7)")})
+    assert found.ollama is not None
+    assert (found.ollama.url, found.ollama.state) == ("http://127.0.0.1:11434", "stranger")
+    assert 11434 not in {row.port for row in found.ports}
+    assert role_of(11434, made) == "it is where clients of Ollama look for ClaraCore (--ollama, ollama.listen)"
+    assert role_of(11434, PLAN) == ""
 
 
 def test_a_port_that_another_model_still_has_says_for_whom_it_is_planned() -> None:

@@ -457,3 +457,13 @@ def test_ram_of_a_process_that_has_ended_is_not_waited_for() -> None:
         (5.2, Ended("a"), [Measure(("strange",))]),
         (5.3, seen("strange", other=3), [Start("strange")]),  # other programs have taken some meanwhile
     )
+
+
+def test_a_look_from_before_a_model_was_loaded_decides_nothing() -> None:
+    subject = told(scheduler())
+    load(subject, "a", 1, 0.0, seconds=0.3)
+    play(
+        subject,
+        (0.5, Arrived(2, "b"), [Measure(("a", "b"))]),
+        (0.5, sampled("a", "b"), [Start("b")]),
+    )

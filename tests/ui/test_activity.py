@@ -33,6 +33,22 @@ def test_history_is_filtered_and_loads_are_on_a_timeline(page: Page, parrots: Se
     page.screenshot(path=ARTEFACTS / "activity-whole.png", full_page=True)
 
 
+def test_requests_of_a_session_are_found_by_its_name(page: Page, parrots: Server) -> None:
+    chats = f"{parrots.url}/v1/chat/completions"
+    page.goto(f"{parrots.url}/ui/activity")
+    columns = page.get_by_label("Table of requests").get_by_role("columnheader")
+    rows = page.get_by_label("Table of requests").get_by_role("row")
+    for session in ("task-1", "task-2"):
+        headers = {"X-Session-ID": session}
+        assert page.request.post(chats, data={"model": "smollm2", **CHAT}, headers=headers).ok
+    expect(columns.filter(has_text="Session")).to_be_visible()
+    expect(rows.filter(has_text="task-2").first).to_be_visible()
+    page.get_by_role("button", name="task-1").click()
+    expect(rows.filter(has_text="task-2")).to_have_count(0)
+    expect(rows.filter(has_text="task-1")).to_have_count(1)
+    page.screenshot(path=ARTEFACTS / "activity-sessions.png", full_page=True)
+
+
 def test_a_log_is_live_filtered_paused_and_downloaded(page: Page, parrots: Server, tmp_path: Path) -> None:
     page.request.post(f"{parrots.url}/api/models/load/smollm2")
     page.goto(f"{parrots.url}/ui/logs/smollm2")

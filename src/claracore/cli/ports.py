@@ -75,7 +75,11 @@ def report_of(server: Server) -> ReportView | None:
 def as_text(found: ReportView) -> str:
     """Return the report for people."""
     web = found.web
-    lines = [f"web interface  {web.url}  {web.state}{_by(web.holder)}", ""]
+    lines = [f"web interface  {web.url}  {web.state}{_by(web.holder)}"]
+    if found.ollama is not None:
+        second = found.ollama
+        lines.append(f"for clients of Ollama  {second.url}  {second.state}{_by(second.holder)}")
+    lines.append("")
     lines += table(["range", "ports", "models"], [_range_cells(each) for each in found.ranges])
     if found.ports:
         lines += [

@@ -64,10 +64,12 @@ def serve(chosen: ServeOptions) -> None:
     options = Options(
         Sources(config if config.exists() or chosen.config_dir is None else None, chosen.config_dir, chosen.strict),
         listen,
+        ollama=chosen.ollama,
         watch_config=chosen.watch_config,
         following=following if chosen.watch_models else None,
         hold_ports=chosen.hold_ports,
         rules=Rules(chosen.insecure, hosts(chosen.allowed_host or ()), hosts(chosen.cors_origin or ())),
+        base_path=chosen.base_path,
         body_buffer=chosen.body_buffer,
         tls=tls_context(chosen.tls_cert, chosen.tls_key) if chosen.tls_cert is not None else None,
     )
@@ -185,6 +187,8 @@ def welcome(app: App) -> str:
     url = app.url
     count = len(config.models)
     lines = [f"ClaraCore {__version__} serves {counted(count, 'model')} on {url}"]
+    if app.second.listen is not None:
+        lines.append(f"clients of Ollama find it on {app.second.listen.url}")
     if not count:
         lines.append(no_models_yet(app.options.following, url))
     listed = [model for model in config.models.values() if not model.unlisted]

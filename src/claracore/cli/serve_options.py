@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.cli.verb import decimal_within, many, option, switch, within
+from claracore.core.config.entrance import base_path_of
 from claracore.core.fit.limits import MOST_GB, MOST_PARALLEL
+
+
+def base_path(text: str) -> str:
+    """Return a path before ours as it is used. Raises ArgumentTypeError."""
+    try:
+        return base_path_of(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
 
 DEFAULT_CONFIG = Path("config.yaml")
 
@@ -19,6 +30,7 @@ class ServeOptions:
     config: Path | None
     config_dir: Path | None
     listen: str
+    ollama: bool
     watch_config: bool
     watch_models: bool
     backend: str | None
@@ -38,6 +50,7 @@ class ServeOptions:
     insecure: bool
     allowed_host: list[str] | None
     cors_origin: list[str] | None
+    base_path: str
     tls_cert: Path | None
     """With its chain; the private key may be in the same file."""
     tls_key: Path | None
@@ -51,6 +64,11 @@ TAKES = {
         "--listen",
         about="Address to serve on: 5800, :5800, 192.168.1.100:5800, [::1]:5800, :0 or auto.",
         default="5800",
+    ),
+    "ollama": switch(
+        "--ollama",
+        about="Serve on 127.0.0.1:11434 too, where clients of Ollama look; or see ollama.listen.",
+        default=False,
     ),
     "watch_config": switch(
         "--watch-config", about="Take over changes of the configuration while running.", default=True
@@ -83,6 +101,9 @@ TAKES = {
     ),
     "cors_origin": many(
         "--cors-origin", about="Origin whose pages may use the models, e.g. https://chat.example; * is all."
+    ),
+    "base_path": option(
+        "--base-path", about="Path below which a proxy offers this server, e.g. /llm.", default="", kind=base_path
     ),
     "tls_cert": option("--tls-cert", about="Certificate (PEM, with its chain): serve https.", kind=Path),
     "tls_key": option("--tls-key", about="Its private key, if it is in another file.", kind=Path),

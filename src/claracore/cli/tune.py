@@ -44,6 +44,7 @@ def tune(*, model: str, seconds: int, write: bool, config: Path, url: str | None
             _local(config, model, seconds, telling.line)
     except KeyboardInterrupt:
         if not telling.trials:
+            say("ended before anything was measured: nothing was written", err=True)
             raise
         interrupt_once()
         telling.line(result_line(telling.trials, complete=False))

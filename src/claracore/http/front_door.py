@@ -30,9 +30,9 @@ def open_front(options: Options) -> Front:
     watch = ConfigWatch(watched) if watched else None
     loaded = options.sources.read(options.environ)
     history = load_history(options.state_dir, options.sources.key)
-    prepared = prepare(loaded, options.listen, history)
+    prepared = prepare(loaded, options.listen, history, ollama=options.ollama)
     listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
     listen = opened(options.listen, listeners)
     if listen != options.listen:
-        prepared = prepare(loaded, listen, history)
+        prepared = prepare(loaded, listen, history, ollama=options.ollama)
     return Front(listen, listeners, prepared, watch)

@@ -30,6 +30,8 @@ class Options:
 
     sources: Sources
     listen: Listen = field(default_factory=Listen)
+    ollama: bool = False
+    """Whether clients of Ollama are to find us where they look, if the configuration does not say where."""
     watch_config: bool = True
     following: Following | None = None
     hold_ports: bool = True
@@ -39,6 +41,8 @@ class Options:
     """What models inherit and `${env.NAME}` sees."""
     rules: Rules = field(default_factory=Rules)
     """Who may administer, and under which names."""
+    base_path: str = ""
+    """Path below which a proxy offers us, without a final slash; empty: what the configuration says."""
     body_buffer: int | None = None
     """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None

@@ -1,6 +1,6 @@
 // Shows the API's description with what the server itself has. The key is the one that the interface keeps.
 SwaggerUIBundle({
-  url: '/openapi.json',
+  url: new URL('../../openapi.json', document.currentScript.src).pathname,
   dom_id: '#operations',
   deepLinking: true,
   validatorUrl: null,

@@ -16,7 +16,9 @@ export function withModel(models: readonly Model[], model: Model): Model[] {
 
 /** Takes over what loading each model would unload, and nothing else: the answer may be older than the last event. */
 export function withVictims(models: readonly Model[], fresh: readonly Model[]): Model[] {
-  const told = new Map(fresh.map(({ id, would_unload, would_not_fit }) => [id, { would_unload, would_not_fit }]));
+  const told = new Map(
+    fresh.map(({ id, would_unload, in_the_way, would_not_fit }) => [id, { would_unload, in_the_way, would_not_fit }]),
+  );
   return models.map((model) => ({ ...model, ...told.get(model.id) }));
 }
 

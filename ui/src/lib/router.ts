@@ -1,6 +1,8 @@
 /** Which page is a path? Pure; the browser's history is `navigation.svelte.ts`. */
 
-export const BASE = '/ui';
+import { ROOT } from './root';
+
+export const BASE = `${ROOT}/ui`;
 
 export const PAGES = ['models', 'chat', 'ports', 'activity', 'logs', 'config', 'setup', 'system'] as const;
 export type Page = (typeof PAGES)[number];
@@ -13,10 +15,8 @@ export interface Place {
 }
 
 export function placeOf(pathname: string, search = ''): Place {
-  const parts = pathname
-    .replace(/^\/ui(?=\/|$)/, '')
-    .split('/')
-    .filter(Boolean);
+  const isOurs = pathname === BASE || pathname.startsWith(`${BASE}/`);
+  const parts = (isOurs ? pathname.slice(BASE.length) : pathname).split('/').filter(Boolean);
   const [first = 'models', ...rest] = parts;
   const page = (PAGES as readonly string[]).includes(first) ? (first as Page) : 'models';
   return { page, rest: rest.map(decode).join('/'), query: new URLSearchParams(search) };

@@ -32,6 +32,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     cmd: '',
     endpoint: null,
     would_unload: [],
+    in_the_way: [],
     would_not_fit: null,
     lessened: null,
     tokens_per_second: null,

@@ -23,7 +23,7 @@ from claracore.core.config.fields import (
     option,
 )
 from claracore.core.config.patterns import ANY, is_pattern
-from claracore.core.config.program import Hooks, PerformanceConfig, Store, Ui, UpstreamConfig
+from claracore.core.config.program import Hooks, OllamaEntrance, PerformanceConfig, Store, Ui, UpstreamConfig
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
 from claracore.core.config.timeouts import Timeouts
 
@@ -253,6 +253,7 @@ class Config(Entrance):
     conversations: Conversations = option(Conversations, "What of conversations outlives the models' servers.")
     store: Store = option(Store, "Where activity is kept.")
     ui: Ui = option(Ui, "The web interface.")
+    ollama: OllamaEntrance = option(OllamaEntrance, "A second address, for clients of Ollama.")
     performance: PerformanceConfig = option(PerformanceConfig, "Sampling of CPU, memory and GPUs.")
     send_loading_state: bool = option(
         False, "Tell streaming chat clients about loading, in the reasoning text.", key="sendLoadingState"

@@ -44,6 +44,16 @@ class UpstreamConfig(Section):
     )
 
 
+class OllamaEntrance(Section):
+    """A second address, for clients of Ollama: everything is served there too."""
+
+    listen: str = option(
+        "",
+        "Where they look for it: 127.0.0.1:11434. Written as --listen; takes effect without a new start.",
+        default_text="none; with --ollama 127.0.0.1:11434",
+    )
+
+
 class OnStartup(Section):
     """What happens when ClaraCore starts."""
 

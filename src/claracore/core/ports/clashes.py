@@ -5,25 +5,24 @@ Models that never run together may name the same port. Of those that may, the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from claracore.core.config.model import Config
 from claracore.core.ports.findings import culprit
 from claracore.core.ports.fixed import Claim
-from claracore.core.ports.listen import Listen
 from claracore.core.scheduler.policy import Situation
 from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.types import Finding, Place
 
 
 def clashes(
-    config: Config, claims: Mapping[str, Claim], listen: Listen, places: Mapping[str, Place]
+    config: Config, claims: Mapping[str, Claim], own: Collection[int], places: Mapping[str, Place]
 ) -> dict[str, Finding]:
-    """Return the models that cannot be served, because the web interface or another model has their port."""
+    """Return the models that cannot be served, because another model or ClaraCore itself (`own`) has their port."""
     found: dict[str, Finding] = {}
     coexistence: _Coexistence | None = None
     for port, models in sorted(_by_port(claims).items()):
-        if port == listen.port:
+        if port in own:
             found |= {model_id: _web_port(model_id, port, places) for model_id in models}
             continue
         starters = [model_id for model_id in models if claims[model_id].starts and model_id not in found]
@@ -86,7 +85,8 @@ def _by_port(claims: Mapping[str, Claim]) -> dict[int, list[str]]:
 def _web_port(model_id: str, port: int, places: Mapping[str, Place]) -> Finding:
     path = culprit(model_id, places)
     message = f"port {port} is the one on which ClaraCore itself listens"
-    return Finding("error", message, path, places.get(path), "write ${PORT} instead of the number, or use --listen")
+    out = "write ${PORT} instead of the number, or use --listen (ollama.listen)"
+    return Finding("error", message, path, places.get(path), out)
 
 
 def _same_port(model_id: str, port: int, rival: str, places: Mapping[str, Place]) -> Finding:

@@ -74,6 +74,8 @@ class PortPlan:
     unusable: Mapping[str, Finding] = field(default_factory=dict)
     """Models that cannot be served because of their fixed port, and why; the others can."""
     findings: tuple[Finding, ...] = ()
+    ollama: Listen | None = None
+    """Where clients of Ollama find us too; None for nowhere."""
     _homes: Mapping[str, Range] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -84,7 +86,8 @@ class PortPlan:
     @property
     def claimed(self) -> frozenset[int]:
         """All ports that models have or name: what `--listen auto` has to keep away from."""
-        return (self.reserved - {self.web.port}) | {*self.assignment.values(), *self.fixed.values()}
+        ours = {self.web.port, self.ollama.port} if self.ollama is not None else {self.web.port}
+        return (self.reserved - ours) | {*self.assignment.values(), *self.fixed.values()}
 
     def range_of(self, model_id: str) -> Range | None:
         """Return the range that the model is to be given a port from."""

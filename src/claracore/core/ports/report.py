@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.types import Finding
 
@@ -76,7 +77,7 @@ class RangeView:
 
 @dataclass(frozen=True, slots=True)
 class WebView:
-    """Where the web interface listens."""
+    """One address of ClaraCore itself: of its web interface and API, or the one for clients of Ollama."""
 
     hosts: list[str]
     port: int
@@ -105,6 +106,8 @@ class ReportView:
     ranges: list[RangeView]
     ports: list[PortRow]
     findings: list[PortFinding]
+    ollama: WebView | None = None
+    """Where clients of Ollama find ClaraCore too; null for nowhere."""
 
 
 UNSEEN = Observation(PortState.UNKNOWN)
@@ -123,11 +126,13 @@ def report(
     """
     owners = _models_by_port(plan)
     rows = {port: (models, observed.get(port, UNSEEN)) for port, models in owners.items()}
+    own = {listen.port for listen in (plan.web, plan.ollama) if listen is not None}
     for port, observation in observed.items():
-        if port not in rows and port != plan.web.port:
+        if port not in rows and port not in own:
             rows[port] = ([observation.model] if observation.model else [], observation)
     return ReportView(
-        web=_web(plan, observed.get(plan.web.port, UNSEEN)),
+        web=_web(plan.web, observed.get(plan.web.port, UNSEEN)),
+        ollama=_web(plan.ollama, observed.get(plan.ollama.port, UNSEEN)) if plan.ollama is not None else None,
         ranges=[RangeView(stretch.name, stretch.start, stretch.end, list(stretch.members)) for stretch in plan.ranges],
         ports=[
             _row(port, model_id, config, observation)
@@ -145,8 +150,7 @@ def _models_by_port(plan: PortPlan) -> dict[int, list[str | None]]:
     return owners
 
 
-def _web(plan: PortPlan, seen: Observation) -> WebView:
-    web = plan.web
+def _web(web: Listen, seen: Observation) -> WebView:
     return WebView(
         hosts=list(web.hosts), port=web.port, url=web.url, state=seen.state.value, pid=seen.pid, holder=seen.holder
     )
@@ -182,6 +186,8 @@ def role_of(port: int, plan: PortPlan) -> str:
     """Return what the plan wants with a port, in words; empty when nothing."""
     if port == plan.web.port:
         return "it is the port of ClaraCore's web interface"
+    if plan.ollama is not None and port == plan.ollama.port:
+        return "it is where clients of Ollama look for ClaraCore (--ollama, ollama.listen)"
     for model_id, assigned in plan.assignment.items():
         if assigned == port:
             return f'it is planned for model "{model_id}"'

@@ -56,7 +56,7 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
         case Finished(request):
             return _finished(state, request, now)
         case Ready(model):
-            _became_ready(state.by_model[model], now)
+            _became_ready(state, state.by_model[model], now)
         case Ended(model):
             _ended(state, state.by_model[model], now)
         case RanOut():
@@ -155,7 +155,7 @@ def _returned(state: SchedulerState, request: int, model: str, now: float) -> No
 # --- servers --------------------------------------------------------------------------------------------------------
 
 
-def _became_ready(slot: Slot, now: float) -> None:
+def _became_ready(state: SchedulerState, slot: Slot, now: float) -> None:
     loaded = slot.state is ModelState.STARTING  # and not already told to stop
     slot.move(Trigger.BECAME_READY)
     slot.idle_since = now
@@ -164,6 +164,8 @@ def _became_ready(slot: Slot, now: float) -> None:
     if loaded:
         slot.count_loading(now)
         slot.load_seconds = now - slot.loading_since
+        if state.counts(slot.model):
+            state.memory.outdate(now)  # what it takes has been seen by no sample before
 
 
 def _died(state: SchedulerState, slot: Slot) -> None:

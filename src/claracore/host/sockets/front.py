@@ -80,6 +80,18 @@ def open_listeners(
     raise PortTaken(f"no port from {listen.port} to 65535 is free on {' and '.join(listen.hosts)}")
 
 
+def opened_beside(listen: Listen) -> list[socket.socket] | str:
+    """Return the listening sockets of a further address of ours, or who has it, in words."""
+    try:
+        return _open(_resolve(listen.hosts), listen.port)
+    except _BusyError as busy:
+        if busy.reason.errno == errno.EACCES:
+            return f"the operating system (this user may not listen on port {listen.port})"
+        return holder_in_words(busy.port, host=_reachable(busy.host)) or "a process that could not be found"
+    except OSError as error:
+        return f"nobody, but cannot be opened: {error.strerror or error}"
+
+
 def opened(listen: Listen, listeners: Sequence[socket.socket]) -> Listen:
     """Return where the listeners really are: the port that was asked for may have been 0, auto or systemd's."""
     hosts = tuple(_host_of(listener) for listener in listeners)
@@ -193,14 +205,19 @@ def _taken(host: str, port: int, error: OSError) -> PortTaken:
             f"this user may not listen on port {port}\n"
             "  take a port from 1024 on, or give ClaraCore the capability CAP_NET_BIND_SERVICE"
         )
-    # Our listener on :: takes IPv6 only (IPV6_V6ONLY): when that is refused, who has it answers on ::1, and perhaps
-    # only there. (A model's server on :: is asked on 127.0.0.1: core/ports/fixed.py.)
-    reachable = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host  # noqa: S104 - compared
+    reachable = _reachable(host)
     identity = identify(reachable, port)
     if identity is not None:
         return AlreadyRunning(f"http://{bracketed(reachable)}:{port}", identity.pid)
     who = holder_in_words(port, host=host) or "a process that could not be found"
     return PortTaken(f"port {port} is taken by {who}\n  stop that process, or use --listen {port + 1} or --listen auto")
+
+
+def _reachable(host: str) -> str:
+    """Return where somebody answers who has the port on `host`."""
+    # Our listener on :: takes IPv6 only (IPV6_V6ONLY): when that is refused, who has it answers on ::1, and perhaps
+    # only there. (A model's server on :: is asked on 127.0.0.1: core/ports/fixed.py.)
+    return "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host  # noqa: S104 - compared
 
 
 def identify(host: str, port: int) -> Identity | None:

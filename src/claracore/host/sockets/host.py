@@ -32,7 +32,12 @@ CAP_NET_BIND_SERVICE = 10
 
 
 def plan_here(
-    config: Config, listen: Listen, *, places: Mapping[str, Place], history: Mapping[str, int] | None = None
+    config: Config,
+    listen: Listen,
+    *,
+    places: Mapping[str, Place],
+    history: Mapping[str, int] | None = None,
+    ollama: bool = False,
 ) -> PortPlan:
     """Return the port plan of a configuration on this host."""
     return plan(
@@ -44,6 +49,7 @@ def plan_here(
         ephemeral_except=reserved_ephemeral_ports(),
         privileged_below=privileged_below(),
         own_hosts=own_hosts(),
+        ollama=ollama,
     )
 
 

@@ -23,6 +23,7 @@ from claracore.host.sockets.kernel import sockets_on
 from claracore.host.sockets.ledger import Instance, living_instances
 from claracore.host.sockets.owner import describe_owner, owner_of
 from claracore.host.sockets.ports import PortKeeper
+from claracore.types import Finding
 
 
 def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
@@ -33,7 +34,8 @@ def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
     instances = living_instances(folder)
     ports = {*plan.assignment.values(), *plan.fixed.values()}
     seen = {port: observe_port(port, instances) for port in ports}
-    seen[plan.web.port] = observe_web(plan.web)
+    for listen in own_addresses(plan):
+        seen[listen.port] = observe_web(listen)
     for model_id in (*plan.external, *plan.detached):
         port = plan.fixed.get(model_id)
         if port is not None and seen[port].state is PortState.STRANGER:
@@ -59,8 +61,13 @@ def observe_port(port: int, instances: Iterable[Instance] = (), *, host: str = A
     return Observation(PortState.FREE)
 
 
+def own_addresses(plan: PortPlan) -> list[Listen]:
+    """Return where ClaraCore itself is to be reached."""
+    return [plan.web] if plan.ollama is None else [plan.web, plan.ollama]
+
+
 def observe_web(listen: Listen) -> Observation:
-    """Return who has the web port."""
+    """Return who has the port of one of our own addresses."""
     return observe_port(listen.port, host=listen.host)
 
 
@@ -86,7 +93,11 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
             seen[port] = Observation(PortState.EXTERNAL if model_id in plan.external else PortState.FREE, model_id)
     for port in plan.assignment.values():
         seen.setdefault(port, Observation(PortState.FREE))
-    seen[plan.web.port] = Observation(PortState.SERVING, None, os.getpid(), f"ClaraCore (pid {os.getpid()})")
+    us = Observation(PortState.SERVING, None, os.getpid(), f"ClaraCore (pid {os.getpid()})")
+    seen[plan.web.port] = us
+    if plan.ollama is not None:
+        there = observe_web(plan.ollama)
+        seen[plan.ollama.port] = us if there.pid == os.getpid() else there
     return seen
 
 
@@ -99,9 +110,11 @@ def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observat
     return Observation(PortState.EXTERNAL, model_id, owner.pid if owner is not None else None, holder)
 
 
-def running_report(keeper: PortKeeper, config: Config, serving: Mapping[str, int]) -> ReportView:
+def running_report(
+    keeper: PortKeeper, config: Config, serving: Mapping[str, int], more: Iterable[Finding] = ()
+) -> ReportView:
     """Return the answer of `GET /api/ports`; `serving` maps the models that are ready to the pid of their child."""
-    return report(keeper.plan, config, observe_running(keeper, serving), findings=keeper.findings)
+    return report(keeper.plan, config, observe_running(keeper, serving), findings=(*keeper.findings, *more))
 
 
 def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str]:

@@ -85,14 +85,14 @@ class Prepared:
     findings: tuple[Finding, ...]
 
 
-def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int]) -> Prepared:
+def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
     """
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history)
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama)
     findings = (*loaded.findings, *plan.findings)
     tolerated = [*plan.unusable.values()]
     errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
@@ -136,6 +136,7 @@ class Configuration:
         find_engine: Callable[[str | None], Engine | None],
         state_dir: Path | None,
         tell: Callable[[tuple[Finding, ...]], None],
+        ollama: bool = False,
     ) -> None:
         """`tell` gets the findings of a configuration that is taken over, without those of the former one."""
         self.sources = sources
@@ -147,6 +148,7 @@ class Configuration:
         self.digest: str | None = None
         """Names the text of the configuration file that was read last, whether it could be used or not."""
         self._listen = listen
+        self._ollama = ollama
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
@@ -162,7 +164,8 @@ class Configuration:
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
-        prepared = prepare(loaded, self._listen, load_history(self._state_dir, self.sources.key))
+        history = load_history(self._state_dir, self.sources.key)
+        prepared = prepare(loaded, self._listen, history, ollama=self._ollama)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from claracore.core.config.model import Config
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import RefuseReason
+from claracore.core.scheduler.slot import Slot
 from claracore.errors import (
     ClaraCoreError,
     Conflict,
@@ -84,12 +85,20 @@ TABLE: Final[Mapping[RefuseReason, Callable[[Circumstances], ClaraCoreError]]] =
         f"model {about.model!r} was unloaded while this request waited for it", retry_after_seconds=1
     ),
     RefuseReason.REMOVED: lambda about: ModelNotFound(about.model, about.known),
-    RefuseReason.PINNED: lambda about: Conflict(
-        f"model {about.model!r} cannot be loaded beside {about.staying}; unpin or unload it first"
-    ),
+    RefuseReason.PINNED: lambda about: kept_out(about.model, about.staying),
     RefuseReason.NO_ROOM: lambda about: about.no_room,
     RefuseReason.SHUTDOWN: lambda _: ShuttingDown("ClaraCore is shutting down", retry_after_seconds=10),
 }
+
+
+def in_words(staying: Iterable[Slot]) -> str:
+    """Name models that go for nobody, and why they do not."""
+    return " and ".join(f"{slot.model!r} ({'pinned' if slot.pinned else 'persistent'})" for slot in staying)
+
+
+def kept_out(model: str, staying: str) -> Conflict:
+    """Return the error for a model whose place others have that go for nobody, as `in_words` names them."""
+    return Conflict(f"model {model!r} cannot be loaded beside {staying}; unpin or unload it first")
 
 
 def circumstances(  # noqa: PLR0917 - each is somebody else's
@@ -114,10 +123,7 @@ def circumstances(  # noqa: PLR0917 - each is somebody else's
         waiting=len(slot.waiting) if slot else 0,
         queue_limit=model.queue.limit if model else 0,
         waited_seconds=now - since,
-        staying=" and ".join(
-            f"{staying.model!r} ({'pinned' if staying.pinned else 'persistent'})"
-            for staying in scheduler.staying_against(model_id, now)
-        ),
+        staying=in_words(scheduler.staying_against(model_id, now)),
         failure=failure,
         no_room=no_room(
             model_id,

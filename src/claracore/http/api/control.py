@@ -29,6 +29,7 @@ from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.second_door import SecondDoor
 
 
 class ControlPlane:
@@ -46,6 +47,7 @@ class ControlPlane:
         named_keys: NamedKeys,
         origins: Origins,
         log: ProxyLog,
+        second: SecondDoor,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
@@ -62,7 +64,7 @@ class ControlPlane:
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
-            *(surveyor, self._downloads, Destinations(configuration, installation.followed)),
+            *(surveyor, self._downloads, Destinations(configuration, installation.followed), second),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

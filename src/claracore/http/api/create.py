@@ -47,7 +47,7 @@ from claracore.http.api.compat import (
     ollama,
     ollama_changes,
 )
-from claracore.http.api.described import DescribedApp
+from claracore.http.api.described import DescribedApp, description
 from claracore.http.api.events import stream
 from claracore.http.api.findings import finding_views
 from claracore.http.gateway.paths import no_such_path
@@ -96,7 +96,8 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 def create_app(parts: Iterable[object]) -> FastAPI:
     """Return the ASGI application whose handlers talk to these parts; all its errors have the OpenAI envelope."""
-    app = DescribedApp(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="ClaraCore", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_route("/openapi.json", description, include_in_schema=False)
     app.state.parts = {type(part): part for part in parts}
     for module in ROUTERS:
         app.include_router(module.router)

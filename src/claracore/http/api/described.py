@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from claracore.http.api.inference_calls import CALLS, InferenceCall
 from claracore.http.gateway.routes import FORM_PATHS, ROUTES, Route
@@ -38,6 +39,14 @@ class DescribedApp(FastAPI):
             control = super().openapi()
             self.openapi_schema = {**control, "paths": with_inference(control["paths"])}
         return self.openapi_schema
+
+
+async def description(request: Request) -> JSONResponse:
+    """Answer with the description; where a proxy has put us below a path, its calls are there."""
+    app: DescribedApp = request.app
+    base_path: str = getattr(request.state, "base_path", "")
+    servers = {"servers": [{"url": base_path}]} if base_path else {}
+    return JSONResponse({**app.openapi(), **servers})
 
 
 def with_inference(paths: dict[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from claracore import __version__
 from claracore.core.memory.footprint import DeviceMemory
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.measures import Family, Gauge, exposition, merged
+from claracore.host.activity.statistics import stats_by_model
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.access.keyring import KeyRing
-from claracore.http.api.compat.llama_swap_machine import families
+from claracore.http.api.compat.llama_swap_machine import families, model_families
 from claracore.http.api.dependencies import EventsDep, GatewayDep, HistoryDep, InstallationDep, KeyRingDep, RuntimeDep
 from claracore.http.api.events.broadcaster import Broadcaster
 from claracore.http.api.parts import History, Installation, Runtime
@@ -56,7 +57,7 @@ async def metrics(  # noqa: PLR0917 - one for each part that has numbers
         *_process(),
         *_machine(history),
     )
-    theirs = families(history.samples.samples[-1]) if names and history.samples.samples else ()
+    theirs = await _of_llama_swap(history) if names else ()
     text = exposition([*history.counts.families, *gauges, *theirs])
     if engines:
         text = merged(text, await _of_engines(runtime, gateway.inside))
@@ -158,6 +159,13 @@ def _machine(history: History) -> Iterator[Family]:
     free = {(str(gpu.index), gpu.name): float(gpu.free_bytes) for gpu in sample.gpus if gpu.free_bytes is not None}
     yield Gauge("claracore_gpu_memory_total_bytes", "Memory of a graphics device.", labels, totals.items())
     yield Gauge("claracore_gpu_memory_free_bytes", "Free memory of a graphics device.", labels, free.items())
+
+
+async def _of_llama_swap(history: History) -> list[Family]:
+    """Return what llama-swap has, under its names."""
+    by_model = await asyncio.to_thread(stats_by_model, history.activity)
+    samples = history.samples.samples
+    return [*(families(samples[-1]) if samples else ()), *model_families(by_model)]
 
 
 async def _of_engines(runtime: Runtime, inside: Inside) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from claracore.core.ports.report import ReportView
 from claracore.host.sockets.observe import reasons, running_report, why_running
-from claracore.http.api.dependencies import RuntimeDep
+from claracore.http.api.dependencies import RuntimeDep, SecondDoorDep
 from claracore.http.api.parts import Runtime
 from claracore.types import ModelState
 
@@ -26,9 +26,9 @@ class PortView(BaseModel):
 
 
 @router.get("/api/ports")
-async def ports(runtime: RuntimeDep) -> ReportView:
+async def ports(runtime: RuntimeDep, second: SecondDoorDep) -> ReportView:
     """List the ranges, and every port that is planned or in use."""
-    return running_report(runtime.keeper, runtime.config, _serving(runtime))
+    return running_report(runtime.keeper, runtime.config, _serving(runtime), second.findings)
 
 
 @router.get("/api/ports/{port}")

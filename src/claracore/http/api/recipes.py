@@ -93,7 +93,7 @@ def kind_of_recipe(model: ModelConfig) -> Kind:
 
 def _address(request: Request, written: str | None) -> str:
     if written is None:
-        return str(request.base_url).rstrip("/")
+        return str(request.base_url).rstrip("/") + getattr(request.state, "base_path", "")
     if _ADDRESS.fullmatch(written) is None:
         raise BadRequest("address: write it as http://HOST:PORT", param="address")
     return written.rstrip("/")

@@ -91,8 +91,10 @@ class ModelView(BaseModel):
     endpoint: str | None
     would_unload: list[str]
     """Who would have to go if it were loaded now."""
+    in_the_way: list[str]
+    """Who would have to go and goes for nobody (pinned, persistent): a load would be refused now."""
     would_not_fit: str | None
-    """Why a load would be refused now: it takes more memory than there is; None when it would not."""
+    """Why a load would be refused now: for them, or it takes more memory than there is; None when it would not."""
     lessened: str | None
     """What is less than configured, because memory was short: "4096 tokens of context instead of 8192"; else None."""
     tokens_per_second: float | None
@@ -135,8 +137,7 @@ class Views:
         model = runtime.config.models[model_id]
         slot = runtime.supervisor.slots.get(model_id)
         running = runtime.supervisor.running(model_id)
-        pid = running.pid if running else None
-        endpoint = running.endpoint if running else None
+        pid, endpoint = (running.pid, running.endpoint) if running else (None, None)
         state = known_state(runtime, model_id)
         loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
@@ -174,6 +175,7 @@ class Views:
             cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
             would_unload=list(preview.unloads),
+            in_the_way=list(preview.in_the_way),
             would_not_fit=preview.refused,
             lessened=lesser.kept.change if lesser is not None else None,
             tokens_per_second=last.tokens_per_second,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from claracore.errors import ClaraCoreError
+from claracore.http.gateway.base_path import moved
 from claracore.http.gateway.budget import PIECE_BYTES
 from claracore.http.gateway.heads import WITHOUT_BODY, undelayed
 from claracore.http.wire.answers import reason
@@ -45,11 +46,15 @@ class Application:
 class BridgedCall:
     """One call of the ASGI application."""
 
-    def __init__(self, channel: Channel, head: RequestHead, grant: Grant | None, application: Application) -> None:
+    def __init__(
+        self, channel: Channel, head: RequestHead, grant: Grant | None, application: Application, *, base: bytes
+    ) -> None:
+        """Begin it; `base` is the path before ours."""
         self.channel = channel
         self.application = application
         self.head = head
         self._grant = grant
+        self._base = base
         self.started = False
         self._pieces: list[bytes] = []
         self._size = 0
@@ -168,7 +173,7 @@ class BridgedCall:
             ],
             "client": tuple(peer[:2]) if isinstance(peer, tuple) else None,
             "server": tuple(server[:2]) if isinstance(server, tuple) else None,
-            "state": {"grant": self._grant},
+            "state": {"grant": self._grant, "base_path": self._base.decode()},
         }
 
     def _scheme(self) -> str:
@@ -229,8 +234,9 @@ class BridgedCall:
         headers: Iterable[tuple[bytes, bytes]] = start.get("headers", ())
         lines = [b"HTTP/1.1 %d %s" % (status, reason(status) or HTTPStatus.OK.phrase.encode())]
         names = set()
-        for name, value in headers:
+        for name, given in headers:
             lowered = name.lower()
+            value = self._seen_from_outside(given) if lowered == b"location" else given
             if lowered in (b"connection", b"transfer-encoding"):
                 continue
             names.add(lowered)
@@ -247,3 +253,6 @@ class BridgedCall:
         if connection := self.channel.connection_header():
             lines.append(b"Connection: " + connection)
         return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _seen_from_outside(self, location: bytes) -> bytes:
+        return moved(location, self.head.noted.get(b"host", b""), self._base) if self._base else location

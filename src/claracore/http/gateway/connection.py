@@ -252,7 +252,7 @@ class Connection(Channel, asyncio.Protocol):
         except ClaraCoreError as error:
             # Whether the body is already there must not change the answer, so a body that nobody reads always closes.
             self._close_after_answer = self._close_after_answer or head.chunked or bool(length)
-            self.refuse(error, self._dispatcher.reader(head))
+            self.refuse(error, self._dispatcher.reader(self, head))
             return
         if self._body is None:
             self._awaits = _LATER

@@ -13,6 +13,7 @@ from claracore.errors import Conflict, ModelNotFound
 from claracore.http.access.admitted import admitted
 from claracore.http.access.origins import FOR_ANY_KEY, is_for_pages
 from claracore.http.gateway.admission import MOST_REMEMBERED, Admission
+from claracore.http.gateway.base_path import BasePath, below
 from claracore.http.gateway.bridge import Application, BridgedCall
 from claracore.http.gateway.exchange import Exchange
 from claracore.http.gateway.local import Local, preflight, redirect
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
 class Dispatcher:
     """Finds a handler for each request."""
 
-    def __init__(self, relay: Relay, ring: KeyRing, origins: Origins, application: Application) -> None:
+    def __init__(
+        self, relay: Relay, ring: KeyRing, origins: Origins, base_path: BasePath, application: Application
+    ) -> None:
         self._relay = relay
         self._ring = ring
         self._origins = origins
+        self._base_path = base_path
         self._application = application
         self._admissions: dict[RequestHead, Admission] = {}
         """What the heads that came lately decide, under the keys of `_ring_version`."""
@@ -56,10 +60,8 @@ class Dispatcher:
         known = self._admissions.get(head)
         if known is not None:
             return Exchange(channel, known, self._relay)
-        asked, routing = head, routing_of(head)
-        if routing is None:
-            head = straightened(asked)
-            routing = routing_of(head)
+        asked, base = head, self._base_path.of(head, channel.peer)
+        head, routing = _meant(head, base)
         if head.method == b"OPTIONS" and not isinstance(routing, ServerPaths):
             return Local(channel, preflight(head, self._invited(head) if _answers_pages(head, routing) else b""))
         dropped, grant = admitted(ring, head.noted, head.path)
@@ -69,22 +71,21 @@ class Dispatcher:
                 self._remember(asked, admission)
                 return Exchange(channel, admission, self._relay)
             case ServerPaths():
-                return self._server_paths(channel, head, routing, dropped, grant)
+                return self._server_paths(channel, head, routing, dropped, grant, base=base)
             case Redirect(status, location):
-                return Local(channel, redirect(status, location))
+                return Local(channel, redirect(status, base + location))
             case None:
                 if head.path.startswith(b"/v1/") and FOR_ANY_KEY.fullmatch(head.path.decode("latin-1")) is None:
                     raise no_such_path(head.path.decode("latin-1"))
                 self._relay.observer.flush()
-                return BridgedCall(channel, head, grant, self._application)
+                return BridgedCall(channel, head, grant, self._application, base=base)
 
-    def reader(self, head: RequestHead) -> bytes:
+    def reader(self, channel: Channel, head: RequestHead) -> bytes:
         """Return the origin of the page that may read why its request is refused; empty for none."""
         origin = self._origins.reader(head.noted)
         if not origin:
             return b""
-        head = straightened(head)
-        routing = routing_of(head)
+        head, routing = _meant(head, self._base_path.of(head, channel.peer))
         return origin if _answers_pages(head, routing) or isinstance(routing, ServerPaths) else b""
 
     def forget(self) -> None:
@@ -124,6 +125,8 @@ class Dispatcher:
         paths: ServerPaths,
         dropped: frozenset[bytes],
         grant: Grant | None,
+        *,
+        base: bytes,
     ) -> Handler:
         origin = self._origins.check(head.method, head.noted, has_key=grant is not None)
         resolver = self._relay.resolver
@@ -135,7 +138,7 @@ class Dispatcher:
         query = b"?" + head.query if head.query else b""
         if not split.rest:
             status = 301 if head.method in (b"GET", b"HEAD") else 308
-            return Local(channel, redirect(status, head.path + b"/" + query))
+            return Local(channel, redirect(status, base + head.path + b"/" + query))
         target = targets.by_name.get(resolver.meaning(split.name))
         if target is None:
             why_not = "it is a selector, which has no server of its own"
@@ -158,6 +161,17 @@ class Dispatcher:
         if not origin and (page := head.noted.get(b"origin")):
             self._origins.refused(page.decode("latin-1"))
         return origin
+
+
+def _meant(head: RequestHead, base: bytes) -> tuple[RequestHead, Routing]:
+    """Return a head with the path that is meant by it, and where that goes; `base` is the path before ours."""
+    if base:
+        head = below(head, base)
+    routing = routing_of(head)
+    if routing is None:
+        head = straightened(head)
+        routing = routing_of(head)
+    return head, routing
 
 
 def _answers_pages(head: RequestHead, routing: Routing) -> bool:

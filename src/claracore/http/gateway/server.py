@@ -15,6 +15,7 @@ from claracore.host.footprints.summary import nothing_known
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.origins import Origins, Rules
 from claracore.http.gateway.alarm import Alarm
+from claracore.http.gateway.base_path import BasePath
 from claracore.http.gateway.bridge import Application
 from claracore.http.gateway.clients import Clients
 from claracore.http.gateway.connection import Connection
@@ -52,6 +53,7 @@ class Gateway:
         limits: PortLimits | None = None,
         ring: KeyRing | None = None,
         origins: Origins | None = None,
+        base_path: str = "",
         captures: Captures | None = None,
         profile: ActiveProfile | None = None,
         in_flight: dict[int, InFlight] | None = None,
@@ -77,8 +79,9 @@ class Gateway:
         )
         application = Application(app, self.relay.budget, self.tasks)
         self._origins = Origins(Rules()) if origins is None else origins
-        self._origins.configure(config.allowed_hosts, config.cors_origins)
-        self.dispatcher = Dispatcher(self.relay, self._ring, self._origins, application)
+        self._base_path = BasePath(base_path)
+        self._configure_entrance(config)
+        self.dispatcher = Dispatcher(self.relay, self._ring, self._origins, self._base_path, application)
         self.inside = Inside(self.relay)
 
     @property
@@ -94,8 +97,12 @@ class Gateway:
         """Use another configuration for every request that comes from now on."""
         self._ring.use_plain(config.api_keys)
         self.relay.reconfigure(config)
-        self._origins.configure(config.allowed_hosts, config.cors_origins)
+        self._configure_entrance(config)
         self.dispatcher.forget()
+
+    def _configure_entrance(self, config: Config) -> None:
+        self._origins.configure(config.allowed_hosts, config.cors_origins)
+        self._base_path.configure(config.base_path, config.trusted_proxies)
 
     def cancel(self, request_id: int) -> bool:
         """End one request in flight; return whether there was one."""

@@ -88,7 +88,7 @@ def _page(request: Request, path: str) -> Response:
     page = static_file(path)
     if page is None:
         return Response(NOT_BUILT, 503, SAFE_HEADERS | {"Cache-Control": "no-store"}, "text/html")
-    return _file(request, page)
+    return _file(request, page, getattr(request.state, "base_path", ""))
 
 
 def static_file(path: str, root: Path | None = None) -> Path | None:
@@ -106,11 +106,14 @@ def static_file(path: str, root: Path | None = None) -> Path | None:
     return found if ours else None
 
 
-def _file(request: Request, file: Path) -> Response:
+def _file(request: Request, file: Path, base_path: str = "") -> Response:
+    """Answer with a file; a page names what belongs to it below `base_path`."""
     hashed = file.parent.name == "assets"
     packed = file.with_name(file.name + ".gz")
-    squeezed = packed.is_file() and "gzip" in request.headers.get("accept-encoding", "")
+    squeezed = not base_path and packed.is_file() and "gzip" in request.headers.get("accept-encoding", "")
     body = (packed if squeezed else file).read_bytes()
+    if base_path:
+        body = body.replace(b'="/ui/', f'="{base_path}/ui/'.encode())
     headers = SAFE_HEADERS | {
         "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable" if hashed else "no-cache",
         "ETag": f'"{hashlib.sha256(body).hexdigest()[:20]}"',

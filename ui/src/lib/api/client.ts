@@ -1,4 +1,5 @@
 /** How does a page ask the server? One fetch with the key, errors as ApiError, and ids safe in paths. */
+import { ROOT } from '../root';
 import { ApiError, errorFrom } from './errors';
 
 const KEY = 'claracore.key';
@@ -39,12 +40,12 @@ let credentials: RequestCredentials = 'omit';
 
 async function browserKnowsKey(): Promise<boolean> {
   if (credentials === 'same-origin') return false;
-  const file = await fetch('/ui/favicon.svg', { credentials: 'omit', cache: 'no-store' });
+  const file = await fetch(`${ROOT}/ui/favicon.svg`, { credentials: 'omit', cache: 'no-store' });
   if (file.status === 401) credentials = 'same-origin';
   return file.status === 401;
 }
 
-/** Returns the response once its status says success. Throws ApiError otherwise, or the AbortError of `signal`. */
+/** `path` is one of the server's. Returns the response once its status says success. Throws ApiError otherwise, or the AbortError of `signal`. */
 export async function ask(path: string, { method = 'GET', body, headers = {}, signal }: Ask = {}): Promise<Response> {
   const key = apiKey();
   const init: RequestInit = {
@@ -62,9 +63,9 @@ export async function ask(path: string, { method = 'GET', body, headers = {}, si
   if (signal) init.signal = signal;
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(ROOT + path, init);
     if (response.status === 401 && !key && (await browserKnowsKey()))
-      response = await fetch(path, { ...init, credentials });
+      response = await fetch(ROOT + path, { ...init, credentials });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'ClaraCore cannot be reached');

@@ -98,7 +98,7 @@ test('before a load: who goes, what that saves, and how long it takes to load ag
 });
 
 test('before a load: who goes for nobody is named', () => {
-  const wants = { ...takes({ gpu0: 14 }), would_unload: ['old'] };
+  const wants = { ...takes({ gpu0: 14 }), in_the_way: ['old'], would_not_fit: 'the server says so' };
   expect(told(wants, [CARD], [{ ...OLD, pinned: true }])).toBe('bad: Does not fit beside old, which is pinned');
   expect(told(wants, [CARD], [{ ...OLD, group: 'base' }])).toBe(
     'bad: Does not fit beside old, which stays: its group base is persistent',

@@ -85,6 +85,7 @@ export interface Around {
 /** What loading a model would bring about; null for one that is loaded, and where nothing would. */
 export function outcome(model: Model, around: Around): Outcome | null {
   if (model.state !== 'stopped') return null;
+  if (model.in_the_way.length) return keptOut(model.in_the_way, around);
   if (!around.report?.decides) {
     if (model.would_not_fit) return { tone: 'bad', text: model.would_not_fit };
     return model.would_unload.length ? unloading(model, around) : null;
@@ -133,19 +134,22 @@ function short({ device, size }: { device: Device; size: number }, left: number,
   return `takes ${bytes(size)} of ${device.id}, where it can have ${bytes(left)}${reasons}`;
 }
 
-function unloading({ would_unload, memory }: Model, { models, groups, report }: Around): Outcome {
+function unloading({ would_unload, memory }: Model, { models, report }: Around): Outcome {
   const going = would_unload.flatMap((id) => models.find((each) => each.id === id) ?? []);
-  const staying = going.flatMap((each) => stays(each, groups));
-  if (staying.length) return { tone: 'bad', text: `Does not fit beside ${listed(staying)}` };
   const alone =
     report?.decides && memory.source === 'unknown' ? '; it is not known what it takes, so it runs alone' : '';
   return { tone: 'others', text: `Will unload ${listed(going.map(leaving))}${alone}` };
 }
 
-/** Why a model goes for nobody; nothing for one that does. */
-function stays({ id, pinned, group }: Model, groups: Record<string, Group>): string[] {
-  if (pinned) return [`${id}, which is pinned`];
-  return groups[group]?.persistent ? [`${id}, which stays: its group ${group} is persistent`] : [];
+/** Who goes for nobody, and why. */
+function keptOut(inTheWay: readonly string[], { models, groups }: Around): Outcome {
+  const staying = inTheWay.map((id) => {
+    const { pinned = true, group = '' } = models.find((each) => each.id === id) ?? {};
+    return !pinned && groups[group]?.persistent
+      ? `${id}, which stays: its group ${group} is persistent`
+      : `${id}, which is pinned`;
+  });
+  return { tone: 'bad', text: `Does not fit beside ${listed(staying)}` };
 }
 
 function leaving(model: Model): string {

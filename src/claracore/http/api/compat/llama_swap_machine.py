@@ -1,18 +1,19 @@
 """What do clients of llama-swap read of the machine?
 
 `sys_stats` and `gpu_stats` of GET /api/performance, and the families of its GET /metrics (`names=llama-swap`), whose
-names and labels dashboards know. What is not measured here (temperatures, fans, power, use of a GPU) is 0, as
-llama-swap has it where a driver does not say; its families are left out. Its network is told by interface, ours as a
-whole, named `all`.
+names and labels dashboards know, with its counts of models' requests. What is not measured here (temperatures, fans,
+power, use of a GPU) is 0, as llama-swap has it where a driver does not say; its families are left out. Its network is
+told by interface, ours as a whole, named `all`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from claracore.core.units import MIB
 from claracore.host.activity.measures import Family, Gauge
+from claracore.host.activity.statistics import ModelStats
 from claracore.host.hardware.samples import GpuSample, Sample
 from claracore.http.api.compat.numbers import rfc3339
 
@@ -95,6 +96,19 @@ def families(sample: Sample) -> Iterator[Family]:
     labels = ("interface", "direction")
     yield Gauge("llamaswap_network_bytes_total", "Network bytes transferred.", labels, network, kind="counter")
     yield from _gpu_families([gpu for gpu in sample.gpus if gpu.total_bytes is not None])
+
+
+def model_families(by_model: Mapping[str, ModelStats]) -> Iterator[Family]:
+    """Give what is counted of each model, as far as its activity is kept, under llama-swap's names."""
+    read = {model: max(0, one.prompt_tokens - one.cached_tokens) for model, one in by_model.items()}
+    for name, help_text, counts in (
+        ("requests", "Requests.", {model: one.requests for model, one in by_model.items()}),
+        ("input_tokens", "Input tokens that were read.", read),
+        ("output_tokens", "Output tokens.", {model: one.completion_tokens for model, one in by_model.items()}),
+        ("cache_tokens", "Cached input tokens.", {model: one.cached_tokens for model, one in by_model.items()}),
+    ):
+        values = [((model,), float(count)) for model, count in sorted(counts.items())]
+        yield Gauge(f"llamaswap_model_{name}_total", help_text, ("model",), values, kind="counter")
 
 
 def _gpu_families(gpus: list[GpuSample]) -> Iterator[Family]:

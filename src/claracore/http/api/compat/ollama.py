@@ -44,10 +44,11 @@ from claracore.http.api.compat.ollama_views import (
     parameters_of,
     template_of,
 )
-from claracore.http.api.dependencies import DownloadsDep, GrantDep, InstallationDep, RuntimeDep
+from claracore.http.api.dependencies import DownloadsDep, GrantDep, InstallationDep, RuntimeDep, SecondDoorDep
 from claracore.http.api.model_files import NO_FILES, AboutFiles, about_files, header_of
 from claracore.http.api.models import listed
 from claracore.http.api.parts import Installation, Runtime
+from claracore.http.second_door import SecondDoor
 from claracore.http.web import interface
 from claracore.types import ModelState
 
@@ -83,9 +84,10 @@ ShowBody = Annotated[ShowWish, Depends(read_as(ShowWish))]
 
 
 @router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-async def root(request: Request) -> Response:
-    """Say to Ollama's clients what they expect to hear; lead everybody else to the interface."""
-    if request.headers.get("user-agent", "").lower().startswith(CLIENTS):
+async def root(request: Request, door: SecondDoorDep) -> Response:
+    """Say what Ollama's clients expect to hear, to them and where they look; lead everybody else to the interface."""
+    client = request.headers.get("user-agent", "").lower()
+    if client.startswith(CLIENTS) or is_second(request.scope.get("server"), door):
         return PlainTextResponse("Ollama is running")
     return interface.entry()
 
@@ -136,6 +138,11 @@ async def show(
         modified_at=rfc3339(about.modified_at or installation.started_at),
     )
     return JSONResponse(shown.model_dump())
+
+
+def is_second(server: tuple[str, int] | None, door: SecondDoor) -> bool:
+    """Whether a request came in where clients of Ollama look."""
+    return server is not None and door.listen is not None and server[1] == door.listen.port
 
 
 def named(model: str, name: str) -> str:
