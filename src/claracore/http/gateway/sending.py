@@ -79,6 +79,7 @@ class RequestWriter:
             return None
         edit = admission.route.request_edit if admission.route is not None else None
         if edit is not None:
+            record.requested = record.requested or target.model_id  # one that names none is answered with a name
             asked = edit(body.taken_out(), record)
             if isinstance(asked, OwnAnswer):
                 return asked
