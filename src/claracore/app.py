@@ -23,7 +23,6 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
-from claracore.host.activity.sessions import header_set
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
@@ -128,17 +127,10 @@ def _assemble(
     origins = Origins(options.rules)
     warn_if_open(front.listen, ring, options.rules)
     sampler = Sampler(runtime, ring, events)
-    journal = Journal(
-        activity,
-        counts,
-        captures,
-        runtime.swaps,
-        sampler,
-        on_tokens=runtime.conversations.answered,
-        on_key=ring.meters.used,
-    )
+    on_tokens, on_key = runtime.conversations.answered, ring.meters.used
+    journal = Journal(activity, counts, captures, runtime.swaps, sampler, on_tokens=on_tokens, on_key=on_key)
     remember_tokens(ring.meters, activity)
-    journal.session_headers = header_set(config.ui.activity.session_id)
+    journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
     second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
     installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
@@ -252,7 +244,7 @@ class App:
         self._hold_ports()
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
-        self.journal.session_headers = header_set(prepared.config.ui.activity.session_id)
+        self.journal.read_sessions_from(prepared.config.ui.activity.session_id)
         self._control.apply(prepared, changes)
 
     def reloaded(self) -> None:

@@ -86,3 +86,15 @@ def test_a_key_is_asked_for_and_never_shown(tmp_path: Path) -> None:
         assert b"YOUR_KEY" in answer.body
         assert server.ask("GET", "/api/recipes?model=org/chatty", headers=headers).status == 404
         assert server.ask("GET", "/api/recipes").status == 401
+
+
+def test_a_path_in_front_is_part_of_the_address(tmp_path: Path) -> None:
+    configured(tmp_path, CONFIG)
+    with instance(tmp_path, "--base-path", "/llm") as server:
+        (curl,) = (
+            recipe
+            for recipe in server.ask("GET", "/llm/api/recipes?model=finder").json["recipes"]
+            if recipe["name"] == "curl"
+        )
+        address = server.url.removesuffix("/llm") + "/llm"
+        assert f"curl {address}/v1/embeddings" in curl["text"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from claracore.core.config.load import load
 from claracore.core.config.program import DEFAULT_IGNORED_PATHS
 from claracore.core.config.regex import LONGEST_TEXT, Regex
+from claracore.core.config.regex_letters import CATEGORIES, SCRIPTS
 from claracore.core.config.regex_syntax import BadRegex
 
 CORPUS: list[tuple[str, list[str], list[str]]] = [
@@ -152,3 +153,11 @@ def test_re2_reads_the_same(text: str, samples: list[str]) -> None:
     pattern = Regex(text)
     for sample in samples:
         assert pattern.occurs_in(sample) is (oracle.search(sample) is not None), sample
+
+
+def test_re2_knows_every_class_of_unicode() -> None:
+    for name in CATEGORIES | SCRIPTS:
+        oracle = re2.compile(rf"\p{{{name}}}")
+        if name in {"Greek", "Latin", "Han", "Cyrillic", "Lu", "Nd", "P"}:
+            for sample in ("\u03a9", "z", "\u6a21", "\u0436", "Q", "7", ";", "\u4e00", " "):
+                assert Regex(rf"\p{{{name}}}").occurs_in(sample) is (oracle.search(sample) is not None), (name, sample)

@@ -19,8 +19,33 @@ CATEGORIES = frozenset(
         *("P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs"),
     ]
 )
-SCRIPTS = {"Han": ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH", "CJK RADICAL", "KANGXI RADICAL")}
-LAST_OF_SCRIPTS = 0x20000
+SCRIPTS = frozenset(
+    [
+        *("Adlam", "Ahom", "Anatolian_Hieroglyphs", "Arabic", "Armenian", "Avestan", "Balinese", "Bamum"),
+        *("Bassa_Vah", "Batak", "Bengali", "Bhaiksuki", "Bopomofo", "Brahmi", "Braille", "Buginese", "Buhid"),
+        *("Canadian_Aboriginal", "Carian", "Caucasian_Albanian", "Chakma", "Cham", "Cherokee", "Chorasmian"),
+        *("Common", "Coptic", "Cuneiform", "Cypriot", "Cypro_Minoan", "Cyrillic", "Deseret", "Devanagari"),
+        *("Dives_Akuru", "Dogra", "Duployan", "Egyptian_Hieroglyphs", "Elbasan", "Elymaic", "Ethiopic"),
+        *("Georgian", "Glagolitic", "Gothic", "Grantha", "Greek", "Gujarati", "Gunjala_Gondi", "Gurmukhi"),
+        *("Han", "Hangul", "Hanifi_Rohingya", "Hanunoo", "Hatran", "Hebrew", "Hiragana", "Imperial_Aramaic"),
+        *("Inherited", "Inscriptional_Pahlavi", "Inscriptional_Parthian", "Javanese", "Kaithi", "Kannada"),
+        *("Katakana", "Kawi", "Kayah_Li", "Kharoshthi", "Khitan_Small_Script", "Khmer", "Khojki"),
+        *("Khudawadi", "Lao", "Latin", "Lepcha", "Limbu", "Linear_A", "Linear_B", "Lisu", "Lycian", "Lydian"),
+        *("Mahajani", "Makasar", "Malayalam", "Mandaic", "Manichaean", "Marchen", "Masaram_Gondi"),
+        *("Medefaidrin", "Meetei_Mayek", "Mende_Kikakui", "Meroitic_Cursive", "Meroitic_Hieroglyphs", "Miao"),
+        *("Modi", "Mongolian", "Mro", "Multani", "Myanmar", "Nabataean", "Nag_Mundari", "Nandinagari"),
+        *("New_Tai_Lue", "Newa", "Nko", "Nushu", "Nyiakeng_Puachue_Hmong", "Ogham", "Ol_Chiki"),
+        *("Old_Hungarian", "Old_Italic", "Old_North_Arabian", "Old_Permic", "Old_Persian", "Old_Sogdian"),
+        *("Old_South_Arabian", "Old_Turkic", "Old_Uyghur", "Oriya", "Osage", "Osmanya", "Pahawh_Hmong"),
+        *("Palmyrene", "Pau_Cin_Hau", "Phags_Pa", "Phoenician", "Psalter_Pahlavi", "Rejang", "Runic"),
+        *("Samaritan", "Saurashtra", "Sharada", "Shavian", "Siddham", "SignWriting", "Sinhala", "Sogdian"),
+        *("Sora_Sompeng", "Soyombo", "Sundanese", "Syloti_Nagri", "Syriac", "Tagalog", "Tagbanwa", "Tai_Le"),
+        *("Tai_Tham", "Tai_Viet", "Takri", "Tamil", "Tangsa", "Tangut", "Telugu", "Thaana", "Thai"),
+        *("Tibetan", "Tifinagh", "Tirhuta", "Toto", "Ugaritic", "Vai", "Vithkuqi", "Wancho", "Warang_Citi"),
+        *("Yezidi", "Yi", "Zanabazar_Square"),
+    ]
+)
+HAN = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH", "CJK RADICAL", "KANGXI RADICAL")
 _DIGIT, _UPPER, _LOWER = "09", "AZ", "az"
 PERL = {
     "d": (_DIGIT,),
@@ -88,15 +113,7 @@ def of_unicode(name: str) -> Test | None:
         return lambda _letter: True
     if name in CATEGORIES:
         return lambda letter: unicodedata.category(letter).startswith(name)
-    beginnings = SCRIPTS.get(name, (f"{name.upper().replace('_', ' ')} ",))
-    if (
-        len(name) < 2
-        or not name[0].isupper()
-        or not any(_name(number).startswith(beginnings) for number in range(LAST_OF_SCRIPTS))
-    ):
+    if name not in SCRIPTS:
         return None
-    return lambda letter: _name(ord(letter)).startswith(beginnings)
-
-
-def _name(number: int) -> str:
-    return unicodedata.name(chr(number), "")
+    beginnings = HAN if name == "Han" else (f"{name.upper().replace('_', ' ')} ",)
+    return lambda letter: unicodedata.name(letter, "").startswith(beginnings)

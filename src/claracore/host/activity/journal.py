@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from msgspec.structs import astuple
@@ -19,7 +19,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow, row_of
-from claracore.host.activity.sessions import session_of
+from claracore.host.activity.sessions import header_set, session_of
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.tokens import Tokens
 
@@ -75,14 +75,17 @@ class Journal:
         self._listener = listener
         self._on_tokens = on_tokens
         self._on_key = on_key
-        self.session_headers: frozenset[bytes] = frozenset()
-        """Names of request headers (lower case) that say to which session a request belongs."""
+        self._session_headers: frozenset[bytes] = frozenset()
         self._now = asyncio.get_running_loop().time
         self._over: list[Record] = []
         """Requests that are over and were not looked at yet."""
         self._epoch = 0.0
         """Unix time at 0 of the event loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
+
+    def read_sessions_from(self, headers: Iterable[str]) -> None:
+        """Take the names of the request headers that say to which session a request belongs, from now on."""
+        self._session_headers = header_set(headers)
 
     # --- requests -----------------------------------------------------------------------------------------------
 
@@ -164,7 +167,7 @@ class Journal:
             record.client,
             _error(record),
             record.content_type,
-            session_of(record.header_lines, self.session_headers) if self.session_headers else None,
+            session_of(record.header_lines, self._session_headers) if self._session_headers else None,
             record.selector or None,
             record.priority,
         )
