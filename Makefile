@@ -121,7 +121,8 @@ ROUNDS ?= 15
 TOKENS ?= 1000,4000,16000
 bench-swap: $(READY) $(SMOLLM2) $(GEMMA)
 	$(BIN)/python bench/swap.py --rounds $(ROUNDS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
-	$(BIN)/python bench/conversations.py --tokens $(TOKENS) $(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
+	$(BIN)/python bench/conversations.py --tokens $(TOKENS) --rounds $(ROUNDS) $(if $(ENGINES),--engines $(ENGINES)) \
+		$(if $(LLAMA_SERVER),--llama-server "$(LLAMA_SERVER)")
 
 # A cold start of a model of several GB, read ahead or beside; FOLDER says on which disk it is written.
 SHAPE ?= gemma-3-4b-Q4_K_M

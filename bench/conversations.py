@@ -1,12 +1,13 @@
 """What does it bring that conversations survive swaps, and what does it cost?
 
-A conversation of so many tokens with one model, a word with another, then the next turn of the conversation: how long
-until its first token, once with conversations kept in memory, once kept nowhere (as llama-swap does it), and once
-without a swap in between. Beside them how long the first model took to go, which saving makes longer, and how much of
-its coming back was the restore. The other model is a copy of SmolLM2. gemma, whose attention has windows, comes back on
-the embedded engine by itself, on a llama-server up to some build with --swa-full.
+A conversation of so many tokens with one model, a word with another, then the next turn of the conversation, so many
+times: how long until its first token, beside one read anew (as after each swap with llama-swap, which saves nothing)
+and one without a swap in between. How long the first model took to go, which saving makes longer, is compared with the
+same swaps of the same conversation in the same run, brought back but not saved again. Medians, and the least: on a busy
+machine the least is what it takes. The other model is a copy of SmolLM2. gemma, whose attention has windows, comes back
+on the embedded engine by itself, on a llama-server up to some build with --swa-full.
 
-    make bench-swap [LLAMA_SERVER=/path/to/llama-server] [TOKENS=1000,4000,16000]
+    make bench-swap [LLAMA_SERVER=/path/to/llama-server] [TOKENS=1000,4000,16000] [ROUNDS=5] [ENGINES=llama-server]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import http.client
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -49,16 +51,17 @@ class Case(NamedTuple):
     engine: str
     model: Path
     more: str = ""
+    threads: int = os.cpu_count() or 1
 
 
-def config(case: Case, tokens: int, keep: str) -> str:
+def config(case: Case, tokens: int, *, saves: bool) -> str:
     engine, model, more = case.engine, case.model, case.more
-    flags = f"-c {tokens + 1024} --parallel 4 --kv-unified --cache-ram 0 -t {os.cpu_count()} {more}"
+    flags = f"-c {tokens * 5 // 4 + 1024} --parallel 4 --kv-unified --cache-ram 0 -t {case.threads} {more}"
     return f"""
-conversations: {{keep: {keep}}}
+conversations: {{keep: memory, min_tokens: {256 if saves else 1_000_000}}}
 models:
   a: {{cmd: '{engine} --port ${{PORT}} -m "{model}" {flags}'}}
-  b: {{cmd: '{engine} --port ${{PORT}} -m "{SMOLLM2}" -c 512 -t {os.cpu_count()}', conversations: {{keep: off}}}}
+  b: {{cmd: '{engine} --port ${{PORT}} -m "{SMOLLM2}" -c 512 -t {case.threads}', conversations: {{keep: off}}}}
 """
 
 
@@ -87,32 +90,89 @@ def history(tokens: int) -> str:
     return " ".join(f"Thing {number} is well." for number in range(int(tokens * WORDS / 3)))
 
 
-def measure(folder: Path, case: Case, tokens: int, keep: str) -> dict[str, float]:
-    """Return the seconds of one A -> B -> A."""
-    configured(folder, config(case, tokens, keep))
+class Round(NamedTuple):
+    """One A -> B -> A: seconds, and what the last answer did not have to read."""
+
+    going: float
+    """Until A was gone."""
+    load: float
+    """Until A was there again, without what follows."""
+    restore: float
+    after: float
+    """From there until its first token."""
+    stayed: float
+    """Until the first token of the turn before, without a swap."""
+    cached: int
+
+
+class Measured(NamedTuple):
+    """All of one conversation."""
+
+    tokens: int
+    reading: float
+    saving: list[Round]
+    not_saving: list[Round]
+
+
+def measure(folder: Path, case: Case, tokens: int, rounds: int) -> Measured:
+    configured(folder, config(case, tokens, saves=True))
     with instance(folder) as served:
         served.ask("POST", "/api/models/load/a")
         text, cold = turn(served, "a", history(tokens))
-        text, stayed = turn(served, "a", text + " And then?")
-        turn(served, "b", "Hello")
-        text, back = turn(served, "a", text + " And then?")
-        swaps = {swap["model"]: swap for swap in reversed(served.ask("GET", "/api/swaps").json["swaps"])}
+        found: dict[bool, list[Round]] = {True: [], False: []}
+        for saves in (True, False):
+            configured(folder, config(case, tokens, saves=saves))
+            served.ask("POST", "/api/config/reload")
+            for _ in range(rounds):
+                text, one = swapped(served, text, goes_on=saves)
+                found[saves].append(one)
         served.end()
+    return Measured(cold.read, cold.first_token_seconds, found[True], found[False])
+
+
+def swapped(served: Instance, text: str, *, goes_on: bool) -> tuple[str, Round]:
+    """Swap once; what is said in between is forgotten unless the conversation `goes_on`."""
+    more, stayed = turn(served, "a", text + " And then?")
+    turn(served, "b", "Hello")
+    text, back = (
+        turn(served, "a", more + " And then?") if goes_on else (text, turn(served, "a", text + " And then?")[1])
+    )
+    swaps = {swap["model"]: swap for swap in reversed(served.ask("GET", "/api/swaps").json["swaps"])}
     phases = swaps["a"]["phases"]
-    loading = sum(phases[f"{name}_seconds"] or 0.0 for name in ("queued", "drain", "stop", "spawn", "load"))
-    return {
-        "tokens": cold.read, "reading": cold.first_token_seconds, "stayed": stayed.first_token_seconds,
-        "back": back.first_token_seconds, "load": loading, "restore": phases["restore_seconds"] or 0.0,
-        "first": back.first_token_seconds - loading, "going": swaps["b"]["phases"]["stop_seconds"],
-        "cached": back.cached,
-    }  # fmt: skip
+    load = sum(phases[f"{name}_seconds"] or 0.0 for name in ("queued", "drain", "stop", "spawn", "load"))
+    restore = phases["restore_seconds"] or 0.0
+    going = swaps["b"]["phases"]["stop_seconds"]
+    after = back.first_token_seconds - load
+    return text, Round(going, load, restore, after, stayed.first_token_seconds, back.cached)
+
+
+def row(case: Case, found: Measured) -> str:
+    """Return medians and the least of one conversation."""
+
+    def of(name: str, rounds: list[Round]) -> tuple[float, float]:
+        values = [getattr(one, name) for one in rounds]
+        return statistics.median(values), min(values)
+
+    going, plain = of("going", found.saving), of("going", found.not_saving)
+    after = of("after", found.saving)
+    cells = [
+        *(f"{1000 * value:7.0f}" for value in (*going, *plain, going[0] - plain[0], going[1] - plain[1])),
+        *(f"{value:7.3f}" for value in (*of("load", found.saving), *of("restore", found.saving), *after)),
+        *(f"{100 * value / found.reading:6.1f}%" for value in after),
+        *(f"{value:7.3f}" for value in of("stayed", found.saving)),
+        f"{found.saving[-1].cached:7d}",
+    ]
+    return f"{case.name:31} {found.tokens:7d} {found.reading:8.2f} " + " ".join(cells)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", default="1000,4000,16000")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llama-server")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each engine; one on a busy machine")
+    parser.add_argument("--engines", default="embedded,llama-server")
     options = parser.parse_args()
     cases = [Case("embedded, SmolLM2", EMBEDDED, SMOLLM2), Case("embedded, gemma", EMBEDDED, GEMMA)]
     if options.llama_server:
@@ -120,17 +180,22 @@ def main() -> None:
             Case("llama-server, SmolLM2", options.llama_server, SMOLLM2),
             Case("llama-server, gemma --swa-full", options.llama_server, GEMMA, "--swa-full"),
         ]
-    print("seconds; back: from the request to its first token, of which after: after the load (restore and reading)")
-    head = ("", "tokens", "kept", "cold", "stayed", "a goes", "back", "load", "restore", "after", "cached")
-    print(f"{head[0]:31} " + " ".join(f"{name:>8}" for name in head[1:]))
+    cases = [
+        case._replace(threads=options.threads)
+        for case in cases
+        if case.name.partition(",")[0] in options.engines.split(",")
+    ]
+    print(
+        "Each pair: median and least. Of a going in ms with saving, without, and the difference; all else in seconds."
+    )
+    print("read: the prompt, without a cache. after: from the load to the first token, also in % of read.")
+    names = ("a goes", "unsaved", "longer", "load", "restore", "after", "of read", "stayed")
+    print(f"{'':31} {'tokens':>7} {'read':>8} " + " ".join(f"{name:>15}" for name in names) + "  cached")
     for tokens in map(int, options.tokens.split(",")):
         for case in cases:
-            for keep in ("off", "memory"):
-                with tempfile.TemporaryDirectory() as folder:
-                    one = measure(Path(folder), case, tokens, keep)
-                row = [one[key] for key in ("reading", "stayed", "going", "back", "load", "restore", "first")]
-                seconds = " ".join(f"{value:8.3f}" for value in row)
-                print(f"{case.name:31} {one['tokens']:8.0f} {keep:>8} {seconds} {one['cached']:8.0f}", flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                print(row(case, measure(Path(folder), case, tokens, options.rounds)), flush=True)
+    print("load averages at the end:", *(f"{load:.1f}" for load in os.getloadavg()))
 
 
 if __name__ == "__main__":

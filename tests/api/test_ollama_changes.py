@@ -274,3 +274,27 @@ def test_a_followed_folder(registry: FakeRegistry, hub: FakeHub, model: bytes, t
             assert not list((tmp_path / "models").iterdir())
             while listed(client):  # what the watcher had seen before it may still write
                 next(news)
+
+
+def test_from_the_library_to_a_conversation(client: ollama.Client, registry: FakeRegistry, smollm2: Path) -> None:
+    """All that `ollama run` does: the name that was pulled is listed, loaded, talked to and deleted."""
+    registry.add("library/smollm2:135m", model=smollm2.read_bytes())
+    assert [line.status for line in client.pull("smollm2:135m", stream=True)][-1] == "success"
+    assert "smollm2:135m" in listed(client)
+    shown = client.show("smollm2:135m")
+    assert shown.capabilities == ["completion"]
+    messages = [{"role": "user", "content": "Say hello."}]
+    answer = client.chat("smollm2:135m", messages, options={"num_predict": 4, "temperature": 0})
+    assert answer.done_reason in {"stop", "length"}
+    assert answer.message.content
+    [loaded] = client.ps().models
+    assert (loaded.digest, loaded.size_vram is not None) == (shown_digest(client, "smollm2:135m"), True)
+    client.copy("smollm2:135m", "mine")
+    assert client.generate("mine", "One, two,", options={"num_predict": 4}).response
+    client.delete("smollm2:135m")
+    assert listed(client) == OURS
+    assert client.ps().models == []
+
+
+def shown_digest(client: ollama.Client, name: str) -> str | None:
+    return next(model.digest for model in client.list().models if model.model == name)

@@ -293,11 +293,11 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a body of JSON."""
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = json.loads(raw or b"{}")
-        self._note(body)
+        self._note(body, len(raw))
         self._answer(body)
 
-    def _note(self, body: dict[str, Any]) -> None:
-        row = {"path": self.path, "model": body.get("model"), "stream": bool(body.get("stream"))}
+    def _note(self, body: dict[str, Any], size: int) -> None:
+        row = {"path": self.path, "model": body.get("model"), "stream": bool(body.get("stream")), "bytes": size}
         tools = [name for name, _ in offered(body)]
         with self.writing, self.log.open("a") as file:
             file.write(json.dumps({**row, "tools": tools, "agent": self.headers.get("User-Agent")}) + "\n")

@@ -236,6 +236,8 @@ def test_names_and_filters_get_the_planned_port() -> None:
 
 def test_a_variable_reaches_the_program_as_it_is() -> None:
     text = (CORPUS / "valid" / "llama-swap-env-backslash.yaml").read_text()
-    config = load(text, env={"P": 'C:\\models\\a "b" c'}).config
+    kept = '{"a":"b\\\\c"}'
+    config = load(text, env={"P": 'C:\\models\\a "b" c', "J": kept}).config
     assert config is not None
     assert split(config.models["plain"].cmd)[2:] == ["C:\\models\\a", '"b"', "c"]
+    assert split(config.models["json"].cmd)[2:] == ["--as-it-is", kept, "--quoted", kept, f"--bare={kept}"]

@@ -98,6 +98,8 @@ def test_it_is_explained(server: Instance, ports: range) -> None:
     assert "it is where clients of Ollama look for ClaraCore (--ollama, ollama.listen)" in why["reasons"]
     result = invoke(["ports", "--listen", server.url.removeprefix("http://")])
     assert f"for clients of Ollama  http://127.0.0.1:{ports[0]}  serving  by ClaraCore" in result.output
+    explained = invoke(["ports", "why", str(ports[0]), "--listen", server.url.removeprefix("http://")])
+    assert (explained.exit_code, "where clients of Ollama look" in explained.output) == (1, True)
 
 
 def test_somebody_else_is_there(tmp_path: Path, ports: range) -> None:

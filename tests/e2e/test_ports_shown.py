@@ -86,6 +86,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, ports: range) -> Iterator[I
     configured(folder, configuration(folder, ports))
     with instance(folder, "--config", "config.yaml", "--listen", str(ports[9])) as running:
         assert running.chat("chat").status == 200
+        assert running.ask("GET", "/api/identity").status == 200  # now it answers at once, as the command line expects
         yield running
 
 

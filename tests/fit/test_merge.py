@@ -123,6 +123,18 @@ def test_new_models_come_behind_the_others_and_into_their_groups() -> None:
     assert result.text.startswith(text.split("groups:")[0].rstrip())
 
 
+def test_a_setup_of_other_models_leaves_large_ones_their_time_to_load() -> None:
+    text = document(setup_of(["qwen3-30b", "smollm2"]))
+    seconds = loaded(text).health_check_timeout
+    few = merged(text, setup_of(["smollm2"]))
+    assert (
+        loaded(few.text).health_check_timeout == seconds > loaded(document(setup_of(["smollm2"]))).health_check_timeout
+    )
+    assert few.text == text
+    gone = merged(text, setup_of(["smollm2"]), missing=["qwen3-30b"])
+    assert loaded(gone.text).health_check_timeout < seconds
+
+
 def test_groups_that_a_person_arranged_only_grow() -> None:
     text = document(setup_of(["llama-8b", "smollm2", "gemma"]))
     edited = text.replace("      - smollm2\n", "").replace("      - llama-8b\n", "      - smollm2\n      - llama-8b\n")

@@ -17,20 +17,24 @@ import msgspec
 from claracore.cli.client import Server, running_server, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
-from claracore.core.ports.listen import parse_listen
+from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.report import PortRow, RangeView, ReportView
 from claracore.errors import BadRequest, ClaraCoreError
 
 ANSWER_SECONDS = 5.0
 
 
+class Reasons(msgspec.Struct):
+    """What a server says of one port (`GET /api/ports/{port}`), beside who has it."""
+
+    reasons: list[str]
+
+
 def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | None, as_json: bool) -> None:
     """Show which port belongs to what, and why: the plan, and what is true right now."""
     try:
-        named = config is not None or config_dir is not None
-        server = None if listen or named else usual_server()
-        address = parse_listen(listen or (server.address if server else "5800"))
-        found = report_of(server or Server(address.url)) if address.port else None
+        address, server = server_for(config, config_dir, listen)
+        found = report_of(server) if server is not None else None
         if found is None:
             from claracore.cli.planned_ports import planned_report  # noqa: PLC0415 - a running server knows better
 
@@ -47,10 +51,30 @@ def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
     from claracore.cli.planned_ports import explain  # noqa: PLC0415 - reads a configuration
 
-    free, sentences = explain(port, config, config_dir, listen)
+    free, (sentence, *reasons) = explain(port, config, config_dir, listen)
+    with suppress(ClaraCoreError):
+        _address, server = server_for(config, config_dir, listen)
+        reasons = (reasons_of(server, port) if server is not None else None) or reasons
+    sentences = [sentence, *reasons]
     say("\n  ".join(sentences))
     if not free:
         raise SystemExit(1)
+
+
+def server_for(config: Path | None, config_dir: Path | None, listen: str | None) -> tuple[Listen, Server | None]:
+    """Return the address that is meant, and the server that may be there. Raises BadRequest."""
+    named = config is not None or config_dir is not None
+    server = None if listen or named else usual_server()
+    address = parse_listen(listen or (server.address if server else "5800"))
+    return address, (server or Server(address.url)) if address.port else None
+
+
+def reasons_of(server: Server, port: int) -> list[str] | None:
+    """Return what else a running server knows of a port, which was started as it was; None as with `report_of`."""
+    if server.is_there():
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(server.asked(f"/api/ports/{port}", timeout_seconds=ANSWER_SECONDS), Reasons).reasons
+    return None
 
 
 def usual_server() -> Server | None:

@@ -108,7 +108,7 @@ def models_table(rows: list[ModelRow]) -> Table:
     table.add_column("runs on", min_width=7)
     table.add_column("group", no_wrap=True)
     table.add_column("port", justify="right", no_wrap=True)
-    has_speeds = any(row.speed is not None for row in rows)
+    has_speeds = any(row.speed is not None and row.speed.short for row in rows)
     if has_speeds:
         table.add_column("tokens/s", justify="right", no_wrap=True)
         table.caption, table.caption_justify = (

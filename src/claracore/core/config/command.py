@@ -104,6 +104,14 @@ def spanned(cmd: str) -> list[SpannedWord]:
     return [SpannedWord(text, start, end) for text, (start, end) in zip(split(cmd), spans, strict=True)]
 
 
+def open_quotation(beginning: str) -> str:
+    """Return the sign of the quotation that the beginning of a command line leaves open; empty when it leaves none."""
+    at = 0
+    while (match := POSIX_PIECE.match(beginning, at)) is not None:
+        at = match.end()
+    return beginning[at : at + 1].strip("\\")
+
+
 def _blanks(match: re.Match[str]) -> str:
     """Return as many blanks, with the line ends that there were."""
     return re.sub(r"[^\n]", " ", match[0])

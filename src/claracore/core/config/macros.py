@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from claracore.core.config.command import open_quotation
 from claracore.core.config.report import Hints, NodePath, Report
 from claracore.core.config.scalars import Scalar, as_text, value_of
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode, Unreadable
@@ -192,7 +193,9 @@ class Expander:
                 message = f"environment variable {name!r} contains a line break or NUL"
                 self.report.error(message, path, node, "give it a value of one line")
                 return ""
-            return FOR_A_SHELL.sub(r"\\\g<0>", found) if protected else found
+            # In single quotes everything is as it is written.
+            plain = not protected or open_quotation(match.string[: match.start()]) == "'"
+            return found if plain else FOR_A_SHELL.sub(r"\\\g<0>", found)
 
         return ENV_USE.sub(replacement, text)
 

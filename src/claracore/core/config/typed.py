@@ -89,7 +89,7 @@ class Reader:
             if shape is not None:
                 self._note(shape, key, key_path, key_node)
                 data[OLD_SPELLINGS.get(key, key)] = self._value(key, value, shape, scope, key_path)
-            elif not key.startswith("x-") and (path or not holds_only_anchors(value)):
+            elif not key.startswith("x-") and (path or not _is_for_elsewhere(key, value, known)):
                 self._unknown(key, known, key_path, key_node)
         return data
 
@@ -133,6 +133,11 @@ class Reader:
                 tell(error, node, path, self.report)
                 whole = False
                 data = _without_wrong(error, data)
+
+
+def _is_for_elsewhere(key: str, value: Node, known: Mapping[str, Shape]) -> bool:
+    """Whether an unknown key at the top only holds what others use by its anchors; a lone value may be a slip."""
+    return holds_only_anchors(value) and not (isinstance(value, ScalarNode) and nearest(key, known))
 
 
 def _without_wrong(error: ValidationError, data: dict[str, Any]) -> dict[str, Any]:

@@ -104,19 +104,16 @@ def simple(key: str, value: str | float | bool, *reasons: str) -> DocumentPart: 
     return DocumentPart(key, value, (scalar(value),), reasons)
 
 
-def top_parts(setup: Setup) -> list[DocumentPart]:
-    """Return the keys above the models."""
+def top_parts(setup: Setup, *, kept_seconds: int = 0) -> list[DocumentPart]:
+    """Return the keys above the models; a time to load that is more than these models need is left as it is."""
     largest = max((item.candidate.facts.file_bytes for item in setup.chosen), default=0)
     seconds = HEALTH_SECONDS + -(-largest // LOAD_BYTES_PER_SECOND // 60) * 60
-    return [
-        simple("startPort", START_PORT, "Models in no group get ports from here; groups have ranges of their own."),
-        simple(
-            "healthCheckTimeout",
-            seconds,
-            f"Seconds that a model may take to load: {HEALTH_SECONDS}, and time to read the largest file "
-            f"({gib(largest)}) from a slow disk.",
-        ),
-    ]
+    port = simple("startPort", START_PORT, "Models in no group get ports from here; groups have ranges of their own.")
+    reason = (
+        f"Seconds that a model may take to load: {HEALTH_SECONDS}, and time to read the largest file "
+        f"({gib(largest)}) from a slow disk."
+    )
+    return [port] if kept_seconds >= seconds else [port, simple("healthCheckTimeout", seconds, reason)]
 
 
 def macro_parts(setup: Setup) -> list[DocumentPart]:

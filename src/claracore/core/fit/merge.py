@@ -106,7 +106,7 @@ class _Merge:
     def run(self, setup: Setup, today: str) -> None:
         setup = self.with_known_names(setup)
         record = find_record(self.edit, 0, len(self.edit.lines), 0)
-        self.refresh((), top_parts(setup), record, "")
+        self.refresh((), top_parts(setup, kept_seconds=self.kept_seconds(setup)), record, "")
         self.macro(setup)
         self.models(setup)
         self.missing(today)
@@ -116,6 +116,12 @@ class _Merge:
         """Return the entries of a mapping at the top; none when it is not there."""
         mapping = self.edit.mapping((key,))
         return mapping.entries if mapping is not None else {}
+
+    def kept_seconds(self, setup: Setup) -> int:
+        """Return how long models that this setup does not know of may take to load; 0 when there are none."""
+        others = self.entries("models").keys() - {item.candidate.id for item in setup.chosen} - self.present.missing
+        seconds = self.edit.wanted.get("healthCheckTimeout")
+        return seconds if others and isinstance(seconds, int) else 0
 
     def refresh(
         self, path: KeyPath, parts: Sequence[DocumentPart], record: RecordLine, prefix: str, *, whole: bool = False

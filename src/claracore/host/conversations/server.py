@@ -91,7 +91,8 @@ class ServerConversations:
         for slot, one in found.into:
             if not await self._restored(client, slot, one):
                 gone.append(one)
-        await asyncio.to_thread(self.store.drop, gone)
+        if gone:
+            await asyncio.to_thread(self.store.drop, gone)
         back = {slot: one.tokens for slot, one in self._in_slots.items()}
         self.known.truth.restored(back)
         self.known.restored += len(back)
