@@ -20,6 +20,7 @@ from claracore.core.config.check_routing import (
     peer_names,
 )
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
+from claracore.core.config.patterns import is_pattern
 from claracore.core.config.program import Hooks, OnStartup
 from claracore.core.config.regex import Regex
 from claracore.core.config.regex_syntax import BadRegex
@@ -143,9 +144,11 @@ class Checker:
 
     def _check_alternatives(self, config: Config, groups: dict[str, GroupConfig]) -> None:
         check_peers(config, self.names, self._error)
-        check_profiles(config, self.names, self._error, hints=self._report.hints)
-        check_selectors(config, self.names, groups, self._error, hints=self._report.hints)
-        known = {*self.names, *config.selectors, *peer_names(config)}
+        # A pattern stands for names, it is none that could be written into a request.
+        names = {name: id_ for name, id_ in self.names.items() if name in self.models or not is_pattern(name)}
+        check_profiles(config, names, self._error, hints=self._report.hints)
+        check_selectors(config, names, groups, self._error, hints=self._report.hints)
+        known = {*names, *config.selectors, *peer_names(config)}
         check_unknown_names(config, known, self._error, hints=self._report.hints)
 
     def _collect_aliases(self) -> None:

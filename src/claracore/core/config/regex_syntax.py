@@ -76,7 +76,7 @@ class Flags:
 
 MOST_REPEATS = 1000
 DEEPEST = 100
-COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
+COUNT = re.compile(r"\{(\d+)(,(\d*))?\}", re.ASCII)
 FLAGS = re.compile(r"\?([imsU]*)(-[imsU]+)?([:)])")
 NAME = re.compile(r"\?P?<(\w+)>", re.ASCII)
 OCTAL = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}")
