@@ -81,6 +81,7 @@ BAD = [
     ("[z-a]", "a range that ends before it begins at character 2"),
     ("[[:foo:]]", "a named class that there is not at character 2"),
     (r"\p{Klingon}", "a class of Unicode that there is not at character 1"),
+    ("a|" * 10_001, "longer than 20,000 characters"),
     ("(" * 200 + ")" * 200, "parentheses more than 100 levels deep at character 102"),
 ]
 

@@ -274,9 +274,9 @@ def test_fit_of_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="not a GGUF file in spite of its name"):
         run("fit", str(tmp_path / "x.gguf"))
     (tmp_path / "notes").write_text("nothing")
-    with pytest.raises(BadRequest, match="notes cannot be served: not a GGUF file$"):
+    with pytest.raises(BadRequest, match=r"notes cannot be served: not a GGUF file$"):
         run("fit", str(tmp_path / "notes"))
-    with pytest.raises(ClaraCoreError, match="^/.*/gone.gguf cannot be used: No such file"):
+    with pytest.raises(ClaraCoreError, match=r"^/.*/gone\.gguf cannot be used: No such file"):
         run("fit", str(tmp_path / "gone.gguf"))
 
 

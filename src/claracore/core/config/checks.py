@@ -19,6 +19,7 @@ from claracore.core.config.check_routing import (
     check_selectors,
     peer_names,
 )
+from claracore.core.config.command import uses_port
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
 from claracore.core.config.patterns import is_pattern
 from claracore.core.config.program import Hooks, OnStartup
@@ -157,6 +158,8 @@ class Checker:
         for model in self.models.values():
             for index, alias in enumerate(model.aliases):
                 key_path = ("models", model.id, "aliases", index)
+                if alias in owner and owner[alias] != model.id and self._has_own_port(alias, model):
+                    continue  # with its port it is another name
                 if alias in owner:
                     whose = "this model" if owner[alias] == model.id else f"model {owner[alias]!r}"
                     self._error(key_path, f"alias {alias!r} is used twice, first by {whose}", "keep one")
@@ -168,13 +171,17 @@ class Checker:
                 self.models[model.id] = self._with_ids(model, owner)
         self.names = {**owner, **{name: name for name in self.models}}
 
+    @staticmethod
+    def _has_own_port(name: str, model: ModelConfig) -> bool:
+        return "${PORT}" in name and uses_port(model)
+
     def _with_ids(self, model: ModelConfig, owner: dict[str, str]) -> ModelConfig:
         aliases = list(model.aliases)
         for name in model.filters.set_params_by_id:
             if name == model.id:
                 continue
             whose = name if name in self.models else owner.setdefault(name, model.id)
-            if whose != model.id:
+            if whose != model.id and not self._has_own_port(name, model):
                 key_path = ("models", model.id, "filters", "setParamsByID", name)
                 self._error(key_path, f"{name!r} already names model {whose!r}", "choose another id")
             elif name not in aliases:
