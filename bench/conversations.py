@@ -34,6 +34,8 @@ GEMMA = ROOT / ".models" / "gemma" / "gemma-3-270m-q4_k_m.gguf"
 EMBEDDED = f"{sys.executable} -m claracore engine"
 WORDS = 0.45
 """Of the words below, so many for a token."""
+TRAINED_TOKENS = 6000
+"""As many of these fit into the context that SmolLM2 was trained with, which servers do not exceed by themselves."""
 
 
 class Turn(NamedTuple):
@@ -56,6 +58,8 @@ class Case(NamedTuple):
 
 def config(case: Case, tokens: int, *, saves: bool) -> str:
     engine, model, more = case.engine, case.model, case.more
+    if model is SMOLLM2 and tokens > TRAINED_TOKENS:
+        more += f" --override-kv llama.context_length=int:{tokens * 2}"
     flags = f"-c {tokens * 5 // 4 + 1024} --parallel 4 --kv-unified --cache-ram 0 -t {case.threads} {more}"
     return f"""
 conversations: {{keep: memory, min_tokens: {256 if saves else 1_000_000}}}

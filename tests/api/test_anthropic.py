@@ -26,7 +26,6 @@ models:
     cmd: '{engine} -m "{smollm2}"'
     name: The small one
     aliases: [claude-small]
-    capabilities: {{in: [text], out: [text], context: 1024}}
     filters: {{setParams: {{temperature: 0}}}}
   org/broken:
     cmd: '{fake("--crash", "start")}'

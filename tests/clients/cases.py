@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clients.n8n import n8n
 from clients.open_webui import open_webui
 from clients.world import MODEL, Failed, World
 
@@ -353,6 +354,7 @@ CASES: dict[str, Case] = {
     "continue": continue_,
     "cline": cline,
     "open-webui": open_webui,
+    "n8n": n8n,
     "llm": llm,
     "llm-ollama": llm_ollama,
     "curl": curl,

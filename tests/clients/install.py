@@ -32,6 +32,8 @@ class Client:
     folder: str = ""
     big: bool = False
     """Gigabytes: only installed when it is asked for by name."""
+    rebuild: tuple[str, ...] = ()
+    """The packages of npm whose install scripts are run; all when it is empty."""
     not_run: str = ""
     seen: str = "a loop with a tool"
     """What its case sees."""
@@ -64,7 +66,8 @@ def install(wanted: list[Client]) -> dict[str, str]:
         together = [each for each in every if each.folder == folder]
         npm = sorted({package for each in together for package in each.npm})
         pypi = sorted({package for each in together for package in each.pypi})
-        error = install_npm(folder, npm) if npm else install_pypi(folder, pypi)
+        rebuild = sorted({package for each in together for package in each.rebuild})
+        error = install_npm(folder, npm, rebuild) if npm else install_pypi(folder, pypi)
         failed |= {each.name: error for each in wanted if each.folder == folder and error}
     return failed
 
@@ -78,24 +81,25 @@ def node_environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
-def install_npm(folder: str, packages: list[str]) -> str:
+def install_npm(folder: str, packages: list[str], rebuild: list[str]) -> str:
     """Install packages of npm into one folder; return why that failed."""
     place = PLACE / folder
     if is_made(place, packages):
         return ""
     place.mkdir(parents=True, exist_ok=True)
     (place / "package.json").write_text('{"private": true}')
-    npm = shutil.which("npm", path=node_environment()["PATH"]) or "npm"
-    quiet = ("--no-audit", "--no-fund", "--no-progress", "--save-exact")
-    done = subprocess.run(
-        [npm, "install", *quiet, *packages],
-        cwd=place,
-        env=node_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    quiet = ["--no-audit", "--no-fund", "--no-progress", "--save-exact", *["--ignore-scripts"][: len(rebuild)]]
+    done = npm(place, "install", *quiet, *packages)
+    if rebuild and not done.returncode:
+        done = npm(place, "rebuild", *rebuild)
     return made(place, packages, done)
+
+
+def npm(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run npm in a folder."""
+    environ = node_environment()
+    program = shutil.which("npm", path=environ["PATH"]) or "npm"
+    return subprocess.run([program, *words], cwd=place, env=environ, capture_output=True, text=True, check=False)
 
 
 def install_pypi(folder: str, packages: list[str]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from clients.world import MODEL, Failed, World, tail
 from fakes.ports import free_run
 
-STARTS_SECONDS = 170
+STARTS_SECONDS = 400
 SETTINGS = {
     "WEBUI_AUTH": "False", "WEBUI_SECRET_KEY": "only for this run", "OFFLINE_MODE": "true", "HF_HUB_OFFLINE": "1",
     "ENABLE_VERSION_UPDATE_CHECK": "false", "RAG_EMBEDDING_ENGINE": "openai", "ENABLE_PERSISTENT_CONFIG": "false",

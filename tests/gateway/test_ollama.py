@@ -284,6 +284,20 @@ def test_an_answer_that_breaks_off_ends_with_an_error_line() -> None:
     play(story)
 
 
+def test_a_request_that_names_no_model_is_answered_with_the_name_of_the_default_one() -> None:
+    async def story() -> None:
+        configuration = config(m={}).model_copy(update={"default_model": "m"})
+        async with (
+            model_server(answers(streaming(*EVENTS))) as server,
+            stage(configuration, StandIn(m=server.endpoint)) as here,
+        ):
+            _, lines = parted(await here.say(post("/api/generate", b'{"prompt":"x"}')))
+            assert [line["model"] for line in lines] == ["m", "m"]
+            assert sent(server)[1]["model"] == "m"
+
+    play(story)
+
+
 def test_only_post_is_answered() -> None:
     async def then(here: Stage, _server: ModelServer) -> None:
         answer = await here.say(b"GET /api/chat HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")

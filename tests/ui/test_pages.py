@@ -109,7 +109,7 @@ def test_the_operations_of_the_api_are_listed_without_a_network(page: Page, used
     page.screenshot(path=ARTEFACTS / "docs.png")
     page.keyboard.press("End")  # it draws what is looked at
     expect(page.get_by_text("/upstream/{model}/{path}")).to_be_visible()
-    expect(page.get_by_text("/slots", exact=True)).to_be_visible()
+    expect(page.get_by_text("/api/v0/embeddings", exact=True)).to_be_visible()
     assert hosts <= {urlsplit(used.url).netloc, ""}
 
 

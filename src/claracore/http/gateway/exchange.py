@@ -54,7 +54,8 @@ class Exchange(ModelRequest):
         self.head = head = admission.head
         self.is_head = head.method == b"HEAD"
         self.answer = AnswerWriter(channel, admission, record, relay.now)
-        self._request = RequestWriter(channel, admission, relay, record)
+        self._request = request = RequestWriter(channel, admission, relay, record)
+        self._body = request.body
         record.header_lines = head.lines
         if admission.grant is not None:
             record.key = admission.grant.name
@@ -70,14 +71,15 @@ class Exchange(ModelRequest):
         """Take a piece of the request's body."""
         request = self._request
         self.record.request_bytes += len(data)
-        request.note(data)
+        if request.capture is not None:
+            request.capture.add(data)
         if self.phase is SENT or self.phase is ANSWERING:
             if self.upstream is not None:
                 self.request_sent = last
                 request.send_piece(self.upstream, data, last=last)
             return
         try:
-            request.body.add(data, last=last)
+            self._body.add(data, last=last)
             if self.phase is COLLECTING:
                 self._decide()
             else:
@@ -92,15 +94,20 @@ class Exchange(ModelRequest):
             self._go(self.target)
         elif route is not None and route.source == "query":
             self._choose(asked_in_query(self.head.query))
-        elif (asked := self._request.asked()) is not None:
-            self._choose(asked)
+        elif self._body.complete:
+            self._choose(self.admission.asked(self._body.joined()))
+        else:
+            limit = self.relay.limits.max_collected_bytes
+            asked = self._body.asked_early(self.head.noted.get(b"content-type", b""), limit)
+            if asked is not None:
+                self._choose(asked)
 
     def _choose(self, asked: Asked) -> None:
         record, request = self.record, self._request
         record.requested = asked.model
         record.stream = asked.stream
         target = self.relay.resolver.find(asked.model, self.admission.grant)
-        if request.lacks(target):
+        if not self._body.complete and request.waits_for_all(target):
             return  # what it asks for is looked up again then
         self.target, route = target, self.admission.route
         self._own_answer = request.settle(target, record)
@@ -127,7 +134,7 @@ class Exchange(ModelRequest):
             return
         self.arrive(target)
         if self._cannot_go_on():
-            self._request.body.keep()
+            self._body.keep()
             self._request.read_no_further()
 
     def _turn_away_websocket(self, target: Target) -> None:
@@ -183,7 +190,8 @@ class Exchange(ModelRequest):
     def upstream_writable(self, writable: bool) -> None:  # noqa: FBT001 - a transport's two callbacks in one
         """Read the upload no faster than the model server takes it."""
         if writable:
-            self._request.taken()
+            if self._body.dropped:
+                self._body.give_back()  # what was kept is on its way
             self.channel.resume_body()
         elif not self.request_sent or self.record.status == 101:
             self.channel.hold_body()
@@ -191,7 +199,7 @@ class Exchange(ModelRequest):
     def may_be_repeated(self) -> bool:
         """Whether it may be sent twice, and all of it is still here."""
         repeatable = self.admission.route is not None or self.head.method in _IDEMPOTENT_METHODS
-        return repeatable and not self._request.body.dropped
+        return repeatable and not self._body.dropped
 
     # The answer.
 
@@ -202,7 +210,8 @@ class Exchange(ModelRequest):
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
         self.phase = ANSWERING
-        self._request.forget_body()
+        self._body.drop()
+        self._body.give_back()
         self.answer.begin(head, length, body, bodiless=self.is_head, unframed=self.wants_payload)
         if last:
             self._complete()
@@ -319,7 +328,10 @@ class Exchange(ModelRequest):
         """Let go of the body, of what was captured of it, and of the timer."""
         if self._loading is not None:
             self._loading.stop()
-        self._request.release()
+        self._body.drop()
+        self._body.give_back()
+        if self._request.capture is not None:
+            self._request.capture.give_back()
         meter = self.admission.meter
         if meter is not None:
             meter.ended(self.record)

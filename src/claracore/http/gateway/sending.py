@@ -17,7 +17,6 @@ from claracore.http.wire.framing import LAST_CHUNK, chunk
 if TYPE_CHECKING:
     from claracore.host.activity.record import Record
     from claracore.http.gateway.admission import Admission
-    from claracore.http.gateway.asked import Asked
     from claracore.http.gateway.contract import Channel, ServerCall
     from claracore.http.gateway.relay import Relay
     from claracore.http.gateway.targets import Target
@@ -35,7 +34,8 @@ class RequestWriter:
     # What most requests never change stands here, not in the constructor.
     call: ServerCall | None = None
     """What the model server is asked instead; None: what the client has asked."""
-    _capture: UploadCapture | None = None
+    capture: UploadCapture | None = None
+    """What keeps the body for whoever looks at it later; None when nobody will."""
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay, record: Record) -> None:
         self._channel = channel
@@ -43,29 +43,14 @@ class RequestWriter:
         self._length = channel.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
         self.body = Collected(relay.budget, channel.length)
-        self._most_collected_bytes = relay.limits.max_collected_bytes
         if relay.captures.enabled:
             record.capture = capture = relay.captures.begin(admission.method, admission.path_text, admission.head.lines)
-            self._capture = UploadCapture(capture.request, relay.budget)
+            self.capture = UploadCapture(capture.request, relay.budget)
 
     # From the client.
 
-    def note(self, data: bytes) -> None:
-        """Keep a piece of the body for whoever looks at it later, if there is such a person."""
-        if self._capture is not None:
-            self._capture.add(data)
-
-    def asked(self) -> Asked | None:
-        """Return what the request asks for, None when that is not known yet. Raises `ClaraCoreError`."""
-        admission, body = self.admission, self.body
-        if body.complete:
-            return admission.asked(body.joined())
-        return body.asked_early(admission.head.noted.get(b"content-type", b""), self._most_collected_bytes)
-
-    def lacks(self, target: Target) -> bool:
-        """Whether it cannot go on before the body is whole."""
-        if self.body.complete:
-            return False
+    def waits_for_all(self, target: Target) -> bool:
+        """Whether it cannot go on before the body is whole, because that is to be changed."""
         route = self.admission.route
         return target.edits or (route is not None and route.request_edit is not None)
 
@@ -77,15 +62,16 @@ class RequestWriter:
         body, admission = self.body, self.admission
         if not body.complete or (self._length is None and not admission.head.chunked):
             return None
-        content_type = admission.head.noted.get(b"content-type", b"")
         edit = admission.route.request_edit if admission.route is not None else None
         if edit is not None:
+            record.requested = record.requested or target.model_id  # one that names none is answered with a name
             asked = edit(body.taken_out(), record)
             if isinstance(asked, OwnAnswer):
                 return asked
-            self.call, content_type = asked, _JSON
+            self.call = asked
             body.replace(asked.body)
         if target.edits:
+            content_type = admission.head.noted.get(b"content-type", b"") if edit is None else _JSON
             body.replace(edited(body.taken_out(), content_type, target))
         self._length = body.size
         return None
@@ -126,21 +112,3 @@ class RequestWriter:
             data = (chunk(data) if data else b"") + (LAST_CHUNK if last else b"")
         if data:
             upstream.transport.write(data)
-
-    def taken(self) -> None:
-        """Give back the memory of what was kept, which is on its way: the model server has caught up."""
-        if self.body.dropped:
-            self.body.give_back()
-
-    # Endings.
-
-    def forget_body(self) -> None:
-        """Let go of the body: nobody needs it again."""
-        self.body.drop()
-        self.body.give_back()
-
-    def release(self) -> None:
-        """Let go of the body and of what was captured of it."""
-        self.forget_body()
-        if self._capture is not None:
-            self._capture.give_back()

@@ -24,7 +24,7 @@ def as_anthropics(row: Mapping[str, Any]) -> dict[str, Any]:
         "display_name": row.get("name") or row["id"],
         "created_at": UNKNOWN,
         "lifecycle": "active",
-        "max_input_tokens": row.get("context_length"),
+        "max_input_tokens": row.get("context_length") or row.get("meta", {}).get("n_ctx"),
         "max_tokens": None,
     }
 
