@@ -27,13 +27,21 @@ from claracore.types import Finding
 STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
-def check(*, files: list[Path], config: list[Path] | None, as_json_text: bool, strict: bool, listen: str) -> None:
+def check(
+    *,
+    files: list[Path],
+    config: list[Path] | None,
+    as_json_text: bool,
+    strict: bool,
+    listen: str,
+    ollama: bool,
+) -> None:
     """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
     findings: list[Finding] = []
     files = [*files, *(config or ())] or [DEFAULT_CONFIG]
     for file in files:
         sources, address = _sources(file), _address(listen)
-        findings += examine(sources, env=os.environ, listen=address, strict=True).findings
+        findings += examine(sources, env=os.environ, listen=address, strict=True, ollama=ollama).findings
     refused = [f for f in findings if f.severity == "error" or (strict and f.severity == "warning")]
     if as_json_text:
         show_json({"ok": not refused, "findings": [finding.plain() for finding in findings]})
@@ -163,6 +171,7 @@ CHECK = {
     "as_json_text": flag("--json", about="Write the findings as JSON."),
     "strict": flag("--strict", about="Let warnings fail the check too."),
     "listen": LISTEN,
+    "ollama": flag("--ollama", about="ClaraCore will serve clients of Ollama, as with `claracore --ollama`."),
 }
 SHOW = {
     "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?", default=DEFAULT_CONFIG),
