@@ -12,6 +12,13 @@ def told(text: str, *, strict: bool = False) -> list[str]:
     return [str(finding) for finding in found.findings]
 
 
+def test_the_second_address_is_planned_with() -> None:
+    text = "models: {x: {cmd: 'srv --port 11434', proxy: 'http://127.0.0.1:11434'}}"
+    for ollama in (False, True):
+        found = examine([("c.yaml", text)], env={}, listen=Listen(port=5800), ollama=ollama).findings
+        assert any("on which ClaraCore itself listens" in finding.message for finding in found) == ollama
+
+
 def test_programs_and_model_files_that_are_missing_are_warnings(tmp_path: Path) -> None:
     (tmp_path / "qwen-8b.gguf").write_text("")
     server = tmp_path / "llama-server"

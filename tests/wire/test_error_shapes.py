@@ -69,13 +69,19 @@ def test_the_types_of_anthropic_go_by_status(error: ClaraCoreError, type_: str) 
         (b'{"type":"error","error":{"type":"x"}}', "anthropic", b'{"type":"error","error":{"type":"x"}}'),
         (b'{"error":{"code":1}}', "anthropic", b'{"error":{"code":1}}'),
         (b"[1]", "anthropic", b"[1]"),
-        (b"<html>", "ollama", b"<html>"),
-        (b'{"a":' * 100_000, "ollama", b'{"a":' * 100_000),
+        (b"<html>\n\xff", "ollama", '{"error":"the model server answered 429: <html> \ufffd"}'.encode()),
+        (b'{"error":{"code":1}}', "ollama", b'{"error":"the model server answered 429: {\\"error\\":{\\"code\\":1}}"}'),
+        (b"", "ollama", b'{"error":"the model server answered 429"}'),
+        (b'{"a":' * 100_000, "anthropic", b'{"a":' * 100_000),
         (b"", "anthropic", b""),
     ],
 )
 def test_a_model_servers_error_is_put_into_the_shape(theirs: bytes, shape: ErrorShape, ours: bytes) -> None:
     assert translated(theirs, 429, shape) == ours
+
+
+def test_of_an_error_that_cannot_be_understood_the_beginning_is_told() -> None:
+    assert len(translated(b'{"a":' * 100_000, 500, "ollama")) < 400
 
 
 def test_what_is_no_error_cannot_be_said_again() -> None:

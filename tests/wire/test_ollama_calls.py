@@ -91,9 +91,20 @@ def test_calls_of_tools_get_ids_and_their_results_name_them() -> None:
     assert conversation[2]["name"] == "time"
 
 
+@pytest.mark.parametrize("function", [None, {}, [], {"name": 5}, {"name": None}])
+def test_a_tool_needs_a_name(function: object) -> None:
+    with pytest.raises(BadRequest, match="'tools'"):
+        chat(messages=[], tools=[{"type": "function", "function": function}])
+
+
+def test_what_repeats_can_be_looked_for_in_all_of_the_text() -> None:
+    assert sampling({"repeat_last_n": -1}) == {"repeat_last_n": 1 << 17}
+
+
 def test_tools_keep_their_bytes() -> None:
-    body = b'{"messages":[],"tools":[{"type":"function", "odd": 1.50}]}'
-    assert b'"tools":[{"type":"function", "odd": 1.50}]' in chat_call("m", read(body, ChatWish)).body
+    function = b'{"name": "f", "odd": 1.50}'
+    body = b'{"messages":[],"tools":[{"function":%b}]}' % function  # some clients leave its type out
+    assert b'"tools":[{"type":"function","function":%b}]' % function in chat_call("m", read(body, ChatWish)).body
     assert chat(messages=[], tools=[TOOL])["tools"] == [TOOL]
     assert "tools" not in chat(messages=[], tools=[])
 

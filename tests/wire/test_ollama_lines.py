@@ -31,6 +31,13 @@ def test_a_line_of_a_chat() -> None:
     }
 
 
+def test_numbers_that_nobody_can_have_counted_are_left_out() -> None:
+    spent = Spent()
+    timings = EngineTimings(prompt_n=10**30, prompt_ms=1e308, predicted_n=-5, predicted_ms=1e20)
+    counted(spent, EngineUsage(prompt_tokens=10**30, completion_tokens=2**63), timings)
+    assert json.loads(b"{%b}" % done("stop", spent)) == {"done": True, "done_reason": "stop"}
+
+
 def test_a_line_for_a_prompt_and_the_times_of_lines() -> None:
     writer = LineWriter("m", is_chat=False)
     lines = [json.loads(writer.line(at, "x", "")) for at in (NOW, NOW + 0.5, NOW + 1, NOW)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from claracore.errors import BadRequest
+from claracore.http.wire.ollama_options import sampling
 from claracore.http.wire.ollama_wishes import ChatWish, EmbedWish, GenerateWish, OllamaWish, read, seconds_of
 
 
@@ -91,6 +93,9 @@ def test_other_ways_to_think_are_refused(think: str) -> None:
         (b'{"messages":[{"role":"user","content":["parts"]}]}', ChatWish),
         (b'{"messages":[{"role":"user","images":[1]}]}', ChatWish),
         (b'{"stream":"yes"}', ChatWish),
+        (b'{"tools":[null]}', ChatWish),
+        (b'{"tools":[{"type":"function"}]}', ChatWish),
+        (b'{"logprobs":true,"top_logprobs":21}', ChatWish),
         (b'{"options":[]}', ChatWish),
         (b'{"prompt":7}', GenerateWish),
         (b'{"input":[[1,2]]}', EmbedWish),
@@ -99,12 +104,23 @@ def test_other_ways_to_think_are_refused(think: str) -> None:
         (b"[]", ChatWish),
         (b'{"model":', ChatWish),
         (b'{"prompt":"\xff"}', GenerateWish),
+        (b'{"messages":[{"role":"u","tool_calls":[{"function":{"name":"f","arguments":{"a":"\xff"}}}]}]}', ChatWish),
+        (b'{"format":{"a":"\xff"}}', ChatWish),
         (b'{"tools":' + b"[" * 5000 + b"]" * 5000 + b"}", ChatWish),
     ],
 )
 def test_what_cannot_be_read_is_the_clients_error(body: bytes, kind: type[OllamaWish]) -> None:
     with pytest.raises(BadRequest):
         read(body, kind)
+
+
+@pytest.mark.parametrize("member", ["keep_alive", "think", "options"])
+def test_an_error_does_not_repeat_all_that_was_sent(member: str) -> None:
+    value = {"temperature": "x" * 100_000} if member == "options" else "x" * 100_000
+    wish = read(msgspec.json.encode({member: value}), ChatWish)
+    with pytest.raises(BadRequest) as caught:
+        _ = (wish.keep_seconds, wish.thinks, sampling(wish.options))
+    assert len(caught.value.message) < 300
 
 
 def test_an_answer_is_a_stream_unless_it_is_said_that_it_is_none() -> None:

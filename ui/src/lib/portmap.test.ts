@@ -62,3 +62,15 @@ test('the legend counts what is there', () => {
     ['conflict', 1],
   ]);
 });
+
+test('the address for clients of Ollama is drawn, with who has it', () => {
+  const at = (state: string, holder: string) => ({
+    ollama: { hosts: ['127.0.0.1'], port: 11434, url: 'http://127.0.0.1:11434', state, pid: 7, holder },
+  });
+  expect(bands(report([])).map((band) => band.name)).toEqual(['web', '(default)']);
+  const [, , ours] = bands(report([portRow(11434, 'serving')], at('serving', 'ClaraCore (pid 7)')));
+  expect(cells(ours)).toMatchObject([{ port: 11434, look: 'serving', label: 'ClaraCore' }]);
+  const [, , taken] = bands(report([], at('stranger', 'ollama (pid 7)')));
+  expect(taken).toMatchObject({ name: 'ollama', start: 11434, end: 11434 });
+  expect(cells(taken)).toMatchObject([{ look: 'stranger', label: 'ollama (pid 7)' }]);
+});

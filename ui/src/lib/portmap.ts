@@ -82,17 +82,11 @@ function byPort(rows: readonly PortRow[]): Map<number, PortRow> {
 export function bands(report: PortReport): Band[] {
   const rows = byPort(report.ports);
   const inside = (port: number) => report.ranges.some((range) => port >= range.start && port <= range.end);
-  const web: PortRow = { ...report.web, model: null, group: null, note: '', holder: report.web.holder || 'ClaraCore' };
-  const elsewhere = [...rows.keys()].filter((port) => !inside(port) && port !== report.web.port);
+  const own = [report.web.port, report.ollama?.port];
+  const elsewhere = [...rows.keys()].filter((port) => !inside(port) && !own.includes(port));
   const found = report.ranges.map((range) => band(range, rows));
-  found.unshift({
-    name: 'web',
-    title: 'Web and API',
-    start: report.web.port,
-    end: report.web.port,
-    members: 0,
-    cells: [{ ...cell(report.web.port, web), label: 'ClaraCore' }],
-  });
+  found.unshift(address('web', 'Web and API', report.web));
+  if (report.ollama) found.push(address('ollama', 'For clients of Ollama', report.ollama));
   if (elsewhere.length)
     found.push({
       name: 'elsewhere',
@@ -103,6 +97,14 @@ export function bands(report: PortReport): Band[] {
       cells: elsewhere.sort((a, b) => a - b).map((port) => cell(port, rows.get(port)!)),
     });
   return found.sort((a, b) => a.start - b.start);
+}
+
+/** An address of ClaraCore itself; only the second one can be somebody else's. */
+function address(name: string, title: string, found: PortReport['web']): Band {
+  const row: PortRow = { ...found, model: null, group: null, note: '', holder: found.holder || 'ClaraCore' };
+  const drawn = cell(found.port, row);
+  const label = drawn.look === 'stranger' || drawn.look === 'instance' ? drawn.label : 'ClaraCore';
+  return { name, title, start: found.port, end: found.port, members: 0, cells: [{ ...drawn, label }] };
 }
 
 function band(range: PortRange, rows: ReadonlyMap<number, PortRow>): Band {

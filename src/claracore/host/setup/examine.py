@@ -33,13 +33,18 @@ class Examined:
 
 @no_collection()
 def examine(
-    sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], listen: Listen, strict: bool = False
+    sources: Sequence[tuple[str, str]],
+    *,
+    env: Mapping[str, str],
+    listen: Listen,
+    strict: bool = False,
+    ollama: bool = False,
 ) -> Examined:
-    """Load (file, text) sources and look for everything that could go wrong with them here."""
+    """Load (file, text) sources and look for everything that could go wrong with them here; `ollama` as of `plan`."""
     loaded = load_many(sources, env=env, strict=strict)
     findings = list(loaded.findings)
     if loaded.config is not None:
-        findings += plan_here(loaded.config, listen, places=loaded.places).findings
+        findings += plan_here(loaded.config, listen, places=loaded.places, ollama=ollama).findings
         findings += missing_things(loaded.config, loaded.places)
         findings += memory_instead(loaded.config, loaded.places)
     return Examined(loaded, tuple(sorted(findings, key=lambda finding: SEVERITY_ORDER[finding.severity])))

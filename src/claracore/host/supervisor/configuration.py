@@ -148,7 +148,8 @@ class Configuration:
         self.digest: str | None = None
         """Names the text of the configuration file that was read last, whether it could be used or not."""
         self._listen = listen
-        self._ollama = ollama
+        self.ollama = ollama
+        """Whether clients of Ollama are served where they look, whatever the files say."""
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
@@ -165,7 +166,7 @@ class Configuration:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
         history = load_history(self._state_dir, self.sources.key)
-        prepared = prepare(loaded, self._listen, history, ollama=self._ollama)
+        prepared = prepare(loaded, self._listen, history, ollama=self.ollama)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(

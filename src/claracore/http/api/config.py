@@ -169,7 +169,12 @@ async def check(runtime: RuntimeDep, installation: InstallationDep, text: TextIn
     configuration = runtime.configuration
     sources = await asyncio.to_thread(configuration.sources.with_text, text.yaml)
     examined = await asyncio.to_thread(
-        examine, sources, env=configuration.environ, listen=installation.listen, strict=configuration.sources.strict
+        examine,
+        sources,
+        env=configuration.environ,
+        listen=installation.listen,
+        strict=configuration.sources.strict,
+        ollama=configuration.ollama,
     )
     changes = None
     if examined.usable:

@@ -13,7 +13,14 @@ from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.host.activity.answer_ends import AnswerEnds, has_token
 from claracore.http.access.limits import limit_lines
 from claracore.http.access.origins import cors_lines
-from claracore.http.gateway.heads import WITHOUT_BODY, edited_response_bytes, response_bytes, stream_bytes, with_lines
+from claracore.http.gateway.heads import (
+    WITHOUT_BODY,
+    edited_response_bytes,
+    response_bytes,
+    stream_bytes,
+    with_headers,
+    with_lines,
+)
 from claracore.http.wire import sse
 from claracore.http.wire.answers import answer
 from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
@@ -296,9 +303,9 @@ class _Translated:
         self._is_long = False
 
     def head(self, head: ResponseHead) -> ResponseHead:
-        """Remember which error it is."""
+        """Remember which error it is, and say what it becomes."""
         self._status = head.status
-        return head
+        return with_headers(head, {b"content-type": _JSON.encode()}) if self._errors == "ollama" else head
 
     def piece(self, data: bytes) -> bytes:
         """Keep it, for an error is understood as a whole; pass on what is too long to be one."""

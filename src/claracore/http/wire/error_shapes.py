@@ -55,12 +55,17 @@ def encoded(error: ClaraCoreError, shape: ErrorShape) -> bytes:
 
 
 def translated(body: bytes, status: int, shape: ErrorShape) -> bytes:
-    """Return a model server's error in this shape; as it is, if it is there already or cannot be understood."""
+    """Return a model server's error in this shape; as it is, if it is there already or cannot be understood.
+
+    Clients of Ollama are told the beginning of what cannot be understood.
+    """
     try:
         theirs = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError):
-        return body
-    return msgspec.json.encode(_translated(theirs, status, shape))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        theirs = {}
+    if shape == "ollama" and not _message(theirs):
+        return msgspec.json.encode({"error": _beginning(body, status)})
+    return msgspec.json.encode(_translated(theirs, status, shape)) if theirs else body
 
 
 def said_again(body: bytes, status: int, shape: ErrorShape) -> bytes | None:
@@ -95,6 +100,12 @@ def _message(theirs: dict[str, Any]) -> str:
     return ""
 
 
+def _beginning(body: bytes, status: int) -> str:
+    words = " ".join(body[:_TOLD_BYTES].decode(errors="replace").split())
+    return f"the model server answered {status}" + (f": {words}" if words else "")
+
+
+_TOLD_BYTES = 200
 _SENTENCES = ("message", "detail")
 
 

@@ -34,7 +34,7 @@ def chat_call(model: str, asked: ChatWish) -> Called:
     """Return what is asked for a chat. Raises `BadRequest`."""
     fields = _chat_fields(model, asked, asked.messages or ())
     if asked.tools:
-        fields["tools"] = asked.tools
+        fields["tools"] = [{"type": "function", "function": tool.checked()} for tool in asked.tools]
     return _called(CHAT_COMPLETIONS, fields)
 
 

@@ -15,6 +15,8 @@ from claracore.http.wire.engine_answers import EngineTimings, EngineUsage
 
 _encode = msgspec.json.encode
 NOT_DONE = b'"done":false'
+_MOST = 1 << 63
+"""What Ollama's clients cannot read any more: a model server that says so many has not counted."""
 
 
 class Spent:
@@ -38,7 +40,7 @@ class Spent:
             "eval_count": self.eval_count,
             "eval_duration": self.eval_duration,
         }
-        return {name: max(0, value) for name, value in values.items() if value is not None}
+        return {name: max(0, value) for name, value in values.items() if value is not None and value < _MOST}
 
 
 def counted(spent: Spent, usage: EngineUsage | None, timings: EngineTimings | None) -> None:
@@ -47,15 +49,19 @@ def counted(spent: Spent, usage: EngineUsage | None, timings: EngineTimings | No
         if timings.prompt_n is not None:
             spent.prompt_eval_count = timings.prompt_n + (timings.cache_n or 0)
         if timings.prompt_ms is not None:
-            spent.prompt_eval_duration = int(timings.prompt_ms * 1e6)
+            spent.prompt_eval_duration = _nanoseconds(timings.prompt_ms)
         spent.eval_count = timings.predicted_n
         if timings.predicted_ms is not None:
-            spent.eval_duration = int(timings.predicted_ms * 1e6)
+            spent.eval_duration = _nanoseconds(timings.predicted_ms)
     if usage is not None:
         if usage.prompt_tokens is not None:
             spent.prompt_eval_count = usage.prompt_tokens
         if usage.completion_tokens is not None:
             spent.eval_count = usage.completion_tokens
+
+
+def _nanoseconds(milliseconds: float) -> int:
+    return int(min(milliseconds * 1e6, float(_MOST)))
 
 
 def reason_of(finish_reason: str) -> str:

@@ -8,6 +8,7 @@ passed over, as options are that nobody knows. Facts: docs/modelfile.md of Ollam
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as shown
 from typing import Any, Final
 
 from claracore.errors import BadRequest
@@ -31,6 +32,8 @@ WHOLE_NUMBERS: Final = {
     "num_keep": "n_keep",
 }
 """Ollama's name, and llama-server's."""
+_ALL_OF_IT: Final = 1 << 17
+"""Tokens to look back where all are meant; llama-server keeps room for as many as it is told."""
 _MOST = 1 << 53
 """Larger ones are no numbers to every JSON reader."""
 
@@ -46,6 +49,8 @@ def sampling(options: Mapping[str, Any] | None, *, limit: str = "max_tokens") ->
             continue
         if name in NUMBERS:
             fields[name] = _number(name, value)
+        elif name == "repeat_last_n" and _whole(name, value) < 0:
+            fields[name] = _ALL_OF_IT
         elif name in WHOLE_NUMBERS:
             fields[WHOLE_NUMBERS[name]] = _whole(name, value)
         elif name == "num_predict" and (most := _whole(name, value)) > 0:  # -1: no end, -2: as long as there is room
@@ -66,7 +71,7 @@ def _whole(name: str, value: object) -> int:
 
 
 def _shown(value: object) -> str:
-    return "a number of that size" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
+    return "a number of that size" if isinstance(value, int) and not isinstance(value, bool) else shown(value)
 
 
 def _texts(name: str, value: object) -> list[str]:

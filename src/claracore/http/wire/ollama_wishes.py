@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Final, Literal, TypeVar
+from reprlib import repr as shown
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -56,6 +57,26 @@ class OllamaMessage(msgspec.Struct):
     """As `tool_name`, of older clients."""
 
 
+class NamedFunction(msgspec.Struct):
+    """A function that a model may call; what else there is to say is the model server's to read."""
+
+    name: str
+
+
+class OllamaTool(msgspec.Struct):
+    """A tool that a model may use; Ollama does not look at its `type`, which some clients leave out."""
+
+    function: msgspec.Raw
+
+    def checked(self) -> msgspec.Raw:
+        """Return the function. Raises `BadRequest` for one without a name."""
+        try:
+            msgspec.json.decode(self.function, type=NamedFunction)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise BadRequest(f"one of the 'tools' is no function with a name: {error}", param="tools") from error
+        return self.function
+
+
 class OllamaWish(msgspec.Struct):
     """What all requests have."""
 
@@ -75,7 +96,7 @@ class TextWish(OllamaWish):
     format: msgspec.Raw = NOTHING
     think: Any = None
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
 
     @property
     def streams(self) -> bool:
@@ -103,7 +124,7 @@ class TextWish(OllamaWish):
             if self.think == level:
                 return level
         raise BadRequest(
-            f'\'think\' must be true, false, "low", "medium" or "high", and not {self.think!r}', param="think"
+            f'\'think\' must be true, false, "low", "medium" or "high", and not {shown(self.think)}', param="think"
         )
 
 
@@ -111,7 +132,7 @@ class ChatWish(TextWish):
     """POST /api/chat."""
 
     messages: list[OllamaMessage] | None = None
-    tools: list[msgspec.Raw] | None = None
+    tools: list[OllamaTool] | None = None
 
 
 class GenerateWish(TextWish):
@@ -145,7 +166,7 @@ def read(body: bytes, kind: type[_T]) -> _T:
     """Return what a body says. Raises `BadRequest`."""
     decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
     try:
-        asked: _T = decoder.decode(body)
+        asked: _T = decoder.decode(str(body, "utf-8"))  # all of it: a `Raw` is passed over unread
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise BadRequest(f"the body is not what this call takes: {error}") from error
     except RecursionError as error:
@@ -170,6 +191,6 @@ def seconds_of(keep_alive: object) -> float | None:
     if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool):
         return float(keep_alive) if 0 <= keep_alive < _FOREVER_SECONDS else math.inf
     raise BadRequest(
-        f"'keep_alive' must be a number of seconds or a length of time such as \"5m\", and not {keep_alive!r}",
+        f"'keep_alive' must be a number of seconds or a length of time such as \"5m\", and not {shown(keep_alive)}",
         param="keep_alive",
     )
