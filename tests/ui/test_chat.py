@@ -60,6 +60,54 @@ def test_stop_keeps_what_was_said_and_the_model_is_free_again(page: Page, server
     expect(page.get_by_label("Requests in flight")).to_contain_text("Nothing is being answered")
 
 
+def test_an_answer_goes_on_while_another_page_is_looked_at(page: Page, parrots: Server) -> None:
+    """Leave in mid-answer and come back: the question, the answer, Stop, and what was being written are there."""
+    page.route("**/v1/chat/completions", _held)
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "Tell me a story.")
+    expect(answers(page).locator(".markdown")).to_be_visible()
+    page.get_by_label("Your message").fill("And then?")
+    page.get_by_role("link", name="Logs").click()
+    expect(page.get_by_role("heading", name="Logs")).to_be_visible()
+    page.get_by_role("link", name="Chat").click()
+    expect(page.get_by_role("article", name="You")).to_contain_text("Tell me a story.")
+    expect(page.get_by_label("Your message")).to_have_value("And then?")
+    expect(answers(page)).to_have_attribute("aria-busy", "true")
+    page.get_by_role("button", name="Stop").click()
+    expect(answers(page)).to_contain_text("stopped")
+
+
+def test_an_answer_that_a_reload_cut_off_is_kept_and_so_is_the_draft(page: Page, parrots: Server) -> None:
+    page.route("**/v1/chat/completions", _held)
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "Tell me a story.")
+    expect(answers(page).locator(".markdown")).to_be_visible()
+    said = answers(page).locator(".markdown").inner_text()
+    page.get_by_label("Your message").fill("And then?")
+    page.reload()
+    expect(answers(page).locator(".markdown")).to_have_text(re.compile(re.escape(said)))
+    expect(answers(page)).to_contain_text("not finished")
+    expect(page.get_by_label("Your message")).to_have_value("And then?")
+
+
+def test_two_tabs_of_one_conversation_lose_nothing(page: Page, parrots: Server) -> None:
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "One")
+    done(answers(page))
+    other = page.context.new_page()
+    other.goto(f"{parrots.url}/ui/chat")
+    expect(answers(other)).to_have_count(1)
+    for tab, words in ((page, "Two"), (other, "Three")):
+        say(tab, words)
+        expect(tab.get_by_role("button", name="Stop")).to_have_count(0)
+    for tab in (page, other):
+        expect(tab.get_by_role("article", name="You")).to_have_text([re.compile(w) for w in ("One", "Two", "Three")])
+        expect(answers(tab)).to_have_count(3)
+    other.close()
+    page.reload()
+    expect(answers(page)).to_have_count(3)
+
+
 def test_regenerate_replaces_and_edit_asks_anew(page: Page, parrots: Server) -> None:
     page.goto(f"{parrots.url}/ui/chat?model=smollm2")
     briefly(page)
@@ -188,3 +236,9 @@ def _endless(route: Route) -> None:
     """Keep the model talking until it is stopped."""
     asked = json.loads(route.request.post_data or "{}")
     route.continue_(post_data=json.dumps(asked | {"ignore_eos": True, "max_tokens": 1500}))
+
+
+def _held(route: Route) -> None:
+    """Let the fake engine say three pieces and then nothing until it is stopped."""
+    asked = json.loads(route.request.post_data or "{}")
+    route.continue_(post_data=json.dumps(asked | {"fake": {"chunks": 6, "hold_after": 3}}))

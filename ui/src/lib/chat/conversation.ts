@@ -10,6 +10,8 @@ export interface Figures {
 
 export interface Message {
   id: string;
+  /** When it was begun, in milliseconds. */
+  at: number;
   role: 'user' | 'assistant';
   text: string;
   /** `data:` URLs. */
@@ -83,12 +85,13 @@ export function newId(): string {
 }
 
 export function userMessage(text: string, images: string[] = []): Message {
-  return { id: newId(), role: 'user', text, images, reasoning: '', error: null, stopped: false, figures: null };
+  return { ...emptyAnswer(), role: 'user', text, images };
 }
 
 export function emptyAnswer(): Message {
   return {
     id: newId(),
+    at: Date.now(),
     role: 'assistant',
     text: '',
     images: [],
@@ -97,6 +100,11 @@ export function emptyAnswer(): Message {
     stopped: false,
     figures: null,
   };
+}
+
+/** Whether an answer broke off: nobody writes it, and it has no end. */
+export function brokenOff({ role, figures, error, stopped }: Message): boolean {
+  return role === 'assistant' && !figures && !error && !stopped;
 }
 
 type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } };

@@ -3,7 +3,11 @@ import { ask } from '../api/client';
 import { sentence } from '../api/errors';
 import { events } from '../api/sse';
 import { Answer } from './answer';
-import { type Message, type Parameters, emptyAnswer, requestBody, userMessage } from './conversation';
+import { type Message, type Parameters, emptyAnswer, newId, requestBody, userMessage } from './conversation';
+import { type Thread, forgetThread, keepThread, merged } from './threads';
+
+/** How often a growing answer is kept, in milliseconds. */
+const KEPT_EVERY = 1000;
 
 export class Pane {
   model = $state('');
@@ -11,16 +15,39 @@ export class Pane {
   running = $state(false);
   /** When the answer under way was asked for, in milliseconds. */
   askedAt = $state(0);
+  #id: string;
+  #removed: string[];
   #abort: AbortController | null = null;
+  #keptAt = 0;
+  #left = false;
 
   constructor(
-    model: string,
-    messages: Message[],
+    { id, model, messages, removed }: Thread,
     private readonly parameters: () => Parameters,
-    private readonly changed: () => void,
+    private readonly renamed: () => void,
   ) {
+    this.#id = id;
     this.model = model;
     this.messages = messages;
+    this.#removed = removed;
+  }
+
+  get thread(): Thread {
+    return { id: this.#id, model: this.model, messages: this.messages, removed: this.#removed };
+  }
+
+  /** Takes what another tab has written to this conversation. */
+  take(theirs: Thread): void {
+    if (theirs.id !== this.#id) return;
+    const whole = merged(this.thread, theirs);
+    this.messages = whole.messages;
+    this.#removed = whole.removed;
+  }
+
+  keep(): void {
+    if (this.#left) return;
+    this.#keptAt = performance.now();
+    keepThread($state.snapshot(this.thread) as Thread);
   }
 
   async send(text: string, images: string[]): Promise<void> {
@@ -31,7 +58,7 @@ export class Pane {
   /** Asks again for the answer at `index`; what came after it is gone. */
   async regenerate(index: number): Promise<void> {
     this.stop();
-    this.messages = this.messages.slice(0, index);
+    this.#cut(index);
     await this.#answer();
   }
 
@@ -39,7 +66,8 @@ export class Pane {
   async edit(index: number, text: string): Promise<void> {
     this.stop();
     const images = this.messages[index]?.images ?? [];
-    this.messages = [...this.messages.slice(0, index), userMessage(text, images)];
+    this.#cut(index);
+    this.messages.push(userMessage(text, images));
     await this.#answer();
   }
 
@@ -47,10 +75,30 @@ export class Pane {
     this.#abort?.abort();
   }
 
+  /** Begins a new conversation; the one before is gone. */
   clear(): void {
     this.stop();
+    forgetThread(this.#id);
+    this.#id = newId();
     this.messages = [];
-    this.changed();
+    this.#removed = [];
+    this.renamed();
+  }
+
+  /** Keeps what there is when the browser leaves; that it then cuts the answer off is no failure of the server. */
+  leave(): void {
+    if (this.running) this.keep();
+    this.#left = true;
+  }
+
+  /** The browser is back at a page that it only set aside. */
+  returned(): void {
+    this.#left = false;
+  }
+
+  #cut(index: number): void {
+    this.#removed = [...this.#removed, ...this.messages.slice(index).map(({ id }) => id)];
+    this.messages = this.messages.slice(0, index);
   }
 
   async #answer(): Promise<void> {
@@ -63,6 +111,7 @@ export class Pane {
     // Read back from the array: only what went through the proxy is reactive.
     const message = this.messages.at(-1)!;
     const answer = new Answer(performance.now());
+    this.keep();
     try {
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
@@ -74,7 +123,7 @@ export class Pane {
       message.reasoning = answer.reasoning;
       message.figures = answer.figures(performance.now());
       if (this.#abort === abort) this.running = false;
-      this.changed();
+      this.keep();
     }
   }
 
@@ -86,6 +135,7 @@ export class Pane {
       drawn = performance.now();
       message.text = answer.text;
       message.reasoning = answer.reasoning;
+      if (drawn - this.#keptAt > KEPT_EVERY) this.keep();
     };
     try {
       for await (const { data } of events(response)) {
