@@ -88,6 +88,7 @@ def test_profiles(server: Instance) -> None:
     assert profiles == [{"id": "day", "name": "day", "description": "", "pins": {"gpt-4": "warmed"}}]
     for none in (None, ""):
         assert server.ask("PUT", "/api/profiles/active", {"name": "day"}).json["active"] == "day"
+        assert listed(server)["gpt-4"]["meta"]["llamaswap"] == {"type": "profile"}  # a pin to a selector
         assert server.ask("PUT", "/api/profiles/active", {"name": none}).json["active"] is None
     assert server.ask("PUT", "/api/profiles/active", {"name": " "}).status == 404
     assert server.ask("PUT", "/api/profiles/active", {"name": 1}).status == 400

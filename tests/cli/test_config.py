@@ -67,6 +67,15 @@ def test_a_folder_is_checked_as_one(folder: Path) -> None:
     assert invoke(["config", "check", str(folder)]).exit_code == 0
 
 
+def test_a_file_is_named_as_everywhere(folder: Path) -> None:
+    (folder / "good.yaml").write_text(GOOD)
+    for verb in ("check", "show", "migrate"):
+        assert invoke(["config", verb, "--config", "good.yaml"]).exit_code == 0, verb
+    (folder / "config.yaml").write_text("models: 3\n")
+    assert invoke(["config", "check", "-c", "good.yaml"]).stdout == "good.yaml: fine\n"
+    assert invoke(["config", "check", "good.yaml", "-c", "config.yaml"]).exit_code == 1
+
+
 def test_a_missing_file_is_said_so(folder: Path) -> None:
     result = invoke(["config", "check"])
     assert result.exit_code == 1

@@ -13,7 +13,7 @@ import pytest
 
 from claracore.cli import terminal
 from claracore.cli.client import ServerSaid, complete_model
-from claracore.cli.index import VERBS, verb
+from claracore.cli.index import ELSEWHERE, VERBS, verb
 from claracore.cli.verb import VerbGroup
 from claracore.errors import BadRequest, Conflict, NotFound
 from cli.runner import Result, invoke
@@ -245,11 +245,15 @@ def test_every_verb_is_where_the_table_says_and_explains_itself(name: str) -> No
     ("words", "said"),
     [
         (["pss"], "did you mean 'ps'"),
+        (["srve"], "did you mean 'serve'"),
+        (["run", "qwen"], "did you mean 'chat'"),
+        (["lst"], "did you mean 'ps --all'"),
+        (["help", "staus"], "did you mean 'status'"),
         (["ps", "--nope"], "unrecognized arguments: --nope"),
         (["ps", "--al"], "unrecognized arguments: --al"),
         (["logs", "-n", "0"], "from 1 to 2000"),
         (["logs", "-n", "many"], "invalid int value"),
-        (["config", "chekc"], "is none of check"),
+        (["config", "chekc"], "did you mean 'check'"),
         (["load"], "required: model"),
         (["--nope"], "unrecognized arguments: --nope"),
         (["ports", "--listen", "-x"], "-x"),
@@ -260,6 +264,32 @@ def test_every_verb_is_where_the_table_says_and_explains_itself(name: str) -> No
 )
 def test_words_that_cannot_be_understood(words: list[str], said: str) -> None:
     assert said in say(*words, exit_code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["help"], ["--help"]),
+        (["help", "serve"], ["serve", "--help"]),
+        (["help", "config"], ["config", "--help"]),
+        (["help", "config", "check"], ["config", "check", "--help"]),
+    ],
+)
+def test_help_is_a_verb_too(words: list[str], same: list[str]) -> None:
+    assert say(*words).stdout == say(*same).stdout
+
+
+def test_what_others_call_a_verb_is_one_of_ours() -> None:
+    for name, ours in ELSEWHERE.items():
+        assert name not in VERBS
+        assert ours.split()[0] in VERBS
+
+
+def test_serve_reads_what_no_verb_reads(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.yaml")
+    for words in ([], ["serve"]):
+        result = say(*words, "--config", missing, "--listen", ":0", exit_code=1)
+        assert "missing.yaml" in str(result.exception)
 
 
 def test_a_group_without_a_verb_explains_itself() -> None:

@@ -241,3 +241,18 @@ def test_a_variable_reaches_the_program_as_it_is() -> None:
     assert config is not None
     assert split(config.models["plain"].cmd)[2:] == ["C:\\models\\a", '"b"', "c"]
     assert split(config.models["json"].cmd)[2:] == ["--as-it-is", kept, "--quoted", kept, f"--bare={kept}"]
+
+
+def test_two_models_may_have_a_name_that_their_ports_tell_apart() -> None:
+    text = """
+base: &base {cmd: "x ${PORT}", aliases: ["on-${PORT}"], filters: {setParamsByID: {"by-${PORT}": {n: 1}}}}
+models: {a: *base, b: *base}
+"""
+    config = load(text, env={}).config
+    assert config is not None
+    planned = with_planned_ports(config, {"a": 8105, "b": 8106})
+    names = ("on-8105", "on-8106", "by-8105", "by-8106")
+    assert [planned.resolve(name) for name in names] == ["a", "b", "a", "b"]
+    alike = text.replace("on-${PORT}", "on")
+    assert load(alike, env={}).config is None
+    assert load(alike.replace("[", '["s-${PORT}", "s-${PORT}", '), env={}).config is None

@@ -42,6 +42,9 @@ CORPUS: list[tuple[str, list[str], list[str]]] = [
     (r"a{2}b{1,}c{,2}", ["aabbc{,2}"], ["aabbc"]),
     (r"\x41\x{1F600}\101\07", ["A😀A\a"], ["A"]),
     (r"", [""], []),
+    ("a{\u0662}$", ["a{\u0662}"], ["aa"]),
+    ("(?i)^[\u00df\u03c2\u01c5\u03d0\u00b5]{2}$", ["\u1e9e\u03a3", "\u01c6\u03b2", "\u03bc\u01c4"], ["s\u03c4"]),
+    ("(?i)^\\p{Lu}$", ["\u00df", "a"], ["\u0131", "1"]),
     (r"a||b", ["x"], []),
     (r"(a*)*c", ["aac", "c"], ["ab"]),
     (r"(|a){3}$", ["b"], []),
@@ -78,6 +81,7 @@ BAD = [
     ("[z-a]", "a range that ends before it begins at character 2"),
     ("[[:foo:]]", "a named class that there is not at character 2"),
     (r"\p{Klingon}", "a class of Unicode that there is not at character 1"),
+    ("a|" * 10_001, "longer than 20,000 characters"),
     ("(" * 200 + ")" * 200, "parentheses more than 100 levels deep at character 102"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -110,6 +111,41 @@ def test_many_edits_at_once_are_the_same_as_one_after_another(
 def test_a_key_given_twice_is_not_guessed_at() -> None:
     with pytest.raises(BadRequest, match="twice"):
         with_value(b'{"a":1,"b":2,"a":3}', ("b",), 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "after"),
+    [
+        (
+            b' {"a":1, "model" : "auto" ,"a":2, "b":{"model":"x"}} ',
+            b' {"a":1, "model" : "m" ,"a":2, "b":{"model":"x"}} ',
+        ),
+        (b'{"a":{"model":"]}"},"a":["model", "}"],"x":"model","mod\\u0065l":"au\\"to"}', None),
+        (b'{"a":"model","a":1.5e3,"model":null}', b'{"a":"model","a":1.5e3,"model":"m"}'),
+        (b' {"a":1,"a":[{"model":"x"}]}', b' {"model":"m","a":1,"a":[{"model":"x"}]}'),
+    ],
+)
+def test_the_model_alone_is_written_beside_a_key_given_twice(body: bytes, after: bytes | None) -> None:
+    target = replace(targets_of(config(m={})).by_name["m"], use_model_name="m")
+    assert edited(body, b"", target) == (after or body.replace(b'"au\\"to"', b'"m"'))
+
+
+@given(st.dictionaries(st.text(), JSON), st.sampled_from([None, 2]))
+def test_any_json_beside_a_key_given_twice(more: dict[str, Any], indent: int | None) -> None:
+    target = replace(targets_of(config(m={})).by_name["m"], use_model_name="new")
+    first = json.dumps({"twice": 1, **more, "model": "old"}, indent=indent)
+    text = first[: first.rindex("}")] + ',"twice":{"model":"inner"}}'
+    pairs = json.loads(text, object_pairs_hook=list)
+    after = json.loads(edited(text.encode(), b"", target), object_pairs_hook=list)
+    assert after == [[key, "new" if key == "model" else value] for key, value in pairs] or after == [
+        (key, "new" if key == "model" else value) for key, value in pairs
+    ]
+
+
+def test_filters_do_not_guess_at_a_key_given_twice() -> None:
+    target = targets_of(config(m={"filters": {"stripParams": "seed"}})).by_name["m"]
+    with pytest.raises(BadRequest, match="twice"):
+        edited(b'{"model":"m","a":1,"a":2}', b"", target)
 
 
 def test_the_order_of_the_filters() -> None:

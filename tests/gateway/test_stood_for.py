@@ -5,6 +5,8 @@ What a pin or a selector stands for is written into the request, as llama-swap d
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from claracore.core.config.load import load
@@ -101,5 +103,41 @@ def test_paths_that_do_not_load_a_model_are_looked_at_as_they_mean() -> None:
                     here.supervisor.came.clear()
                 writer.close()
             assert here.supervisor.arrived == 2
+
+    play(conversation)
+
+
+def test_a_model_in_a_query_or_form_is_found_however_its_letters_are_written() -> None:
+    async def conversation() -> None:
+        async with (
+            model_server(OK) as server,
+            stage(loaded(), StandIn(a=server.endpoint, b=server.endpoint)) as here,
+        ):
+            await here.say(
+                b"GET /v1/audio/voices?x=model=1&%6Dodel=auto HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            )
+            assert server.seen.pop().startswith(b"GET /v1/audio/voices?x=model=1&%6Dodel=bee HTTP/1.1\r\n")
+            form = post("/v1/audio/voices", b"a=?&mode%6c=auto&b", kind="application/x-www-form-urlencoded")
+            await here.say(form)
+            assert server.seen.pop().endswith(b"\r\n\r\na=?&mode%6c=bee&b")
+
+    play(conversation)
+
+
+@pytest.mark.parametrize("name", ["auto", "gpt-4"])
+def test_a_request_that_waits_keeps_its_name_when_the_configuration_changes(name: str) -> None:
+    async def conversation() -> None:
+        async with (
+            model_server(OK) as server,
+            stage(loaded(), StandIn(a=None, b=None), profile="day") as here,
+        ):
+            line = f"GET /v1/audio/voices?model={name} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            answer = asyncio.create_task(here.say(line.encode()))
+            await here.supervisor.came.wait()
+            here.gateway.reconfigure(loaded())
+            here.supervisor.ready("a", server.endpoint)
+            await answer
+            written = {"auto": b"bee", "gpt-4": b"a"}[name]
+            assert server.seen.pop().startswith(b"GET /v1/audio/voices?model=" + written + b" HTTP/1.1\r\n")
 
     play(conversation)

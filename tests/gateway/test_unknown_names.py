@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claracore.core.config.load import load
+from claracore.core.config.patterns import compiled, is_pattern
 from claracore.core.config.peers import with_peers
 from claracore.errors import BadRequest, Forbidden, ModelNotFound
 from claracore.http.access.admitted import check_model
@@ -52,6 +57,37 @@ def found(name: str, more: str = "", profile: str | None = None) -> Target:
 )
 def test_the_name_itself_then_the_most_specific_pattern(name: str, model: str) -> None:
     assert found(name).model_id == model
+
+
+def test_pins_do_not_chain_by_tag_either() -> None:
+    text = """
+models: {"c:latest": {cmd: "x ${PORT}"}, d: {cmd: "x ${PORT}"}}
+profiles: {p: {pins: {c: "c:latest", "c:latest": d, "d:latest": "c:latest", d: d}}}
+"""
+    loaded = load(text, env={})
+    assert loaded.config is not None, loaded.findings
+    names = Resolver(loaded.config, ActiveProfile("p"), lambda _id: ModelState.STOPPED, lambda _id: 0)
+    assert [names.find(name, None).model_id for name in ("c", "c:latest", "d", "d:latest")] == [
+        "c:latest",
+        "d",
+        "d",
+        "c:latest",
+    ]
+
+
+def test_a_long_name_takes_no_more_than_its_share() -> None:
+    """With ways back into each part, this one would take hours."""
+    names = resolver("\ndefault_model: small\nunknown_model: default", None)
+    assert compiled("a*-b*-c*d").fullmatch("a" + "-b-c" * 250_000) is None
+    assert compiled("*-haiku*-thinking").fullmatch("-haiku" * 10_000) is None
+    assert compiled("a*ab*b").fullmatch("aababb") is not None
+    assert names.find("-haiku" * 10_000, None).model_id == "small"
+
+
+@given(st.text("ab*", min_size=1, max_size=6).filter(is_pattern), st.text("ab\n", max_size=8))
+def test_a_pattern_is_what_it_says(pattern: str, name: str) -> None:
+    expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL)
+    assert (compiled(pattern).fullmatch(name) is None) is (expected is None)
 
 
 @pytest.mark.parametrize("name", ["my-claude-1", "claud", "CLAUDE-1", "other"])

@@ -13,7 +13,7 @@ import pytest
 from activity.rows import row
 from claracore.core.memory.measured import MeasuredCommand
 from claracore.core.units import GIB, MIB
-from claracore.errors import BadRequest
+from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.activity.database import Activity, activity_path
 from claracore.host.footprints.remembered import RememberedCommands
 from claracore.host.hardware import ram_speed
@@ -273,6 +273,11 @@ def test_fit_of_what_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_text("nothing")
     with pytest.raises(BadRequest, match="not a GGUF file in spite of its name"):
         run("fit", str(tmp_path / "x.gguf"))
+    (tmp_path / "notes").write_text("nothing")
+    with pytest.raises(BadRequest, match=r"notes cannot be served: not a GGUF file$"):
+        run("fit", str(tmp_path / "notes"))
+    with pytest.raises(ClaraCoreError, match=r"^/.*/gone\.gguf cannot be used: No such file"):
+        run("fit", str(tmp_path / "gone.gguf"))
 
 
 @pytest.mark.parametrize(

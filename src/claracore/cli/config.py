@@ -9,7 +9,7 @@ from typing import NoReturn
 from claracore.cli.client import show_json
 from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
-from claracore.cli.verb import Verb, VerbGroup, flag, option, word
+from claracore.cli.verb import Verb, VerbGroup, flag, many, option, word
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.migrate import migrate
@@ -27,10 +27,19 @@ from claracore.types import Finding
 STYLES = {"error": "red", "warning": "yellow", "note": "blue"}
 
 
-def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str, ollama: bool) -> None:
+def check(
+    *,
+    files: list[Path],
+    config: list[Path] | None,
+    as_json_text: bool,
+    strict: bool,
+    listen: str,
+    ollama: bool,
+) -> None:
     """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
     findings: list[Finding] = []
-    for file in files or [DEFAULT_CONFIG]:
+    files = [*files, *(config or ())] or [DEFAULT_CONFIG]
+    for file in files:
         sources, address = _sources(file), _address(listen)
         findings += examine(sources, env=os.environ, listen=address, strict=True, ollama=ollama).findings
     refused = [f for f in findings if f.severity == "error" or (strict and f.severity == "warning")]
@@ -38,7 +47,7 @@ def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str, o
         show_json({"ok": not refused, "findings": [finding.plain() for finding in findings]})
     else:
         _tell(findings)
-        names = ", ".join(map(str, files or [DEFAULT_CONFIG]))
+        names = ", ".join(map(str, files))
         warnings = sum(finding.severity == "warning" for finding in findings)
         fine = f"usable, with {counted(warnings, 'warning')}" if warnings else "fine"
         verdict = counted(len(refused), "problem") if refused else fine
@@ -46,10 +55,10 @@ def check(*, files: list[Path], as_json_text: bool, strict: bool, listen: str, o
     raise SystemExit(1 if refused else 0)
 
 
-def show(*, file: Path, every: bool, as_json_text: bool) -> None:
+def show(*, file: Path, config: Path | None, every: bool, as_json_text: bool) -> None:
     """Print what the file means: macros in place, secrets masked, and where each value comes from."""
-    loaded, config = _loaded(file)
-    shown = shown_options(loaded, config, env=os.environ, defaults=every)
+    loaded, meaning = _loaded(config or file)
+    shown = shown_options(loaded, meaning, env=os.environ, defaults=every)
     say(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
 
 
@@ -158,6 +167,7 @@ def _fail(error: ClaraCoreError) -> NoReturn:
 LISTEN = option("--listen", about="Where ClaraCore will listen, as in `claracore --listen`.", default="5800")
 CHECK = {
     "files": word(about="Files or folders; by default ./config.yaml.", kind=Path, nargs="*"),
+    "config": many("--config", "-c", about="The same, as `serve` has it; may be given more than once.", kind=Path),
     "as_json_text": flag("--json", about="Write the findings as JSON."),
     "strict": flag("--strict", about="Let warnings fail the check too."),
     "listen": LISTEN,
@@ -165,6 +175,7 @@ CHECK = {
 }
 SHOW = {
     "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?", default=DEFAULT_CONFIG),
+    "config": option("--config", "-c", about="The same, as `serve` has it.", kind=Path),
     "every": flag("--all", about="Show options left at their default too."),
     "as_json_text": flag("--json", about="Write a JSON list of path, value, origin."),
 }

@@ -8,7 +8,7 @@ from typing import Any
 from claracore.cli.client import JSON, URL, Server, complete_model, path_of, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, word
-from claracore.core.units import MIB
+from claracore.core.units import MIB, lasting
 
 
 def list_kept(*, url: str | None, as_json: bool) -> None:
@@ -27,8 +27,7 @@ def list_kept(*, url: str | None, as_json: bool) -> None:
 def kept_cells(one: dict[str, Any]) -> list[str]:
     """Return a conversation as cells of a table."""
     age = max(0.0, time.time() - one["saved_at"])
-    shown = f"{age:.0f} s" if age < 120 else f"{age / 60:.0f} min" if age < 7200 else f"{age / 3600:.0f} h"
-    return [one["model"], str(one["tokens"]), f"{one['bytes'] / MIB:.1f} MiB", shown]
+    return [one["model"], str(one["tokens"]), f"{one['bytes'] / MIB:.1f} MiB", lasting(age)]
 
 
 def drop(*, model: str | None, url: str | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
-from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, declare, flag, option
+from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, declare, explained, flag, meant, option
 
 PROG = "claracore"
 EXAMPLES = """\
@@ -33,6 +33,7 @@ class Listed(NamedTuple):
 
 
 VERBS = {
+    "serve": Listed("serve_verb", "SERVE", "Serve until asked to end; without a verb the same."),
     "config": Listed("config", "CONFIG", "Look at, check and migrate configuration files."),
     "ports": Listed("ports", "PORTS", "Show which port belongs to what, and why."),
     "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, admin."),
@@ -58,7 +59,20 @@ VERBS = {
     "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
     "tune": Listed("tune", "TUNE", "Try settings on a model for a minute: which answers fastest on this machine?"),
     "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
+    "help": Listed("help", "HELP", "Explain ClaraCore, or one verb of it."),
 }
+
+ELSEWHERE = {
+    "check": "config check",
+    "list": "ps --all",
+    "ls": "ps --all",
+    "migrate": "config migrate",
+    "run": "chat",
+    "show": "fit",
+    "start": "serve",
+    "stop": "unload",
+}
+"""What other programs, or people, call our verbs."""
 
 
 def verb(name: str) -> Verb | VerbGroup:
@@ -67,6 +81,12 @@ def verb(name: str) -> Verb | VerbGroup:
     found = getattr(import_module(f"claracore.cli.{place.module}"), place.name)
     assert isinstance(found, (Verb, VerbGroup))  # noqa: S101 - a test looks at each
     return found
+
+
+def unknown_verb(name: str) -> str:
+    """Say that there is no verb of this name, and which may have been meant."""
+    names = {**ELSEWHERE, **{verb: verb for verb in VERBS}}
+    return f"there is no verb {name!r}{meant(name, names)} ({PROG} help has them all)"
 
 
 ABOUT = {
@@ -78,7 +98,7 @@ ABOUT = {
 
 def parser(takes: Mapping[str, Argument]) -> Parser:
     """Return what explains `claracore` as a whole: its verbs, and what it takes without one."""
-    lines = "\n".join(f"  {name:<10} {place.summary}" for name, place in VERBS.items())
+    lines = explained({name: place.summary for name, place in VERBS.items()})
     made = Parser(
         PROG,
         usage=f"{PROG} [OPTIONS] | {PROG} VERB ...",

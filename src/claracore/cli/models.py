@@ -9,7 +9,7 @@ from claracore.cli.conversations import conversation_lines
 from claracore.cli.memory_bars import memory_bars
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, flag, word
-from claracore.core.units import MIB
+from claracore.core.units import MIB, lasting
 
 LOAD_SECONDS = 3600.0
 """A model may take long; the server knows when to give up."""
@@ -51,7 +51,7 @@ def model_cells(model: dict[str, Any]) -> list[str]:
         f"{model['load_seconds']:.1f} s" if model["load_seconds"] is not None else "-",
         str(model["serving"]),
         str(model["waiting"]),
-        f"{left:.0f} s" if left is not None else "-",
+        lasting(left) if left is not None else "-",
         "; ".join(notes),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 from claracore.cli.client import JSON, URL, Server, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, option
+from claracore.core.units import lasting
 
 HEAD = ("id", "model", "state", "age", "bytes", "path", "client")
 
@@ -28,7 +29,7 @@ def requests(*, cancel: int | None, url: str | None, as_json: bool) -> None:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     state = f"{row['state']} (place {row['position']})" if row["position"] else row["state"]
-    age = f"{time.time() - row['arrived_at']:.1f} s"
+    age = lasting(max(0.0, time.time() - row["arrived_at"]))
     return [str(row["id"]), row["model"], state, age, str(row["response_bytes"]), row["path"], row["client"]]
 
 

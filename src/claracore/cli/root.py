@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from claracore.cli.index import PROG, VERBS, parser, verb
+from claracore.cli.index import PROG, VERBS, parser, unknown_verb, verb
 from claracore.cli.interrupts import interrupt_once
 from claracore.cli.terminal import accept_any_text, say
-from claracore.cli.verb import USAGE, Verb
+from claracore.cli.verb import USAGE
 from claracore.errors import ClaraCoreError
 
 
@@ -27,9 +26,7 @@ def dispatch(argv: Sequence[str]) -> None:
     if first in VERBS:
         verb(first).run(f"{PROG} {first}", rest)
     elif first and not first.startswith("-"):
-        near = difflib.get_close_matches(first, VERBS, 1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        _end(f"there is no verb {first!r}{meant} (claracore --help has them all)", USAGE)
+        _end(unknown_verb(first), USAGE)
     elif first in {"--install-completion", "--show-completion"}:
         from claracore.cli.completion import install, script  # noqa: PLC0415 - only where it is needed, as below
 
@@ -39,20 +36,12 @@ def dispatch(argv: Sequence[str]) -> None:
 
         say(f"{PROG} {version_text()}")
     else:
-        from claracore.cli.serve_options import TAKES  # noqa: PLC0415 - a verb needs none of it
+        from claracore.cli.serve_verb import SERVE  # noqa: PLC0415 - a verb needs none of it
 
         if not {"--help", "-h"}.isdisjoint(argv):
-            parser(TAKES).print_help()
+            parser(SERVE.takes).print_help()
         else:
-            Verb(_serve, TAKES).run(PROG, argv)
-
-
-def _serve(**chosen: Any) -> None:  # noqa: ANN401 - the fields of ServeOptions
-    """Serve until asked to end."""
-    from claracore.cli.serve import serve  # noqa: PLC0415 - not for --help
-    from claracore.cli.serve_options import ServeOptions  # noqa: PLC0415
-
-    serve(ServeOptions(**chosen))
+            SERVE.run(PROG, argv)
 
 
 def run(argv: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from claracore.cli.client import JSON, URL, Server, show_json
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb
+from claracore.core.units import lasting
 
 
 def status(*, url: str | None, as_json: bool) -> None:
@@ -46,8 +47,7 @@ def _progress(fraction: float | None) -> str:
 def _since(started_at: float | None) -> str:
     if started_at is None:
         return ""
-    hours, seconds = divmod(int(time.time() - started_at), 3600)
-    return f", up for {hours} h {seconds // 60} min"
+    return f", up for {lasting(max(0.0, time.time() - started_at))}"
 
 
 STATUS = Verb(status, {"url": URL, "as_json": JSON})

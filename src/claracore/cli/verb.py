@@ -7,6 +7,7 @@ three times as long to import as everything else that `claracore ps` does.
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -149,6 +150,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}{order}; see {self.prog} --help\n")
 
 
+def meant(word: str, names: Mapping[str, str]) -> str:
+    """Ask whether the nearest was meant, from names to what they are called here; nothing where none is near."""
+    near = difflib.get_close_matches(word, names, 1)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
+def explained(summaries: Mapping[str, str]) -> str:
+    """Return aligned lines of names and what they do."""
+    width = max(map(len, summaries))
+    return "\n".join(f"  {name:<{width}}  {summary}" for name, summary in summaries.items())
+
+
 def declare(parser: argparse.ArgumentParser, takes: Mapping[str, Argument]) -> None:
     """Have `parser` read arguments, by the names of a function's parameters."""
     for parameter, argument in takes.items():
@@ -192,7 +205,7 @@ class VerbGroup:
 
     def parser(self, prog: str) -> Parser:
         """Return what explains the group, or reads the words of `alone`."""
-        lines = "\n".join(f"  {name:<10} {verb.summary}" for name, verb in self.verbs.items())
+        lines = explained({name: verb.summary for name, verb in self.verbs.items()})
         made = Parser(
             prog,
             description=f"{self.summary}\n\nverbs:\n{lines}",
@@ -215,6 +228,8 @@ class VerbGroup:
             return
         parser.parse_known_args(words[:1])  # --help
         if words:
-            parser.error(f"{words[0]!r} is none of {', '.join(self.verbs)}")
+            parser.error(
+                f"{words[0]!r} is none of {', '.join(self.verbs)}{meant(words[0], {name: name for name in self.verbs})}"
+            )
         parser.print_help()
         raise SystemExit(USAGE)

@@ -33,7 +33,16 @@ def about(seconds: float | None) -> str:
     """Return how long something will take: `about 8 s`, `about 3 min`; nothing where it is not known, or over soon."""
     if seconds is None or seconds < SOON_SECONDS:
         return ""
-    return f"about {seconds:.0f} s" if seconds < 99.5 else f"about {seconds / 60:.0f} min"
+    return f"about {lasting(seconds)}"
+
+
+def lasting(seconds: float) -> str:
+    """Return a time as people say it: `45 s`, `29 min`, `5 h`, `3 days`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 47.5 * 3600 else f"{seconds / 86400:.0f} days"
 
 
 def counted(number: int, noun: str) -> str:

@@ -19,7 +19,9 @@ from claracore.core.config.check_routing import (
     check_selectors,
     peer_names,
 )
+from claracore.core.config.command import uses_port
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
+from claracore.core.config.patterns import is_pattern
 from claracore.core.config.program import Hooks, OnStartup
 from claracore.core.config.regex import Regex
 from claracore.core.config.regex_syntax import BadRegex
@@ -143,9 +145,11 @@ class Checker:
 
     def _check_alternatives(self, config: Config, groups: dict[str, GroupConfig]) -> None:
         check_peers(config, self.names, self._error)
-        check_profiles(config, self.names, self._error, hints=self._report.hints)
-        check_selectors(config, self.names, groups, self._error, hints=self._report.hints)
-        known = {*self.names, *config.selectors, *peer_names(config)}
+        # A pattern stands for names, it is none that could be written into a request.
+        names = {name: id_ for name, id_ in self.names.items() if name in self.models or not is_pattern(name)}
+        check_profiles(config, names, self._error, hints=self._report.hints)
+        check_selectors(config, names, groups, self._error, hints=self._report.hints)
+        known = {*names, *config.selectors, *peer_names(config)}
         check_unknown_names(config, known, self._error, hints=self._report.hints)
 
     def _collect_aliases(self) -> None:
@@ -154,6 +158,8 @@ class Checker:
         for model in self.models.values():
             for index, alias in enumerate(model.aliases):
                 key_path = ("models", model.id, "aliases", index)
+                if alias in owner and owner[alias] != model.id and self._has_own_port(alias, model):
+                    continue  # with its port it is another name
                 if alias in owner:
                     whose = "this model" if owner[alias] == model.id else f"model {owner[alias]!r}"
                     self._error(key_path, f"alias {alias!r} is used twice, first by {whose}", "keep one")
@@ -165,13 +171,17 @@ class Checker:
                 self.models[model.id] = self._with_ids(model, owner)
         self.names = {**owner, **{name: name for name in self.models}}
 
+    @staticmethod
+    def _has_own_port(name: str, model: ModelConfig) -> bool:
+        return "${PORT}" in name and uses_port(model)
+
     def _with_ids(self, model: ModelConfig, owner: dict[str, str]) -> ModelConfig:
         aliases = list(model.aliases)
         for name in model.filters.set_params_by_id:
             if name == model.id:
                 continue
             whose = name if name in self.models else owner.setdefault(name, model.id)
-            if whose != model.id:
+            if whose != model.id and not self._has_own_port(name, model):
                 key_path = ("models", model.id, "filters", "setParamsByID", name)
                 self._error(key_path, f"{name!r} already names model {whose!r}", "choose another id")
             elif name not in aliases:

@@ -37,5 +37,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     >>> bool(compiled("gpt-4*").fullmatch("gpt-4o")), bool(compiled("a.*").fullmatch("abc"))
     (True, False)
     """
-    parts = re.split(r"\*+", pattern)
-    return re.compile(".*?".join(map(re.escape, parts)), re.DOTALL)
+    first, *others = map(re.escape, re.split(r"\*+", pattern))
+    # Without a way back into them: with two or more, a long name would else be tried in all combinations.
+    inner = "".join(f"(?>.*?{part})" for part in others[:-1])
+    return re.compile(first + inner + "".join(f".*{part}" for part in others[-1:]), re.DOTALL)

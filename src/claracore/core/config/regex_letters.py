@@ -69,8 +69,26 @@ NAMED = {
     "xdigit": (_DIGIT, "AF", "af"),
 }
 """Ranges, each as its first and its last letter."""
-# Cases of one letter that neither `lower` nor `upper` of the others leads to.
-_MORE_CASES = {"k": "\u212a", "s": "\u017f", "\u00e5": "\u212b", "\u03b8": "\u03d1\u03f4", "\u03c9": "\u2126"}
+# Cases of one letter that neither `lower` nor `upper` of the others leads to: lower case, then the others.
+_MORE_CASES = {
+    letters[0]: letters[1:]
+    for letters in (
+        *("k\u212a", "s\u017f", "\u00df\u1e9e", "\u00e5\u212b", "\u1e61\u1e9b", "\u03b2\u03d0", "\u03b5\u03f5"),
+        *("\u03b8\u03d1\u03f4", "\u03b9\u0345\u1fbe", "\u03ba\u03f0", "\u03bc\u00b5", "\u03c0\u03d6", "\u03c1\u03f1"),
+        *(
+            "\u03c3\u03c2",
+            "\u03c6\u03d5",
+            "\u03c9\u2126",
+            "\u0432\u1c80",
+            "\u0434\u1c81",
+            "\u043e\u1c82",
+            "\u0441\u1c83",
+        ),
+        *("\u0442\u1c84\u1c85", "\u044a\u1c86", "\u0463\u1c87", "\ua64b\u1c88"),
+    )
+}
+_DOTLESS_I = "\u0131"
+"""Its capital is that of another letter."""
 
 
 def among(ranges: Sequence[str]) -> Test:
@@ -104,7 +122,9 @@ def cases_of(letter: str) -> frozenset[str]:
 
 
 def _other_cases(letter: str) -> tuple[str, ...]:
-    return (letter.lower(), letter.upper(), *_MORE_CASES.get(letter, ""))
+    if letter == _DOTLESS_I:
+        return ()
+    return (letter.lower(), letter.upper(), letter.title(), *_MORE_CASES.get(letter, ""))
 
 
 def of_unicode(name: str) -> Test | None:

@@ -74,9 +74,11 @@ class Flags:
         return any_case(test) if self.any_case else test
 
 
+LONGEST_PATTERN = 20_000
+"""What is longer has more steps than can be followed, and would take seconds to find that out."""
 MOST_REPEATS = 1000
 DEEPEST = 100
-COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
+COUNT = re.compile(r"\{(\d+)(,(\d*))?\}", re.ASCII)
 FLAGS = re.compile(r"\?([imsU]*)(-[imsU]+)?([:)])")
 NAME = re.compile(r"\?P?<(\w+)>", re.ASCII)
 OCTAL = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}")
@@ -90,6 +92,8 @@ LAST_LETTER = 0x10FFFF
 
 def read_regex(text: str) -> Part:
     """Return what a pattern says. Raises BadRegex."""
+    if len(text) > LONGEST_PATTERN:
+        raise BadRegex(f"longer than {LONGEST_PATTERN:,} characters")
     reader = _Reader(text)
     found = reader.choice(Flags(), 0)
     if reader.at < len(text):

@@ -104,11 +104,11 @@ Node = ScalarNode | SequenceNode | MappingNode
 
 
 def holds_only_anchors(node: Node) -> bool:
-    """Whether a value is there to be used elsewhere: it is anchored, or all that it holds is."""
+    """Whether a value is there to be used elsewhere: it is anchored, or all that it holds is, at any depth."""
     if isinstance(node, ScalarNode) or node.anchored:
         return node.anchored
     held = node.items if isinstance(node, SequenceNode) else [child for _key, child in node.entries.values()]
-    return bool(held) and all(child.anchored for child in held)
+    return bool(held) and all(map(holds_only_anchors, held))
 
 
 def _place(file: str, mark: Any) -> Place:  # noqa: ANN401 - PyYAML's marks have no type

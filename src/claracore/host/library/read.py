@@ -84,7 +84,8 @@ def _read_file(path: str, stamp: Stamp, seen: ArrayCache) -> Header:
             without_readahead(stream.fileno())
             header = read_header(stream, size=stamp.size, seen=seen)
     except NotGGUF as error:
-        raise UnusableFile("not a GGUF file in spite of its name") from error
+        named_so = path.lower().endswith(".gguf")
+        raise UnusableFile("not a GGUF file in spite of its name" if named_so else "not a GGUF file") from error
     except HeaderTruncated as error:
         raise UnusableFile(f"truncated inside its header, like an unfinished download ({error})") from error
     except GGUFError as error:

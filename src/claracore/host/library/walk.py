@@ -39,10 +39,10 @@ def walk(folders: Iterable[Path], *, missing_ok: bool = False, heard: Heard | No
         try:
             status = os.stat(path)  # noqa: PTH116 - same
         except ValueError as error:  # no path at all: it has a NUL in it, or half a character
-            raise FolderMissing(f"the models folder {path!a} cannot be used: {error}") from error
+            raise FolderMissing(f"{path!a} cannot be used: {error}") from error
         except OSError as error:
             if not missing_ok:
-                raise FolderMissing(f"the models folder {path} cannot be used: {error.strerror}") from error
+                raise FolderMissing(f"{path} cannot be used: {error.strerror}") from error
             found.leave_out(path, f"the folder cannot be used: {error.strerror}")
             continue
         if stat.S_ISDIR(status.st_mode):

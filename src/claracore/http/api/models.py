@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
 from claracore.core.config.command import in_place
-from claracore.core.config.model import ModelConfig
+from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import Selector
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
@@ -122,18 +122,25 @@ def _stand_ins(runtime: Runtime, grant: Grant | None, created: int, *, unlisted:
     rows: list[dict[str, Any]] = []
     config = runtime.config
     for name, selector in config.selectors.items():
-        ids = [model_id for target in selector.targets if (model_id := config.resolve(target)) is not None]
+        ids = _ids_of(config, name)
         if (unlisted or not selector.unlisted) and _any_known(grant, ids):
             counted = ids[:1] if selector.strategy == "pin" else ids
             row = _stand_in(runtime, name, counted, created, {**selector.metadata, **_rule(selector)})
             rows.append(row | _said(selector.name, selector.description))
     profile = config.profiles.get(runtime.profile.name) if runtime.profile.name is not None else None
     for pin, target in profile.pins.items() if profile is not None else ():
-        model_id = config.resolve(target) if target else None
+        ids = _ids_of(config, target) if target else []
         named_already = pin in config.selectors or config.resolve(pin) is not None
-        if model_id is not None and not named_already and _any_known(grant, [model_id]):
-            rows.append(_stand_in(runtime, pin, [model_id], created, {"type": "profile"}))
+        if ids and not named_already and _any_known(grant, ids):
+            rows.append(_stand_in(runtime, pin, ids, created, {"type": "profile"}))
     return rows
+
+
+def _ids_of(config: Config, name: str) -> list[str]:
+    """Return the models that a name may lead to: its own or, of a selector, each of its targets."""
+    selector = config.selectors.get(name)
+    names = selector.targets if selector is not None else (name,)
+    return [model_id for each in names if (model_id := config.resolve(each)) is not None]
 
 
 def _rule(selector: Selector) -> dict[str, Any]:

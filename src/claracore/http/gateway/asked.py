@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, unquote_to_bytes
 
 import msgspec
 
@@ -37,7 +37,6 @@ class _Members(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Members).decode
 _POSITION = re.compile(r" \(byte (\d+)\)$")
-_MODEL_IN_QUERY = re.compile(rb"(?<=[?&])model=[^&]*")
 _MAX_FORM_FIELDS = 1000
 _LONG_BYTES = 65_536
 _BEGINNING_BYTES = 256
@@ -75,7 +74,15 @@ def asked_in_query(query: bytes) -> Asked:
 
 def with_model_in_query(path: bytes, name: str) -> bytes:
     """Return a path with query (or a form after a `?`) whose `model` is another; other bytes stay."""
-    return _MODEL_IN_QUERY.sub(b"model=" + quote(name, safe="").encode(), path)
+    before, mark, query = path.partition(b"?")
+    value = quote(name, safe="").encode()
+    return before + mark + b"&".join(_with_value(field, value) for field in query.split(b"&"))
+
+
+def _with_value(field: bytes, value: bytes) -> bytes:
+    """Return a field of a query, with another value if it is `model`, however its letters are written."""
+    key, equals, _ = field.partition(b"=")
+    return key + equals + value if equals and unquote_to_bytes(key) == b"model" else field
 
 
 def asked_early(prefix: bytes, content_type: bytes) -> Asked | None:

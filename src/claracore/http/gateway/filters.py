@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from claracore.http.gateway.asked import with_model_in_query
-from claracore.http.wire.json_spans import outermost, spans_of
+from claracore.http.wire.json_spans import DuplicateKey, outermost, span_of, spans_of
 from claracore.http.wire.multipart import boundary_of, fields_of
 
 
@@ -45,7 +45,12 @@ def edited(body: bytes, content_type: bytes, edits: Edits) -> bytes:
     if body.lstrip()[:1] != b"{":
         is_form = kind.startswith(b"application/x-www-form-urlencoded") and bool(edits.use_model_name)
         return with_model_in_query(b"?" + body, edits.use_model_name)[1:] if is_form else body
-    members = Members(body)
+    try:
+        members = Members(body)
+    except DuplicateKey:
+        if edits.strip_params or edits.set_params:
+            raise
+        return _with_model_alone(body, edits.use_model_name)
     if edits.use_model_name:
         members.put(("model",), edits.use_model_name)
     for path in edits.strip_params:
@@ -151,6 +156,16 @@ def _nested(keys: Iterable[str], value: object) -> bytes:
     for key in reversed(list(keys)):
         value = {key: value}
     return msgspec.json.encode(value)
+
+
+def _with_model_alone(body: bytes, name: str) -> bytes:
+    """Return a body in which another key than `model` is there twice, with another `model`."""
+    value = msgspec.json.encode(name)
+    span = span_of(body, "model")
+    if span is not None:
+        return body[: span.start] + value + body[span.end :]
+    opened = body.index(b"{") + 1
+    return body[:opened] + b'"model":' + value + b"," + body[opened:]
 
 
 def _with_model_part(body: bytes, content_type: bytes, name: str) -> bytes:

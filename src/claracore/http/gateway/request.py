@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
@@ -110,9 +111,13 @@ class ModelRequest(InFlight):
         relay = self.relay
         target = self.target
         if self.targets is not relay.resolver.targets:
-            # The configuration changed while it waited: where to and with whose key is as it is now.
+            # The configuration changed while it waited: where to and with whose key is as it is now; its body has
+            # the name that it was given before, and so must its query.
             self.targets = relay.resolver.targets
-            target = self.target = self.targets.by_name.get(target.model_id, target)
+            present = self.targets.by_name.get(target.model_id, target)
+            if present.use_model_name != target.use_model_name:
+                present = replace(present, use_model_name=target.use_model_name)
+            target = self.target = present
         self.record.served_at = now = relay.now()
         if not self.served():
             return

@@ -245,18 +245,17 @@ class Resolver:
 
         Raises `ModelNotFound`, and `BadRequest` when it names none.
         """
-        targets = self.targets
         meant = name if self._profile.name is None else self.meaning(name)
+        found = self._known(name, meant, grant)
+        if found is None and (other := other_spelling(name)):
+            found = self._known(other, self.meaning(other), grant)
+        return found if found is not None else self._found_for_others(name, meant, grant)
+
+    def _known(self, name: str, meant: str, grant: Grant | None) -> Target | None:
+        """Return the target of a name that the configuration has, and what it stands for; None for another."""
+        targets = self.targets
         found = (targets.by_name if meant == name else targets.pinned).get(meant)
-        if found is not None:
-            return found
-        found = self._chosen(meant, grant)
-        if found is not None:
-            return found
-        other = other_spelling(meant)
-        if other and self._is_known(other):
-            return self.find(other, grant)
-        return self._found_for_others(name, meant, grant)
+        return found if found is not None else self._chosen(meant, grant)
 
     def _chosen(self, name: str, grant: Grant | None) -> Target | None:
         """Return the best target of a selector; None when there is no selector of that name."""
@@ -277,10 +276,6 @@ class Resolver:
         if not name:
             raise BadRequest("the request names no model: 'model' is required", param="model")
         raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
-
-    def _is_known(self, name: str) -> bool:
-        targets = self.targets
-        return name in targets.by_name or name in targets.choices or name in self._pins()
 
     def meaning(self, name: str) -> str:
         """Return what a name stands for under the active profile. Raises `ModelNotFound` for a name that it hides."""

@@ -5,6 +5,7 @@ Pure, and by position, so that one member can be replaced while every other byte
 
 from __future__ import annotations
 
+import json
 import re
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ _SPACE = re.compile(rb"[ \t\r\n]*+")
 JSON_STRING = r'"(?:[^"\\]++|\\.)*+"'
 """A regular expression for a string in JSON, its quotes included."""
 _STRING = re.compile(JSON_STRING.encode(), re.DOTALL)
+_TOKEN = re.compile(rf"({JSON_STRING})(\s*:\s*)?|[\[\]{{}}]".encode(), re.DOTALL)
+_SCALAR = re.compile(rf"{JSON_STRING}|[a-z]+|[-+0-9.eE]+".encode(), re.DOTALL)
 
 
 def outermost(body: Body) -> tuple[int, int]:
@@ -79,6 +82,21 @@ def spans_of(body: Body, start: int, end: int) -> dict[str, Span]:
     if sizes and position != end:
         raise DuplicateKey
     return spans
+
+
+def span_of(body: bytes, key: str) -> Span | None:
+    """Return where the first member of the outermost object lies that has this key, whatever others are there twice.
+
+    The body is JSON, and the member's value no container; None when there is no such member.
+    """
+    depth = 0
+    for found in _TOKEN.finditer(body):
+        if found[1] is None:
+            depth += 1 if found[0] in (b"{", b"[") else -1
+        elif depth == 1 and found[2] is not None and json.loads(str(found[1], "utf-8", "replace")) == key:
+            value = _SCALAR.match(body, found.end())
+            return None if value is None else Span(found.start(), value.start(), value.end())
+    return None
 
 
 def _after_space(body: Body, position: int) -> int:
