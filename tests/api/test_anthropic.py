@@ -94,6 +94,8 @@ def test_errors_are_of_its_classes(client: anthropic.Anthropic) -> None:
         client.models.retrieve("nobody")
     with pytest.raises(anthropic.BadRequestError):
         client.models.list(limit=5000)
+    with pytest.raises(anthropic.BadRequestError):
+        client.models.list(extra_query={"limit": f"00001{'0' * 5000}"})
     with pytest.raises(anthropic.NotFoundError):
         client.messages.batches.list()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from claracore.cli.client import MODEL, URL, Server, ServerSaid, show_json
 from claracore.cli.interrupts import interrupt_once
+from claracore.cli.talk import Talk, look
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, within, word
+from claracore.cli.waiting import waiting_shown
+from claracore.errors import BadRequest
 
 PROMPT = "> "
 
@@ -18,25 +22,44 @@ PROMPT = "> "
 def chat(
     *, model: str, message: str | None, system: str | None, max_tokens: int | None, url: str | None, as_json: bool
 ) -> None:
-    """Talk to a model; an empty line or Ctrl-D ends."""
-    server = Server(url)
-    messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
-    for line in [message] if message is not None else _typed():
-        messages.append({"role": "user", "content": line})
-        options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
-        answer = ""
+    """Talk to a model; an empty line or Ctrl-D ends, /help says what else there is."""
+    talk = Talk(Server(url), model, system or "")
+    look(talk.server, model)
+    options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
+    asks = message is None and sys.stdin.isatty()
+    for line in [message] if message else _lines(talk) if asks else _piped(message):
         try:
-            for piece in pieces(server, {"model": model, "messages": messages, "stream": True, **options}):
-                answer += piece
-                if not as_json:
-                    say(piece, end="")
-        except KeyboardInterrupt:
-            interrupt_once()  # enough of this answer
-        if not as_json:
-            say()
-        messages.append({"role": "assistant", "content": answer})
+            _answer(talk, line, options, quiet=as_json)
+        except ServerSaid as error:
+            if not asks:
+                raise
+            talk.turns.pop()
+            say(error.message, err=True, style="red")
     if as_json:
-        show_json(messages)
+        show_json(talk.messages)
+    if not asks and not talk.turns:
+        raise BadRequest("nothing was said: give the message as a word, or on standard input")
+
+
+def _answer(talk: Talk, line: str, options: dict[str, Any], *, quiet: bool) -> None:
+    """Say a line, and print the answer as it comes; Ctrl-C ends that answer. Raises ServerSaid."""
+    talk.add("user", line)
+    answer = ""
+    try:
+        with waiting_shown(talk.server, talk.model) as begun:
+            for piece in pieces(
+                talk.server, {"model": talk.model, "messages": talk.messages, "stream": True, **options}
+            ):
+                if not answer:
+                    begun()
+                answer += piece
+                if not quiet:
+                    say(piece, end="")
+    except KeyboardInterrupt:
+        interrupt_once()  # enough of this answer
+    if not quiet:
+        say()
+    talk.add("assistant", answer)
 
 
 def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
@@ -54,15 +77,33 @@ def pieces(server: Server, body: dict[str, Any]) -> Iterator[str]:
                     yield text
 
 
-def _typed() -> Iterator[str]:
+def _piped(message: str | None) -> Iterator[str]:
+    """Give the lines of standard input up to an empty one; none where an empty message was given."""
+    if message is None:
+        for line in sys.stdin:
+            if not line.strip():
+                return
+            yield line.rstrip("\n")
+
+
+def _lines(talk: Talk) -> Iterator[str]:
+    """Give what a person types, until an empty line; lines with a slash are done here."""
+    with suppress(ImportError):
+        import readline  # noqa: F401, PLC0415 - lets `input` edit lines, where Python has it
     while True:
         try:
-            line = input(PROMPT if sys.stdin.isatty() else "")
+            line = input(PROMPT).strip()
         except (EOFError, KeyboardInterrupt):
+            say()
             return
-        if not line.strip():
+        if not line:
             return
-        yield line
+        if not line.startswith("/") or line.startswith("//"):
+            yield line[1:] if line.startswith("//") else line
+        elif (words := talk.command(line)) is not None:
+            say(words)
+        else:
+            return
 
 
 CHAT = Verb(

@@ -11,8 +11,7 @@ import http.client
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr
-from io import StringIO
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -37,7 +36,11 @@ JSON = flag("--json", about="Print JSON.")
 
 
 class ServerSaid(ClaraCoreError):
-    """What the server answered instead of what was asked for."""
+    """What the server answered instead of what was asked for, with the status if there was one."""
+
+    def __init__(self, message: str, answered: int | None = None) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class Server:
@@ -60,9 +63,17 @@ class Server:
     def _is_safe(self) -> bool:
         return self._parts.scheme == "https"
 
-    def ask(self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None) -> Any:  # noqa: ANN401 - JSON
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        quiet: bool = False,
+    ) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON (or the text) of an answer. Raises ServerSaid; SystemExit(3) when nobody answers."""
-        with self.open(method, path, body, timeout_seconds=timeout_seconds or TIMEOUT_SECONDS) as answer:
+        with self.open(method, path, body, timeout_seconds=timeout_seconds, quiet=quiet) as answer:
             raw = answer.read()
         if answer.headers.get_content_type() == "application/json":
             return json.loads(raw)
@@ -70,9 +81,15 @@ class Server:
 
     @contextmanager
     def open(
-        self, method: str, path: str, body: object = None, *, timeout_seconds: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        timeout_seconds: float | None = None,
+        quiet: bool = False,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Give an answer with status 2xx, to be read in the block. Raises as `ask`."""
+        """Give an answer with status 2xx, to be read in the block. Raises as `ask`; prints nothing with `quiet`."""
         connection = self._connection(timeout_seconds)
         headers = {"Accept": f"application/json, {MEDIA_TYPE}, text/plain"}
         if body is not None:
@@ -84,18 +101,18 @@ class Server:
                 connection.request(method, path, json.dumps(body) if body is not None else None, headers)
                 answer = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
-                say(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
+                if not quiet:
+                    say(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
                 raise SystemExit(NO_SERVER) from error
             with answer:
                 if answer.status >= 300:
-                    raise ServerSaid(_message(answer))
+                    raise ServerSaid(_message(answer), answer.status)
                 yield answer
 
     def asked(self, path: str, *, timeout_seconds: float) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON (or the text) of a GET; None when there is none, whatever the reason. Nothing is printed."""
         try:
-            with redirect_stderr(StringIO()):
-                return self.ask("GET", path, timeout_seconds=timeout_seconds)
+            return self.ask("GET", path, timeout_seconds=timeout_seconds, quiet=True)
         except (ClaraCoreError, SystemExit, OSError, http.client.HTTPException, ValueError):
             return None
 

@@ -56,7 +56,7 @@ VERBS = {
         "doctor", "DOCTOR", "Look for what is wrong: engine, graphics, ports, configuration, disk, versions."
     ),
     "replay": Listed("replay", "REPLAY", "Hand the events of a debug log to the scheduler, and print its decisions."),
-    "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends."),
+    "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends, /help says what else there is."),
     "tune": Listed("tune", "TUNE", "Try settings on a model for a minute: which answers fastest on this machine?"),
     "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
     "help": Listed("help", "HELP", "Explain ClaraCore, or one verb of it."),

@@ -13,8 +13,6 @@ from claracore.core.units import MIB, lasting
 
 LOAD_SECONDS = 3600.0
 """A model may take long; the server knows when to give up."""
-LOOK_SECONDS, LOOK_TIMEOUT_SECONDS = 0.25, 5.0
-"""How often is it looked how a load goes, and for how long is that waited for?"""
 
 
 def ps(*, every: bool, verbose: bool, url: str | None, as_json: bool) -> None:
@@ -82,6 +80,7 @@ def _watched(server: Server, model: str) -> dict[str, Any]:
     from threading import Thread  # noqa: PLC0415 - as above
 
     from claracore.cli.load_shown import load_meter  # noqa: PLC0415 - as above
+    from claracore.cli.waiting import LOOK_SECONDS, LOOK_TIMEOUT_SECONDS  # noqa: PLC0415 - as above
 
     loading: Future[dict[str, Any]] = Future()
 
