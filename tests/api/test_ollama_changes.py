@@ -291,6 +291,13 @@ def test_from_the_library_to_a_conversation(client: ollama.Client, registry: Fak
     assert (loaded.digest, loaded.size_vram is not None) == (shown_digest(client, "smollm2:135m"), True)
     client.copy("smollm2:135m", "mine")
     assert client.generate("mine", "One, two,", options={"num_predict": 4}).response
+    [model_id] = listed(client) - OURS - {"smollm2:135m", "mine:latest"}
+    client.delete("smollm2:135m")
+    assert listed(client) == {*OURS, model_id, "mine:latest"}  # a copy outlives the name that it was made of
+    assert client.generate("mine", "One, two,", options={"num_predict": 4}).response
+    assert client.pull("smollm2:135m").status == "success"  # without another byte: the file is there
+    assert "smollm2:135m" in listed(client)
+    client.delete("mine")
     client.delete("smollm2:135m")
     assert listed(client) == OURS
     assert client.ps().models == []

@@ -194,6 +194,13 @@ class Downloads:
         for download in gone:
             await asyncio.to_thread(delete_files, fetched_by(download) - kept, download.folder)
 
+    def forget_name(self, name: str) -> None:
+        """Let no model that was fetched have this name any more."""
+        for download in self._all.values():
+            if name in download.names:
+                download.names.remove(name)
+                self._changed(download)
+
     def next_change(self, download_id: str) -> asyncio.Future[None]:
         """Return what is done as soon as a download is further, in another state, or off the list."""
         changed = asyncio.get_running_loop().create_future()

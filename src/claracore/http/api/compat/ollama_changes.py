@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from claracore.core.config.aliases import with_aliases, without_alias
-from claracore.core.config.tags import other_spelling, resolved, tagged
+from claracore.core.config.tags import has_tag, other_spelling, resolved, tagged
 from claracore.core.config.without_model import without_model
 from claracore.core.fit.model_paths import model_paths
 from claracore.errors import BadRequest, ClaraCoreError, Conflict
@@ -93,13 +93,19 @@ async def pull(
 
 @router.delete("/api/delete", response_model=None, openapi_extra=described_as(DeleteWish))
 async def delete(runtime: RuntimeDep, downloads: DownloadsDep, wish: DeleteBody) -> Response:
-    """Delete a model that was fetched here, with its files; of a name that is only an alias, the alias."""
+    """Delete a model that was fetched here, with its files; of a name that is only an alias, the alias.
+
+    A model that was copied is known by another name as well: then the name goes with which it was fetched, as with
+    Ollama, and the model stays.
+    """
     name = named(wish.model, wish.name)
     model_id = runtime.resolve(name)
     alias = name if runtime.config.resolve(name) == model_id else other_spelling(name)
     path = _path_in(runtime.config.models[model_id].cmd)
     fetched = downloads.fetched(Path(path))
-    if alias != model_id and not any(tagged(alias) in download.names for download in fetched):
+    pulled = {name for download in fetched for name in download.names}
+    if alias != model_id and (tagged(alias) not in pulled or _copies(runtime, model_id) - pulled):
+        downloads.forget_name(tagged(alias))
         await _change(runtime, model_id, lambda text: without_alias(text, model_id, alias))
         return Response(status_code=200)
     if not fetched:
@@ -151,6 +157,11 @@ def _path_in(command: str) -> str:
     """Return the model file that a command names, absolute; empty when it names none."""
     found = model_paths({"": command}).get("")
     return os.path.abspath(found) if found else ""  # noqa: PTH100 - text, as written
+
+
+def _copies(runtime: Runtime, model_id: str) -> set[str]:
+    """Return the further names of a model that are names in Ollama's manner, as copies have them."""
+    return {alias for alias in runtime.config.models[model_id].plain_aliases if has_tag(alias)}
 
 
 def _sharing(runtime: Runtime, model_id: str, path: str) -> list[str]:
