@@ -18,17 +18,15 @@ from claracore.cli.client import Server, running_server, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
 from claracore.core.ports.listen import Listen, parse_listen
-from claracore.core.ports.report import AVAILABLE, PortRow, PortState, RangeView, ReportView
+from claracore.core.ports.report import PortRow, RangeView, ReportView
 from claracore.errors import BadRequest, ClaraCoreError
 
 ANSWER_SECONDS = 5.0
 
 
-class PortAnswer(msgspec.Struct):
-    """What a server says of one port (`GET /api/ports/{port}`)."""
+class Reasons(msgspec.Struct):
+    """What a server says of one port (`GET /api/ports/{port}`), beside who has it."""
 
-    state: PortState
-    sentence: str
     reasons: list[str]
 
 
@@ -51,16 +49,13 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
 
 def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen: str | None) -> None:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
-    answer = None
+    from claracore.cli.planned_ports import explain  # noqa: PLC0415 - reads a configuration
+
+    free, (sentence, *reasons) = explain(port, config, config_dir, listen)
     with suppress(ClaraCoreError):
         _address, server = server_for(config, config_dir, listen)
-        answer = answer_of(server, port) if server is not None else None
-    if answer is not None:
-        free, sentences = answer.state in AVAILABLE, [answer.sentence, *answer.reasons]
-    else:
-        from claracore.cli.planned_ports import explain  # noqa: PLC0415 - a running server knows better
-
-        free, sentences = explain(port, config, config_dir, listen)
+        reasons = (reasons_of(server, port) if server is not None else None) or reasons
+    sentences = [sentence, *reasons]
     say("\n  ".join(sentences))
     if not free:
         raise SystemExit(1)
@@ -74,11 +69,11 @@ def server_for(config: Path | None, config_dir: Path | None, listen: str | None)
     return address, (server or Server(address.url)) if address.port else None
 
 
-def answer_of(server: Server, port: int) -> PortAnswer | None:
-    """Return what a running server says of a port, which knows how it was started; None as with `report_of`."""
+def reasons_of(server: Server, port: int) -> list[str] | None:
+    """Return what else a running server knows of a port, which was started as it was; None as with `report_of`."""
     if server.is_there():
         with suppress(msgspec.ValidationError):
-            return msgspec.convert(server.asked(f"/api/ports/{port}", timeout_seconds=ANSWER_SECONDS), PortAnswer)
+            return msgspec.convert(server.asked(f"/api/ports/{port}", timeout_seconds=ANSWER_SECONDS), Reasons).reasons
     return None
 
 

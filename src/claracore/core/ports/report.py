@@ -41,10 +41,6 @@ class PortState(StrEnum):
     """Not looked at."""
 
 
-AVAILABLE = frozenset({PortState.FREE, PortState.TIME_WAIT})
-"""Whoever asks for such a port gets it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What is known about one port: its state, the model that has it (when it is not the planned one), who holds it."""
