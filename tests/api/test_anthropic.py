@@ -46,7 +46,8 @@ def client(server: Instance) -> Iterator[anthropic.Anthropic]:
         yield client
 
 
-def test_models_are_listed_page_by_page(client: anthropic.Anthropic) -> None:
+def test_models_are_listed_page_by_page(client: anthropic.Anthropic, server: Instance) -> None:
+    assert server.ask("GET", "/api/tags").status == 200  # the files have been read then
     listed = client.models.list()
     assert [(model.id, model.display_name) for model in listed] == [
         ("org/broken", "org/broken"),
@@ -94,6 +95,8 @@ def test_errors_are_of_its_classes(client: anthropic.Anthropic) -> None:
         client.models.retrieve("nobody")
     with pytest.raises(anthropic.BadRequestError):
         client.models.list(limit=5000)
+    with pytest.raises(anthropic.BadRequestError):
+        client.models.list(extra_query={"limit": f"00001{'0' * 5000}"})
     with pytest.raises(anthropic.NotFoundError):
         client.messages.batches.list()
 

@@ -34,6 +34,9 @@ models:
     cmd: '{fake()}'
   broken:
     cmd: '{fake("--crash", "start")}'
+  quiet:
+    cmd: '{fake()}'
+    unlisted: true
 """
 Talk = Callable[[Client], Awaitable[Any]]
 
@@ -99,6 +102,11 @@ def test_all_are_unloaded_when_none_is_named(server: Instance) -> None:
     tool(server, "load_model", {"model": "two"})
     assert "two" in tool(server, "unload_model")["unloaded"]
     assert server.running() == {}
+
+
+def test_a_model_that_is_not_listed_is_not_mentioned(server: Instance) -> None:
+    assert "quiet" not in tool(server, "load_model", {"model": "nobody"})
+    assert tool(server, "model_status", {"model": "quiet"})["state"] == "stopped"
 
 
 @pytest.mark.parametrize(

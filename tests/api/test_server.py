@@ -130,7 +130,7 @@ def test_a_swap_from_load_to_unload(server: Instance) -> None:
     server.chat("org/two")
     one = ok(server.ask("GET", "/api/models/one"))
     assert one["state"] == "stopped"
-    assert one["expected_seconds"] == pytest.approx(one["load_seconds"], abs=0.1)
+    assert 0 < one["expected_seconds"] <= one["load_seconds"] + 0.1
     swap = ok(server.ask("GET", "/api/swaps"))["swaps"][0]
     assert (swap["model"], swap["evicted"], swap["error"]) == ("org/two", ["one"], None)
     phases = swap["phases"]

@@ -79,6 +79,13 @@ def test_an_error_in_the_middle_gets_its_shape() -> None:
     assert mended(START, b"event: error\ndata: no json\n\n") == START + b"event: error\ndata: no json\n\n"
 
 
+def test_an_error_gets_its_shape_wherever_it_is_cut() -> None:
+    stream = START + BLOCK + ERROR
+    cut = {mended(stream[:at], stream[at:]) for at in range(1, len(stream))}
+    assert cut == {mended(stream)}
+    assert mended(START, b"event: ") == START + b"event: "
+
+
 def test_what_is_no_stream_is_left_alone() -> None:
     edit = MendedStream("m")
     edit.head(JSON)

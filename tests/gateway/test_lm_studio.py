@@ -85,6 +85,23 @@ def test_what_is_no_answer_stays_as_it_is(answer: bytes) -> None:
     assert whole(answer) == answer
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": 7},
+        {"choices": {"a": 1}},
+        {"choices": [7, None], "timings": 5, "usage": []},
+        {"choices": choice("stop"), "timings": {"predicted_ms": 10**400}},
+        {"choices": choice("stop"), "timings": {"predicted_ms": 5}, "usage": {"completion_tokens": 10**400}},
+    ],
+)
+def test_nonsense_breaks_nothing(answer: dict[str, Any]) -> None:
+    told = json.loads(whole(json.dumps(answer).encode()))
+    assert {key: told[key] for key in answer} == answer
+    assert told["stats"]["tokens_per_second"] in (None, 0)
+    assert b'"stats"' in streamed(event(**answer), b"data: [DONE]\n\n")
+
+
 def test_the_last_chunk_of_a_stream_tells_it() -> None:
     first, last = event(choices=choice(None)), event(choices=choice("stop"), timings=TIMINGS)
     stream = first + last + b"data: [DONE]\n\n"

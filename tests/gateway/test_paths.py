@@ -98,6 +98,10 @@ def test_what_is_not_there_names_what_is_near(path: str, near: str) -> None:
     assert error.message == f"no such path: {path}; did you mean {near}?"
 
 
+def test_a_base_url_is_near_to_nothing() -> None:
+    assert no_such_path("/v1/").message == "no such path: /v1/; GET /openapi.json lists what there is"
+
+
 def test_an_unknown_path_below_v1_is_not_there_for_everybody() -> None:
     """Not "forbidden", which it would be as a call that changes something."""
 

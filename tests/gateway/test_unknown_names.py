@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -112,6 +113,16 @@ def test_the_default_may_be_for_every_name() -> None:
     assert found("gpt-5", "default_model: s\nunknown_model: default").model_id == "haiku"
 
 
+def test_the_default_model_is_written_where_the_client_names_none_or_another() -> None:
+    both = "default_model: small\nunknown_model: default"
+    assert found("", both).use_model_name == "small"
+    assert found("other", both).use_model_name == "small"
+    assert found("other", both, "night").use_model_name == "haiku"
+    assert found("claude-4", both, "night").use_model_name == "haiku"
+    for name in ("small", "s", "claude-4"):
+        assert found(name, both).use_model_name == ""
+
+
 def test_a_peer_is_asked_for_unknown_names_as_they_are() -> None:
     target = found("org/other", "unknown_model: far")
     assert (target.model_id, target.use_model_name, target.edits) == ("far/*", "", False)
@@ -129,6 +140,20 @@ def test_a_key_for_some_models_is_not_for_unknown_ones() -> None:
     with pytest.raises(Forbidden):
         check_model(grant, resolver("unknown_model: far").find("other", grant).model_id)
     check_model(grant, resolver().find("claude-4", grant).model_id)
+
+
+def test_what_the_model_server_gets_names_the_default_model() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    default = config(m={}).model_copy(update={"default_model": "m", "unknown_model": "default"})
+
+    async def story() -> None:
+        async with model_server(answers(answer)) as server, stage(default, StandIn(m=server.endpoint)) as here:
+            for body in (b'{"prompt":"a"}', b'{"model":"x","prompt":"a"}', b'{"model":"m","prompt":"a"}'):
+                assert (await here.say(post("/v1/completions", body))).startswith(b"HTTP/1.1 200 OK")
+            sent = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.seen]
+            assert sent == [{"prompt": "a", "model": "m"}, {"model": "m", "prompt": "a"}, {"model": "m", "prompt": "a"}]
+
+    play(story)
 
 
 def test_a_profile_has_the_last_word() -> None:

@@ -16,6 +16,49 @@ HOLD = """() => {
 }"""
 """An answer that goes on until it is cancelled; only the fake engine can do that."""
 
+RICH = r"""
+# First heading
+
+## Second heading
+
+### Third heading
+
+Some text with $x_1 + y^2$ and \(\frac{a}{b}\), costs $5 and $10.
+
+\[
+\int_0^\infty e^{-x^2}\,dx = \frac{\sqrt{\pi}}{2}, \quad
+\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix} \color{red}{abc}
++ aaaaaaaaaaa + bbbbbbbbbbbbbb + cccccccccccccccc + ddddddddddddddd
+\]
+
+$$\sum_{i=1}^n i = \frac{n(n+1)}{2}$$
+
+3. three
+4. four
+
+- [x] done
+- [ ] open
+- plain
+
+| left | middle | right |
+|:-----|:------:|------:|
+| a | b | 1 |
+| longer | longer | 10,000 |
+
+![a plot](https://example.org/p.png) and a broken \(\frac{a\) formula.
+
+```python
+print("one very wide line of code that goes on and on and on and on and on and on and on and on and on and on and on")
+```
+
+<think>
+Wait, is that right?
+</think>
+
+End.
+"""
+"""All that Markdown has, and a formula that is none."""
+
 
 def answers(page: Page) -> Locator:
     return page.get_by_role("article", name="Answer")
@@ -230,6 +273,61 @@ def test_reasoning_is_folded_and_code_is_coloured(page: Page, parrots: Server) -
     expect(answers(page).locator("pre .hljs-keyword").first).to_have_text("def")
     expect(answers(page).locator("strong")).to_have_text("Done")
     page.screenshot(path=ARTEFACTS / "chat-reasoning.png")
+
+
+def test_an_answer_fits_a_phone_and_its_formulas_are_typeset(page: Page, parrots: Server) -> None:
+    """One wide line scrolls by itself; KaTeX comes when the first formula does, and the page's policy lets it."""
+    stream = f"data: {json.dumps({'choices': [{'delta': {'content': RICH}}]})}\n\ndata: [DONE]\n\n"
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "Show me everything.")
+    done(answers(page))
+    expect(answers(page).locator(".katex")).to_have_count(4)
+    expect(answers(page).locator(".katex-display")).to_have_count(2)
+    expect(answers(page).get_by_text("costs $5 and $10")).to_be_visible()
+    expect(answers(page).locator("code[data-tex]")).to_have_text([r"\frac{a"])
+    expect(answers(page).locator("ol")).to_have_attribute("start", "3")
+    expect(answers(page).get_by_text("Reasoning")).to_be_visible()
+    sizes = [answers(page).locator(f"h{level}").evaluate("e => getComputedStyle(e).fontSize") for level in (1, 2, 3)]
+    assert len(set(sizes)) == 3, sizes
+    page.screenshot(path=ARTEFACTS / "chat-rich.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("group", name="Messages").evaluate("e => e.scrollTo(0, 0)")
+    wide = "e => e.scrollWidth - e.clientWidth"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.get_by_role("group", name="Messages").evaluate(wide) == 0
+    assert answers(page).locator("pre").evaluate(wide) > 0, "the wide line scrolls inside its block"
+    page.screenshot(path=ARTEFACTS / "chat-rich-phone.png")
+    page.get_by_role("button", name="To the end").click()
+    page.screenshot(path=ARTEFACTS / "chat-rich-phone-end.png")
+
+
+def test_the_end_is_followed_until_the_person_scrolls(page: Page, parrots: Server) -> None:
+    """Who reads above is left there, has a button to the end, and sees what they send."""
+    lines = "\n\n".join(f"Line {number}." for number in range(80))
+    stream = f"data: {json.dumps({'choices': [{'delta': {'content': lines}}]})}\n\ndata: [DONE]\n\n"
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "Count.")
+    done(answers(page))
+    expect(page.get_by_text("Line 79.")).to_be_in_viewport()
+    end = page.get_by_role("button", name="To the end")
+    expect(end).to_have_count(0)
+    page.get_by_text("Line 79.").hover()
+    page.mouse.wheel(0, -1500)
+    expect(end).to_be_visible()
+    page.screenshot(path=ARTEFACTS / "chat-scrolled-up.png")
+    end.click()
+    expect(page.get_by_text("Line 79.")).to_be_in_viewport()
+    expect(end).to_have_count(0)
+    page.mouse.wheel(0, -1500)
+    expect(end).to_be_visible()
+    page.unroute("**/v1/chat/completions")
+    page.route("**/v1/chat/completions", _held)
+    say(page, "And now?")
+    expect(page.get_by_role("article", name="You").nth(1)).to_be_in_viewport()
+    expect(answers(page).nth(1).locator(".markdown")).to_be_in_viewport()
+    page.get_by_role("button", name="Stop").click()
 
 
 def _endless(route: Route) -> None:

@@ -74,16 +74,21 @@ def _named(runtime: Runtime, caller: Caller, arguments: Arguments) -> str:
     name = arguments.get("model")
     if not isinstance(name, str) or not name:
         raise BadRequest("say which model: 'model' is its id", param="model")
-    known = [model_id for model_id in runtime.config.models if caller.knows(model_id)]
     model_id = runtime.config.resolve(name)
-    if model_id not in known:
-        raise ModelNotFound(name, known)
+    if model_id is None or model_id not in runtime.config.models or not caller.knows(model_id):
+        raise ModelNotFound(name, _listed(runtime, caller))
     return model_id
+
+
+def _listed(runtime: Runtime, caller: Caller) -> list[str]:
+    """Return the ids of the models that a list shows."""
+    models = runtime.config.models.values()
+    return sorted(model.id for model in models if not model.unlisted and caller.knows(model.id))
 
 
 async def _list(runtime: Runtime, caller: Caller, _arguments: Arguments) -> dict[str, Any]:
     views = Views(runtime)
-    ids = [model_id for model_id in sorted(runtime.config.models) if caller.knows(model_id)]
+    ids = _listed(runtime, caller)
     rows = [views.model(model_id, with_memory=False).model_dump(mode="json", include=set(LISTED)) for model_id in ids]
     return {"models": rows}
 

@@ -53,7 +53,7 @@ class MendedStream:
 
     def piece(self, data: bytes) -> bytes:
         """Return a piece as it is, but for the first event and an error."""
-        if self._begun and not self._held and b"event: error" not in data:
+        if self._begun and not self._held and b"event: error" not in data and not _begun_error(data):
             return data
         if not self._is_stream:
             return data
@@ -97,13 +97,22 @@ class MendedStream:
         data, self._held = self._held, b""
         start = data.find(_ERROR)
         if start < 0:
-            return data
+            self._held = _begun_error(data)
+            return data.removesuffix(self._held)
         end = data.find(_END, start)
         if end < 0:
             self._held = data[start:]
             return data[:start]
         theirs = data[start + len(_ERROR) : end]
         return data[:start] + _ERROR + translated(theirs, _status_of(theirs), "anthropic") + data[end:]
+
+
+def _begun_error(data: bytes) -> bytes:
+    """Return the end of a piece that may become an error's event; empty when there is none."""
+    if data.endswith(_END):
+        return b""
+    rest = data[data.rfind(_END) + len(_END) :] if _END in data else data
+    return rest if _ERROR.startswith(rest) else b""
 
 
 class _Code(msgspec.Struct):

@@ -18,6 +18,7 @@ from claracore.http.gateway.asked import asked_in_query
 from claracore.http.gateway.heads import switching_bytes
 from claracore.http.gateway.inflight import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING
 from claracore.http.gateway.loading import LoadingStream
+from claracore.http.gateway.loops import FIELD, check_loop
 from claracore.http.gateway.request import ModelRequest
 from claracore.http.gateway.sending import RequestWriter
 from claracore.types import ModelState
@@ -123,6 +124,8 @@ class Exchange(ModelRequest):
             check_model(grant, target.model_id)
         if not self.admission.loads and self.relay.supervisor.state(target.model_id) in NOT_THERE:
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
+        if target.own_lines is not None:
+            check_loop(self.head.noted.get(FIELD, b""), target.model_id)
         self.record.model = target.model_id
         self.record.selector, self.record.priority = target.selector, target.priority
         if target.ignore_websockets and self.head.upgrade == b"websocket":

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from claracore.core.ports.address import address_of
 from claracore.http.access.keyring import KEY_HEADERS
 from claracore.http.access.origins import cors_lines
+from claracore.http.gateway.loops import FIELD, via_line
 from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
 from claracore.http.wire.sse import MEDIA_TYPE
 
 _OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
 _CREDENTIALS = frozenset((b"authorization", *KEY_HEADERS))
-_ASKER = frozenset((b"forwarded", b"x-real-ip"))
+_ASKER = frozenset((b"forwarded", b"via", b"x-real-ip"))
 _ABOUT_CONTENT = frozenset((b"accept", b"accept-encoding", b"content-encoding", b"content-type"))
 _LENGTH = b"content-length"
 _NUMBER = b"\0"  # Stands where the number of bytes goes; no head can contain it.
@@ -107,7 +108,10 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
         lines.append(b"Transfer-Encoding: chunked")
     if head.upgrade == b"websocket":
         lines += (b"Upgrade: websocket", b"Connection: Upgrade")
-    lines += _forwarded(head, peer) if own_lines is None else own_lines
+    if own_lines is None:
+        lines += _forwarded(head, peer)
+    else:
+        lines += (*own_lines, via_line(head.noted.get(FIELD, b"")))
     before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
     return before, after
 

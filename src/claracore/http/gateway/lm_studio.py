@@ -24,6 +24,8 @@ _STOP_REASONS = {
     "function_call": "toolCalls",
 }
 _END = b"\n\n"
+_MOST_EXACT = 2**53
+"""Beyond that a whole number of a server's is nonsense, and some cannot be divided."""
 _DATA = b"data: "
 _DONE = b"data: [DONE]"
 _Object = dict[str, Any]
@@ -85,7 +87,8 @@ class WithStats:
         return _DATA + msgspec.json.encode(chunk | self._said(chunk))
 
     def _note_finish(self, answer: _Object) -> None:
-        for choice in answer.get("choices") or ():
+        choices = answer.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and isinstance(found := choice.get("finish_reason"), str):
                 self._finished = found
 
@@ -139,4 +142,6 @@ def _object(answer: _Object, key: str) -> _Object:
 
 def _number(values: _Object, key: str) -> float | None:
     found = values.get(key)
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+    if isinstance(found, float):
+        return found
+    return found if type(found) is int and abs(found) <= _MOST_EXACT else None

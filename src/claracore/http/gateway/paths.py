@@ -40,6 +40,8 @@ def no_such_path(path: str) -> NotFound:
     routes = ((route.decode(), methods) for route, methods in ROUTES.items() if not route.startswith(NOT_NAMED))
     known = {route: " or ".join(sorted(map(bytes.decode, methods))) for route, methods in routes}
     known |= dict.fromkeys(LISTS, "GET")
+    if path == "/v1/":
+        known = {}  # as near to one as to another
     begun = [route for route in known if route.startswith(path) and len(path) > len("/v1/")]
     near = begun or difflib.get_close_matches(path[:_MOST_LETTERS], known, n=1, cutoff=0.6)
     hint = f"; did you mean {known[near[0]]} {near[0]}?" if near else ""

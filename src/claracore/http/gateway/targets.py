@@ -6,7 +6,8 @@ its pin, as a selector for the target that is best now. Strategies of selectors 
 first target; `warm` the first that is ready, else the first that starts, else the first; `spillover` the least busy of
 those that run, as long as it has fewer requests than `spillover`; else the next that does not run; else the least busy
 of all. Whose server is stopping is chosen last: its requests wait until it has stopped. What a pin or a selector stands
-for is written into the request as its model; an alias stays as the client wrote it.
+for is written into the request as its model, and so is the default model where a request names none or one that nothing
+has: there are servers that answer to their own names only. An alias stays as the client wrote it.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class Targets:
     choices: Mapping[str, Choice]
     """The selectors, by name."""
     pinned: Mapping[str, Target]
-    """What pins of profiles stand for, by its name; selectors aside."""
+    """What pins of profiles stand for, and what is taken for lack of a name, by its name; selectors aside."""
     pins: Mapping[str, Mapping[str, str | None]]
     """Of each profile: which name stands for which other, or (None) for nothing."""
     others: UnknownNames
@@ -164,8 +165,9 @@ def targets_of(config: Config) -> Targets:
             choices[name] = Choice(selector, targets)
     pins = {name: {pin: to or None for pin, to in profile.pins.items()} for name, profile in config.profiles.items()}
     stood_for = {to for profile in pins.values() for to in profile.values() if to in by_name}
-    pinned = {name: _named(by_name[name], name) for name in stood_for if name is not None}
     others = unknown_names(config, by_name.keys() | choices.keys())
+    stood_for.add(others.default)
+    pinned = {name: _named(by_name[name], name) for name in stood_for if name in by_name}
     return Targets(by_name, ignored, choices, pinned, pins, others)
 
 
@@ -269,8 +271,10 @@ class Resolver:
     def _found_for_others(self, name: str, meant: str, grant: Grant | None) -> Target:
         """Return the target of a name that nothing has, or of no name. Raises what `find` raises."""
         targets = self.targets
-        other = self.meaning(targets.others.meaning(meant))
-        found = targets.by_name.get(other) or self._chosen(other, grant)
+        fitting = targets.others.fitting(meant)
+        other = self.meaning(fitting or targets.others.instead_of(meant))
+        written = None if other == fitting else targets.pinned.get(other)
+        found = written or targets.by_name.get(other) or self._chosen(other, grant)
         if found is not None:
             return found
         if not name:

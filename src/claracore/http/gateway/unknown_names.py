@@ -26,14 +26,15 @@ class UnknownNames:
     patterns: tuple[tuple[re.Pattern[str], str], ...]
     """Each with the id of its model, in the order in which they are tried."""
 
-    def meaning(self, name: str) -> str:
-        """Return the name that a request means; empty when it means nothing that there is."""
+    def fitting(self, name: str) -> str:
+        """Return the id of the model whose pattern fits a name; empty when none does."""
         if not name:
-            return self.default
-        for pattern, model_id in self.patterns:
-            if pattern.fullmatch(name) is not None:
-                return model_id
-        return self.unknown
+            return ""
+        return next((model_id for pattern, model_id in self.patterns if pattern.fullmatch(name) is not None), "")
+
+    def instead_of(self, name: str) -> str:
+        """Return the name to take instead of one that nothing has, or of none; empty when that is an error."""
+        return self.unknown if name else self.default
 
 
 def unknown_names(config: Config, known: Container[str]) -> UnknownNames:

@@ -58,6 +58,7 @@ _REQUEST_NOTED = frozenset(
         b"sec-fetch-site",
         b"transfer-encoding",
         b"upgrade",
+        b"via",
         b"x-api-key",
         b"x-forwarded-for",
         b"x-forwarded-host",

@@ -18,6 +18,29 @@ test('reasoning in think tags is not text, finished or not', () => {
   expect(splitThinking('a <think> tag')).toEqual({ reasoning: '', text: 'a <think> tag' });
 });
 
+test.each([
+  ['in the middle', 'So:\n<think>\nwait\n</think>\n\nno.', 'wait', 'So:\n\nno.'],
+  ['in the middle, not finished', 'So:\n<think>wa', 'wa', 'So:'],
+  ['in a line', 'So <think>wait</think> no.', 'wait', 'So\n\nno.'],
+  ['twice', '<think>a</think>b<think>c</think>d', 'a\n\nc', 'b\n\nd'],
+  ['by another name', '<thinking>why</thinking>because', 'why', 'because'],
+  ['opened by the template', 'why\n</think>\n\nbecause', 'why', 'because'],
+])('a thought is found %s', (_, said, reasoning, text) => {
+  expect(splitThinking(said)).toEqual({ reasoning, text });
+});
+
+test.each([
+  'Write `<think>` and `</think>` around it.',
+  '```\n<think>\nshown\n</think>\n```\nend',
+  '```xml\n<think>\nstill growing',
+])('tags in code are shown, not thought: %s', (text) => {
+  expect(splitThinking(text)).toEqual({ reasoning: '', text });
+});
+
+test('a thought may have code in it', () => {
+  expect(splitThinking('<think>\n```\nx\n```\n</think>\ny')).toEqual({ reasoning: '```\nx\n```', text: 'y' });
+});
+
 test('figures come from the server where it tells them', () => {
   const answer = new Answer(1000);
   answer.take(delta({ content: 'a' }), 1500);

@@ -4,16 +4,43 @@ import type { Figures } from './conversation';
 
 export class StreamError extends Error {}
 
-const OPEN = /^\s*<think>/;
+/** Code, finished or not: what stands in it is not said, but shown. */
+const CODE = /^ {0,3}(```+|~~~+)[^\n]*\n[\s\S]*?(?:^ {0,3}\1[^\n]*$|$(?![\s\S]))|`[^`\n]+`/gm;
+/** A thought from its tag to its end, or to the end of what was said; without an end it has to begin a line. */
+const THOUGHT = /<think(?:ing)?>([\s\S]*?)<\/think(?:ing)?>|^[ \t]*<think(?:ing)?>([\s\S]*)$(?![\s\S])/gm;
+/** Where the template has opened the thought already, the answer has only its end. */
+const ONLY_END = /^([\s\S]*?)^[ \t]*<\/think(?:ing)?>[ \t]*$/m;
 
-/** Some models write their reasoning into the text between <think> tags; it belongs to the reasoning. */
+/** Some models write their reasoning into the text between <think> tags; it belongs to the reasoning, wherever it is. */
 export function splitThinking(text: string): { reasoning: string; text: string } {
-  const open = OPEN.exec(text);
-  if (!open) return { reasoning: '', text };
-  const inside = text.slice(open[0].length);
-  const end = inside.indexOf('</think>');
-  if (end < 0) return { reasoning: inside.trimStart(), text: '' };
-  return { reasoning: inside.slice(0, end).trim(), text: inside.slice(end + '</think>'.length).trimStart() };
+  if (!text.includes('think')) return { reasoning: '', text };
+  // Code is hidden by something of the same length, so that places are the same in both.
+  const visible = text.replace(CODE, (code) => '\0'.repeat(code.length));
+  const thoughts: string[] = [];
+  const said: string[] = [];
+  let at = 0;
+  const take = (start: number, end: number, from: number, to: number) => {
+    said.push(text.slice(at, start));
+    thoughts.push(text.slice(from, to).trim());
+    at = end;
+  };
+  for (const found of visible.matchAll(THOUGHT)) {
+    const inside = found[1] ?? found[2] ?? '';
+    const from = found.index + found[0].indexOf('>') + 1;
+    take(found.index, found.index + found[0].length, from, from + inside.length);
+  }
+  const lone = thoughts.length ? null : ONLY_END.exec(visible);
+  if (lone) take(0, lone[0].length, 0, lone[1]!.length);
+  if (!thoughts.length) return { reasoning: '', text };
+  said.push(text.slice(at));
+  return { reasoning: joined(thoughts), text: joined(said) };
+}
+
+function joined(parts: string[]): string {
+  return parts
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .join('\n\n');
 }
 
 export class Answer {

@@ -40,9 +40,14 @@ test.each([
   '<form action="https://evil"><input name=a></form>',
   '<p style="position:fixed" onclick="alert(1)" id="main" class="notice">x</p>',
   '![x](https://evil/pixel.png)',
+  '![x](javascript:alert(1))',
+  '<img alt="x" src="https://evil/pixel.png">',
+  '<p data-x="1">x</p>',
   '<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>',
 ])('what a model writes cannot act: %s', (text) => {
-  expect(html(text)).not.toMatch(/script|onerror|onclick|javascript:|iframe|<form|<input|<img|<svg|style=|id=|class=/i);
+  expect(html(text)).not.toMatch(
+    /script|onerror|onclick|javascript:|iframe|<form|<input|<img|<svg|style=|id=|class=|data-x/i,
+  );
 });
 
 test('links open elsewhere and tell nothing', () => {
@@ -54,4 +59,52 @@ test('code is coloured when its language is known, and always harmless', () => {
   expect(highlighted('def f(): pass', 'python')).toContain('hljs-keyword');
   for (const language of ['xml', 'unknown', ''])
     expect(highlighted('<img src=x onerror=a>', language)).not.toContain('<img');
+});
+
+test('a list goes on counting, and a table keeps its sides', () => {
+  expect(html('3. c\n4. d')).toContain('<ol start="3">');
+  expect(html('| a | b |\n|:-:|--:|\n| 1 | 2 |')).toMatch(/<td align="center">1<\/td>\s*<td align="right">2<\/td>/);
+});
+
+test('task boxes and the words of images stay', () => {
+  const tasks = html('- [x] done\n- [ ] open');
+  expect(tasks).toContain('<span data-task="done">☑</span>');
+  expect(tasks).toContain('<span data-task="open">☐</span>');
+  expect(html('![a plot](https://example.org/p.png)')).toMatch(
+    /<a href="https:\/\/example.org\/p.png".*\[image: a plot\]/,
+  );
+  expect(html('Look: <img src="x.png" alt="a cat"> there')).toBe('<p>Look: [image: a cat] there</p>\n');
+});
+
+const formulas = (text: string) =>
+  [...html(text).matchAll(/<code data-tex="(\w+)">([^<]*)<\/code>/g)].map(([, mode, source]) => `${mode} ${source}`);
+
+test.each([
+  ['Then \\(a_1 * b_2 * c\\) holds', ['inline a_1 * b_2 * c']],
+  ['So\n\\[\nx^2\n\\]\nend', ['display x^2']],
+  ['$$\nE = mc^2\n$$', ['display E = mc^2']],
+  ['in a line $$x$$ too', ['display x']],
+  ['with $x_1$ and $y$.', ['inline x_1', 'inline y']],
+  ['- first $a$\n- \\[b\\]\n', ['inline a', 'display b']],
+  ['| f |\n|---|\n| $x$ |', ['inline x']],
+  ['**bold $x$**', ['inline x']],
+  ['$5 + x$', ['inline 5 + x']],
+  ['\\(a < b\\)', ['inline a &lt; b']],
+  ['\\(<img src=x>\\)', ['inline &lt;img src=x&gt;']],
+  ['\\[ a \\\\ b \\]', ['display a \\\\ b']],
+])('mathematics is found: %s', (text, found) => {
+  expect(formulas(text)).toEqual(found);
+});
+
+test.each([
+  'It costs $5 and $10.',
+  'From $5-$10, or US$5 and A$6.',
+  '$100 (about 90 €) or 100$',
+  'Set $HOME and $PATH, or $HOME/$USER.',
+  'Run `echo $A` and `echo $B`.',
+  '```sh\necho $A $B$\n```',
+  'not closed \\( x',
+  'escaped \\$x\\$',
+])('what is none is left alone: %s', (text) => {
+  expect(formulas(text)).toEqual([]);
 });

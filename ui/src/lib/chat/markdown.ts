@@ -4,23 +4,45 @@
  */
 import DOMPurify from 'dompurify';
 import { Marked, type Token } from 'marked';
+import { escaped } from './highlight';
+import { tex } from './tex';
 
 export type Block =
   | { kind: 'html'; raw: string; html: string }
   | { kind: 'code'; raw: string; language: string; title: string; code: string };
 
 const marked = new Marked({ gfm: true, breaks: true, async: false });
+marked.use(tex, {
+  renderer: {
+    checkbox: ({ checked }) => `<span data-task="${checked ? 'done' : 'open'}">${checked ? '☑' : '☐'}</span> `,
+    /** Pictures are not fetched: their words and where they are. */
+    image: ({ href, text }) => `<a href="${escaped(href)}">[image: ${escaped(text || href)}]</a>`,
+  },
+});
 const ALLOWED_TAGS =
-  'a b blockquote br code del details em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(
+  'a b blockquote br code del details div em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(
     ' ',
   );
-const ALLOWED_ATTR = ['href', 'align', 'start', 'title', 'open'];
+const PLAIN_ATTR = ['align', 'start', 'title', 'open', 'data-tex', 'data-task'];
+const CONFIG = {
+  ALLOWED_TAGS,
+  ALLOWED_ATTR: ['href', ...PLAIN_ATTR],
+  ALLOW_DATA_ATTR: false,
+  ALLOWED_URI_REGEXP: /^(https?:|mailto:)/i,
+  // Otherwise each value has to be such an address.
+  ADD_URI_SAFE_ATTR: PLAIN_ATTR,
+};
 
 const purify = DOMPurify();
 purify.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName !== 'A') return;
   node.setAttribute('target', '_blank');
   node.setAttribute('rel', 'noopener noreferrer');
+});
+
+purify.addHook('uponSanitizeElement', (node) => {
+  // Written as HTML it goes, but not its words.
+  if (node instanceof HTMLImageElement && node.alt) node.before(`[image: ${node.alt}]`);
 });
 
 const known = new Map<string, string>();
@@ -41,11 +63,7 @@ export function blocks(text: string): Block[] {
 function html(token: Token): string {
   const before = known.get(token.raw);
   if (before !== undefined) return before;
-  const made = purify.sanitize(marked.parser([token]), {
-    ALLOWED_TAGS,
-    ALLOWED_ATTR,
-    ALLOWED_URI_REGEXP: /^(https?:|mailto:)/i,
-  });
+  const made = purify.sanitize(marked.parser([token]), CONFIG);
   if (known.size >= KEPT) known.clear();
   known.set(token.raw, made);
   return made;

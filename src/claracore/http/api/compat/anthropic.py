@@ -55,9 +55,10 @@ def page_of(rows: list[dict[str, Any]], query: Mapping[str, str]) -> dict[str, A
 def _limit(text: str | None) -> int:
     if text is None:
         return _USUAL
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _MOST):
+    limit = int(text) if len(text) <= len(str(_MOST)) and text.isascii() and text.isdigit() else 0
+    if not 1 <= limit <= _MOST:
         raise BadRequest(f"'limit' must be a number from 1 to {_MOST}", param="limit")
-    return int(text)
+    return limit
 
 
 def _place(ids: list[str], wanted: str) -> int:
