@@ -181,6 +181,26 @@ def test_keys() -> None:
     assert "ann" not in say("keys", "list").stdout
 
 
+def test_keys_of_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(tmp_path, CONFIG)
+    with instance(tmp_path) as other:
+        at = ("--url", other.url)
+        assert say("keys", "list", *at).stdout == "there are no named keys\n"
+        made = say("keys", "add", "ann", "--scope", "admin", "--model", "eins", *at)
+        assert "not shown again" in made.stderr
+        assert "set CLARACORE_API_KEY" in str(say("keys", "list", *at, exit_code=1).exception)
+        monkeypatch.setenv("CLARACORE_API_KEY", made.stdout.strip())
+        guest = json.loads(say("keys", "add", "guest", "--concurrency", "2", "--expires", "30d", "--json", *at).stdout)
+        assert guest["key"].startswith("cc-")
+        assert "3 at a time" in say("keys", "limit", "guest", "--concurrency", "3", *at).stdout
+        listed = say("keys", "list", *at).stdout
+        assert "3 at a time" in listed
+        assert "one" in listed
+        assert say("keys", "remove", "guest", *at).stdout == "guest is removed\n"
+        assert "guest" not in say("keys", "list", *at).stdout
+        assert isinstance(say("keys", "remove", "a/b", *at, exit_code=1).exception, ServerSaid)
+
+
 def test_the_first_key_should_administer() -> None:
     assert "no key has the scope admin" in say("keys", "add", "guest").stderr
 

@@ -24,10 +24,11 @@ def requests(*, cancel: int | None, url: str | None, as_json: bool) -> None:
     if as_json:
         show_json(found)
     else:
-        say("\n".join(table(HEAD, [_cells(row) for row in found])) if found else "no requests are in flight")
+        say("\n".join(table(HEAD, [request_cells(row) for row in found])) if found else "no requests are in flight")
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def request_cells(row: dict[str, Any]) -> list[str]:
+    """Return a request as cells of a table, under HEAD."""
     state = f"{row['state']} (place {row['position']})" if row["position"] else row["state"]
     age = lasting(max(0.0, time.time() - row["arrived_at"]))
     return [str(row["id"]), row["model"], state, age, str(row["response_bytes"]), row["path"], row["client"]]
