@@ -63,11 +63,13 @@ def main() -> int:
 
 
 def alone(failed: dict[str, str]) -> int:
-    """Run this program again where there is no network but loopback, if this machine lets us."""
+    """Run this program again where there is no network but loopback, if this machine lets us.
+
+    What clients leave running (Cline starts a daemon) ends with it: it has its own process ids.
+    """
     unshare = shutil.which("unshare")
-    apart = (
-        [unshare, "--net", "--map-root-user", "bash", "-c", 'ip link set lo up && exec "$@"', "_"] if unshare else []
-    )
+    own = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--map-root-user")
+    apart = [unshare, *own, "bash", "-c", 'ip link set lo up && exec "$@"', "_"] if unshare else []
     if apart and subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         apart = []
     if not apart:
