@@ -97,6 +97,13 @@ test('before a load: who goes, what that saves, and how long it takes to load ag
   );
 });
 
+test('before a load: a pin that was set or taken since the server has said who would go counts', () => {
+  const goes = { ...takes({ gpu0: 14 }), would_unload: ['old'] };
+  expect(told(goes, [CARD], [{ ...OLD, pinned: true }])).toBe('bad: Does not fit beside old, which is pinned');
+  const stays = { ...takes({ gpu0: 14 }), in_the_way: ['old'], would_not_fit: 'the server says so' };
+  expect(told(stays, [CARD], [OLD])).toMatch(/^others: Will unload old/);
+});
+
 test('before a load: who goes for nobody is named', () => {
   const wants = { ...takes({ gpu0: 14 }), in_the_way: ['old'], would_not_fit: 'the server says so' };
   expect(told(wants, [CARD], [{ ...OLD, pinned: true }])).toBe('bad: Does not fit beside old, which is pinned');

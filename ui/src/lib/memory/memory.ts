@@ -85,7 +85,9 @@ export interface Around {
 /** What loading a model would bring about; null for one that is loaded, and where nothing would. */
 export function outcome(model: Model, around: Around): Outcome | null {
   if (model.state !== 'stopped') return null;
-  if (model.in_the_way.length) return keptOut(model.in_the_way, around);
+  const staying = keepingOut(model, around);
+  if (staying.length) return { tone: 'bad', text: `Does not fit beside ${listed(staying)}` };
+  if (model.in_the_way.length) return unloading(model, around);
   if (!around.report?.decides) {
     if (model.would_not_fit) return { tone: 'bad', text: model.would_not_fit };
     return model.would_unload.length ? unloading(model, around) : null;
@@ -134,22 +136,25 @@ function short({ device, size }: { device: Device; size: number }, left: number,
   return `takes ${bytes(size)} of ${device.id}, where it can have ${bytes(left)}${reasons}`;
 }
 
-function unloading({ would_unload, memory }: Model, { models, report }: Around): Outcome {
-  const going = would_unload.flatMap((id) => models.find((each) => each.id === id) ?? []);
+function unloading(model: Model, { models, report }: Around): Outcome {
+  const going = inTheWay(model).flatMap((id) => models.find((each) => each.id === id) ?? []);
   const alone =
-    report?.decides && memory.source === 'unknown' ? '; it is not known what it takes, so it runs alone' : '';
+    report?.decides && model.memory.source === 'unknown' ? '; it is not known what it takes, so it runs alone' : '';
   return { tone: 'others', text: `Will unload ${listed(going.map(leaving))}${alone}` };
 }
 
-/** Who goes for nobody, and why. */
-function keptOut(inTheWay: readonly string[], { models, groups }: Around): Outcome {
-  const staying = inTheWay.map((id) => {
-    const { pinned = true, group = '' } = models.find((each) => each.id === id) ?? {};
-    return !pinned && groups[group]?.persistent
-      ? `${id}, which stays: its group ${group} is persistent`
-      : `${id}, which is pinned`;
+/** Whose memory a load needs, whether they would go or not: a pin that was set or taken since then changes that. */
+function inTheWay({ in_the_way, would_unload }: Model): string[] {
+  return [...in_the_way, ...would_unload];
+}
+
+/** Who of them goes for nobody, and why. */
+function keepingOut(model: Model, { models, groups }: Around): string[] {
+  return inTheWay(model).flatMap((id) => {
+    const { pinned = model.in_the_way.includes(id), group = '' } = models.find((each) => each.id === id) ?? {};
+    if (pinned) return [`${id}, which is pinned`];
+    return groups[group]?.persistent ? [`${id}, which stays: its group ${group} is persistent`] : [];
   });
-  return { tone: 'bad', text: `Does not fit beside ${listed(staying)}` };
 }
 
 function leaving(model: Model): string {
