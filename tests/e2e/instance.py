@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -178,6 +179,14 @@ def configured(folder: Path, text: str) -> Path:
 def fake(*flags: str) -> str:
     """Return the `cmd` of a fake model server on ${PORT}."""
     return " ".join(f'"{word}"' for word in command("--port", "${PORT}", *flags))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something in another process that tells nobody."""
+    latest = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < latest
+        time.sleep(0.01)
 
 
 def gone(processes: list[psutil.Process]) -> bool:

@@ -8,26 +8,17 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from claracore.host.conversations.folders import NAME, memory_base
-from e2e.instance import WAIT_SECONDS, Instance, configured, instance, on_one_processor
+from e2e.instance import WAIT_SECONDS, Instance, configured, instance, on_one_processor, until
 from fakes.ports import free_run
 
 FAKE = Path(__file__).parents[1] / "fakes" / "fake_slots.py"
 EMBEDDED = f"{sys.executable} -m claracore engine"
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something in another process that tells nobody."""
-    latest = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < latest
-        time.sleep(0.01)
 
 
 @contextlib.contextmanager

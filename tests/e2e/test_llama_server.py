@@ -11,8 +11,7 @@ import os
 import shutil
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import pytest
 
 from claracore.host.engines.find import Unusable, learn
 from claracore.host.engines.states import MARK
-from e2e.instance import WAIT_SECONDS, Instance, configured, gone, instance
+from e2e.instance import WAIT_SECONDS, Instance, configured, gone, instance, until
 from fakes.ports import free_run
 
 SERVER = os.environ.get("CLARACORE_LLAMA_SERVER", "")
@@ -58,13 +57,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, folder: Path, env: dict[str
 
 def model(served: Instance, name: str) -> dict[str, Any]:
     return dict(served.ask("GET", f"/api/models/{name}").json)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterator
@@ -60,6 +61,16 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def page_with(browser: Browser, flag: str) -> Iterator[Page]:
+    """Have a page in a browser of its own with one more flag; its console may say what it likes."""
+    launched = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, flag])
+    page = launched.new_page()
+    page.set_default_timeout(WAIT_MS)
+    yield page
+    launched.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fakes.ports import free_run
-from ui.conftest import CHROMIUM, FLAGS, WAIT_MS
+from ui.conftest import page_with
 from ui.stand import FAKE, Server, config, serving
 
 KEY = "good-key-0123456789"
@@ -55,11 +55,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory, chat_port: int) -> Iterator
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Page]:
-    launched = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, NAMES])
-    page = launched.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    launched.close()
+    with page_with(browser, NAMES) as page:
+        yield page
 
 
 def test_an_invited_page_reads_answers_and_refusals(visitor: Page, chat_port: int, locked: Server) -> None:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from fakes.ports import free_run
-from ui.conftest import CHROMIUM, FLAGS, WAIT_MS
+from ui.conftest import page_with
 from ui.stand import FAKE, Server, config, serving
 
 NAMES = "--host-resolver-rules=MAP evil.example 127.0.0.1, MAP pointed.example 127.0.0.1, MAP box.local 127.0.0.1"
@@ -75,12 +75,9 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Page]:
-    """A page in a browser for which the strange names mean this machine; its console may say what it likes."""
-    launched = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, NAMES])
-    page = launched.new_page()
-    page.set_default_timeout(WAIT_MS)
-    yield page
-    launched.close()
+    """A page in a browser for which the strange names mean this machine."""
+    with page_with(browser, NAMES) as page:
+        yield page
 
 
 def running(server: Server) -> list[str]:
