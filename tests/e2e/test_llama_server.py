@@ -90,10 +90,12 @@ def test_its_abilities_are_read() -> None:
 
 
 def test_both_models_answer_in_turn_with_the_flags_that_were_written(served: Instance) -> None:
+    loaded = set()
     for name in (SMALL, OTHER, SMALL):
         answer = served.chat(name, max_tokens=4)
         assert answer.status == 200, answer.body
-        assert list(served.running()) == [name]
+        loaded.add(name)
+        assert served.running().keys() == loaded, "memory decides, and both fit"
         assert "llama-server" in model(served, name)["cmd"]
         ports = served.ask("GET", "/api/ports").json["ports"]
         (port,) = (row for row in ports if row["port"] == model(served, name)["port"])
