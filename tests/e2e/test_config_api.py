@@ -175,7 +175,7 @@ def test_what_a_person_saves_while_the_server_changes_the_file_is_never_overwrit
         for number in range(20):
             save(number)
         ended.set()
-        assert set(changing.result()) <= {200, 412}
+        assert set(changing.result()) <= {200, 412, 422}  # 422: half of what the person writes has no such model
     added = [line for line in text(served).splitlines() if line.startswith("# by hand")]
     assert added == [f"# by hand {number}" for number in range(20)]
 
