@@ -76,7 +76,11 @@ def test_it_hears_when_we_are_ready_reload_stop_and_that_we_are_alive(tmp_path: 
 
 @pytest.mark.parametrize(
     "said",
-    [{"NOTIFY_SOCKET": "/nowhere/notify"}, {"NOTIFY_SOCKET": "@nobody", "WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "1"}],
+    [
+        {"NOTIFY_SOCKET": "/nowhere/notify"},
+        {"NOTIFY_SOCKET": "@nobody", "WATCHDOG_USEC": "soon"},
+        {"WATCHDOG_USEC": "1"},
+    ],
     ids=["no socket there", "nonsense", "no socket named"],
 )
 def test_a_manager_that_cannot_be_told_changes_nothing(tmp_path: Path, said: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from claracore.core.ports.listen import Listen
 
 NAME = "claracore"
 ABOUT = "ClaraCore: one port for every local model"
+WRITTEN_BY = "Written by `claracore service install`, removed by `claracore service uninstall`."
 STOP_SECONDS = 90
 """Answers under way, conversations that are saved and models that end have their own limits; this is beyond all."""
 

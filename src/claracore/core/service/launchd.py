@@ -5,7 +5,7 @@ from __future__ import annotations
 import plistlib
 from pathlib import PurePath
 
-from claracore.core.service.definition import STOP_SECONDS, Service, ServiceFile
+from claracore.core.service.definition import STOP_SECONDS, WRITTEN_BY, Service, ServiceFile
 
 LABEL = "org.claracore.claracore"
 
@@ -26,4 +26,5 @@ def property_list(service: Service, folder: PurePath) -> ServiceFile:
         "StandardErrorPath": service.log,
         **({"UserName": service.account} if service.account else {}),
     }
-    return ServiceFile(folder / f"{LABEL}.plist", plistlib.dumps(keys).decode())
+    text = plistlib.dumps(keys).decode()
+    return ServiceFile(folder / f"{LABEL}.plist", text.replace("<plist", f"<!-- {WRITTEN_BY} -->\n<plist", 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePath
 
-from claracore.core.service.definition import ABOUT, NAME, STOP_SECONDS, Service, ServiceFile
+from claracore.core.service.definition import ABOUT, NAME, STOP_SECONDS, WRITTEN_BY, Service, ServiceFile
 
 
 def script(service: Service, folder: PurePath) -> ServiceFile:
@@ -13,7 +13,7 @@ def script(service: Service, folder: PurePath) -> ServiceFile:
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(service.environ.items()))
     text = f"""\
 #!/sbin/openrc-run
-# Written by `claracore service install`, removed by `claracore service uninstall`.
+# {WRITTEN_BY}
 description={shlex.quote(ABOUT)}
 supervisor=supervise-daemon
 command={shlex.quote(service.argv[0])}

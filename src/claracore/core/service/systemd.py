@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from claracore.core.ports.listen import bracketed
-from claracore.core.service.definition import ABOUT, NAME, STOP_SECONDS, Service, ServiceFile
+from claracore.core.service.definition import ABOUT, NAME, STOP_SECONDS, WRITTEN_BY, Service, ServiceFile
 
 WATCHDOG_SECONDS = 60
 """An event loop that does not turn for so long is hung: even a start of all models at once holds it for less."""
@@ -49,7 +49,7 @@ def service_unit(service: Service) -> str:
     whose = f"User={service.account}\n" if service.account else ""
     environ = "".join(f"Environment={quoted(f'{name}={value}')}\n" for name, value in sorted(service.environ.items()))
     return f"""\
-# Written by `claracore service install`, removed by `claracore service uninstall`.
+# {WRITTEN_BY}
 [Unit]
 Description={ABOUT}
 After=network.target
@@ -78,7 +78,7 @@ def socket_unit(service: Service) -> str:
     """Return the unit of the socket."""
     addresses = "".join(f"ListenStream={bracketed(host)}:{service.listen.port}\n" for host in service.listen.hosts)
     return f"""\
-# Written by `claracore service install`, removed by `claracore service uninstall`.
+# {WRITTEN_BY}
 [Unit]
 Description={ABOUT}, its port
 
