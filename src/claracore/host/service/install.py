@@ -131,5 +131,5 @@ def tell(commands: Iterable[Argv]) -> None:
         except OSError as error:
             raise ClaraCoreError(f"{shlex.join(command)}: {error.strerror}") from error
         if done.returncode:
-            said = (done.stderr or done.stdout).strip() or f"it ended with exit code {done.returncode}"
-            raise ClaraCoreError(f"{shlex.join(command)}: {said}")
+            reason = (done.stderr or done.stdout).strip() or f"it ended with exit code {done.returncode}"
+            raise ClaraCoreError(f"{shlex.join(command)}: {reason}")
