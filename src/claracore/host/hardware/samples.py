@@ -78,15 +78,15 @@ def take_sample(pids: Mapping[str, int], core_percents: Sequence[float], gauges:
     )
 
 
-def _gpu(index: int, gpu: Gpu, told: Gauges) -> GpuSample:
+def _gpu(index: int, gpu: Gpu, gauges: Gauges) -> GpuSample:
     return GpuSample(
         index,
         gpu.name,
         gpu.total_bytes,
         gpu.free_bytes,
-        busy_percent=told.busy_percent,
-        temperature_celsius=told.temperature_celsius,
-        power_watts=told.power_watts,
+        busy_percent=gauges.busy_percent,
+        temperature_celsius=gauges.temperature_celsius,
+        power_watts=gauges.power_watts,
     )
 
 
