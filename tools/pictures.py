@@ -135,7 +135,7 @@ def ask(browser: Browser, server: Server, model: str) -> None:
     """Have a model answer something."""
     page = browser.new_page()
     body = {"model": model, "max_tokens": 64, "stream": True, "messages": [{"role": "user", "content": "Say hello."}]}
-    expect(page.request.post(f"{server.url}/v1/chat/completions", data=body, timeout=60_000)).to_be_ok()
+    expect(page.request.post(f"{server.url}/v1/chat/completions", data=body, timeout=300_000)).to_be_ok()
     page.close()
 
 

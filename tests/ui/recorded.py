@@ -38,7 +38,10 @@ class Answer:
 
 @dataclass
 class Recording:
-    """What one server answered, by path with query, and when: `at` is in milliseconds since 1970."""
+    """What one server answered, by path with query, and when: `at` is in milliseconds since 1970.
+
+    The path of what was not a GET has its method before it.
+    """
 
     at: int = 0
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -64,21 +67,26 @@ def record(context: BrowserContext, url: str, recording: Recording) -> None:
     """Keep what the pages of a browser are answered from now on; streams end for them when they fall silent."""
 
     def keep(route: Route) -> None:
-        path = route.request.url.removeprefix(url)
-        if route.request.method != "GET" or path.startswith("/ui"):
+        asked, path = route.request, route.request.url.removeprefix(url)
+        if path.startswith("/ui"):
             route.continue_()
             return
-        answer = recording.answers[path] = fetched(url, path)
+        answer = fetched(url, path, asked.method, asked.post_data)
+        recording.answers[_key(asked.method, path)] = answer
         route.fulfill(status=answer.status, content_type=answer.type, body=answer.text)
 
     context.route("**/*", keep)
 
 
-def fetched(url: str, path: str) -> Answer:
+def _key(method: str, path: str) -> str:
+    return path if method == "GET" else f"{method} {path}"
+
+
+def fetched(url: str, path: str, method: str, body: str | None) -> Answer:
     """Return what a server answers; of a stream, what it says before it falls silent."""
     at = urlsplit(url)
     connection = HTTPConnection(at.hostname or "", at.port, timeout=60)
-    connection.request("GET", path)
+    connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
     response = connection.getresponse()
     kind = response.headers.get_content_type()
     text = b""
@@ -113,10 +121,15 @@ def replaying(recording: Recording, said: str = "") -> Iterator[Replay]:
             if self.path.startswith("/ui"):
                 shown = file if file.is_file() else STATIC
                 self._send(200, mimetypes.guess_type(shown)[0] or "application/octet-stream", shown.read_bytes())
-            elif answer := recording.answer(self.path):
+            else:
+                self._answer("GET")
+
+        def _answer(self, method: str) -> None:
+            key = _key(method, self.path)
+            if answer := recording.answer(key):
                 self._send(answer.status, answer.type, answer.text.encode())
             else:
-                replay.unknown.add(self.path)
+                replay.unknown.add(key)
                 self._send(404, "application/json", b'{"error": {"message": "not recorded"}}')
 
         def do_POST(self) -> None:
@@ -124,8 +137,7 @@ def replaying(recording: Recording, said: str = "") -> Iterator[Replay]:
             if self.path == "/v1/chat/completions":
                 self._send(200, STREAM, spoken(said).encode(), ends=True)
             else:
-                replay.unknown.add(self.path)
-                self._send(404, "application/json", b"{}")
+                self._answer("POST")
 
         def _send(self, status: int, kind: str, body: bytes, *, ends: bool = False) -> None:
             self.send_response(status)

@@ -69,7 +69,7 @@ STATES = (
     State("chat-phone", "several", "chat", "loaded", PHONE, "dark", asked),
     State("ports", "several", "ports", "Models without a range", DESKTOP, "light"),
     State("activity", "several", "activity", "By model", DESKTOP, "dark"),
-    State("config", "several", "config", "startPort", DESKTOP, "light"),
+    State("config", "several", "config", "the configuration in force", DESKTOP, "light"),
     State("system", "several", "system", "Processor", DESKTOP, "dark"),
 )
 
