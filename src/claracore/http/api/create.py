@@ -35,6 +35,7 @@ from claracore.http.api import (
     requests,
     setup,
     system,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -75,6 +76,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,
