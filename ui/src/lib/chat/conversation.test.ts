@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { UNSET, countSet, emptyAnswer, requestBody, restoredParameters, userMessage, wire } from './conversation';
 
+const NOTHING = new Map<string, string>();
+
 test('only what was set is sent', () => {
-  const body = requestBody('m', [userMessage('hi')], { ...UNSET, temperature: 0, stop: 'END\n\nSTOP' });
+  const body = requestBody('m', [userMessage('hi')], { ...UNSET, temperature: 0, stop: 'END\n\nSTOP' }, NOTHING);
   expect(body).toEqual({
     model: 'm',
     messages: [{ role: 'user', content: 'hi' }],
@@ -16,15 +18,17 @@ test('only what was set is sent', () => {
 test('failed answers and reasoning are not sent back; a blank system prompt is none', () => {
   const answered = { ...emptyAnswer(), text: 'hello', reasoning: 'secret' };
   const failed = { ...emptyAnswer(), error: 'it died' };
-  expect(wire([userMessage('a'), answered, userMessage('b'), failed], ' \n')).toEqual([
+  expect(wire([userMessage('a'), answered, userMessage('b'), failed], ' \n', NOTHING)).toEqual([
     { role: 'user', content: 'a' },
     { role: 'assistant', content: 'hello' },
     { role: 'user', content: 'b' },
   ]);
 });
 
-test('images are parts beside the text', () => {
-  expect(wire([userMessage('what?', ['data:image/png;base64,AA'])], 'be short')).toEqual([
+test('what is attached is sent with its message', () => {
+  const picture = { kind: 'image' as const, name: 'a.png', at: 'kept:1', tokens: 0 };
+  const contents = new Map([['kept:1', 'data:image/png;base64,AA']]);
+  expect(wire([userMessage('what?', [picture])], 'be short', contents)).toEqual([
     { role: 'system', content: 'be short' },
     {
       role: 'user',

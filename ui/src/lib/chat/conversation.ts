@@ -1,4 +1,5 @@
 /** What is a conversation, and what is sent of it? Values and plain functions. */
+import { type Attached, type Contents, type Part, sentContent } from './attachments/attached';
 
 export interface Figures {
   first_token_seconds: number | null;
@@ -14,8 +15,7 @@ export interface Message {
   at: number;
   role: 'user' | 'assistant';
   text: string;
-  /** `data:` URLs. */
-  images: string[];
+  attached: Attached[];
   reasoning: string;
   error: string | null;
   stopped: boolean;
@@ -84,8 +84,8 @@ export function newId(): string {
   return Math.random().toString(36).slice(2, 11);
 }
 
-export function userMessage(text: string, images: string[] = []): Message {
-  return { ...emptyAnswer(), role: 'user', text, images };
+export function userMessage(text: string, attached: Attached[] = []): Message {
+  return { ...emptyAnswer(), role: 'user', text, attached };
 }
 
 export function emptyAnswer(): Message {
@@ -94,7 +94,7 @@ export function emptyAnswer(): Message {
     at: Date.now(),
     role: 'assistant',
     text: '',
-    images: [],
+    attached: [],
     reasoning: '',
     error: null,
     stopped: false,
@@ -107,23 +107,16 @@ export function brokenOff({ role, figures, error, stopped }: Message): boolean {
   return role === 'assistant' && !figures && !error && !stopped;
 }
 
-type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } };
 export interface Wire {
   role: 'system' | 'user' | 'assistant';
   content: string | Part[];
 }
 
 /** The messages to send: failed and empty answers are left out, reasoning is not sent back. */
-export function wire(messages: readonly Message[], system: string): Wire[] {
+export function wire(messages: readonly Message[], system: string, contents: Contents): Wire[] {
   const sent: Wire[] = system.trim() ? [{ role: 'system', content: system }] : [];
-  for (const { role, text, images } of messages) {
-    if (role === 'assistant' && !text) continue;
-    if (!images.length) sent.push({ role, content: text });
-    else {
-      const pictures = images.map((url): Part => ({ type: 'image_url', image_url: { url } }));
-      sent.push({ role, content: [...(text ? [{ type: 'text', text } satisfies Part] : []), ...pictures] });
-    }
-  }
+  for (const { role, text, attached } of messages)
+    if (role === 'user' || text) sent.push({ role, content: sentContent(text, attached, contents) });
   return sent;
 }
 
@@ -131,10 +124,11 @@ export function requestBody(
   model: string,
   messages: readonly Message[],
   parameters: Parameters,
+  contents: Contents,
 ): Record<string, unknown> {
   const body: Record<string, unknown> = {
     model,
-    messages: wire(messages, parameters.system),
+    messages: wire(messages, parameters.system, contents),
     stream: true,
     stream_options: { include_usage: true },
   };

@@ -2,6 +2,7 @@
  * What is on the chat's desk? The conversations that are open, what is being written, and the parameters. It outlives
  * the page, so that an answer goes on while the person looks at another one.
  */
+import type { Attached } from './attachments/attached';
 import type { Parameters } from './conversation';
 import { Pane } from './pane.svelte';
 import { heardThread, newThread, recallOpened, rememberOpened } from './threads';
@@ -10,7 +11,7 @@ class Desk {
   panes: Pane[] = $state.raw([]);
   parameters: Parameters = $state()!;
   draft = $state('');
-  images: string[] = $state([]);
+  attached: Attached[] = $state([]);
 
   constructor() {
     const { threads, parameters, draft } = recallOpened();
@@ -40,8 +41,8 @@ class Desk {
   }
 
   /** Sends what was written to every open conversation. */
-  send(text: string, images: string[]): void {
-    for (const pane of this.panes) void pane.send(text, images);
+  send(text: string, attached: Attached[]): void {
+    for (const pane of this.panes) void pane.send(text, $state.snapshot(attached));
   }
 
   stop(): void {

@@ -3,6 +3,8 @@ import { ask } from '../api/client';
 import { sentence } from '../api/errors';
 import { events } from '../api/sse';
 import { Answer } from './answer';
+import { type Attached, contentsOf } from './attachments/attached';
+import { explainedLength } from './attachments/too_long';
 import { type Message, type Parameters, emptyAnswer, newId, requestBody, userMessage } from './conversation';
 import { type Thread, forgetThread, keepThread, merged } from './threads';
 
@@ -50,8 +52,8 @@ export class Pane {
     keepThread($state.snapshot(this.thread) as Thread);
   }
 
-  async send(text: string, images: string[]): Promise<void> {
-    this.messages.push(userMessage(text, images));
+  async send(text: string, attached: Attached[]): Promise<void> {
+    this.messages.push(userMessage(text, attached));
     await this.#answer();
   }
 
@@ -65,9 +67,9 @@ export class Pane {
   /** Replaces the question at `index` and asks again. */
   async edit(index: number, text: string): Promise<void> {
     this.stop();
-    const images = this.messages[index]?.images ?? [];
+    const attached = this.messages[index]?.attached ?? [];
     this.#cut(index);
-    this.messages.push(userMessage(text, images));
+    this.messages.push(userMessage(text, attached));
     await this.#answer();
   }
 
@@ -106,18 +108,19 @@ export class Pane {
     this.#abort = abort;
     this.running = true;
     this.askedAt = performance.timeOrigin + performance.now();
-    const body = requestBody(this.model, this.messages, this.parameters());
+    const [model, parameters, before] = [this.model, this.parameters(), this.messages.slice()];
     this.messages.push(emptyAnswer());
     // Read back from the array: only what went through the proxy is reactive.
     const message = this.messages.at(-1)!;
     const answer = new Answer(performance.now());
     this.keep();
     try {
+      const body = requestBody(model, before, parameters, await contentsOf(before));
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
     } catch (error) {
       if (abort.signal.aborted) message.stopped = true;
-      else message.error = sentence(error);
+      else message.error = explainedLength(error, model) ?? sentence(error);
     } finally {
       message.text = answer.text;
       message.reasoning = answer.reasoning;

@@ -68,14 +68,15 @@ test('another tab is heard, and only about conversations', () => {
   expect(heardThread(new StorageEvent('storage', { key: 'claracore.chat.thread.x', newValue: null }))).toBeNull();
 });
 
-test('without room the words are kept and the images go', () => {
-  const set = Storage.prototype.setItem;
-  vi.spyOn(Storage.prototype, 'setItem').mockImplementation(function (this: Storage, key, value) {
-    if (value.length > 1000) throw new DOMException('full', 'QuotaExceededError');
-    set.call(this, key, value);
-  });
-  keepThread(thread(userMessage('hi', [`data:${'x'.repeat(2000)}`])));
-  expect(readThread('x')!.messages[0]).toMatchObject({ text: 'hi', images: [] });
+test('attachments are kept by name, and pictures of an older interface stay', () => {
+  const file = { kind: 'text' as const, name: 'a.txt', at: 'kept:1', tokens: 3 };
+  keepThread(thread(userMessage('hi', [file])));
+  expect(readThread('x')!.messages[0]!.attached).toEqual([file]);
+  const older = { ...userMessage('hi'), attached: undefined, images: ['data:image/png;base64,AA', 'https://x'] };
+  localStorage.setItem('claracore.chat.thread.x', JSON.stringify({ id: 'x', model: 'm', messages: [older] }));
+  expect(readThread('x')!.messages[0]!.attached).toEqual([
+    { kind: 'image', name: 'Picture 1', at: 'data:image/png;base64,AA', tokens: 0 },
+  ]);
 });
 
 test('an empty conversation is not kept', () => {

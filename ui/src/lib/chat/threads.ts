@@ -2,6 +2,7 @@
  * What does this browser keep of the conversations? One record each, so that two tabs write beside each other, and what
  * they know of the same one is merged by the ids of its messages. A tab also remembers which ones it has open.
  */
+import { restoredAttached } from './attachments/attached';
 import { type Message, type Parameters, emptyAnswer, newId, restoredParameters, userMessage } from './conversation';
 
 export interface Thread {
@@ -53,9 +54,7 @@ export function keepThread(thread: Thread): void {
   if (!thread.messages.length) return forgetThread(thread.id);
   const before = readThread(thread.id);
   const whole = before ? merged(thread, before) : thread;
-  const bare = { ...whole, messages: whole.messages.map((message) => ({ ...message, images: [] })) };
-  // Over the browser's quota: once more without images.
-  if (!written(PREFIX + thread.id, whole)) written(PREFIX + thread.id, bare);
+  written(PREFIX + thread.id, whole);
 }
 
 export function forgetThread(id: string): void {
@@ -127,7 +126,7 @@ function restoredMessage(found: unknown): Message[] {
       at: typeof kept.at === 'number' ? kept.at : 0,
       text: text(kept.text),
       reasoning: text(kept.reasoning),
-      images: Array.isArray(kept.images) ? kept.images.map(text) : [],
+      attached: restoredAttached(kept.attached, kept.images),
       error: typeof kept.error === 'string' ? kept.error : null,
       stopped: kept.stopped === true,
       figures: typeof kept.figures === 'object' ? (kept.figures as Message['figures']) : null,
