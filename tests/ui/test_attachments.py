@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_a_picture_is_resized_and_seen_and_stays_with_its_conversation(page: Pag
     expect(thumbs).to_have_count(1)
     say(page, "What is this?")
     done(page)
-    expect(answers(page)).to_contain_text("text What is this?; image/png 1536x768")
+    expect(answers(page)).to_contain_text("text What is this?; image/jpeg 1536x768")
     page.reload()
     expect(page.get_by_role("article", name="You").get_by_alt_text("Attachment 1")).to_be_visible()
     assert page.evaluate("Object.values(localStorage).join('').length") < 20_000, "pictures are not kept there"
@@ -157,11 +158,16 @@ def test_texts_are_context_and_what_is_no_text_says_why(page: Page, stand: Serve
     expect(files.nth(0)).to_contain_text("tokens")
     files.nth(0).get_by_text("notes.md").click()
     expect(files.nth(0).get_by_text("The answer is 42.")).to_be_visible()
-    say(page, "What is the answer?")
+    with page.expect_request("**/v1/chat/completions") as asked:
+        say(page, "What is the answer?")
     done(page)
-    expect(answers(page)).to_contain_text("--- File: notes.md ---")
-    expect(answers(page)).to_contain_text("Größe;5")
-    expect(answers(page)).to_contain_text("What is the answer?")
+    assert json.loads(asked.value.post_data or "")["messages"] == [
+        {
+            "role": "user",
+            "content": '<file name="notes.md">\n# Notes\nThe answer is 42.\n</file>\n\n'
+            '<file name="old.csv">\nGröße;5\n</file>\n\nWhat is the answer?',
+        }
+    ]
 
 
 def test_a_pdf_is_read_under_the_policy_by_files_of_ours(page: Page, browser: Browser, stand: Server) -> None:
@@ -180,9 +186,6 @@ def test_a_pdf_is_read_under_the_policy_by_files_of_ours(page: Page, browser: Br
         re.compile(r"\[Page 1\]\s+The port is 5800\.\s+\[Page 2\]\s+Grüße von Seite zwei\.")
     )
     page.screenshot(path=ARTEFACTS / "chat-pdf.png")
-    assert (
-        page.evaluate("""() => { try { return new Function('return 1')() } catch { return 'refused' } }""") == "refused"
-    )
 
 
 def test_a_scanned_pdf_has_no_text_and_says_so(page: Page, browser: Browser, stand: Server) -> None:
@@ -197,19 +200,19 @@ def test_tokens_are_counted_by_the_model_itself_and_it_is_not_loaded_for_that(pa
     words = "The quick brown fox jumps over the lazy dog."
     shown = page.get_by_test_id("context")
     page.get_by_label("Your message").fill(words)
-    expect(shown).to_contain_text("about 11 of 2k tokens")
+    expect(shown).to_contain_text("about 11 of 2,048 tokens")
     assert page.request.get(f"{stand.url}/api/models/smollm2").json()["state"] == "stopped"
     page.request.post(f"{stand.url}/api/models/load/smollm2", data={})
     tokenized = page.request.post(f"{stand.url}/tokenize", data={"model": "smollm2", "content": words}).json()
-    expect(shown).to_contain_text(f"{len(tokenized['tokens'])} of 2k tokens")
+    expect(shown).to_contain_text(f"{len(tokenized['tokens'])} of 2,048 tokens")
     expect(shown).not_to_contain_text("about")
     text = "one two three four five six seven"
     attach(page, written("a.txt", text))
-    block = f"--- File: a.txt ---\n{text}\n--- End of a.txt ---"
+    block = f'<file name="a.txt">\n{text}\n</file>'
     counted = page.request.post(f"{stand.url}/tokenize", data={"model": "smollm2", "content": block}).json()
     expect(page.get_by_role("list", name="Attachments")).to_contain_text(f"{len(counted['tokens'])} tokens")
     both = len(counted["tokens"]) + len(tokenized["tokens"])
-    expect(shown).to_contain_text(f"{both} of 2k tokens")
+    expect(shown).to_contain_text(f"{both} of 2,048 tokens")
     expect(page.get_by_role("meter", name="Context used")).to_be_visible()
     page.screenshot(path=ARTEFACTS / "chat-context.png")
 
@@ -220,8 +223,8 @@ def test_what_is_too_long_is_said_before_it_is_sent_and_the_engine_is_understood
     text = "word " * 2500
     page.get_by_label("Your message").fill(text)
     notice = page.get_by_test_id("too-long")
-    expect(notice).to_contain_text(re.compile(r"Too long by \d+ tokens: SmolLM2 135M takes 2k\."))
-    expect(notice).to_contain_text("Shorten it, choose a model with more context.")
+    expect(notice).to_contain_text(re.compile(r"Too long by \d+ tokens: SmolLM2 135M takes 2,048\."))
+    expect(notice).to_contain_text("Shorten it, or choose a model with more context.")
     page.screenshot(path=ARTEFACTS / "chat-too-long.png")
     page.get_by_label("Your message").press("Enter")
     done(page)
@@ -239,7 +242,7 @@ def test_what_a_conversation_takes_is_what_its_last_answer_told(page: Page, stan
     opened(page, stand, "seer")
     say(page, "Hello")
     done(page)
-    expect(page.get_by_test_id("context")).to_contain_text("1,024 of 4k tokens")
+    expect(page.get_by_test_id("context")).to_contain_text("1,024 of 4,096 tokens")
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")

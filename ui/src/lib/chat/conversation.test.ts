@@ -1,10 +1,18 @@
 import { expect, test } from 'vitest';
-import { UNSET, countSet, emptyAnswer, requestBody, restoredParameters, userMessage, wire } from './conversation';
-
-const NOTHING = new Map<string, string>();
+import {
+  UNSET,
+  countSet,
+  emptyAnswer,
+  pictured,
+  requestBody,
+  restoredParameters,
+  unfinished,
+  userMessage,
+  wire,
+} from './conversation';
 
 test('only what was set is sent', () => {
-  const body = requestBody('m', [userMessage('hi')], { ...UNSET, temperature: 0, stop: 'END\n\nSTOP' }, NOTHING);
+  const body = requestBody('m', [userMessage('hi')], { ...UNSET, temperature: 0, stop: 'END\n\nSTOP' });
   expect(body).toEqual({
     model: 'm',
     messages: [{ role: 'user', content: 'hi' }],
@@ -18,17 +26,17 @@ test('only what was set is sent', () => {
 test('failed answers and reasoning are not sent back; a blank system prompt is none', () => {
   const answered = { ...emptyAnswer(), text: 'hello', reasoning: 'secret' };
   const failed = { ...emptyAnswer(), error: 'it died' };
-  expect(wire([userMessage('a'), answered, userMessage('b'), failed], ' \n', NOTHING)).toEqual([
+  expect(wire([userMessage('a'), answered, userMessage('b'), failed], ' \n')).toEqual([
     { role: 'user', content: 'a' },
     { role: 'assistant', content: 'hello' },
     { role: 'user', content: 'b' },
   ]);
 });
 
-test('what is attached is sent with its message', () => {
-  const picture = { kind: 'image' as const, name: 'a.png', at: 'kept:1', tokens: 0 };
-  const contents = new Map([['kept:1', 'data:image/png;base64,AA']]);
-  expect(wire([userMessage('what?', [picture])], 'be short', contents)).toEqual([
+test('images are parts beside the text', () => {
+  expect(
+    wire([userMessage('what?', { parts: [pictured('data:image/png;base64,AA')], files: [] })], 'be short'),
+  ).toEqual([
     { role: 'system', content: 'be short' },
     {
       role: 'user',
@@ -38,6 +46,22 @@ test('what is attached is sent with its message', () => {
       ],
     },
   ]);
+});
+
+test('files are read before the question about them', () => {
+  const files = [{ name: 'a.txt', kind: 'text', text: 'one', tokens: 1 }];
+  expect(wire([userMessage('what?', { parts: [], files })], '')).toEqual([
+    { role: 'user', content: '<file name="a.txt">\none\n</file>\n\nwhat?' },
+  ]);
+});
+
+test('an answer that was stopped or cut can be gone on with, by a model that does not think first', () => {
+  const stopped = { ...emptyAnswer(), text: 'One, two', stopped: true };
+  expect([stopped, { ...stopped, stopped: false, cut: true }].map(unfinished)).toEqual([true, true]);
+  expect(unfinished({ ...stopped, text: '' })).toBe(false);
+  const body = requestBody('m', [userMessage('count'), stopped], UNSET);
+  expect(body).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });
+  expect(body.messages).toHaveLength(2);
 });
 
 test('what is stored is not trusted', () => {

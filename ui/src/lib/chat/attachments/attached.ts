@@ -1,65 +1,79 @@
-/** What goes with a message, and how is it sent? Texts stand before the question, pictures and sound are parts of it. */
+/**
+ * What is attached, and how does it get into messages and out of them? While it is written, one list. A message has
+ * pictures and sounds as parts and texts as files; where the content belongs stands its name (`bulk.ts`), so that what is
+ * kept of a conversation is small.
+ */
+import type { Attached, AttachedFile, Message, Part } from '../conversation';
 import { contentOf } from './bulk';
 
-export interface Attached {
+export interface Attachment {
   kind: 'image' | 'sound' | 'text';
   name: string;
-  /** The name of its content (`bulk.ts`): of pictures and sound a `data:` URL, of texts the text. */
+  /** The name of its content, or the content: of pictures and sounds a `data:` URL, of texts the text. */
   at: string;
   /** About how many tokens it will be. */
   tokens: number;
 }
 
-export type Part =
-  | { type: 'text'; text: string }
-  | { type: 'image_url'; image_url: { url: string } }
-  | { type: 'input_audio'; input_audio: { data: string; format: string } };
+/** What models' servers call the format of a sound; only these two are sent. */
+const MP3 = /^data:audio\/(mpeg|mp3)/;
+/** Of a picture or a sound of which nothing more is known. */
+const SOME_TOKENS = 500;
 
-/** Contents by their names; null for one that is gone. */
-export type Contents = ReadonlyMap<string, string | null>;
-
-/** Fetches the contents of everything that goes with these messages. */
-export async function contentsOf(messages: readonly { attached: readonly Attached[] }[]): Promise<Contents> {
-  const names = new Set(messages.flatMap(({ attached }) => attached.map(({ at }) => at)));
-  return new Map(await Promise.all([...names].map(async (name) => [name, await contentOf(name)] as const)));
+/** What a message carries of what was attached to it. */
+export function carried(attachments: readonly Attachment[]): Attached {
+  const parts = attachments.flatMap(({ kind, at }): Part[] => {
+    if (kind === 'image') return [{ type: 'image_url', image_url: { url: at } }];
+    return kind === 'sound' ? [{ type: 'input_audio', input_audio: { data: at, format: 'wav' } }] : [];
+  });
+  const texts = attachments.filter(({ kind }) => kind === 'text');
+  const files = texts.map(({ name, at, tokens }): AttachedFile => ({ name, kind: 'text', text: at, tokens }));
+  return { parts, files };
 }
 
-/** A message's content as it is sent: a plain text wherever that is enough. */
-export function sentContent(text: string, attached: readonly Attached[], contents: Contents): string | Part[] {
-  const words = [...attached.map((each) => inWords(each, contents)), text].filter(Boolean).join('\n\n');
-  const parts = attached.flatMap((each) => part(each, contents));
-  if (!parts.length) return words;
-  return words ? [{ type: 'text', text: words }, ...parts] : parts;
-}
-
-/** A text file between lines that name it, as llama.cpp's own page does; what is gone is said. */
-export function inWords({ kind, name, at }: Attached, contents: Contents): string {
-  const content = contents.get(at) ?? null;
-  if (content === null) return `(${name} is no longer there)`;
-  return kind === 'text' ? `--- File: ${name} ---\n${content}\n--- End of ${name} ---` : '';
-}
-
-function part({ kind, at }: Attached, contents: Contents): Part[] {
-  const content = contents.get(at);
-  if (!content || kind === 'text') return [];
-  if (kind === 'image') return [{ type: 'image_url', image_url: { url: content } }];
-  const format = /^data:audio\/(mpeg|mp3)/.test(content) ? 'mp3' : 'wav';
-  return [{ type: 'input_audio', input_audio: { data: content.slice(content.indexOf(',') + 1), format } }];
-}
-
-/** Reads what was stored by another version, or by nobody; an older one kept pictures as plain `data:` URLs. */
-export function restoredAttached(attached: unknown, images?: unknown): Attached[] {
-  const kept = Array.isArray(attached) ? attached.flatMap(restored) : [];
-  const older = Array.isArray(images) ? images.filter((url) => typeof url === 'string' && url.startsWith('data:')) : [];
+/** The same as a list, to be shown. */
+export function attachmentsOf({ parts, files }: Attached): Attachment[] {
+  const seen = parts.flatMap((part): Attachment[] => {
+    if (part.type === 'image_url')
+      return [{ kind: 'image', name: 'Picture', at: part.image_url.url, tokens: SOME_TOKENS }];
+    return part.type === 'input_audio' ? [{ kind: 'sound', name: 'Sound', at: heard(part), tokens: SOME_TOKENS }] : [];
+  });
   return [
-    ...kept,
-    ...older.map((at: string, index) => ({ kind: 'image' as const, name: `Picture ${index + 1}`, at, tokens: 0 })),
+    ...seen,
+    ...files.map(({ name, text, tokens }) => ({ kind: 'text' as const, name, at: text, tokens: tokens ?? 0 })),
   ];
 }
 
-function restored(found: unknown): Attached[] {
-  if (typeof found !== 'object' || found === null) return [];
-  const { kind, name, at, tokens } = found as Record<string, unknown>;
-  if ((kind !== 'image' && kind !== 'sound' && kind !== 'text') || typeof at !== 'string') return [];
-  return [{ kind, at, name: typeof name === 'string' ? name : kind, tokens: typeof tokens === 'number' ? tokens : 0 }];
+function heard({ input_audio: { data, format } }: Extract<Part, { type: 'input_audio' }>): string {
+  if (data.startsWith('kept:')) return data;
+  return `data:audio/${format === 'mp3' ? 'mpeg' : format};base64,${data}`;
+}
+
+/** Copies of messages with the contents themselves in them, to be sent or taken along; what is gone is said. */
+export function filled<M extends Attached & Pick<Message, 'text'>>(messages: readonly M[]): Promise<M[]> {
+  return Promise.all(messages.map(filledMessage));
+}
+
+async function filledMessage<M extends Attached & Pick<Message, 'text'>>(message: M): Promise<M> {
+  if (!message.parts.length && !message.files.length) return message;
+  const parts = await Promise.all(message.parts.map(filledPart));
+  const files = await Promise.all(
+    message.files.map(async (file) => ({ ...file, text: (await contentOf(file.text)) ?? '(it is no longer there)' })),
+  );
+  const gone = parts.filter((part) => part === null).length;
+  const note = gone ? `(${gone === 1 ? 'an attachment is' : `${gone} attachments are`} no longer there)` : '';
+  const text = [note, message.text].filter(Boolean).join('\n\n');
+  return { ...message, text, files, parts: parts.filter((part) => part !== null) };
+}
+
+async function filledPart(part: Part): Promise<Part | null> {
+  if (part.type === 'image_url') {
+    const url = await contentOf(part.image_url.url);
+    return url === null ? null : { ...part, image_url: { url } };
+  }
+  if (part.type !== 'input_audio' || !part.input_audio.data.startsWith('kept:')) return part;
+  const url = await contentOf(part.input_audio.data);
+  if (url === null) return null;
+  const data = url.slice(url.indexOf(',') + 1);
+  return { ...part, input_audio: { data, format: MP3.test(url) ? 'mp3' : 'wav' } };
 }

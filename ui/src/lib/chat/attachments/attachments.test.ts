@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { ApiError, errorFrom } from '../../api/errors';
 import type { Model } from '../../api/types';
-import { emptyAnswer, userMessage } from '../conversation';
-import { type Attached, contentsOf, restoredAttached, sentContent } from './attached';
-import { contentOf, inlined, keepContent, namesIn } from './bulk';
+import { emptyAnswer, userMessage, wire } from '../conversation';
+import { type Attachment, attachmentsOf, carried, filled } from './attached';
+import { contentOf, keepContent, namesIn } from './bulk';
 import { decoded, kindOfFile } from './files';
 import { pagesText } from './pages';
 import { fitted, hasExif, pictureTokens } from './pictures';
 import { wavOf } from './sound';
-import { conversationTokens, estimated, inWords, roomier, sum, textTokens, tooLong } from './tokens';
+import { conversationTokens, estimated, inWords, roomier, sum, textTokens, tooLong, waysOut } from './tokens';
 import { explainedLength } from './too_long';
 
 const nothing = () => undefined;
@@ -43,37 +43,50 @@ test('pictures shrink into the square and never grow; photos that say which side
 });
 
 test('texts stand before the question under their names, pictures and sound beside it', async () => {
-  const attached: Attached[] = [
+  const attached: Attachment[] = [
     { kind: 'text', name: 'a.txt', at: keepContent('one'), tokens: 1 },
     { kind: 'image', name: 'b.png', at: 'data:image/png;base64,AA', tokens: 1 },
     { kind: 'sound', name: 'c', at: keepContent('data:audio/wav;base64,BB'), tokens: 1 },
     { kind: 'sound', name: 'd', at: keepContent('data:audio/mpeg;base64,CC'), tokens: 1 },
   ];
-  const contents = await contentsOf([{ attached }]);
-  expect(sentContent('what?', attached, contents)).toEqual([
-    { type: 'text', text: '--- File: a.txt ---\none\n--- End of a.txt ---\n\nwhat?' },
+  const message = userMessage('what?', carried(attached));
+  expect(JSON.stringify(message)).not.toContain('BB');
+  const whole = await filled([message, userMessage('hi')]);
+  const [sent, plain] = wire(whole, '');
+  expect(sent!.content).toEqual([
+    { type: 'text', text: expect.stringMatching(/a\.txt[^]*one[^]*what\?$/) as unknown },
     { type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } },
     { type: 'input_audio', input_audio: { data: 'BB', format: 'wav' } },
     { type: 'input_audio', input_audio: { data: 'CC', format: 'mp3' } },
   ]);
-  expect(sentContent('hi', [], contents)).toBe('hi');
-  expect(sentContent('hi', attached.slice(0, 1), new Map())).toBe('(a.txt is no longer there)\n\nhi');
+  expect(plain!.content).toBe('hi');
+  expect(attachmentsOf(message).map(({ kind, at }) => [kind, at])).toEqual(
+    [attached[1], attached[2], attached[3], attached[0]].map((each) => [each!.kind, each!.at]),
+  );
+  expect(attachmentsOf(whole[0]!).map(({ at }) => at)).toEqual([
+    'data:image/png;base64,AA',
+    'data:audio/wav;base64,BB',
+    'data:audio/mpeg;base64,CC',
+    'one',
+  ]);
 });
 
-test('contents are kept by name, and leave as data', async () => {
+test('what is gone is said and the rest is sent', async () => {
+  const gone: Attachment[] = [
+    { kind: 'image', name: 'b.png', at: 'kept:gone', tokens: 1 },
+    { kind: 'text', name: 'a.txt', at: 'kept:gone2', tokens: 1 },
+  ];
+  const [whole] = await filled([userMessage('what?', carried(gone))]);
+  expect(whole).toMatchObject({ text: '(an attachment is no longer there)\n\nwhat?', parts: [] });
+  expect(whole!.files[0]!.text).toBe('(it is no longer there)');
+});
+
+test('contents are kept by name', async () => {
   const name = keepContent('Grüße, 100 %');
   expect(await contentOf(name)).toBe('Grüße, 100 %');
-  expect(await contentOf(inlined('Grüße, 100 %'))).toBe('Grüße, 100 %');
-  expect(inlined('data:image/png;base64,AA')).toBe('data:image/png;base64,AA');
+  expect(await contentOf('a text of an imported file')).toBe('a text of an imported file');
   expect(await contentOf('kept:gone')).toBeNull();
-  expect(await contentOf('https://example.org/x.png')).toBeNull();
   expect(namesIn([JSON.stringify({ deep: [{ at: name }] }), 'kept:b2'])).toEqual(new Set([name, 'kept:b2']));
-});
-
-test('what was stored is not trusted', () => {
-  const good = { kind: 'text', name: 'a', at: 'kept:1', tokens: 2 };
-  expect(restoredAttached([good, null, 5, { kind: 'virus', at: 'x' }, { kind: 'text' }])).toEqual([good]);
-  expect(restoredAttached('x', 'y')).toEqual([]);
 });
 
 test('pages are numbered where there are several, and pictures of pages are no text', () => {
@@ -118,7 +131,13 @@ test('who is too long hears by how much, and who has room: the smallest first', 
   const model = (id: string, context: number) => ({ id, capabilities: { context } }) as Model;
   const models = [model('huge', 9000), model('small', 100), model('large', 5000), model('giant', 90000)];
   expect(roomier(models, 4000, 'small').map(({ id }) => id)).toEqual(['large', 'huge']);
-  expect(tooLong({ tokens: 312, exact: true }, 'gemma', 2048)).toBe('Too long by 312 tokens: gemma takes 2k.');
+  expect(tooLong({ tokens: 312, exact: true }, 'gemma', 2048)).toBe('Too long by 312 tokens: gemma takes 2,048.');
+});
+
+test('the ways out are those that there are', () => {
+  expect(waysOut(false, false)).toBe('Shorten it.');
+  expect(waysOut(true, false)).toBe('Shorten it, or choose a model with more context.');
+  expect(waysOut(true, true)).toBe('Shorten it, choose a model with more context, or begin a new conversation.');
 });
 
 test("engines' words for too long a prompt become ours", () => {

@@ -33,9 +33,9 @@ export function keepContent(content: string): string {
   return name;
 }
 
-/** The content that is named: a name of `keepContent`, or a `data:` URL, which says it itself. Null when it is gone. */
+/** The content that is named by `keepContent`; null when it is gone. What is no such name is the content itself. */
 export async function contentOf(name: string): Promise<string | null> {
-  if (!name.startsWith(KEPT)) return inlineContent(name);
+  if (!name.startsWith(KEPT)) return name;
   const here = held.get(name);
   if (here !== undefined) return here;
   const base = await database();
@@ -43,20 +43,6 @@ export async function contentOf(name: string): Promise<string | null> {
   if (typeof row?.content !== 'string') return null;
   held.set(name, row.content);
   return row.content;
-}
-
-/** A text as a `data:` URL, for files that leave this browser. */
-export function inlined(content: string): string {
-  return content.startsWith('data:') ? content : `data:text/plain;charset=utf-8,${encodeURIComponent(content)}`;
-}
-
-function inlineContent(name: string): string | null {
-  if (!name.startsWith('data:text/plain')) return name.startsWith('data:') ? name : null;
-  try {
-    return decodeURIComponent(name.slice(name.indexOf(',') + 1));
-  } catch {
-    return null;
-  }
 }
 
 /** The names in what is kept of conversations, however that looks. */

@@ -1,7 +1,8 @@
 /** How much of a model's context is used, and what if it does not suffice? Pure; sizes in tokens. */
 import type { Model } from '../../api/types';
-import { context as inShort } from '../../format';
+import { count } from '../../format';
 import type { Message } from '../conversation';
+import { attachmentsOf } from './attached';
 
 /** A number of tokens; "about" unless a tokenizer has counted. */
 export interface Count {
@@ -42,12 +43,13 @@ export function conversationTokens(
   const figures = messages[last]?.figures;
   const counted = figures ? (figures.prompt_tokens ?? 0) + (figures.completion_tokens ?? 0) : 0;
   const rest = messages.slice(last + 1).map(messageTokens);
-  const begin = figures ? { tokens: counted, exact: true } : textTokens(system, told);
+  const begin = figures ? { tokens: counted, exact: true } : textTokens(system.trim(), told);
   return sum([begin, ...rest]);
 }
 
-function messageTokens({ text, attached }: Message): Count {
-  const tokens = attached.reduce((total, each) => total + each.tokens, estimated(text) + AROUND);
+function messageTokens(message: Message): Count {
+  const attached = attachmentsOf(message);
+  const tokens = attached.reduce((total, each) => total + each.tokens, estimated(message.text) + AROUND);
   return { tokens, exact: false };
 }
 
@@ -75,5 +77,13 @@ export function roomier(models: readonly Model[], needed: number, not: string): 
 
 /** The sentence for what is too long, before it is sent. */
 export function tooLong(over: Count, name: string, context: number): string {
-  return `Too long by ${inWords(over)} tokens: ${name} takes ${inShort(context)}.`;
+  return `Too long by ${inWords(over)} tokens: ${name} takes ${count(context)}.`;
+}
+
+/** What a person can do about it. */
+export function waysOut(larger: boolean, begun: boolean): string {
+  const others = [larger && 'choose a model with more context', begun && 'begin a new conversation'].filter(Boolean);
+  return others.length
+    ? `Shorten it, ${others.length > 1 ? `${others[0]}, or ${others[1]}` : `or ${others[0]}`}.`
+    : 'Shorten it.';
 }
