@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_an_answer_is_read_aloud_and_stopped(page: Page, stand: Server) -> None:
     page.keyboard.press("Enter")
     with page.expect_request("**/v1/audio/speech") as asked:
         page.get_by_role("button", name="Read aloud").click()
-    body: dict[str, Any] = asked.value.post_data_json
+    body = json.loads(asked.value.post_data or "")
     assert (body["model"], body["voice"]) == ("voice", "first")
     assert body["input"].startswith("text word word")
     stop = page.get_by_role("button", name="Stop reading")
