@@ -4,6 +4,7 @@
  */
 import { type Attachment, carried } from './attachments/attached';
 import { namesIn, sweep } from './attachments/bulk';
+import { recallAttached, rememberAttached } from './attachments/draft';
 import type { Parameters } from './conversation';
 import { Pane } from './pane.svelte';
 import { newThread } from './thread';
@@ -12,7 +13,7 @@ import { heardThread, recallOpened, rememberOpened } from './threads';
 class Desk {
   panes: Pane[] = $state.raw([]);
   draft = $state('');
-  attached: Attachment[] = $state([]);
+  attached: Attachment[] = $state(recallAttached());
 
   constructor() {
     const { threads, draft } = recallOpened();
@@ -42,6 +43,7 @@ class Desk {
   }
 
   remember(): void {
+    rememberAttached(this.attached);
     const threads = this.panes.map((pane) => $state.snapshot(pane.thread));
     rememberOpened({ threads, draft: this.draft });
   }

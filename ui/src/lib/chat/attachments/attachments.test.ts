@@ -2,13 +2,24 @@ import { expect, test } from 'vitest';
 import { ApiError, errorFrom } from '../../api/errors';
 import type { Model } from '../../api/types';
 import { emptyAnswer, userMessage, wire } from '../conversation';
-import { type Attachment, attachmentsOf, carried, filled } from './attached';
+import { type Attachment, attachmentsOf, carried, filled, parked } from './attached';
 import { contentOf, keepContent, namesIn } from './bulk';
 import { decoded, kindOfFile } from './files';
 import { pagesText } from './pages';
 import { fitted, hasExif, pictureTokens } from './pictures';
 import { wavOf } from './sound';
-import { conversationTokens, estimated, inWords, roomier, sum, textTokens, tooLong, waysOut } from './tokens';
+import {
+  beforeFirst,
+  conversationTokens,
+  estimated,
+  inWords,
+  promptKey,
+  roomier,
+  sum,
+  textTokens,
+  tooLong,
+  waysOut,
+} from './tokens';
 import { explainedLength } from './too_long';
 
 const nothing = () => undefined;
@@ -81,6 +92,20 @@ test('what is gone is said and the rest is sent', async () => {
   expect(whole!.files[0]!.text).toBe('(it is no longer there)');
 });
 
+test('what comes from elsewhere is put where ours is, and leaves as it came', async () => {
+  const theirs = userMessage('what?', {
+    parts: [
+      { type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } },
+      { type: 'input_audio', input_audio: { data: 'CC', format: 'mp3' } },
+    ],
+    files: [{ name: 'a.txt', kind: 'text', text: 'one', tokens: null }],
+  });
+  const ours = parked([theirs]);
+  expect(JSON.stringify(ours)).not.toMatch(/AA|CC|one/);
+  expect(await filled(ours)).toEqual([theirs]);
+  expect(parked(ours)).toEqual(ours);
+});
+
 test('contents are kept by name', async () => {
   const name = keepContent('Grüße, 100 %');
   expect(await contentOf(name)).toBe('Grüße, 100 %');
@@ -121,10 +146,16 @@ test('tokens are estimated by script, and counted ones are exact', () => {
 
 test('a conversation has what its last answer counted, and about what came after', () => {
   const figures = { prompt_tokens: 100, completion_tokens: 20 } as never;
-  const answered = [userMessage('a'), { ...emptyAnswer(), text: 'b', figures }];
-  expect(conversationTokens(answered, 'ignored: counted', nothing)).toEqual({ tokens: 120, exact: true });
-  expect(conversationTokens([...answered, userMessage('abcd')], '', nothing)).toEqual({ tokens: 126, exact: false });
-  expect(conversationTokens([], 'be brief', () => 2)).toEqual({ tokens: 2, exact: true });
+  const answered = [userMessage('a'), { ...emptyAnswer(null, 'm'), text: 'b', figures }];
+  expect(conversationTokens(answered, 'ignored: counted', 'm', nothing)).toEqual({ tokens: 120, exact: true });
+  expect(conversationTokens([...answered, userMessage('abcd')], '', 'm', nothing)).toEqual({
+    tokens: 126,
+    exact: false,
+  });
+  expect(conversationTokens(answered, '', 'another', nothing)).toEqual({ tokens: 120, exact: false });
+  expect(conversationTokens([], 'be brief', 'm', () => 2)).toEqual({ tokens: 2, exact: true });
+  expect(beforeFirst(32, { tokens: 2, exact: true })).toEqual({ tokens: 30, exact: true });
+  expect(promptKey(' be ', 'a', [{ at: 'kept:1' }])).toBe('prompt\0be\0a\0kept:1');
 });
 
 test('who is too long hears by how much, and who has room: the smallest first', () => {
