@@ -20,15 +20,15 @@ import pytest
 from claracore.host.conversations.folders import NAME, memory_base
 from e2e.instance import WAIT_SECONDS, Instance, configured, instance, on_one_processor, until
 from e2e.test_conversations_killed import kept, meanwhile, turn
-from fakes.file_events import CREATED, READ, FileEvents
+from fakes.file_events import CREATED, OPENED, FileEvents
 from fakes.ports import free_run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells by inotify")
 LLAMA_SERVER = os.environ.get("CLARACORE_LLAMA_SERVER", "")
 ENGINES = [f"{sys.executable} -m claracore engine", *([LLAMA_SERVER] if LLAMA_SERVER else [])]
 TRIES = 20
-APPLES = "apple: " + ", ".join(f"apple {number}" for number in range(1, 65))
-"""8 MB of cache: written and read for several milliseconds."""
+APPLES = "apple: " + ", ".join(f"apple {number}" for number in range(1, 45))
+"""10 MB of cache: written and read for several milliseconds."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Kept:
             with FileEvents(self.folder, what) as events, act():
                 pid = self.pid
                 assert pid is not None
-                assert events.wait(WAIT_SECONDS)
+                assert events.wait(".state", WAIT_SECONDS)
                 os.kill(pid, signal.SIGSTOP)
                 until(lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED)  # type: ignore[misc]
                 if has_open(pid, self.folder):
@@ -85,7 +85,8 @@ def has_open(pid: int, folder: Path) -> bool:
 
 @pytest.fixture(params=ENGINES, ids=lambda engine: Path(engine).name)
 def one(request: pytest.FixtureRequest, tmp_path: Path, smollm2: Path) -> Iterator[Kept]:
-    cmd = f'{request.param} --port ${{PORT}} -c 2048 --parallel 4 --kv-unified --cache-ram 0 -m "{smollm2}"'
+    flags = "-c 2048 --parallel 4 --kv-unified --cache-ram 0 --cache-type-k f32 --cache-type-v f32"
+    cmd = f'{request.param} --port ${{PORT}} {flags} -m "{smollm2}"'
     configured(
         tmp_path,
         f"startPort: {free_run(2).start}\nconversations: {{min_tokens: 50}}\nmodels: {{one: {{cmd: '{cmd}'}}}}\n",
@@ -138,7 +139,7 @@ def test_an_engine_is_killed_in_the_middle_of_a_restore(one: Kept) -> None:
             until(lambda: one.pid is not None)
             yield
 
-    one.killed(READ, loading)
+    one.killed(OPENED, loading)
     assert one.served.running()["one"]["state"] == "ready", "it was started once more without"
     assert (kept(one.served), one.files) == ([], [])
     assert one.goes_on() == 0
@@ -164,7 +165,7 @@ def test_a_damaged_file_costs_the_reading(one: Kept, how: str) -> None:
 def test_a_request_that_comes_while_it_saves_ahead_waits_and_is_answered(one: Kept) -> None:
     one.goes_on()
     with FileEvents(one.folder, CREATED) as events:
-        assert events.wait(WAIT_SECONDS)
+        assert events.wait(".state", WAIT_SECONDS)
         assert one.goes_on() > one.tokens
     until(lambda: max(kept(one.served)) > one.tokens)
     first = max(kept(one.served))

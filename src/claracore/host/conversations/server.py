@@ -134,6 +134,9 @@ class ServerConversations:
         return fitting(kept, slots, fingerprint=self.known.fingerprint, now=time.time(), ttl_seconds=wishes.ttl_seconds)
 
     async def _restored(self, client: SlotsClient, slot: int, one: KeptConversation) -> bool:
+        if not self.store.is_whole(one):
+            logger.warning("model %s: a conversation is not as it was saved, and is forgotten", self.model)
+            return False  # there are engines that end when they read half of one
         try:
             async with asyncio.timeout(restore_patience_seconds(one.size)):
                 moved = await client.restore(slot, one.file)

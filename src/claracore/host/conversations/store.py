@@ -46,7 +46,7 @@ class ConversationStore:
         for path in folder.glob(f"*/{LIST}"):
             with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
                 found = msgspec.json.decode(path.read_bytes(), type=tuple[KeptConversation, ...])
-                whole = tuple(one for one in found if self._is_whole(one))
+                whole = tuple(one for one in found if self.is_whole(one))
                 if whole and self.folder_of(whole[0].model) == path.parent:
                     self._kept[whole[0].model] = whole
         for path in folder.iterdir():
@@ -122,7 +122,7 @@ class ConversationStore:
             with contextlib.suppress(OSError):
                 self.put(model, [one for one in self.of(model) if one not in away])
 
-    def _is_whole(self, one: KeptConversation) -> bool:
+    def is_whole(self, one: KeptConversation) -> bool:
         """Whether the file is as long as it was when it was listed."""
         try:
             return (self.folder_of(one.model) / one.file).stat().st_size == one.size

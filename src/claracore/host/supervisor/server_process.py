@@ -45,6 +45,8 @@ LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
 DYING_SECONDS = 0.1
 """Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
+HUNG_UP_SECONDS = 5.0
+"""For how long a server that hangs up instead of restoring is taken to be ending: it may write down how that came."""
 
 
 class BindFailed(Exception):
@@ -255,7 +257,7 @@ class ServerProcess:
         if self._conversations is not None:
             await self._stop.beside(child.exited, self._conversations.restore(self.endpoint))
             if self._conversations.cut_off:
-                await asyncio.wait({child.exited}, timeout=DYING_SECONDS)
+                await asyncio.wait({child.exited}, timeout=HUNG_UP_SECONDS)
             if child.exited.done() and not self._stop.given:
                 self._conversations.crashed()
                 raise DiedRestoring
