@@ -24,6 +24,9 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.cluster.cluster import Cluster
+from claracore.host.cluster.machines import Machines
+from claracore.host.cluster.members import polled_peers
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
@@ -45,6 +48,7 @@ from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
+from claracore.host.supervisor.remote import ClusterRunner
 from claracore.host.supervisor.server_process import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.key_tokens import remember_tokens
@@ -58,6 +62,7 @@ from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
+from claracore.http.machine_news import MachineNews
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
@@ -96,7 +101,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
         stack.callback(conversations.close)
         around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
-        runner = LocalRunner(around)
+        cluster = Cluster(polled_peers)
+        runner = ClusterRunner(LocalRunner(around), cluster)
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
@@ -111,7 +117,9 @@ async def build(options: Options) -> AsyncIterator[App]:
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
+        machines = Machines(cluster, lambda: supervisor.slots, supervisor.preview, asyncio.get_running_loop().time())
+        parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
+        runtime = Runtime(*parts, cluster, machines)
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -156,9 +164,11 @@ def _assemble(
         profile=runtime.profile,
         in_flight=runtime.in_flight,
         about=summaries(runtime.memory),
+        machines=runtime.machines,
     )
+    news = MachineNews(runtime.configuration, gateway, events.announcer)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts, runtime.conversations, second)
+    return App(options, front, *parts, runtime.conversations, second, runtime.cluster, runtime.machines, news)
 
 
 @dataclass(slots=True)
@@ -176,6 +186,9 @@ class App:
     activity: Activity
     conversations: ConversationKeeper
     second: SecondDoor
+    cluster: Cluster
+    machines: Machines
+    news: MachineNews
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
@@ -213,6 +226,7 @@ class App:
             self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
+        await self.cluster.close()
         self.journal.flush()
         await asyncio.to_thread(self.activity.close)
 
@@ -221,6 +235,8 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
+        self.cluster.begin(self.configuration.now.config, self.news)
+        self.machines.reconfigure(self.configuration.now.config)
         self._completed.set()
         if self.front.watch is not None:
             self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")
@@ -242,6 +258,8 @@ class App:
         """Act by another configuration: ports first, then who starts models there, then who sends requests to them."""
         self.keeper.replan(prepared.plan)
         self._hold_ports()
+        self.cluster.reconfigure(prepared.config)
+        self.machines.reconfigure(prepared.config)
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
         self.journal.read_sessions_from(prepared.config.ui.activity.session_id)

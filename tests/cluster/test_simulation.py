@@ -82,13 +82,14 @@ class World:
     def go(self, asking: Asking) -> None:
         """Send a request to the best place where it has not been; it ends when there is none."""
         self.turn += 1
-        place = asking.journey.next(places(self.offers(), PlacementWish(), self.turn))
-        if place is None:
+        found = places(self.offers(), PlacementWish(), self.turn)
+        model_id = asking.journey.next(place.model_id for place in found)
+        if model_id is None:
             self.end(asking)
             return
-        asking.where = place.node
+        asking.where = model_id.removesuffix("/x")
         self.moved += len(asking.journey.been) > 1
-        machine = self.machines[place.node]
+        machine = self.machines[asking.where]
         if not machine.alive or (machine.lies and not machine.loaded):
             self.go(asking)  # refused at once
         elif not machine.hangs:

@@ -66,8 +66,8 @@ def looked(node: Node, look: Look, now: float) -> tuple[NodeEvent, ...]:
     """Return what has become of a node by one look at it."""
     match look:
         case LookAnswered(report):
-            told = NodeTold(node.name, now, report)
-            return (told,) if node.state is NodeState.UP else (NodeUp(node.name, now), told)
+            news = NodeTold(node.name, now, report)
+            return (news,) if node.state is NodeState.UP else (NodeUp(node.name, now), news)
         case LookRefused(why):
             return () if node.state is NodeState.LOST else (NodeLost(node.name, now, why),)
         case LookMissed(why):

@@ -28,6 +28,7 @@ from claracore.http.api import (
     memory,
     metrics,
     models,
+    nodes,
     performance,
     ports,
     profiles,
@@ -61,6 +62,7 @@ ROUTERS = (
     tune,  # as above
     choices,  # as above
     models,
+    nodes,
     requests,
     activity,
     captures,
