@@ -24,9 +24,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
-from claracore.host.cluster.cluster import Cluster
 from claracore.host.cluster.machines import Machines
-from claracore.host.cluster.members import polled_peers
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
@@ -101,8 +99,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
         stack.callback(conversations.close)
         around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
-        cluster = Cluster(polled_peers)
-        runner = ClusterRunner(LocalRunner(around), cluster)
+        runner = ClusterRunner(LocalRunner(around))
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
@@ -117,9 +114,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
-        machines = Machines(cluster, lambda: supervisor.slots, supervisor.preview, asyncio.get_running_loop().time())
         parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
-        runtime = Runtime(*parts, cluster, machines)
+        runtime = Runtime(*parts, Machines(runner.cluster, supervisor))
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -166,9 +162,9 @@ def _assemble(
         about=summaries(runtime.memory),
         machines=runtime.machines,
     )
-    news = MachineNews(runtime.configuration, gateway, events.announcer)
+    news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts, runtime.conversations, second, runtime.cluster, runtime.machines, news)
+    return App(options, front, *parts, runtime.conversations, second, news)
 
 
 @dataclass(slots=True)
@@ -186,8 +182,6 @@ class App:
     activity: Activity
     conversations: ConversationKeeper
     second: SecondDoor
-    cluster: Cluster
-    machines: Machines
     news: MachineNews
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -226,7 +220,7 @@ class App:
             self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
-        await self.cluster.close()
+        await self.news.close()
         self.journal.flush()
         await asyncio.to_thread(self.activity.close)
 
@@ -235,8 +229,7 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
-        self.cluster.begin(self.configuration.now.config, self.news)
-        self.machines.reconfigure(self.configuration.now.config)
+        self.news.begin()
         self._completed.set()
         if self.front.watch is not None:
             self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")
@@ -258,8 +251,7 @@ class App:
         """Act by another configuration: ports first, then who starts models there, then who sends requests to them."""
         self.keeper.replan(prepared.plan)
         self._hold_ports()
-        self.cluster.reconfigure(prepared.config)
-        self.machines.reconfigure(prepared.config)
+        self.news.apply(prepared.config)
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
         self.journal.read_sessions_from(prepared.config.ui.activity.session_id)

@@ -10,6 +10,8 @@ from claracore.core.cluster.model import Node
 from claracore.host.supervisor.configuration import Configuration, FoundModels
 
 if TYPE_CHECKING:
+    from claracore.core.config.model import Config
+    from claracore.host.cluster.machines import Machines
     from claracore.http.api.events.announcer import Announcer
     from claracore.http.gateway.server import Gateway
 
@@ -19,12 +21,29 @@ logger = logging.getLogger("claracore.cluster")
 class MachineNews:
     """A `ClusterListener` that has others act."""
 
-    def __init__(self, configuration: Configuration, gateway: Gateway, announcer: Announcer) -> None:
+    def __init__(
+        self, machines: Machines, configuration: Configuration, gateway: Gateway, announcer: Announcer
+    ) -> None:
+        self._machines = machines
         self._configuration = configuration
         self._gateway = gateway
         self._announcer = announcer
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Follow the machines that the configuration in force names."""
+        self._machines.cluster.begin(self._configuration.now.config, self)
+        self.apply(self._configuration.now.config)
+
+    def apply(self, config: Config) -> None:
+        """Act by another configuration."""
+        self._machines.cluster.reconfigure(config)
+        self._machines.reconfigure(config)
+
+    async def close(self) -> None:
+        """Follow nobody any more."""
+        await self._machines.cluster.close()
 
     def models_found(self, found: FoundModels) -> None:
         """Have the models served; what is found meanwhile is taken over right after."""

@@ -6,8 +6,9 @@ names that several machines have and for selectors only; all other requests pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.cluster.model import Fit, NodeState
 from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, places
@@ -21,21 +22,25 @@ if TYPE_CHECKING:
     from claracore.host.supervisor.preview import LoadPreview
 
 
+class LocalModels(Protocol):
+    """What is asked of the supervisor."""
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """State, requests in progress and waiting, by model id."""
+
+    def preview(self, model_id: str) -> LoadPreview:
+        """Return what would follow if this model, which is stopped, started now."""
+
+
 class Machines:
     """Models wherever they are."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        slots: Callable[[], Mapping[str, Slot]],
-        preview: Callable[[str], LoadPreview],
-        begun_at: float,
-    ) -> None:
-        """`slots` and `preview` are the supervisor's; `begun_at` is when this machine began (event loop time)."""
-        self._cluster = cluster
-        self._slots = slots
-        self._preview = preview
-        self.begun_at = begun_at
+    def __init__(self, cluster: Cluster, supervisor: LocalModels) -> None:
+        """`supervisor` runs the models of this machine."""
+        self.cluster = cluster
+        self._supervisor = supervisor
+        self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
         self._wish = PlacementWish()
@@ -43,13 +48,13 @@ class Machines:
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration."""
-        self.shared = shared_names(config) if self._cluster.peers else {}
+        self.shared = shared_names(config) if self.cluster.peers else {}
         wish = config.placement
         self._wish = PlacementWish(wish.prefer, frozenset(wish.avoid), wish.spread)
 
     def node_of(self, model_id: str) -> str:
         """Return the name of the machine that is followed and has a model; empty for any other."""
-        parts = self._cluster.parts(model_id) if self._cluster.peers else None
+        parts = self.cluster.parts(model_id) if self.cluster.peers else None
         return parts[0] if parts is not None else ""
 
     def state(self, model_id: str) -> ModelState | None:
@@ -63,13 +68,13 @@ class Machines:
 
     def requests(self, model_id: str) -> int:
         """Return how many requests are with a model from here, waiting ones too."""
-        slot = self._slots().get(model_id)
+        slot = self._supervisor.slots.get(model_id)
         return len(slot.serving) + len(slot.waiting) if slot is not None else 0
 
     def offer(self, model_id: str) -> Offer:
         """Return how a model is where it is."""
         own = self.requests(model_id)
-        found = self._cluster.model(model_id) if self._cluster.peers else None
+        found = self.cluster.model(model_id) if self.cluster.peers else None
         if found is None:
             return self._local(model_id, own)
         node, model = found
@@ -84,15 +89,15 @@ class Machines:
             model.fit,
             max(own, model.requests),
             model.slots,
-            self._cluster.wakes(node.name) is not None,
+            self.cluster.wakes(node.name) is not None,
         )
 
     def _local(self, model_id: str, own: int) -> Offer:
-        slot = self._slots().get(model_id)
+        slot = self._supervisor.slots.get(model_id)
         state = slot.state if slot is not None else ModelState.STOPPED
         fit = Fit.UNKNOWN
         if state is ModelState.STOPPED:
-            preview = self._preview(model_id)
+            preview = self._supervisor.preview(model_id)
             fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW
         return Offer(model_id, LOCAL, state, fit=fit, requests=own)
 

@@ -1,7 +1,7 @@
 """How are the peers, asked once a second?
 
 One task a peer. A connection that is refused or reset is death; no answer in time, or none that can be read, is silence
-(`core.cluster.watch` says what follows). A peer that stays lost is asked less often: every `LOST_EVERY_SECONDS`.
+(`core.cluster.watch` says what follows).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx2
 
-from claracore.core.cluster.model import NodeEvent, NodeGone, NodeReport, NodeState
+from claracore.core.cluster.model import NodeEvent, NodeGone, NodeReport
 from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, followed, looked, unheard
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster.asking import Inquiry, NotUnderstood
@@ -22,7 +22,6 @@ from claracore.host.cluster.asking import Inquiry, NotUnderstood
 logger = logging.getLogger("claracore.cluster")
 
 EVERY_SECONDS: Final = 1.0
-LOST_EVERY_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 2.0
 """A look takes so long at most."""
 _LIMITS: Final = httpx2.Limits(max_connections=2, max_keepalive_connections=1)
@@ -85,9 +84,8 @@ class PolledPeers:
                 for event in looked(node, look, loop.time()):
                     node = followed(node, event)
                     self._events.put_nowait(event)
-                pause = LOST_EVERY_SECONDS if node.state is NodeState.LOST else EVERY_SECONDS
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), pause)
+                    await asyncio.wait_for(wake.wait(), EVERY_SECONDS)
                 wake.clear()
 
     async def _end(self, names: list[str]) -> None:
@@ -114,7 +112,8 @@ async def _look(inquiry: Inquiry) -> Look:
     except (TimeoutError, httpx2.TimeoutException):
         return LookMissed(f"no answer within {ANSWER_SECONDS:g} s")
     except httpx2.ConnectError as error:
-        return LookRefused(str(error) or "it cannot be reached") if _is_refusal(error) else LookMissed(str(error))
+        reset = _reset_in(error)
+        return LookMissed(str(error)) if reset is None else LookRefused(reset.strerror or str(error))
     except httpx2.NetworkError as error:
         return LookRefused(str(error) or "it broke off the connection")
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
@@ -134,12 +133,12 @@ async def _twice(inquiry: Inquiry) -> NodeReport:
         return await inquiry.report()
 
 
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether somebody has answered that nobody listens: a name that is not known, or no route, says nothing of it."""
+def _reset_in(error: BaseException | None) -> ConnectionError | None:
+    """Return what says that nobody listens there: a name that is not known, or no route, says nothing of it."""
     while error is not None:
         if isinstance(error, ConnectionError):
-            return True
+            return error
         if isinstance(error, ExceptionGroup):
-            return any(_is_refusal(inner) for inner in error.exceptions)
+            return next((found for inner in error.exceptions if (found := _reset_in(inner)) is not None), None)
         error = error.__cause__ or error.__context__
-    return False
+    return None

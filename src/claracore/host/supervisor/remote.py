@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from claracore.core.cluster.model import Node, NodeState
@@ -19,6 +19,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.cluster import Cluster
+from claracore.host.cluster.members import Membership, polled_peers
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.health import Loading
 from claracore.host.supervisor.runner import Outcome, RunListener, Runner, ServerRun
@@ -132,9 +133,9 @@ class RemoteRun:
 class ClusterRunner:
     """A `Runner` that has models run where they are."""
 
-    def __init__(self, local: Runner, cluster: Cluster) -> None:
+    def __init__(self, local: Runner, new_membership: Callable[[], Membership] = polled_peers) -> None:
         self._local = local
-        self._cluster = cluster
+        self.cluster = self._cluster = Cluster(new_membership)
 
     def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ServerRun:
         """Return a run on the machine that has the model."""

@@ -202,11 +202,11 @@ def _local(runtime: Runtime, history: History) -> NodeView:
 
 
 def _followed(runtime: Runtime) -> list[Node]:
-    return [each for _, each in sorted(runtime.cluster.nodes.items())]
+    return [each for _, each in sorted(runtime.machines.cluster.nodes.items())]
 
 
 def _view(runtime: Runtime, found: Node) -> NodeView:
-    cluster, report = runtime.cluster, found.report
+    cluster, report = runtime.machines.cluster, found.report
     peer = cluster.peers.get(found.name)
     asleep = found.state is NodeState.LOST and cluster.wakes(found.name) is not None
     state = "asleep" if asleep else found.state.value
