@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,7 @@ from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.tasks import Tasks
 from claracore.http.machine_news import MachineNews
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
@@ -190,7 +191,7 @@ class App:
     _now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a second signal."""
     _signals: int = 0
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: Tasks = field(default_factory=Tasks)
 
     @property
     def url(self) -> str:
@@ -211,8 +212,8 @@ class App:
                 ),
                 name="gateway",
             )
-            self._spawn(preload(self.supervisor), "preload")
-            self._spawn(self.options.notifier.be_alive(), "watchdog")
+            self._tasks.run(preload(self.supervisor), name="preload")
+            self._tasks.run(self.options.notifier.be_alive(), name="watchdog")
             await self.second.begin(self.gateway.connection)
             ready()
             self.options.notifier.ready(self._status)
@@ -236,12 +237,12 @@ class App:
         self.news.begin()
         self._completed.set()
         if self.front.watch is not None:
-            self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")
+            self._tasks.run(self._reload_with(self.front.watch.changes(self.stop)), name="watch")
         if self.options.following is not None:
             from claracore.host.setup.following import follow  # noqa: PLC0415 - only where folders are followed
 
             written = follow(self.options.following, lambda: self.configuration.now.config.engine, self.stop)
-            self._spawn(self._reload_with(written), "follow the models folders")
+            self._tasks.run(self._reload_with(written), name="follow the models folders")
         memory.tidy()
 
     @property
@@ -293,29 +294,17 @@ class App:
     async def _background(self) -> AsyncIterator[None]:
         """Listen to signals for the length of a block, and end at its end what runs beside serving."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.run(self.reload(), name="reload"))
         listen_to_signals(loop, self._signalled)
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._tasks.cancel()
             loop.remove_signal_handler(signal.SIGHUP)
 
     async def _reload_with(self, changes: AsyncIterator[object]) -> None:
         async for _ in changes:
             await self.reload()
-
-    def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s ended with an unexpected error", task.get_name(), exc_info=error)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -326,9 +315,9 @@ class App:
             self.stop.set()
         elif self._signals == 2:
             self._now.set()
-            self._spawn(self.supervisor.shut_down(0.0), "shut down now")
+            self._tasks.run(self.supervisor.shut_down(0.0), name="shut down now")
             self.supervisor.kill()
-            self._spawn(self.gateway.drain(0.0), "drain now")
+            self._tasks.run(self.gateway.drain(0.0), name="drain now")
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         """Wait for the order to stop; raises what the gateway ends with if it ends without one."""
