@@ -39,6 +39,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -83,6 +84,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,
