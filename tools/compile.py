@@ -22,13 +22,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
     "core/scheduler": "core notes settle slot state",
-    "host/activity": "answer_ends counts database journal measures record swap_history writer",
+    "host/activity": "answer_ends counts database journal measures record sessions swap_history writer",
     "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (
         "admission alarm answer budget clients collected connect connection contract dispatch exchange heads "
-        "incoming inflight inside loading ollama_answers pool relay request routes sending server targets tasks "
-        "upstream"
+        "elsewhere incoming inflight inside loading ollama_answers pool relay request resolver routes sending server "
+        "targets tasks upstream"
     ),
     "http/wire": "framing head json_spans ollama_lines",
 }

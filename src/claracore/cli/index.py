@@ -14,7 +14,7 @@ EXAMPLES = """\
 One port for every local model.
 
 examples:
-  claracore --models-folder ~/models         find models, write config.yaml, serve
+  claracore --models-folder ~/models         find models, write a configuration, serve
   claracore setup                            use the models of LM Studio, Ollama and others
   claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
   claracore --config my.yaml --listen :8080  serve a file on all interfaces
@@ -60,6 +60,7 @@ VERBS = {
     "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends, /help says what else there is."),
     "tune": Listed("tune", "TUNE", "Try settings on a model for a minute: which answers fastest on this machine?"),
     "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
+    "service": Listed("service", "SERVICE", "Run ClaraCore for good: a service of this machine, or of yours."),
     "help": Listed("help", "HELP", "Explain ClaraCore, or one verb of it."),
 }
 
