@@ -117,6 +117,17 @@ async def two_machines(first: Endpoint | None, second: Endpoint | None) -> Async
     await cluster.close()
 
 
+@asynccontextmanager
+async def both(first: Script, second: Script) -> AsyncIterator[tuple[ModelServer, ModelServer, Stage]]:
+    """Run both machines and the gateway."""
+    async with (
+        model_server(first) as one,
+        model_server(second) as two,
+        two_machines(one.endpoint, two.endpoint) as running,
+    ):
+        yield one, two, running
+
+
 def body_of(seen: bytes) -> dict[str, object]:
     found: dict[str, object] = json.loads(seen.partition(b"\r\n\r\n")[2])
     return found
@@ -125,13 +136,12 @@ def body_of(seen: bytes) -> dict[str, object]:
 @pytest.mark.parametrize("script", [breaks_off, answers(BUSY)], ids=["breaks off", "answers 503"])
 def test_it_goes_to_the_other_machine_with_the_body_meant_for_it(script: Script) -> None:
     async def conversation() -> None:
-        async with model_server(script) as one, model_server(answers(OK)) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                assert (await running.say(ASK)).startswith(b"HTTP/1.1 200 ")
-                assert body_of(one.seen[0])["from"] == "one"
-                assert body_of(two.seen[0]) == {"model": "x", "messages": [], "stream": True, "only": "two"}
-                (record,) = running.notebook.records
-                assert (record.model, record.status) == ("two/x", 200)
+        async with both(script, answers(OK)) as (one, two, running):
+            assert (await running.say(ASK)).startswith(b"HTTP/1.1 200 ")
+            assert body_of(one.seen[0])["from"] == "one"
+            assert body_of(two.seen[0]) == {"model": "x", "messages": [], "stream": True, "only": "two"}
+            (record,) = running.notebook.records
+            assert (record.model, record.status) == ("two/x", 200)
 
     play(conversation)
 
@@ -149,57 +159,52 @@ def test_an_address_where_nobody_listens_is_passed_over() -> None:
 
 def test_once_to_each_place_and_then_the_error_of_the_last() -> None:
     async def conversation() -> None:
-        async with model_server(breaks_off) as one, model_server(breaks_off) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                answer = await running.say(ASK)
-                assert answer.startswith(b"HTTP/1.1 502 ")
-                assert b"machine 'two', which has model 'two/x', did not answer" in answer
-                assert len(running.supervisor.finished) == 2
+        async with both(breaks_off, breaks_off) as (_one, _two, running):
+            answer = await running.say(ASK)
+            assert answer.startswith(b"HTTP/1.1 502 ")
+            assert b"machine 'two', which has model 'two/x', did not answer" in answer
+            assert len(running.supervisor.finished) == 2
 
     play(conversation)
 
 
 def test_the_last_place_may_answer_503_itself() -> None:
     async def conversation() -> None:
-        async with model_server(breaks_off) as one, model_server(answers(BUSY)) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                assert (await running.say(ASK)).endswith(b"busy")
+        async with both(breaks_off, answers(BUSY)) as (_one, _two, running):
+            assert (await running.say(ASK)).endswith(b"busy")
 
     play(conversation)
 
 
 def test_after_the_first_byte_nothing_is_sent_again() -> None:
     async def conversation() -> None:
-        async with model_server(breaks_off_amid) as one, model_server(answers(OK)) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                answer = await running.say(ASK)
-                assert b"data: 1" in answer.replace(b"\r\n3\r\n", b"")
-                assert b"machine 'one'" in answer
-                assert not two.seen
+        async with both(breaks_off_amid, answers(OK)) as (_one, two, running):
+            answer = await running.say(ASK)
+            assert b"data: 1" in answer.replace(b"\r\n3\r\n", b"")
+            assert b"machine 'one'" in answer
+            assert not two.seen
 
     play(conversation)
 
 
 def test_a_request_that_names_its_machine_stays_there() -> None:
     async def conversation() -> None:
-        async with model_server(breaks_off) as one, model_server(answers(OK)) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                named = post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"'))
-                assert (await running.say(named)).startswith(b"HTTP/1.1 502 ")
-                assert not two.seen
+        async with both(breaks_off, answers(OK)) as (_one, two, running):
+            named = post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"'))
+            assert (await running.say(named)).startswith(b"HTTP/1.1 502 ")
+            assert not two.seen
 
     play(conversation)
 
 
 def test_what_waits_for_a_machine_that_is_lost_moves_on() -> None:
     async def conversation() -> None:
-        async with model_server(says_nothing) as one, model_server(answers(OK)) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                asked = asyncio.create_task(running.say(ASK))
-                await one.closed.wait()
-                running.gateway.relay.machine_lost("one", "gone")
-                assert (await asked).startswith(b"HTTP/1.1 200 ")
-                assert len(two.seen) == 1
+        async with both(says_nothing, answers(OK)) as (one, two, running):
+            asked = asyncio.create_task(running.say(ASK))
+            await one.closed.wait()
+            running.gateway.relay.machine_lost("one", "gone")
+            assert (await asked).startswith(b"HTTP/1.1 200 ")
+            assert len(two.seen) == 1
 
     play(conversation)
 
@@ -247,10 +252,9 @@ def test_a_client_that_leaves_while_its_request_moves_on_ends_it() -> None:
 def test_a_large_body_goes_on_too() -> None:
     async def conversation() -> None:
         large = json.dumps({"model": "x", "messages": ["a" * 5_000_000]}).encode()
-        async with model_server(breaks_off) as one, model_server(answers(OK)) as two:
-            async with two_machines(one.endpoint, two.endpoint) as running:
-                assert (await running.say(post("/v1/chat/completions", large))).startswith(b"HTTP/1.1 200 ")
-                assert len(two.seen[0]) > 5_000_000
-                assert running.gateway.relay.budget.taken == 0
+        async with both(breaks_off, answers(OK)) as (_one, two, running):
+            assert (await running.say(post("/v1/chat/completions", large))).startswith(b"HTTP/1.1 200 ")
+            assert len(two.seen[0]) > 5_000_000
+            assert running.gateway.relay.budget.taken == 0
 
     play(conversation)
