@@ -14,7 +14,7 @@ HEAD = ("node", "kind", "state", "since", "memory free", "loaded", "requests", "
 
 
 def nodes(*, url: str | None, as_json: bool) -> None:
-    """List this machine and those that are followed: state, memory, loaded models, requests."""
+    """List the machines that answer requests here: state, memory, models, requests."""
     found = Server(url).ask("GET", "/api/nodes")["nodes"]
     if as_json:
         show_json(found)
