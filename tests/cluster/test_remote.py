@@ -139,11 +139,6 @@ class World:
     def lose(self, name: str) -> None:
         self.cluster.take(NodeLost(name, 2, "gone"))
 
-    async def ended(self, model_id: str) -> None:
-        """Return when a run is over that is about to end."""
-        while self.supervisor.state(model_id) is not ModelState.STOPPED:
-            await asyncio.sleep(0)
-
     async def ask(self, model_id: str) -> Endpoint:
         waiter = Waits()
         request = self.supervisor.arrive(model_id, waiter)
@@ -178,7 +173,7 @@ def test_a_model_of_another_machine_is_served_there_until_the_machine_is_lost_an
         assert world.supervisor.state("lap/x") is ModelState.READY
         world.lose("lap")
         assert world.listener.lost == ["lap"]
-        await world.ended("lap/x")
+        await world.supervisor.unload(["lap/x"])  # waits for the end of its run
         with pytest.raises(MachineLost, match="machine 'lap', which has model 'lap/x', is lost: gone"):
             await world.ask("lap/x")
         world.up("lap", READY)
