@@ -38,6 +38,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    together,
     tune,
 )
 from claracore.http.api.compat import (
@@ -95,6 +96,7 @@ ROUTERS = (
     ollama,
     ollama_changes,
     system,
+    together,
     interface,
 )
 ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
