@@ -39,6 +39,7 @@ from claracore.http.api import (
     speeds,
     system,
     together,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -82,6 +83,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,

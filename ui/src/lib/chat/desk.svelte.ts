@@ -3,7 +3,9 @@
  * an answer goes on while the person looks at another one.
  */
 import { notices } from '../notices.svelte';
-import { type Attached, type Parameters, newId } from './conversation';
+import { type Attachment, carried } from './attachments/attached';
+import { namesIn, sweep } from './attachments/bulk';
+import { type Parameters, newId } from './conversation';
 import { shelf } from './history/shelf.svelte';
 import { Pane } from './pane.svelte';
 import { type Thread, newThread } from './thread';
@@ -12,7 +14,7 @@ import { MOST_PANES, heardChange, recallOpened, rememberOpened } from './threads
 class Desk {
   panes: Pane[] = $state.raw([]);
   draft = $state('');
-  images: string[] = $state([]);
+  attached: Attachment[] = $state([]);
   /** Those that are not open any more; their answers go on. */
   #behind: Pane[] = $state.raw([]);
   #toldOfRoom = false;
@@ -21,6 +23,7 @@ class Desk {
     const { threads, draft } = recallOpened();
     this.draft = draft;
     this.panes = threads.map((thread) => this.#pane(thread));
+    void sweep(namesIn([...Object.values(localStorage), ...Object.values(sessionStorage)] as string[]));
     addEventListener('storage', (event) => {
       const heard = heardChange(event);
       if (heard) this.#heard(heard.id, heard.thread);
@@ -72,8 +75,8 @@ class Desk {
   }
 
   /** Sends what was written to every open conversation. */
-  send(text: string, attached: Attached): void {
-    for (const pane of this.panes) void pane.send(text, attached);
+  send(text: string, attached: readonly Attachment[]): void {
+    for (const pane of this.panes) void pane.send(text, carried(attached));
   }
 
   stop(): void {

@@ -22,8 +22,10 @@ export const UNTITLED = 'Untitled';
 /** What a person calls a conversation, or its first words, in one line. */
 export function titleOf({ title, messages }: Thread): string {
   if (title) return title;
-  const asked = messages.find(({ role, text }) => role === 'user' && text.trim());
-  const words = (asked?.text ?? '').trim().replace(/\s+/g, ' ');
+  const asked = messages.filter(({ role }) => role === 'user');
+  const files = asked.flatMap((message) => message.files.map(({ name }) => name));
+  const said = asked.find(({ text }) => text.trim())?.text ?? files[0] ?? '';
+  const words = said.trim().replace(/\s+/g, ' ');
   if (words.length <= TITLE_LENGTH) return words || UNTITLED;
   const cut = words.slice(0, TITLE_LENGTH);
   const space = cut.lastIndexOf(' ');

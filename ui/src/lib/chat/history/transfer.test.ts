@@ -78,3 +78,11 @@ test('a file is named after its conversation', () => {
   expect(fileName('Why is the sky blue?', 'md')).toBe('Why-is-the-sky-blue.md');
   expect(fileName('../..', 'json')).toBe('conversation.json');
 });
+
+test('Markdown says what was attached', () => {
+  const files = [{ name: 'a.txt', kind: 'text', text: 'kept:x', tokens: 1 }];
+  const parts = [{ type: 'image_url' as const, image_url: { url: 'kept:y' } }];
+  const question = userMessage('What?', { parts, files });
+  const markdown = asMarkdown({ ...newThread('m'), messages: [question], leaf: question.id });
+  expect(markdown).toContain('## You\n\n*With a picture, a.txt*\n\nWhat?');
+});

@@ -21,8 +21,13 @@ export function asMarkdown(thread: Thread): string {
   const said = path(thread.messages, thread.leaf);
   const parts = [`# ${titleOf(thread)}`];
   if (thread.parameters.system.trim()) parts.push(`**System prompt**\n\n${quoted(thread.parameters.system.trim())}`);
-  for (const { role, text, reasoning, model, error } of said) {
+  for (const { role, text, reasoning, model, error, parts: attached, files } of said) {
     parts.push(`## ${role === 'user' ? 'You' : model || thread.model || 'Answer'}`);
+    const names = [
+      ...attached.map(({ type }) => (type === 'image_url' ? 'a picture' : 'a sound')),
+      ...files.map(({ name }) => name),
+    ];
+    if (names.length) parts.push(`*With ${names.join(', ')}*`);
     if (reasoning) parts.push(`<details><summary>Reasoning</summary>\n\n${reasoning}\n\n</details>`);
     if (text) parts.push(text);
     if (error) parts.push(quoted(`Error: ${error}`));
