@@ -4,7 +4,7 @@
  * kept of a conversation is small.
  */
 import type { Attached, AttachedFile, Message, Part } from '../conversation';
-import { contentOf, keepContent } from './bulk';
+import { contentOf } from './bulk';
 
 export interface Attachment {
   kind: 'image' | 'sound' | 'text';
@@ -76,22 +76,4 @@ async function filledPart(part: Part): Promise<Part | null> {
   if (url === null) return null;
   const data = url.slice(url.indexOf(',') + 1);
   return { ...part, input_audio: { data, format: MP3.test(url) ? 'mp3' : 'wav' } };
-}
-
-/** Copies of messages that came from elsewhere, with large contents put where ours are; the inverse of `filled`. */
-export function parked<M extends Attached>(messages: readonly M[]): M[] {
-  return messages.map((message) => ({
-    ...message,
-    parts: message.parts.map(parkedPart),
-    files: message.files.map((file) => ({ ...file, text: apart(file.text) })),
-  }));
-}
-
-function parkedPart(part: Part): Part {
-  if (part.type === 'image_url') return { ...part, image_url: { url: apart(part.image_url.url) } };
-  return part.type === 'input_audio' ? { ...part, input_audio: { data: apart(heard(part)), format: 'wav' } } : part;
-}
-
-function apart(content: string): string {
-  return content.startsWith('kept:') ? content : keepContent(content);
 }

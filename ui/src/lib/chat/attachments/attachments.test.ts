@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ApiError, errorFrom } from '../../api/errors';
 import type { Model } from '../../api/types';
 import { emptyAnswer, userMessage, wire } from '../conversation';
-import { type Attachment, attachmentsOf, carried, filled, parked } from './attached';
+import { type Attachment, attachmentsOf, carried, filled } from './attached';
 import { contentOf, keepContent, namesIn } from './bulk';
 import { decoded, kindOfFile } from './files';
 import { pagesText } from './pages';
@@ -90,20 +90,6 @@ test('what is gone is said and the rest is sent', async () => {
   const [whole] = await filled([userMessage('what?', carried(gone))]);
   expect(whole).toMatchObject({ text: '(an attachment is no longer there)\n\nwhat?', parts: [] });
   expect(whole!.files[0]!.text).toBe('(it is no longer there)');
-});
-
-test('what comes from elsewhere is put where ours is, and leaves as it came', async () => {
-  const theirs = userMessage('what?', {
-    parts: [
-      { type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } },
-      { type: 'input_audio', input_audio: { data: 'CC', format: 'mp3' } },
-    ],
-    files: [{ name: 'a.txt', kind: 'text', text: 'one', tokens: null }],
-  });
-  const ours = parked([theirs]);
-  expect(JSON.stringify(ours)).not.toMatch(/AA|CC|one/);
-  expect(await filled(ours)).toEqual([theirs]);
-  expect(parked(ours)).toEqual(ours);
 });
 
 test('contents are kept by name', async () => {
