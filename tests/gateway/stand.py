@@ -11,6 +11,7 @@ from typing import Any
 import uvloop
 
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import ExpectedLoad
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
 from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
@@ -101,8 +102,8 @@ class StandIn(Trusting):
     def state(self, model_id: str) -> ModelState:
         return ModelState.READY if self.endpoints[model_id] else ModelState.STARTING
 
-    def expected_seconds(self, model_id: str) -> float | None:
-        return self.expected.get(model_id)
+    def expected_load(self, model_id: str) -> ExpectedLoad:
+        return ExpectedLoad(self.expected.get(model_id))
 
     def ready(self, model_id: str, endpoint: Endpoint) -> None:
         self.endpoints[model_id] = endpoint

@@ -81,7 +81,14 @@ class Life:
         pid = process.child.pid if process.child is not None else None
         reports = process.reports
         return Running(
-            state, process.endpoint, pid, process.spawned_at, reports.loading, reports.asleep, process.restore_seconds
+            state,
+            process.endpoint,
+            pid,
+            process.spawned_at,
+            reports.loading,
+            reports.asleep,
+            process.restore_seconds,
+            reports.phase,
         )
 
     async def reaches(self, connection: socket.socket) -> bool:

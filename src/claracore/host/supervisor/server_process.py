@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from claracore.core.config.command import bind
 from claracore.core.config.model import ModelConfig
+from claracore.core.loading.phases import LoadPhase
 from claracore.core.ports.bindfail import is_bind_failure
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ModelFailed, NotReadyInTime
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("claracore.supervisor")
 
+NO_WARMUP = "--no-warmup"
 LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
 DYING_SECONDS = 0.1
@@ -95,7 +97,7 @@ class ServerProcess:
         self.child: Child | None = None
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
-        self.reports = Reports(lambda: listener.reported(model.id))
+        self.reports = Reports(lambda: listener.reported(model.id), warms_up=NO_WARMUP not in model.cmd)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -201,6 +203,7 @@ class ServerProcess:
             self._conversations.hear(line)
         if not self._is_ready:
             self._start_log.push(line)
+            self.reports.hear(line)
         self._output.append(line)
 
     def _on_stdout(self, line: str) -> None:
@@ -271,6 +274,7 @@ class ServerProcess:
     async def _gets_conversations(self, child: Child) -> bool:
         """Bring conversations back before the first request; False when the order to stop comes first."""
         if self._conversations is not None:
+            self.reports.enter(LoadPhase.CONVERSATIONS)
             await self._stop.beside(child.exited, self._conversations.restore(self.endpoint))
             if self._conversations.cut_off:
                 await asyncio.wait({child.exited}, timeout=DYING_SECONDS)
