@@ -13,12 +13,14 @@ from claracore.core.loading.phases import LoadPhase, phase_of
 from claracore.host.engines import states
 from claracore.host.supervisor.health import Loading, ReadyDeadline
 
+NO_WARMUP = "--no-warmup"
+
 
 class Reports:
     """What one process has said last."""
 
-    def __init__(self, on_change: Callable[[], None], *, warms_up: bool = True) -> None:
-        """`on_change` is called whenever one of these may be another; `warms_up` as far as its command says."""
+    def __init__(self, on_change: Callable[[], None], *, cmd: str = "") -> None:
+        """`on_change` is called whenever one of these may be another; `cmd` is the command of its model."""
         self.loading: Loading | None = None
         self.phase: LoadPhase | None = None
         """What it is at while it loads; None as long as it tells nothing that is known."""
@@ -28,7 +30,7 @@ class Reports:
         self.deadline: ReadyDeadline | None = None
         """Until when it is to be ready, which progress postpones; set when it begins to be waited for."""
         self._on_change = on_change
-        self._warms_up = warms_up
+        self._warms_up = NO_WARMUP not in cmd
 
     def hear(self, line: str) -> None:
         """Take in a line of its log while it loads."""
@@ -36,10 +38,13 @@ class Reports:
         if phase is LoadPhase.WARMUP and not self._warms_up:
             phase = LoadPhase.CONTEXT
         if phase is not None:
-            self.enter(phase)
+            self._enter(phase)
 
-    def enter(self, phase: LoadPhase) -> None:
-        """Take in what it is at from now on."""
+    def restoring(self) -> None:
+        """Take in that it answers, and that its conversations are brought back."""
+        self._enter(LoadPhase.CONVERSATIONS)
+
+    def _enter(self, phase: LoadPhase) -> None:
         if phase is not self.phase:
             self.phase = phase
             self._on_change()

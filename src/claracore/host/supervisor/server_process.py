@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from claracore.core.config.command import bind
 from claracore.core.config.model import ModelConfig
-from claracore.core.loading.phases import LoadPhase
 from claracore.core.ports.bindfail import is_bind_failure
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ModelFailed, NotReadyInTime
@@ -36,6 +35,7 @@ from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
+from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
 from claracore.types import Endpoint
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("claracore.supervisor")
 
-NO_WARMUP = "--no-warmup"
 LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
 DYING_SECONDS = 0.1
@@ -67,18 +66,6 @@ class Surroundings:
     """Who keeps conversations over the ends of servers; None where nobody does."""
 
 
-class BindFailed(Exception):
-    """The server could not have its port; `args` says what it printed."""
-
-
-class HeldFromIt(Exception):
-    """The server ended before it was ready, perhaps because we held its port."""
-
-
-class DiedRestoring(Exception):
-    """The server ended while its conversations were restored; without them it may live."""
-
-
 class ServerProcess:
     """One process of a model's server; `run` is all of it."""
 
@@ -97,7 +84,7 @@ class ServerProcess:
         self.child: Child | None = None
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
-        self.reports = Reports(lambda: listener.reported(model.id), warms_up=NO_WARMUP not in model.cmd)
+        self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -259,9 +246,10 @@ class ServerProcess:
                 return HeldFromIt()
             if is_bind_failure(self._printed, port=self._lease.port):
                 return BindFailed(next((line for line in self._printed if is_bind_failure([line])), ""))
-        returned = child.exited.done() and child.exited.result().code == 0
-        hint = self._around.commands.hint(self.model, returned=returned)
-        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed))
+        ended = child.exited.result() if child.exited.done() else None
+        hint = self._around.commands.hint(self.model, returned=ended is not None and ended.code == 0)
+        explained = self._start_log.explained(ended)
+        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed), explained)
 
     def _watch_of(self, check: OwnerCheck) -> SocketWatch:
         return SocketWatch(
@@ -274,7 +262,7 @@ class ServerProcess:
     async def _gets_conversations(self, child: Child) -> bool:
         """Bring conversations back before the first request; False when the order to stop comes first."""
         if self._conversations is not None:
-            self.reports.enter(LoadPhase.CONVERSATIONS)
+            self.reports.restoring()
             await self._stop.beside(child.exited, self._conversations.restore(self.endpoint))
             if self._conversations.cut_off:
                 await asyncio.wait({child.exited}, timeout=DYING_SECONDS)

@@ -32,6 +32,7 @@ from claracore.http.api import (
     ports,
     profiles,
     recipes,
+    remedies,
     requests,
     setup,
     system,
@@ -60,6 +61,7 @@ ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
     tune,  # as above
     choices,  # as above
+    remedies,  # as above
     models,
     requests,
     activity,

@@ -11,11 +11,13 @@ from pydantic import BaseModel
 from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
+from claracore.core.failures.kinds import FailureKind
 from claracore.core.loading.expected import NOTHING_EXPECTED
 from claracore.core.loading.phases import LoadPhase
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.slot import FOREVER, Slot
+from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.hardware.usage import memory_bytes
 from claracore.host.supervisor.preview import LoadPreview
@@ -51,6 +53,16 @@ class FootprintView(BaseModel):
     """What command and file let expect, with what was learnt from earlier loads; null where it cannot be counted."""
     measured: dict[str, int] | None
     """What it took when it ran last with this command, whatever is declared; null when it never did."""
+
+
+class FailureView(BaseModel):
+    """Why the last start failed, in parts."""
+
+    kind: FailureKind
+    cause: str
+    evidence: str
+    """The line that says so, of its server's log; empty where none does."""
+    way_out: str
 
 
 class ModelView(BaseModel):
@@ -92,6 +104,8 @@ class ModelView(BaseModel):
     waits_for: WaitView | None
     pinned: bool
     error: str | None
+    failure: FailureView | None
+    """The same as `error`, interpreted; null when the last start did not fail."""
     retry_seconds: float | None
     """For how long requests are refused with `error` without another try; a load that a person asks for is one."""
     cmd: str
@@ -180,6 +194,7 @@ class Views:
             waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
+            failure=_failure(failure) if failure else None,
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
@@ -198,6 +213,19 @@ def known_state(runtime: Runtime, model_id: str) -> ModelState:
     if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
         return ModelState.STOPPED
     return slot.state
+
+
+def _failure(failure: ClaraCoreError) -> FailureView:
+    """Return a failure in parts; of one that is not known its sentence, and the last line that its server printed."""
+    known = failure.explained
+    if known is not None:
+        kind = FailureKind(known.kind)
+        return FailureView(kind=kind, cause=known.cause, evidence=known.evidence, way_out=known.way_out)
+    if not isinstance(failure, ModelFailed):
+        return FailureView(kind=FailureKind.OTHER, cause=failure.message, evidence="", way_out="")
+    last = next((line.strip() for line in reversed(failure.last_lines) if line.strip()), "")
+    way_out = "Its log says more" if last else ""
+    return FailureView(kind=FailureKind.OTHER, cause=failure.reason, evidence=last, way_out=way_out)
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:

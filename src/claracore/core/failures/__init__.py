@@ -1,0 +1,1 @@
+"""What does it mean that a model's server did not start?"""
