@@ -64,6 +64,7 @@ class StandIn(Trusting):
         self.connections: Connections = NoConnections()
         self.waiters: dict[int, tuple[str, Waiter]] = {}
         self.expected: dict[str, float] = {}
+        self.loads: dict[str, ExpectedLoad] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []
         self.arrived = 0
@@ -103,7 +104,7 @@ class StandIn(Trusting):
         return ModelState.READY if self.endpoints[model_id] else ModelState.STARTING
 
     def expected_load(self, model_id: str) -> ExpectedLoad:
-        return ExpectedLoad(self.expected.get(model_id))
+        return self.loads.get(model_id, ExpectedLoad(self.expected.get(model_id)))
 
     def ready(self, model_id: str, endpoint: Endpoint) -> None:
         self.endpoints[model_id] = endpoint

@@ -67,18 +67,18 @@ class LoadUnderWay:
 
     def expected(self, running: Running | None, now: float) -> ExpectedLoad:
         """Return how it stands."""
-        told = _told(running)
+        reported = _told(running)
         total = self.seen.file.bytes if self.seen is not None else 0
         phase = running.phase if running is not None else None
         if phase is None and running is not None and running.pid is not None:
             phase = LoadPhase.STARTING
-        read = self._read(running, told, total) if phase is LoadPhase.WEIGHTS else None
-        if read is not None and not told:
-            told = HALF * read / total
-        elif self.copies and told is not None:
-            told = HALF + (1 - HALF) * told
+        read = self._read(running, reported, total) if phase is LoadPhase.WEIGHTS else None
+        if read is not None and not reported:
+            reported = HALF * read / total
+        elif self.copies and reported is not None:
+            reported = HALF + (1 - HALF) * reported
         elapsed, forecast = now - self.since, self.seen.forecast if self.seen is not None else None
-        done = progress(elapsed, forecast, told)
+        done = progress(elapsed, forecast, reported)
         if done is not None:
             done = self.shown = max(done, self.shown)
         behind = Behind(_since(self.weights_at, now), _since(self.warmup_at, now))
@@ -86,13 +86,13 @@ class LoadUnderWay:
         words = phase_words(phase, message, read=read, total=total, copies=self.copies)
         return ExpectedLoad(left_seconds(elapsed, done, forecast, behind), done, phase, words, read, total or None)
 
-    def _read(self, running: Running | None, told: float | None, total: int) -> int | None:
+    def _read(self, running: Running | None, reported: float | None, total: int) -> int | None:
         """Return how many bytes of the weights there are, by the engine where it says so, else by the kernel."""
         if not total:
             return None
-        if told:
+        if reported:
             self.copies = self.copies or self.read >= READ_FIRST * total
-            return round(told * total)
+            return round(reported * total)
         seen = bytes_read(family(running.pid)) if running is not None and running.pid is not None else None
         if seen is None:
             return None

@@ -10,10 +10,10 @@ from claracore.core.config.command import split
 from claracore.core.config.edit import put
 from claracore.core.config.lines import LineEdit, value_at
 from claracore.core.config.model import ModelConfig
-from claracore.core.failures.kinds import FailureKind
-from claracore.core.failures.remedies import FileBeside, Remedy, changed_command, less_memory, of_kind, other_files
 from claracore.core.fit.model_paths import model_paths
 from claracore.core.fit.server_flags import server_flags
+from claracore.core.loading.failure_kinds import FailureKind
+from claracore.core.loading.remedies import FileBeside, Remedy, changed_command, less_memory, of_kind, other_files
 from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.supervisor.named_files import shards
 from claracore.host.supervisor.ran_out import RanOutOfMemory
@@ -57,8 +57,8 @@ def _context(model: ModelConfig) -> int | None:
         flags = server_flags(split(model.cmd), {})
     except ValueError:
         return None
-    said = flags.values.get("context", "") if flags is not None else ""
-    return int(said) if said.isdecimal() else None
+    context = flags.values.get("context", "") if flags is not None else ""
+    return int(context) if context.isdecimal() else None
 
 
 def _beside(path: str) -> Iterator[FileBeside]:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from claracore.core.failures.kinds import FailureKind
+from claracore.core.loading.failure_kinds import FailureKind
 from claracore.errors import Explained, ModelFailed, NotReadyInTime
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from claracore.core.config.command import uses_port
 from claracore.core.config.model import ModelConfig
-from claracore.core.failures.kinds import FailureKind
+from claracore.core.loading.failure_kinds import FailureKind
 from claracore.errors import ClaraCoreError, Explained, ModelFailed, too_many_files
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease
@@ -116,7 +116,7 @@ class Life:
         try:
             await self._try_ports()
         except SpawnFailed as error:
-            from claracore.core.failures.explain import not_started  # noqa: PLC0415 - compiles a table of expressions
+            from claracore.core.loading.explain import not_started  # noqa: PLC0415 - compiles a table of expressions
 
             way_out = self._around.commands.way_out(self._model)
             failed = SpawnFailed(f"model {self._model.id!r}: {error.message}{way_out}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from claracore.core.failures.kinds import TELLING, TELLING_LINES, FailureKind, plain_line
+from claracore.core.loading.failure_kinds import TELLING, TELLING_LINES, FailureKind, plain_line
 from claracore.core.memory.allocation_errors import AGAIN, HINT, AllocationError, allocation_error
 from claracore.core.memory.engine_log import MARK, EngineBuffers, engine_buffers
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint
@@ -88,7 +88,7 @@ class StartLog:
 
     def explained(self, ended: Exit | None) -> Explained | None:
         """Return what it means that a server was not ready when it ended; None where nothing is known of that."""
-        from claracore.core.failures.explain import explain  # noqa: PLC0415 - compiles a table of expressions
+        from claracore.core.loading.explain import explain  # noqa: PLC0415 - compiles a table of expressions
 
         return explain(self._telling, str(ended) if ended is not None else "")
 

@@ -13,8 +13,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore.core.config.tree import Unreadable
-from claracore.core.failures.remedies import Remedy
 from claracore.core.fit.model_paths import model_paths
+from claracore.core.loading.remedies import Remedy
 from claracore.errors import ConfigError, NotFound
 from claracore.host.library.downloads import Downloads
 from claracore.host.setup.remedies import remedies_of, with_remedy

@@ -11,16 +11,15 @@ from pydantic import BaseModel
 from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
-from claracore.core.failures.kinds import FailureKind
-from claracore.core.loading.expected import NOTHING_EXPECTED
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
 from claracore.core.loading.phases import LoadPhase
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.slot import FOREVER, Slot
-from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.hardware.usage import memory_bytes
 from claracore.host.supervisor.preview import LoadPreview
+from claracore.http.api.failure_view import FailureView, failure_view
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
@@ -53,16 +52,6 @@ class FootprintView(BaseModel):
     """What command and file let expect, with what was learnt from earlier loads; null where it cannot be counted."""
     measured: dict[str, int] | None
     """What it took when it ran last with this command, whatever is declared; null when it never did."""
-
-
-class FailureView(BaseModel):
-    """Why the last start failed, in parts."""
-
-    kind: FailureKind
-    cause: str
-    evidence: str
-    """The line that says so, of its server's log; empty where none does."""
-    way_out: str
 
 
 class ModelView(BaseModel):
@@ -180,12 +169,7 @@ class Views:
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(last.load_seconds),
-            progress=None if expected.progress is None else round(expected.progress, 2),
-            progress_message=expected.words or None,
-            load_phase=expected.phase,
-            read_bytes=expected.read_bytes,
-            weight_bytes=expected.total_bytes,
-            expected_seconds=_rounded(expected.left_seconds),
+            **_loading(expected),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
@@ -194,7 +178,7 @@ class Views:
             waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
-            failure=_failure(failure) if failure else None,
+            failure=failure_view(failure) if failure else None,
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
@@ -215,17 +199,16 @@ def known_state(runtime: Runtime, model_id: str) -> ModelState:
     return slot.state
 
 
-def _failure(failure: ClaraCoreError) -> FailureView:
-    """Return a failure in parts; of one that is not known its sentence, and the last line that its server printed."""
-    known = failure.explained
-    if known is not None:
-        kind = FailureKind(known.kind)
-        return FailureView(kind=kind, cause=known.cause, evidence=known.evidence, way_out=known.way_out)
-    if not isinstance(failure, ModelFailed):
-        return FailureView(kind=FailureKind.OTHER, cause=failure.message, evidence="", way_out="")
-    last = next((line.strip() for line in reversed(failure.last_lines) if line.strip()), "")
-    way_out = "Its log says more" if last else ""
-    return FailureView(kind=FailureKind.OTHER, cause=failure.reason, evidence=last, way_out=way_out)
+def _loading(expected: ExpectedLoad) -> dict[str, Any]:
+    """Return the fields that are about a load."""
+    return {
+        "progress": None if expected.progress is None else round(expected.progress, 2),
+        "progress_message": expected.words or None,
+        "load_phase": expected.phase,
+        "read_bytes": expected.read_bytes,
+        "weight_bytes": expected.total_bytes,
+        "expected_seconds": _rounded(expected.left_seconds),
+    }
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:

@@ -31,8 +31,9 @@ class FailureKind(StrEnum):
 
 TELLING: Final = re.compile(
     r"rror|nvalid|nknown|ailed|annot|not found|not within|end of file|magic|insufficient|no kernel|split|key not"
+    r"|not loaded|only supports"
 )
-"""In each line that `known` knows."""
+"""In each line that `known_failures` knows."""
 TIME_AND_LEVEL: Final = re.compile(r"^\s*\d+\.\d\d\.\d{3}\.\d{3} [A-Z] +")
 """What llama.cpp puts before its lines: `0.00.018.683 E `."""
 TELLING_LINES: Final = 200

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from claracore.core.failures.kinds import FailureKind
 from claracore.core.fit.step_down import with_values
 from claracore.core.gguf.names import SHARD_FILE
 from claracore.core.gguf.quantization import names_in, without_quantization
+from claracore.core.loading.failure_kinds import FailureKind
 from claracore.core.units import gb
 from claracore.errors import Conflict
 
@@ -24,6 +24,8 @@ LEAST_CONTEXT: Final = 1024
 USUAL_CONTEXT: Final = 8192
 """What is offered where the command leaves it to the model, whose longest may be far more than anybody needs."""
 OF_A_FLAG: Final = frozenset({FailureKind.FLAG, FailureKind.VALUE, FailureKind.DEVICE})
+VALUE: Final = r"(?:(?:[ \t]+|=)(?![-\s])(?:\"[^\"]*\"|'[^']*'|\S+))?"
+"""What may follow a flag in a command."""
 LONGEST_SECONDS: Final = 3600.0
 
 
@@ -105,8 +107,7 @@ def changed_command(cmd: str, remedy: Remedy) -> str:
     if remedy.values:
         return with_values(cmd, remedy.values)
     if remedy.without_flag:
-        pattern = rf"(?<!\S){re.escape(remedy.without_flag)}(?:(?:[ \t]+|=)(?![-\s])(?:\"[^\"]*\"|'[^']*'|\S+))?[ \t]*"
-        changed = re.sub(pattern, "", cmd)
+        changed = re.sub(rf"(?<!\S){re.escape(remedy.without_flag)}(?![\w-]){VALUE}[ \t]*", "", cmd)
     else:
         old, new = remedy.file or ("", "")
         changed = cmd.replace(old, new) if old else cmd

@@ -1,7 +1,7 @@
 """Why did a model's server not start: cause, the line that says so, and the way out?
 
-Asked only after a server has ended before it was ready: a line that stands in `known.py` is no failure by itself.
-Memory is read elsewhere (`core.memory.allocation_errors`), where bytes and devices count.
+Asked only after a server has ended before it was ready: a line of `known_failures.py` is no failure by itself. Memory
+is read elsewhere (`core.memory.allocation_errors`), where bytes and devices count.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from claracore.core.failures.kinds import FailureKind, plain_line
-from claracore.core.failures.known import KNOWN
+from claracore.core.loading.failure_kinds import FailureKind, plain_line
+from claracore.core.loading.known_failures import KNOWN
 from claracore.errors import Explained
 
 SIGNALS: Final = {

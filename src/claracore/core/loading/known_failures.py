@@ -1,6 +1,6 @@
 """Which lines of a server that did not start say why, what do they mean, and what is the way out?
 
-A table. What llama.cpp says was seen with build 11434 (tests/failures/logs has what it printed), older words come from
+A table. What llama.cpp says was seen with build 11434 (tests/loading/logs has what it printed), older words come from
 its source. Groups of a pattern fill the sentences: `file`, `flag`, `what`.
 """
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from claracore.core.failures.kinds import FailureKind
+from claracore.core.loading.failure_kinds import FailureKind
 
 
 @dataclass(frozen=True, slots=True)

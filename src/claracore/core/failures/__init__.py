@@ -1,1 +1,0 @@
-"""What does it mean that a model's server did not start?"""
