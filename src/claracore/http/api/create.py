@@ -30,6 +30,7 @@ from claracore.http.api import (
     metrics,
     models,
     named_files,
+    nodes,
     performance,
     ports,
     profiles,
@@ -39,6 +40,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -66,6 +68,7 @@ ROUTERS = (
     choices,  # as above
     remedies,  # as above
     models,
+    nodes,
     requests,
     activity,
     speeds,
@@ -83,6 +86,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,
