@@ -21,9 +21,10 @@ from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.runner import Outcome, RunListener, ServerRun
 from claracore.host.supervisor.running import Running
-from claracore.host.supervisor.server_process import ServerProcess, Surroundings
+from claracore.host.supervisor.server_process import ServerProcess
 from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
 from claracore.host.supervisor.stop_order import StopOrder
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.types import ModelState
 
 logger = logging.getLogger("claracore.supervisor")

@@ -40,6 +40,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    together,
     tokens,
     tune,
 )
@@ -101,6 +102,7 @@ ROUTERS = (
     ollama,
     ollama_changes,
     system,
+    together,
     interface,
 )
 ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]

@@ -87,3 +87,5 @@ export interface Identity {
   url: string;
   started_at: number;
 }
+
+export type Together = schema.TogetherView;
