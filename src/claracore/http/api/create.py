@@ -38,6 +38,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -81,6 +82,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,
