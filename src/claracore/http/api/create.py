@@ -30,6 +30,7 @@ from claracore.http.api import (
     metrics,
     models,
     named_files,
+    nodes,
     performance,
     ports,
     profiles,
@@ -65,6 +66,7 @@ ROUTERS = (
     tune,  # as above
     choices,  # as above
     models,
+    nodes,
     requests,
     activity,
     speeds,

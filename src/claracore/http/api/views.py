@@ -185,7 +185,10 @@ class Views:
 
 
 def known_state(runtime: Runtime, model_id: str) -> ModelState:
-    """Return the state of a model; one of a peer runs as far as we know while it answers for us."""
+    """Return the state of a model; one of a peer that is not followed runs, as far as we know, while it answers."""
+    remote = runtime.machines.state(model_id)
+    if remote is not None:
+        return remote
     slot = runtime.supervisor.slots.get(model_id)
     if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
         return ModelState.STOPPED
