@@ -13,6 +13,7 @@ import uvloop
 from claracore.core.config.model import Config
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
+from claracore.host.cluster.machines import Machines
 from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
 from claracore.http.asgi import AsgiApp, Message, Scope
 from claracore.http.gateway.contract import PortLimits
@@ -250,12 +251,16 @@ async def stage(
     app: AsgiApp = no_app,
     limits: PortLimits | None = None,
     profile: str | None = None,
+    machines: Machines | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a gateway on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     notebook = Notebook()
     active = ActiveProfile(profile)
-    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits, profile=active)
+    gateway = Gateway(
+        configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits, profile=active,
+        machines=machines,
+    )  # fmt: skip
     here = Stage(gateway, supervisor, notebook, listener.getsockname()[1])
     serving = asyncio.create_task(serve([listener], gateway=gateway, stop=here.stop, drain_seconds=0.05))
     try:

@@ -39,6 +39,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    together,
     tokens,
     tune,
 )
@@ -99,6 +100,7 @@ ROUTERS = (
     ollama,
     ollama_changes,
     system,
+    together,
     interface,
 )
 ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]
