@@ -205,24 +205,6 @@ def test_who_waits_sees_whom_for_and_the_load_can_be_given_up(page: Page, parrot
     expect(page.locator("[data-model=slow] [data-state]")).to_have_attribute("data-state", "stopped")
 
 
-def test_an_image_goes_to_a_model_that_sees(page: Page, parrots: Server) -> None:
-    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
-    expect(page.get_by_role("button", name="Add images")).to_have_count(0)
-    page.get_by_label("Model of the conversation").select_option("seer")
-    picture = page.screenshot(clip={"x": 0, "y": 0, "width": 40, "height": 40})
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add images").click()
-    chooser.value.set_files({"name": "dot.png", "mimeType": "image/png", "buffer": picture})
-    expect(page.get_by_alt_text("Attachment 1")).to_be_visible()
-    with page.expect_request("**/v1/chat/completions") as asked:
-        say(page, "What is this?")
-    [text, image] = json.loads(asked.value.post_data or "")["messages"][0]["content"]
-    assert text == {"type": "text", "text": "What is this?"}
-    assert image["image_url"]["url"].startswith("data:image/")
-    done(answers(page))
-    expect(page.get_by_role("article", name="You").get_by_alt_text("Attachment 1")).to_be_visible()
-
-
 def test_reasoning_is_folded_and_code_is_coloured(page: Page, parrots: Server) -> None:
     said = [{"reasoning_content": "Let me think."}, {"content": "```python\ndef f():\n    return 1\n```\n**Done**"}]
     stream = "".join(f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n" for delta in said)

@@ -30,6 +30,7 @@ from claracore.http.api import (
     metrics,
     models,
     named_files,
+    nodes,
     performance,
     ports,
     profiles,
@@ -38,6 +39,7 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -64,6 +66,7 @@ ROUTERS = (
     tune,  # as above
     choices,  # as above
     models,
+    nodes,
     requests,
     activity,
     speeds,
@@ -81,6 +84,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,

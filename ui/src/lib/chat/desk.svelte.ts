@@ -2,7 +2,9 @@
  * What is on the chat's desk? The conversations that are open, and what is being written. It outlives the page, so that
  * an answer goes on while the person looks at another one.
  */
-import type { Attached, Parameters } from './conversation';
+import { type Attachment, carried } from './attachments/attached';
+import { namesIn, sweep } from './attachments/bulk';
+import type { Parameters } from './conversation';
 import { Pane } from './pane.svelte';
 import { newThread } from './thread';
 import { heardThread, recallOpened, rememberOpened } from './threads';
@@ -10,12 +12,13 @@ import { heardThread, recallOpened, rememberOpened } from './threads';
 class Desk {
   panes: Pane[] = $state.raw([]);
   draft = $state('');
-  images: string[] = $state([]);
+  attached: Attachment[] = $state([]);
 
   constructor() {
     const { threads, draft } = recallOpened();
     this.draft = draft;
     this.panes = threads.map((thread) => new Pane(thread));
+    void sweep(namesIn([...Object.values(localStorage), ...Object.values(sessionStorage)] as string[]));
     addEventListener('storage', (event) => {
       const theirs = heardThread(event);
       if (theirs) for (const pane of this.panes) pane.take(theirs);
@@ -53,8 +56,8 @@ class Desk {
   }
 
   /** Sends what was written to every open conversation. */
-  send(text: string, attached: Attached): void {
-    for (const pane of this.panes) void pane.send(text, attached);
+  send(text: string, attached: readonly Attachment[]): void {
+    for (const pane of this.panes) void pane.send(text, carried(attached));
   }
 
   stop(): void {

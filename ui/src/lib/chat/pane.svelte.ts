@@ -3,6 +3,8 @@ import { ask } from '../api/client';
 import { sentence } from '../api/errors';
 import { events } from '../api/sse';
 import { Answer } from './answer';
+import { filled } from './attachments/attached';
+import { explainedLength } from './attachments/too_long';
 import { type Attached, type Message, type Parameters, emptyAnswer, requestBody, userMessage } from './conversation';
 import { type Thread, merged } from './thread';
 import { keepThread } from './threads';
@@ -151,7 +153,7 @@ export class Pane {
     this.#abort = abort;
     this.writing = begun.id;
     this.askedAt = performance.timeOrigin + performance.now();
-    const body = requestBody(this.model, begun.text ? [...asked, begun] : asked, this.parameters);
+    const [model, parameters, said] = [this.model, this.parameters, begun.text ? [...asked, begun] : asked];
     this.messages.push(begun);
     this.leaf = begun.id;
     // Read back from the array: only what went through the proxy is reactive.
@@ -159,12 +161,13 @@ export class Pane {
     const answer = new Answer(performance.now(), begun);
     this.keep();
     try {
+      const body = requestBody(model, await filled(said), parameters);
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
       message.cut = answer.cut;
     } catch (error) {
       if (abort.signal.aborted) message.stopped = true;
-      else message.error = sentence(error);
+      else message.error = explainedLength(error, model) ?? sentence(error);
     } finally {
       message.text = answer.text;
       message.reasoning = answer.reasoning;
