@@ -1,4 +1,4 @@
-"""No model yet: one click from a suggestion, or a search of the hub, to the first answer; and what stands in the way."""
+"""No model yet: one click from a suggestion or a search of the hub to the first answer, and what stands in the way."""
 
 from __future__ import annotations
 
@@ -222,7 +222,10 @@ def test_a_model_that_cannot_be_loaded_says_why_and_offers_a_way_out(page: Page,
         card = page.get_by_role("region", name="Getting")
         expect(card.get_by_role("button", name="Try again")).to_be_visible(timeout=SLOW)
         expect(card.get_by_role("listitem").nth(2)).to_have_attribute("aria-current", "step")
+        card.get_by_text("What its server printed last").click()
+        expect(card.get_by_label("Last lines")).to_contain_text("error loading model")
         accessible(page)
         shot(page, "failed")
         card.get_by_role("link", name="Look at it").click()
         expect(page).to_have_url(re.compile("/ui/models/"))
+        expect(page.get_by_label("Command")).to_be_visible()

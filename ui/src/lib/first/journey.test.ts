@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ApiError } from '../api/errors';
 import type { Download, Model } from '../api/types';
-import { followed, stageOf } from './journey';
+import { followed, lastLines, stageOf } from './journey';
 import { troubleOf, troubleWith } from './trouble';
 
 const download = {
@@ -38,11 +38,16 @@ test('what stands still says why', () => {
   expect(stageOf({ ...download, status: 'paused' }, undefined, '')).toMatchObject({ step: 0, stopped: true });
   const refused = { ...finished, models: [], note: 'it does not fit' };
   expect(stageOf(refused, undefined, '')).toMatchObject({ step: 1, words: 'it does not fit', stopped: true });
-  expect(stageOf(finished, model({}), 'out of memory')).toMatchObject({
+  expect(stageOf(finished, model({}), 'out of memory | line | last')).toMatchObject({
     step: 2,
     words: 'out of memory',
     stopped: true,
   });
+});
+
+test('what a server printed last stands apart', () => {
+  expect(lastLines('it ended: exit code 1 | one | two')).toEqual(['one', 'two']);
+  expect(lastLines('it ended')).toEqual([]);
 });
 
 test('a page that is opened again follows what was begun, or what nobody else follows', () => {

@@ -5,6 +5,14 @@ import { about } from '../format';
 
 export const STEPS = ['Download', 'Set up', 'Load', 'Chat'] as const;
 
+/** Between the last lines of a server, behind what is said of its end. */
+const LINES = ' | ';
+
+/** The last lines that a server has printed before it ended, as an error tells them; none where it tells none. */
+export function lastLines(failure: string): string[] {
+  return failure.split(LINES).slice(1);
+}
+
 export interface Stage {
   /** Index of the step that goes on; those before it are done. */
   step: 0 | 1 | 2 | 3;
@@ -20,7 +28,7 @@ export function stageOf(download: Download, model: Model | undefined, failure: s
   if (download.status !== 'finished') return fetching(download);
   if (!download.models.length)
     return { step: 1, words: download.note ?? 'It is here, but no model.', share: null, stopped: true };
-  if (failure) return { step: 2, words: failure, share: null, stopped: true };
+  if (failure) return { step: 2, words: failure.split(LINES, 1)[0]!, share: null, stopped: true };
   if (model?.state === 'ready') return { step: 3, words: 'It is ready.', share: 1, stopped: false };
   const left = about(model?.expected_seconds);
   const words = model?.progress_message ?? `Loading it into memory${left ? `, ${left}` : ''}`;

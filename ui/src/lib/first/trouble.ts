@@ -12,6 +12,8 @@ export interface Trouble {
   wantsToken: boolean;
   /** Whether it goes on by itself as soon as that is over. */
   passing: boolean;
+  /** Nothing has failed that a person has asked for. */
+  calm?: boolean;
 }
 
 const KINDS: Record<string, { title: string; way: string }> = {
