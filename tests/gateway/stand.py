@@ -11,6 +11,7 @@ from typing import Any
 import uvloop
 
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import ExpectedLoad
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
 from claracore.host.cluster.machines import Machines
@@ -64,6 +65,7 @@ class StandIn(Trusting):
         self.connections: Connections = NoConnections()
         self.waiters: dict[int, tuple[str, Waiter]] = {}
         self.expected: dict[str, float] = {}
+        self.loads: dict[str, ExpectedLoad] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []
         self.arrived = 0
@@ -102,8 +104,8 @@ class StandIn(Trusting):
     def state(self, model_id: str) -> ModelState:
         return ModelState.READY if self.endpoints[model_id] else ModelState.STARTING
 
-    def expected_seconds(self, model_id: str) -> float | None:
-        return self.expected.get(model_id)
+    def expected_load(self, model_id: str) -> ExpectedLoad:
+        return self.loads.get(model_id, ExpectedLoad(self.expected.get(model_id)))
 
     def ready(self, model_id: str, endpoint: Endpoint) -> None:
         self.endpoints[model_id] = endpoint
