@@ -133,17 +133,6 @@ def test_two_tabs_of_one_conversation_lose_nothing(page: Page, parrots: Server) 
     expect(answers(page)).to_have_count(3)
 
 
-def test_two_models_answer_side_by_side(page: Page, server: Server) -> None:
-    page.goto(f"{server.url}/ui/chat?model=smollm2")
-    page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_label("Model of conversation 2")).to_have_value("gemma")
-    briefly(page)
-    say(page, "Say hello.")
-    done(answers(page).nth(0))
-    done(answers(page).nth(1))
-    expect(answers(page).nth(1)).to_contain_text("tokens in")
-
-
 def test_an_unknown_model_is_an_error_to_read(page: Page, server: Server) -> None:
     page.route("**/v1/chat/completions", lambda route: route.continue_(post_data='{"model": "smolm2", "messages": []}'))
     page.goto(f"{server.url}/ui/chat?model=smollm2")

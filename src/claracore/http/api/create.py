@@ -35,10 +35,12 @@ from claracore.http.api import (
     ports,
     profiles,
     recipes,
+    remedies,
     requests,
     setup,
     speeds,
     system,
+    together,
     tokens,
     tune,
 )
@@ -65,6 +67,7 @@ ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
     tune,  # as above
     choices,  # as above
+    remedies,  # as above
     models,
     nodes,
     requests,
@@ -99,6 +102,7 @@ ROUTERS = (
     ollama,
     ollama_changes,
     system,
+    together,
     interface,
 )
 ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]

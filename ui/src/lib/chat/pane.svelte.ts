@@ -15,7 +15,7 @@ const KEPT_EVERY = 1000;
 
 export class Pane {
   readonly id: string;
-  readonly comparison: string;
+  comparison = '';
   model = $state('');
   parameters: Parameters = $state()!;
   title = $state('');
@@ -32,9 +32,15 @@ export class Pane {
   #tunedAt: number;
   #abort: AbortController | null = null;
   #keptAt = 0;
+  /** Whether nothing is kept any more: the browser leaves, or the conversation was deleted. */
   #left = false;
+  #unkept = false;
 
-  constructor(thread: Thread) {
+  /** `full` is called when the browser has no more room for conversations. */
+  constructor(
+    thread: Thread,
+    private readonly full: () => void,
+  ) {
     this.id = thread.id;
     this.comparison = thread.comparison;
     this.model = thread.model;
@@ -71,6 +77,7 @@ export class Pane {
     const whole = merged(this.thread, theirs);
     this.messages = whole.messages;
     this.leaf = whole.leaf;
+    this.comparison = theirs.comparison;
     this.title = whole.title;
     this.#titledAt = whole.titledAt;
     if (whole.tunedAt > this.#tunedAt) this.parameters = whole.parameters;
@@ -80,13 +87,25 @@ export class Pane {
   keep(): void {
     if (this.#left) return;
     this.#keptAt = performance.now();
-    keepThread($state.snapshot(this.thread) as Thread);
+    this.#unkept = false;
+    if (!keepThread(this.snapshot())) this.full();
   }
 
-  /** Says that a person has changed the parameters. */
-  tuned(): void {
+  /** What there is now, for good. */
+  snapshot(): Thread {
+    return $state.snapshot(this.thread) as Thread;
+  }
+
+  /** Takes parameters that a person has set; they are kept with the next `keep`. */
+  tune(parameters: Parameters): void {
+    this.parameters = parameters;
     this.#tunedAt = Date.now();
-    if (this.messages.length) this.keep();
+    this.#unkept = this.messages.length > 0;
+  }
+
+  /** Keeps what was changed and is not yet kept. */
+  settle(): void {
+    if (this.#unkept) this.keep();
   }
 
   rename(title: string): void {
@@ -137,8 +156,14 @@ export class Pane {
 
   /** Keeps what there is when the browser leaves; that it then cuts the answer off is no failure of the server. */
   leave(): void {
-    if (this.running) this.keep();
+    if (this.running || this.#unkept) this.keep();
     this.#left = true;
+  }
+
+  /** Ends a conversation that was deleted. */
+  discard(): void {
+    this.#left = true;
+    this.stop();
   }
 
   /** The browser is back at a page that it only set aside. */
