@@ -48,7 +48,7 @@ from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.remote import ClusterRunner
-from claracore.host.supervisor.server_process import Surroundings
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.key_tokens import remember_tokens
 from claracore.http.access.keyring import KeyRing
