@@ -6,6 +6,7 @@ whatever starts a process; in every run, a test that it does not leave out fails
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # A suite that a shell has put into its background ignores Ctrl-C, and all of its children would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says how busy the machine is.
+# No test meets, or leaves, a configuration in the home of who runs it: in this folder there can be none.
+os.environ["XDG_CONFIG_HOME"] = "/dev/null/none"
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 

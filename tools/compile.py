@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {
     "core/scheduler": "core notes settle slot state",
-    "host/activity": "answer_ends counts database journal measures record swap_history writer",
+    "host/activity": "answer_ends counts database journal measures record sessions swap_history writer",
     "host/supervisor": "loop wake",
     "http/access": "admitted",
     "http/gateway": (

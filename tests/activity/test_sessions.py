@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.host.activity.sessions import LONGEST, header_set, session_of
+from claracore.host.activity.sessions import LONGEST, SessionReader
 
-WANTED = header_set(("X-Session-ID", "x-task"))
+WANTED = ("X-Session-ID", "x-task")
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,15 @@ WANTED = header_set(("X-Session-ID", "x-task"))
     ],
 )
 def test_the_first_header_that_says_something(lines: list[bytes], session: str | None) -> None:
-    assert session_of(lines, WANTED) == session
+    assert SessionReader(WANTED).session_of(lines) == session
 
 
 def test_nothing_is_wanted() -> None:
-    assert session_of([b"X-Session-Id: a"], header_set(())) is None
+    assert SessionReader().session_of([b"X-Session-Id: a"]) is None
+
+
+def test_each_request_has_its_own() -> None:
+    sessions = SessionReader(WANTED)
+    one, another, none = [b"X-Task: one"], [b"X-Task: another"], [b"Host: h"]
+    asked = [one, one, another, none, one]
+    assert [sessions.session_of(lines) for lines in asked] == ["one", "one", "another", None, "one"]

@@ -322,6 +322,16 @@ def test_activity_says_what_happened(server: Instance) -> None:
     assert stats["models"]["one"]["loads"] >= 1
 
 
+def test_the_pace_of_answers_is_told(server: Instance) -> None:
+    server.chat("one", max_tokens=40)
+    paced = ok(server.ask("GET", "/api/pace?seconds=60&steps=6"))
+    assert len(paced["tokens_per_second"]) == len(paced["serving"]) == len(paced["waiting"]) == 6
+    assert sum(paced["tokens_per_second"]) > 0
+    assert sum(paced["serving"]) > 0
+    assert all(len(speeds) <= 24 for speeds in ok(server.ask("GET", "/api/speeds"))["models"].values())
+    assert server.ask("GET", "/api/pace?steps=0").status == 400
+
+
 def test_logs_of_both_kinds(server: Instance) -> None:
     server.ask("POST", "/api/models/load/one")
     own = ok(server.ask("GET", "/api/logs?lines=5"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +125,37 @@ def test_a_scan_tells_how_far_it_is(tmp_path: Path, smollm2: Path) -> None:
         written = running.ask("POST", "/api/setup/apply", {**wish, "hash": found.json["hash"]})
         assert written.status == 200, written.body
         assert written.json["changes"]["added"] == ["smollm2-135m-instruct-q4_1"]
+
+
+def test_a_bare_start_writes_where_people_expect_and_says_so(tmp_path: Path) -> None:
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "cfg"), "XDG_DATA_HOME": str(tmp_path / "data")}
+    own, models = tmp_path / "cfg/claracore/config.yaml", tmp_path / "data/claracore/models"
+    with instance(tmp_path, env=env) as running:
+        assert running.line("configuration: ") == f"configuration: {own}"
+        assert running.line("downloads go to ") == f"downloads go to {models}"
+        assert running.ask("GET", "/api/downloads").json["folder"] == str(models)
+    assert own.is_file()
+    assert not (tmp_path / "config.yaml").exists()
+
+    (tmp_path / "config.yaml").write_text("startPort: 8100\n")
+    with instance(tmp_path, env=env) as running:
+        assert running.line("configuration: ") == f"configuration: {tmp_path / 'config.yaml'}"
+        assert running.ask("GET", "/api/downloads").json["folder"] == str(tmp_path / "downloads")
+
+
+def test_without_a_folder_of_its_own_it_begins_where_it_stands_and_says_why(tmp_path: Path) -> None:
+    with instance(tmp_path, env={"XDG_CONFIG_HOME": "/dev/null/none"}) as running:
+        line = running.line("configuration: ")
+        assert line.startswith(f"configuration: {tmp_path / 'config.yaml'} (not in your configuration folder: ")
+        assert "/dev/null is no folder" in line
+    assert (tmp_path / "config.yaml").is_file()
+
+
+def test_where_nothing_can_be_written_the_ways_out_are_told(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CONFIG_HOME": "/dev/null/none", "XDG_STATE_HOME": str(tmp_path)}
+    words = [sys.executable, "-m", "claracore", "--listen", "127.0.0.1:0"]
+    done = subprocess.run(words, cwd="/proc", env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "nowhere to keep a configuration" in done.stderr
+    assert "--config FILE" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -68,6 +68,9 @@ class FakeHub:
     """Where a listing claims to go on."""
     redirect_to: str | None = None
     """Where `resolve` leads to instead of the CDN."""
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Repository -> what a search says of it beside its name."""
+    search_faults: deque[Fault] = field(default_factory=deque)
     seen: list[Seen] = field(default_factory=list)
     url: str = ""
     cdn: str = ""
@@ -138,8 +141,10 @@ class _HubHandler(_Handler):
         match steps:
             case ["api", "models"]:
                 words = parse_qs(parts.query)["search"][0].lower()
-                found = [{"id": repo} for repo in self.hub.repos if words in repo.lower()]
-                self.answer(200, json.dumps(found).encode())
+                found = [
+                    {"id": repo, **self.hub.about.get(repo, {})} for repo in self.hub.repos if words in repo.lower()
+                ]
+                self.search(json.dumps(found).encode())
             case ["api", "models", org, name, "tree", revision]:
                 if self.admit(f"{org}/{name}", revision):
                     self.list(f"{org}/{name}", parse_qs(parts.query))
@@ -150,6 +155,13 @@ class _HubHandler(_Handler):
                 self.answer(404)
 
     do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
+
+    def search(self, answer: bytes) -> None:
+        fault = self.hub.search_faults.popleft() if self.hub.search_faults else Fault()
+        if fault.hold_after is not None:
+            fault.held.set()
+            fault.release.wait(WAIT_SECONDS)
+        self.answer(fault.status or 200, answer if fault.status is None else b"", fault.headers)
 
     def admit(self, repo: str, revision: str) -> bool:
         authorization = self.headers.get("Authorization")

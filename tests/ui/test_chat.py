@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from ui.stand import ARTEFACTS, Server
+from ui.talking import answers, briefly, done, held, say
 
 HOLD = """() => {
   const fake = { chunks: 6, hold_after: 3 };
@@ -60,25 +61,6 @@ End.
 """All that Markdown has, and a formula that is none."""
 
 
-def answers(page: Page) -> Locator:
-    return page.get_by_role("article", name="Answer")
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_label("Your message").fill(text)
-    page.keyboard.press("Enter")
-
-
-def briefly(page: Page) -> None:
-    """Small models do not know when to end."""
-    page.get_by_role("button", name="Parameters").click()
-    page.get_by_label("Longest answer").fill("6")
-
-
-def done(answer: Locator) -> None:
-    expect(answer.get_by_role("button", name="Regenerate")).to_be_visible(timeout=60_000)
-
-
 def test_the_wait_is_explained_and_the_answer_is_measured(page: Page, server: Server) -> None:
     page.request.post(f"{server.url}/api/models/unload")
     page.goto(f"{server.url}/ui/chat?model=smollm2")
@@ -105,7 +87,7 @@ def test_stop_keeps_what_was_said_and_the_model_is_free_again(page: Page, server
 
 def test_an_answer_goes_on_while_another_page_is_looked_at(page: Page, parrots: Server) -> None:
     """Leave in mid-answer and come back: the question, the answer, Stop, and what was being written are there."""
-    page.route("**/v1/chat/completions", _held)
+    page.route("**/v1/chat/completions", held)
     page.goto(f"{parrots.url}/ui/chat?model=smollm2")
     say(page, "Tell me a story.")
     expect(answers(page).locator(".markdown")).to_be_visible()
@@ -121,7 +103,7 @@ def test_an_answer_goes_on_while_another_page_is_looked_at(page: Page, parrots: 
 
 
 def test_an_answer_that_a_reload_cut_off_is_kept_and_so_is_the_draft(page: Page, parrots: Server) -> None:
-    page.route("**/v1/chat/completions", _held)
+    page.route("**/v1/chat/completions", held)
     page.goto(f"{parrots.url}/ui/chat?model=smollm2")
     say(page, "Tell me a story.")
     expect(answers(page).locator(".markdown")).to_be_visible()
@@ -149,22 +131,6 @@ def test_two_tabs_of_one_conversation_lose_nothing(page: Page, parrots: Server) 
     other.close()
     page.reload()
     expect(answers(page)).to_have_count(3)
-
-
-def test_regenerate_replaces_and_edit_asks_anew(page: Page, parrots: Server) -> None:
-    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
-    briefly(page)
-    say(page, "Say one.")
-    done(answers(page))
-    answers(page).get_by_role("button", name="Regenerate").click()
-    done(answers(page))
-    expect(answers(page)).to_have_count(1)
-    page.get_by_role("button", name="Edit and send again").click()
-    page.get_by_label("Edit your message").fill("Say two.")
-    page.keyboard.press("Enter")
-    done(answers(page))
-    expect(page.get_by_role("article", name="You")).to_have_text(re.compile("Say two."))
-    expect(answers(page)).to_have_count(1)
 
 
 def test_two_models_answer_side_by_side(page: Page, server: Server) -> None:
@@ -228,7 +194,7 @@ def test_who_waits_sees_whom_for_and_the_load_can_be_given_up(page: Page, parrot
     expect(flights).to_contain_text("Nothing is being answered")
 
     page.goto(f"{parrots.url}/ui/chat?model=slow")
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="New").click()
     say(page, "Hello")
     expect(waiting).to_contain_text(re.compile(r"Loading slow \d+ %"))
     page.screenshot(path=ARTEFACTS / "chat-loading.png")
@@ -323,7 +289,7 @@ def test_the_end_is_followed_until_the_person_scrolls(page: Page, parrots: Serve
     page.mouse.wheel(0, -1500)
     expect(end).to_be_visible()
     page.unroute("**/v1/chat/completions")
-    page.route("**/v1/chat/completions", _held)
+    page.route("**/v1/chat/completions", held)
     say(page, "And now?")
     expect(page.get_by_role("article", name="You").nth(1)).to_be_in_viewport()
     expect(answers(page).nth(1).locator(".markdown")).to_be_in_viewport()
@@ -334,9 +300,3 @@ def _endless(route: Route) -> None:
     """Keep the model talking until it is stopped."""
     asked = json.loads(route.request.post_data or "{}")
     route.continue_(post_data=json.dumps(asked | {"ignore_eos": True, "max_tokens": 1500}))
-
-
-def _held(route: Route) -> None:
-    """Let the fake engine say three pieces and then nothing until it is stopped."""
-    asked = json.loads(route.request.post_data or "{}")
-    route.continue_(post_data=json.dumps(asked | {"fake": {"chunks": 6, "hold_after": 3}}))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from claracore.cli.client import show_json
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, VerbGroup, flag, many, option, word
 from claracore.core.config.changes import Changes, compare
@@ -20,6 +19,7 @@ from claracore.core.difference import unified_diff
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
+from claracore.host.places import config_file
 from claracore.host.setup.examine import examine
 from claracore.host.store.files import change, read, read_sources
 from claracore.types import Finding
@@ -38,7 +38,7 @@ def check(
 ) -> None:
     """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
     findings: list[Finding] = []
-    files = [*files, *(config or ())] or [DEFAULT_CONFIG]
+    files = [*files, *(config or ())] or [config_file()]
     for file in files:
         sources, address = _sources(file), _address(listen)
         findings += examine(sources, env=os.environ, listen=address, strict=True, ollama=ollama).findings
@@ -55,9 +55,9 @@ def check(
     raise SystemExit(1 if refused else 0)
 
 
-def show(*, file: Path, config: Path | None, every: bool, as_json_text: bool) -> None:
+def show(*, file: Path | None, config: Path | None, every: bool, as_json_text: bool) -> None:
     """Print what the file means: macros in place, secrets masked, and where each value comes from."""
-    loaded, meaning = _loaded(config or file)
+    loaded, meaning = _loaded(config_file(config or file))
     shown = shown_options(loaded, meaning, env=os.environ, defaults=every)
     say(as_json(shown) if as_json_text else as_yaml(shown).rstrip("\n"))
 
@@ -70,9 +70,9 @@ def schema(*, markdown: bool) -> None:
         show_json(json_schema())
 
 
-def migrate_file(*, file: Path, config: Path | None, dry_run: bool, listen: str) -> None:
+def migrate_file(*, file: Path | None, config: Path | None, dry_run: bool, listen: str) -> None:
     """Adapt an old file: a startPort that is our own listen port moves. Comments stay, a backup is kept."""
-    file = config or file
+    file = config_file(config or file)
     port = _address(listen).port
     try:
         text = read(file)
@@ -107,9 +107,9 @@ def _show_migration(file: Path, text: str, listen_port: int) -> None:
     say(unified_diff(text, migrated.text, str(file), f"{file} (new)").rstrip("\n"))
 
 
-def diff(*, new: Path, old: Path, as_json_text: bool) -> None:
+def diff(*, new: Path, old: Path | None, as_json_text: bool) -> None:
     """Tell which models would restart, come, go or stay if NEW took the place of the present file."""
-    changes = compare(_loaded(old)[1], _loaded(new)[1])
+    changes = compare(_loaded(config_file(old))[1], _loaded(new)[1])
     if as_json_text:
         show_json({key: sorted(ids) for key, ids in _named(changes).items()})
         return
@@ -166,7 +166,9 @@ def _fail(error: ClaraCoreError) -> NoReturn:
 
 LISTEN = option("--listen", about="Where ClaraCore will listen, as in `claracore --listen`.", default="5800")
 CHECK = {
-    "files": word(about="Files or folders; by default ./config.yaml.", kind=Path, nargs="*"),
+    "files": word(
+        about="Files or folders; by default the usual one: ./config.yaml, else your own.", kind=Path, nargs="*"
+    ),
     "config": many("--config", "-c", about="The same, as `serve` has it; may be given more than once.", kind=Path),
     "as_json_text": flag("--json", about="Write the findings as JSON."),
     "strict": flag("--strict", about="Let warnings fail the check too."),
@@ -174,20 +176,20 @@ CHECK = {
     "ollama": flag("--ollama", about="ClaraCore will serve clients of Ollama, as with `claracore --ollama`."),
 }
 SHOW = {
-    "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?", default=DEFAULT_CONFIG),
+    "file": word(about="Configuration file, or a folder of them.", kind=Path, nargs="?"),
     "config": option("--config", "-c", about="The same, as `serve` has it.", kind=Path),
     "every": flag("--all", about="Show options left at their default too."),
     "as_json_text": flag("--json", about="Write a JSON list of path, value, origin."),
 }
 MIGRATE = {
-    "file": word(about="Configuration file.", kind=Path, nargs="?", default=DEFAULT_CONFIG),
+    "file": word(about="Configuration file.", kind=Path, nargs="?"),
     "config": option("--config", "-c", about="The same, as `serve` has it.", kind=Path),
     "dry_run": flag("--dry-run", about="Only show what would change."),
     "listen": LISTEN,
 }
 DIFF = {
     "new": word(about="The new file or folder.", kind=Path),
-    "old": option("--config", about="The present file or folder.", kind=Path, default=DEFAULT_CONFIG),
+    "old": option("--config", about="The present file or folder.", kind=Path),
     "as_json_text": flag("--json", about="Write JSON."),
 }
 CONFIG = VerbGroup(

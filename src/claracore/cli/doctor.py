@@ -9,18 +9,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from claracore.cli.client import JSON, URL, Server, show_json
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, option
 from claracore.core.ports.listen import parse_listen
 from claracore.errors import ClaraCoreError
+from claracore.host.places import config_file
 from claracore.host.setup.check import Check
 from claracore.host.state import default_state_dir
 
 
-def doctor(*, config: Path, listen: str, url: str | None, as_json: bool) -> None:
+def doctor(*, config: Path | None, listen: str, url: str | None, as_json: bool) -> None:
     """Look for what is wrong: engine, graphics, ports, configuration, disk, versions. Exit code 1 if something is."""
-    checks = _from_server(url) or _without_server(config, listen)
+    checks = _from_server(url) or _without_server(config_file(config), listen)
     wrong = [check for check in checks if not check.ok]
     if as_json:
         show_json({"ok": not wrong, "checks": [asdict(check) for check in checks]})
@@ -61,9 +61,7 @@ def _without_server(config: Path, listen: str) -> list[Check]:
 DOCTOR = Verb(
     doctor,
     {
-        "config": option(
-            "--config", about="Configuration to look at, when no server runs.", kind=Path, default=DEFAULT_CONFIG
-        ),
+        "config": option("--config", about="Configuration to look at, when no server runs.", kind=Path),
         "listen": option("--listen", about="Where the server will listen.", default="5800"),
         "url": URL,
         "as_json": JSON,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from claracore.cli.client import JSON, show_json
 from claracore.cli.second_opinion import asked
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.setup import MACHINE, REALTIME, console, library_cache
 from claracore.cli.verb import Verb, flag, option, within, word
 from claracore.core.fit.budget import budget_of
@@ -19,6 +18,7 @@ from claracore.core.fit.speed import ModelSpeed
 from claracore.core.memory.measured import LastLoad
 from claracore.host.engines.find import Engine, EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
+from claracore.host.places import config_file
 from claracore.host.setup.among_neighbours import AmongNeighbours, among_neighbours
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.others import Others
@@ -57,7 +57,7 @@ def fit(
         return
     last = learnt.last_load(str(found.model.path), found.case.facts.dealt_layers, placement.settings)
     placed = PlacedModel(str(found.model.path), found.case.facts, placement.settings, placement.loaded)
-    speed = speeds_here(machine, DEFAULT_CONFIG, default_state_dir()).of([placed])[placed.path]
+    speed = speeds_here(machine, config_file(), default_state_dir()).of([placed])[placed.path]
     _show_fit(found, opinion, last, speed, as_json=as_json)
     raise SystemExit(0 if placement.fits else 1)
 
@@ -97,7 +97,7 @@ def _show_fit(
 
 def _engine() -> Engine | None:
     try:
-        return find_engine(configured_engine(DEFAULT_CONFIG))
+        return find_engine(configured_engine(config_file()))
     except EngineMissing:
         return None
 

@@ -14,7 +14,7 @@ EXAMPLES = """\
 One port for every local model.
 
 examples:
-  claracore --models-folder ~/models         find models, write config.yaml, serve
+  claracore --models-folder ~/models         find models, write a configuration, serve
   claracore setup                            use the models of LM Studio, Ollama and others
   claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
   claracore --config my.yaml --listen :8080  serve a file on all interfaces

@@ -6,12 +6,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.core.ports.report import PortState, ReportView, report
 from claracore.errors import ClaraCoreError, ConfigError
+from claracore.host.places import config_file
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.host import plan_here
 from claracore.host.sockets.ledger import default_folder, living_instances
@@ -42,7 +42,7 @@ def explain(port: int, config: Path | None, config_dir: Path | None, listen: str
 
 def _planned(config: Path | None, config_dir: Path | None, listen: Listen) -> tuple[Config, PortPlan]:
     """Return the configuration and its plan on this host, as the next start would make it; the plan may have errors."""
-    file = config or DEFAULT_CONFIG
+    file = config_file(config)
     sources = Sources(file if file.exists() or config_dir is None else None, config_dir, strict=False)
     loaded = sources.read(os.environ)
     if loaded.config is None:

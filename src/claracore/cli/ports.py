@@ -131,7 +131,7 @@ def _port_cells(row: PortRow) -> list[str]:
 
 
 PLAN = {
-    "config": option("--config", "-c", about="The configuration file; config.yaml if not given.", kind=Path),
+    "config": option("--config", "-c", about="The configuration file; the usual one if not given.", kind=Path),
     "config_dir": option("--config-dir", about="Folder whose *.yaml files are merged in.", kind=Path),
     "listen": option("--listen", about="Where the web interface listens, as for `serve`."),
 }

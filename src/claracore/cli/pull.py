@@ -18,16 +18,15 @@ from typing import Any
 from claracore.cli.client import JSON, URL, Server, ServerSaid, running_server, show_json
 from claracore.cli.loop import run
 from claracore.cli.pull_shown import Meter, meter, plan_lines
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, switch, word
 from claracore.core.config.load import load
-from claracore.host.library.destinations import DEFAULT_FOLDER
 from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads, DownloadsListener, NoListener
 from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.library.views import download_view, plan_view
+from claracore.host.places import config_file, models_folder
 from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.survey_for_config import memory_budget
 from claracore.host.state import default_state_dir
@@ -39,13 +38,17 @@ ASKING_SECONDS = 180.0
 View = dict[str, Any]
 
 
-def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str | None, as_json: bool) -> None:
+def pull(
+    *, ref: str, to: Path | None, config: Path | None, dry_run: bool, projector: bool, url: str | None, as_json: bool
+) -> None:
     """Get a model from the hub: choose the file, fetch, check, and serve it."""
     server = running_server(url)
     folder = Path(os.path.abspath(os.path.expanduser(to))) if to is not None else None  # noqa: PTH100, PTH111 - links stay
     if dry_run:
         wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
-        plan = _plan_of_server(server, wish) if server else run(_planned(ref, folder or usual_folder(), projector))
+        plan = (
+            _plan_of_server(server, wish) if server else run(_planned(ref, folder or usual_folder(config), projector))
+        )
         show_json(plan) if as_json else say("\n".join(plan_lines(plan)))
         return
     watch: AbstractContextManager[Meter] = nullcontext(lambda _view: None) if as_json else meter()
@@ -55,7 +58,7 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
                 wish = {"ref": ref, "to": str(folder) if folder else None, "projector": projector}
                 view = _by_server(server, wish, show)
             else:
-                view = run(_fetch_here(ref, folder or usual_folder(), projector, show))
+                view = run(_fetch_here(ref, folder or usual_folder(config), projector, show))
     except KeyboardInterrupt:
         goes_on = (
             "it goes on in the server; Setup in the web interface shows it" if server else "the same command goes on"
@@ -66,13 +69,16 @@ def pull(*, ref: str, to: Path | None, dry_run: bool, projector: bool, url: str 
     raise SystemExit(0 if view["status"] == "finished" else 1)
 
 
-def usual_folder() -> Path:
-    """Return where models go without a server: `downloadDir` of ./config.yaml, or ./downloads."""
-    folder = ""
-    if DEFAULT_CONFIG.exists():
-        config = load(files.read(DEFAULT_CONFIG), file=str(DEFAULT_CONFIG), env=os.environ).config
+def usual_folder(named: Path | None) -> Path:
+    """Return where models go without a server: where one with the same configuration would put them."""
+    file, folder = config_file(named), ""
+    if file.exists():
+        config = load(files.read(file), file=str(file), env=os.environ).config
         folder = config.download_dir if config is not None else ""
-    return Path(os.path.normpath(Path.cwd() / os.path.expanduser(folder or DEFAULT_FOLDER)))  # noqa: PTH111 - Path's raises for a user without a home
+    beside = Path(os.path.abspath(file.parent))  # noqa: PTH100 - links stay
+    if not folder:
+        return models_folder(file, beside)
+    return Path(os.path.normpath(beside / os.path.expanduser(folder)))  # noqa: PTH111 - Path's raises for a user without a home
 
 
 def _plan_of_server(server: Server, wish: View) -> View:
@@ -158,6 +164,7 @@ PULL = Verb(
     {
         "ref": word(about="org/repo, org/repo:Q4_K_M, the address of a .gguf file, or 'llama-server -hf org/repo'."),
         "to": option("--to", about="Folder for it, instead of the usual one.", kind=Path),
+        "config": option("--config", about="Whose downloadDir is the usual one, where no server runs.", kind=Path),
         "dry_run": flag("--dry-run", about="Show what would be fetched; fetch nothing."),
         "projector": switch("--projector", about="Fetch what lets the model see or hear (mmproj) too.", default=True),
         "url": URL,

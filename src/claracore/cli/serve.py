@@ -20,11 +20,12 @@ from claracore import __version__
 from claracore.cli.console import Terminal
 from claracore.cli.interrupts import end_at_once, end_by
 from claracore.cli.loop import run
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.core.config.lines import read_plain
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.units import counted
 from claracore.errors import BadRequest, ClaraCoreError
+from claracore.host.library.destinations import Destinations
+from claracore.host.places import LOCAL_CONFIG, WAYS_OUT, config_file, why_not_own
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Sources
@@ -56,7 +57,7 @@ def serve(chosen: ServeOptions) -> None:
     terminal = Terminal(chosen.log_level, chosen.log_format, chosen.log_file)
     listen = parse_listen(chosen.listen)
     look_for_a_free_port(listen)
-    config = chosen.config or DEFAULT_CONFIG
+    config = config_file(chosen.config)
     following = _follow(chosen, config, listen) if chosen.models_folder else None
     if following is None and chosen.config_dir is None:
         _offer(chosen, config, listen)
@@ -105,13 +106,22 @@ def _has_models(config: Path) -> bool:
 def _need_configuration(chosen: ServeOptions, config: Path) -> None:
     """Begin with an empty file where nobody has named one. Raises BadRequest when what was named is not there."""
     if not config.exists() and chosen.config is None and chosen.config_dir is None:
-        with contextlib.suppress(files.ChangedMeanwhile):  # somebody has just written one
-            files.write(config, EMPTY_CONFIG, expected="")
+        _begin(config)
     if chosen.config_dir is None and not config.exists():
         raise BadRequest(
             f"there is no {config}: point me at your models with --models-folder DIR, "
             "or at a configuration with --config FILE"
         )
+
+
+def _begin(config: Path) -> None:
+    """Write an empty configuration. Raises BadRequest with the ways out when that cannot be."""
+    with contextlib.suppress(files.ChangedMeanwhile):  # somebody has just written one
+        try:
+            files.write(config, EMPTY_CONFIG, expected="")
+        except files.FileUnusable as error:
+            reasons = "; ".join(filter(None, (why_not_own(), error.message)))
+            raise BadRequest(f"there is nowhere to keep a configuration: {reasons}. Ways out: {WAYS_OUT}") from error
 
 
 def look_for_a_free_port(listen: Listen) -> None:
@@ -187,6 +197,7 @@ def welcome(app: App) -> str:
     url = app.url
     count = len(config.models)
     lines = [f"ClaraCore {__version__} serves {counted(count, 'model')} on {url}"]
+    lines += whereabouts(app)
     if app.second.listen is not None:
         lines.append(f"clients of Ollama find it on {app.second.listen.url}")
     if not count:
@@ -200,6 +211,17 @@ def welcome(app: App) -> str:
             f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{json.dumps(body)}'",
         ]
     return "\n".join(lines)
+
+
+def whereabouts(app: App) -> list[str]:
+    """Say which file is in force and where downloads go, and why it is not the user's own where nobody has chosen."""
+    file = app.options.sources.file
+    if file is None:
+        return []
+    why = why_not_own() if file == LOCAL_CONFIG else None
+    reason = f" (not in your configuration folder: {why})" if why is not None else ""
+    folder = Destinations(app.configuration, app.options.followed).usual()
+    return [f"configuration: {os.path.abspath(file)}{reason}", f"downloads go to {folder}"]  # noqa: PTH100 - links stay
 
 
 def no_models_yet(following: Following | None, url: str) -> str:

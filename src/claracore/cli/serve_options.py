@@ -19,9 +19,6 @@ def base_path(text: str) -> str:
         raise ArgumentTypeError(str(error)) from error
 
 
-DEFAULT_CONFIG = Path("config.yaml")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
     """What was chosen on the command line, as TAKES declares it; None where nothing was said."""
@@ -58,7 +55,11 @@ class ServeOptions:
 
 TAKES = {
     "models_folder": many("--models-folder", about="Folder with GGUF files; may be given more than once.", kind=Path),
-    "config": option("--config", about="Configuration file; with --models-folder written if there is none.", kind=Path),
+    "config": option(
+        "--config",
+        about="Configuration file; else ./config.yaml, else the one in your configuration folder.",
+        kind=Path,
+    ),
     "config_dir": option("--config-dir", about="Folder whose *.yaml files are merged into it.", kind=Path),
     "listen": option(
         "--listen",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
 from claracore.cli.second_opinion import opinions
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, decimal_within, flag, many, option, switch, within, word
 from claracore.core.fit.budget import budget_of
@@ -22,6 +21,7 @@ from claracore.core.ports.listen import Listen, parse_listen
 from claracore.host.engines.find import find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
+from claracore.host.places import config_file
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
@@ -42,7 +42,7 @@ WIDTH = 140
 def setup(
     *,
     folders: list[Path],
-    config: Path,
+    config: Path | None,
     backend: str | None,
     vram: float | None,
     ram: float | None,
@@ -58,7 +58,7 @@ def setup(
     as_json: bool,
 ) -> None:
     """Look at model files and this machine, and write a configuration that says why; exit code 1 without a model."""
-    taken = None
+    config, taken = config_file(config), None
     if not folders or store:
         from claracore.cli.stores import take_stores  # noqa: PLC0415 - not where folders are named
 
@@ -201,9 +201,7 @@ SETUP = Verb(
         ),
         "yes": flag("--yes", about="Take all models that other programs keep here, without asking."),
         "store": many("--store", about="Take those of one program, e.g. ollama; may be given more than once."),
-        "config": option(
-            "--config", about="Configuration file to write, or to merge into.", kind=Path, default=DEFAULT_CONFIG
-        ),
+        "config": option("--config", about="Configuration file to write, or to merge into.", kind=Path),
         **MACHINE,
         "ctx": option(
             "--ctx",

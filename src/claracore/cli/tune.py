@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 from claracore.cli.client import JSON, MODEL, URL, Server, path_of, running_server
 from claracore.cli.interrupts import interrupt_once
-from claracore.cli.serve_options import DEFAULT_CONFIG
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, flag, option, within
 from claracore.core.tune.lines import note_of, result_line, trial_of
 from claracore.core.tune.tuning import READ_TOKENS, WRITTEN_TOKENS, Speeds, Trial, rounded, tuning_of
 from claracore.errors import ClaraCoreError
+from claracore.host.places import config_file
 from claracore.host.state import default_state_dir
 
 WRITE_SECONDS = 300.0
@@ -29,9 +29,9 @@ Show = Callable[[dict[str, Any]], None]
 Line = dict[str, Any]
 
 
-def tune(*, model: str, seconds: int, write: bool, config: Path, url: str | None, as_json: bool) -> None:
+def tune(*, model: str, seconds: int, write: bool, config: Path | None, url: str | None, as_json: bool) -> None:
     """Try settings on a model for a minute: which answers fastest on this machine?"""
-    server = running_server(url)
+    server, config = running_server(url), config_file(config)
     telling = _Telling(as_json=as_json)
     if not as_json:
         where = f"by the server at {server.url}" if server is not None else f"as {config} has it"
@@ -178,9 +178,7 @@ TUNE = Verb(
         "model": MODEL,
         "seconds": option("--seconds", about="For how long settings are tried.", kind=within(1, 3600), default=SECONDS),
         "write": flag("--write", about="Write what is best into the configuration; else a terminal is asked."),
-        "config": option(
-            "--config", about="Configuration file, where no server runs.", kind=Path, default=DEFAULT_CONFIG
-        ),
+        "config": option("--config", about="Configuration file, where no server runs.", kind=Path),
         "url": URL,
         "as_json": JSON,
     },

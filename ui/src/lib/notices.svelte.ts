@@ -1,21 +1,28 @@
-/** What just happened that the person should hear of? */
+/** What just happened that the person should hear of, and perhaps take back? */
 import { sentence } from './api/errors';
+
+/** Something that can be done about it with a button: `Undo`. */
+export interface NoticeAction {
+  label: string;
+  run: () => void;
+}
 
 export interface Notice {
   id: number;
   kind: 'ok' | 'bad';
   text: string;
+  action?: NoticeAction;
 }
 
 class Notices {
   all: Notice[] = $state([]);
   #next = 1;
 
-  say(text: string, kind: Notice['kind'] = 'ok'): void {
+  say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): void {
     const id = this.#next++;
-    this.all.push({ id, kind, text });
-    // Errors stay until they are closed: they may need to be read twice.
-    if (kind === 'ok') setTimeout(() => this.close(id), 4000);
+    this.all.push({ id, kind, text, action });
+    // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
+    if (kind === 'ok') setTimeout(() => this.close(id), action ? 15_000 : 4000);
   }
 
   fail(error: unknown): void {

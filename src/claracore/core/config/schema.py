@@ -28,9 +28,10 @@ INTRODUCTION = """\
 
 <!-- Made from src/claracore/config by `claracore config schema --markdown`; a test keeps it up to date. -->
 
-ClaraCore reads one YAML file (`--config`, by default `./config.yaml`). Files of llama-swap and of the first ClaraCore
-load as they are ([what is different](llama-swap.md)). `claracore config check` tells what is wrong with a file, with
-line and column; `claracore config show` prints what it means once macros and defaults are in place; `claracore config
+ClaraCore reads one YAML file: `--config FILE`, else `./config.yaml`, else
+[the user's own](setup.md#where-things-are-kept). Files of llama-swap and of the first ClaraCore load as they are
+([what is different](llama-swap.md)). `claracore config check` tells what is wrong with a file, with line and column;
+`claracore config show` prints what it means once macros and defaults are in place; `claracore config
 schema` prints a JSON schema for editors:
 
 ```yaml

@@ -131,7 +131,7 @@ def _read_per_token(facts: ModelFacts, settings: Settings, estimate: Estimate) -
 def _writing(facts: ModelFacts, read: Counter[int], machine: MachineSpeed) -> float | None:
     seconds = TOKEN_SECONDS + facts.layers * (LAYER_IN_RAM_SECONDS if read[RAM] else LAYER_ON_GPU_SECONDS)
     for place, size in read.items():
-        bandwidth = _bandwidth(machine, place)
+        bandwidth = read_bandwidth(machine, place)
         if size and not bandwidth:
             return None
         seconds += size / bandwidth if bandwidth else 0.0
@@ -156,7 +156,8 @@ def _looked_up(facts: ModelFacts) -> int:
     return (facts.vocab_size or 0) * (facts.embedding_length or 0) * (1 if facts.tensor_bytes.tied_output else 2)
 
 
-def _bandwidth(machine: MachineSpeed, place: int) -> float | None:
+def read_bandwidth(machine: MachineSpeed, place: int) -> float | None:
+    """Return the bytes per second at which weights in a place are read; None when it is not known."""
     if place == RAM:
         return machine.ram_bandwidth * RAM_PART if machine.ram_bandwidth else None
     found = machine.gpu_bandwidths[place] if place < len(machine.gpu_bandwidths) else None

@@ -19,7 +19,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import ActivityRow, row_of
-from claracore.host.activity.sessions import header_set, session_of
+from claracore.host.activity.sessions import SessionReader
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.tokens import Tokens
 
@@ -75,7 +75,7 @@ class Journal:
         self._listener = listener
         self._on_tokens = on_tokens
         self._on_key = on_key
-        self._session_headers: frozenset[bytes] = frozenset()
+        self._sessions = SessionReader()
         self._now = asyncio.get_running_loop().time
         self._over: list[Record] = []
         """Requests that are over and were not looked at yet."""
@@ -85,7 +85,7 @@ class Journal:
 
     def read_sessions_from(self, headers: Iterable[str]) -> None:
         """Take the names of the request headers that say to which session a request belongs, from now on."""
-        self._session_headers = header_set(headers)
+        self._sessions = SessionReader(headers)
 
     # --- requests -----------------------------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Journal:
             record.client,
             _error(record),
             record.content_type,
-            session_of(record.header_lines, self._session_headers) if self._session_headers else None,
+            self._sessions.session_of(record.header_lines),
             record.selector or None,
             record.priority,
         )

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.errors import BadRequest
+from claracore.host.places import models_folder
 from claracore.host.supervisor.configuration import Configuration
-
-DEFAULT_FOLDER = "downloads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +20,15 @@ class Destinations:
     """Folders whose models are served as soon as they are there."""
 
     def usual(self) -> Path:
-        """Return where downloads go when nobody says: `downloadDir`, a folder that is followed, or `downloads`.
+        """Return where downloads go when nobody says: `downloadDir`, a folder that is followed, or the usual one.
 
-        Both names are relative to the folder of the configuration.
+        `downloadDir` is relative to the folder of the configuration; the usual one is `models_folder`.
         """
         sources, download_dir = self.configuration.sources, self.configuration.now.config.download_dir
         beside = Path(os.path.abspath(sources.file.parent if sources.file else sources.folder or Path()))  # noqa: PTH100 - links stay
         if download_dir:
             return Path(os.path.normpath(beside / _expanded(download_dir)))
-        return self.followed[0] if self.followed else beside / DEFAULT_FOLDER
+        return self.followed[0] if self.followed else models_folder(sources.file, beside)
 
     def chosen(self, to: str | None) -> Path:
         """Return the folder that a person names, or the usual one. Raises BadRequest for one that is not absolute."""

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from claracore import __version__
+from claracore.core.pull.found import WANTED, FoundRepository, repositories_found
 from claracore.core.pull.listing import RemoteFile, files_of, names_found, next_page
 from claracore.core.pull.reference import HUB, Reference, quoted
 from claracore.errors import BadRequest, ClaraCoreError
@@ -97,6 +98,13 @@ class HubClient:
         url = f"{self.endpoint}/api/models?search={quote(words, safe='')}&filter=gguf&sort=downloads&limit={NEAR}"
         entries, _link = await self._json(url, None)
         return names_found(entries)
+
+    async def found(self, words: str, limit: int) -> list[FoundRepository]:
+        """Return what the hub says of repositories with .gguf files that are called like this, the most used first."""
+        wanted = "".join(f"&expand[]={name}" for name in WANTED)
+        url = f"{self.endpoint}/api/models?search={quote(words, safe='')}&filter=gguf&sort=downloads&limit={limit}"
+        entries, _link = await self._json(f"{url}{wanted}", None)
+        return repositories_found(entries)
 
     async def _near(self, reference: Reference) -> str:
         name = reference.repo.partition("/")[2]

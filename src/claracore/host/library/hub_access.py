@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from claracore.core.pull.choice import NoSuchFile
+from claracore.core.pull.found import FoundRepository
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.ollama import REGISTRY_URL, REGISTRY_VARIABLE, parse_name
 from claracore.core.pull.plan import Plan, plan
@@ -62,6 +63,14 @@ class HubAccess:
             # The listing of a gated repository is open to everybody, and its files are not.
             await self._patiently(lambda: hub.admitted(reference, wanted.variant.files[0]))
             return wanted, files
+
+    async def found(self, words: str, limit: int) -> list[FoundRepository]:
+        """Return repositories that are called like this, the most used first.
+
+        The hub is asked once only: somebody types. Raises HubUnreachable, BadRequest.
+        """
+        async with self.client(None) as hub:
+            return await hub.found(words, limit)
 
     async def look_up(self, text: str) -> Plan:
         """Return which files a name of Ollama's library means. Raises as `look`."""

@@ -16,6 +16,7 @@ has put its models. What is known of each program, and from where:
   versions had `~/jan/models` and `~/.config/Jan/data`.
 - GPT4All: where docs.gpt4all.io ("Download Path") says; its Python package `~/.cache/gpt4all`.
 - text-generation-webui: `user_data/models`, before that `models`, in a folder that people put into their home.
+- ClaraCore's own, where `claracore pull` puts them: see `host.places`.
 - A folder `models` in the home, because that is what it is called in every guide.
 """
 
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 LM_STUDIO, HUGGING_FACE, LLAMA_CPP, OLLAMA = "LM Studio", "Hugging Face", "llama.cpp", "Ollama"
-JAN, GPT4ALL, WEBUI, HOME = "Jan", "GPT4All", "text-generation-webui", "models folder"
+JAN, GPT4ALL, WEBUI, HOME, OURS = "Jan", "GPT4All", "text-generation-webui", "models folder", "ClaraCore"
 MOST_BYTES: Final = 1 << 20
 """Of a settings file."""
 OLLAMA_UNIT: Final = re.compile(r"^\s*Environment=.*?OLLAMA_MODELS=([^\"'\n]+)", re.MULTILINE)
@@ -93,6 +94,7 @@ def places(around: Whereabouts) -> list[StorePlace]:
             (JAN, _jan(around)),
             (GPT4ALL, _gpt4all(around)),
             (WEBUI, _webui(around)),
+            (OURS, (base / "claracore/models" for base in around.data)),
             (HOME, iter((around.home / "models", around.home / "Models"))),
         )
         for path in paths

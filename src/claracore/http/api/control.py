@@ -16,6 +16,7 @@ from claracore.host.library.hub_access import HubAccess
 from claracore.host.library.hub_tokens import HubTokens
 from claracore.host.logs.proxy import ProxyLog
 from claracore.host.setup.adopt import Adopter
+from claracore.host.setup.prospects import Prospects
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.survey_for_config import Surveyor
 from claracore.host.store.downloads import DownloadStoreOnDisk
@@ -64,7 +65,8 @@ class ControlPlane:
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
-            *(surveyor, self._downloads, Destinations(configuration, installation.followed), second),
+            *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
+            *(Destinations(configuration, installation.followed), second),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

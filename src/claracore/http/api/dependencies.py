@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.downloads import Downloads
 from claracore.host.logs.proxy import ProxyLog
+from claracore.host.setup.prospects import Prospects
 from claracore.host.setup.survey_for_config import Surveyor
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import Grant
@@ -43,6 +44,7 @@ HistoryDep = Annotated[History, Depends(_given(History))]
 InstallationDep = Annotated[Installation, Depends(_given(Installation))]
 DownloadsDep = Annotated[Downloads, Depends(_given(Downloads))]
 DestinationsDep = Annotated[Destinations, Depends(_given(Destinations))]
+ProspectsDep = Annotated[Prospects, Depends(_given(Prospects))]
 SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
 GatewayDep = Annotated[Gateway, Depends(_given(Gateway))]
 KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]

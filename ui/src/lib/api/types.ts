@@ -11,6 +11,8 @@ export type Model = Omit<schema.ModelView, 'capabilities'> & {
   capabilities: { in: string[]; out: string[]; tools: boolean; reranker: boolean; context: number };
 };
 export type Kind = NonNullable<Model['kind']>;
+export type ModelFiles = schema.FilesView;
+export type Pace = schema.Pace;
 export type Group = schema.GroupView;
 export type Flight = schema.RequestView;
 export type Device = schema.DeviceView;

@@ -85,3 +85,11 @@ test('odd chunks are survived', () => {
     answer.take(chunk, 1);
   expect(answer.text).toBe('');
 });
+
+test('an answer that goes on begins with what it had said, and tells when it was cut', () => {
+  const answer = new Answer(0, { text: 'One,', reasoning: 'counting' });
+  answer.take({ choices: [{ delta: { content: ' two' }, finish_reason: null }] }, 1);
+  expect([answer.text, answer.reasoning, answer.cut]).toEqual(['One, two', 'counting', false]);
+  answer.take({ choices: [{ delta: {}, finish_reason: 'length' }] }, 2);
+  expect(answer.cut).toBe(true);
+});

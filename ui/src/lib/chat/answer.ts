@@ -49,20 +49,29 @@ export class Answer {
   #firstAt: number | null = null;
   #lastAt: number;
   #chunks = 0;
+  #cut = false;
   #usage: Record<string, unknown> = {};
   #timings: Record<string, unknown> = {};
 
-  /** `startedAt` and all times are in milliseconds. */
-  constructor(private readonly startedAt: number) {
+  /** `startedAt` and all times are in milliseconds; `before` is what it said already, when it goes on. */
+  constructor(
+    private readonly startedAt: number,
+    private readonly before: { text: string; reasoning: string } = { text: '', reasoning: '' },
+  ) {
     this.#lastAt = startedAt;
   }
 
   get text(): string {
-    return splitThinking(this.#said).text;
+    return this.before.text + splitThinking(this.#said).text;
   }
 
   get reasoning(): string {
-    return [this.#thought, splitThinking(this.#said).reasoning].filter(Boolean).join('\n\n');
+    return [this.before.reasoning, this.#thought, splitThinking(this.#said).reasoning].filter(Boolean).join('\n\n');
+  }
+
+  /** Whether it ended because it had become as long as it may. */
+  get cut(): boolean {
+    return this.#cut;
   }
 
   /** Takes one chunk; throws StreamError when the server reports an error inside the stream. */
@@ -73,6 +82,7 @@ export class Answer {
     if (isRecord(chunk.usage)) this.#usage = chunk.usage;
     if (isRecord(chunk.timings)) this.#timings = chunk.timings;
     const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : null;
+    if (isRecord(choice) && choice.finish_reason) this.#cut = choice.finish_reason === 'length';
     const delta = isRecord(choice) && isRecord(choice.delta) ? choice.delta : {};
     const content = typeof delta.content === 'string' ? delta.content : '';
     const thought = delta.reasoning_content ?? delta.reasoning;

@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest';
-import { UNSET, countSet, emptyAnswer, requestBody, restoredParameters, userMessage, wire } from './conversation';
+import {
+  UNSET,
+  countSet,
+  emptyAnswer,
+  pictured,
+  requestBody,
+  restoredParameters,
+  unfinished,
+  userMessage,
+  wire,
+} from './conversation';
 
 test('only what was set is sent', () => {
   const body = requestBody('m', [userMessage('hi')], { ...UNSET, temperature: 0, stop: 'END\n\nSTOP' });
@@ -24,7 +34,9 @@ test('failed answers and reasoning are not sent back; a blank system prompt is n
 });
 
 test('images are parts beside the text', () => {
-  expect(wire([userMessage('what?', ['data:image/png;base64,AA'])], 'be short')).toEqual([
+  expect(
+    wire([userMessage('what?', { parts: [pictured('data:image/png;base64,AA')], files: [] })], 'be short'),
+  ).toEqual([
     { role: 'system', content: 'be short' },
     {
       role: 'user',
@@ -34,6 +46,22 @@ test('images are parts beside the text', () => {
       ],
     },
   ]);
+});
+
+test('files are read before the question about them', () => {
+  const files = [{ name: 'a.txt', kind: 'text', text: 'one', tokens: 1 }];
+  expect(wire([userMessage('what?', { parts: [], files })], '')).toEqual([
+    { role: 'user', content: '<file name="a.txt">\none\n</file>\n\nwhat?' },
+  ]);
+});
+
+test('an answer that was stopped or cut can be gone on with, by a model that does not think first', () => {
+  const stopped = { ...emptyAnswer(), text: 'One, two', stopped: true };
+  expect([stopped, { ...stopped, stopped: false, cut: true }].map(unfinished)).toEqual([true, true]);
+  expect(unfinished({ ...stopped, text: '' })).toBe(false);
+  const body = requestBody('m', [userMessage('count'), stopped], UNSET);
+  expect(body).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });
+  expect(body.messages).toHaveLength(2);
 });
 
 test('what is stored is not trusted', () => {

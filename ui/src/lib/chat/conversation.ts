@@ -8,17 +8,45 @@ export interface Figures {
   tokens_per_second: number | null;
 }
 
-export interface Message {
+/** A part of a message as OpenAI's API has it. */
+export type Part =
+  | { type: 'text'; text: string }
+  | { type: 'image_url'; image_url: { url: string } }
+  | { type: 'input_audio'; input_audio: { data: string; format: string } };
+
+/** Text of a file that is put into the context. */
+export interface AttachedFile {
+  name: string;
+  kind: string;
+  text: string;
+  /** Null while it is not counted. */
+  tokens: number | null;
+}
+
+/** What a question carries beside its text. */
+export interface Attached {
+  /** Pictures and sounds; their addresses are `data:` URLs. */
+  parts: Part[];
+  files: AttachedFile[];
+}
+
+export interface Message extends Attached {
   id: string;
+  /** The message before this one; null for a first one. Messages with the same one are versions to choose from. */
+  parent: string | null;
   /** When it was begun, in milliseconds. */
   at: number;
   role: 'user' | 'assistant';
   text: string;
-  /** `data:` URLs. */
-  images: string[];
   reasoning: string;
   error: string | null;
   stopped: boolean;
+  /** Whether it ended because it had become as long as it may. */
+  cut: boolean;
+  /** The version that this one goes on from. */
+  continues: string | null;
+  /** Who answered. */
+  model: string;
   figures: Figures | null;
 }
 
@@ -84,22 +112,38 @@ export function newId(): string {
   return Math.random().toString(36).slice(2, 11);
 }
 
-export function userMessage(text: string, images: string[] = []): Message {
-  return { ...emptyAnswer(), role: 'user', text, images };
+export const NOTHING: Attached = { parts: [], files: [] };
+
+export function userMessage(text: string, { parts, files }: Attached = NOTHING, parent: string | null = null): Message {
+  return { ...emptyAnswer(parent), role: 'user', text, parts, files };
 }
 
-export function emptyAnswer(): Message {
+export function emptyAnswer(parent: string | null = null, model = ''): Message {
   return {
     id: newId(),
+    parent,
     at: Date.now(),
     role: 'assistant',
     text: '',
-    images: [],
+    parts: [],
+    files: [],
     reasoning: '',
     error: null,
     stopped: false,
+    cut: false,
+    continues: null,
+    model,
     figures: null,
   };
+}
+
+export function pictured(url: string): Part {
+  return { type: 'image_url', image_url: { url } };
+}
+
+/** The addresses of a message's pictures. */
+export function pictures({ parts }: Attached): string[] {
+  return parts.flatMap((part) => (part.type === 'image_url' ? [part.image_url.url] : []));
 }
 
 /** Whether an answer broke off: nobody writes it, and it has no end. */
@@ -107,24 +151,30 @@ export function brokenOff({ role, figures, error, stopped }: Message): boolean {
   return role === 'assistant' && !figures && !error && !stopped;
 }
 
-type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } };
 export interface Wire {
   role: 'system' | 'user' | 'assistant';
   content: string | Part[];
 }
 
+/** Whether an answer has an end that is none, so that it can be gone on with. */
+export function unfinished(message: Message): boolean {
+  return message.text !== '' && (message.stopped || message.cut || brokenOff(message));
+}
+
 /** The messages to send: failed and empty answers are left out, reasoning is not sent back. */
 export function wire(messages: readonly Message[], system: string): Wire[] {
   const sent: Wire[] = system.trim() ? [{ role: 'system', content: system }] : [];
-  for (const { role, text, images } of messages) {
+  for (const { role, text, parts, files } of messages) {
     if (role === 'assistant' && !text) continue;
-    if (!images.length) sent.push({ role, content: text });
-    else {
-      const pictures = images.map((url): Part => ({ type: 'image_url', image_url: { url } }));
-      sent.push({ role, content: [...(text ? [{ type: 'text', text } satisfies Part] : []), ...pictures] });
-    }
+    const words = [...files.map(inContext), text].filter(Boolean).join('\n\n');
+    if (!parts.length) sent.push({ role, content: words });
+    else sent.push({ role, content: [...(words ? [{ type: 'text' as const, text: words }] : []), ...parts] });
   }
   return sent;
+}
+
+function inContext({ name, text }: AttachedFile): string {
+  return `<file name="${name}">\n${text}\n</file>`;
 }
 
 export function requestBody(
@@ -138,6 +188,8 @@ export function requestBody(
     stream: true,
     stream_options: { include_usage: true },
   };
+  // An answer to go on with is the last message. llama-server refuses that of a model that is to think first.
+  if (messages.at(-1)?.role === 'assistant') body.chat_template_kwargs = { enable_thinking: false };
   for (const { key } of FIELDS) if (parameters[key] !== null) body[key] = parameters[key];
   const stop = parameters.stop.split('\n').filter(Boolean);
   if (stop.length) body.stop = stop;

@@ -1,22 +1,21 @@
 /**
- * What is on the chat's desk? The conversations that are open, what is being written, and the parameters. It outlives
- * the page, so that an answer goes on while the person looks at another one.
+ * What is on the chat's desk? The conversations that are open, and what is being written. It outlives the page, so that
+ * an answer goes on while the person looks at another one.
  */
-import type { Parameters } from './conversation';
+import type { Attached, Parameters } from './conversation';
 import { Pane } from './pane.svelte';
-import { heardThread, newThread, recallOpened, rememberOpened } from './threads';
+import { newThread } from './thread';
+import { heardThread, recallOpened, rememberOpened } from './threads';
 
 class Desk {
   panes: Pane[] = $state.raw([]);
-  parameters: Parameters = $state()!;
   draft = $state('');
   images: string[] = $state([]);
 
   constructor() {
-    const { threads, parameters, draft } = recallOpened();
-    this.parameters = parameters;
+    const { threads, draft } = recallOpened();
     this.draft = draft;
-    this.panes = threads.map((thread) => this.#pane(thread));
+    this.panes = threads.map((thread) => new Pane(thread));
     addEventListener('storage', (event) => {
       const theirs = heardThread(event);
       if (theirs) for (const pane of this.panes) pane.take(theirs);
@@ -34,37 +33,45 @@ class Desk {
     return this.panes.some((pane) => pane.running);
   }
 
+  /** Those of the first conversation; the others have the same. */
+  get parameters(): Parameters {
+    return this.panes[0]!.parameters;
+  }
+
   remember(): void {
-    const threads = this.panes.map((pane) => pane.thread);
-    rememberOpened({ threads, parameters: $state.snapshot(this.parameters), draft: this.draft });
+    const threads = this.panes.map((pane) => $state.snapshot(pane.thread));
+    rememberOpened({ threads, draft: this.draft });
+  }
+
+  /** Says that a person has changed the parameters of what is open. */
+  tuned(): void {
+    const parameters = $state.snapshot(this.parameters);
+    for (const pane of this.panes) {
+      if (pane !== this.panes[0]) pane.parameters = { ...parameters };
+      pane.tuned();
+    }
   }
 
   /** Sends what was written to every open conversation. */
-  send(text: string, images: string[]): void {
-    for (const pane of this.panes) void pane.send(text, images);
+  send(text: string, attached: Attached): void {
+    for (const pane of this.panes) void pane.send(text, attached);
   }
 
   stop(): void {
     for (const pane of this.panes) pane.stop();
   }
 
-  clear(): void {
-    for (const pane of this.panes) pane.clear();
+  /** Begins a new conversation with each model that is there; the ones before are kept. */
+  begin(): void {
+    this.panes = this.panes.map(({ model, parameters, comparison }) => {
+      return new Pane(newThread(model, $state.snapshot(parameters), comparison));
+    });
   }
 
   /** Puts a second conversation, with this model, beside the first, or takes it away. */
   compare(model: string): void {
     const [first, second] = this.panes;
-    second?.clear();
-    this.panes = second ? [first!] : [first!, this.#pane(newThread(model))];
-  }
-
-  #pane(thread: ReturnType<typeof newThread>): Pane {
-    return new Pane(
-      thread,
-      () => this.parameters,
-      () => this.remember(),
-    );
+    this.panes = second ? [first!] : [first!, new Pane(newThread(model, $state.snapshot(first!.parameters)))];
   }
 }
 

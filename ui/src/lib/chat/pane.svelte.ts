@@ -1,47 +1,78 @@
-/** How does one conversation with one model proceed? Sends, streams, stops, regenerates, edits. */
+/** How does one conversation with one model proceed? Sends, streams, stops, goes on, makes again, edits. */
 import { ask } from '../api/client';
 import { sentence } from '../api/errors';
 import { events } from '../api/sse';
 import { Answer } from './answer';
-import { type Message, type Parameters, emptyAnswer, newId, requestBody, userMessage } from './conversation';
-import { type Thread, forgetThread, keepThread, merged } from './threads';
+import { type Attached, type Message, type Parameters, emptyAnswer, requestBody, userMessage } from './conversation';
+import { type Thread, merged } from './thread';
+import { keepThread } from './threads';
+import { path, tip, versions } from './tree';
 
 /** How often a growing answer is kept, in milliseconds. */
 const KEPT_EVERY = 1000;
 
 export class Pane {
+  readonly id: string;
+  readonly comparison: string;
   model = $state('');
+  parameters: Parameters = $state()!;
+  title = $state('');
+  /** All versions of all messages. */
   messages: Message[] = $state([]);
-  running = $state(false);
+  leaf: string | null = $state(null);
+  /** The answer that is being written. */
+  writing: string | null = $state(null);
   /** When the answer under way was asked for, in milliseconds. */
   askedAt = $state(0);
-  #id: string;
-  #removed: string[];
+  /** The messages of the branch that is looked at. */
+  readonly shown: Message[] = $derived(path(this.messages, this.leaf));
+  #titledAt: number;
+  #tunedAt: number;
   #abort: AbortController | null = null;
   #keptAt = 0;
   #left = false;
 
-  constructor(
-    { id, model, messages, removed }: Thread,
-    private readonly parameters: () => Parameters,
-    private readonly renamed: () => void,
-  ) {
-    this.#id = id;
-    this.model = model;
-    this.messages = messages;
-    this.#removed = removed;
+  constructor(thread: Thread) {
+    this.id = thread.id;
+    this.comparison = thread.comparison;
+    this.model = thread.model;
+    this.parameters = thread.parameters;
+    this.title = thread.title;
+    this.messages = thread.messages;
+    this.leaf = thread.leaf;
+    this.#titledAt = thread.titledAt;
+    this.#tunedAt = thread.tunedAt;
+  }
+
+  get running(): boolean {
+    return this.writing !== null;
   }
 
   get thread(): Thread {
-    return { id: this.#id, model: this.model, messages: this.messages, removed: this.#removed };
+    const { id, model, messages, leaf, title, parameters, comparison } = this;
+    return {
+      id,
+      model,
+      messages,
+      leaf,
+      title,
+      titledAt: this.#titledAt,
+      parameters,
+      tunedAt: this.#tunedAt,
+      comparison,
+    };
   }
 
   /** Takes what another tab has written to this conversation. */
   take(theirs: Thread): void {
-    if (theirs.id !== this.#id) return;
+    if (theirs.id !== this.id) return;
     const whole = merged(this.thread, theirs);
     this.messages = whole.messages;
-    this.#removed = whole.removed;
+    this.leaf = whole.leaf;
+    this.title = whole.title;
+    this.#titledAt = whole.titledAt;
+    if (whole.tunedAt > this.#tunedAt) this.parameters = whole.parameters;
+    this.#tunedAt = whole.tunedAt;
   }
 
   keep(): void {
@@ -50,39 +81,56 @@ export class Pane {
     keepThread($state.snapshot(this.thread) as Thread);
   }
 
-  async send(text: string, images: string[]): Promise<void> {
-    this.messages.push(userMessage(text, images));
-    await this.#answer();
+  /** Says that a person has changed the parameters. */
+  tuned(): void {
+    this.#tunedAt = Date.now();
+    if (this.messages.length) this.keep();
   }
 
-  /** Asks again for the answer at `index`; what came after it is gone. */
-  async regenerate(index: number): Promise<void> {
-    this.stop();
-    this.#cut(index);
-    await this.#answer();
+  rename(title: string): void {
+    this.title = title;
+    this.#titledAt = Date.now();
+    this.keep();
   }
 
-  /** Replaces the question at `index` and asks again. */
-  async edit(index: number, text: string): Promise<void> {
+  async send(text: string, attached: Attached): Promise<void> {
+    const question = userMessage(text, attached, this.leaf);
+    this.messages.push(question);
+    this.leaf = question.id;
+    await this.#answer(emptyAnswer(question.id, this.model));
+  }
+
+  /** Asks once more for an answer; the one that there is stays as another version. */
+  async regenerate({ parent }: Message): Promise<void> {
     this.stop();
-    const images = this.messages[index]?.images ?? [];
-    this.#cut(index);
-    this.messages.push(userMessage(text, images));
-    await this.#answer();
+    await this.#answer(emptyAnswer(parent, this.model));
+  }
+
+  /** Asks another question in the place of one, which stays as another version. */
+  async edit({ parent, parts, files }: Message, text: string): Promise<void> {
+    this.stop();
+    this.leaf = parent;
+    await this.send(text, $state.snapshot({ parts, files }) as Attached);
+  }
+
+  /** Goes on with an answer that was stopped or had become too long. */
+  async goOn({ id, parent, text, reasoning }: Message): Promise<void> {
+    await this.#answer({ ...emptyAnswer(parent, this.model), text, reasoning, continues: id });
+  }
+
+  /** The versions of a message to choose from. */
+  versions(message: Message): Message[] {
+    return versions(this.messages, message);
+  }
+
+  /** Looks at another version, and at what came after it. */
+  choose(id: string): void {
+    this.leaf = tip(this.messages, id);
+    if (!this.running) this.keep();
   }
 
   stop(): void {
     this.#abort?.abort();
-  }
-
-  /** Begins a new conversation; the one before is gone. */
-  clear(): void {
-    this.stop();
-    forgetThread(this.#id);
-    this.#id = newId();
-    this.messages = [];
-    this.#removed = [];
-    this.renamed();
   }
 
   /** Keeps what there is when the browser leaves; that it then cuts the answer off is no failure of the server. */
@@ -96,25 +144,24 @@ export class Pane {
     this.#left = false;
   }
 
-  #cut(index: number): void {
-    this.#removed = [...this.#removed, ...this.messages.slice(index).map(({ id }) => id)];
-    this.messages = this.messages.slice(0, index);
-  }
-
-  async #answer(): Promise<void> {
+  /** Lets the model write `begun`, which stands behind the question or behind what it said before. */
+  async #answer(begun: Message): Promise<void> {
     const abort = new AbortController();
+    const asked = path(this.messages, begun.parent);
     this.#abort = abort;
-    this.running = true;
+    this.writing = begun.id;
     this.askedAt = performance.timeOrigin + performance.now();
-    const body = requestBody(this.model, this.messages, this.parameters());
-    this.messages.push(emptyAnswer());
+    const body = requestBody(this.model, begun.text ? [...asked, begun] : asked, this.parameters);
+    this.messages.push(begun);
+    this.leaf = begun.id;
     // Read back from the array: only what went through the proxy is reactive.
     const message = this.messages.at(-1)!;
-    const answer = new Answer(performance.now());
+    const answer = new Answer(performance.now(), begun);
     this.keep();
     try {
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
+      message.cut = answer.cut;
     } catch (error) {
       if (abort.signal.aborted) message.stopped = true;
       else message.error = sentence(error);
@@ -122,7 +169,7 @@ export class Pane {
       message.text = answer.text;
       message.reasoning = answer.reasoning;
       message.figures = answer.figures(performance.now());
-      if (this.#abort === abort) this.running = false;
+      if (this.#abort === abort) this.writing = null;
       this.keep();
     }
   }

@@ -1,7 +1,9 @@
 // @vitest-environment jsdom
 import { afterEach, expect, test, vi } from 'vitest';
-import { type Message, UNSET, brokenOff, emptyAnswer, userMessage } from './conversation';
-import { heardThread, keepThread, merged, newThread, readThread, recallOpened, rememberOpened } from './threads';
+import { type Message, UNSET, brokenOff, emptyAnswer, pictured, userMessage } from './conversation';
+import { merged, newThread } from './thread';
+import { heardThread, keepThread, readThread, recallOpened, rememberOpened } from './threads';
+import { chained } from './tree';
 
 afterEach(() => {
   localStorage.clear();
@@ -11,34 +13,39 @@ afterEach(() => {
 
 const said = (text: string, at: number): Message => ({ ...userMessage(text), at });
 const answered = (text: string, at: number): Message => ({ ...emptyAnswer(), text, at });
-const thread = (...messages: Message[]) => ({ ...newThread('a'), id: 'x', messages });
+const thread = (...messages: Message[]) => ({
+  ...newThread('a'),
+  id: 'x',
+  messages: chained(messages),
+  leaf: messages.at(-1)?.id ?? null,
+});
 const texts = ({ messages }: { messages: Message[] }) => messages.map(({ text }) => text);
 
 test('a conversation and a draft are there again after a reload', () => {
-  const held = thread(said('hi', 1), answered('hello', 1));
-  const parameters = { ...UNSET, seed: 3 };
+  const held = { ...thread(said('hi', 1), answered('hello', 2)), parameters: { ...UNSET, seed: 3 } };
   keepThread(held);
-  rememberOpened({ threads: [held], parameters, draft: 'and th' });
-  expect(recallOpened()).toEqual({ threads: [held], parameters, draft: 'and th' });
+  rememberOpened({ threads: [held], draft: 'and th' });
+  expect(recallOpened()).toEqual({ threads: [held], draft: 'and th' });
 });
 
 test('a new tab opens what the last one had, and a tab keeps what it had itself', () => {
   const [first, second] = [thread(said('one', 1)), { ...thread(said('two', 2)), id: 'y' }];
   for (const each of [first, second]) keepThread(each);
-  rememberOpened({ threads: [first], parameters: UNSET, draft: '' });
+  rememberOpened({ threads: [first], draft: '' });
   const own = sessionStorage.getItem('claracore.chat.tab')!;
-  rememberOpened({ threads: [second], parameters: UNSET, draft: '' });
+  rememberOpened({ threads: [second], draft: '' });
   sessionStorage.clear();
   expect(recallOpened().threads).toEqual([second]);
   sessionStorage.setItem('claracore.chat.tab', own);
   expect(recallOpened().threads).toEqual([first]);
 });
 
-test('what two tabs said in one conversation is there in its order', () => {
+test('what two tabs said at the same place of one conversation are two versions', () => {
   const start = said('start', 1);
   keepThread(thread(start, said('of one tab', 3)));
   keepThread(thread(start, said('of the other', 2)));
   expect(texts(readThread('x')!)).toEqual(['start', 'of the other', 'of one tab']);
+  expect(readThread('x')!.messages.map(({ parent }) => parent)).toEqual([null, start.id, start.id]);
 });
 
 test('of an answer the version that knows more is kept, and ours where they know the same', () => {
@@ -47,15 +54,23 @@ test('of an answer the version that knows more is kept, and ours where they know
   const failed = { ...growing, text: '', error: 'it died' };
   expect(texts(merged(thread(growing), thread(longer)))).toEqual(['Hello']);
   expect(merged(thread(longer), thread(failed)).messages).toEqual([failed]);
-  expect(merged(thread(longer), thread({ ...longer })).messages[0]).toBe(longer);
+  const ours = thread(longer);
+  expect(merged(ours, thread({ ...longer })).messages[0]).toBe(ours.messages[0]);
 });
 
-test('what was replaced does not come back from another tab', () => {
-  const [question, old] = [said('why', 1), answered('because', 1)];
-  keepThread(thread(question, old));
-  keepThread({ ...thread(question, answered('therefore', 2)), removed: [old.id] });
-  keepThread(thread(question, old));
-  expect(texts(readThread('x')!)).toEqual(['why', 'therefore']);
+test('what one tab says is followed in another that looks at the same end', () => {
+  const [question, answer] = [said('why', 1), answered('because', 2)];
+  const [before, after] = [thread(question), thread(question, answer)];
+  expect(merged(before, after).leaf).toBe(answer.id);
+  expect(merged(after, before).leaf).toBe(answer.id);
+  expect(merged(after, { ...thread(question, answered('no', 3)) }).leaf).toBe(answer.id);
+});
+
+test('the last name and the last parameters count, whoever gave them', () => {
+  const named = { ...thread(said('why', 1)), title: 'Why', titledAt: 2 };
+  const tuned = { ...named, title: 'Old', titledAt: 1, parameters: { ...UNSET, seed: 1 }, tunedAt: 1 };
+  for (const whole of [merged(named, tuned), merged(tuned, named)])
+    expect(whole).toMatchObject({ title: 'Why', parameters: { seed: 1 } });
 });
 
 test('another tab is heard, and only about conversations', () => {
@@ -74,8 +89,8 @@ test('without room the words are kept and the images go', () => {
     if (value.length > 1000) throw new DOMException('full', 'QuotaExceededError');
     set.call(this, key, value);
   });
-  keepThread(thread(userMessage('hi', [`data:${'x'.repeat(2000)}`])));
-  expect(readThread('x')!.messages[0]).toMatchObject({ text: 'hi', images: [] });
+  keepThread(thread(userMessage('hi', { parts: [pictured(`data:${'x'.repeat(2000)}`)], files: [] })));
+  expect(readThread('x')!.messages[0]).toMatchObject({ text: 'hi', parts: [] });
 });
 
 test('an empty conversation is not kept', () => {
@@ -85,10 +100,13 @@ test('an empty conversation is not kept', () => {
 });
 
 test('what an older interface kept is taken over', () => {
-  const { at: _, ...old } = said('hi', 1);
+  const { at: _, parent: __, parts: ___, ...old } = { ...said('hi', 1), images: ['data:image/png;base64,AA'] };
   localStorage.setItem('claracore.chat', JSON.stringify({ panes: [{ model: 'a', messages: [old] }], parameters: {} }));
   const [found] = recallOpened().threads;
-  expect(found).toMatchObject({ model: 'a', messages: [{ text: 'hi' }] });
+  expect(found).toMatchObject({
+    model: 'a',
+    messages: [{ text: 'hi', parts: [pictured('data:image/png;base64,AA')] }],
+  });
   expect(readThread(found!.id)).toEqual(found);
 });
 
@@ -96,7 +114,7 @@ test.each(['{', 'null', '{"open":[]}', '{"open":[3]}', '{"open":{},"draft":4}'])
   'what cannot be read is as if it were not there: %s',
   (stored) => {
     localStorage.setItem('claracore.chat.tab', stored);
-    expect(recallOpened()).toMatchObject({ threads: [{ model: '', messages: [] }], parameters: UNSET, draft: '' });
+    expect(recallOpened()).toMatchObject({ threads: [{ model: '', messages: [] }], draft: '' });
   },
 );
 
