@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { offsetsOf, rowsIn, shiftAt } from './heights';
+import { offsetsOf, rowsIn } from './heights';
 
 const IDS = ['a', 'b', 'c', 'd'];
 
@@ -24,12 +24,4 @@ test('nothing is drawn of a list that is elsewhere on the page, or empty', () =>
   expect(rowsIn(offsets, 300, 400)).toEqual([0, 0]);
   expect(rowsIn(offsets, -400, -300)).toEqual([0, 0]);
   expect(rowsIn([0], 0, 100)).toEqual([0, 0]);
-});
-
-test('what is seen moves with the rows above it', () => {
-  const before = offsetsOf(IDS, new Map(), 50);
-  expect(shiftAt(20, before, [0, 80, 130, 180, 230])).toBe(0);
-  expect(shiftAt(120, before, [0, 80, 130, 180, 230])).toBe(30);
-  expect(shiftAt(900, before, [0, 80, 130, 180, 230])).toBe(30);
-  expect(shiftAt(120, before, [0, 80])).toBe(0);
 });

@@ -16,13 +16,6 @@ export function rowsIn(offsets: readonly number[], top: number, bottom: number):
   return [lastAtMost(offsets, Math.max(0, top)), Math.min(offsets.length - 1, lastAtMost(offsets, bottom) + 1)];
 }
 
-/** By how much what is at `top` has moved, the list's end where that is beyond it. */
-export function shiftAt(top: number, before: readonly number[], after: readonly number[]): number {
-  if (before.length !== after.length) return 0;
-  const row = lastAtMost(before, top);
-  return after[row]! - before[row]!;
-}
-
 function lastAtMost(offsets: readonly number[], wanted: number): number {
   let [low, high] = [0, offsets.length - 1];
   while (low < high) {

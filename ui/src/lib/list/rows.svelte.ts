@@ -2,10 +2,10 @@
  * Which rows of a list does the document hold? Those in sight with some around them, and the one that has the focus.
  * Reactive, and the only place that measures; the arithmetic is `heights.ts`.
  */
-import { tick } from 'svelte';
+import { remember } from './anchor';
 import { createAttachmentKey } from 'svelte/attachments';
 import type { HTMLLiAttributes } from 'svelte/elements';
-import { offsetsOf, rowsIn, shiftAt } from './heights';
+import { offsetsOf, rowsIn } from './heights';
 
 export interface Item {
   id: string;
@@ -63,12 +63,16 @@ export class Rows {
   watch(list: HTMLElement): () => void {
     this.#list = list;
     const look = () => this.look();
-    addEventListener('scroll', look, { passive: true });
+    const scrolled = () => {
+      remember();
+      look();
+    };
+    addEventListener('scroll', scrolled, { passive: true });
     addEventListener('resize', look, { passive: true });
     this.#observer.observe(list);
     this.look();
     return () => {
-      removeEventListener('scroll', look);
+      removeEventListener('scroll', scrolled);
       removeEventListener('resize', look);
       this.#observer.disconnect();
       this.#list = null;
@@ -100,7 +104,6 @@ export class Rows {
   }
 
   #measured(entries: ResizeObserverEntry[]): void {
-    const before = this.#offsets;
     const heights = new Map(this.#heights);
     let changed = false;
     for (const { target, contentRect, borderBoxSize } of entries) {
@@ -112,8 +115,9 @@ export class Rows {
         heights.set(id, height);
       }
     }
-    if (changed) void this.#take(heights, before);
-    else this.look();
+    if (!changed) return;
+    this.#heights = heights;
+    if (heights.size) likely.height = [...heights.values()].reduce((sum, each) => sum + each, 0) / heights.size;
   }
 
   /** Another layout: what is not drawn now is of another height too. */
@@ -123,18 +127,5 @@ export class Rows {
     for (const id of heights.keys())
       if (!this.#list?.querySelector(`[data-row="${CSS.escape(id)}"]`)) heights.delete(id);
     return true;
-  }
-
-  /** What is seen stays where it is when a row above it turns out to be of another height than was thought. */
-  async #take(heights: ReadonlyMap<string, number>, before: readonly number[]): Promise<void> {
-    const page = document.documentElement;
-    const atEnd = page.scrollTop > 0 && page.scrollTop + innerHeight >= page.scrollHeight - 2;
-    const above = -(this.#list?.getBoundingClientRect().top ?? 0);
-    this.#heights = heights;
-    if (heights.size) likely.height = [...heights.values()].reduce((sum, each) => sum + each, 0) / heights.size;
-    await tick();
-    if (atEnd) page.scrollTop = page.scrollHeight;
-    else if (above > 0) scrollBy({ top: shiftAt(above, before, this.#offsets), behavior: 'instant' });
-    this.look();
   }
 }
