@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.changes import Changes
 from claracore.core.garbage import no_collection
+from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
 from claracore.host import memory
 from claracore.host.activity.captures import Captures
@@ -204,10 +205,13 @@ class App:
                 name="gateway",
             )
             self._spawn(preload(self.supervisor), "preload")
+            self._spawn(self.options.notifier.be_alive(), "watchdog")
             await self.second.begin(self.gateway.connection)
             ready()
+            self.options.notifier.ready(self._status)
             await self._complete()
             await self._until_stopped(serving)
+            self.options.notifier.stopping()
             self.second.close()
             self._control.end_streams()
             self.conversations.end()
@@ -254,12 +258,17 @@ class App:
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""
         await self._completed.wait()
-        try:
-            changes = await self.configuration.reload()
-        except (ClaraCoreError, OSError) as error:
-            logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
-        else:
-            logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", changes.summary)
+        with self.options.notifier.reloading(lambda: self._status):
+            try:
+                changes = await self.configuration.reload()
+            except (ClaraCoreError, OSError) as error:
+                logger.error("the configuration was not taken over, the old one stays in force:\n%s", error)  # noqa: TRY400
+            else:
+                logger.log(logging.DEBUG if changes.nothing else logging.INFO, "configuration: %s", changes.summary)
+
+    @property
+    def _status(self) -> str:
+        return f"serves {counted(len(self.configuration.now.config.models), 'model')} on {self.url}"
 
     def _hold_ports(self) -> None:
         log_findings(self.keeper.hold_all())

@@ -24,7 +24,8 @@ SOURCE = r"""
 typedef struct { unsigned long long total, free, used; } memory_t;
 typedef struct { unsigned pid; unsigned long long used; unsigned gpu, compute; } process_t;
 static int devices[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-/* Lines: "init STATUS", "device TOTAL USED", "process DEVICE PID USED", "silent DEVICE". */
+typedef struct { unsigned gpu, memory; } use_t;
+/* Lines: "init STATUS", "device TOTAL USED", "process DEVICE PID USED", "silent DEVICE", "gauge DEVICE PERCENT C W". */
 static FILE *script(void) { return fopen(SCRIPT, "r"); }
 int nvmlShutdown(void) { return 0; }
 int nvmlInit_v2(void) {
@@ -55,6 +56,25 @@ int nvmlDeviceGetMemoryInfo(void *handle, memory_t *memory) {
     memory->free = memory->total - memory->used;
     return found;
 }
+static int gauge(void *handle, unsigned *busy, unsigned *degrees, unsigned *watts) {
+    unsigned device, found = 3, a, b, c; char line[256]; FILE *file = script();
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "gauge %u %u %u %u", &device, &a, &b, &c) == 4 && device == *(unsigned *)handle) {
+            *busy = a; *degrees = b; *watts = c; found = 0;
+        }
+    if (file) fclose(file);
+    return found;
+}
+int nvmlDeviceGetUtilizationRates(void *handle, use_t *use) {
+    unsigned other, another; return gauge(handle, &use->gpu, &other, &another);
+}
+int nvmlDeviceGetTemperature(void *handle, unsigned sensor, unsigned *degrees) {
+    unsigned other, another; return sensor ? 2 : gauge(handle, &other, degrees, &another);
+}
+int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
+    unsigned other, another, watts = 0; int status = gauge(handle, &other, &another, &watts);
+    *milliwatts = watts * 1000; return status;
+}
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, process_t *rows) {
     unsigned room = *count, device, pid, status = 0; unsigned long long used; char line[256]; FILE *file = script();
     *count = 0;
@@ -84,11 +104,13 @@ class Script:
         processes: Mapping[tuple[int, int], int] | None = None,
         silent: tuple[int, ...] = (),
         init: int = 0,
+        gauges: Mapping[int, tuple[int, int, int]] | None = None,
     ) -> None:
-        """Say total and used MiB of each device, and the MiB of each (device, pid)."""
+        """Say total and used MiB of devices, the MiB of each (device, pid); percent, degrees and watts of devices."""
         lines = [f"init {init}", *(f"device {total * MIB} {used * MIB}" for total, used in devices)]
         lines += [f"process {device} {pid} {size * MIB}" for (device, pid), size in (processes or {}).items()]
         lines += [f"silent {device}" for device in silent]
+        lines += [f"gauge {device} {' '.join(map(str, told))}" for device, told in (gauges or {}).items()]
         temporary = self.file.with_suffix(".new")
         temporary.write_text("\n".join(lines) + "\n")
         temporary.replace(self.file)

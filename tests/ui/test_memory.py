@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +47,14 @@ def loaded(page: Page, server: Server, *models: str) -> None:
         assert page.request.post(f"{server.url}/api/models/load/{model}", timeout=60_000).ok, model
 
 
+def asked(server: Server, method: str, path: str) -> int:
+    """Ask without a page, whose console would have an error for a refusal; return the status."""
+    connection = http.client.HTTPConnection(server.listen, timeout=60)
+    with contextlib.closing(connection):
+        connection.request(method, path)
+        return connection.getresponse().status
+
+
 def bars(page: Page) -> Locator:
     return page.get_by_label("Memory", exact=True)
 
@@ -68,7 +78,7 @@ def test_two_real_models_share_the_memory_until_one_must_go(page: Page, tmp_path
         loaded(page, server, "smol", "gemma")
         for model in ("smol", "gemma"):
             expect(
-                on(page, "ram").get_by_role("link", name=re.compile(rf"^{model} .* MiB \(measured\)"))
+                on(page, "ram").get_by_role("button", name=re.compile(rf"^{model} .* MiB \(measured\)"))
             ).to_be_visible()
         expect(bars(page)).to_contain_text(re.compile("beyond the budget .* GiB, free 3.* GiB of"))
 
@@ -81,8 +91,8 @@ def test_two_real_models_share_the_memory_until_one_must_go(page: Page, tmp_path
             re.compile(r"^Will unload smol \(saves \d+ MiB, [\d.]+ m?s to load again\)$")
         )
         row(page, "gemma").get_by_role("button", name=re.compile("^Load gemma. Will unload smol")).click()
-        expect(on(page, "ram").get_by_role("link", name=re.compile("^gemma"))).to_be_visible(timeout=60_000)
-        expect(on(page, "ram").get_by_role("link", name=re.compile("^smol"))).to_have_count(0)
+        expect(on(page, "ram").get_by_role("button", name=re.compile("^gemma"))).to_be_visible(timeout=60_000)
+        expect(on(page, "ram").get_by_role("button", name=re.compile("^smol"))).to_have_count(0)
 
         page.goto(f"{server.url}/ui/activity")
         why = re.compile(r"unloaded for gemma: gemma takes \d+ MiB of ram, where \d+ MiB were free")
@@ -120,8 +130,8 @@ def carded(tmp_path: Path, two_cards: Script) -> Iterator[Server]:
 def test_a_load_on_two_cards_is_foreseen(page: Page, carded: Server, two_cards: Script) -> None:
     loaded(page, carded, "coder", "embed", "tiny")
     page.goto(carded.url)
-    expect(on(page, "gpu0").get_by_role("link")).to_have_text(["coder 9.0 GiB (declared)"])
-    expect(on(page, "gpu1").get_by_role("link")).to_have_count(2)
+    expect(on(page, "gpu0").get_by_role("button")).to_have_text(["coder 9.0 GiB (declared)"])
+    expect(on(page, "gpu1").get_by_role("button")).to_have_count(2)
     expect(bars(page)).to_contain_text("other programs 1.5 GiB, kept free 500 MiB, free 13.0 GiB of 24.0 GiB")
     expect(row(page, "large")).to_contain_text(re.compile("Will unload coder .saves 10.0 GiB, .* to load again"))
     expect(row(page, "giant")).to_contain_text("Never fits: takes 30.0 GiB of gpu0, where it can have 23.5 GiB")
@@ -141,23 +151,68 @@ def test_a_load_on_two_cards_is_foreseen(page: Page, carded: Server, two_cards: 
 def test_what_a_segment_is_is_said_on_hover_and_by_keyboard(page: Page, carded: Server) -> None:
     loaded(page, carded, "embed", "tiny")
     page.goto(carded.url)
-    tiny = on(page, "gpu1").get_by_role("link", name="tiny 60.0 MiB (declared)")
+    tiny = on(page, "gpu1").get_by_role("button", name="tiny 60.0 MiB (declared)")
     before = bars(page).bounding_box()
     tiny.hover()
     expect(bars(page).locator("strong", has_text="tiny 60.0 MiB (declared)")).to_be_visible()
     page.mouse.move(0, 0)
     expect(bars(page).locator("strong", has_text="tiny 60.0 MiB (declared)")).to_have_count(0)
-    on(page, "gpu1").get_by_role("link").first.focus()
+    on(page, "gpu1").get_by_role("button").first.focus()
     expect(bars(page).locator("strong", has_text="embed 2.0 GiB (declared)")).to_be_visible()
     page.keyboard.press("Tab")
     expect(tiny).to_be_focused()
     expect(bars(page).locator("strong", has_text="tiny 60.0 MiB (declared)")).to_be_visible()
     assert bars(page).bounding_box() == before
     page.keyboard.press("Enter")
+    page.get_by_role("group", name="Unload tiny?").get_by_role("link", name="Open").click()
     expect(page).to_have_url(f"{carded.url}/ui/models/tiny")
     table = page.get_by_role("region", name="What it takes of each device")
     expect(table.get_by_role("row").filter(has_text="gpu1")).to_contain_text("60.0 MiB")
     expect(page.get_by_label("Memory", exact=True)).to_contain_text("What is declared counts")
+
+
+def test_a_segment_unloads_its_model_once_that_is_confirmed(page: Page, carded: Server) -> None:
+    loaded(page, carded, "embed", "tiny")
+    page.goto(carded.url)
+    embed = on(page, "gpu1").get_by_role("button", name=re.compile("^embed"))
+    asked = page.get_by_role("group", name="Unload embed?")
+    embed.focus()
+    page.keyboard.press("Enter")
+    expect(asked).to_contain_text("Frees 2.0 GiB of gpu1. Loading it took")
+    expect(asked.get_by_role("button", name="Unload")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(asked).to_have_count(0)
+    expect(embed).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(embed).to_have_count(0)
+    expect(on(page, "gpu1")).to_be_focused()
+    expect(row(page, "embed").locator("[data-state]")).to_have_attribute("data-state", "stopped")
+    page.get_by_role("log", name="Messages").get_by_role("button", name="Load again").click()
+    expect(embed).to_be_visible()
+
+
+def test_a_segment_grows_with_the_load(page: Page, tmp_path: Path, two_cards: Script) -> None:
+    models = "  slow: {cmd: '${fake} --ready-after 600', memory: {gpu: 9GiB}}\n"
+    with by_memory(tmp_path, models, cards=two_cards) as server:
+        page.goto(server.url)
+        load = threading.Thread(target=lambda: asked(server, "POST", "/api/models/load/slow"))
+        load.start()
+        segment = on(page, "gpu0").get_by_role("listitem").filter(has_text="slow")
+        expect(segment.locator(".fill")).to_be_visible()
+        expect(segment.get_by_role("button", name=re.compile("^slow 9.0 GiB"))).to_be_visible()
+        segment.get_by_role("button").click()
+        page.get_by_role("group", name="Unload slow?").get_by_role("button", name="Stop").click()
+        expect(segment).to_have_count(0)
+        load.join()
+
+
+def test_the_moment_is_told_in_a_line(page: Page, carded: Server, two_cards: Script) -> None:
+    two_cards.write(*CARDS, gauges={0: (63, 71, 284), 1: (3, 38, 22)})
+    page.goto(carded.url)
+    moment = page.get_by_label("At this moment")
+    expect(moment).to_contain_text(re.compile(r"GPU 0\s*63 %\s*71 °C · 284 W\s*GPU 1\s*3 %\s*38 °C · 22 W"))
+    expect(moment).to_contain_text(re.compile(r"Requests\s*0\s*none waits"))
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")

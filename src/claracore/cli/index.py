@@ -60,6 +60,7 @@ VERBS = {
     "chat": Listed("chat", "CHAT", "Talk to a model; an empty line or Ctrl-D ends, /help says what else there is."),
     "tune": Listed("tune", "TUNE", "Try settings on a model for a minute: which answers fastest on this machine?"),
     "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
+    "service": Listed("service", "SERVICE", "Run ClaraCore for good: a service of this machine, or of yours."),
     "help": Listed("help", "HELP", "Explain ClaraCore, or one verb of it."),
 }
 

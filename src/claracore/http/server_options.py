@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claracore.core.ports.listen import Listen
+from claracore.host import notify
 from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
 from claracore.http.access.origins import Rules
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
 
 def _environ() -> dict[str, str]:
-    """Return our environment without what systemd addressed to us alone (sd_listen_fds(3))."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}
+    """Return our environment without what systemd addressed to us alone (sd_listen_fds(3), sd_notify(3))."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LISTEN_") and name not in notify.VARIABLES
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Options:
     """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None
     """Certificate and key, when we speak TLS ourselves."""
+    notifier: notify.Notifier = field(default_factory=notify.Notifier)
+    """Tells the service manager how we are."""
 
     @property
     def followed(self) -> tuple[Path, ...]:

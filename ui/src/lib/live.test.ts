@@ -58,7 +58,7 @@ test('who waits is told for what, as the server says it', () => {
   expect(say({ ...waits('answers', ['b']), expected_seconds: 8 })).toBe(
     'Queued behind b, which has answers to give, then about 8 s',
   );
-  expect(say(waits('loads', ['b']))).toBe('Queued behind b, being loaded for somebody else');
+  expect(say(waits('loads', ['b']))).toBe('Queued behind b, which is being loaded');
   expect(say(waits('answers', ['b']))).toBe('Queued behind b, which has answers to give');
   expect(say(waits('answers', ['b', 'c']))).toBe('Queued behind b and c, which have answers to give');
   expect(say(waits('turn', ['b']))).toBe('Queued behind b, asked for earlier');

@@ -101,7 +101,7 @@ function reasonToWait(model: Model): string {
     case 'answers':
       return `Queued behind ${others}, which ${models.length > 1 ? 'have' : 'has'} answers to give`;
     case 'loads':
-      return `Queued behind ${others}, being loaded for somebody else`;
+      return `Queued behind ${others}, which ${models.length > 1 ? 'are' : 'is'} being loaded`;
     case 'unloading':
       return `Unloading ${others} to make room for ${model.id}`;
     case 'memory':

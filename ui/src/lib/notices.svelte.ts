@@ -18,11 +18,13 @@ class Notices {
   all: Notice[] = $state([]);
   #next = 1;
 
-  say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): void {
+  /** Returns the number by which it can be closed before its time. */
+  say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): number {
     const id = this.#next++;
     this.all.push({ id, kind, text, action });
     // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
     if (kind === 'ok') setTimeout(() => this.close(id), action ? 15_000 : 4000);
+    return id;
   }
 
   fail(error: unknown): void {

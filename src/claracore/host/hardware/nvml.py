@@ -1,4 +1,4 @@
-"""How much of each NVIDIA device is in use at this moment, and by which process? (NVML)
+"""How much of each NVIDIA device is in use at this moment, by which process, and how busy is it? (NVML)
 
 The library stays open, because it is asked often: 20 us for a device, where opening it takes tens of milliseconds. It
 makes no context and keeps no card awake. What fails is asked again in a newly opened library the next time: a driver
@@ -43,6 +43,14 @@ class OldNvmlProcess(ctypes.Structure):
     _fields_ = (("pid", ctypes.c_uint), ("used", ctypes.c_ulonglong))
 
 
+class NvmlUtilization(ctypes.Structure):
+    """nvmlUtilization_t: percent of the last sixth of a second to second."""
+
+    _fields_ = (("gpu", ctypes.c_uint), ("memory", ctypes.c_uint))
+
+
+TEMPERATURE_GPU: Final = 0
+"""NVML_TEMPERATURE_GPU"""
 VERSIONS: Final = (("_v3", NvmlProcess), ("_v2", NvmlProcess), ("", OldNvmlProcess))
 
 
@@ -64,6 +72,10 @@ class Nvml:
     def by_process(self, uuid: str) -> dict[int, int] | None:
         """Return the bytes that each process has on a device, by pid."""
         return self._ask(uuid, _processes)
+
+    def gauges(self, uuid: str) -> tuple[float | None, float | None, float | None] | None:
+        """Return how busy a device is in percent, its degrees Celsius, and its watts; None each where it is untold."""
+        return self._ask(uuid, _gauges)
 
     def _ask(self, uuid: str, question: Callable[[CLibrary, ctypes.c_void_p], Answer | None]) -> Answer | None:
         with self._lock:
@@ -97,6 +109,23 @@ class Nvml:
             self._library.nvmlShutdown()
         self._library = None
         self._handles = {}
+
+
+def _gauges(library: CLibrary, handle: ctypes.c_void_p) -> tuple[float | None, float | None, float | None] | None:
+    use, degrees, milliwatts = NvmlUtilization(), ctypes.c_uint(), ctypes.c_uint()
+    busy = _call(library, "nvmlDeviceGetUtilizationRates", handle, ctypes.byref(use))
+    hot = _call(library, "nvmlDeviceGetTemperature", handle, ctypes.c_uint(TEMPERATURE_GPU), ctypes.byref(degrees))
+    draws = _call(library, "nvmlDeviceGetPowerUsage", handle, ctypes.byref(milliwatts))
+    if not (busy or hot or draws):
+        return None
+    watts = round(milliwatts.value / 1e3, 1)
+    return float(use.gpu) if busy else None, float(degrees.value) if hot else None, watts if draws else None
+
+
+def _call(library: CLibrary, name: str, *arguments: object) -> bool:
+    """Call a function that a driver may lack; return whether it answered."""
+    function = getattr(library, name, None)
+    return function is not None and function(*arguments) == SUCCESS
 
 
 def _processes(library: CLibrary, handle: ctypes.c_void_p) -> dict[int, int] | None:

@@ -7,6 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from claracore.core.fit.machine import Gpu
+    from claracore.host.hardware.gauges import Gauges, GpuGauges
 
 KEPT_SECONDS = 3600.0
 FIRST_SECONDS = 0.1
@@ -15,12 +20,15 @@ FIRST_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
-    """The memory of one graphics device; None is "could not be read"."""
+    """One graphics device at one moment; None is "could not be read"."""
 
     index: int
     name: str
     total_bytes: int | None
     free_bytes: int | None
+    busy_percent: float | None
+    temperature_celsius: float | None
+    power_watts: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +50,17 @@ class Sample:
     """Resident bytes of each model's server, by id."""
 
 
-def take_sample(pids: Mapping[str, int], core_percents: Sequence[float], *, with_gpus: bool = True) -> Sample:
-    """Measure the machine and the memory of models' servers, by pid; blocking, 1.3 ms, half of it without the GPUs."""
+def take_sample(pids: Mapping[str, int], core_percents: Sequence[float], gauges: GpuGauges | None = None) -> Sample:
+    """Measure the machine and the memory of models' servers, by pid; blocking, 1.3 ms, half of it without the GPUs.
+
+    Those are looked at with `gauges` only.
+    """
     import psutil  # noqa: PLC0415 - 30 ms together, for which no start need wait
 
     from claracore.host.hardware.probe import probe, probe_memory  # noqa: PLC0415
     from claracore.host.hardware.usage import memory_bytes  # noqa: PLC0415
 
-    gpus = probe().gpus if with_gpus else ()
+    gpus = probe().gpus if gauges is not None else ()
     memory, swap, network = probe_memory(), psutil.swap_memory(), psutil.net_io_counters()
     return Sample(
         at=round(time.time(), 3),
@@ -62,8 +73,20 @@ def take_sample(pids: Mapping[str, int], core_percents: Sequence[float], *, with
         load_average=psutil.getloadavg(),
         network_received_bytes=network.bytes_recv if network else 0,
         network_sent_bytes=network.bytes_sent if network else 0,
-        gpus=tuple(GpuSample(index, gpu.name, gpu.total_bytes, gpu.free_bytes) for index, gpu in enumerate(gpus)),
+        gpus=tuple(_gpu(index, gpu, gauges.read(gpu)) for index, gpu in enumerate(gpus)) if gauges is not None else (),
         models={model: used for model, pid in pids.items() if (used := memory_bytes(pid)) is not None},
+    )
+
+
+def _gpu(index: int, gpu: Gpu, gauges: Gauges) -> GpuSample:
+    return GpuSample(
+        index,
+        gpu.name,
+        gpu.total_bytes,
+        gpu.free_bytes,
+        busy_percent=gauges.busy_percent,
+        temperature_celsius=gauges.temperature_celsius,
+        power_watts=gauges.power_watts,
     )
 
 
@@ -85,16 +108,18 @@ class SampleHistory:
         """
         import psutil  # noqa: PLC0415 - as above
 
+        from claracore.host.hardware.gauges import GpuGauges  # noqa: PLC0415
+
         # Says how busy it was since the last call from the same thread: never in a worker.
         psutil.cpu_percent(None, percpu=True)
         await asyncio.sleep(FIRST_SECONDS)
-        with_gpus = True
+        gauges: GpuGauges | None = GpuGauges()
         while True:
             wait = every_seconds()
             if wait is not None:
                 cores = psutil.cpu_percent(None, percpu=True)
-                taken = await asyncio.to_thread(take_sample, pids(), cores, with_gpus=with_gpus)
-                with_gpus = bool(taken.gpus)
+                taken = await asyncio.to_thread(take_sample, pids(), cores, gauges)
+                gauges = gauges if taken.gpus else None
                 self._keep(taken)
             await asyncio.sleep(wait or 5.0)
 

@@ -159,6 +159,14 @@ def _machine(history: History) -> Iterator[Family]:
     free = {(str(gpu.index), gpu.name): float(gpu.free_bytes) for gpu in sample.gpus if gpu.free_bytes is not None}
     yield Gauge("claracore_gpu_memory_total_bytes", "Memory of a graphics device.", labels, totals.items())
     yield Gauge("claracore_gpu_memory_free_bytes", "Free memory of a graphics device.", labels, free.items())
+    for name, help_text, values in (
+        ("claracore_gpu_busy_percent", "Use of a graphics device.", [gpu.busy_percent for gpu in sample.gpus]),
+        ("claracore_gpu_temperature_celsius", "How hot it is.", [gpu.temperature_celsius for gpu in sample.gpus]),
+        ("claracore_gpu_power_watts", "Power that it draws.", [gpu.power_watts for gpu in sample.gpus]),
+    ):
+        pairs = zip(sample.gpus, values, strict=True)
+        known = [((str(gpu.index), gpu.name), value) for gpu, value in pairs if value is not None]
+        yield Gauge(name, help_text, labels, known)
 
 
 async def _of_llama_swap(history: History) -> list[Family]:

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { row, swap } from '../../testing/values';
 import { bars, explanation, lengthOf, memory, perRequest, perTime } from './series';
 
+const UNTOLD = { busy_percent: null, temperature_celsius: null, power_watts: null };
+
 test('only rows that know the value, in the order of time', () => {
   const rows = [row(3, { tokens_per_second: 30 }), row(2), row(1, { tokens_per_second: 10 })];
   expect(perRequest(rows, (each) => each.tokens_per_second)).toEqual([
@@ -35,7 +37,7 @@ test('memory in use, of the machine, of each GPU that can tell, and of the large
     load_average: [0, 0, 0] as [number, number, number],
     network_received_bytes: 0,
     network_sent_bytes: 0,
-    gpus: [{ index: 0, name: 'G', total_bytes: 4 * gib, free_bytes: free }],
+    gpus: [{ index: 0, name: 'G', total_bytes: 4 * gib, free_bytes: free, ...UNTOLD }],
     models,
   });
   expect(memory([sample(1, 3 * gib), sample(2, null)])).toEqual({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Device, Model } from '../api/types';
 import { device, model } from '../../testing/values';
-import { colourOf, outcome, segments, sizes, summary, takenBy, toldAndTaken } from './memory';
+import { colourOf, outcome, segments, sizes, summary, takenBy, toldAndTaken, unloadingWords } from './memory';
 
 const GIB = 2 ** 30;
 const on = (id: string, size: number, source: Device['models'][number]['source'] = 'measured') => ({
@@ -159,4 +159,12 @@ test('what was told of a model and what it took, by device', () => {
   const seen = { ...memory, source: 'measured' as const, expected: { ram: 2 * GIB } };
   expect(toldAndTaken(model('a', { memory: seen }), devices)[0]).toMatchObject({ declared: null, off: -0.5 });
   expect(toldAndTaken(model('a'), devices)).toEqual([]);
+});
+
+test('unloading is explained before it is done', () => {
+  const known = { ...takes({ gpu0: 9, ram: 1 }), state: 'ready' as const, load_seconds: 12, serving: 1, waiting: 1 };
+  expect(unloadingWords(model('a', known))).toBe(
+    'Frees 9.0 GiB of gpu0 and 1.0 GiB of ram. 2 requests of it end first. Loading it took 12 s.',
+  );
+  expect(unloadingWords(model('a', { state: 'ready' }))).toBe('');
 });

@@ -1,6 +1,6 @@
 /** Who takes how much of a device, and what would a load bring about? Words and order are those of `claracore ps`. */
 import type { Device, Group, MemoryReport, Model } from '../api/types';
-import { bytes, duration } from '../format';
+import { bytes, duration, plural } from '../format';
 
 export interface Segment {
   kind: 'model' | 'free' | 'beyond' | 'other' | 'kept';
@@ -162,6 +162,22 @@ function leaving(model: Model): string {
   const facts = [size ? `saves ${bytes(size)}` : '', seconds === null ? '' : `${duration(seconds)} to load again`];
   const details = facts.filter(Boolean).join(', ');
   return `${model.id}${model.serving ? ' once it has answered' : ''}${details ? ` (${details})` : ''}`;
+}
+
+/** What unloading a model frees, and what it costs. */
+export function unloadingWords(model: Model): string {
+  const { memory, load_seconds: seconds, memory_bytes: resident, serving, state, waiting } = model;
+  const freed = sizes(memory.devices) || (resident ? bytes(resident) : '');
+  const requests = serving + waiting;
+  return [
+    freed ? `Frees ${freed}.` : '',
+    state === 'ready' && requests
+      ? `${plural(requests, 'request')} of it ${requests === 1 ? 'ends' : 'end'} first.`
+      : '',
+    seconds === null ? '' : `Loading it took ${duration(seconds)}.`,
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 export interface Taken {

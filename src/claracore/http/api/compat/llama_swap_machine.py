@@ -1,9 +1,9 @@
 """What do clients of llama-swap read of the machine?
 
 `sys_stats` and `gpu_stats` of GET /api/performance, and the families of its GET /metrics (`names=llama-swap`), whose
-names and labels dashboards know, with its counts of models' requests. What is not measured here (temperatures, fans,
-power, use of a GPU) is 0, as llama-swap has it where a driver does not say; its families are left out. Its network is
-told by interface, ours as a whole, named `all`.
+names and labels dashboards know, with its counts of models' requests. What is not measured here (fans, the memory's
+temperature) or not told by a driver is 0, as llama-swap has it; its families are left out. Its network is told by
+interface, ours as a whole, named `all`.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ def _gpu(sample: Sample, gpu: GpuSample) -> dict[str, Any]:
         "id": gpu.index,
         "name": gpu.name,
         "uuid": "",
-        "temp_c": 0,
+        "temp_c": round(gpu.temperature_celsius or 0),
         "vram_temp_c": 0,
-        "gpu_util_pct": 0.0,
+        "gpu_util_pct": gpu.busy_percent or 0.0,
         "mem_util_pct": _percent(used, total),
         "mem_used_mb": used // MIB,
         "mem_total_mb": total // MIB,
         "fan_speed_pct": 0.0,
-        "power_draw_w": 0.0,
+        "power_draw_w": gpu.power_watts or 0.0,
     }
 
 
