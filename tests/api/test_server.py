@@ -140,6 +140,28 @@ def test_a_swap_from_load_to_unload(server: Instance) -> None:
     assert ok(server.ask("POST", "/api/models/unload")) == {"msg": "ok"}
 
 
+def test_what_several_models_would_do_to_each_other_is_told_and_not_done(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    both = ok(server.ask("GET", "/api/together?model=org/two&model=eins&model=one"))
+    assert [(step["model"], step["loaded"], step["unloads"]) for step in both["steps"]] == [
+        ("org/two", False, []),
+        ("one", False, ["org/two"]),
+    ]
+    assert both["together"] is False
+    server.ask("POST", "/api/models/load/one")
+    both = ok(server.ask("GET", "/api/together?model=org/two&model=one"))
+    assert [(step["model"], step["loaded"], step["unloads"]) for step in both["steps"]] == [
+        ("one", True, []),
+        ("org/two", False, ["one"]),
+    ]
+    assert both["steps"][0]["seconds"] is None
+    assert ok(server.ask("GET", "/api/together?model=one"))["together"] is True
+    assert server.ask("GET", "/api/together?model=nope").status == 404
+    assert server.ask("GET", "/api/together").status == 400
+    assert server.ask("GET", "/api/together?" + "&".join(["model=one"] * 17)).status == 400
+    assert ok(server.ask("GET", "/api/models/one"))["state"] == "ready"
+
+
 def test_a_failure_tells_why_and_is_a_swap_without_an_end(server: Instance) -> None:
     answer = server.ask("POST", "/api/models/load/broken")
     assert answer.status == 502

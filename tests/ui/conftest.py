@@ -31,7 +31,7 @@ FLAGS = [
     "--disable-sync",
 ]
 EXPECTED = re.compile(
-    r"Failed to load resource: (net::ERR_|the server responded with a status of (401|403|404|412|422|502))"
+    r"Failed to load resource: (net::ERR_|the server responded with a status of (400|401|403|404|409|412|422|502))"
 )
 """Chromium writes these for answers that the interface shows in its own words."""
 
@@ -71,6 +71,19 @@ def page_with(browser: Browser, flag: str) -> Iterator[Page]:
     page.set_default_timeout(WAIT_MS)
     yield page
     launched.close()
+
+
+def pages_as_pdf(browser: Browser, *pages: str) -> bytes:
+    """Have Chromium print pages with these texts; without any they have nothing but a picture."""
+    printer = browser.new_page()
+    shown = [
+        f"<p>{page}</p>" if page else '<svg width="90" height="90"><rect width="90" height="90"/></svg>'
+        for page in pages
+    ]
+    printer.set_content('<div style="break-after: page"></div>'.join(shown))
+    printed = printer.pdf()
+    printer.close()
+    return printed
 
 
 @pytest.fixture

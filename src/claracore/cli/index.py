@@ -39,6 +39,9 @@ VERBS = {
     "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, admin."),
     "pull": Listed("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
     "setup": Listed("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
+    "import": Listed(
+        "imports", "IMPORT", "Come here from Ollama, LM Studio or llama-swap: models stay where they are."
+    ),
     "fit": Listed("fit", "FIT", "Show what a model takes on this machine, and how it would run."),
     "hardware": Listed(
         "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."

@@ -20,8 +20,9 @@ from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.runner import Outcome, RunListener, ServerRun
 from claracore.host.supervisor.running import Running
-from claracore.host.supervisor.server_process import BindFailed, DiedRestoring, HeldFromIt, ServerProcess, Surroundings
+from claracore.host.supervisor.server_process import BindFailed, DiedRestoring, HeldFromIt, ServerProcess
 from claracore.host.supervisor.stop_order import StopOrder
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.types import ModelState
 
 logger = logging.getLogger("claracore.supervisor")

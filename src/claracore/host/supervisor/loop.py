@@ -15,7 +15,7 @@ import itertools
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from claracore.core.config.model import Config
@@ -182,9 +182,9 @@ class Supervisor:
         """Return what the requests that wait for a model wait for; None when none waits."""
         return self._scheduler.obstacle(model_id, self._loop.time())
 
-    def preview(self, model_id: str) -> LoadPreview:
-        """Return what would follow if this model, which is stopped, started now."""
-        return load_preview(self._scheduler, model_id, self._loop.time())
+    def preview(self, model_id: str, after: Sequence[str] = ()) -> LoadPreview:
+        """Return what would follow if this model, which is stopped, started now; or after these, one by one."""
+        return load_preview(self._scheduler, model_id, self._loop.time(), after)
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""

@@ -30,6 +30,7 @@ from claracore.http.api import (
     metrics,
     models,
     named_files,
+    nodes,
     performance,
     ports,
     profiles,
@@ -38,6 +39,8 @@ from claracore.http.api import (
     setup,
     speeds,
     system,
+    together,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -64,6 +67,7 @@ ROUTERS = (
     tune,  # as above
     choices,  # as above
     models,
+    nodes,
     requests,
     activity,
     speeds,
@@ -81,6 +85,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,
@@ -95,6 +100,7 @@ ROUTERS = (
     ollama,
     ollama_changes,
     system,
+    together,
     interface,
 )
 ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]

@@ -111,8 +111,10 @@ def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
         if model.unlisted or (grant is not None and not grant.knows(model.id)):
             continue
         rows.append(_row(runtime, model, model.id, created))
-        # A peer's model has its short name as an alias, which may be called and is not listed.
-        if runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
+        # A peer's model has its short name as an alias, which may be called; that of a peer with a list is not listed.
+        if runtime.config.is_followed(model.id):
+            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+        elif runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
             rows += [_row(runtime, model, alias, created) for alias in model.plain_aliases]
     rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
@@ -122,6 +124,9 @@ def _stand_ins(runtime: Runtime, grant: Grant | None, created: int, *, unlisted:
     """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
     rows: list[dict[str, Any]] = []
     config = runtime.config
+    for name, shared_ids in runtime.machines.shared.items():
+        if config.resolve(name) is None and _any_known(grant, list(shared_ids)):
+            rows.append(_stand_in(runtime, name, list(shared_ids), created, {"type": "peer"}))
     for name, selector in config.selectors.items():
         ids = _ids_of(config, name)
         if (unlisted or not selector.unlisted) and _any_known(grant, ids):
@@ -155,7 +160,7 @@ def _any_known(grant: Grant | None, ids: list[str]) -> bool:
 
 
 def _stand_in(runtime: Runtime, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:
-    loaded = any(runtime.supervisor.state(model_id) is not ModelState.STOPPED for model_id in ids)
+    loaded = any(known_state(runtime, model_id) is not ModelState.STOPPED for model_id in ids)
     return {
         "id": name,
         "object": "model",
@@ -172,7 +177,8 @@ def _said(name: str, description: str) -> dict[str, str]:
 
 
 def _row(runtime: Runtime, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    ids = [model.id] if runtime.config.peer_of(model.id) is None else []
+    unseen = runtime.config.peer_of(model.id) is not None and not runtime.config.is_followed(model.id)
+    ids = [] if unseen else [model.id]
     row = _stand_in(runtime, name, ids, created, {**_metadata(runtime, model), **_kind(runtime, model, name)})
     if context := _request_context(runtime, model):
         row["meta"]["n_ctx"] = context

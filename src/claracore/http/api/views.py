@@ -15,6 +15,7 @@ from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.host.conversations.keeper import ConversationReport
+from claracore.host.footprints.command_reader import Expected, ReadCommand
 from claracore.host.hardware.usage import memory_bytes
 from claracore.host.loading.load_times import NOTHING_EXPECTED
 from claracore.host.supervisor.preview import LoadPreview
@@ -23,7 +24,7 @@ from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
 
 MAKING_CONTEXT = "making the context"
-Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
+Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio", "image"]
 
 
 class WaitView(BaseModel):
@@ -154,7 +155,7 @@ class Views:
             state=state,
             group=runtime.config.group_of(model_id),
             kind=kind_of(model),
-            capabilities=_capabilities(model),
+            capabilities=_capabilities(model, runtime.memory.command(model_id)),
             port=running.port if running else None,
             pid=pid,
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
@@ -184,7 +185,10 @@ class Views:
 
 
 def known_state(runtime: Runtime, model_id: str) -> ModelState:
-    """Return the state of a model; one of a peer runs as far as we know while it answers for us."""
+    """Return the state of a model; one of a peer that is not followed runs, as far as we know, while it answers."""
+    remote = runtime.machines.state(model_id)
+    if remote is not None:
+        return remote
     slot = runtime.supervisor.slots.get(model_id)
     if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
         return ModelState.STOPPED
@@ -229,15 +233,26 @@ def _ttl_seconds(slot: Slot) -> float:
     return 0.0 if slot.ttl_seconds == FOREVER else round(slot.ttl_seconds, 3)
 
 
-def _capabilities(model: ModelConfig) -> dict[str, Any]:
+def _capabilities(model: ModelConfig, command: ReadCommand | None) -> dict[str, Any]:
+    """Return what a model can do: as the configuration says, else as its command and files do."""
     able = model.capabilities
+    read = command.expected if command is not None else None
     return {
-        "in": list(able.inputs),
+        "in": list(able.inputs or (_read_inputs(read) if read is not None else ())),
         "out": list(able.outputs),
         "tools": able.tools,
         "reranker": able.reranker,
-        "context": able.context,
+        "context": able.context or (read.request_context if read is not None else 0),
     }
+
+
+def _read_inputs(read: Expected) -> list[str]:
+    """Return what goes into a model: beside text, what its projector has encoders for; one not known is of pictures."""
+    projector = read.case.projector
+    if projector is None:
+        return ["text"]
+    sounds = [encoder.side == 0 for encoder in projector.encoders]
+    return ["text", *(["image"] if not all(sounds) or not sounds else []), *(["audio"] if any(sounds) else [])]
 
 
 def kind_of(model: ModelConfig) -> Kind | None:
@@ -247,6 +262,8 @@ def kind_of(model: ModelConfig) -> Kind | None:
         return "reranker"
     if words & EMBEDDING_FLAGS:
         return "embedding"
+    if able.outputs and "text" not in able.outputs:
+        return "image" if "image" in able.outputs else "audio"
     if "image" in able.inputs:
         return "vision"
     if "audio" in (*able.inputs, *able.outputs):

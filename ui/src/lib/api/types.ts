@@ -84,3 +84,5 @@ export interface Identity {
   url: string;
   started_at: number;
 }
+
+export type Together = schema.TogetherView;
