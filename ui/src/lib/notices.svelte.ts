@@ -18,8 +18,12 @@ class Notices {
   all: Notice[] = $state([]);
   #next = 1;
 
-  /** Returns the number by which it can be closed before its time. */
-  say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): number {
+  say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): void {
+    this.post(text, kind, action);
+  }
+
+  /** The same; returns the number by which it can be closed before its time. */
+  post(text: string, kind: Notice['kind'], action?: NoticeAction): number {
     const id = this.#next++;
     this.all.push({ id, kind, text, action });
     // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
