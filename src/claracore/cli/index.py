@@ -49,6 +49,7 @@ VERBS = {
     "status": Listed("status", "STATUS", "Say whether a server runs, where, and how it is."),
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "top": Listed("top", "TOP", "Watch models, memory, requests and tokens/s; Ctrl-C ends."),
+    "nodes": Listed("nodes", "NODES", "List the machines that answer requests here: state, memory, models, requests."),
     "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
     "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),
     "conversations": Listed(

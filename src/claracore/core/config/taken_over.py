@@ -39,7 +39,7 @@ class TakenOver:
     sentences: tuple[str, ...]
 
 
-class _Text:
+class _Addition:
     """A text that is added to."""
 
     def __init__(self, text: str) -> None:
@@ -68,7 +68,7 @@ def from_ollama(text: str, settings: Mapping[str, str]) -> TakenOver:
 
     Raises Unreadable if `text` is no YAML, EditRefused if it cannot be added to.
     """
-    new = _Text(text)
+    new = _Addition(text)
     _address(new, settings.get("OLLAMA_HOST", ""))
     _kept(new, settings.get("OLLAMA_KEEP_ALIVE", ""), OLLAMA_KEEPS, "OLLAMA_KEEP_ALIVE", "Ollama's own")
     for name, where in ELSEWHERE.items():
@@ -79,12 +79,12 @@ def from_ollama(text: str, settings: Mapping[str, str]) -> TakenOver:
 
 def from_lm_studio(text: str) -> TakenOver:
     """Take over how long LM Studio keeps models. Raises as `from_ollama`."""
-    new = _Text(text)
+    new = _Addition(text)
     _kept(new, "", LM_STUDIO_KEEPS, "", "LM Studio's own")
     return new.taken()
 
 
-def _address(new: _Text, host: str) -> None:
+def _address(new: _Addition, host: str) -> None:
     """Be where clients of Ollama look, on this machine only: who opens a port to others says so themselves."""
     name, _, port = host.strip().rpartition("//")[2].rstrip("/").rpartition(":")
     if not port.isdecimal():
@@ -94,7 +94,7 @@ def _address(new: _Text, host: str) -> None:
         new.sentences.append(f"OLLAMA_HOST={host}: others reach this machine only if ollama.listen is :{port}")
 
 
-def _kept(new: _Text, value: str, usual: str, variable: str, whose: str) -> None:
+def _kept(new: _Addition, value: str, usual: str, variable: str, whose: str) -> None:
     path = ("globalTTL",)
     if not value:
         new.add(path, int(parse_seconds(usual)), f"{whose}: {usual}")

@@ -26,6 +26,10 @@ class NotUnderstood(Exception):
     """The server has answered, and not in a way that tells how it is; says why."""
 
 
+class KeyRefused(NotUnderstood):
+    """The server wants another key for what it was asked."""
+
+
 class Inquiry:
     """Asks one server how it is. Raises what `httpx2` raises, and `NotUnderstood`."""
 
@@ -36,12 +40,17 @@ class Inquiry:
 
     async def report(self) -> NodeReport:
         """Return what it says now."""
+        refused: KeyRefused | None = None
         for ask in (self._known, self._claracore, self._llama_swap, self._lm_studio, self._ollama, self._openai):
-            found = await ask() if ask is not None else None
+            try:
+                found = await ask() if ask is not None else None
+            except KeyRefused as error:  # a key for inference only may still see the list of models
+                refused = error
+                continue
             if found is not None:
                 self._known = ask
                 return found
-        raise NotUnderstood("it has none of the lists of models that are known here")
+        raise refused or NotUnderstood("it has none of the lists of models that are known here")
 
     async def _get(self, path: str) -> dict[str, Any] | None:
         """Return the JSON object at a path; None where there is none."""
@@ -49,7 +58,7 @@ class Inquiry:
         if answer.status_code in _GONE_STATUS:
             return None
         if answer.status_code in {401, 403}:
-            raise NotUnderstood(f"it refuses the key ({answer.status_code})")
+            raise KeyRefused(f"it refuses the key ({answer.status_code})")
         if answer.status_code != 200:
             raise NotUnderstood(f"it answers {answer.status_code} to GET {path}")
         try:
@@ -68,7 +77,7 @@ class Inquiry:
             return None
         states = {_text(row, "model"): _state(_text(row, "state")) for row in _rows(running, "running")}
         listed = await self._get("/v1/models")
-        models = [NodeModel(name, states.get(name, ModelState.STOPPED)) for name in _names(listed, skip_peers=True)]
+        models = [NodeModel(name, states.get(name, ModelState.STOPPED)) for name in _names(listed)]
         return NodeReport(NodeKind.LLAMA_SWAP, tuple(models))
 
     async def _lm_studio(self) -> NodeReport | None:
@@ -113,7 +122,7 @@ class Inquiry:
         models = [
             NodeModel(name, _state_in(row), slots=slots, context=_number(row, "max_model_len"))
             for row in rows
-            if (name := _text(row, "id"))
+            if (name := _text(row, "id")) and not _is_passed_on(row)
         ]
         return NodeReport(kind, tuple(models))
 
@@ -176,13 +185,9 @@ def _state_in(row: dict[str, Any]) -> ModelState:
     return ModelState.STOPPED if unloaded else ModelState.READY
 
 
-def _names(listed: dict[str, Any] | None, *, skip_peers: bool) -> list[str]:
+def _names(listed: dict[str, Any] | None) -> list[str]:
     """Return the ids of a list of models; without those that the server itself only passes on, lists would grow."""
-    return [
-        name
-        for row in _rows(listed or {}, "data")
-        if (name := _text(row, "id")) and not (skip_peers and _is_passed_on(row))
-    ]
+    return [name for row in _rows(listed or {}, "data") if (name := _text(row, "id")) and not _is_passed_on(row)]
 
 
 def _is_passed_on(row: dict[str, Any]) -> bool:

@@ -79,18 +79,12 @@ class Machines:
             return self._local(model_id, own)
         node, model = found
         state = model.state
-        if own and state is ModelState.STOPPED:
-            state = ModelState.STARTING  # our requests have it loaded; it has not said so yet
-        return Offer(
-            model_id,
-            node.name,
-            ModelState.STOPPED if node.state is NodeState.LOST else state,
-            node.state,
-            model.fit,
-            max(own, model.requests),
-            model.slots,
-            self.cluster.wakes(node.name) is not None,
-        )
+        wakes, is_lost = self.cluster.wakes(node.name) is not None, node.state is NodeState.LOST
+        if is_lost or state is ModelState.STOPPED:
+            # Our requests have it loaded, or wake its machine; it has not said so yet.
+            state = ModelState.STARTING if own and (wakes or not is_lost) else ModelState.STOPPED
+        requests = max(own, model.requests)
+        return Offer(model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes)
 
     def _local(self, model_id: str, own: int) -> Offer:
         slot = self._supervisor.slots.get(model_id)

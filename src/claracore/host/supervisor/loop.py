@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
@@ -89,8 +90,8 @@ class Supervisor:
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
-        self.expected_seconds: Callable[[str], float | None] = lambda _model_id: None
-        """In how many seconds a model will be ready that loads now, as far as that is known (`host.loading`)."""
+        self.expected_load: Callable[[str], ExpectedLoad] = lambda _model_id: NOTHING_EXPECTED
+        """How a model's load stands, or would go that begins now, as far as that is known (`host.loading`)."""
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
@@ -344,5 +345,5 @@ class Supervisor:
 
     def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
         now, failure = self._loop.time(), self._runs.failure(waiting.model)
-        expected = self.expected_seconds(waiting.model)
+        expected = self.expected_load(waiting.model).left_seconds
         return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))

@@ -31,6 +31,7 @@ from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
+from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
@@ -47,18 +48,6 @@ DYING_SECONDS = 0.1
 """Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
 HUNG_UP_SECONDS = 5.0
 """For how long a server that hangs up instead of restoring is taken to be ending: it may write down how that came."""
-
-
-class BindFailed(Exception):
-    """The server could not have its port; `args` says what it printed."""
-
-
-class HeldFromIt(Exception):
-    """The server ended before it was ready, perhaps because we held its port."""
-
-
-class DiedRestoring(Exception):
-    """The server ended while its conversations were restored; without them it may live."""
 
 
 class ServerProcess:
@@ -79,7 +68,7 @@ class ServerProcess:
         self.child: Child | None = None
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
-        self.reports = Reports(lambda: listener.reported(model.id))
+        self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -185,6 +174,7 @@ class ServerProcess:
             self._conversations.hear(line)
         if not self._is_ready:
             self._start_log.push(line)
+            self.reports.hear(line)
         self._output.append(line)
 
     def _on_stdout(self, line: str) -> None:
@@ -240,9 +230,10 @@ class ServerProcess:
                 return HeldFromIt()
             if is_bind_failure(self._printed, port=self._lease.port):
                 return BindFailed(next((line for line in self._printed if is_bind_failure([line])), ""))
-        returned = child.exited.done() and child.exited.result().code == 0
-        hint = self._around.commands.hint(self.model, returned=returned)
-        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed))
+        ended = child.exited.result() if child.exited.done() else None
+        hint = self._around.commands.hint(self.model, returned=ended is not None and ended.code == 0)
+        explained = self._start_log.explained(ended)
+        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed), explained)
 
     def _watch_of(self, check: OwnerCheck) -> SocketWatch:
         return SocketWatch(
@@ -255,6 +246,7 @@ class ServerProcess:
     async def _gets_conversations(self, child: Child) -> bool:
         """Bring conversations back before the first request; False when the order to stop comes first."""
         if self._conversations is not None:
+            self.reports.restoring()
             await self._stop.beside(child.exited, self._conversations.restore(self.endpoint))
             if self._conversations.cut_off:
                 await asyncio.wait({child.exited}, timeout=HUNG_UP_SECONDS)

@@ -35,6 +35,7 @@ from claracore.http.api import (
     ports,
     profiles,
     recipes,
+    remedies,
     requests,
     setup,
     speeds,
@@ -66,6 +67,7 @@ ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
     tune,  # as above
     choices,  # as above
+    remedies,  # as above
     models,
     nodes,
     requests,

@@ -253,14 +253,14 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
     rows = []
     for model_id, slot in sorted(runtime.supervisor.slots.items()):
         model = runtime.config.models.get(model_id)
-        if model is None or known_state(runtime, model_id) is ModelState.STOPPED:
+        if model is None or (state := known_state(runtime, model_id)) is ModelState.STOPPED:
             continue
         server = runtime.supervisor.running(model_id)
         endpoint = server.endpoint if server else None
         rows.append(
             {
                 "model": model_id,
-                "state": slot.state.value,
+                "state": state.value,
                 "cmd": shown_command(model, endpoint),
                 "proxy": f"http://{endpoint}" if endpoint else model.proxy,
                 "ttl": int(model.ttl_seconds),  # clients in Go read nothing else

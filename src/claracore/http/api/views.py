@@ -11,19 +11,20 @@ from pydantic import BaseModel
 from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
+from claracore.core.loading.phases import LoadPhase
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.host.conversations.keeper import ConversationReport
 from claracore.host.footprints.command_reader import Expected, ReadCommand
 from claracore.host.hardware.usage import memory_bytes
-from claracore.host.loading.load_times import NOTHING_EXPECTED
 from claracore.host.supervisor.preview import LoadPreview
+from claracore.http.api.failure_view import FailureView, failure_view
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
 
-MAKING_CONTEXT = "making the context"
 Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio", "image"]
 
 
@@ -74,6 +75,13 @@ class ModelView(BaseModel):
     progress: float | None
     """How far it is loaded, 0 to 0.99; null when it does not load, or nothing is known of that."""
     progress_message: str | None
+    """What it is at while it loads, in words: "reading weights 4.1 of 8.2 GiB"; null when it does not load."""
+    load_phase: LoadPhase | None
+    """The same as a word for programs; null when it does not load, or its server tells nothing that is known."""
+    read_bytes: int | None
+    """Bytes of its weights that are read, while they are; null where that cannot be seen."""
+    weight_bytes: int | None
+    """... of so many; null unless it loads."""
     expected_seconds: float | None
     """In how many seconds it will be ready: while it loads from now, else from when it can start; null when unknown."""
     asleep: bool
@@ -86,6 +94,8 @@ class ModelView(BaseModel):
     waits_for: WaitView | None
     pinned: bool
     error: str | None
+    failure: FailureView | None
+    """The same as `error`, interpreted; null when the last start did not fail."""
     retry_seconds: float | None
     """For how long requests are refused with `error` without another try; a load that a person asks for is one."""
     cmd: str
@@ -140,7 +150,6 @@ class Views:
         running = runtime.supervisor.running(model_id)
         pid, endpoint = (running.pid, running.endpoint) if running else (None, None)
         state = known_state(runtime, model_id)
-        loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
         failure = runtime.supervisor.failure(model_id)
@@ -161,9 +170,7 @@ class Views:
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(last.load_seconds),
-            progress=None if expected.progress is None else round(expected.progress, 2),
-            progress_message=MAKING_CONTEXT if expected.weights_are_there else loading.message if loading else None,
-            expected_seconds=_rounded(expected.left_seconds),
+            **_loading(expected),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
@@ -172,6 +179,7 @@ class Views:
             waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
+            failure=failure_view(failure) if failure else None,
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
@@ -193,6 +201,18 @@ def known_state(runtime: Runtime, model_id: str) -> ModelState:
     if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
         return ModelState.STOPPED
     return slot.state
+
+
+def _loading(expected: ExpectedLoad) -> dict[str, Any]:
+    """Return the fields that are about a load."""
+    return {
+        "progress": None if expected.progress is None else round(expected.progress, 2),
+        "progress_message": expected.words or None,
+        "load_phase": expected.phase,
+        "read_bytes": expected.read_bytes,
+        "weight_bytes": expected.total_bytes,
+        "expected_seconds": _rounded(expected.left_seconds),
+    }
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:

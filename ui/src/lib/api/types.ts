@@ -69,6 +69,9 @@ export type PlacementChoice = schema.ChoiceView;
 export type ModelChoices = schema.ChoicesView;
 export type FoundChoices = schema.FoundChoicesView;
 export type Written = schema.WrittenView;
+/** What may help a model that did not start, and the configuration with one of these. */
+export type Remedies = schema.RemediesView;
+export type RemedyText = schema.RemedyText;
 export type SetupOptions = Partial<schema.SetupWishes>;
 
 export type Download = schema.DownloadView;

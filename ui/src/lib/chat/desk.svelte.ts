@@ -5,6 +5,7 @@
 import { notices } from '../notices.svelte';
 import { type Attachment, carried } from './attachments/attached';
 import { namesIn, sweep } from './attachments/bulk';
+import { recallAttached, rememberAttached } from './attachments/draft';
 import { type Parameters, newId } from './conversation';
 import { shelf } from './history/shelf.svelte';
 import { Pane } from './pane.svelte';
@@ -14,7 +15,7 @@ import { MOST_PANES, heardChange, recallOpened, rememberOpened } from './threads
 class Desk {
   panes: Pane[] = $state.raw([]);
   draft = $state('');
-  attached: Attachment[] = $state([]);
+  attached: Attachment[] = $state(recallAttached());
   /** Those that are not open any more; their answers go on. */
   #behind: Pane[] = $state.raw([]);
   #toldOfRoom = false;
@@ -61,6 +62,7 @@ class Desk {
   }
 
   remember(): void {
+    rememberAttached(this.attached);
     const threads = this.panes.map((pane) => pane.snapshot());
     rememberOpened({ threads, draft: this.draft });
   }
