@@ -21,7 +21,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
+.PHONY: serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -38,6 +38,10 @@ test-fast: $(READY) models
 # What takes too long for everybody's every run: the gguf oracle on a large vocabulary.
 test-long: $(READY) models
 	$(BIN)/pytest -n $(WORKERS) -m slow
+
+# Several machines, as several instances on this one: they die, hang and come back.
+test-cluster: $(READY)
+	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)

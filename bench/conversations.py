@@ -5,7 +5,8 @@ times: how long until its first token, beside one read anew (as after each swap 
 and one without a swap in between. How long the first model took to go, which saving makes longer, is compared with the
 same swaps of the same conversation in the same run, brought back but not saved again. Medians, and the least: on a busy
 machine the least is what it takes. The other model is a copy of SmolLM2. gemma, whose attention has windows, comes back
-on the embedded engine by itself, on a llama-server up to some build with --swa-full.
+on the embedded engine by itself, on a llama-server up to some build with --swa-full. With --idle the model is idle
+before it goes until its conversation was saved ahead, as it is when somebody thinks before the swap.
 
     make bench-swap [LLAMA_SERVER=/path/to/llama-server] [TOKENS=1000,4000,16000] [ROUNDS=5] [ENGINES=llama-server]
 """
@@ -47,20 +48,24 @@ class Turn(NamedTuple):
 
 
 class Case(NamedTuple):
-    """An engine with a model, and what its command says besides."""
+    """An engine with a model, and what its command says besides; `idle`: whether it was saved ahead before it goes."""
 
     name: str
     engine: str
     model: Path
     more: str = ""
     threads: int = os.cpu_count() or 1
+    idle: bool = False
 
 
 def config(case: Case, tokens: int, *, saves: bool) -> str:
     engine, model, more = case.engine, case.model, case.more
     if model is SMOLLM2 and tokens > TRAINED_TOKENS:
         more += f" --override-kv llama.context_length=int:{tokens * 2}"
-    flags = f"-c {tokens * 5 // 4 + 1024} --parallel 4 --kv-unified --cache-ram 0 -t {case.threads} {more}"
+    context = tokens * 5 // 4 + 1024
+    # As setup writes it: each checkpoint of windows is saved and restored, too, and the engine would make 32.
+    more += f" --ctx-checkpoints {context // 8192 + 2}"
+    flags = f"-c {context} --parallel 4 --kv-unified --cache-ram 0 -t {case.threads} {more}"
     return f"""
 conversations: {{keep: memory, min_tokens: {256 if saves else 1_000_000}}}
 models:
@@ -128,15 +133,23 @@ def measure(folder: Path, case: Case, tokens: int, rounds: int) -> Measured:
             configured(folder, config(case, tokens, saves=saves))
             served.ask("POST", "/api/config/reload")
             for _ in range(rounds):
-                text, one = swapped(served, text, goes_on=saves)
+                text, one = swapped(served, text, goes_on=saves, idle=saves and case.idle)
                 found[saves].append(one)
         served.end()
     return Measured(cold.read, cold.first_token_seconds, found[True], found[False])
 
 
-def swapped(served: Instance, text: str, *, goes_on: bool) -> tuple[str, Round]:
+def saved_ahead(served: Instance, since: float) -> None:
+    """Return when the conversation has been saved after so many Unix seconds."""
+    while not any(one["saved_at"] > since for one in served.ask("GET", "/api/conversations").json["conversations"]):
+        time.sleep(0.5)
+
+
+def swapped(served: Instance, text: str, *, goes_on: bool, idle: bool) -> tuple[str, Round]:
     """Swap once; what is said in between is forgotten unless the conversation `goes_on`."""
     more, stayed = turn(served, "a", text + " And then?")
+    if idle:
+        saved_ahead(served, time.time())
     turn(served, "b", "Hello")
     text, back = (
         turn(served, "a", more + " And then?") if goes_on else (text, turn(served, "a", text + " And then?")[1])
@@ -176,6 +189,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llama-server")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each engine; one on a busy machine")
+    parser.add_argument("--idle", action="store_true", help="a is idle before it goes, until it was saved ahead")
     parser.add_argument("--engines", default="embedded,llama-server")
     options = parser.parse_args()
     cases = [Case("embedded, SmolLM2", EMBEDDED, SMOLLM2), Case("embedded, gemma", EMBEDDED, GEMMA)]
@@ -185,7 +199,7 @@ def main() -> None:
             Case("llama-server, gemma --swa-full", options.llama_server, GEMMA, "--swa-full"),
         ]
     cases = [
-        case._replace(threads=options.threads)
+        case._replace(threads=options.threads, idle=options.idle)
         for case in cases
         if case.name.partition(",")[0] in options.engines.split(",")
     ]

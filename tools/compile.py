@@ -27,8 +27,8 @@ ROOMS = {
     "http/access": "admitted",
     "http/gateway": (
         "admission alarm answer budget clients collected connect connection contract dispatch exchange heads "
-        "incoming inflight inside loading ollama_answers pool relay request routes sending server targets tasks "
-        "upstream"
+        "elsewhere incoming inflight inside loading ollama_answers pool relay request resolver routes sending server "
+        "targets tasks upstream"
     ),
     "http/wire": "framing head json_spans ollama_lines",
 }

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
@@ -39,6 +39,18 @@ function apiDocs(): Plugin {
       for (const name of ['swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css'])
         copyFileSync(resolve(import.meta.dirname, 'node_modules/swagger-ui-dist', name), join(out, name));
     },
+  };
+}
+
+/** Puts beside the interface what pdf.js knows of old encodings of Chinese, Japanese and Korean; fetched where one is used. */
+function encodingsOfPdf(): Plugin {
+  let out = '';
+  const from = resolve(import.meta.dirname, 'node_modules/pdfjs-dist/cmaps');
+  return {
+    name: 'encodings-of-pdf',
+    apply: 'build',
+    configResolved: (config) => void (out = resolve(config.root, config.build.outDir, 'cmaps')),
+    writeBundle: () => cpSync(from, out, { recursive: true }),
   };
 }
 
@@ -84,7 +96,8 @@ function namedFromTheRoot(): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [svelte(), newestFonts(), preloadFont(), namedFromTheRoot(), apiDocs(), compress()],
+  plugins: [svelte(), newestFonts(), preloadFont(), namedFromTheRoot(), apiDocs(), encodingsOfPdf(), compress()],
+  worker: { format: 'es' },
   resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
   build: {
     outDir: '../src/claracore/http/web/static',

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.cluster.machines import Machines
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.footprints.make import make_model_memory
@@ -46,7 +47,8 @@ from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
-from claracore.host.supervisor.server_process import Surroundings
+from claracore.host.supervisor.remote import ClusterRunner
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.key_tokens import remember_tokens
 from claracore.http.access.keyring import KeyRing
@@ -59,6 +61,8 @@ from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.tasks import Tasks
+from claracore.http.machine_news import MachineNews
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
@@ -97,7 +101,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
         stack.callback(conversations.close)
         around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
-        runner = LocalRunner(around)
+        runner = ClusterRunner(LocalRunner(around))
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
@@ -112,7 +116,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
-        runtime = Runtime(configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
+        parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
+        runtime = Runtime(*parts, Machines(runner.cluster, supervisor))
         yield _assemble(options, front, runtime, counts, events=events, log=log)
 
 
@@ -157,9 +162,11 @@ def _assemble(
         profile=runtime.profile,
         in_flight=runtime.in_flight,
         about=summaries(runtime.memory),
+        machines=runtime.machines,
     )
+    news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts, runtime.conversations, second)
+    return App(options, front, *parts, runtime.conversations, second, news)
 
 
 @dataclass(slots=True)
@@ -177,13 +184,14 @@ class App:
     activity: Activity
     conversations: ConversationKeeper
     second: SecondDoor
+    news: MachineNews
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
     _now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a second signal."""
     _signals: int = 0
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: Tasks = field(default_factory=Tasks)
 
     @property
     def url(self) -> str:
@@ -204,8 +212,8 @@ class App:
                 ),
                 name="gateway",
             )
-            self._spawn(preload(self.supervisor), "preload")
-            self._spawn(self.options.notifier.be_alive(), "watchdog")
+            self._tasks.run(preload(self.supervisor), name="preload")
+            self._tasks.run(self.options.notifier.be_alive(), name="watchdog")
             await self.second.begin(self.gateway.connection)
             ready()
             self.options.notifier.ready(self._status)
@@ -217,6 +225,7 @@ class App:
             self.conversations.end()
             await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
+        await self.news.close()
         self.journal.flush()
         await asyncio.to_thread(self.activity.close)
 
@@ -225,14 +234,15 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
+        self.news.begin()
         self._completed.set()
         if self.front.watch is not None:
-            self._spawn(self._reload_with(self.front.watch.changes(self.stop)), "watch")
+            self._tasks.run(self._reload_with(self.front.watch.changes(self.stop)), name="watch")
         if self.options.following is not None:
             from claracore.host.setup.following import follow  # noqa: PLC0415 - only where folders are followed
 
             written = follow(self.options.following, lambda: self.configuration.now.config.engine, self.stop)
-            self._spawn(self._reload_with(written), "follow the models folders")
+            self._tasks.run(self._reload_with(written), name="follow the models folders")
         memory.tidy()
 
     @property
@@ -246,6 +256,7 @@ class App:
         """Act by another configuration: ports first, then who starts models there, then who sends requests to them."""
         self.keeper.replan(prepared.plan)
         self._hold_ports()
+        self.news.apply(prepared.config)
         self.supervisor.reconfigure(prepared.config, changes.restart)
         self.gateway.reconfigure(prepared.config)
         self.journal.read_sessions_from(prepared.config.ui.activity.session_id)
@@ -283,29 +294,17 @@ class App:
     async def _background(self) -> AsyncIterator[None]:
         """Listen to signals for the length of a block, and end at its end what runs beside serving."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.run(self.reload(), name="reload"))
         listen_to_signals(loop, self._signalled)
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._tasks.cancel()
             loop.remove_signal_handler(signal.SIGHUP)
 
     async def _reload_with(self, changes: AsyncIterator[object]) -> None:
         async for _ in changes:
             await self.reload()
-
-    def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s ended with an unexpected error", task.get_name(), exc_info=error)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -316,9 +315,9 @@ class App:
             self.stop.set()
         elif self._signals == 2:
             self._now.set()
-            self._spawn(self.supervisor.shut_down(0.0), "shut down now")
+            self._tasks.run(self.supervisor.shut_down(0.0), name="shut down now")
             self.supervisor.kill()
-            self._spawn(self.gateway.drain(0.0), "drain now")
+            self._tasks.run(self.gateway.drain(0.0), name="drain now")
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         """Wait for the order to stop; raises what the gateway ends with if it ends without one."""

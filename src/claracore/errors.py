@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Self, TypedDict
+from typing import ClassVar, NamedTuple, Self, TypedDict
 
 from claracore.types import Finding
 
@@ -27,6 +27,17 @@ class ErrorBody(TypedDict):
     code: str
 
 
+class Explained(NamedTuple):
+    """What an error means, in parts that can be shown each in its place."""
+
+    kind: str
+    """One word for programs."""
+    cause: str
+    evidence: str
+    """The line that says so; empty where none does."""
+    way_out: str
+
+
 class ClaraCoreError(Exception):
     """Base of all errors that a client or a user can see."""
 
@@ -35,6 +46,7 @@ class ClaraCoreError(Exception):
     code: ClassVar[str] = "internal_error"
     should_retry: bool | None = None
     """What SDKs are told about sending the same request again; None leaves it to them."""
+    explained: Explained | None = None
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
@@ -149,9 +161,13 @@ class ModelFailed(ClaraCoreError):
     code = "model_failed"
     should_retry = False
 
-    def __init__(self, model: str, reason: str, last_lines: Sequence[str] = ()) -> None:
+    def __init__(
+        self, model: str, reason: str, last_lines: Sequence[str] = (), explained: Explained | None = None
+    ) -> None:
         tail = "".join(f"\n  | {line}" for line in last_lines)
-        super().__init__(f"model {model!r} failed: {reason}{tail}")
+        words = f"{explained.cause}. {explained.way_out} ({reason})" if explained is not None else reason
+        super().__init__(f"model {model!r} failed: {words}{tail}")
+        self.explained = explained
         self.model = model
         self.reason = reason
         self.last_lines = tuple(last_lines)

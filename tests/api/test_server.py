@@ -140,6 +140,28 @@ def test_a_swap_from_load_to_unload(server: Instance) -> None:
     assert ok(server.ask("POST", "/api/models/unload")) == {"msg": "ok"}
 
 
+def test_what_several_models_would_do_to_each_other_is_told_and_not_done(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    both = ok(server.ask("GET", "/api/together?model=org/two&model=eins&model=one"))
+    assert [(step["model"], step["loaded"], step["unloads"]) for step in both["steps"]] == [
+        ("org/two", False, []),
+        ("one", False, ["org/two"]),
+    ]
+    assert both["together"] is False
+    server.ask("POST", "/api/models/load/one")
+    both = ok(server.ask("GET", "/api/together?model=org/two&model=one"))
+    assert [(step["model"], step["loaded"], step["unloads"]) for step in both["steps"]] == [
+        ("one", True, []),
+        ("org/two", False, ["one"]),
+    ]
+    assert both["steps"][0]["seconds"] is None
+    assert ok(server.ask("GET", "/api/together?model=one"))["together"] is True
+    assert server.ask("GET", "/api/together?model=nope").status == 404
+    assert server.ask("GET", "/api/together").status == 400
+    assert server.ask("GET", "/api/together?" + "&".join(["model=one"] * 17)).status == 400
+    assert ok(server.ask("GET", "/api/models/one"))["state"] == "ready"
+
+
 def test_a_failure_tells_why_and_is_a_swap_without_an_end(server: Instance) -> None:
     answer = server.ask("POST", "/api/models/load/broken")
     assert answer.status == 502
@@ -288,6 +310,24 @@ def test_events_tell_a_whole_swap(server: Instance) -> None:
     assert any(type_ == "log" and data["source"] == "one" for type_, data in told)
 
 
+def test_an_answer_names_the_last_event_that_it_knows(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    with streaming(server, "/api/stream?topics=model,hello") as answer:
+        next(events(answer))
+        before = int(server.ask("GET", "/api/models").headers["Last-Event-Id"])
+        server.chat("one")
+        shown = server.ask("GET", "/api/models")
+        known = int(shown.headers["Last-Event-Id"])
+        (model,) = (each for each in ok(shown)["models"] if each["id"] == "one")
+        number = before
+        while (line := answer.readline().decode()) and '"state":"ready"' not in line:
+            number = int(line[4:]) if line.startswith("id: ") else number
+    assert model["state"] == "ready"
+    assert before < number <= known, "what is told up to there is in the answer"
+    for path in ("/api/requests", "/api/ports", "/api/activity", "/api/swaps", "/api/models/one"):
+        assert int(server.ask("GET", path).headers["Last-Event-Id"]) >= known
+
+
 def test_activity_says_what_happened(server: Instance) -> None:
     def rows(query: str = "") -> Any:
         return ok(server.ask("GET", f"/api/activity?model=one{query}"))["data"]
@@ -388,6 +428,8 @@ def test_a_text_is_checked_without_being_used(server: Instance) -> None:
     good = ok(server.ask("POST", "/api/config/check", {"yaml": CONFIG.replace("ttl: 300", "ttl: 5")}))
     assert good["ok"]
     assert good["changes"]["soft"] == ["one"]
+    slower = ok(server.ask("POST", "/api/config/check", {"yaml": f"healthCheckTimeout: 333\n{CONFIG}"}))
+    assert slower["changes"]["settings"] == ["healthCheckTimeout"], "as in the file, and not as our programs call it"
     bad = ok(server.ask("POST", "/api/config/check", {"yaml": "modles: {}"}))
     assert bad["changes"] is None or bad["findings"]
     assert ok(server.ask("GET", "/api/config/schema"))["title"] == "ClaraCore configuration"

@@ -14,7 +14,7 @@ from claracore.cli.terminal import ESCAPES
 
 def model(state: str = "starting", **more: Any) -> dict[str, Any]:
     plain = {"progress": None, "progress_message": None, "expected_seconds": None, "waits_for": None}
-    return {"id": "qwen", "state": state, **plain, **more}
+    return {"id": "qwen", "state": state, **plain, "read_bytes": None, "weight_bytes": None, **more}
 
 
 def waits(cause: str, *models: str) -> dict[str, Any]:
@@ -52,6 +52,21 @@ def test_in_a_pipe_a_line_whenever_something_else_happens(capsys: pytest.Capture
         "qwen waits for phi to have answered, then about 8 s",
         "loading qwen, about 8 s",
         "loading qwen: making the context",
+    ]
+
+
+def test_in_a_pipe_bytes_are_said_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    with load_meter() as show:
+        for read in range(100):
+            words = f"reading weights {read} of 100 MiB"
+            show(model(progress_message=words, read_bytes=read, weight_bytes=100))
+        show(model(progress_message="copying weights 1 of 100 MiB", read_bytes=1, weight_bytes=100))
+    assert capsys.readouterr().err.splitlines() == [
+        "loading qwen: reading weights 0 of 100 MiB",
+        "loading qwen: reading weights 25 of 100 MiB",
+        "loading qwen: reading weights 50 of 100 MiB",
+        "loading qwen: reading weights 75 of 100 MiB",
+        "loading qwen: copying weights 1 of 100 MiB",
     ]
 
 

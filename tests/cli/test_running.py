@@ -81,6 +81,14 @@ def test_status(server: Instance) -> None:
     assert told.keys() == {"server", "models", "requests", "ports", "stats"}
 
 
+def test_nodes(server: Instance) -> None:
+    head, here = say("nodes", "--url", server.url).stdout.splitlines()
+    assert head.split()[:3] == ["node", "kind", "state"]
+    assert here.split()[:3] == ["local", "local", "up"]
+    (row,) = json.loads(say("nodes", "--json", "--url", server.url).stdout)
+    assert [model["name"] for model in row["models"]] == ["one", "two"]
+
+
 def test_logs(server: Instance) -> None:
     say("load", "one", "--url", server.url)
     assert "model one: starting" in say("logs", "--url", server.url).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,21 +31,24 @@ class Served:
 
     def __init__(self, folder: Path) -> None:
         self.store = ConversationStore(folder)
-        self.folder = self.store.prepare("m")
+        self.folder, self.log = self.store.prepare("m"), folder.with_suffix(".log")
         self.known = KnownServer("f", speeds=SPEEDS)
         self.room = GIB
         self.wanted = True
+        self.idle: float | None = -math.inf
+        self.ending = False
         self._engines: list[SlotsServer] = []
         self.start()
 
     def start(self, *story: str, slots: int = 2) -> None:
         """Put a new engine in the place of the one that was."""
-        self.engine = SlotsServer(0, f"{self.folder}/", set(story), slots=slots)
+        self.engine = SlotsServer(0, f"{self.folder}/", set(story), str(self.log), slots=slots)
         self._engines.append(self.engine)
         threading.Thread(target=self.engine.serve_forever, daemon=True).start()
         self.server = ServerConversations(
             "m", Conversations(), self.known, self.store,
             room=lambda: self.room, may_save=lambda: self.wanted, tidy=lambda: None, words=(),
+            idle_since=lambda: self.idle,
         )  # fmt: skip
 
     def chat(self, slot: int, tokens: int) -> dict[str, Any]:
@@ -61,6 +65,10 @@ class Served:
             await self.server.list_saved()
 
         asyncio.run(both())
+        return list(self.store.of("m"))
+
+    def save_ahead(self) -> list[KeptConversation]:
+        asyncio.run(self.server.save_ahead(self._endpoint, lambda: self.ending))
         return list(self.store.of("m"))
 
     def restore(self) -> None:
@@ -231,3 +239,108 @@ def test_dropped_conversations_stay_dropped(served: Served) -> None:
     served.store.drop(served.store.of("m"))
     served.chat(0, 600)
     assert [one.tokens for one in served.save()] == [600]
+
+
+# --- ahead ----------------------------------------------------------------------------------------------------------
+
+
+def actions(served: Served) -> list[str]:
+    """Return what the engine was asked to do with slots since the last time."""
+    moved = [line for line in served.log.read_text().splitlines() if "chat" not in line] if served.log.exists() else []
+    served.log.write_text("")
+    return moved
+
+
+def test_what_was_saved_ahead_is_not_saved_again_at_the_end(served: Served) -> None:
+    served.chat(0, 400)
+    served.chat(1, 500)
+    assert [one.tokens for one in served.save_ahead()] == [500, 400]
+    assert actions(served) == ["save 1", "save 0"]
+    served.chat(0, 600)
+    assert [one.tokens for one in served.save()] == [600, 500]
+    assert actions(served) == ["save 0"]
+    assert len(list(served.folder.glob("*.state"))) == 2
+
+
+def test_a_server_that_dies_leaves_what_was_saved_ahead(served: Served) -> None:
+    served.chat(0, 400)
+    served.save_ahead()
+    served.chat(0, 600)
+    served.start()
+    served.restore()
+    assert served.chat(0, 700)["cache_n"] == 400
+
+
+def test_a_short_request_takes_the_slot_and_not_what_was_saved_ahead(served: Served) -> None:
+    served.chat(0, 400)
+    before = served.save_ahead()
+    served.chat(0, 20)
+    assert served.save() == before
+
+
+def test_what_was_restored_is_replaced_by_what_is_saved_ahead_of_it(served: Served) -> None:
+    served.chat(0, 400)
+    served.chat(1, 500)
+    served.save()
+    served.start()
+    served.restore()
+    served.chat(0, 600)
+    assert [one.tokens for one in served.save_ahead()] == [600, 400]
+    assert [one.tokens for one in served.save()] == [600, 400]
+
+
+def test_it_is_due_once_in_a_pause_and_not_while_somebody_asks(served: Served) -> None:
+    def is_due(idle_since: float | None, keep: str = "memory", *, wanted: bool = True) -> bool:
+        served.idle, served.wanted = idle_since, wanted
+        served.server.wishes = Conversations.model_validate({"keep": keep})
+        return served.server.due_ahead
+
+    assert is_due(-2.0)
+    served.save_ahead()
+    assert not is_due(-2.0), "that pause was looked at"
+    assert not is_due(None)
+    assert not is_due(-1.0, "disk"), "a disk wears out"
+    assert not is_due(-1.0, wanted=False)
+    assert is_due(-1.0)
+    served.known.truth.refused("it cannot")
+    assert not is_due(-1.0)
+
+
+@pytest.mark.parametrize("why", ["asked", "ends"])
+def test_no_other_one_is_begun_when_somebody_comes_or_it_ends(served: Served, why: str) -> None:
+    served.chat(0, 400)
+    served.chat(1, 500)
+
+    def saved(action: str) -> None:
+        if action == "save":
+            served.idle, served.ending = (None, False) if why == "asked" else (served.idle, True)
+
+    served.engine.on_action = saved
+    assert [one.tokens for one in served.save_ahead()] == [500]
+    assert [one.tokens for one in served.save()] == [400, 500]
+
+
+def test_what_takes_long_is_not_saved_ahead(served: Served) -> None:
+    served.known.speeds = KeepingSpeeds(50.0, BYTES_PER_TOKEN, bytes_per_second=1e6)
+    served.chat(0, 400)
+    assert served.save_ahead() == []
+    assert [one.tokens for one in served.save()] == [400]
+
+
+def test_what_was_dropped_since_is_saved_at_the_end(served: Served) -> None:
+    served.chat(0, 400)
+    served.store.drop(served.save_ahead())
+    assert [one.tokens for one in served.save()] == [400]
+
+
+@pytest.mark.parametrize("story", ["hang-save", "odd", "no-slots"])
+@pytest.mark.usefixtures("impatient")
+def test_a_save_ahead_that_fails_leaves_nothing_and_loses_nothing(served: Served, story: str) -> None:
+    served.chat(0, 400)
+    before = served.save()
+    served.start()
+    served.restore()
+    served.engine.story.add(story)
+    served.chat(0, 500)
+    assert served.save_ahead() == before
+    assert len(list(served.folder.glob("*.state"))) == 1

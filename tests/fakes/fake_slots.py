@@ -7,7 +7,8 @@ with `timings` as llama-server's. A kept file has 1,000 bytes a token.
   --story WORD     repeatable: "lies" (restores nothing, says that it did), "short" (restores half), "hang-save",
                    "hang-restore", "crash-save", "crash-restore", "refuse-restore", "no-slots" (501 for all of it),
                    "odd" (answers that are none), "cut" (the file has half of its bytes), "tells" (prints which slot
-                   it takes for a prompt, and how alike they are)
+                   it takes for a prompt, and how alike they are), "gated-save", "gated-restore" (goes on with one
+                   when there is a file whose name is that of the log and ".gate")
   --story-file FILE  words of more of it, looked up at the start
   --log FILE       a line for each request that is not a health check, as it is answered
   --slots N        how many there are (default 2)
@@ -23,6 +24,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,8 @@ class SlotsServer(ThreadingHTTPServer):
         self.restored = [0] * slots
         self.tasks = [-1] * slots
         self.ended = threading.Event()
+        self.on_action: Callable[[str], None] = lambda _: None
+        """Called with "save" or "restore" before it is done."""
         super().__init__(("127.0.0.1", port), Handler)
 
     def write(self, line: str) -> None:
@@ -87,11 +91,16 @@ class Handler(BaseHTTPRequestHandler):
         number, action = int(parts.path.removeprefix("/slots/")), parse_qs(parts.query)["action"][0]
         story = self.server.story
         self.server.write(f"{action} {number}")
+        self.server.on_action(action)
         if f"hang-{action}" in story:
             if action == "save":
                 Path(self.server.folder + body["filename"]).write_bytes(b"x" * 500)  # so far it had got
             self.server.write(f"hangs {action}")
             self.server.ended.wait()
+        elif f"gated-{action}" in story:
+            while not Path(f"{self.server.log}.gate").exists():
+                self.server.ended.wait(0.005)
+            (self._save if action == "save" else self._restore)(number, body["filename"])
         elif f"crash-{action}" in story:
             os.kill(os.getpid(), signal.SIGKILL)
         elif f"refuse-{action}" in story:

@@ -11,8 +11,10 @@ from typing import Any
 import uvloop
 
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import ExpectedLoad
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
+from claracore.host.cluster.machines import Machines
 from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
 from claracore.http.asgi import AsgiApp, Message, Scope
 from claracore.http.gateway.contract import PortLimits
@@ -63,6 +65,7 @@ class StandIn(Trusting):
         self.connections: Connections = NoConnections()
         self.waiters: dict[int, tuple[str, Waiter]] = {}
         self.expected: dict[str, float] = {}
+        self.loads: dict[str, ExpectedLoad] = {}
         self.serving: set[int] = set()
         self.finished: list[int] = []
         self.arrived = 0
@@ -101,8 +104,8 @@ class StandIn(Trusting):
     def state(self, model_id: str) -> ModelState:
         return ModelState.READY if self.endpoints[model_id] else ModelState.STARTING
 
-    def expected_seconds(self, model_id: str) -> float | None:
-        return self.expected.get(model_id)
+    def expected_load(self, model_id: str) -> ExpectedLoad:
+        return self.loads.get(model_id, ExpectedLoad(self.expected.get(model_id)))
 
     def ready(self, model_id: str, endpoint: Endpoint) -> None:
         self.endpoints[model_id] = endpoint
@@ -250,12 +253,16 @@ async def stage(
     app: AsgiApp = no_app,
     limits: PortLimits | None = None,
     profile: str | None = None,
+    machines: Machines | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a gateway on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     notebook = Notebook()
     active = ActiveProfile(profile)
-    gateway = Gateway(configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits, profile=active)
+    gateway = Gateway(
+        configuration, supervisor=supervisor, app=app, observer=notebook, limits=limits, profile=active,
+        machines=machines,
+    )  # fmt: skip
     here = Stage(gateway, supervisor, notebook, listener.getsockname()[1])
     serving = asyncio.create_task(serve([listener], gateway=gateway, stop=here.stop, drain_seconds=0.05))
     try:

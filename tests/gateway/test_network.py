@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from claracore.core.loading.expected import ExpectedLoad
+from claracore.core.loading.phases import LoadPhase
+from claracore.core.units import GIB
 from claracore.errors import ModelFailed
 from claracore.host.activity.tokens import Tokens
 from claracore.http.gateway.contract import PortLimits
@@ -289,6 +292,33 @@ def test_the_loading_state_says_how_long_it_takes_as_soon_as_that_is_known() -> 
             await reader.readuntil(b'"reasoning_content":"."')
             supervisor.fail("smol", ModelFailed("smol", "exit code 1"))
             assert b"about 7 s" not in await reader.read()
+            writer.close()
+
+    play(conversation)
+
+
+def test_the_loading_state_says_what_the_load_is_at_and_how_far() -> None:
+    def reading(read: int) -> ExpectedLoad:
+        words = f"reading weights {read}.0 of 8.0 GiB"
+        return ExpectedLoad(8.2, 0.1, LoadPhase.WEIGHTS, words, read * GIB, 8 * GIB)
+
+    async def conversation() -> None:
+        supervisor = StandIn(smol=None)
+        limits = PortLimits(loading_tick_seconds=0.01)
+        async with stage(config(smol={"sendLoadingState": True}), supervisor, limits=limits) as here:
+            reader, writer = await here.connect()
+            supervisor.loads["smol"] = ExpectedLoad(8.2, 0.0, LoadPhase.STARTING, "starting the engine")
+            writer.write(post("/v1/chat/completions", CHAT))
+            await reader.readuntil(b'"reasoning_content":"loading smol, about 8 s"')
+            await reader.readuntil(b'"reasoning_content":"."')
+            supervisor.loads["smol"] = reading(1)
+            await reader.readuntil(rb'"reasoning_content":"\nreading weights 1.0 of 8.0 GiB"')
+            supervisor.loads["smol"] = reading(3)
+            await reader.readuntil(b'"reasoning_content":" 3.0 GiB"')
+            supervisor.loads["smol"] = ExpectedLoad(3.1, 0.9, LoadPhase.WARMUP, "warming up", None, 8 * GIB)
+            await reader.readuntil(rb'"reasoning_content":"\nwarming up, about 3 s"')
+            supervisor.fail("smol", ModelFailed("smol", "exit code 1"))
+            assert b"starting the engine" not in await reader.read()
             writer.close()
 
     play(conversation)

@@ -7,7 +7,8 @@ import pytest
 from claracore.core.config.load import load
 from claracore.core.config.peers import with_peers
 from claracore.errors import ModelNotFound
-from claracore.http.gateway.targets import ActiveProfile, Resolver, Targets, targets_of
+from claracore.http.gateway.resolver import Resolver
+from claracore.http.gateway.targets import ActiveProfile, Targets, targets_of
 from claracore.types import ModelState
 
 TEXT = """

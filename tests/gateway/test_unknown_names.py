@@ -15,7 +15,8 @@ from claracore.core.config.peers import with_peers
 from claracore.errors import BadRequest, Forbidden, ModelNotFound
 from claracore.http.access.admitted import check_model
 from claracore.http.access.keys import Grant, Right
-from claracore.http.gateway.targets import ActiveProfile, Resolver, Target
+from claracore.http.gateway.resolver import Resolver
+from claracore.http.gateway.targets import ActiveProfile, Target
 from claracore.types import ModelState
 from gateway.stand import StandIn, answers, config, model_server, play, post, stage
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import NOTHING_EXPECTED
 from claracore.core.loading.past import ModelFile, PastLoad
 from claracore.core.units import GIB
 from claracore.errors import QueueFull
 from claracore.host.engines.abilities import Abilities
 from claracore.host.footprints.make import make_model_memory
-from claracore.host.loading.load_times import NOTHING_EXPECTED, LoadTimes
+from claracore.host.loading.load_times import LoadTimes
 from claracore.host.loading.page_cache import cached_share
 from claracore.host.loading.remembered_loads import RememberedLoads
 from claracore.host.supervisor.commands import Commands

@@ -110,3 +110,13 @@ def test_a_request_for_a_ready_model_asks_no_rule() -> None:
     rule.asked.clear()
     play(scheduler, (2.0, Arrived(2, "a"), [Serve(2)]), (3.0, Finished(2), []))
     assert rule.asked == []
+
+
+def test_who_would_go_when_several_have_their_turn_one_after_the_other() -> None:
+    scheduler = scheduler_of(Memory({"a": 4, "b": 4, "c": 4}, 8))
+    play(scheduler, (0, Arrived(1, "a"), [Start("a")]), (1, Ready("a"), [Serve(1)]), (2, Finished(1), []))
+    assert scheduler.evictees("b", 3) == []
+    assert scheduler.evictees("c", 3) == []
+    assert scheduler.evictees("c", 3, ["b"]) == ["a"]
+    assert scheduler.evictees("a", 3, ["b", "c"]) == ["b"]
+    assert scheduler.evictees("c", 3) == [], "that was only thought of"

@@ -55,7 +55,7 @@ def ollama(home: Path) -> OllamaFolder:
 
 
 def run(*words: str) -> Result:
-    result = invoke(["setup", *words])
+    result = invoke(["setup", "--config", "config.yaml", *words])
     if result.exception is not None:
         raise result.exception
     return result

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from claracore.core.config.load import load
-from claracore.core.conversations import worth
+from claracore.core.conversations import ahead, worth
 from claracore.core.ports.listen import Listen
 from claracore.host.conversations import folders
 from claracore.host.conversations.added_words import added_words
@@ -21,11 +22,13 @@ from claracore.host.conversations.keeper import ConversationKeeper, Conversation
 from claracore.host.engines.abilities import Abilities
 from claracore.host.sockets.host import plan_here
 from claracore.host.sockets.ports import PortKeeper
+from claracore.host.supervisor import server_process
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import ask
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
-from claracore.host.supervisor.server_process import Surroundings
+from claracore.host.supervisor.surroundings import Surroundings
+from claracore.host.supervisor.waiting import LoadWaiter
 from claracore.types import ModelState
 from fakes.ports import free_run
 
@@ -81,11 +84,16 @@ async def supervising(place: Place) -> AsyncIterator[tuple[Supervisor, Conversat
 
 async def chat(supervisor: Supervisor, conversations: ConversationKeeper, slot: int, tokens: int) -> int:
     """Return how many tokens did not have to be read."""
-    await supervisor.load("a")
-    endpoint = supervisor.ready_endpoint("a")
-    assert endpoint is not None
-    body = json.dumps({"slot": slot, "tokens": tokens}).encode()
-    answer = await ask(endpoint, "POST", "/v1/chat/completions", body=body)
+    ready = LoadWaiter(asyncio.get_running_loop().create_future())
+    request = supervisor.arrive("a", ready)
+    try:
+        await ready.done
+        endpoint = supervisor.ready_endpoint("a")
+        assert endpoint is not None
+        body = json.dumps({"slot": slot, "tokens": tokens}).encode()
+        answer = await ask(endpoint, "POST", "/v1/chat/completions", body=body)
+    finally:
+        supervisor.finish(request)
     timings = json.loads(answer.body)["timings"]
     cached, read = timings["cache_n"], timings["prompt_n"]
     conversations.answered("a", cached + read, cached, timings["prompt_per_second"])
@@ -258,3 +266,97 @@ def test_an_end_that_is_ordered_while_it_restores_is_obeyed(tmp_path: Path, monk
 def test_what_is_added_to_a_command(said: str, knows: str, added: str) -> None:
     found = added_words(["llama-server", *said.split()], "/d/", set(knows.split()).__contains__)
     assert found == ("--slot-save-path", "/d/", *added.split())
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause is long enough as soon as it has begun."""
+    monkeypatch.setattr(ahead, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(server_process, "LOOK_SECONDS", 0.01)
+
+
+async def kept(conversations: ConversationKeeper, *tokens: int) -> None:
+    """Return when so many tokens are kept of each conversation, the newest first."""
+    while [one.tokens for one in conversations.all()] != list(tokens):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_server_that_dies_leaves_what_was_saved_while_it_was_idle(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path)
+        async with supervising(place) as (supervisor, conversations):
+            await chat(supervisor, conversations, 0, 400)
+            await kept(conversations, 400)
+            pid = supervisor.all_running()["a"].pid
+            assert pid is not None
+            await asyncio.gather(*supervisor._runs.tasks(), asyncio.to_thread(os.kill, pid, signal.SIGKILL))
+            assert await chat(supervisor, conversations, 0, 410) == 400
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_swap_saves_only_what_has_changed_since_the_model_was_idle(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path)
+        async with supervising(place) as (supervisor, conversations):
+            for slot, tokens in ((0, 400), (1, 300)):
+                await chat(supervisor, conversations, slot, tokens)
+            await kept(conversations, 300, 400)
+            before = place.lines().count("save 0")
+            await chat(supervisor, conversations, 1, 320)
+            await supervisor.unload(["a"])
+            assert place.lines().count("save 0") == before
+            assert [one.tokens for one in conversations.all()] == [320, 400]
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("soon")
+def test_an_order_to_end_waits_for_the_conversation_that_is_being_written(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path, "--story gated-save")
+        async with supervising(place) as (supervisor, conversations):
+            await chat(supervisor, conversations, 0, 400)
+            await place.logs("save 0")
+            ended = asyncio.create_task(supervisor.unload(["a"]))
+            await may_write(place, supervisor)
+            await ended
+            assert place.lines().count("save 0") == 1
+            assert [one.tokens for one in conversations.all()] == [400]
+
+    asyncio.run(story())
+
+
+async def may_write(place: Place, supervisor: Supervisor) -> None:
+    """Let the server write when the order to end it was given."""
+    assert supervisor.state("a") is ModelState.READY
+    await asyncio.sleep(0)
+    assert supervisor.state("a") is ModelState.STOPPING
+    place.log.with_name("log.gate").touch()
+
+
+def test_nothing_is_saved_that_memory_has_no_room_for_beside_models(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with supervising(Place(tmp_path)) as (supervisor, conversations):
+            for most, kept_then in ((10_000, []), (1 << 30, [400])):
+                await chat(supervisor, conversations, 0, 400)
+                assert conversations.memory_bytes(most) == 0
+                await supervisor.unload(["a"])
+                assert [one.tokens for one in conversations.all()] == kept_then
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_server_that_dies_while_it_saves_ahead_has_died(tmp_path: Path) -> None:
+    async def story() -> None:
+        place = Place(tmp_path, "--story crash-save")
+        async with supervising(place) as (supervisor, conversations):
+            await chat(supervisor, conversations, 0, 400)
+            await asyncio.gather(*supervisor._runs.tasks())
+            assert conversations.all() == []
+            assert await chat(supervisor, conversations, 0, 410) == 0
+
+    asyncio.run(story())

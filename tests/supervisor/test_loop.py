@@ -43,7 +43,8 @@ from claracore.host.supervisor.life import Life, LocalRunner
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.program import SpawnFailed
-from claracore.host.supervisor.server_process import ServerProcess, Surroundings
+from claracore.host.supervisor.server_process import ServerProcess
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck
 from claracore.types import Endpoint, ModelState
 from fakes import command

@@ -25,7 +25,7 @@ from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.health import Loading
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
-from claracore.host.supervisor.server_process import Surroundings
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.types import ModelState
 from fakes import command
 from fakes.ports import free_port

@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import Locator, Page, Route, expect
 
 
-def answers(page: Page) -> Locator:
+def answers(page: Page | Locator) -> Locator:
     """Find what models said."""
     return page.get_by_role("article", name="Answer")
 

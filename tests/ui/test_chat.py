@@ -133,17 +133,6 @@ def test_two_tabs_of_one_conversation_lose_nothing(page: Page, parrots: Server) 
     expect(answers(page)).to_have_count(3)
 
 
-def test_two_models_answer_side_by_side(page: Page, server: Server) -> None:
-    page.goto(f"{server.url}/ui/chat?model=smollm2")
-    page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_label("Model of conversation 2")).to_have_value("gemma")
-    briefly(page)
-    say(page, "Say hello.")
-    done(answers(page).nth(0))
-    done(answers(page).nth(1))
-    expect(answers(page).nth(1)).to_contain_text("tokens in")
-
-
 def test_an_unknown_model_is_an_error_to_read(page: Page, server: Server) -> None:
     page.route("**/v1/chat/completions", lambda route: route.continue_(post_data='{"model": "smolm2", "messages": []}'))
     page.goto(f"{server.url}/ui/chat?model=smollm2")
@@ -203,24 +192,6 @@ def test_who_waits_sees_whom_for_and_the_load_can_be_given_up(page: Page, parrot
     page.goto(parrots.url)
     page.locator("[data-model=slow]").get_by_role("button", name="Cancel").click()
     expect(page.locator("[data-model=slow] [data-state]")).to_have_attribute("data-state", "stopped")
-
-
-def test_an_image_goes_to_a_model_that_sees(page: Page, parrots: Server) -> None:
-    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
-    expect(page.get_by_role("button", name="Add images")).to_have_count(0)
-    page.get_by_label("Model of the conversation").select_option("seer")
-    picture = page.screenshot(clip={"x": 0, "y": 0, "width": 40, "height": 40})
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add images").click()
-    chooser.value.set_files({"name": "dot.png", "mimeType": "image/png", "buffer": picture})
-    expect(page.get_by_alt_text("Attachment 1")).to_be_visible()
-    with page.expect_request("**/v1/chat/completions") as asked:
-        say(page, "What is this?")
-    [text, image] = json.loads(asked.value.post_data or "")["messages"][0]["content"]
-    assert text == {"type": "text", "text": "What is this?"}
-    assert image["image_url"]["url"].startswith("data:image/")
-    done(answers(page))
-    expect(page.get_by_role("article", name="You").get_by_alt_text("Attachment 1")).to_be_visible()
 
 
 def test_reasoning_is_folded_and_code_is_coloured(page: Page, parrots: Server) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from claracore.cli.client import MODEL, URL, Server, ServerSaid, show_json
+from claracore.cli.failure_shown import failures_explained
 from claracore.cli.interrupts import interrupt_once
 from claracore.cli.talk import Talk, look
 from claracore.cli.terminal import say
@@ -46,7 +47,7 @@ def _answer(talk: Talk, line: str, options: dict[str, Any], *, quiet: bool) -> N
     talk.add("user", line)
     answer = ""
     try:
-        with waiting_shown(talk.server, talk.model) as begun:
+        with failures_explained(talk.server, talk.model), waiting_shown(talk.server, talk.model) as begun:
             for piece in pieces(
                 talk.server, {"model": talk.model, "messages": talk.messages, "stream": True, **options}
             ):

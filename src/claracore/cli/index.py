@@ -39,6 +39,9 @@ VERBS = {
     "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, admin."),
     "pull": Listed("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
     "setup": Listed("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
+    "import": Listed(
+        "imports", "IMPORT", "Come here from Ollama, LM Studio or llama-swap: models stay where they are."
+    ),
     "fit": Listed("fit", "FIT", "Show what a model takes on this machine, and how it would run."),
     "hardware": Listed(
         "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."
@@ -46,6 +49,7 @@ VERBS = {
     "status": Listed("status", "STATUS", "Say whether a server runs, where, and how it is."),
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "top": Listed("top", "TOP", "Watch models, memory, requests and tokens/s; Ctrl-C ends."),
+    "nodes": Listed("nodes", "NODES", "List the machines that answer requests here: state, memory, models, requests."),
     "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
     "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),
     "conversations": Listed(

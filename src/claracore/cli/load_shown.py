@@ -5,13 +5,16 @@ A bar that says for how long still; where stderr is no terminal, a line whenever
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from claracore.cli.terminal import say
+from claracore.cli.terminal import moves, say
 from claracore.core.units import about
+
+DIGIT = r"\d"
 
 Meter = Callable[[dict[str, Any]], None]
 
@@ -44,7 +47,7 @@ def left(model: dict[str, Any]) -> str:
 @contextmanager
 def load_meter() -> Iterator[Meter]:
     """Give what shows how a load stands, called with the model every now and then."""
-    if not sys.stderr.isatty():
+    if not moves(sys.stderr):
         yield _lines()
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py
@@ -77,8 +80,11 @@ def _lines() -> Meter:
 
     def line(model: dict[str, Any]) -> None:
         words = stage(model)
-        if words not in printed:
-            printed.append(words)
+        quarter = 4 * (model["read_bytes"] or 0) // (model["weight_bytes"] or 1)
+        message = model["progress_message"] or ""
+        what = f"{re.split(DIGIT, message)[0]}{quarter}" if message and model["weight_bytes"] else words
+        if what not in printed:
+            printed.append(what)
             say(", ".join(filter(None, (words, left(model)))), err=True)
 
     return line

@@ -39,7 +39,7 @@ def model_cells(model: dict[str, Any]) -> list[str]:
     progress = f" {model['progress']:.0%}" if model["progress"] is not None else ""
     notes = [note for note in ("pinned", "asleep") if model[note]]
     notes += [f"started with {model['lessened']}: memory was short"] if model["lessened"] else []
-    notes += [model["error"].partition("\n")[0]] if model["error"] else []
+    notes += [model["failure"]["cause"]] if model["failure"] else []
     return [
         model["id"],
         f"{model['state']}{progress}",
@@ -64,7 +64,10 @@ def load(*, model: str, url: str | None, as_json: bool) -> None:
     if as_json:
         show_json(_load(server, model))
         return
-    done = _watched(server, model)
+    from claracore.cli.failure_shown import failures_explained  # noqa: PLC0415 - for this verb only
+
+    with failures_explained(server, model):
+        done = _watched(server, model)
     where = f" on port {done['port']}" if done["port"] else ""
     say(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
 from claracore.host.activity.record import Record
 from claracore.http.asgi import Message, Scope
 from claracore.http.gateway.alarm import NEVER, Alarm
@@ -107,9 +108,9 @@ class AlwaysReady(Trusting):
     def state(self, model_id: str) -> ModelState:
         return ModelState.STOPPED if model_id == "cold" else ModelState.READY
 
-    def expected_seconds(self, model_id: str) -> float | None:
+    def expected_load(self, model_id: str) -> ExpectedLoad:
         del model_id
-        return None
+        return NOTHING_EXPECTED
 
 
 class ServersInMemory:

@@ -15,7 +15,7 @@ def check_unknown_names(config: Config, known: Collection[str], error: Say, *, h
     `known` are all names that may be called: of models, aliases, models of peers and selectors.
     """
     default, unknown = config.default_model, config.unknown_model
-    if default is not None and default not in known:
+    if default is not None and default not in known and not config.is_followed(default):
         way_out = hints.nearest(default, known) or "name a model, alias, peer model or selector"
         error(("default_model",), f"there is no model {default!r}", way_out)
     if unknown == DEFAULT and default is None:

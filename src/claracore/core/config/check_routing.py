@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from claracore.core.cluster.place import LOCAL
 from claracore.core.config.command import LATE
 from claracore.core.config.expansions import allows
 from claracore.core.config.matrix import BadExpression, Expression, read_sets
 from claracore.core.config.model import Config
 from claracore.core.config.peers import bare_names
 from claracore.core.config.report import Hints, NodePath
-from claracore.core.config.routing import GroupConfig, MatrixConfig, Selector
+from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Selector, WakeConfig
 
 Say = Callable[[NodePath, str, str], None]
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
@@ -21,6 +22,10 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
 NAME_IT = "use the id of a model"
 NO_NAME = "found a name that is empty"
+FOLLOW_IT = "give the peer `models: auto`, or use strategy: pin"
+FINGERPRINT = re.compile(r"(?i)\s*(sha256:)?[0-9a-f]{2}(:?[0-9a-f]{2}){31}\s*")
+MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 MOST_WEIGHED = 10
 """Targets of a selector for which it is worked out whether a set allows them all: each more doubles the work."""
 
@@ -76,8 +81,12 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
         else:
             error((*path, "proxy"), "found nothing", "expected the base URL of the peer, e.g. http://10.0.0.2:5800")
         if not peer.models:
-            error((*path, "models"), "found no models", "expected at least one")
-        for index, model in enumerate(peer.models):
+            error((*path, "models"), "found no models", "expected at least one, or `auto`")
+        if peer.fingerprint:
+            _check_fingerprint(peer, (*path, "fingerprint"), error)
+        if peer.wake is not None:
+            _check_wake(peer, peer.wake, (*path, "wake"), error)
+        for index, model in enumerate(peer.names):
             full = f"{peer_id}/{model}"
             if not model.strip():
                 error((*path, "models", index), NO_NAME, "remove it")
@@ -87,12 +96,40 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
                 error((*path, "models", index), f"{full} is also a model of peer {owners[full]!r}", "rename a peer")
 
 
+def _check_fingerprint(peer: PeerConfig, path: NodePath, error: Say) -> None:
+    if not FINGERPRINT.fullmatch(peer.fingerprint):
+        error(path, f"found {peer.fingerprint[:70]!r}", "expected a SHA-256: 64 hex digits, with or without colons")
+    elif not peer.proxy.startswith("https:"):
+        error(path, "only a server that is reached by https has a certificate", "write https:// in proxy")
+
+
+def _check_wake(peer: PeerConfig, wake: WakeConfig, path: NodePath, error: Say) -> None:
+    if not peer.follows:
+        error(path, "only a peer with `models: auto` is woken", "write `models: auto`")
+    if not MAC.fullmatch(wake.mac):
+        error((*path, "mac"), f"found {wake.mac[:40]!r}", "expected a hardware address such as aa:bb:cc:dd:ee:ff")
+    if not IPV4.fullmatch(wake.broadcast):
+        error((*path, "broadcast"), f"found {wake.broadcast[:40]!r}", "expected an IPv4 address")
+
+
+def check_placement(config: Config, error: Say, *, hints: Hints) -> None:
+    """Report names that are no machine, and a peer that has the name of this one."""
+    followed = [peer_id for peer_id, peer in config.peers.items() if peer.follows]
+    if LOCAL in followed:
+        error(("peers", LOCAL), f"{LOCAL!r} is what this machine is called", "rename the peer")
+    for key, names in (("prefer", config.placement.prefer), ("avoid", config.placement.avoid)):
+        for index, name in enumerate(names):
+            if name != LOCAL and name not in followed:
+                way_out = hints.nearest(name, [*followed, LOCAL]) or "name a peer with `models: auto`, or `local`"
+                error(("placement", key, index), f"there is no machine {name!r}", way_out)
+
+
 def peer_names(config: Config) -> dict[str, str]:
     """Return the names under which models of peers can be called, and what they mean.
 
     They are `peer/model`, and `model` if only one has it; both mean `peer/model`.
     """
-    full = (f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.models)
+    full = (f"{peer_id}/{model}" for peer_id, peer in config.peers.items() for model in peer.names)
     return {**bare_names(config), **{name: name for name in full}}
 
 
@@ -110,7 +147,7 @@ def check_profiles(config: Config, names: Mapping[str, str], error: Say, *, hint
                 error(("profiles", name, "pins", pin), NO_NAME, "write a name before the colon")
             elif peers.get(pin) == pin:
                 error(("profiles", name, "pins", pin), f"{pin!r} is a peer's model", "choose another name")
-            elif target and target not in known:
+            elif target and target not in known and not config.is_followed(target):
                 way_out = hints.nearest(target, known) or "name a model, alias, peer model or selector"
                 error(("profiles", name, "pins", pin), f"there is no model {target!r}", way_out)
 
@@ -134,10 +171,12 @@ def check_selectors(
             key_path = (*path, "targets", index)
             if target in config.selectors and target not in names:
                 error(key_path, f"{target!r} is a selector itself", NAME_IT)
+            elif config.is_followed(target):
+                continue
             elif target not in meant:
                 error(key_path, f"there is no model {target!r}", hints.nearest(target, meant) or NAME_IT)
             elif selector.strategy == "warm" and target not in names:
-                error(key_path, f"{target!r} is a peer's model; `warm` chooses among local ones", "use strategy: pin")
+                error(key_path, f"{target!r} is a peer's model; `warm` has to see whether it is loaded", FOLLOW_IT)
         if selector.strategy == "spillover":
             _check_spillover(selector, path, meant, error)
             local = [names[target] for target in selector.targets if target in names]

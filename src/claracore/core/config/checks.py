@@ -15,6 +15,7 @@ from claracore.core.config.check_names import check_unknown_names
 from claracore.core.config.check_routing import (
     check_matrix,
     check_peers,
+    check_placement,
     check_profiles,
     check_selectors,
     peer_names,
@@ -120,7 +121,7 @@ class Checker:
         for name, priority in self.config.priorities.items():
             if name in self.names:
                 result[self.names[name]] = priority
-            elif self.config.peer_of(name) is not None:
+            elif self.config.peer_of(name) is not None or self.config.is_followed(name):
                 result[name] = priority
             else:
                 key_path = ("routing", "scheduler", "settings", "fifo", "priority", name)
@@ -145,6 +146,7 @@ class Checker:
 
     def _check_alternatives(self, config: Config, groups: dict[str, GroupConfig]) -> None:
         check_peers(config, self.names, self._error)
+        check_placement(config, self._error, hints=self._report.hints)
         # A pattern stands for names, it is none that could be written into a request.
         names = {name: id_ for name, id_ in self.names.items() if name in self.models or not is_pattern(name)}
         check_profiles(config, names, self._error, hints=self._report.hints)

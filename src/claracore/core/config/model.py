@@ -24,7 +24,15 @@ from claracore.core.config.fields import (
 )
 from claracore.core.config.patterns import ANY, is_pattern
 from claracore.core.config.program import Hooks, OllamaEntrance, PerformanceConfig, Store, Ui, UpstreamConfig
-from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Profile, Routing, Selector
+from claracore.core.config.routing import (
+    GroupConfig,
+    MatrixConfig,
+    PeerConfig,
+    PlacementConfig,
+    Profile,
+    Routing,
+    Selector,
+)
 from claracore.core.config.timeouts import Timeouts
 
 DEFAULT_GROUP = "(default)"
@@ -271,6 +279,7 @@ class Config(Entrance):
     profiles: dict[str, Profile] = option(dict, "Named sets of pins from a name to a model; an API call activates one.")
     selectors: dict[str, Selector] = option(dict, "Names that choose among several models.")
     peers: dict[str, PeerConfig] = option(dict, "Other servers whose models are offered here.")
+    placement: PlacementConfig = option(PlacementConfig, "Which machine answers a name that several have.")
 
     _names: dict[str, str] = PrivateAttr(default_factory=dict)
     _groups: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -281,7 +290,7 @@ class Config(Entrance):
         aliases = {alias: model.id for model in self.models.values() for alias in model.aliases}
         self._names = {**aliases, **{name: name for name in self.models}}
         self._groups = {member: group.name for group in self.groups.values() for member in group.members}
-        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in (*peer.models, ANY)}
+        self._of_peers = {f"{id_}/{model}": id_ for id_, peer in self.peers.items() for model in (*peer.names, ANY)}
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -300,6 +309,12 @@ class Config(Entrance):
     def group_of(self, model_id: str) -> str:
         """Return the name of the group in which the model is."""
         return self._groups.get(model_id, PEERS_GROUP if model_id in self._of_peers else DEFAULT_GROUP)
+
+    def is_followed(self, name: str) -> bool:
+        """Whether a name is a model, as far as can be known, of a peer whose models are found while ClaraCore runs."""
+        peer_id, slash, model = name.partition("/")
+        peer = self.peers.get(peer_id)
+        return bool(slash and model) and peer is not None and peer.follows
 
     def peer_of(self, model_id: str) -> str | None:
         """Return the id of the peer that serves a model, None for our own; `with_peers` puts such among `models`."""

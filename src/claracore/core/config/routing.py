@@ -5,9 +5,24 @@ Groups, the matrix and memory; profiles, selectors and peers.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from claracore.core.config.fields import Bytes, Names, Seconds, Section, option
+
+AUTO = "auto"
+
+
+def _models_of_a_peer(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    return AUTO if value == AUTO else read(value)
+
+
+if TYPE_CHECKING:
+    PeerModels = tuple[str, ...] | Literal["auto"]
+else:  # no union, whose errors would name a list and `auto` as if both were wanted
+    _SCHEMA = {"anyOf": [{"const": AUTO}, {"type": "array", "items": {"type": "string"}}]}
+    PeerModels = Annotated[tuple[str, ...], WrapValidator(_models_of_a_peer), WithJsonSchema(_SCHEMA)]
 
 
 class GroupConfig(Section):
@@ -154,11 +169,54 @@ class PeerTimeouts(Section):
     idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
 
 
+class PlacementConfig(Section):
+    """Which machine answers a name that this one and peers with `models: auto`, or several of them, have."""
+
+    prefer: tuple[str, ...] = option(
+        (), "Among equally good places these come first, in this order: names of peers, and `local` for this machine."
+    )
+    avoid: tuple[str, ...] = option((), "Only when there is no other place; names as in `prefer`.")
+    spread: bool = option(
+        True, "Among equally good places the least busy one comes first; false: the first one is filled first."
+    )
+
+
+class WakeConfig(Section):
+    """How a machine that sleeps is woken (Wake-on-LAN)."""
+
+    mac: str = option("", "Hardware address of its network card, e.g. `aa:bb:cc:dd:ee:ff`; required.")
+    wait_seconds: Seconds = option(60.0, "How long a request waits for it to answer.", key="wait")
+    broadcast: str = option("255.255.255.255", "IPv4 address to which the magic packet is sent (port 9).")
+
+
 class PeerConfig(Section):
     """Another server whose models are offered here, each as peer/model."""
 
     proxy: str = option("", "Base URL of the server; required.")
-    models: tuple[str, ...] = option((), "Its models; at least one.")
+    models: PeerModels = option(
+        (),
+        "Its models; at least one. `auto`: whatever it has, followed while ClaraCore runs (docs/machines.md).",
+    )
+    found: tuple[str, ...] = option((), "What `auto` has found.", internal=True)
     api_key: str | None = option(None, "Key to present to the server.", key="apiKey", secret=True)
+    fingerprint: str = option(
+        "",
+        "SHA-256 of its certificate, as `openssl x509 -fingerprint -sha256` prints it: this certificate is trusted and "
+        "no other, whoever has signed it.",
+        default_text="an authority must have signed it",
+    )
     filters: PeerFilters = option(PeerFilters, "What is changed in a request body.")
     timeouts: PeerTimeouts = option(PeerTimeouts, "Timeouts of the connection.")
+    wake: WakeConfig | None = option(
+        None, "How the machine is woken when a request needs it; for `models: auto`.", default_text="it is not"
+    )
+
+    @property
+    def follows(self) -> bool:
+        """Whether its models are what the server itself says."""
+        return self.models == "auto"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its models as far as they are known: as configured, or as found."""
+        return self.models if self.models != "auto" else self.found

@@ -59,6 +59,14 @@ class StepDown:
     """Whether RAM is what was short: then nothing can be given there."""
     known_flags: KnownFlags
 
+    def ways(self) -> tuple[Lesser, ...]:
+        """Return every command line that fits, for a person to choose from: with less context, with less on GPUs."""
+        if self.settings.embeddings:
+            return ()
+        shorter = self._shorter()
+        moved = (found for found in self._moved() if found is not None)
+        return (*([shorter[1]] if shorter is not None else []), *moved)
+
     def lesser(self) -> Lesser | None:
         """Return the command line to start with instead; None when nothing helps."""
         if self.settings.embeddings:

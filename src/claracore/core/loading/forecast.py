@@ -36,14 +36,16 @@ class Experience:
         own = self._loads.get(command, ())[-NEWEST:]
         rests = [load.seconds - load.weights_seconds for load in own if load.weights_seconds is not None]
         rest = median(rests) if rests else None
+        warmups = [load.warmup_seconds for load in own if load.warmup_seconds is not None]
+        warmup = median(warmups) if warmups else None
         if file.missing_bytes is None and own:
-            return Forecast(median(load.seconds for load in own), rest)
+            return Forecast(median(load.seconds for load in own), rest, warmup)
         warm = self._warm_seconds(own) or self._like(file.bytes)
         missing = file.missing_bytes or 0
         if warm is None or missing <= WARM * file.bytes:
-            return Forecast(warm, rest) if warm is not None else None
+            return Forecast(warm, rest, warmup) if warm is not None else None
         speed = self._disk_speed(file.disk)
-        return Forecast(warm + missing / speed, rest) if speed is not None else None
+        return Forecast(warm + missing / speed, rest, warmup) if speed is not None else None
 
     def _warm_seconds(self, loads: Iterable[PastLoad]) -> float | None:
         """Return what loads took, without the reading of what was not in memory."""

@@ -27,6 +27,8 @@ class PastLoad:
     """As it was when the load began."""
     weights_seconds: float | None = None
     """After how long the engine said that the weights are there; None where it says nothing."""
+    warmup_seconds: float | None = None
+    """How long the warm-up and what came after it took; None where it says nothing of that."""
 
     @property
     def is_warm(self) -> bool:
@@ -41,6 +43,8 @@ class Forecast:
     seconds: float
     rest_seconds: float | None = None
     """The part of that after the weights are there (context, warm-up); None where it was never seen."""
+    warmup_seconds: float | None = None
+    """The part of that from the warm-up on; None where it was never seen."""
 
 
 WARM = 0.05

@@ -9,6 +9,7 @@ for longer than expected moves it ever more slowly.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from claracore.core.loading.past import Forecast
 
@@ -18,6 +19,19 @@ LEAST_WEIGHTS, MOST_WEIGHTS = 0.1, 0.95
 STEADY = 0.9
 """Up to this much of what is expected the bar moves steadily."""
 MOST = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """For how long parts of a load are over or under way; None for what has not begun."""
+
+    since_weights: float | None = None
+    """Seconds since the weights are there."""
+    since_warmup: float | None = None
+    """Seconds since the warm-up began."""
+
+
+NOTHING_BEHIND = Behind()
 
 
 def progress(elapsed_seconds: float, forecast: Forecast | None, reported: float | None) -> float | None:
@@ -35,10 +49,19 @@ def progress(elapsed_seconds: float, forecast: Forecast | None, reported: float 
     return min(MOST, max(by_engine or 0.0, by_time))
 
 
-def left_seconds(elapsed_seconds: float, done: float | None, forecast: Forecast | None) -> float | None:
-    """Return how long a load that has come so far in this time will still take; None where nothing is expected."""
+def left_seconds(
+    elapsed_seconds: float, done: float | None, forecast: Forecast | None, behind: Behind = NOTHING_BEHIND
+) -> float | None:
+    """Return how long a load that has come so far in this time will still take; None where nothing is expected.
+
+    What is left after the weights, and after the warm-up has begun, took so long in former loads.
+    """
     if forecast is None:
         return None
+    if behind.since_warmup is not None and forecast.warmup_seconds is not None:
+        return max(0.0, forecast.warmup_seconds - behind.since_warmup)
+    if behind.since_weights is not None and forecast.rest_seconds is not None:
+        return max(0.0, forecast.rest_seconds - behind.since_weights)
     if not done:
         return max(0.0, forecast.seconds - elapsed_seconds)
     return elapsed_seconds * (1.0 - done) / done

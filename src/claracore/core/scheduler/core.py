@@ -8,7 +8,7 @@ requests that concern nobody else skip both (`admit`, `release`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from claracore.core.scheduler.events import Arrived, Event, Finished, Order, Serve
 from claracore.core.scheduler.known_memory import KnownMemory
@@ -118,20 +118,23 @@ class Scheduler:
         """Return what the eviction rule would be asked if this model started now."""
         return outlook_of(self._state, now).now(model)
 
-    def evictees(self, model: str, now: float) -> list[str]:
-        """Return who must go, by id, before this model starts now; nobody for one that is unknown or too large."""
+    def evictees(self, model: str, now: float, after: Sequence[str] = ()) -> list[str]:
+        """Return who must go, by id, before this model starts now; nobody for one that is unknown or too large.
+
+        With `after`: before it starts when these, which are known, have had their turn one after the other.
+        """
         if model not in self._state.by_model or self.too_large(model, now):
             return []
-        return [slot.model for slot in self._evictees(model, now)]
+        return [slot.model for slot in self._evictees(model, now, after)]
 
     def too_large(self, model: str, now: float) -> tuple[Shortage, ...]:
         """Return the devices whose memory is not enough for a model even if all others go."""
         rule = self._state.by_memory
         return rule.too_large(self.situation(model, now)) if rule is not None else ()
 
-    def staying_against(self, model: str, now: float) -> list[Slot]:
-        """Return the models that go for nobody and are in the way of this one."""
-        return [slot for slot in self._evictees(model, now) if self._state.stays(slot)]
+    def staying_against(self, model: str, now: float, after: Sequence[str] = ()) -> list[Slot]:
+        """Return the models that go for nobody and are in the way of this one; `after` as in `evictees`."""
+        return [slot for slot in self._evictees(model, now, after) if self._state.stays(slot)]
 
     @property
     def memory(self) -> KnownMemory:
@@ -142,5 +145,9 @@ class Scheduler:
         """Return the failure for which requests for a model are refused without another try; None when they are not."""
         return self._state.failing(model, now)
 
-    def _evictees(self, model: str, now: float) -> list[Slot]:
-        return [self._state.by_model[evictee] for evictee in sorted(outlook_of(self._state, now).evictees(model))]
+    def _evictees(self, model: str, now: float, after: Sequence[str] = ()) -> list[Slot]:
+        outlook = outlook_of(self._state, now)
+        for earlier in after:
+            outlook.claim(earlier)
+        going = outlook.claim(model) if after else outlook.evictees(model)
+        return [self._state.by_model[evictee] for evictee in sorted(going)]

@@ -69,15 +69,20 @@ class Outlook:
         """Take in that models have been ordered to stop: who looks from now on need not have others stopped."""
         self._ending |= frozenset(models)
 
-    def claim(self, model: str) -> None:
-        """Take in that a model is to have its place when those that claimed theirs before have had their turn."""
+    def claim(self, model: str) -> frozenset[str]:
+        """Take in that a model is to have its place when those that claimed theirs before have had their turn.
+
+        Return what goes for it then.
+        """
         self._asked = None
         running = self._running
         if self._turns:
             last = self._turns[-1]
             running = last.situation.running - last.gone | {last.situation.target}
         situation = self._situation(model, running)
-        self._turns.append(Turn(situation, self._rule.evictees(situation)))
+        gone = self._rule.evictees(situation)
+        self._turns.append(Turn(situation, gone))
+        return gone
 
     def hindered_by(self, model: str) -> Iterator[str]:
         """Return who claims a place for which more would have to go if this model started now."""

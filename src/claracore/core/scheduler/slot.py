@@ -144,10 +144,14 @@ class Slot:
         return (self.policy.ttl_seconds or FOREVER) if self.kept_seconds is None else self.kept_seconds
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it is ready, and nobody wants anything of it."""
+        return self.state is ModelState.READY and not self.serving and not self.waiting and self.leaving is None
+
+    @property
     def expires_at(self) -> float | None:
         """When its ttl runs out if nothing happens, or None."""
-        idle = self.state is ModelState.READY and not self.serving and not self.waiting and self.leaving is None
-        return self.idle_since + self.ttl_seconds if idle and self.ttl_seconds != FOREVER else None
+        return self.idle_since + self.ttl_seconds if self.is_idle and self.ttl_seconds != FOREVER else None
 
     def stays_until(self, now: float) -> float:
         """When its ttl runs out if it is not used from now on: inf where it does not."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from claracore.core.config.model import Config, ModelConfig
+    from claracore.core.scheduler.slot import Slot
     from claracore.host.footprints.command_reader import ReadCommand
     from claracore.host.supervisor.commands import Commands
 
@@ -46,6 +47,10 @@ class ConfiguredServers(Protocol):
     """What is asked of the supervisor."""
 
     config: Config
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """State, requests in progress and waiting, by model id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class ConversationKeeper:
         self._known: dict[str, KnownServer] = {}
         self._without: dict[str, str] = {}
         """Why nothing is kept of the last server of a model."""
+        self._most_beside: int | None = None
+        """How many bytes of RAM conversations may take beside models, by what was said last; None for what is free."""
         self._ending = False
         self._making = asyncio.Lock()
 
@@ -129,6 +136,7 @@ class ConversationKeeper:
             model.id, wishes, known, store,
             room=lambda: self._room(model, store),
             may_save=lambda: self._may_save(model.id),
+            idle_since=lambda: self._idle_since(model.id),
             tidy=lambda: self._tidy(wishes.keep, store),
             words=added_words(words, f"{folder}/", lambda flag: self._commands.takes(model, flag)),
             api_key=_value_of(words, API_KEY),
@@ -155,12 +163,17 @@ class ConversationKeeper:
             return False
         return not self._ending or config.conversations.keep == "disk"
 
+    def _idle_since(self, model_id: str) -> float | None:
+        slot = self._servers.slots.get(model_id) if self._servers is not None else None
+        return slot.idle_since if slot is not None and slot.is_idle else None
+
     # --- room -------------------------------------------------------------------------------------------------------
 
     def _room(self, model: ModelConfig, store: ConversationStore) -> int:
         """Return how many bytes may be written now, for a model; what is older goes afterwards."""
         wishes = model.conversations
-        return _most(wishes.keep, wishes.limit, store, held=0)
+        most = _most(wishes.keep, wishes.limit, store, held=0)
+        return most if wishes.keep != "memory" or self._most_beside is None else min(most, self._most_beside)
 
     def _tidy(self, place: str, store: ConversationStore) -> None:
         """Remove what is too old, of models that are gone, or over a limit."""
@@ -182,7 +195,8 @@ class ConversationKeeper:
         store = self._stores.get("memory")
         if store is None:
             return 0
-        if most is not None and store.size > most:
+        if most is not None:
+            self._most_beside = most
             store.drop(too_many(store, most))
         return store.size
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from claracore.core.conversations.ahead import is_due, is_saved_ahead
 from claracore.core.conversations.chosen import chosen_slot
 from claracore.core.conversations.kept import Fitting, KeptConversation, fitting
 from claracore.core.conversations.truth import Truth
@@ -23,9 +24,11 @@ from claracore.core.conversations.worth import (
     restore_patience_seconds,
 )
 from claracore.host.conversations.slots import MovedTokens, SeenSlot, SlotsClient, SlotsRefused
-from claracore.host.conversations.store import SUFFIX, ConversationStore
+from claracore.host.conversations.store import ConversationStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from claracore.core.config.conversations import Conversations
     from claracore.types import Endpoint
 
@@ -52,6 +55,27 @@ class KnownServer:
     """Servers that ended while conversations were restored."""
 
 
+@dataclass(frozen=True, slots=True)
+class InSlot:
+    """What is kept of what is in a slot, and the task as of which that is: -1 until a request has taken it."""
+
+    kept: KeptConversation
+    task: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Which conversations are saved now."""
+
+    chosen: Callable[[int, int, KeepingSpeeds, int], bool]
+    """By tokens, the fewest, speeds and room, as `is_worth_saving`."""
+    goes_on: Callable[[], bool] = lambda: True
+    """Whether another one may still be begun."""
+
+
+AT_THE_END: Final = Saving(is_worth_saving)
+
+
 @dataclass(slots=True)
 class ServerConversations:
     """The conversations of one process of a model's server."""
@@ -63,6 +87,8 @@ class ServerConversations:
     room: Callable[[], int]
     """How many bytes may be written now. Blocking."""
     may_save: Callable[[], bool]
+    idle_since: Callable[[], float | None]
+    """Since when nobody wants anything of the model, in seconds of `time.monotonic()`; None while somebody does."""
     tidy: Callable[[], None]
     """Sees to the limits of all models. Blocking."""
     words: tuple[str, ...]
@@ -72,10 +98,12 @@ class ServerConversations:
     """How long the restore took; None where there was none."""
     cut_off: bool = False
     """Whether the server has closed a connection without an answer, so that it may be about to end."""
-    _in_slots: dict[int, KeptConversation] = field(default_factory=dict)
-    """What was restored, by slot."""
-    _to_list: tuple[list[KeptConversation], list[KeptConversation]] | None = None
-    """What was saved, and what was restored and nothing newer was saved of; None until `save` is through."""
+    _in_slots: dict[int, InSlot] = field(default_factory=dict)
+    """What was restored or saved ahead, by slot."""
+    _looked_since: float | None = None
+    """When the pause began in which it was looked last for what may be saved ahead."""
+    _fresh: dict[int, InSlot] | None = None
+    """What was saved and is not listed yet, by slot; None when there is nothing to list."""
 
     # --- into it ----------------------------------------------------------------------------------------------------
 
@@ -93,7 +121,7 @@ class ServerConversations:
                 gone.append(one)
         if gone:
             await asyncio.to_thread(self.store.drop, gone)
-        back = {slot: one.tokens for slot, one in self._in_slots.items()}
+        back = {slot: one.kept.tokens for slot, one in self._in_slots.items()}
         self.known.truth.restored(back)
         self.known.restored += len(back)
         self.known.restored_tokens += sum(back.values())
@@ -106,6 +134,9 @@ class ServerConversations:
         return fitting(kept, slots, fingerprint=self.known.fingerprint, now=time.time(), ttl_seconds=wishes.ttl_seconds)
 
     async def _restored(self, client: SlotsClient, slot: int, one: KeptConversation) -> bool:
+        if not self.store.is_whole(one):
+            logger.warning("model %s: a conversation is not as it was saved, and is forgotten", self.model)
+            return False  # there are engines that end when they read half of one
         try:
             async with asyncio.timeout(restore_patience_seconds(one.size)):
                 moved = await client.restore(slot, one.file)
@@ -115,7 +146,7 @@ class ServerConversations:
         if moved.tokens < one.tokens:
             logger.warning("model %s: only %d of %d tokens came back", self.model, moved.tokens, one.tokens)
             return False
-        self._in_slots[slot] = one
+        self._in_slots[slot] = InSlot(one)
         return True
 
     def crashed(self) -> None:
@@ -137,26 +168,58 @@ class ServerConversations:
 
         `list_saved` belongs to it, and may run while the server ends: somebody waits for that.
         """
-        if not self.may_save() or self.known.truth.works == "no":
-            return
+        if self._is_wanted:
+            await self._save_changed(endpoint, AT_THE_END)
+
+    @property
+    def due_ahead(self) -> bool:
+        """Whether it is time to look for what may be saved although the server goes on."""
+        in_memory = self.wishes.keep == "memory"
+        return in_memory and is_due(self.idle_since(), self._looked_since, time.monotonic()) and self._is_wanted
+
+    async def save_ahead(self, endpoint: Endpoint, is_ending: Callable[[], bool]) -> None:
+        """Save what a request that comes meanwhile hardly waits for, and keep it; raises nothing.
+
+        Once somebody wants something of the model, or it is ending, no other conversation is begun.
+        """
+        since = self._looked_since = self.idle_since()
+        goes_on = Saving(is_saved_ahead, lambda: self.idle_since() == since and not is_ending())
+        await self._save_changed(endpoint, goes_on)
+        await self.list_saved()
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self.may_save() and self.known.truth.works != "no"
+
+    async def _save_changed(self, endpoint: Endpoint, saving: Saving) -> None:
         began = time.monotonic()
         client = SlotsClient(endpoint, self.api_key)
         seen, room = await asyncio.gather(self._seen(client), asyncio.to_thread(self.room))
-        used = [slot for slot in seen if slot.task >= 0 and slot.tokens != 0]
-        saved = await self._saved(client, sorted(used, key=lambda slot: -slot.task), room)
-        self._to_list = (list(saved.values()), [one for slot, one in self._in_slots.items() if slot not in saved])
-        if saved:
-            took = (time.monotonic() - began) * 1000
-            logger.info("model %s: %d conversations are saved, in %.0f ms", self.model, len(saved), took)
+        fresh = self._fresh = dict[int, InSlot]()
+        await self._save_each(client, self._changed(seen), room, saving, fresh)
+        if fresh:
+            took, ahead = (time.monotonic() - began) * 1000, "" if saving is AT_THE_END else " ahead"
+            logger.info("model %s: %d conversations are saved%s, in %.0f ms", self.model, len(fresh), ahead, took)
+
+    def _changed(self, seen: Iterable[SeenSlot]) -> Iterator[SeenSlot]:
+        """Give the slots that hold something of which nothing as new is kept, the one that was used last first."""
+        still = self.store.of(self.model)
+        for slot in sorted(seen, key=lambda slot: -slot.task):
+            one = self._in_slots.get(slot.id)
+            is_kept = one is not None and one.task == slot.task and one.kept in still
+            if slot.task >= 0 and slot.tokens != 0 and not is_kept:
+                yield slot
 
     async def list_saved(self) -> None:
         """Have what was saved be what is kept, if anything was to be saved; raises nothing."""
-        if self._to_list is None:
+        if self._fresh is None:
             return
-        saved, waiting = self._to_list
-        still = self.store.of(self.model)  # a person may have had some dropped
+        before, still = self._in_slots, self.store.of(self.model)  # a person may have had some dropped
+        waiting = [one.kept for slot, one in before.items() if slot not in self._fresh and one.kept in still]
+        kept = [*(one.kept for one in self._fresh.values()), *waiting]
+        self._in_slots, self._fresh = before | self._fresh, None
         try:
-            await asyncio.to_thread(self._put, [*saved, *(one for one in waiting if one in still)])
+            await asyncio.to_thread(self._put, kept)
         except OSError as error:
             self._failed("listed", error)
 
@@ -164,31 +227,43 @@ class ServerConversations:
         self.store.put(self.model, kept)
         self.tidy()
 
-    async def _saved(self, client: SlotsClient, used: Iterable[SeenSlot], room: int) -> dict[int, KeptConversation]:
-        """Save slots, the one that was used last first, until something goes wrong; return what is saved of which."""
-        saved: dict[int, KeptConversation] = {}
-        known, now = self.known, time.time()
-        for slot in used:
-            tokens = self.wishes.min_tokens if slot.tokens is None else slot.tokens
-            if not is_worth_saving(tokens, self.wishes.min_tokens, known.speeds, room):
-                continue
-            file, began = f"{time.time_ns():x}-{slot.id}{SUFFIX}", time.monotonic()
-            try:
-                async with asyncio.timeout(patience_seconds(tokens, known.speeds)):
-                    moved = await client.save(slot.id, file)
-                size = (self.store.folder_of(self.model) / file).stat().st_size  # with what newer engines add
-            except (SlotsRefused, OSError, EOFError) as error:
-                if isinstance(error, TimeoutError):
-                    known.speeds = known.speeds.too_slow(tokens, patience_seconds(tokens, known.speeds))
-                self._failed("saved", error)
+    async def _save_each(
+        self, client: SlotsClient, changed: Iterable[SeenSlot], room: int, saving: Saving, fresh: dict[int, InSlot]
+    ) -> None:
+        """Save slots, in this order, until something goes wrong."""
+        known, least, now = self.known, self.wishes.min_tokens, time.time()
+        for slot in changed:
+            tokens = least if slot.tokens is None else slot.tokens
+            if not saving.goes_on():
                 break
-            self._note_speed(moved, time.monotonic() - began)
-            if moved.tokens >= self.wishes.min_tokens and size <= room:
-                room -= size
-                # One that was used earlier counts as older.
-                at = now - 0.001 * len(saved)
-                saved[slot.id] = KeptConversation(self.model, file, known.fingerprint, moved.tokens, size, at)
-        return saved
+            if not saving.chosen(tokens, least, known.speeds, room):
+                continue
+            with self.store.new_file(self.model, slot.id) as new:
+                moved = await self._written(client, slot.id, tokens, new.path)
+                if moved is None:
+                    break
+                new.wanted = moved.tokens >= least and moved.size <= room
+            if new.wanted:
+                room -= moved.size
+                at = now - 0.001 * len(fresh)  # one that was used earlier counts as older
+                kept = KeptConversation(self.model, new.path.name, known.fingerprint, moved.tokens, moved.size, at)
+                fresh[slot.id] = InSlot(kept, slot.task)
+
+    async def _written(self, client: SlotsClient, slot: int, tokens: int, path: Path) -> MovedTokens | None:
+        """Have the engine write a slot down; None when it does not within the time that reading it takes."""
+        known, began = self.known, time.monotonic()
+        patience = patience_seconds(tokens, known.speeds)
+        try:
+            async with asyncio.timeout(patience):
+                moved = await client.save(slot, path.name)
+            moved = replace(moved, size=self.store.size_of(path))  # with what newer engines add
+        except (SlotsRefused, OSError, EOFError) as error:
+            if isinstance(error, TimeoutError):
+                known.speeds = known.speeds.too_slow(tokens, patience)
+            self._failed("saved", error)
+            return None
+        self._note_speed(moved, time.monotonic() - began)
+        return moved
 
     def _note_speed(self, moved: MovedTokens, seconds: float) -> None:
         if moved.size >= LARGE and moved.tokens and seconds > 0:

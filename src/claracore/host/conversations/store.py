@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,15 @@ LIST: Final = "list.json"
 SUFFIX: Final = ".state"
 
 
+@dataclass(slots=True)
+class NewFile:
+    """A file that an engine writes to."""
+
+    path: Path
+    wanted: bool = False
+    """Whether it is whole, and going to be listed."""
+
+
 class ConversationStore:
     """The conversations in one folder; for any thread."""
 
@@ -31,10 +42,11 @@ class ConversationStore:
         self.folder = folder
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[KeptConversation, ...]] = {}
+        self._being_written: set[Path] = set()
         for path in folder.glob(f"*/{LIST}"):
             with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
                 found = msgspec.json.decode(path.read_bytes(), type=tuple[KeptConversation, ...])
-                whole = tuple(one for one in found if self._is_whole(one))
+                whole = tuple(one for one in found if self.is_whole(one))
                 if whole and self.folder_of(whole[0].model) == path.parent:
                     self._kept[whole[0].model] = whole
         for path in folder.iterdir():
@@ -59,25 +71,49 @@ class ConversationStore:
         return sum(one.size for one in self)
 
     def prepare(self, model: str) -> Path:
-        """Make a model's folder, without what is not on its list; returns it. Raises OSError."""
+        """Make a model's folder, without what is not on its list; returns it. Raises OSError.
+
+        Nobody writes into it now.
+        """
         folder = self.folder_of(model)
         private_folder(folder)
-        self._sweep(model)
+        with self._lock:
+            self._being_written -= {path for path in self._being_written if path.parent == folder}
+            self._sweep(model)
         return folder
+
+    @contextlib.contextmanager
+    def new_file(self, model: str, slot: int) -> Iterator[NewFile]:
+        """Give a file for an engine to write to, which is no rubbish meanwhile; unless it is wanted it goes then."""
+        new = NewFile(self.folder_of(model) / f"{time.time_ns():x}-{slot}{SUFFIX}")
+        self._being_written.add(new.path)
+        try:
+            yield new
+        finally:
+            if not new.wanted:
+                self._being_written.discard(new.path)
+                with contextlib.suppress(OSError):
+                    new.path.unlink(missing_ok=True)
+
+    def size_of(self, path: Path) -> int:
+        """Return how many bytes there are of a new file. Raises OSError."""
+        return path.stat().st_size
 
     def put(self, model: str, kept: Iterable[KeptConversation]) -> None:
         """Have these be a model's conversations; all others of it go. Raises OSError when they cannot be listed."""
         with self._lock:
             wanted = tuple(kept)
             for one in wanted:
-                (self.folder_of(model) / one.file).chmod(0o600)
+                path = self.folder_of(model) / one.file
+                path.chmod(0o600)
+                self._being_written.discard(path)
             if wanted:
                 self._kept[model] = wanted
                 keep_private(self.folder_of(model) / LIST, msgspec.json.encode(wanted), flush=False)
             else:
                 self._kept.pop(model, None)
                 (self.folder_of(model) / LIST).unlink(missing_ok=True)
-        self._sweep(model)
+            self._sweep(model)
 
     def drop(self, gone: Iterable[KeptConversation]) -> None:
         """Remove conversations."""
@@ -86,7 +122,7 @@ class ConversationStore:
             with contextlib.suppress(OSError):
                 self.put(model, [one for one in self.of(model) if one not in away])
 
-    def _is_whole(self, one: KeptConversation) -> bool:
+    def is_whole(self, one: KeptConversation) -> bool:
         """Whether the file is as long as it was when it was listed."""
         try:
             return (self.folder_of(one.model) / one.file).stat().st_size == one.size
@@ -97,7 +133,7 @@ class ConversationStore:
         listed = {LIST, *(one.file for one in self.of(model))}
         with contextlib.suppress(OSError):
             for path in self.folder_of(model).iterdir():
-                if path.name not in listed:
+                if path.name not in listed and path not in self._being_written:
                     path.unlink(missing_ok=True)
 
 

@@ -30,4 +30,4 @@ def kept_beside(use: DeviceUse, ours: int, reserved: int, models: Iterable[Footp
     kept = kept_bytes(use.total)
     largest = max((model.on(use.id) for model in models), default=0)
     most = use.total - reserved - max(0, use.used - ours - kept) - largest
-    return kept if kept <= most else kept_bytes(max(0, most))
+    return kept_bytes(max(0, most))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from claracore.core.config.command import split
 from claracore.core.config.tree import Unreadable
 from claracore.core.fit.server_flags import visible_devices
-from claracore.core.fit.step_down import Lesser, StepDown
+from claracore.core.fit.step_down import StepDown
 from claracore.core.fit.untouched import untouched_commands
 from claracore.core.memory.allocation_errors import ANY_GPU, AllocationError
 from claracore.core.memory.footprint import (
@@ -100,13 +100,14 @@ class RunningOut:
         if not limited:
             raised = self._remember(known, {**known.by_device, device: need.bytes}, proven=need.proven)
         less = UNKNOWN_FOOTPRINT
+        least = need.bytes if need.proven else short.free + LEAST_MORE
+        step, off = self._step(error, short, None if limited else least)
         if self.memory.lessers.is_lesser(self.model):
             self.memory.lessers.drop(self.model.id)
-        elif is_ours:
-            least = need.bytes if need.proven else short.free + LEAST_MORE
-            less = self._less(error, short, None if limited else least)
+        elif is_ours and step is not None:
+            less = self._less(step, off, short, None if limited else least)
         words = shortage_words(error, short, limited=limited, is_ours=is_ours)
-        return SeenShortage(raised, less, limited, words)
+        return SeenShortage(raised, less, limited, words, step.ways() if step is not None else ())
 
     # --- what was short ---------------------------------------------------------------------------------------------
 
@@ -189,30 +190,34 @@ class RunningOut:
         words = split(self.model.cmd)
         return any(words[-len(own) :] == own for own in behind_macro if own)
 
-    def _less(self, error: AllocationError, short: DeviceShortage, least: int | None) -> Footprint:
-        """Offer a command with less; returns what it takes.
+    def _step(self, error: AllocationError, short: DeviceShortage, least: int | None) -> tuple[StepDown | None, int]:
+        """Return the commands with less that fit, and how many bytes their counts are off; None without a count.
 
         `least` is what the model's own takes at least; None where that is not known, because a limit of its own process
         was in the way: then half of what it could not get is left out.
         """
-        own, room, device = self._count(self.model.cmd), self._room(), short.device
+        own, device = self._count(self.model.cmd), short.device
         if own is None:
-            return UNKNOWN_FOOTPRINT
-        left = {each: available for each, (_, available) in room.items()}
+            return None, 0
+        left = {each: available for each, (_, available) in self._room().items()}
         off, counted = 0, own.get(device, 0)
         if least is not None:
             off = max(0, least - counted)
             left[device] = max(0, left[device] - off)
         else:
             left[device] = max(0, min(left[device], counted - max(LEAST_MORE, (error.asked or 0) // 2)))
-        found = self._lesser(device, left)
+        return self._step_down(device, left), off
+
+    def _less(self, step: StepDown, off: int, short: DeviceShortage, least: int | None) -> Footprint:
+        """Offer a command with less; returns what it takes."""
+        found, device = step.lesser(), short.device
         if found is None:
             return UNKNOWN_FOOTPRINT
-        beyond = {device: max(least, room[device][0]) if least is not None else short.total}
+        beyond = {device: max(least, self._room()[device][0]) if least is not None else short.total}
         self.memory.lessers.offer(lessened(self.model, self.command.key, found, beyond))
         return Footprint({**found.sizes, device: found.sizes.get(device, 0) + off}, FootprintSource.ESTIMATED)
 
-    def _lesser(self, device: str, room: Mapping[str, int]) -> Lesser | None:
+    def _step_down(self, device: str, room: Mapping[str, int]) -> StepDown | None:
         expected = self.command.expected
         if expected is None:
             return None
@@ -225,7 +230,7 @@ class RunningOut:
             room,
             in_ram=device in {RAM, UNIFIED},
             known_flags=self.reader.known_flags(self.model),
-        ).lesser()
+        )
 
     def _count(self, cmd: str) -> Mapping[str, int] | None:
         model = self.model.model_copy(update={"cmd": cmd})

@@ -36,7 +36,8 @@ LM_STUDIO, HUGGING_FACE, LLAMA_CPP, OLLAMA = "LM Studio", "Hugging Face", "llama
 JAN, GPT4ALL, WEBUI, HOME, OURS = "Jan", "GPT4All", "text-generation-webui", "models folder", "ClaraCore"
 MOST_BYTES: Final = 1 << 20
 """Of a settings file."""
-OLLAMA_UNIT: Final = re.compile(r"^\s*Environment=.*?OLLAMA_MODELS=([^\"'\n]+)", re.MULTILINE)
+OLLAMA_VARIABLE: Final = re.compile(r"""(OLLAMA_[A-Z_]+)=([^"'\n]*)""")
+UNIT_ENVIRONMENT: Final = re.compile(r"^\s*Environment=(.*)$", re.MULTILINE)
 
 
 class StorePlace(NamedTuple):
@@ -114,12 +115,7 @@ def _lm_studio(around: Whereabouts) -> Iterator[Path]:
 
 def _ollama(around: Whereabouts) -> Iterator[Path]:
     yield from around.named("OLLAMA_MODELS")
-    units = around.root / "etc/systemd/system"
-    overrides: list[Path] = []
-    with contextlib.suppress(OSError):
-        overrides = sorted((units / "ollama.service.d").glob("*.conf"))
-    for unit in (*reversed(overrides), units / "ollama.service"):
-        yield from around.texts(*(match[1].strip() for match in OLLAMA_UNIT.finditer(_text(unit))))
+    yield from around.texts(unit_of_ollama(around).get("OLLAMA_MODELS"))
     yield from (folder / "models" for folder in around.named("OLLAMA_HOME"))
     yield around.home / ".ollama/models"
     for place in (
@@ -127,6 +123,19 @@ def _ollama(around: Whereabouts) -> Iterator[Path]:
         *("var/lib/ollama", "var/snap/ollama/common/models"),
     ):
         yield around.root / place
+
+
+def unit_of_ollama(around: Whereabouts) -> dict[str, str]:
+    """Return the variables that systemd gives to Ollama's server; later files of its unit count.
+
+    Ollama's FAQ, "How do I configure Ollama server?": `systemctl edit ollama.service`, `Environment="OLLAMA_HOST=..."`.
+    """
+    units = around.root / "etc/systemd/system"
+    overrides: list[Path] = []
+    with contextlib.suppress(OSError):
+        overrides = sorted((units / "ollama.service.d").glob("*.conf"))
+    lines = [line for file in (units / "ollama.service", *overrides) for line in UNIT_ENVIRONMENT.findall(_text(file))]
+    return {name: value.strip() for line in lines for name, value in OLLAMA_VARIABLE.findall(line)}
 
 
 def _hugging_face(around: Whereabouts) -> Iterator[Path]:

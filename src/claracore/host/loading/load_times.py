@@ -12,18 +12,18 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from claracore.core.loading.past import Forecast, ModelFile, PastLoad
-from claracore.core.loading.progress import left_seconds, progress
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
+from claracore.core.loading.past import ModelFile, PastLoad
 from claracore.core.memory.footprint import RAM
 from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.core.units import MIB, gib
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.loading.next_up import WAITING, NextUp
+from claracore.host.loading.under_way import LoadUnderWay, Looked
 
 if TYPE_CHECKING:
     from claracore.host.loading.read_ahead import ReadAhead, WasRead
@@ -34,44 +34,6 @@ logger = logging.getLogger("claracore.loading")
 
 NOTABLE_BYTES: Final = 256 * MIB
 """Less that was read ahead is not worth a line, and tells nothing about a disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedLoad:
-    """What is to be said of a model's load."""
-
-    left_seconds: float | None = None
-    """Until it is ready, from now, or from when it can start; None where that is not known."""
-    progress: float | None = None
-    """From 0 to 0.99; None unless it is being loaded."""
-    weights_are_there: bool = False
-    """Whether the engine has its weights, and makes the context."""
-
-
-NOTHING_EXPECTED: Final = ExpectedLoad()
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """What was seen of a model's command and files."""
-
-    command: str
-    file: ModelFile
-    forecast: Forecast | None
-
-
-@dataclass(slots=True)
-class _Load:
-    """A load under way."""
-
-    since: float
-    """In seconds of the event loop's clock."""
-    seen: _Looked | None = None
-    weights_at: float | None = None
-    from_disk: bool = True
-    """Whether its files may not be in memory yet."""
-    shown: float = 0.0
-    """The furthest that it was said to be: a bar does not go back."""
 
 
 class LoadTimes:
@@ -88,13 +50,13 @@ class LoadTimes:
         self._remembered: RememberedLoads | None = None
         """Read by the first look."""
         self._read_speeds: dict[str, float] = {}
-        self._seen: dict[str, _Looked] = {}
-        self._loads: dict[str, _Load] = {}
+        self._seen: dict[str, Looked] = {}
+        self._loads: dict[str, LoadUnderWay] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._next_up = NextUp(supervisor, self._read_ahead, self._from_disk)
         memory.follow(self._command_read)
-        supervisor.expected_seconds = lambda model: self.expected(model).left_seconds
+        supervisor.expected_load = self.expected
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
@@ -103,11 +65,7 @@ class LoadTimes:
         load, seen = self._loads.get(model), self._seen.get(model)
         if load is None:
             return ExpectedLoad(seen.forecast.seconds) if seen and seen.forecast else NOTHING_EXPECTED
-        elapsed, forecast = self._loop.time() - load.since, load.seen.forecast if load.seen is not None else None
-        done = progress(elapsed, forecast, self._told(model))
-        if done is not None:
-            done = load.shown = max(done, load.shown)
-        return ExpectedLoad(left_seconds(elapsed, done, forecast), done, load.weights_at is not None)
+        return load.expected(self._supervisor.running(model), self._loop.time())
 
     async def look(self, model: str) -> None:
         """See anew how much of a model's files is in memory, and what its load would take."""
@@ -127,23 +85,22 @@ class LoadTimes:
 
     def starting(self, model: str) -> None:
         """Begin to count."""
-        self._loads[model] = _Load(self._loop.time())
+        self._loads[model] = LoadUnderWay(self._loop.time())
         self._spawn(self._begin(model, self._loads[model]), f"look at the files of {model}")
         self._next_up.choose()
 
     def reported(self, model: str) -> None:
         """Note when the weights are there."""
         load = self._loads.get(model)
-        if load is not None and load.weights_at is None and self._told(model) == 1.0:
-            load.weights_at = self._loop.time()
+        running = self._supervisor.running(model)
+        if load is not None and running is not None and load.enter(running, self._loop.time()):
             self._next_up.choose()
 
     def ready(self, model: str) -> None:
         """Remember what the load took."""
         load = self._loads.pop(model, None)
-        if load is not None and load.seen is not None and load.seen.command:
-            weights = load.weights_at - load.since if load.weights_at is not None else None
-            past = PastLoad(round(time.time(), 3), self._loop.time() - load.since, load.seen.file, weights)
+        past = load.past(time.time(), self._loop.time()) if load is not None else None
+        if load is not None and load.seen is not None and past is not None:
             self._spawn(asyncio.to_thread(self._remember, load.seen.command, past), f"remember the load of {model}")
         self._next_up.choose()
 
@@ -176,14 +133,14 @@ class LoadTimes:
 
     # --- looking ----------------------------------------------------------------------------------------------------
 
-    async def _begin(self, model: str, load: _Load) -> None:
+    async def _begin(self, model: str, load: LoadUnderWay) -> None:
         await self.look(model)
         load.seen = self._seen.get(model)
         if load.seen is None or not load.seen.file.bytes or load.seen.file.missing_bytes == 0:
             load.from_disk = False
             self._next_up.choose()
 
-    def _look(self, model_id: str) -> _Looked | None:
+    def _look(self, model_id: str) -> Looked | None:
         """Look at a model's files, in a thread; None for a model that has none of its own to load."""
         from claracore.host.loading.weight_files import in_memory, weight_files  # noqa: PLC0415 - not before a load
 
@@ -192,15 +149,15 @@ class LoadTimes:
             return None
         return self._seen_now(model_id, in_memory(weight_files(model, self._environ)))
 
-    def _seen_now(self, model_id: str, file: ModelFile) -> _Looked:
+    def _seen_now(self, model_id: str, file: ModelFile) -> Looked:
         """Return what is to be expected of such a file; of a command that was not read yet nothing is."""
         from claracore.core.loading.forecast import Experience  # noqa: PLC0415 - `statistics` takes 10 ms
 
         command = self._memory.command(model_id)
         if command is None:
-            return _Looked("", file, None)
+            return Looked("", file, None)
         forecast = Experience(self._kept().loads, dict(self._read_speeds)).forecast(command.key, file)
-        return _Looked(command.key, file, forecast)
+        return Looked(command.key, file, forecast)
 
     def _command_read(self, model_id: str) -> None:
         """Expect anew what was expected before the command was read, or of another one."""
@@ -210,7 +167,7 @@ class LoadTimes:
         elif load is not None and load.seen is not None and not load.seen.command:
             self._spawn(self._expect_again(model_id, load, load.seen.file), f"expect {model_id}")
 
-    async def _expect_again(self, model_id: str, load: _Load, file: ModelFile) -> None:
+    async def _expect_again(self, model_id: str, load: LoadUnderWay, file: ModelFile) -> None:
         load.seen = self._seen[model_id] = await asyncio.to_thread(self._seen_now, model_id, file)
 
     def _kept(self) -> RememberedLoads:
@@ -222,10 +179,6 @@ class LoadTimes:
 
     def _remember(self, command: str, load: PastLoad) -> None:
         self._kept().add(command, load)
-
-    def _told(self, model: str) -> float | None:
-        running = self._supervisor.running(model)
-        return running.loading.progress if running is not None and running.loading is not None else None
 
     # --- reading ahead ----------------------------------------------------------------------------------------------
 

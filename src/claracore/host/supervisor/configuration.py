@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
-from claracore.core.config.peers import with_peers
+from claracore.core.config.peers import with_found, with_peers
 from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
@@ -32,6 +32,8 @@ from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
 
+FoundModels = Mapping[str, tuple[str, ...]]
+"""The models of each peer that is followed, by its name."""
 QUIET_SECONDS = 0.1
 MOST_READINGS = 20
 
@@ -83,6 +85,12 @@ class Prepared:
     config: Config
     plan: PortPlan
     findings: tuple[Finding, ...]
+    own: Config
+    """Without the models of peers."""
+
+    def with_found(self, found: FoundModels) -> Prepared:
+        """Return it with what peers that are followed have."""
+        return replace(self, config=with_peers(with_found(self.own, found)))
 
 
 def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
@@ -98,7 +106,8 @@ def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *,
     errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
     if errors:
         raise ConfigError(errors)
-    return Prepared(with_peers(with_planned_ports(loaded.config, plan.assignment)), plan, findings)
+    own = with_planned_ports(loaded.config, plan.assignment)
+    return Prepared(with_peers(own), plan, findings, own)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
@@ -154,6 +163,7 @@ class Configuration:
         self._commands = commands
         self._find_engine = find_engine
         self._state_dir = state_dir
+        self._found: FoundModels = {}
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -166,7 +176,7 @@ class Configuration:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
         history = load_history(self._state_dir, self.sources.key)
-        prepared = prepare(loaded, self._listen, history, ollama=self.ollama)
+        prepared = prepare(loaded, self._listen, history, ollama=self.ollama).with_found(self._found)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(
@@ -213,6 +223,15 @@ class Configuration:
             await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
             self._take_over(prepared, changes)
             self._reloaded()
+            return changes
+
+    async def models_found(self, found: FoundModels) -> Changes:
+        """Take over that peers have other models than before; the files are not read again."""
+        async with self._changing:
+            self._found = found
+            prepared = self.now.with_found(found)
+            changes = compare(self.now.config, prepared.config)
+            self._take_over(prepared, changes)
             return changes
 
     def _reloaded(self) -> None:

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from claracore.errors import ModelFailed, NotReadyInTime
+from claracore.core.loading.failure_kinds import FailureKind
+from claracore.errors import Explained, ModelFailed, NotReadyInTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ MOST_STAGES = 64
 """What a server is at while it loads changes a few times. One that has ever new names for it is not waited for."""
 
 BODY_LIMIT_BYTES = 65_536
+MORE_TIME = "Give it more time (healthCheckTimeout) where it only needs longer; its log says what it was at"
 LAST_LINES = 12
 """How many of the last lines that a server has printed stand in the message about its failure."""
 
@@ -133,7 +135,9 @@ async def wait_until_ready(
             raise ModelFailed(model, reason, output.tail(LAST_LINES))
         if not task.done():
             tail = "".join(f"\n  | {line}" for line in output.tail(LAST_LINES))
-            raise NotReadyInTime(f"model {model!r} {deadline}: {polls.last_seen}{tail}")
+            late = NotReadyInTime(f"model {model!r} {deadline}: {polls.last_seen}{tail}")
+            late.explained = Explained(FailureKind.TIME, f"it {deadline}", polls.last_seen, MORE_TIME)
+            raise late
         task.result()
     finally:
         task.cancel()

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from claracore.core.config.command import uses_port
 from claracore.core.config.model import ModelConfig
-from claracore.errors import ClaraCoreError, ModelFailed, too_many_files
+from claracore.core.loading.failure_kinds import FailureKind
+from claracore.errors import ClaraCoreError, Explained, ModelFailed, too_many_files
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease
 from claracore.host.supervisor.external import ExternalRun
@@ -20,13 +21,16 @@ from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.runner import Outcome, RunListener, ServerRun
 from claracore.host.supervisor.running import Running
-from claracore.host.supervisor.server_process import BindFailed, DiedRestoring, HeldFromIt, ServerProcess, Surroundings
+from claracore.host.supervisor.server_process import ServerProcess
+from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
 from claracore.host.supervisor.stop_order import StopOrder
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.types import ModelState
 
 logger = logging.getLogger("claracore.supervisor")
 
 BIND_TRIES = 5
+NO_PORT = "See who has it: `claracore ports why N`, or the page Ports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,14 @@ class Life:
         pid = process.child.pid if process.child is not None else None
         reports = process.reports
         return Running(
-            state, process.endpoint, pid, process.spawned_at, reports.loading, reports.asleep, process.restore_seconds
+            state,
+            process.endpoint,
+            pid,
+            process.spawned_at,
+            reports.loading,
+            reports.asleep,
+            process.restore_seconds,
+            reports.phase,
         )
 
     async def reaches(self, connection: socket.socket) -> bool:
@@ -106,8 +117,12 @@ class Life:
         try:
             await self._try_ports()
         except SpawnFailed as error:
+            from claracore.core.loading.explain import not_started  # noqa: PLC0415 - compiles a table of expressions
+
             way_out = self._around.commands.way_out(self._model)
-            return SpawnFailed(f"model {self._model.id!r}: {error.message}{way_out}")
+            failed = SpawnFailed(f"model {self._model.id!r}: {error.message}{way_out}")
+            failed.explained = not_started(error.message, way_out)
+            return failed
         except ClaraCoreError as error:
             return error
         except OSError as error:
@@ -128,7 +143,8 @@ class Life:
             except BindFailed as error:
                 keeper.conflicts[model.id] += 1
                 if lease is None or not uses_port(model) or len(avoid) + 1 >= BIND_TRIES:
-                    raise ModelFailed(model.id, f"no port could be bound: {error}") from error
+                    explained = Explained(FailureKind.PORT, "no port could be bound", str(error), NO_PORT)
+                    raise ModelFailed(model.id, f"no port could be bound: {error}", (), explained) from error
                 if self._stop.given:
                     return
                 avoid |= {lease.port}

@@ -15,10 +15,11 @@ import itertools
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from claracore.core.config.model import Config
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import (
     Arrived,
@@ -89,8 +90,8 @@ class Supervisor:
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints
-        self.expected_seconds: Callable[[str], float | None] = lambda _model_id: None
-        """In how many seconds a model will be ready that loads now, as far as that is known (`host.loading`)."""
+        self.expected_load: Callable[[str], ExpectedLoad] = lambda _model_id: NOTHING_EXPECTED
+        """How a model's load stands, or would go that begins now, as far as that is known (`host.loading`)."""
         self._events: deque[Event] = deque()
         self._handling = False
         self._wake = WakeTimer(lambda: self._post(TimePassed()))
@@ -182,9 +183,9 @@ class Supervisor:
         """Return what the requests that wait for a model wait for; None when none waits."""
         return self._scheduler.obstacle(model_id, self._loop.time())
 
-    def preview(self, model_id: str) -> LoadPreview:
-        """Return what would follow if this model, which is stopped, started now."""
-        return load_preview(self._scheduler, model_id, self._loop.time())
+    def preview(self, model_id: str, after: Sequence[str] = ()) -> LoadPreview:
+        """Return what would follow if this model, which is stopped, started now; or after these, one by one."""
+        return load_preview(self._scheduler, model_id, self._loop.time(), after)
 
     def retry_seconds(self, model_id: str) -> float | None:
         """Return for how long requests are refused with `failure` without another try; None when they are not."""
@@ -344,5 +345,5 @@ class Supervisor:
 
     def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
         now, failure = self._loop.time(), self._runs.failure(waiting.model)
-        expected = self.expected_seconds(waiting.model)
+        expected = self.expected_load(waiting.model).left_seconds
         return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))

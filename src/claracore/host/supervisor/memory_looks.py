@@ -115,9 +115,8 @@ class MemoryLooks:
     async def ran_out(self, model: ModelConfig, failure: RanOutOfMemory) -> tuple[RanOut, RanOutOfMemory]:
         """Return what the scheduler is to know of a start that failed for want of memory, and what clients are told."""
         seen = await self._seen(lambda: self._source.ran_out(model, failure.shown), SeenShortage())
-        return RanOut(model.id, seen.footprint, seen.less, seen.limited), failure.explained(
-            seen.words
-        ) if seen.words else failure
+        known = failure.told(seen) if seen.words else failure
+        return RanOut(model.id, seen.footprint, seen.less, seen.limited), known
 
     def try_again(self, model: str, how: SecondTry) -> None:
         """Take in that a model is started once more that ran out of memory."""

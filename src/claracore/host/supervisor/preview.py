@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT
@@ -22,16 +23,19 @@ class LoadPreview:
     """Why it would be refused: they are in the way, or it takes more memory than there is. None when it would not."""
 
 
-def load_preview(scheduler: Scheduler, model: str, now: float) -> LoadPreview:
-    """Look ahead, by what is known of memory; nothing is looked at anew for it."""
+def load_preview(scheduler: Scheduler, model: str, now: float, after: Sequence[str] = ()) -> LoadPreview:
+    """Look ahead, by what is known of memory; nothing is looked at anew for it.
+
+    With `after`: look ahead to when these, which are known, have had their turn one after the other.
+    """
     shortages = scheduler.too_large(model, now)
     if not shortages:
-        staying = scheduler.staying_against(model, now)
+        staying = scheduler.staying_against(model, now, after)
         if staying:
             return LoadPreview(
                 in_the_way=tuple(slot.model for slot in staying), refused=kept_out(model, in_words(staying)).message
             )
-        return LoadPreview(tuple(scheduler.evictees(model, now)))
+        return LoadPreview(tuple(scheduler.evictees(model, now, after)))
     memory = scheduler.memory
     footprint = memory.footprints.get(model, UNKNOWN_FOOTPRINT)
     return LoadPreview(refused=no_room(model, footprint, shortages, memory.devices).message)

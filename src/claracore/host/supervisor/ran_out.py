@@ -1,17 +1,22 @@
-"""How does a start fail for which memory was not enough, and what of its log is kept to tell so?"""
+"""What of a server's log is kept until it is ready, to tell why it failed; how does one fail that ran out of memory?"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from claracore.core.loading.failure_kinds import TELLING, TELLING_LINES, FailureKind, plain_line
 from claracore.core.memory.allocation_errors import AGAIN, HINT, AllocationError, allocation_error
 from claracore.core.memory.engine_log import MARK, EngineBuffers, engine_buffers
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint
-from claracore.errors import ModelFailed
+from claracore.errors import Explained, ModelFailed
 from claracore.host.hardware.oom_kills import oom_kills
 from claracore.host.supervisor.child import Exit
+
+if TYPE_CHECKING:
+    from claracore.core.fit.step_down import Lesser
 
 MOST_LINES: Final = 1000
 SIGKILL: Final = 9
@@ -26,10 +31,18 @@ class RanOutOfMemory(ModelFailed):
     def __init__(self, model: str, reason: str, last_lines: Sequence[str], shown: StartShown) -> None:
         super().__init__(model, reason, last_lines)
         self.shown = shown
+        self.ways: tuple[Lesser, ...] = ()
+        """Other commands with which it may fit, the best first."""
+        self.explained = Explained(FailureKind.MEMORY, "it ran out of memory", shown.error.line, "")
 
-    def explained(self, words: str) -> RanOutOfMemory:
+    def told(self, seen: SeenShortage) -> RanOutOfMemory:
         """Return the error with what is known of the device."""
-        return RanOutOfMemory(self.model, f"{words} ({self.reason})", self.last_lines, self.shown)
+        known = RanOutOfMemory(self.model, f"{seen.words} ({self.reason})", self.last_lines, self.shown)
+        cause, _, way_out = seen.words.partition("; ")
+        evidence = plain_line(self.shown.error.line)
+        known.explained = Explained(FailureKind.MEMORY, cause, evidence, f"{way_out[:1].upper()}{way_out[1:]}")
+        known.ways = seen.ways
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +64,18 @@ class SeenShortage:
     limited: bool = False
     """Whether a limit of its own process was in the way, so that it is of no use that others go."""
     words: str = ""
-    """What happened, and the ways out."""
+    """What happened, and behind a semicolon the ways out."""
+    ways: tuple[Lesser, ...] = ()
+    """Other commands with which it may fit, the best first."""
 
 
 class StartLog:
-    """The lines of a server's log that tell of memory, until it is ready."""
+    """The lines of a server's log that tell why it is not ready."""
 
     def __init__(self, kills: Callable[[], int | None] = oom_kills) -> None:
         """`kills` counts the processes that the kernel has ended for want of memory."""
         self._lines: list[str] = []
+        self._telling: deque[str] = deque(maxlen=TELLING_LINES)
         self._count_kills = kills
         self._kills = kills()
 
@@ -67,6 +83,14 @@ class StartLog:
         """Take a line."""
         if len(self._lines) < MOST_LINES and (MARK in line or HINT.search(line) or AGAIN.search(line)):
             self._lines.append(line)
+        if TELLING.search(line):
+            self._telling.append(line)
+
+    def explained(self, ended: Exit | None) -> Explained | None:
+        """Return what it means that a server was not ready when it ended; None where nothing is known of that."""
+        from claracore.core.loading.explain import explain  # noqa: PLC0415 - compiles a table of expressions
+
+        return explain(self._telling, str(ended) if ended is not None else "")
 
     def why(self, ended: Exit) -> StartShown | None:
         """Return what a server that ended before it was ready could not get; None where it ended for another reason.

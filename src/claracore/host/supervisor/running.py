@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from claracore.core.loading.phases import LoadPhase
 from claracore.host.supervisor.health import Loading
 from claracore.types import Endpoint, ModelState
 
@@ -28,6 +29,8 @@ class Running:
     """Whether it has freed its memory until the next request (`--sleep-idle-seconds`)."""
     restore_seconds: float | None = None
     """How long it took to bring conversations back into it; None where there were none."""
+    phase: LoadPhase | None = None
+    """What it is at while it loads, or was at last; None where it tells nothing that is known."""
 
     @property
     def port(self) -> int | None:

@@ -11,9 +11,6 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claracore.core.config.command import bind
@@ -24,23 +21,23 @@ from claracore.errors import ModelFailed, NotReadyInTime
 from claracore.host.engines import states
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.host import literal
-from claracore.host.sockets.ports import Lease, PortKeeper
+from claracore.host.sockets.ports import Lease
 from claracore.host.sockets.unix import clear_path, socket_path
-from claracore.host.supervisor.accepted import Acceptance, Announced
+from claracore.host.supervisor.accepted import Acceptance
 from claracore.host.supervisor.child import Child, StillRuns
-from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
+from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
 from claracore.host.supervisor.stop_order import StopOrder
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
 from claracore.types import Endpoint
 
 if TYPE_CHECKING:
-    from claracore.host.conversations.keeper import ConversationKeeper
     from claracore.host.conversations.server import ServerConversations
 
 logger = logging.getLogger("claracore.supervisor")
@@ -49,32 +46,8 @@ LOOK_SECONDS = 1.0
 """Between two looks at whether a server still listens; each costs some 50 us."""
 DYING_SECONDS = 0.1
 """Between the end of a process's sockets and what the kernel says of its end: 1 ms, rarely more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a process of any model needs of the rest."""
-
-    keeper: PortKeeper
-    commands: Commands
-    environ: Mapping[str, str]
-    socket_dir: Path | None
-    """Where the Unix sockets of models with `transport: unix` are; None for the folder of this session."""
-    announced: Announced = field(default_factory=set)
-    conversations: ConversationKeeper | None = None
-    """Who keeps conversations over the ends of servers; None where nobody does."""
-
-
-class BindFailed(Exception):
-    """The server could not have its port; `args` says what it printed."""
-
-
-class HeldFromIt(Exception):
-    """The server ended before it was ready, perhaps because we held its port."""
-
-
-class DiedRestoring(Exception):
-    """The server ended while its conversations were restored; without them it may live."""
+HUNG_UP_SECONDS = 5.0
+"""For how long a server that hangs up instead of restoring is taken to be ending: it may write down how that came."""
 
 
 class ServerProcess:
@@ -95,7 +68,7 @@ class ServerProcess:
         self.child: Child | None = None
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
-        self.reports = Reports(lambda: listener.reported(model.id))
+        self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -201,6 +174,7 @@ class ServerProcess:
             self._conversations.hear(line)
         if not self._is_ready:
             self._start_log.push(line)
+            self.reports.hear(line)
         self._output.append(line)
 
     def _on_stdout(self, line: str) -> None:
@@ -256,9 +230,10 @@ class ServerProcess:
                 return HeldFromIt()
             if is_bind_failure(self._printed, port=self._lease.port):
                 return BindFailed(next((line for line in self._printed if is_bind_failure([line])), ""))
-        returned = child.exited.done() and child.exited.result().code == 0
-        hint = self._around.commands.hint(self.model, returned=returned)
-        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed))
+        ended = child.exited.result() if child.exited.done() else None
+        hint = self._around.commands.hint(self.model, returned=ended is not None and ended.code == 0)
+        explained = self._start_log.explained(ended)
+        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed), explained)
 
     def _watch_of(self, check: OwnerCheck) -> SocketWatch:
         return SocketWatch(
@@ -271,9 +246,10 @@ class ServerProcess:
     async def _gets_conversations(self, child: Child) -> bool:
         """Bring conversations back before the first request; False when the order to stop comes first."""
         if self._conversations is not None:
+            self.reports.restoring()
             await self._stop.beside(child.exited, self._conversations.restore(self.endpoint))
             if self._conversations.cut_off:
-                await asyncio.wait({child.exited}, timeout=DYING_SECONDS)
+                await asyncio.wait({child.exited}, timeout=HUNG_UP_SECONDS)
             if child.exited.done() and not self._stop.given:
                 self._conversations.crashed()
                 raise DiedRestoring
@@ -292,6 +268,14 @@ class ServerProcess:
             await self._stop.or_done(child.exited, LOOK_SECONDS if self.verifiable and not self.lost else None)
             if not child.exited.done():
                 await self.confirm(in_passing=True)
+                await self._save_ahead(child)
+
+    async def _save_ahead(self, child: Child) -> None:
+        """Save conversations of a server that is idle; an order to stop waits for the one that is being written."""
+        may = not (self._stop.given or self.lost or self.reports.asleep)
+        if may and self._conversations is not None and self._conversations.due_ahead:
+            saving = self._conversations.save_ahead(self.endpoint, lambda: self._stop.given)
+            await self._stop.beside(child.exited, saving, only_at_once=True)
 
     @property
     def _is_well(self) -> bool:
@@ -325,7 +309,8 @@ class ServerProcess:
             if saving is not None:
                 await self._stop.beside(child.exited, saving.save(where), only_at_once=True)
         finally:
-            listing = asyncio.create_task(saving.list_saved()) if saving is not None else None
+            kept = self._conversations
+            listing = asyncio.create_task(kept.list_saved()) if kept is not None else None
             try:
                 await self._stop_child(child, where)
             finally:

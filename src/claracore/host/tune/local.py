@@ -24,7 +24,7 @@ from claracore.host.supervisor.configuration import Sources, prepare
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
-from claracore.host.supervisor.server_process import Surroundings
+from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.tune.case import Looking, tunable
 from claracore.host.tune.tuner import Tuner
 

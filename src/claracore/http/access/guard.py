@@ -35,8 +35,8 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
-RIGHTS_OF_POST: Final = {"/mcp": Right.READ}
-"""Where what is asked for stands in the body: whoever answers it checks the rest (`state["check_right"]`)."""
+RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
+"""Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
 """Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
 browser says it with every POST and DELETE."""

@@ -30,14 +30,18 @@ from claracore.http.api import (
     metrics,
     models,
     named_files,
+    nodes,
     performance,
     ports,
     profiles,
     recipes,
+    remedies,
     requests,
     setup,
     speeds,
     system,
+    together,
+    tokens,
     tune,
 )
 from claracore.http.api.compat import (
@@ -63,7 +67,9 @@ ROUTERS = (
     first_claracore_downloads,  # before models, whose paths may be anything below /api/models/
     tune,  # as above
     choices,  # as above
+    remedies,  # as above
     models,
+    nodes,
     requests,
     activity,
     speeds,
@@ -81,6 +87,7 @@ ROUTERS = (
     memory,
     conversations,
     lesser,
+    tokens,
     keys,
     performance,
     metrics,
@@ -95,6 +102,7 @@ ROUTERS = (
     ollama,
     ollama_changes,
     system,
+    together,
     interface,
 )
 ErrorHandler = Callable[[Request, Exception], Awaitable[JSONResponse]]

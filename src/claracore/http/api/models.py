@@ -16,6 +16,7 @@ from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.anthropic import as_anthropics, page_of
 from claracore.http.api.dependencies import GrantDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views, shown_command
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
@@ -48,7 +49,7 @@ class Pin(BaseModel):
     pinned: bool
 
 
-@router.get("/api/models")
+@router.get("/api/models", dependencies=SNAPSHOT)
 async def models(runtime: RuntimeDep) -> ModelsView:
     """List every model with its state, the unlisted ones too."""
     return ModelsView(models=model_views(runtime), groups=group_views(runtime))
@@ -62,7 +63,7 @@ async def pin(runtime: RuntimeDep, name: str, wish: Pin) -> ModelView:
     return Views(runtime).model(model_id)
 
 
-@router.get("/api/models/{name:path}")
+@router.get("/api/models/{name:path}", dependencies=SNAPSHOT)
 async def model(runtime: RuntimeDep, name: str) -> ModelView:
     """Show one model; how much of its files is in memory is looked at for `expected_seconds`."""
     model_id = runtime.resolve(name)
@@ -110,8 +111,10 @@ def listed(runtime: Runtime, grant: Grant | None) -> list[dict[str, Any]]:
         if model.unlisted or (grant is not None and not grant.knows(model.id)):
             continue
         rows.append(_row(runtime, model, model.id, created))
-        # A peer's model has its short name as an alias, which may be called and is not listed.
-        if runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
+        # A peer's model has its short name as an alias, which may be called; that of a peer with a list is not listed.
+        if runtime.config.is_followed(model.id):
+            rows += [_row(runtime, model, alias, created) for alias in model.aliases]
+        elif runtime.config.include_aliases_in_list and runtime.config.peer_of(model.id) is None:
             rows += [_row(runtime, model, alias, created) for alias in model.plain_aliases]
     rows += _stand_ins(runtime, grant, created)
     return sorted(rows, key=lambda row: str(row["id"]))
@@ -121,6 +124,9 @@ def _stand_ins(runtime: Runtime, grant: Grant | None, created: int, *, unlisted:
     """Return the names that stand for models: selectors, and pins of the active profile that are no models."""
     rows: list[dict[str, Any]] = []
     config = runtime.config
+    for name, shared_ids in runtime.machines.shared.items():
+        if config.resolve(name) is None and _any_known(grant, list(shared_ids)):
+            rows.append(_stand_in(runtime, name, list(shared_ids), created, {"type": "peer"}))
     for name, selector in config.selectors.items():
         ids = _ids_of(config, name)
         if (unlisted or not selector.unlisted) and _any_known(grant, ids):
@@ -154,7 +160,7 @@ def _any_known(grant: Grant | None, ids: list[str]) -> bool:
 
 
 def _stand_in(runtime: Runtime, name: str, ids: list[str], created: int, meta: dict[str, Any]) -> dict[str, Any]:
-    loaded = any(runtime.supervisor.state(model_id) is not ModelState.STOPPED for model_id in ids)
+    loaded = any(known_state(runtime, model_id) is not ModelState.STOPPED for model_id in ids)
     return {
         "id": name,
         "object": "model",
@@ -171,7 +177,8 @@ def _said(name: str, description: str) -> dict[str, str]:
 
 
 def _row(runtime: Runtime, model: ModelConfig, name: str, created: int) -> dict[str, Any]:
-    ids = [model.id] if runtime.config.peer_of(model.id) is None else []
+    unseen = runtime.config.peer_of(model.id) is not None and not runtime.config.is_followed(model.id)
+    ids = [] if unseen else [model.id]
     row = _stand_in(runtime, name, ids, created, {**_metadata(runtime, model), **_kind(runtime, model, name)})
     if context := _request_context(runtime, model):
         row["meta"]["n_ctx"] = context
@@ -246,14 +253,14 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
     rows = []
     for model_id, slot in sorted(runtime.supervisor.slots.items()):
         model = runtime.config.models.get(model_id)
-        if model is None or known_state(runtime, model_id) is ModelState.STOPPED:
+        if model is None or (state := known_state(runtime, model_id)) is ModelState.STOPPED:
             continue
         server = runtime.supervisor.running(model_id)
         endpoint = server.endpoint if server else None
         rows.append(
             {
                 "model": model_id,
-                "state": slot.state.value,
+                "state": state.value,
                 "cmd": shown_command(model, endpoint),
                 "proxy": f"http://{endpoint}" if endpoint else model.proxy,
                 "ttl": int(model.ttl_seconds),  # clients in Go read nothing else

@@ -11,19 +11,21 @@ from pydantic import BaseModel
 from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, in_place
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.show import SECRET_FLAG
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
+from claracore.core.loading.phases import LoadPhase
 from claracore.core.memory.footprint import FootprintSource
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.host.conversations.keeper import ConversationReport
+from claracore.host.footprints.command_reader import Expected, ReadCommand
 from claracore.host.hardware.usage import memory_bytes
-from claracore.host.loading.load_times import NOTHING_EXPECTED
 from claracore.host.supervisor.preview import LoadPreview
+from claracore.http.api.failure_view import FailureView, failure_view
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
 from claracore.types import Endpoint, ModelState
 
-MAKING_CONTEXT = "making the context"
-Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio"]
+Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio", "image"]
 
 
 class WaitView(BaseModel):
@@ -73,6 +75,13 @@ class ModelView(BaseModel):
     progress: float | None
     """How far it is loaded, 0 to 0.99; null when it does not load, or nothing is known of that."""
     progress_message: str | None
+    """What it is at while it loads, in words: "reading weights 4.1 of 8.2 GiB"; null when it does not load."""
+    load_phase: LoadPhase | None
+    """The same as a word for programs; null when it does not load, or its server tells nothing that is known."""
+    read_bytes: int | None
+    """Bytes of its weights that are read, while they are; null where that cannot be seen."""
+    weight_bytes: int | None
+    """... of so many; null unless it loads."""
     expected_seconds: float | None
     """In how many seconds it will be ready: while it loads from now, else from when it can start; null when unknown."""
     asleep: bool
@@ -85,6 +94,8 @@ class ModelView(BaseModel):
     waits_for: WaitView | None
     pinned: bool
     error: str | None
+    failure: FailureView | None
+    """The same as `error`, interpreted; null when the last start did not fail."""
     retry_seconds: float | None
     """For how long requests are refused with `error` without another try; a load that a person asks for is one."""
     cmd: str
@@ -139,7 +150,6 @@ class Views:
         running = runtime.supervisor.running(model_id)
         pid, endpoint = (running.pid, running.endpoint) if running else (None, None)
         state = known_state(runtime, model_id)
-        loading = running.loading if running and state is ModelState.STARTING else None
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
         failure = runtime.supervisor.failure(model_id)
@@ -154,15 +164,13 @@ class Views:
             state=state,
             group=runtime.config.group_of(model_id),
             kind=kind_of(model),
-            capabilities=_capabilities(model),
+            capabilities=_capabilities(model, runtime.memory.command(model_id)),
             port=running.port if running else None,
             pid=pid,
             memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(last.load_seconds),
-            progress=None if expected.progress is None else round(expected.progress, 2),
-            progress_message=MAKING_CONTEXT if expected.weights_are_there else loading.message if loading else None,
-            expected_seconds=_rounded(expected.left_seconds),
+            **_loading(expected),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
@@ -171,6 +179,7 @@ class Views:
             waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
+            failure=failure_view(failure) if failure else None,
             retry_seconds=_rounded(runtime.supervisor.retry_seconds(model_id)),
             cmd=shown_command(runtime.memory.as_started(model), endpoint),
             endpoint=str(endpoint) if endpoint else None,
@@ -184,11 +193,26 @@ class Views:
 
 
 def known_state(runtime: Runtime, model_id: str) -> ModelState:
-    """Return the state of a model; one of a peer runs as far as we know while it answers for us."""
+    """Return the state of a model; one of a peer that is not followed runs, as far as we know, while it answers."""
+    remote = runtime.machines.state(model_id)
+    if remote is not None:
+        return remote
     slot = runtime.supervisor.slots.get(model_id)
     if slot is None or (runtime.config.peer_of(model_id) is not None and not slot.serving):
         return ModelState.STOPPED
     return slot.state
+
+
+def _loading(expected: ExpectedLoad) -> dict[str, Any]:
+    """Return the fields that are about a load."""
+    return {
+        "progress": None if expected.progress is None else round(expected.progress, 2),
+        "progress_message": expected.words or None,
+        "load_phase": expected.phase,
+        "read_bytes": expected.read_bytes,
+        "weight_bytes": expected.total_bytes,
+        "expected_seconds": _rounded(expected.left_seconds),
+    }
 
 
 def _footprint(runtime: Runtime, model_id: str) -> FootprintView:
@@ -229,15 +253,26 @@ def _ttl_seconds(slot: Slot) -> float:
     return 0.0 if slot.ttl_seconds == FOREVER else round(slot.ttl_seconds, 3)
 
 
-def _capabilities(model: ModelConfig) -> dict[str, Any]:
+def _capabilities(model: ModelConfig, command: ReadCommand | None) -> dict[str, Any]:
+    """Return what a model can do: as the configuration says, else as its command and files do."""
     able = model.capabilities
+    read = command.expected if command is not None else None
     return {
-        "in": list(able.inputs),
+        "in": list(able.inputs or (_read_inputs(read) if read is not None else ())),
         "out": list(able.outputs),
         "tools": able.tools,
         "reranker": able.reranker,
-        "context": able.context,
+        "context": able.context or (read.request_context if read is not None else 0),
     }
+
+
+def _read_inputs(read: Expected) -> list[str]:
+    """Return what goes into a model: beside text, what its projector has encoders for; one not known is of pictures."""
+    projector = read.case.projector
+    if projector is None:
+        return ["text"]
+    sounds = [encoder.side == 0 for encoder in projector.encoders]
+    return ["text", *(["image"] if not all(sounds) or not sounds else []), *(["audio"] if any(sounds) else [])]
 
 
 def kind_of(model: ModelConfig) -> Kind | None:
@@ -247,6 +282,8 @@ def kind_of(model: ModelConfig) -> Kind | None:
         return "reranker"
     if words & EMBEDDING_FLAGS:
         return "embedding"
+    if able.outputs and "text" not in able.outputs:
+        return "image" if "image" in able.outputs else "audio"
     if "image" in able.inputs:
         return "vision"
     if "audio" in (*able.inputs, *able.outputs):

@@ -94,6 +94,15 @@ class Collected:
         self.pieces = [body]
         self.size = len(body)
 
+    def put_back(self, body: bytes) -> None:
+        """Use a body that was here before, whatever has become of it."""
+        self.dropped = False
+        self.replace(body)
+
+    def take_for_copy(self) -> None:
+        """Take memory for the whole body once more. Raises what `add` raises."""
+        self._take(self.size)
+
     def asked_early(self, content_type: bytes, max_bytes: int) -> Asked | None:
         """Return what the incomplete body asks for, or None when that is not known yet. Raises `PayloadTooLarge`."""
         if self.size > max_bytes:

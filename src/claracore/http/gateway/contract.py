@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from claracore.core.loading.expected import ExpectedLoad
 from claracore.errors import ClaraCoreError
 from claracore.host.activity.record import Record
 from claracore.host.supervisor.contract import Connections, Waiter
@@ -191,8 +192,8 @@ class ModelSupervisor(Protocol):
         """Return the state of a model's process."""
 
     @property
-    def expected_seconds(self) -> Callable[[str], float | None]:
-        """Tells in how many seconds a model will be ready that loads now; None where that is not known."""
+    def expected_load(self) -> Callable[[str], ExpectedLoad]:
+        """Tells how a model's load stands, or would go that begins now."""
 
 
 class Observer(Protocol):

@@ -18,8 +18,8 @@ from claracore.http.gateway.bridge import Application, BridgedCall
 from claracore.http.gateway.exchange import Exchange
 from claracore.http.gateway.local import Local, preflight, redirect
 from claracore.http.gateway.paths import no_such_path, straightened
+from claracore.http.gateway.resolver import names_for
 from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, Routing, ServerPaths, routing_of, split_upstream
-from claracore.http.gateway.targets import names_for
 from claracore.http.wire.answers import MethodNotAllowed
 from claracore.types import ModelState
 

@@ -1,8 +1,8 @@
 """What happens to one client's request for a model, from its head to the last byte of its answer?
 
-It goes the way of every `ModelRequest`: a `RequestWriter` writes it to the model server, an `AnswerWriter` writes the
-answer to the client. A WebSocket that its model ignores is not counted: the supervisor does not know of it and may stop
-the model.
+It goes the way of every `ModelRequest`, to another machine if it has to (`MovableRequest`): a `RequestWriter` writes
+it to the model server, an `AnswerWriter` writes the answer to the client. A WebSocket that its model ignores is not
+counted: the supervisor does not know of it and may stop the model.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from claracore.http.access.admitted import check_model
 from claracore.http.access.limits import begin
 from claracore.http.gateway.answer import AnswerWriter
 from claracore.http.gateway.asked import asked_in_query
+from claracore.http.gateway.elsewhere import MOVED_ON_STATUS, MovableRequest
 from claracore.http.gateway.heads import switching_bytes
 from claracore.http.gateway.inflight import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING
 from claracore.http.gateway.loading import LoadingStream
-from claracore.http.gateway.loops import FIELD, check_loop
-from claracore.http.gateway.request import ModelRequest
+from claracore.http.gateway.loops import FIELD, check_loop, was_sent_on
 from claracore.http.gateway.sending import RequestWriter
 from claracore.types import ModelState
 
@@ -36,7 +36,7 @@ NOT_THERE = (ModelState.STOPPED, ModelState.STOPPING)
 _IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 
 
-class Exchange(ModelRequest):
+class Exchange(MovableRequest):
     """One request of a client and its answer: a handler of its connection."""
 
     # What most requests never change stands here, not in the constructor.
@@ -92,7 +92,7 @@ class Exchange(ModelRequest):
         """Find out which model the request is for, if it can be known yet, and go there."""
         route = self.admission.route
         if self.target is not None:
-            self._go(self.target)
+            self.go(self.target)
         elif route is not None and route.source == "query":
             self._choose(asked_in_query(self.head.query))
         elif self._body.complete:
@@ -108,6 +108,8 @@ class Exchange(ModelRequest):
         record.requested = asked.model
         record.stream = asked.stream
         target = self.relay.resolver.find(asked.model, self.admission.grant)
+        if target.shared and was_sent_on(self.head.noted.get(FIELD, b"")):
+            target = self.relay.resolver.near(target)
         if not self._body.complete and request.waits_for_all(target):
             return  # what it asks for is looked up again then
         self.target, route = target, self.admission.route
@@ -116,13 +118,14 @@ class Exchange(ModelRequest):
             self.answer.edit = request.call.answer_edit
         elif route is not None and route.answer_edit is not None:
             self.answer.edit = route.answer_edit(record, self.relay.about)
-        self._go(target)
+        self.go(target)
 
-    def _go(self, target: Target) -> None:
+    def go(self, target: Target) -> None:
+        """Go to a model. Raises `ClaraCoreError`."""
         grant = self.admission.grant
         if grant is not None and not self.admission.unlimited:
             check_model(grant, target.model_id)
-        if not self.admission.loads and self.relay.supervisor.state(target.model_id) in NOT_THERE:
+        if not self.admission.loads and self.relay.state(target.model_id) in NOT_THERE:
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         if target.own_lines is not None:
             check_loop(self.head.noted.get(FIELD, b""), target.model_id)
@@ -212,9 +215,10 @@ class Exchange(ModelRequest):
 
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
+        if head.status in MOVED_ON_STATUS and self.is_remote and self.moves_on(f"it answered {head.status}"):
+            return
         self.phase = ANSWERING
-        self._body.drop()
-        self._body.give_back()
+        self._request.forget_body()
         self.answer.begin(head, length, body, bodiless=self.is_head, unframed=self.wants_payload)
         if last:
             self._complete()
@@ -331,8 +335,7 @@ class Exchange(ModelRequest):
         """Let go of the body, of what was captured of it, and of the timer."""
         if self._loading is not None:
             self._loading.stop()
-        self._body.drop()
-        self._body.give_back()
+        self._request.forget_body()
         if self._request.capture is not None:
             self._request.capture.give_back()
         meter = self.admission.meter

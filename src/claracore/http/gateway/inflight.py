@@ -45,6 +45,8 @@ class InFlight(Recipient):
     """When to look at a model server that says nothing (event loop time)."""
     bytes_at_last_look = -1
     """How much had come from the model server when its silence was last looked at; -1 before the answer."""
+    node_lost = ""
+    """Why the machine that answers is taken to be lost; empty while it is there."""
     client_stalled = False
     """Whether the answer waits for its reader."""
 
@@ -54,7 +56,13 @@ class InFlight(Recipient):
     def cancel(self, reason: ClaraCoreError) -> None:
         """End the request from outside."""
 
+    @abstractmethod
+    def machine_lost(self, reason: str) -> None:
+        """Take in that the machine is lost where it was sent, or is to be sent; a stream has some time left."""
+
     def sentence(self, what: str) -> str:
         """Return what the model server did, with its name and where to look further."""
         model = self.record.model
+        if self.target is not None and self.target.node:
+            return f"machine {self.target.node!r}, which has model {model!r}, {what}"
         return f"the server of model {model!r} {what}; what it printed: claracore logs {model}"

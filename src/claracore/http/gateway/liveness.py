@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from claracore.errors import NotReadyInTime
+from claracore.errors import NotReadyInTime, UpstreamFailed
 from claracore.host.sockets.busy import processor_seconds
 from claracore.http.gateway.inflight import ANSWERING, CONNECTING, OVER, SENT, InFlight
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from claracore.http.gateway.upstream import Destination
     from claracore.types import Endpoint
 
+NODE_LOST_SECONDS = 10.0
+"""An answer from a machine that is taken to be lost ends after so much silence."""
 LEAST_SHARE = 0.01
 """Of one core. A server that waits for its own threads uses less; one that feeds a GPU uses more."""
 
@@ -44,7 +46,9 @@ class Liveness:
         if target is None or destination is None or request.record.status == 101:
             return
         seconds = target.response_head_timeout_seconds
-        if seconds is not None:
+        if request.node_lost:
+            self._look_at_lost(request)
+        elif seconds is not None:
             if request.phase is SENT or request.phase is CONNECTING:
                 what = request.sentence(f"did not begin to answer within {seconds:g} s")
                 request.cancel(NotReadyInTime(what))
@@ -53,6 +57,14 @@ class Liveness:
         else:
             looking = self._look_after(request, destination, target.base_path + target.health_path)
             self._tasks.run(looking, name=f"look after request {request.record.request_id}")
+
+    def _look_at_lost(self, request: InFlight) -> None:
+        """Let an answer go on whose machine is taken to be lost while it comes; else end it."""
+        if _has_spoken(request):
+            request.deadline = asyncio.get_running_loop().time() + NODE_LOST_SECONDS
+            self._alarm.set(request.deadline)
+        else:
+            request.cancel(UpstreamFailed(request.sentence(f"was lost: {request.node_lost}")))
 
     async def _look_after(self, request: InFlight, destination: Destination, path: bytes) -> None:
         if await self._lives(destination, path) or _has_spoken(request):
@@ -109,8 +121,9 @@ async def _answers(destination: Destination, path: bytes) -> bool:
         if endpoint.unix_path is not None:
             reader, writer = await asyncio.open_unix_connection(endpoint.unix_path)
         else:
+            trusted = await destination.trusted() if tls_host else None
             reader, writer = await asyncio.open_connection(
-                endpoint.host, endpoint.port, ssl=True if tls_host else None, server_hostname=tls_host or None
+                endpoint.host, endpoint.port, ssl=trusted, server_hostname=tls_host or None
             )
         try:
             host = tls_host.encode() or destination.host

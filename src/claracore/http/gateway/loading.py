@@ -15,7 +15,9 @@ from uuid import uuid4
 
 import msgspec
 
-from claracore.core.units import about
+from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
+from claracore.core.loading.phases import LoadPhase
+from claracore.core.units import about, gib
 from claracore.http.wire import sse
 from claracore.types import ModelState
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from claracore.host.activity.record import Record
     from claracore.http.gateway.answer import AnswerWriter
     from claracore.http.gateway.contract import ModelSupervisor
+
+
+NOTABLE_PART = 0.05
+"""Of the weights: so much more that is read is worth a word."""
 
 
 class LoadingStream:
@@ -40,6 +46,10 @@ class LoadingStream:
         self._last_text = ""
         self._expected = ""
         """How long the load takes, in words: as it was known first, so that the text does not change all the time."""
+        self._phase: LoadPhase | None = None
+        """What was said last that the load is at; None before anything was."""
+        self._read_bytes = 0
+        """... and how much it has read."""
         self._timer: asyncio.TimerHandle | None = None
 
     def show_loading(self, every_seconds: float) -> None:
@@ -74,13 +84,32 @@ class LoadingStream:
                 self._answer.write_event(self._frame(None))
         text = self._state()
         if not self._shows_loading:
-            self._answer.write_event(sse.comment(text))
+            self._answer.write_event(sse.comment(", ".join(filter(None, (text, self._load.words)))))
         elif text != self._last_text:
             self._answer.write_event(self._frame(self._following(text)))
         else:
-            self._answer.write_event(self._frame("."))
+            self._answer.write_event(self._frame(self._news()))
         self._last_text = text
         self.schedule()
+
+    def _news(self) -> str:
+        """Return what is written where the state is the same: what the load is at now, how far it is, or a dot."""
+        load = self._load
+        read = load.read_bytes or 0
+        if load.words and load.phase not in {self._phase, LoadPhase.STARTING}:
+            self._phase, self._read_bytes = load.phase, read
+            time = about(load.left_seconds) if load.phase is LoadPhase.WARMUP else ""
+            return f"\n{', '.join(filter(None, (load.words, time)))}"
+        if read - self._read_bytes >= NOTABLE_PART * (load.total_bytes or 0) > 0:
+            self._read_bytes = read
+            return f" {gib(read)}"
+        return "."
+
+    @property
+    def _load(self) -> ExpectedLoad:
+        model = self._record.model
+        starts = self._record.request_id is not None and self._supervisor.state(model) is ModelState.STARTING
+        return self._supervisor.expected_load(model) if starts else NOTHING_EXPECTED
 
     def _state(self) -> str:
         model, request_id = self._record.model, self._record.request_id
@@ -90,7 +119,7 @@ class LoadingStream:
         if position is not None and self._supervisor.state(model) is not ModelState.STARTING:
             return f"waiting for {model}, place {position} in the queue"
         if not self._expected:
-            self._expected = about(self._supervisor.expected_seconds(model))
+            self._expected = about(self._supervisor.expected_load(model).left_seconds)
         return ", ".join(filter(None, (f"loading {model}", self._expected)))
 
     def _following(self, text: str) -> str:

@@ -8,13 +8,13 @@ section 7.6.3), and goes to no peer a second time. What else stood in `Via` stay
 from __future__ import annotations
 
 import re
-import secrets
 from typing import Final
 
 from claracore.errors import ClaraCoreError
+from claracore.host.cluster.identity import IDENTITY
 
 FIELD: Final = b"via"
-_OURS: Final = b"1.1 claracore-" + secrets.token_hex(8).encode()
+_OURS: Final = b"1.1 claracore-" + IDENTITY.encode()
 _SERVER = re.compile(rb"1\.1 claracore-[0-9a-f]{16}(?![^ \t,])")
 
 
@@ -34,6 +34,11 @@ def check_loop(via: bytes, model_id: str) -> None:
             f"model {model_id!r} is a peer's, and this request was sent to a peer from here already: "
             "the peer has sent it back (look at 'unknown_model' and 'peers' of both)"
         )
+
+
+def was_sent_on(via: bytes) -> bool:
+    """Whether a server like this one has sent the request on: it is to be answered near, and not to wander."""
+    return _SERVER.search(via) is not None
 
 
 def via_line(via: bytes) -> bytes:

@@ -12,7 +12,8 @@ from claracore.http.gateway.budget import BodyBudget
 from claracore.http.gateway.contract import NoObserver
 from claracore.http.gateway.liveness import Liveness
 from claracore.http.gateway.pool import Pool
-from claracore.http.gateway.targets import ActiveProfile, Resolver
+from claracore.http.gateway.resolver import Resolver
+from claracore.http.gateway.targets import ActiveProfile
 from claracore.http.gateway.upstream import IdleRules
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     from claracore.core.config.model import Config
     from claracore.errors import ClaraCoreError
+    from claracore.host.cluster.machines import Machines
     from claracore.host.footprints.summary import AboutModel
     from claracore.http.gateway.contract import ModelSupervisor, Observer, PortLimits
     from claracore.http.gateway.inflight import InFlight
     from claracore.http.gateway.tasks import Tasks
-    from claracore.types import Endpoint
+    from claracore.types import Endpoint, ModelState
 
 
 class Relay:
@@ -43,15 +45,18 @@ class Relay:
         profile: ActiveProfile | None = None,
         in_flight: dict[int, InFlight] | None = None,
         about: AboutModel = nothing_known,
+        machines: Machines | None = None,
     ) -> None:
+        """`machines` tells of models on other machines; None: there are none."""
         self.supervisor = supervisor
+        self.machines = machines
         self.about = about
         self.observer: Observer = observer or NoObserver()
         self.limits = limits
         self.alarm = alarm
         self.tasks = tasks
         self.captures = Captures() if captures is None else captures
-        self.resolver = Resolver(config, profile or ActiveProfile(), supervisor.state, self.busy)
+        self.resolver = Resolver(config, profile or ActiveProfile(), self.state, self.busy, machines)
         self.budget = BodyBudget(self._body_bytes(config))
         self.now: Callable[[], float] = asyncio.get_running_loop().time
         self.in_flight: dict[int, InFlight] = {} if in_flight is None else in_flight
@@ -78,6 +83,24 @@ class Relay:
     def stop_opening(self, endpoint: Endpoint) -> None:
         """Give up the connections to an endpoint that are being opened."""
         self.pool.stop_opening(endpoint)
+
+    def state(self, model_id: str) -> ModelState:
+        """Return the state of a model, wherever it is."""
+        machines = self.machines
+        remote = machines.state(model_id) if machines is not None else None
+        return self.supervisor.state(model_id) if remote is None else remote
+
+    def machine_lost(self, name: str, reason: str) -> None:
+        """Have every request that is with a machine move on, or end."""
+        for request in list(self.in_flight.values()):
+            if request.target is not None and request.target.node == name:
+                request.machine_lost(reason)
+
+    def machine_back(self, name: str) -> None:
+        """Let answers take their time again: the machine that they come from is there."""
+        for request in self.in_flight.values():
+            if request.target is not None and request.target.node == name:
+                request.node_lost = ""
 
     def busy(self, model_id: str) -> int:
         """Return how many requests a model has, waiting ones too."""

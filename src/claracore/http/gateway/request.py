@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from claracore.errors import ClaraCoreError, UpstreamFailed
 from claracore.http.gateway.alarm import NEVER
 from claracore.http.gateway.connect import TurnedAway, Unreachable, connect
-from claracore.http.gateway.inflight import CONNECTING, OVER, SENT, WAITING, InFlight
+from claracore.http.gateway.inflight import ANSWERING, CONNECTING, OVER, SENT, WAITING, InFlight
+from claracore.http.gateway.liveness import NODE_LOST_SECONDS
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class ModelRequest(InFlight):
                 relay.alarm.set(deadline)
         destination = target.destination
         if destination is None or destination.endpoint is not endpoint:
-            destination = target.destination = relay.pool.destination(endpoint, target.tls_host)
+            destination = target.destination = relay.pool.destination(endpoint, target.tls_host, target.fingerprint)
         self._destination = destination
         upstream = destination.take()
         if upstream is not None:
@@ -223,6 +224,28 @@ class ModelRequest(InFlight):
         if upstream.reset:
             return self._sent_again < _MOST_RETURNS
         return upstream.reused and not self._sent_again
+
+    def leave_place(self) -> None:
+        """Let go of the model that it went to, without an end: it goes to another one. Followed by `arrive`."""
+        self.drop_upstream()
+        request_id = self.record.request_id
+        if request_id is not None:
+            self.relay.in_flight.pop(request_id, None)
+            if not self._was_refused:
+                self.relay.supervisor.finish(request_id)
+        self.record.request_id = None
+        self.phase, self.deadline, self.node_lost = WAITING, NEVER, ""
+        self._was_refused, self._returns, self._sent_again = False, 0, 0
+
+    def machine_lost(self, reason: str) -> None:
+        """Fail now if nothing of the answer has come; a stream that has begun has `NODE_LOST_SECONDS` to go on."""
+        if self.phase is SENT or self.phase is CONNECTING:
+            self.drop_upstream()
+            self.failed(f"was lost: {reason}")
+        elif self.phase is ANSWERING:
+            self.node_lost = reason
+            self.deadline = deadline = self.relay.now() + NODE_LOST_SECONDS
+            self.relay.alarm.set(deadline)
 
     # Endings.
 

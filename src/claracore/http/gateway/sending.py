@@ -7,8 +7,10 @@ edit what they get. A body that nobody changes keeps its bytes, and most of a lo
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from claracore.errors import ClaraCoreError
 from claracore.http.gateway.collected import Collected, UploadCapture
 from claracore.http.gateway.contract import OwnAnswer
 from claracore.http.gateway.filters import edited
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from claracore.http.gateway.relay import Relay
     from claracore.http.gateway.targets import Target
     from claracore.http.gateway.upstream import Destination, UpstreamConnection
+    from claracore.http.wire.buffer import Body
 
 _JOINED_BYTES = 65_536
 _READ_AHEAD_BYTES = 524_288
 _KEPT_FOR_RETRY_BYTES = 1 << 20
+_KEPT_TO_MOVE_ON_BYTES = 32 << 20
 _JSON = b"application/json"
 
 
@@ -36,6 +40,8 @@ class RequestWriter:
     """What the model server is asked instead; None: what the client has asked."""
     capture: UploadCapture | None = None
     """What keeps the body for whoever looks at it later; None when nobody will."""
+    _before_filters: Body | None = None
+    """The body as another machine's filters would get it; None where it can go to one only."""
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay, record: Record) -> None:
         self._channel = channel
@@ -52,6 +58,8 @@ class RequestWriter:
     def waits_for_all(self, target: Target) -> bool:
         """Whether it cannot go on before the body is whole, because that is to be changed."""
         route = self.admission.route
+        if target.shared and (self._length or 0) <= _KEPT_TO_MOVE_ON_BYTES:
+            return True  # it may have to move on to another machine
         return target.edits or (route is not None and route.request_edit is not None)
 
     def settle(self, target: Target, record: Record) -> OwnAnswer | None:
@@ -70,11 +78,43 @@ class RequestWriter:
                 return asked
             self.call = asked
             body.replace(asked.body)
+        if target.moves:
+            self._keep_to_move_on()
+        self._filter(target)
+        return None
+
+    def _keep_to_move_on(self) -> None:
+        """Keep the body for another machine, as long as there is memory for it."""
+        body = self.body
+        if body.size <= _KEPT_TO_MOVE_ON_BYTES:
+            with contextlib.suppress(ClaraCoreError):
+                if body.size > _JOINED_BYTES:
+                    body.take_for_copy()
+                self._before_filters = body.joined()
+
+    def _filter(self, target: Target) -> None:
+        body = self.body
         if target.edits:
-            content_type = admission.head.noted.get(b"content-type", b"") if edit is None else _JSON
+            content_type = self.admission.head.noted.get(b"content-type", b"") if self.call is None else _JSON
             body.replace(edited(body.taken_out(), content_type, target))
         self._length = body.size
-        return None
+
+    def forget_body(self) -> None:
+        """Let go of the body and of its memory: it need not be sent again."""
+        self._before_filters = None
+        self.body.drop()
+        self.body.give_back()
+
+    @property
+    def may_move(self) -> bool:
+        """Whether all of the body is here to be sent to another machine."""
+        return self._before_filters is not None
+
+    def settle_again(self, target: Target) -> None:
+        """Let the body become what another machine gets. Raises `ClaraCoreError`."""
+        if self._before_filters is not None:
+            self.body.put_back(bytes(self._before_filters))
+            self._filter(target)
 
     def read_no_further(self) -> None:
         """Leave the rest of a long upload to the kernel until the model server takes it.
@@ -98,7 +138,7 @@ class RequestWriter:
             upstream.transport.write(head + body.joined())
         else:
             upstream.transport.writelines([head, *body.pieces])
-        if not body.complete or body.size > _KEPT_FOR_RETRY_BYTES:
+        if not body.complete or (body.size > _KEPT_FOR_RETRY_BYTES and self._before_filters is None):
             body.drop()
             if not upstream.transport.get_write_buffer_size():
                 body.give_back()

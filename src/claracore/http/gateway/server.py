@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from claracore.core.config.model import Config
     from claracore.host.activity.captures import Captures
+    from claracore.host.cluster.machines import Machines
     from claracore.host.footprints.summary import AboutModel
     from claracore.http.asgi import AsgiApp
     from claracore.http.gateway.contract import ModelSupervisor, Observer
@@ -58,6 +59,7 @@ class Gateway:
         profile: ActiveProfile | None = None,
         in_flight: dict[int, InFlight] | None = None,
         about: AboutModel = nothing_known,
+        machines: Machines | None = None,
     ) -> None:
         limits = limits or PortLimits()
         self._ring = KeyRing() if ring is None else ring
@@ -76,6 +78,7 @@ class Gateway:
             profile=profile,
             in_flight=in_flight,
             about=about,
+            machines=machines,
         )
         application = Application(app, self.relay.budget, self.tasks)
         self._origins = Origins(Rules()) if origins is None else origins

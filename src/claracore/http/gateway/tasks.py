@@ -1,12 +1,15 @@
-"""Which tasks of the gateway run?"""
+"""Which tasks run beside what is called?"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+logger = logging.getLogger("claracore")
 
 
 class Tasks:
@@ -20,8 +23,13 @@ class Tasks:
         """Start a coroutine as a task that is held until it has ended, and return the task."""
         task = self._loop.create_task(coroutine, name=name)
         self.running.add(task)
-        task.add_done_callback(self.running.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s ended with an unexpected error", task.get_name(), exc_info=error)
 
     async def cancel(self) -> None:
         """Cancel all, and wait until they have ended."""

@@ -22,11 +22,12 @@ router = APIRouter(include_in_schema=False)
 STATIC = Path(__file__).with_name("static")
 YEAR_SECONDS = 365 * 24 * 3600
 
-# Only our own files run, and nothing is fetched from elsewhere. Images may be data: and blob: because people put them
-# into a chat; styles of the configuration editor live in a shadow root as adopted sheets, which need no exception.
+# Only our own files run, and nothing is fetched from elsewhere. Images and sound may be data: and blob: because people
+# put them into a chat; styles of the configuration editor live in a shadow root as adopted sheets, which need no
+# exception. Workers are scripts.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src data: blob:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SAFE_HEADERS = {
     "Content-Security-Policy": POLICY,

@@ -26,6 +26,7 @@ export function idPath(id: string): string {
 
 export interface Ask {
   method?: string;
+  /** A form, or what is sent as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
@@ -56,7 +57,9 @@ export async function ask(path: string, { method = 'GET', body, headers = {}, si
   };
   const sent = init.headers as Record<string, string>;
   if (key) sent.Authorization = `Bearer ${key}`;
-  if (body !== undefined) {
+  // The browser writes the type of a form, with what separates its parts.
+  if (body instanceof FormData) init.body = body;
+  else if (body !== undefined) {
     sent['Content-Type'] = 'application/json';
     init.body = JSON.stringify(body);
   }
@@ -78,4 +81,10 @@ export async function ask(path: string, { method = 'GET', body, headers = {}, si
 export async function json<T>(path: string, options: Ask = {}): Promise<T> {
   const response = await ask(path, options);
   return (await response.json()) as T;
+}
+
+/** A value that events change, and the last event that it knows. */
+export async function snapshot<T>(path: string): Promise<{ value: T; known: number }> {
+  const response = await ask(path);
+  return { value: (await response.json()) as T, known: Number(response.headers.get('Last-Event-ID') ?? 0) };
 }

@@ -7,6 +7,8 @@ export class ApiError extends Error {
     message: string,
     readonly code = '',
     readonly findings: Finding[] = [],
+    /** All that the envelope says, as engines add numbers of their own. */
+    readonly details: Record<string, unknown> = {},
   ) {
     super(message);
     this.name = 'ApiError';
@@ -29,7 +31,7 @@ export function errorFrom(status: number, body: string): ApiError {
   const error = isRecord(envelope) && isRecord(envelope.error) ? envelope.error : null;
   if (!error) return new ApiError(status, body.trim().slice(0, 500) || `the server answered with status ${status}`);
   const findings = Array.isArray(error.findings) ? (error.findings as Finding[]) : [];
-  return new ApiError(status, String(error.message ?? `status ${status}`), String(error.code ?? ''), findings);
+  return new ApiError(status, String(error.message ?? `status ${status}`), String(error.code ?? ''), findings, error);
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -69,12 +69,19 @@ export type PlacementChoice = schema.ChoiceView;
 export type ModelChoices = schema.ChoicesView;
 export type FoundChoices = schema.FoundChoicesView;
 export type Written = schema.WrittenView;
+/** What may help a model that did not start, and the configuration with one of these. */
+export type Remedies = schema.RemediesView;
+export type RemedyText = schema.RemedyText;
 export type SetupOptions = Partial<schema.SetupWishes>;
 
 export type Download = schema.DownloadView;
 export type Downloads = schema.DownloadsView;
 export type DownloadPlan = schema.PlanView;
 export type Variant = schema.VariantView;
+export type Suggestion = schema.SuggestionView;
+export type Suggestions = schema.SuggestionsView;
+export type Repository = schema.RepositoryView;
+export type Prospect = schema.ProspectView;
 
 /** `GET /api/identity`, which the schema leaves open. */
 export interface Identity {
@@ -84,3 +91,5 @@ export interface Identity {
   url: string;
   started_at: number;
 }
+
+export type Together = schema.TogetherView;

@@ -141,11 +141,6 @@ export function pictured(url: string): Part {
   return { type: 'image_url', image_url: { url } };
 }
 
-/** The addresses of a message's pictures. */
-export function pictures({ parts }: Attached): string[] {
-  return parts.flatMap((part) => (part.type === 'image_url' ? [part.image_url.url] : []));
-}
-
 /** Whether an answer broke off: nobody writes it, and it has no end. */
 export function brokenOff({ role, figures, error, stopped }: Message): boolean {
   return role === 'assistant' && !figures && !error && !stopped;
@@ -173,7 +168,8 @@ export function wire(messages: readonly Message[], system: string): Wire[] {
   return sent;
 }
 
-function inContext({ name, text }: AttachedFile): string {
+/** A file as it stands in what is sent. */
+export function inContext({ name, text }: AttachedFile): string {
   return `<file name="${name}">\n${text}\n</file>`;
 }
 

@@ -3,6 +3,8 @@ import { ask } from '../api/client';
 import { sentence } from '../api/errors';
 import { events } from '../api/sse';
 import { Answer } from './answer';
+import { filled } from './attachments/attached';
+import { explainedLength } from './attachments/too_long';
 import { type Attached, type Message, type Parameters, emptyAnswer, requestBody, userMessage } from './conversation';
 import { type Thread, merged } from './thread';
 import { keepThread } from './threads';
@@ -13,7 +15,7 @@ const KEPT_EVERY = 1000;
 
 export class Pane {
   readonly id: string;
-  readonly comparison: string;
+  comparison = '';
   model = $state('');
   parameters: Parameters = $state()!;
   title = $state('');
@@ -30,9 +32,15 @@ export class Pane {
   #tunedAt: number;
   #abort: AbortController | null = null;
   #keptAt = 0;
+  /** Whether nothing is kept any more: the browser leaves, or the conversation was deleted. */
   #left = false;
+  #unkept = false;
 
-  constructor(thread: Thread) {
+  /** `full` is called when the browser has no more room for conversations. */
+  constructor(
+    thread: Thread,
+    private readonly full: () => void,
+  ) {
     this.id = thread.id;
     this.comparison = thread.comparison;
     this.model = thread.model;
@@ -69,6 +77,7 @@ export class Pane {
     const whole = merged(this.thread, theirs);
     this.messages = whole.messages;
     this.leaf = whole.leaf;
+    this.comparison = theirs.comparison;
     this.title = whole.title;
     this.#titledAt = whole.titledAt;
     if (whole.tunedAt > this.#tunedAt) this.parameters = whole.parameters;
@@ -78,13 +87,25 @@ export class Pane {
   keep(): void {
     if (this.#left) return;
     this.#keptAt = performance.now();
-    keepThread($state.snapshot(this.thread) as Thread);
+    this.#unkept = false;
+    if (!keepThread(this.snapshot())) this.full();
   }
 
-  /** Says that a person has changed the parameters. */
-  tuned(): void {
+  /** What there is now, for good. */
+  snapshot(): Thread {
+    return $state.snapshot(this.thread) as Thread;
+  }
+
+  /** Takes parameters that a person has set; they are kept with the next `keep`. */
+  tune(parameters: Parameters): void {
+    this.parameters = parameters;
     this.#tunedAt = Date.now();
-    if (this.messages.length) this.keep();
+    this.#unkept = this.messages.length > 0;
+  }
+
+  /** Keeps what was changed and is not yet kept. */
+  settle(): void {
+    if (this.#unkept) this.keep();
   }
 
   rename(title: string): void {
@@ -135,8 +156,14 @@ export class Pane {
 
   /** Keeps what there is when the browser leaves; that it then cuts the answer off is no failure of the server. */
   leave(): void {
-    if (this.running) this.keep();
+    if (this.running || this.#unkept) this.keep();
     this.#left = true;
+  }
+
+  /** Ends a conversation that was deleted. */
+  discard(): void {
+    this.#left = true;
+    this.stop();
   }
 
   /** The browser is back at a page that it only set aside. */
@@ -151,7 +178,7 @@ export class Pane {
     this.#abort = abort;
     this.writing = begun.id;
     this.askedAt = performance.timeOrigin + performance.now();
-    const body = requestBody(this.model, begun.text ? [...asked, begun] : asked, this.parameters);
+    const [model, parameters, said] = [this.model, this.parameters, begun.text ? [...asked, begun] : asked];
     this.messages.push(begun);
     this.leaf = begun.id;
     // Read back from the array: only what went through the proxy is reactive.
@@ -159,12 +186,13 @@ export class Pane {
     const answer = new Answer(performance.now(), begun);
     this.keep();
     try {
+      const body = requestBody(model, await filled(said), parameters);
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
       message.cut = answer.cut;
     } catch (error) {
       if (abort.signal.aborted) message.stopped = true;
-      else message.error = sentence(error);
+      else message.error = explainedLength(error, model) ?? sentence(error);
     } finally {
       message.text = answer.text;
       message.reasoning = answer.reasoning;

@@ -140,9 +140,9 @@ function restoredAttached(kept: Record<string, unknown>): Attached {
   return { parts: [...images, ...parts], files };
 }
 
-/** Whether a picture is in its address: nothing is fetched from elsewhere for what a file says. */
+/** Whether a picture is in its address, or kept under it: nothing is fetched from elsewhere for what a file says. */
 function inside(url: string): boolean {
-  return url.startsWith('data:');
+  return url.startsWith('data:') || url.startsWith('kept:');
 }
 
 function restoredPart({ type, image_url: image, input_audio: audio }: Record<string, unknown>): Part[] {

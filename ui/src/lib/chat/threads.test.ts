@@ -2,7 +2,16 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { type Message, UNSET, brokenOff, emptyAnswer, pictured, userMessage } from './conversation';
 import { merged, newThread } from './thread';
-import { heardThread, keepThread, readThread, recallOpened, rememberOpened } from './threads';
+import {
+  allThreads,
+  forgetThread,
+  heardChange,
+  keepThread,
+  onKept,
+  readThread,
+  recallOpened,
+  rememberOpened,
+} from './threads';
 import { chained } from './tree';
 
 afterEach(() => {
@@ -75,12 +84,31 @@ test('the last name and the last parameters count, whoever gave them', () => {
 
 test('another tab is heard, and only about conversations', () => {
   keepThread(thread(said('hi', 1)));
-  const newValue = localStorage.getItem('claracore.chat.thread.x');
-  expect(heardThread(new StorageEvent('storage', { key: 'claracore.chat.thread.x', newValue }))).toEqual(
-    readThread('x'),
-  );
-  expect(heardThread(new StorageEvent('storage', { key: 'theme', newValue: '"dark"' }))).toBeNull();
-  expect(heardThread(new StorageEvent('storage', { key: 'claracore.chat.thread.x', newValue: null }))).toBeNull();
+  const key = 'claracore.chat.thread.x';
+  const heard = (init: StorageEventInit) => heardChange(new StorageEvent('storage', init));
+  expect(heard({ key, newValue: localStorage.getItem(key) })).toEqual({ id: 'x', thread: readThread('x') });
+  expect(heard({ key, newValue: null })).toEqual({ id: 'x', thread: null });
+  expect(heard({ key, newValue: '{' })).toBeNull();
+  expect(heard({ key: 'theme', newValue: '"dark"' })).toBeNull();
+});
+
+test('whoever shows conversations hears what this tab keeps and forgets, and finds all that are there', () => {
+  const heard: [string, number | undefined][] = [];
+  onKept((id, kept) => heard.push([id, kept?.messages.length]));
+  keepThread(thread(said('hi', 1)));
+  keepThread({ ...thread(said('ho', 1)), id: 'y' });
+  localStorage.setItem('claracore.chat.thread.z', 'odd');
+  expect(
+    allThreads()
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(['x', 'y']);
+  forgetThread('x');
+  expect(heard).toEqual([
+    ['x', 1],
+    ['y', 1],
+    ['x', undefined],
+  ]);
 });
 
 test('without room the words are kept and the images go', () => {

@@ -20,28 +20,51 @@ const TAB = 'claracore.chat.tab';
 /** The key of an interface that kept everything in one record. */
 const OLDER = 'claracore.chat';
 
-/** Keeps a conversation together with what another tab has written to it. An empty one is no longer kept. */
-export function keepThread(thread: Thread): void {
-  if (!thread.messages.length) return forgetThread(thread.id);
+type Listener = (id: string, thread: Thread | null) => void;
+const listeners = new Set<Listener>();
+
+/** Calls `listener` when this tab has kept a conversation, or forgotten one. */
+export function onKept(listener: Listener): void {
+  listeners.add(listener);
+}
+
+/**
+ * Keeps a conversation together with what another tab has written to it. An empty one is no longer kept. False where the
+ * browser has no room for it.
+ */
+export function keepThread(thread: Thread): boolean {
+  if (!thread.messages.length) {
+    if (localStorage.getItem(PREFIX + thread.id) !== null) forgetThread(thread.id);
+    return true;
+  }
   const before = readThread(thread.id);
   const whole = before ? merged(thread, before) : thread;
   const bare = { ...whole, messages: whole.messages.map((message) => ({ ...message, parts: [] })) };
   // Over the browser's quota: once more without pictures and sounds.
-  if (!written(PREFIX + thread.id, whole)) written(PREFIX + thread.id, bare);
+  const kept = written(PREFIX + thread.id, whole) || written(PREFIX + thread.id, bare);
+  if (kept) for (const listener of listeners) listener(thread.id, whole);
+  return kept;
 }
 
 export function forgetThread(id: string): void {
   localStorage.removeItem(PREFIX + id);
+  for (const listener of listeners) listener(id, null);
 }
 
 export function readThread(id: string): Thread | null {
   return restoredThread(stored(localStorage, PREFIX + id));
 }
 
-/** Which conversation another tab has just written, and what: for `storage` events. */
-export function heardThread(event: StorageEvent): Thread | null {
-  if (!event.key?.startsWith(PREFIX) || !event.newValue) return null;
-  return restoredThread(parsed(event.newValue));
+export function allThreads(): Thread[] {
+  const keys = Array.from({ length: localStorage.length }, (_, index) => localStorage.key(index) ?? '');
+  return keys.flatMap((key) => (key.startsWith(PREFIX) ? (readThread(key.slice(PREFIX.length)) ?? []) : []));
+}
+
+/** Which conversation another tab has just written, and what: for `storage` events. Null is: it forgot it. */
+export function heardChange(event: StorageEvent): { id: string; thread: Thread | null } | null {
+  if (!event.key?.startsWith(PREFIX)) return null;
+  const thread = restoredThread(parsed(event.newValue));
+  return thread || !event.newValue ? { id: event.key.slice(PREFIX.length), thread } : null;
 }
 
 /** Remembers what this tab has open: for itself after a reload, and for the next tab that is opened. */

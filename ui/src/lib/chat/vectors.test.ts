@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { fitted } from './images';
 import { cosine, lines, ranked, similarities } from './vectors';
 
 test('directions are compared, lengths are not', () => {
@@ -35,10 +34,4 @@ test('the best comes first and has the longest bar', () => {
 
 test('texts are lines that say something', () => {
   expect(lines(' a \n\n  \nb')).toEqual(['a', 'b']);
-});
-
-test('pictures shrink into the square and never grow', () => {
-  expect(fitted(3072, 1536)).toEqual({ width: 1536, height: 768 });
-  expect(fitted(100, 50)).toEqual({ width: 100, height: 50 });
-  expect(fitted(9000, 1)).toEqual({ width: 1536, height: 1 });
 });

@@ -1,6 +1,6 @@
 /** Who takes how much of a device, and what would a load bring about? Words and order are those of `claracore ps`. */
 import type { Device, Group, MemoryReport, Model } from '../api/types';
-import { bytes, duration, plural } from '../format';
+import { bytes, duration, listed, plural } from '../format';
 
 export interface Segment {
   kind: 'model' | 'free' | 'beyond' | 'other' | 'kept';
@@ -56,11 +56,6 @@ export function colourOf(model: string, models: readonly Model[]): Colour {
 /** What a model that runs takes of all devices together; of one of which that is not known, what its process has. */
 export function takenBy({ memory, memory_bytes: resident }: Model): number | null {
   return Object.values(memory.devices).reduce((sum, each) => sum + each, 0) || resident;
-}
-
-/** `a`, `a and b`, `a, b and c`. */
-function listed(words: readonly string[]): string {
-  return [words.slice(0, -1).join(', '), ...words.slice(-1)].filter(Boolean).join(' and ');
 }
 
 /** Bytes by device in words: `8.1 GiB of gpu0 and 500 MiB of ram`. */

@@ -54,6 +54,10 @@ class Announcer:
         """Send `models`: the list of models is another one."""
         self._publish("models", {}, key="")
 
+    def node(self, name: str) -> None:
+        """Send `node`: what `GET /api/nodes` says of one has changed."""
+        self._publish("node", {"name": name}, key=name)
+
     def ports(self) -> None:
         """Send `ports`: what `GET /api/ports` says has changed."""
         self._publish("ports", {}, key="")

@@ -1,0 +1,1 @@
+"""Which other machines are there, how are they, and on which one is a request answered best?"""

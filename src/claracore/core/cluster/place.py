@@ -1,0 +1,137 @@
+"""Where is a request answered best, and why there?
+
+Pure. A name that several machines have has a place on each. Better than all else is one where the model is loaded and
+free; then one where it can be loaded without anybody going; one where it is loaded and busy; one where idle models
+would have to go. A place that is lost is none. `places` gives all, the best first: when the first fails, the next is
+tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from claracore.core.cluster.model import Fit, NodeState
+from claracore.types import ModelState
+
+LOCAL: Final = "local"
+"""What this machine is called among the nodes."""
+USUAL_SLOTS: Final = 4
+"""How many requests a server is taken to answer at once that does not say it: llama-server's own default."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementWish:
+    """What a person wishes of the choice of machines, by the names of nodes; `LOCAL` is this one."""
+
+    prefer: tuple[str, ...] = ()
+    """Among equally good places these come first, in this order."""
+    avoid: frozenset[str] = frozenset()
+    """Only when there is no other."""
+    spread: bool = True
+    """Among equally good places the least busy comes first; otherwise the first is filled first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model on one machine, as it is at this moment."""
+
+    model_id: str
+    """What it is called here."""
+    node: str
+    state: ModelState
+    node_state: NodeState = NodeState.UP
+    fit: Fit = Fit.UNKNOWN
+    """Of a model that is not loaded."""
+    requests: int = 0
+    """With it, waiting ones too."""
+    slots: int | None = None
+    wakes: bool = False
+    """Whether the machine, when it is lost, is only asleep and will be woken by a request."""
+
+
+class Rank(IntEnum):
+    """How good a place is, the best first."""
+
+    FREE = 0
+    LOADING = 1
+    FITS = 2
+    MAY_FIT = 3
+    BUSY = 4
+    FITS_AFTER = 5
+    ENDING = 6
+    SILENT = 7
+    ASLEEP = 8
+    REFUSES = 9
+
+
+REASONS: Final = {
+    Rank.FREE: "it is loaded there and free",
+    Rank.LOADING: "it is being loaded there",
+    Rank.FITS: "it fits what is free there",
+    Rank.MAY_FIT: "it is there; whether it fits is not said",
+    Rank.BUSY: "it is loaded there and busy",
+    Rank.FITS_AFTER: "it fits there when idle models go",
+    Rank.ENDING: "it is being stopped there",
+    Rank.SILENT: "the machine has not answered of late",
+    Rank.ASLEEP: "the machine sleeps and can be woken",
+    Rank.REFUSES: "the machine would refuse to load it now",
+}
+_BY_FIT: Final = {
+    Fit.NOW: Rank.FITS,
+    Fit.UNKNOWN: Rank.MAY_FIT,
+    Fit.AFTER: Rank.FITS_AFTER,
+    Fit.NEVER: Rank.REFUSES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """One machine on which a request may be answered."""
+
+    model_id: str
+    node: str
+    rank: Rank
+
+    @property
+    def reason(self) -> str:
+        """Why it is where it is among the places, in words."""
+        return f"{self.node}: {REASONS[self.rank]}"
+
+
+def rank_of(offer: Offer) -> Rank | None:
+    """Return how good an offer is; None for one that cannot be taken."""
+    if offer.node_state is NodeState.LOST:
+        return Rank.ASLEEP if offer.wakes else None
+    if offer.node_state is NodeState.SILENT:
+        return Rank.SILENT
+    if offer.state is ModelState.READY:
+        return Rank.FREE if offer.requests < (offer.slots or USUAL_SLOTS) else Rank.BUSY
+    if offer.state is ModelState.STARTING:
+        return Rank.LOADING if offer.requests < (offer.slots or USUAL_SLOTS) else Rank.BUSY
+    if offer.state is ModelState.STOPPING:
+        return Rank.ENDING
+    return _BY_FIT[offer.fit]
+
+
+def places(offers: Sequence[Offer], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:
+    """Return where a request may go, the best place first; empty when every machine is lost.
+
+    `turn` counts up, so that places that do not differ take turns. A busy place counts by requests for each of its
+    slots, so that a machine with twice the slots gets twice the requests.
+    """
+    preferred = {node: number for number, node in enumerate(wish.prefer)}
+    last, count = len(preferred), len(offers)
+    ranked: list[tuple[bool, Rank, int, float, bool, int, Offer]] = []
+    for number, offer in enumerate(offers):
+        rank = rank_of(offer)
+        if rank is None:
+            continue
+        load = offer.requests / (offer.slots or USUAL_SLOTS) if wish.spread or rank is Rank.BUSY else 0.0
+        rotated = (number - turn) % count if wish.spread else number
+        node = offer.node
+        ranked.append((node in wish.avoid, rank, preferred.get(node, last), load, node != LOCAL, rotated, offer))
+    ranked.sort(key=lambda entry: entry[:6])
+    return tuple(ModelPlace(entry[6].model_id, entry[6].node, entry[1]) for entry in ranked)

@@ -1,0 +1,182 @@
+"""How are the machines that are followed, and their models, for whoever asks at this moment?
+
+The table of nodes, kept by the events of a `Membership`. Everything here is a look-up: it is asked for every request
+that several machines could answer, and not at all where no peer is followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
+from claracore.core.cluster.watch import followed, unheard
+from claracore.core.config.model import Config
+from claracore.core.config.routing import PeerConfig, WakeConfig
+from claracore.host.cluster.identity import IDENTITY
+from claracore.host.cluster.members import Membership
+from claracore.host.cluster.wake import send_magic_packet
+from claracore.types import ModelState
+
+OURSELVES = "it is this very server"
+
+
+class ClusterListener(Protocol):
+    """Who acts by what becomes of nodes. Called in the event loop; quick; raises nothing."""
+
+    def models_found(self, found: Mapping[str, tuple[str, ...]]) -> None:
+        """Note which models each node has, by its name: they are others than before."""
+
+    def node_lost(self, node: Node) -> None:
+        """Note that a node is lost: what waits there for its first byte is to move on."""
+
+    def node_up(self, node: Node) -> None:
+        """Note that a node is there, for the first time or again."""
+
+    def node_changed(self, name: str) -> None:
+        """Note that the state of a node, or of its models, is another one."""
+
+
+class Cluster:
+    """All nodes that are followed, by name."""
+
+    def __init__(self, new_membership: Callable[[], Membership]) -> None:
+        """`new_membership` is called, once, when the first peer is to be followed."""
+        self._new_membership = new_membership
+        self._membership: Membership | None = None
+        self.peers: Mapping[str, PeerConfig] = {}
+        """Those that are followed."""
+        self._followed: Mapping[str, PeerConfig] = {}
+        self.nodes: dict[str, Node] = {}
+        self._models: dict[str, dict[str, NodeModel]] = {}
+        self._listener: ClusterListener | None = None
+        self._watchers: dict[str, set[Callable[[], None]]] = {}
+        self._following: asyncio.Task[None] | None = None
+
+    # --- what follows ---------------------------------------------------------------------------------------------
+
+    def begin(self, config: Config, listener: ClusterListener) -> None:
+        """Follow the peers of a configuration, and tell a listener."""
+        self._listener = listener
+        self.reconfigure(config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Follow the peers of another configuration, once it was begun."""
+        if self._listener is None:
+            return
+        followed_peers = {name: peer for name, peer in config.peers.items() if peer.follows}
+        self.peers = {name: peer.model_copy(update={"found": ()}) for name, peer in followed_peers.items()}
+        if self._membership is None and self.peers:
+            self._membership = self._new_membership()
+            self._following = asyncio.create_task(self._follow(self._membership), name="follow the other machines")
+        for name in self.peers.keys() - self.nodes.keys():
+            self.nodes[name] = unheard(name, asyncio.get_running_loop().time())
+        if self._membership is not None and self.peers != self._followed:
+            self._followed = self.peers
+            self._membership.reconfigure(self.peers)
+
+    async def close(self) -> None:
+        """Follow nobody any more."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+
+    async def _follow(self, membership: Membership) -> None:
+        async for event in membership.follow():
+            self.take(event)
+
+    def take(self, event: NodeEvent) -> None:
+        """Take what has become of a node."""
+        name, listener = event.node, self._listener
+        if isinstance(event, NodeGone):
+            self._models.pop(name, None)
+            if name in self.peers:  # it has another address now
+                self.nodes[name] = unheard(name, event.at)
+            else:
+                self.nodes.pop(name, None)
+        else:
+            former = self.nodes.get(name) or unheard(name, event.at)
+            node = self.nodes[name] = followed(former, event)
+            if isinstance(event, NodeTold):
+                if not self._told_news(node, former):
+                    return
+            elif isinstance(event, NodeLost) and listener is not None:
+                listener.node_lost(node)
+            elif isinstance(event, NodeUp) and listener is not None:
+                listener.node_up(node)
+        if not isinstance(event, NodeUp):  # what it has is told right after it
+            for watcher in tuple(self._watchers.get(name, ())):
+                watcher()
+        if listener is not None:
+            listener.node_changed(name)
+
+    def _told_news(self, node: Node, former: Node) -> bool:
+        """Take in what a node says of its models; return whether anything is new."""
+        report = node.report
+        if report is None or (former.report == report and node.name in self._models):
+            return not node.why and former.state is not node.state
+        is_self = report.identity == IDENTITY
+        models = {} if is_self else {model.name: model for model in report.models}
+        before = self._models.get(node.name)
+        self._models[node.name] = models
+        if (before is None or before.keys() != models.keys()) and self._listener is not None:
+            self._listener.models_found(self.found())
+        return True
+
+    def found(self) -> dict[str, tuple[str, ...]]:
+        """Return the models of each node, by its name, in the order in which it lists them."""
+        return {name: tuple(models) for name, models in self._models.items()}
+
+    # --- what is asked ----------------------------------------------------------------------------------------------
+
+    def parts(self, model_id: str) -> tuple[str, str] | None:
+        """Return node and name there of a model that is followed; None for any other."""
+        name, slash, model = model_id.partition("/")
+        return (name, model) if slash and name in self.peers else None
+
+    def model(self, model_id: str) -> tuple[Node, NodeModel] | None:
+        """Return a model that is followed, as its node reported it last; None for any other."""
+        parts = self.parts(model_id) if self.peers else None
+        if parts is None or (node := self.nodes.get(parts[0])) is None:
+            return None
+        return node, self._models.get(node.name, {}).get(parts[1]) or NodeModel(parts[1])
+
+    def state(self, model_id: str) -> ModelState | None:
+        """Return the state of a model that is followed; None for any other. On a lost node everything is stopped."""
+        found = self.model(model_id)
+        if found is None:
+            return None
+        node, model = found
+        return ModelState.STOPPED if node.state is NodeState.LOST else model.state
+
+    def is_ourselves(self, name: str) -> bool:
+        """Whether a peer is this very server."""
+        node = self.nodes.get(name)
+        return node is not None and node.report is not None and node.report.identity == IDENTITY
+
+    # --- waiting for a node -------------------------------------------------------------------------------------------
+
+    def watch(self, name: str, watcher: Callable[[], None]) -> None:
+        """Call a watcher whenever the state of a node, or what it says, is another one."""
+        self._watchers.setdefault(name, set()).add(watcher)
+
+    def unwatch(self, name: str, watcher: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._watchers.get(name, set()).discard(watcher)
+
+    def look_soon(self, name: str) -> None:
+        """Have a node looked at as soon as possible."""
+        if self._membership is not None:
+            self._membership.look_soon(name)
+
+    def wakes(self, name: str) -> WakeConfig | None:
+        """Return how a node is woken; None when it is not."""
+        peer = self.peers.get(name)
+        return peer.wake if peer is not None else None
+
+    def wake(self, name: str) -> None:
+        """Send a node the packet that wakes it, if it has one. Raises OSError."""
+        if (wake := self.wakes(name)) is not None:
+            send_magic_packet(wake.mac, wake.broadcast)
+            self.look_soon(name)

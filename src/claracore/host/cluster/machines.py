@@ -1,0 +1,105 @@
+"""Which machine answers a request that several could answer, and how is each of them at this moment?
+
+Between the gateway and the cluster: states and loads of models wherever they are, and the places of a name. Asked for
+names that several machines have and for selectors only; all other requests pass it by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from claracore.core.cluster.model import Fit, NodeState
+from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, places
+from claracore.core.config.peers import shared_names
+from claracore.types import ModelState
+
+if TYPE_CHECKING:
+    from claracore.core.config.model import Config
+    from claracore.core.scheduler.slot import Slot
+    from claracore.host.cluster.cluster import Cluster
+    from claracore.host.supervisor.preview import LoadPreview
+
+
+class LocalModels(Protocol):
+    """What is asked of the supervisor."""
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """State, requests in progress and waiting, by model id."""
+
+    def preview(self, model_id: str) -> LoadPreview:
+        """Return what would follow if this model, which is stopped, started now."""
+
+
+class Machines:
+    """Models wherever they are."""
+
+    def __init__(self, cluster: Cluster, supervisor: LocalModels) -> None:
+        """`supervisor` runs the models of this machine."""
+        self.cluster = cluster
+        self._supervisor = supervisor
+        self.begun_at = asyncio.get_running_loop().time()
+        self.shared: Mapping[str, tuple[str, ...]] = {}
+        """The names that several machines have, each with the ids of its models."""
+        self._wish = PlacementWish()
+        self._turn = 0
+
+    def reconfigure(self, config: Config) -> None:
+        """Use another configuration."""
+        self.shared = shared_names(config) if self.cluster.peers else {}
+        wish = config.placement
+        self._wish = PlacementWish(wish.prefer, frozenset(wish.avoid), wish.spread)
+
+    def node_of(self, model_id: str) -> str:
+        """Return the name of the machine that is followed and has a model; empty for any other."""
+        parts = self.cluster.parts(model_id) if self.cluster.peers else None
+        return parts[0] if parts is not None else ""
+
+    def state(self, model_id: str) -> ModelState | None:
+        """Return the state of a model on another machine that is followed; None for all others."""
+        return self.offer(model_id).state if self.node_of(model_id) else None
+
+    def is_there(self, model_id: str) -> bool:
+        """Whether a model is not on a machine that is lost for good."""
+        offer = self.offer(model_id) if self.node_of(model_id) else None
+        return offer is None or offer.node_state is not NodeState.LOST or offer.wakes
+
+    def requests(self, model_id: str) -> int:
+        """Return how many requests are with a model from here, waiting ones too."""
+        slot = self._supervisor.slots.get(model_id)
+        return len(slot.serving) + len(slot.waiting) if slot is not None else 0
+
+    def offer(self, model_id: str) -> Offer:
+        """Return how a model is where it is."""
+        own = self.requests(model_id)
+        found = self.cluster.model(model_id) if self.cluster.peers else None
+        if found is None:
+            return self._local(model_id, own)
+        node, model = found
+        state = model.state
+        wakes, is_lost = self.cluster.wakes(node.name) is not None, node.state is NodeState.LOST
+        if is_lost or state is ModelState.STOPPED:
+            # Our requests have it loaded, or wake its machine; it has not said so yet.
+            state = ModelState.STARTING if own and (wakes or not is_lost) else ModelState.STOPPED
+        requests = max(own, model.requests)
+        return Offer(model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes)
+
+    def _local(self, model_id: str, own: int) -> Offer:
+        slot = self._supervisor.slots.get(model_id)
+        state = slot.state if slot is not None else ModelState.STOPPED
+        fit = Fit.UNKNOWN
+        if state is ModelState.STOPPED:
+            preview = self._supervisor.preview(model_id)
+            fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW
+        return Offer(model_id, LOCAL, state, fit=fit, requests=own)
+
+    def places(self, model_ids: tuple[str, ...]) -> tuple[ModelPlace, ...]:
+        """Return where a request for one of these models may go, the best place first."""
+        self._turn += 1
+        return places([self.offer(model_id) for model_id in model_ids], self._wish, self._turn)
+
+    def places_of(self, name: str) -> tuple[ModelPlace, ...]:
+        """Return the places of a name that several machines have; none for any other."""
+        return self.places(self.shared.get(name, ()))

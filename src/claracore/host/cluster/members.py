@@ -1,0 +1,29 @@
+"""How does one hear of the machines that are followed?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+from claracore.core.cluster.model import NodeEvent
+from claracore.core.config.routing import PeerConfig
+
+
+class Membership(Protocol):
+    """Whoever finds out how nodes are. `polled.PolledPeers` asks each of them; another may be told."""
+
+    def follow(self) -> AsyncIterator[NodeEvent]:
+        """Give what becomes of nodes, as it happens, for ever. Times are of the event loop's clock."""
+
+    def reconfigure(self, peers: Mapping[str, PeerConfig]) -> None:
+        """Follow these from now on, by name: `NodeGone` comes of those that are not among them."""
+
+    def look_soon(self, node: str) -> None:
+        """Look at a node as soon as possible: something has just gone wrong, or right, with it."""
+
+
+def polled_peers() -> Membership:
+    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted."""
+    from claracore.host.cluster.polled import PolledPeers  # noqa: PLC0415 - its client of HTTP, see above
+
+    return PolledPeers()

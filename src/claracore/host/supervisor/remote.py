@@ -1,0 +1,152 @@
+"""How is a model run that another machine has?
+
+Another `Runner` beside the one for processes of this host: a run is ready at once when its node is there, and over when
+the node is lost. What is started and stopped over there the node decides by itself. A node that sleeps is woken first,
+which is the loading of such a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from claracore.core.cluster.model import Node, NodeState
+from claracore.core.config.model import ModelConfig
+from claracore.core.ports.fixed import endpoint_of
+from claracore.errors import ClaraCoreError
+from claracore.host.cluster.cluster import Cluster
+from claracore.host.cluster.members import Membership, polled_peers
+from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor.health import Loading
+from claracore.host.supervisor.runner import Outcome, RunListener, Runner, ServerRun
+from claracore.host.supervisor.running import Running
+from claracore.host.supervisor.stop_order import StopOrder
+from claracore.types import Endpoint, ModelState
+
+logger = logging.getLogger("claracore.cluster")
+
+WAKE_AGAIN_SECONDS: Final = 5.0
+"""A packet may be lost, and a network card may still be settling down."""
+RETRY_AFTER_SECONDS: Final = 2
+
+
+class MachineLost(ClaraCoreError):
+    """The machine that has the model does not answer; 503."""
+
+    status = 503
+    code = "machine_lost"
+
+
+class RemoteRun:
+    """A `ServerRun` of a model on another machine."""
+
+    def __init__(self, model: ModelConfig, cluster: Cluster, listener: RunListener) -> None:
+        self.restartable = False
+        self._model = model
+        self._cluster = cluster
+        self._listener = listener
+        self._node_name = (cluster.parts(model.id) or ("", ""))[0]
+        self._stop = StopOrder()
+        self._news = asyncio.Event()
+        self._endpoint: Endpoint | None = None
+        self._loading: Loading | None = None
+
+    async def run(self) -> Outcome:
+        """Be ready while the node is there, until the end is ordered."""
+        self._cluster.watch(self._node_name, self._news.set)
+        try:
+            if self._is_lost() and not await self._woken():
+                return Outcome(None if self._stop.given else self._lost())
+            self._endpoint = endpoint_of(self._model.proxy)
+            self._listener.ready(self._model.id, self._endpoint)
+            # Connections stay open: models of one node share them, and an answer may go on without the node's events.
+            while not self._stop.given and not self._is_lost():
+                await self._news_or_stop(None)
+            return Outcome() if self._stop.given else Outcome(self._lost(), lost=True)
+        finally:
+            self._cluster.unwatch(self._node_name, self._news.set)
+
+    def _node(self) -> Node | None:
+        return self._cluster.nodes.get(self._node_name)
+
+    def _is_lost(self) -> bool:
+        node = self._node()
+        return node is None or node.state is NodeState.LOST
+
+    def _lost(self) -> MachineLost:
+        node = self._node()
+        why = f": {node.why}" if node is not None and node.why else ""
+        return MachineLost(
+            f"machine {self._node_name!r}, which has model {self._model.id!r}, is lost{why}",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+
+    async def _woken(self) -> bool:
+        """Wake the node, if that is possible; return whether it is there."""
+        wake = self._cluster.wakes(self._node_name)
+        if wake is None:
+            return False
+        self._loading = Loading(f"waking {self._node_name}")
+        self._listener.reported(self._model.id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wake.wait_seconds):
+                while not self._stop.given and self._is_lost():
+                    try:
+                        self._cluster.wake(self._node_name)
+                    except OSError as error:
+                        logger.warning("machine %s could not be woken: %s", self._node_name, error)
+                    await self._news_or_stop(WAKE_AGAIN_SECONDS)
+        return not self._stop.given and not self._is_lost()
+
+    async def _news_or_stop(self, seconds: float | None) -> None:
+        await self._stop.or_done(news := asyncio.ensure_future(self._news.wait()), seconds)
+        news.cancel()
+        self._news.clear()
+
+    def stop(self) -> None:
+        """Order the end."""
+        self._stop.give()
+
+    def kill(self) -> None:
+        """Order the end; there is nothing to kill."""
+        self._stop.give()
+
+    def running(self, state: ModelState) -> Running:
+        """Return where it is; it has no process of ours."""
+        return Running(state, self._endpoint, loading=self._loading)
+
+    async def reaches(self, connection: socket.socket) -> bool:
+        """Return True: who listens there is not ours to check."""
+        del connection
+        return True
+
+    async def confirm(self) -> bool:
+        """Return False: nothing can be looked at from here. The node is looked at soon."""
+        self._cluster.look_soon(self._node_name)
+        return False
+
+
+class ClusterRunner:
+    """A `Runner` that has models run where they are."""
+
+    def __init__(self, local: Runner, new_membership: Callable[[], Membership] = polled_peers) -> None:
+        self._local = local
+        self.cluster = self._cluster = Cluster(new_membership)
+
+    def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ServerRun:
+        """Return a run on the machine that has the model."""
+        if self._cluster.parts(model.id) is not None and not model.cmd:
+            return RemoteRun(model, self._cluster, listener)
+        return self._local.new_run(model, output, listener)
+
+    def stamp(self, model: ModelConfig) -> Hashable:
+        """Return what another start depends on: the files here; the state of the node there."""
+        parts = self._cluster.parts(model.id)
+        if parts is None or model.cmd:
+            return self._local.stamp(model)
+        node = self._cluster.nodes.get(parts[0])
+        return (node.state, node.since) if node is not None else None

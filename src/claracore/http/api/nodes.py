@@ -1,0 +1,240 @@
+"""How is this machine, for another one that follows it, and how are those that are followed from here?
+
+`/api/node` is asked once a second by every ClaraCore that has this one as a peer with `models: auto`. It says what this
+machine runs by itself: what its own peers have is not in it, so that no list grows when two machines name each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from typing import Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from claracore import __version__
+from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
+from claracore.core.cluster.place import LOCAL
+from claracore.errors import ModelNotFound
+from claracore.host.cluster.cluster import OURSELVES
+from claracore.host.cluster.identity import IDENTITY
+from claracore.http.api.dependencies import GrantDep, HistoryDep, RuntimeDep
+from claracore.http.api.parts import History, Runtime
+from claracore.types import ModelState
+
+router = APIRouter(tags=["nodes"])
+
+MOST_FITS: Final = 300
+"""What a load would bring about is worked out for so many models; for a longer list it is not said."""
+
+
+class NodeMemoryView(BaseModel):
+    """The memory of one device, in bytes."""
+
+    device: str
+    total_bytes: int
+    free_bytes: int
+
+
+class NodeModelView(BaseModel):
+    """One model of a machine; `slots` and `context` are null where they are not known."""
+
+    name: str
+    state: ModelState
+    fit: Fit
+    """What would follow if it were loaded there now; `unknown` for one that is loaded."""
+    requests: int
+    slots: int | None
+    context: int | None
+
+
+class ThisNodeView(BaseModel):
+    """This machine, for one that follows it."""
+
+    kind: NodeKind
+    identity: str
+    version: str
+    hardware: str
+    memory: list[NodeMemoryView]
+    models: list[NodeModelView]
+
+
+class NodeView(BaseModel):
+    """One machine; `local` is this one."""
+
+    name: str
+    kind: str
+    state: str
+    """up, silent, lost, or asleep: lost, and woken by a request."""
+    since: float
+    """When it came into this state, in unix seconds by the clock of this machine."""
+    why: str
+    """Why it is not up; empty when it is."""
+    url: str
+    version: str
+    hardware: str
+    memory: list[NodeMemoryView]
+    loaded: list[str]
+    models: list[NodeModelView]
+    requests: int
+    """With it from here, waiting ones too."""
+
+
+class NodesView(BaseModel):
+    """All machines, this one first."""
+
+    nodes: list[NodeView]
+
+
+class PlaceView(BaseModel):
+    """One place where a request for a name may be answered, and why it is where it is among them."""
+
+    model: str
+    node: str
+    reason: str
+
+
+class PlacesView(BaseModel):
+    """Where a request for a name would go now, the best place first."""
+
+    name: str
+    places: list[PlaceView]
+
+
+@router.get("/api/node")
+async def node(runtime: RuntimeDep, history: HistoryDep) -> ThisNodeView:
+    """Show this machine as others follow it: memory, and the models that it runs by itself."""
+    return ThisNodeView(
+        kind=NodeKind.CLARACORE,
+        identity=IDENTITY,
+        version=__version__,
+        hardware=_hardware(history),
+        memory=_memory(history),
+        models=_own_models(runtime),
+    )
+
+
+@router.get("/api/nodes")
+async def nodes(runtime: RuntimeDep, history: HistoryDep) -> NodesView:
+    """List this machine and those that it follows, with their models."""
+    return NodesView(nodes=[_local(runtime, history), *(_view(runtime, each) for each in _followed(runtime))])
+
+
+@router.get("/api/places/{name:path}")
+async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
+    """Say where a request for a name that several machines have would go now, and why."""
+    found = runtime.machines.places_of(name)
+    if not found:
+        raise ModelNotFound(name, runtime.machines.shared if grant is None or grant.models is None else ())
+    return PlacesView(
+        name=name, places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found]
+    )
+
+
+def _own_models(runtime: Runtime) -> list[NodeModelView]:
+    config = runtime.config
+    own = [model_id for model_id in config.models if config.peer_of(model_id) is None]
+    with_fit = len(own) <= MOST_FITS
+    return [_own_model(runtime, model_id, with_fit=with_fit) for model_id in own]
+
+
+def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelView:
+    supervisor, slot = runtime.supervisor, runtime.supervisor.slots.get(model_id)
+    state = supervisor.state(model_id)
+    fit = Fit.UNKNOWN
+    if with_fit and state is ModelState.STOPPED:
+        preview = supervisor.preview(model_id)
+        fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW
+    command = runtime.memory.command(model_id)
+    expected = command.expected if command is not None else None
+    return NodeModelView(
+        name=model_id,
+        state=state,
+        fit=fit,
+        requests=len(slot.serving) + len(slot.waiting) if slot is not None else 0,
+        slots=expected.found.settings.parallel if expected is not None else None,
+        context=runtime.config.models[model_id].capabilities.context
+        or (expected.request_context if expected is not None else None),
+    )
+
+
+def _memory(history: History) -> list[NodeMemoryView]:
+    """Return the memory as it was sampled last; nothing where nobody samples it."""
+    samples = history.samples.samples
+    if not samples:
+        return []
+    last = samples[-1]
+    ram = NodeMemoryView(device="ram", total_bytes=last.memory_total_bytes, free_bytes=last.memory_available_bytes)
+    gpus = [
+        NodeMemoryView(device=f"gpu{gpu.index}", total_bytes=gpu.total_bytes, free_bytes=gpu.free_bytes)
+        for gpu in last.gpus
+        if gpu.total_bytes is not None and gpu.free_bytes is not None
+    ]
+    return [ram, *gpus]
+
+
+def _hardware(history: History) -> str:
+    samples = history.samples.samples
+    gpus = [gpu.name for gpu in samples[-1].gpus] if samples else []
+    cores = f"{len(samples[-1].core_percents)} cores" if samples else ""
+    return ", ".join(part for part in (f"{platform.system()} {platform.machine()}", cores, *gpus) if part)
+
+
+def _local(runtime: Runtime, history: History) -> NodeView:
+    models = _own_models(runtime)
+    since = time.time() - (asyncio.get_running_loop().time() - runtime.machines.begun_at)
+    return NodeView(
+        name=LOCAL,
+        kind="local",
+        state=NodeState.UP.value,
+        since=round(since, 3),
+        why="",
+        url="",
+        version=__version__,
+        hardware=_hardware(history),
+        memory=_memory(history),
+        loaded=[model.name for model in models if model.state is ModelState.READY],
+        models=models,
+        requests=sum(model.requests for model in models),
+    )
+
+
+def _followed(runtime: Runtime) -> list[Node]:
+    return [each for _, each in sorted(runtime.machines.cluster.nodes.items())]
+
+
+def _view(runtime: Runtime, found: Node) -> NodeView:
+    cluster, report = runtime.machines.cluster, found.report
+    peer = cluster.peers.get(found.name)
+    asleep = found.state is NodeState.LOST and cluster.wakes(found.name) is not None
+    state = "asleep" if asleep else found.state.value
+    is_self = cluster.is_ourselves(found.name)
+    models: list[dict[str, Any]] = []
+    for model in report.models if report is not None and not is_self else ():
+        now = ModelState.STOPPED if found.state is NodeState.LOST else model.state
+        models.append({"name": model.name, "state": now, "fit": model.fit, "requests": model.requests,
+                       "slots": model.slots, "context": model.context})  # fmt: skip
+    return NodeView(
+        name=found.name,
+        kind="peer" if report is None else report.kind.value,
+        state=state,
+        since=round(time.time() - (asyncio.get_running_loop().time() - found.since), 3),
+        why=OURSELVES if is_self else found.why,
+        url=peer.proxy if peer is not None else "",
+        version=report.version if report is not None else "",
+        hardware=report.hardware if report is not None else "",
+        memory=[
+            NodeMemoryView(device=each.device, total_bytes=each.total, free_bytes=each.free)
+            for each in (report.memory if report is not None else ())
+        ],
+        loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
+        models=[NodeModelView(**model) for model in models],
+        requests=_requests_with(runtime, found.name),
+    )
+
+
+def _requests_with(runtime: Runtime, name: str) -> int:
+    prefix = f"{name}/"
+    return sum(request.record.model.startswith(prefix) for request in runtime.in_flight.values())

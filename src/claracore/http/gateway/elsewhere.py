@@ -1,0 +1,95 @@
+"""When may a client's request go to another machine, and how does it get there?
+
+Only before a byte of its answer has come, once to each place, and while its whole body is here. So a machine that dies,
+refuses, or is lost costs a client time and nothing else, as long as another one has the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from claracore.core.cluster.journey import Journey
+from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown
+from claracore.http.gateway.inflight import ANSWERING, OVER
+from claracore.http.gateway.request import ModelRequest
+
+if TYPE_CHECKING:
+    from claracore.http.gateway.admission import Admission
+    from claracore.http.gateway.sending import RequestWriter
+    from claracore.http.gateway.targets import Target
+
+logger = logging.getLogger("claracore.gateway")
+
+MOVED_ON_STATUS = (502, 503)
+"""What a machine answers that cannot serve a model now: another one may."""
+
+
+class MovableRequest(ModelRequest):
+    """A request that moves on to another machine when one fails."""
+
+    # What most requests never change stands here, not in the constructor.
+    admission: Admission
+    _request: RequestWriter
+    _journey: Journey | None = None
+    """Where it has been; None before it had to move."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is with another machine that is followed."""
+        return self.target is not None and bool(self.target.node)
+
+    @abstractmethod
+    def go(self, target: Target) -> None:
+        """Go to a model. Raises `ClaraCoreError`."""
+
+    def next_place(self) -> Target | None:
+        """Return where it may go instead of where it is now; None when it ends there."""
+        target = self.target
+        if target is None or not target.moves or not self._request.may_move:
+            return None
+        if self.phase is ANSWERING or self.phase is OVER or self.record.first_byte_at is not None:
+            return None
+        journey = self._journey
+        if journey is None:
+            journey = self._journey = Journey()
+            journey.been.append(target.model_id)
+        others = self.relay.resolver.elsewhere(target, self.admission.grant)
+        chosen = journey.next([each.model_id for each in others])
+        return next((each for each in others if each.model_id == chosen), None)
+
+    def moves_on(self, why: str) -> bool:
+        """Go to another machine, if there is one; return whether it does."""
+        other = self.next_place()
+        if other is None:
+            return False
+        logger.info("model %s: %s; a request moves on to %s", self.record.model, why, other.model_id)
+        self.leave_place()
+        self.target = other
+        try:
+            self._request.settle_again(other)
+            self.go(other)
+        except ClaraCoreError as error:
+            self.fail(error)
+        return True
+
+    def failed(self, what: str) -> None:
+        """Go to another machine, or end with an error that says what the model server did."""
+        if not self.moves_on(what):
+            super().failed(what)
+
+    def refuse(self, error: ClaraCoreError) -> None:
+        """Take in that the supervisor has said no: go to another machine, or give up."""
+        target = self.target
+        if target is None or not target.moves or isinstance(error, ModelNotFound | ShuttingDown):
+            super().refuse(error)
+            return
+        # It may be refused while it arrives, and cannot arrive elsewhere before that is over.
+        self._was_refused = True
+        asyncio.get_running_loop().call_soon(self._refused, error)
+
+    def _refused(self, error: ClaraCoreError) -> None:
+        if self.phase is not OVER and not self.moves_on(error.message):
+            self.fail(error)

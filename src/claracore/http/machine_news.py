@@ -1,0 +1,77 @@
+"""What follows from news of another machine: for the configuration, for requests under way, for whoever watches?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from claracore.core.cluster.model import Node
+from claracore.host.supervisor.configuration import Configuration, FoundModels
+
+if TYPE_CHECKING:
+    from claracore.core.config.model import Config
+    from claracore.host.cluster.machines import Machines
+    from claracore.http.api.events.announcer import Announcer
+    from claracore.http.gateway.server import Gateway
+
+logger = logging.getLogger("claracore.cluster")
+
+
+class MachineNews:
+    """A `ClusterListener` that has others act."""
+
+    def __init__(
+        self, machines: Machines, configuration: Configuration, gateway: Gateway, announcer: Announcer
+    ) -> None:
+        self._machines = machines
+        self._configuration = configuration
+        self._gateway = gateway
+        self._announcer = announcer
+        self._found: FoundModels | None = None
+        self._taking_over: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Follow the machines that the configuration in force names."""
+        self._machines.cluster.begin(self._configuration.now.config, self)
+        self.apply(self._configuration.now.config)
+
+    def apply(self, config: Config) -> None:
+        """Act by another configuration."""
+        self._machines.cluster.reconfigure(config)
+        self._machines.reconfigure(config)
+
+    async def close(self) -> None:
+        """Follow nobody any more."""
+        await self._machines.cluster.close()
+
+    def models_found(self, found: FoundModels) -> None:
+        """Have the models served; what is found meanwhile is taken over right after."""
+        self._found = found
+        if self._taking_over is None:
+            self._taking_over = asyncio.create_task(self._take_over(), name="take over models of other machines")
+
+    async def _take_over(self) -> None:
+        try:
+            while (found := self._found) is not None:
+                self._found = None
+                changes = await self._configuration.models_found(found)
+                logger.info("models of other machines: %s", changes.summary)
+        except Exception:
+            logger.exception("the models of other machines could not be taken over")
+        finally:
+            self._taking_over = None
+
+    def node_lost(self, node: Node) -> None:
+        """Have requests move on that wait there for their first byte."""
+        logger.warning("machine %s is lost: %s", node.name, node.why)
+        self._gateway.relay.machine_lost(node.name, node.why)
+
+    def node_up(self, node: Node) -> None:
+        """Let answers from there take their time again."""
+        logger.info("machine %s is there", node.name)
+        self._gateway.relay.machine_back(node.name)
+
+    def node_changed(self, name: str) -> None:
+        """Announce it."""
+        self._announcer.node(name)

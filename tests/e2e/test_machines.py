@@ -1,0 +1,221 @@
+"""Three ClaraCores at three addresses: one of them dies with requests in it, and nobody who asks the first notices.
+
+A model `x` that two machines have and the first has not, and a model `y` that one has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.instance import Answer, Instance, configured, fake, instance, until
+from fakes.ports import free_port
+
+WAITING = 20
+SECONDS = 5.0
+"""How long anything here may take that follows from a death or a return."""
+
+
+class Machines:
+    """The first machine, which clients know, and two others that it follows."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self.addresses = {name: f"127.0.0.{number}:{free_port()}" for number, name in enumerate(("b", "c"), 2)}
+        self.running: dict[str, Instance] = {}
+
+    def start(self, name: str, models: str, more: str = "", *argv: str) -> Instance:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        config = configured(folder, f"startPort: {free_port()}\nmodels:\n{models}\n{more}")
+        listen = ("--listen", self.addresses[name]) if name in self.addresses else ()
+        self.running[name] = self._stack.enter_context(instance(folder, "--config", str(config), *listen, *argv))
+        return self.running[name]
+
+    def start_head(self, more: str = "", models: str = "  z: {cmd: 'none ${PORT}'}") -> Instance:
+        peers = "".join(
+            f"  {name}: {{proxy: 'http://{address}', models: auto}}\n" for name, address in self.addresses.items()
+        )
+        return self.start("a", models, f"peers:\n{peers}{more}")
+
+    @property
+    def head(self) -> Instance:
+        return self.running["a"]
+
+    def node(self, name: str) -> dict[str, Any]:
+        rows = self.head.ask("GET", "/api/nodes").json["nodes"]
+        found: dict[str, Any] = next(row for row in rows if row["name"] == name)
+        return found
+
+    def until_state(self, name: str, state: str) -> None:
+        until(lambda: bool(self.node(name)["state"] == state))
+
+    def kill(self, name: str) -> None:
+        """End a machine as a power cut does: everything of it at once."""
+        children = self.running[name].children()
+        self.running[name].process.kill()
+        for child in children:
+            child.kill()
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    with ExitStack() as stack:
+        yield Machines(tmp_path, stack)
+
+
+def listed(server: Instance) -> set[str]:
+    return {row["id"] for row in server.ask("GET", "/v1/models").json["data"]}
+
+
+@contextmanager
+def timed(seconds: float) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
+
+
+class Streaming:
+    """A stream that somebody reads."""
+
+    def __init__(self, server: Instance, model: str, **orders: Any) -> None:
+        self.begun = threading.Event()
+        self.text = ""
+        self._server, self._model, self._orders = server, model, orders
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        connection = self._server.connect()
+        body = {"model": self._model, "stream": True, "messages": [], "fake": self._orders}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        while line := answer.readline():
+            self.text += line.decode()
+            self.begun.set()
+        connection.close()
+
+    def ended(self, seconds: float) -> bool:
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+
+def at_once(ask: Callable[[], Answer], count: int) -> tuple[ThreadPoolExecutor, list[Any]]:
+    pool = ThreadPoolExecutor(count)
+    return pool, [pool.submit(ask) for _ in range(count)]
+
+
+def test_a_machine_dies_with_requests_in_it_and_comes_back(machines: Machines) -> None:
+    machines.start("b", f"  x: {{cmd: '{fake('--hang', 'answer')}'}}\n  y: {{cmd: '{fake()}'}}", TOGETHER)
+    machines.start("c", f"  x: {{cmd: '{fake()}'}}")
+    head = machines.start_head("placement: {avoid: [c]}\n")
+    until(lambda: {"x", "b/x", "c/x", "y", "b/y"} <= listed(head))
+    stream = Streaming(head, "y", chunks=9, hold_after=2)
+    assert stream.begun.wait(60)
+    pool, asked = at_once(lambda: head.chat("x"), WAITING)
+    with pool:
+        until(lambda: bool(machines.node("b")["requests"] == WAITING + 1))
+        with timed(SECONDS):
+            machines.kill("b")
+            answers = [each.result(60) for each in asked]
+            assert stream.ended(60)
+    assert [answer.status for answer in answers] == [200] * WAITING
+    assert "machine 'b'" in stream.text
+    assert "[DONE]" not in stream.text
+    machines.until_state("b", "lost")
+    until(lambda: bool(machines.node("c")["loaded"] == ["x"]))
+    # A request that names the machine hears that it is lost; the models stay listed.
+    refused = head.chat("b/x")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "machine_lost")
+    assert "b/x" in listed(head)
+
+    back = machines.start("b", f"  x: {{cmd: '{fake()}'}}\n  y: {{cmd: '{fake()}'}}", TOGETHER)
+    assert back.chat("x").status == 200
+    with timed(SECONDS):
+        until(lambda: bool(machines.node("b")["loaded"] == ["x"]))
+        assert head.chat("b/x").status == 200
+        assert head.chat("x").status == 200
+    assert machines.node("b")["state"] == "up"
+    assert places(head, "x")[0] == "b: it is loaded there and free"
+
+
+TOGETHER = "groups: {all: {swap: false, members: [x, y]}}\n"
+
+
+def places(head: Instance, name: str) -> list[str]:
+    return [row["reason"] for row in head.ask("GET", f"/api/places/{name}").json["places"]]
+
+
+def test_a_machine_that_hangs_is_told_from_one_that_is_dead(machines: Machines) -> None:
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}")
+    machines.start("c", f"  x: {{cmd: '{fake()}'}}")
+    head = machines.start_head()
+    until(lambda: {"b/x", "c/x"} <= listed(head))
+    machines.running["b"].process.send_signal(signal.SIGSTOP)
+    try:
+        machines.until_state("b", "silent")
+        assert head.chat("x").status == 200
+        machines.until_state("b", "lost")
+    finally:
+        machines.running["b"].process.send_signal(signal.SIGCONT)
+    machines.until_state("b", "up")
+    assert head.chat("b/x").status == 200
+
+
+def test_two_machines_that_name_each_other_list_no_more_than_there_is(machines: Machines) -> None:
+    follows = "peers:\n  {}: {{proxy: 'http://{}', models: auto}}\n"
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}", follows.format("c", machines.addresses["c"]))
+    machines.start(
+        "c", f"  x: {{cmd: '{fake()}'}}\n  y: {{cmd: '{fake()}'}}", follows.format("b", machines.addresses["b"])
+    )
+    first, second = machines.running["b"], machines.running["c"]
+    until(lambda: listed(first) == {"x", "c/x", "c/y", "y"} and listed(second) == {"x", "y", "b/x"})
+    # What one has sent on is answered there, and does not come back.
+    assert first.chat("c/x").status == 200
+    assert [server.running().get("x") is not None for server in (first, second)] == [False, True]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
+def test_a_machine_with_a_certificate_of_its_own_is_known_by_its_fingerprint(machines: Machines) -> None:
+    pem, key = machines.folder / "cert.pem", machines.folder / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*made, "-days", "2", "-subj", "/CN=b", "-keyout", key, "-out", pem], check=True, timeout=60)
+    fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.read_text())).hexdigest()
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}", "", "--tls-cert", str(pem), "--tls-key", str(key))
+    address = machines.addresses["b"]
+    peers = "".join(
+        f"  {name}: {{proxy: 'https://{address}', models: auto, fingerprint: '{text}'}}\n"
+        for name, text in (("b", fingerprint), ("other", "0" * 64))
+    )
+    head = machines.start("a", "  z: {cmd: 'none ${PORT}'}", f"peers:\n{peers}")
+    until(lambda: "b/x" in listed(head))
+    assert head.chat("x").status == 200
+    machines.until_state("other", "lost")
+    assert fingerprint in machines.node("other")["why"]
+
+
+def test_a_name_goes_to_where_it_is_loaded_and_selectors_mix_machines(machines: Machines) -> None:
+    machines.start("b", f"  x: {{cmd: '{fake('--alias', 'of b')}'}}")
+    machines.start("c", f"  x: {{cmd: '{fake('--alias', 'of c')}'}}")
+    selectors = "selectors:\n  warm: {strategy: warm, targets: [x, b/x, c/x]}\n"
+    head = machines.start_head(selectors, f"  x: {{cmd: '{fake('--alias', 'of a')}'}}")
+    until(lambda: {"b/x", "c/x"} <= listed(head))
+    assert head.chat("c/x").status == 200
+    until(lambda: bool(machines.node("c")["loaded"] == ["x"]))
+    assert [head.chat(name).json["model"] for name in ("x", "warm")] == ["of c", "of c"]
+    assert head.running()["c/x"]["state"] == "ready"
+    assert "x" not in head.running()

@@ -1,0 +1,260 @@
+"""A request whose machine fails before the first byte goes to another one, once to each, with the body meant for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from claracore.core.cluster.model import NodeKind, NodeModel, NodeReport, NodeTold, NodeUp
+from claracore.core.config.load import load
+from claracore.core.config.model import Config
+from claracore.core.config.peers import with_found, with_peers
+from claracore.core.scheduler.policy import ModelPolicy
+from claracore.core.scheduler.slot import Slot
+from claracore.errors import Conflict, ModelFailed
+from claracore.host.cluster.cluster import Cluster
+from claracore.host.cluster.machines import Machines
+from claracore.host.supervisor.preview import LoadPreview
+from claracore.types import Endpoint, ModelState
+from fakes.ports import free_port
+from gateway.stand import ModelServer, Stage, StandIn, answers, model_server, play, post, stage
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+BEGUN = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"6\r\ndata: \r\n3\r\n1\n\n\r\n"
+)
+TEXT = """
+models: {}
+peers:
+  one: {proxy: "http://127.0.0.1:1", models: auto, filters: {setParams: {from: one}}}
+  two: {proxy: "http://127.0.0.1:2", models: auto, filters: {setParams: {only: two}, stripParams: from}}
+placement: {prefer: [one, two]}
+"""
+BODY = json.dumps({"model": "x", "messages": [], "stream": True}).encode()
+ASK = post("/v1/chat/completions", BODY)
+
+Script = Callable[[ModelServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def breaks_off(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await server.read_request(reader)
+    writer.transport.abort()
+
+
+async def breaks_off_amid(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await server.read_request(reader)
+    writer.write(BEGUN)
+    await writer.drain()
+
+
+async def says_nothing(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    del writer
+    await server.read_request(reader)
+    server.closed.set()
+    await asyncio.Event().wait()
+
+
+class NoneHere:
+    """A supervisor without models of its own, for the places of a name."""
+
+    slots: Mapping[str, Slot] = {"x": Slot("x", ModelPolicy())}
+
+    def preview(self, model_id: str) -> LoadPreview:
+        raise AssertionError(model_id)
+
+
+def configured() -> Config:
+    loaded = load(TEXT, env={})
+    assert loaded.config is not None, loaded.findings
+    return with_peers(with_found(loaded.config, {"one": ("x",), "two": ("x",)}))
+
+
+class NobodyToFollow:
+    async def follow(self) -> AsyncIterator[NodeUp]:
+        await asyncio.Event().wait()
+        yield NodeUp("", 0)
+
+    def reconfigure(self, peers: object) -> None:
+        pass
+
+    def look_soon(self, node: str) -> None:
+        pass
+
+
+class Deaf:
+    def models_found(self, found: object) -> None:
+        pass
+
+    def node_lost(self, node: object) -> None:
+        pass
+
+    def node_up(self, node: object) -> None:
+        pass
+
+    def node_changed(self, name: str) -> None:
+        pass
+
+
+@asynccontextmanager
+async def two_machines(first: Endpoint | None, second: Endpoint | None) -> AsyncIterator[Stage]:
+    """Run a gateway that has `x` on two machines, both free, the first of which is preferred."""
+    config, cluster = configured(), Cluster(NobodyToFollow)
+    cluster.begin(config, Deaf())
+    for name in ("one", "two"):
+        cluster.take(NodeUp(name, 1))
+        cluster.take(NodeTold(name, 1, NodeReport(NodeKind.CLARACORE, (NodeModel("x", ModelState.READY),))))
+    machines = Machines(cluster, NoneHere())
+    machines.reconfigure(config)
+    supervisor = StandIn(**{"one/x": first, "two/x": second})
+    async with stage(config, supervisor, machines=machines) as running:
+        yield running
+    await cluster.close()
+
+
+@asynccontextmanager
+async def both(first: Script, second: Script) -> AsyncIterator[tuple[ModelServer, ModelServer, Stage]]:
+    """Run both machines and the gateway."""
+    async with (
+        model_server(first) as one,
+        model_server(second) as two,
+        two_machines(one.endpoint, two.endpoint) as running,
+    ):
+        yield one, two, running
+
+
+def body_of(seen: bytes) -> dict[str, object]:
+    found: dict[str, object] = json.loads(seen.partition(b"\r\n\r\n")[2])
+    return found
+
+
+@pytest.mark.parametrize("script", [breaks_off, answers(BUSY)], ids=["breaks off", "answers 503"])
+def test_it_goes_to_the_other_machine_with_the_body_meant_for_it(script: Script) -> None:
+    async def conversation() -> None:
+        async with both(script, answers(OK)) as (one, two, running):
+            assert (await running.say(ASK)).startswith(b"HTTP/1.1 200 ")
+            assert body_of(one.seen[0])["from"] == "one"
+            assert body_of(two.seen[0]) == {"model": "x", "messages": [], "stream": True, "only": "two"}
+            (record,) = running.notebook.records
+            assert (record.model, record.status) == ("two/x", 200)
+
+    play(conversation)
+
+
+def test_an_address_where_nobody_listens_is_passed_over() -> None:
+    async def conversation() -> None:
+        async with (
+            model_server(answers(OK)) as two,
+            two_machines(Endpoint("127.0.0.1", free_port()), two.endpoint) as at,
+        ):
+            assert (await at.say(ASK)).startswith(b"HTTP/1.1 200 ")
+
+    play(conversation)
+
+
+def test_once_to_each_place_and_then_the_error_of_the_last() -> None:
+    async def conversation() -> None:
+        async with both(breaks_off, breaks_off) as (_one, _two, running):
+            answer = await running.say(ASK)
+            assert answer.startswith(b"HTTP/1.1 502 ")
+            assert b"machine 'two', which has model 'two/x', did not answer" in answer
+            assert len(running.supervisor.finished) == 2
+
+    play(conversation)
+
+
+def test_the_last_place_may_answer_503_itself() -> None:
+    async def conversation() -> None:
+        async with both(breaks_off, answers(BUSY)) as (_one, _two, running):
+            assert (await running.say(ASK)).endswith(b"busy")
+
+    play(conversation)
+
+
+def test_after_the_first_byte_nothing_is_sent_again() -> None:
+    async def conversation() -> None:
+        async with both(breaks_off_amid, answers(OK)) as (_one, two, running):
+            answer = await running.say(ASK)
+            assert b"data: 1" in answer.replace(b"\r\n3\r\n", b"")
+            assert b"machine 'one'" in answer
+            assert not two.seen
+
+    play(conversation)
+
+
+def test_a_request_that_names_its_machine_stays_there() -> None:
+    async def conversation() -> None:
+        async with both(breaks_off, answers(OK)) as (_one, two, running):
+            named = post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"'))
+            assert (await running.say(named)).startswith(b"HTTP/1.1 502 ")
+            assert not two.seen
+
+    play(conversation)
+
+
+def test_what_waits_for_a_machine_that_is_lost_moves_on() -> None:
+    async def conversation() -> None:
+        async with both(says_nothing, answers(OK)) as (one, two, running):
+            asked = asyncio.create_task(running.say(ASK))
+            await one.closed.wait()
+            running.gateway.relay.machine_lost("one", "gone")
+            assert (await asked).startswith(b"HTTP/1.1 200 ")
+            assert len(two.seen) == 1
+
+    play(conversation)
+
+
+def test_what_the_supervisor_refuses_goes_elsewhere_too() -> None:
+    async def conversation() -> None:
+        async with model_server(answers(OK)) as two, two_machines(None, two.endpoint) as running:
+            asked = asyncio.create_task(running.say(ASK))
+            await running.supervisor.came.wait()
+            running.supervisor.fail("one/x", ModelFailed("one/x", "it does not start"))
+            assert (await asked).startswith(b"HTTP/1.1 200 ")
+
+    play(conversation)
+
+
+def test_when_all_refuse_the_client_hears_the_last() -> None:
+    async def conversation() -> None:
+        async with two_machines(None, None) as running:
+            asked = asyncio.create_task(running.say(ASK))
+            await running.supervisor.came.wait()
+            running.supervisor.came.clear()
+            running.supervisor.fail("one/x", Conflict("no room on one"))
+            await running.supervisor.came.wait()
+            running.supervisor.fail("two/x", Conflict("no room on two"))
+            assert b"no room on two" in await asked
+
+    play(conversation)
+
+
+def test_a_client_that_leaves_while_its_request_moves_on_ends_it() -> None:
+    async def conversation() -> None:
+        async with two_machines(None, None) as running:
+            reader, writer = await running.connect()
+            writer.write(ASK)
+            await running.supervisor.came.wait()
+            running.supervisor.fail("one/x", Conflict("no room on one"))
+            writer.transport.abort()
+            await running.supervisor.left.wait()
+            del reader
+            assert not running.gateway.in_flight
+
+    play(conversation)
+
+
+def test_a_large_body_goes_on_too() -> None:
+    async def conversation() -> None:
+        large = json.dumps({"model": "x", "messages": ["a" * 5_000_000]}).encode()
+        async with both(breaks_off, answers(OK)) as (_one, two, running):
+            assert (await running.say(post("/v1/chat/completions", large))).startswith(b"HTTP/1.1 200 ")
+            assert len(two.seen[0]) > 5_000_000
+            assert running.gateway.relay.budget.taken == 0
+
+    play(conversation)
