@@ -50,10 +50,15 @@ def test_a_loaded_model_counts_and_counting_is_no_request(server: Instance) -> N
     assert server.ask("POST", "/api/models/load/real", {}).status == 200
     found = server.ask("POST", "/api/tokens", asked)
     own = server.ask("POST", "/tokenize", {"model": "real", "content": asked["texts"][2]}).json["tokens"]
-    assert found.json == {"model": "real", "tokens": [2, 0, len(own)]}
+    assert found.json == {"model": "real", "tokens": [2, 0, len(own)], "prompt": None}
     assert len(own) > 2
-    until(lambda: server.ask("GET", "/api/activity").json["total"] > 0)
-    assert server.ask("GET", "/api/activity").json["total"] == 1, "only what went through the gateway"
+    messages = [{"role": "user", "content": "Say hello."}]
+    prompt = server.ask("POST", "/api/tokens", {"model": "real", "texts": [], "messages": messages}).json["prompt"]
+    assert prompt == server.chat("real", max_tokens=1).json["usage"]["prompt_tokens"]
+    odd = server.ask("POST", "/api/tokens", {"model": "real", "texts": [], "messages": [{"role": 5}]})
+    assert (odd.status, odd.json["prompt"]) == (200, None)
+    until(lambda: server.ask("GET", "/api/activity").json["total"] > 1)
+    assert server.ask("GET", "/api/activity").json["total"] == 2, "only what went through the gateway"
 
 
 def test_bad_requests_and_other_servers_get_sentences(server: Instance) -> None:

@@ -5,8 +5,12 @@ A model `x` that two machines have and the first has not, and a model `y` that o
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import signal
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,12 +38,12 @@ class Machines:
         self.addresses = {name: f"127.0.0.{number}:{free_port()}" for number, name in enumerate(("b", "c"), 2)}
         self.running: dict[str, Instance] = {}
 
-    def start(self, name: str, models: str, more: str = "") -> Instance:
+    def start(self, name: str, models: str, more: str = "", *argv: str) -> Instance:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         config = configured(folder, f"startPort: {free_port()}\nmodels:\n{models}\n{more}")
         listen = ("--listen", self.addresses[name]) if name in self.addresses else ()
-        self.running[name] = self._stack.enter_context(instance(folder, "--config", str(config), *listen))
+        self.running[name] = self._stack.enter_context(instance(folder, "--config", str(config), *listen, *argv))
         return self.running[name]
 
     def start_head(self, more: str = "", models: str = "  z: {cmd: 'none ${PORT}'}") -> Instance:
@@ -183,6 +187,25 @@ def test_two_machines_that_name_each_other_list_no_more_than_there_is(machines: 
     # What one has sent on is answered there, and does not come back.
     assert first.chat("c/x").status == 200
     assert [server.running().get("x") is not None for server in (first, second)] == [False, True]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
+def test_a_machine_with_a_certificate_of_its_own_is_known_by_its_fingerprint(machines: Machines) -> None:
+    pem, key = machines.folder / "cert.pem", machines.folder / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*made, "-days", "2", "-subj", "/CN=b", "-keyout", key, "-out", pem], check=True, timeout=60)
+    fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.read_text())).hexdigest()
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}", "", "--tls-cert", str(pem), "--tls-key", str(key))
+    address = machines.addresses["b"]
+    peers = "".join(
+        f"  {name}: {{proxy: 'https://{address}', models: auto, fingerprint: '{text}'}}\n"
+        for name, text in (("b", fingerprint), ("other", "0" * 64))
+    )
+    head = machines.start("a", "  z: {cmd: 'none ${PORT}'}", f"peers:\n{peers}")
+    until(lambda: "b/x" in listed(head))
+    assert head.chat("x").status == 200
+    machines.until_state("other", "lost")
+    assert fingerprint in machines.node("other")["why"]
 
 
 def test_a_name_goes_to_where_it_is_loaded_and_selectors_mix_machines(machines: Machines) -> None:

@@ -7,8 +7,8 @@ with `timings` as llama-server's. A kept file has 1,000 bytes a token.
   --story WORD     repeatable: "lies" (restores nothing, says that it did), "short" (restores half), "hang-save",
                    "hang-restore", "crash-save", "crash-restore", "refuse-restore", "no-slots" (501 for all of it),
                    "odd" (answers that are none), "cut" (the file has half of its bytes), "tells" (prints which slot
-                   it takes for a prompt, and how alike they are), "gated-save" (goes on with one when there is a
-                   file whose name is that of the log and ".gate")
+                   it takes for a prompt, and how alike they are), "gated-save", "gated-restore" (goes on with one
+                   when there is a file whose name is that of the log and ".gate")
   --story-file FILE  words of more of it, looked up at the start
   --log FILE       a line for each request that is not a health check, as it is answered
   --slots N        how many there are (default 2)
@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         elif f"gated-{action}" in story:
             while not Path(f"{self.server.log}.gate").exists():
                 self.server.ended.wait(0.005)
-            self._save(number, body["filename"])
+            (self._save if action == "save" else self._restore)(number, body["filename"])
         elif f"crash-{action}" in story:
             os.kill(os.getpid(), signal.SIGKILL)
         elif f"refuse-{action}" in story:

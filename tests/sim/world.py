@@ -283,7 +283,10 @@ class World:
         self.running[model] = "stopping"
         for request in [request for request, its in self.serving.items() if its == model]:
             self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
-        generation = self.generation[model]
+        self.end(model, self.generation[model])
+
+    def end(self, model: str, generation: int) -> None:
+        """Let a server end that was told to."""
         self.later(self.dice.uniform(0, LONGEST_STOP), lambda: self.gone(model, generation))
 
     def try_again(self, model: str, how: SecondTry) -> None:

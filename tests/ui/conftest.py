@@ -73,19 +73,6 @@ def page_with(browser: Browser, flag: str) -> Iterator[Page]:
     launched.close()
 
 
-def pages_as_pdf(browser: Browser, *pages: str) -> bytes:
-    """Have Chromium print pages with these texts; without any they have nothing but a picture."""
-    printer = browser.new_page()
-    shown = [
-        f"<p>{page}</p>" if page else '<svg width="90" height="90"><rect width="90" height="90"/></svg>'
-        for page in pages
-    ]
-    printer.set_content('<div style="break-after: page"></div>'.join(shown))
-    printed = printer.pdf()
-    printer.close()
-    return printed
-
-
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh browser profile; an error in its console fails the test."""

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from fakes import senses
 from fakes.ports import free_run
-from ui.conftest import pages_as_pdf
+from ui.pdfs import gbk_pdf, pages_as_pdf
 from ui.stand import ARTEFACTS, AXE, Server, config, serving
 
 SENSES = f'"{sys.executable}" -E -S "{senses.__file__}" --host 127.0.0.1 --port ${{PORT}}'
@@ -79,6 +79,8 @@ def test_a_picture_is_resized_and_seen_and_stays_with_its_conversation(page: Pag
     expect(thumbs).to_have_count(2)
     page.screenshot(path=ARTEFACTS / "chat-attached.png")
     page.get_by_role("button", name="Remove attachment 2").click()
+    expect(thumbs).to_have_count(1)
+    page.reload()
     expect(thumbs).to_have_count(1)
     say(page, "What is this?")
     done(page)
@@ -188,6 +190,16 @@ def test_a_pdf_is_read_under_the_policy_by_files_of_ours(page: Page, browser: Br
     page.screenshot(path=ARTEFACTS / "chat-pdf.png")
 
 
+def test_a_pdf_in_an_old_encoding_of_chinese_is_read(page: Page, stand: Server) -> None:
+    """Its characters mean something by a table that we bring along; nothing is asked of other hosts."""
+    opened(page, stand, "seer")
+    with page.expect_response(lambda answer: answer.url.endswith("/ui/cmaps/Adobe-GB1-UCS2.bcmap")) as table:
+        attach(page, {"name": "old.pdf", "mimeType": "application/pdf", "buffer": gbk_pdf("你好世界")})
+    assert table.value.ok
+    page.get_by_text("old.pdf").click()
+    expect(page.get_by_label("Text of old.pdf")).to_have_text("你好世界")
+
+
 def test_a_scanned_pdf_has_no_text_and_says_so(page: Page, browser: Browser, stand: Server) -> None:
     opened(page, stand, "seer")
     attach(page, {"name": "scan.pdf", "mimeType": "application/pdf", "buffer": pages_as_pdf(browser, "")})
@@ -203,18 +215,35 @@ def test_tokens_are_counted_by_the_model_itself_and_it_is_not_loaded_for_that(pa
     expect(shown).to_contain_text("about 11 of 2,048 tokens")
     assert page.request.get(f"{stand.url}/api/models/smollm2").json()["state"] == "stopped"
     page.request.post(f"{stand.url}/api/models/load/smollm2", data={})
-    tokenized = page.request.post(f"{stand.url}/tokenize", data={"model": "smollm2", "content": words}).json()
-    expect(shown).to_contain_text(f"{len(tokenized['tokens'])} of 2,048 tokens")
+    expect(shown).to_contain_text(f"{prompt(page, stand, words)} of 2,048 tokens")
+    expect(shown).to_contain_text(f"(this message {tokenized(page, stand, words)})")
     expect(shown).not_to_contain_text("about")
     text = "one two three four five six seven"
     attach(page, written("a.txt", text))
     block = f'<file name="a.txt">\n{text}\n</file>'
-    counted = page.request.post(f"{stand.url}/tokenize", data={"model": "smollm2", "content": block}).json()
-    expect(page.get_by_role("list", name="Attachments")).to_contain_text(f"{len(counted['tokens'])} tokens")
-    both = len(counted["tokens"]) + len(tokenized["tokens"])
-    expect(shown).to_contain_text(f"{both} of 2,048 tokens")
+    expect(page.get_by_role("list", name="Attachments")).to_contain_text(f"{tokenized(page, stand, block)} tokens")
+    whole = prompt(page, stand, f"{block}\n\n{words}")
+    expect(shown).to_contain_text(f"{whole} of 2,048 tokens")
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label("Longest answer").fill("2")
+    page.get_by_label("Your message").press("Enter")
+    done(page)
+    # What was told before is what the engine has read.
+    expect(shown).to_contain_text(f"{whole + 2} of 2,048 tokens")
     expect(page.get_by_role("meter", name="Context used")).to_be_visible()
     page.screenshot(path=ARTEFACTS / "chat-context.png")
+
+
+def tokenized(page: Page, server: Server, text: str) -> int:
+    asked = page.request.post(f"{server.url}/tokenize", data={"model": "smollm2", "content": text})
+    return len(asked.json()["tokens"])
+
+
+def prompt(page: Page, server: Server, text: str) -> int:
+    messages = [{"role": "user", "content": text}]
+    path = "/v1/chat/completions/input_tokens"
+    asked = page.request.post(f"{server.url}{path}", data={"model": "smollm2", "messages": messages})
+    return int(asked.json()["input_tokens"])
 
 
 def test_what_is_too_long_is_said_before_it_is_sent_and_the_engine_is_understood(page: Page, stand: Server) -> None:

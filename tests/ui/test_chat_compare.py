@@ -83,9 +83,15 @@ def test_another_model_goes_on_from_what_was_said(page: Page, parrots: Server) -
     done(answers(page))
     page.get_by_role("button", name="Compare").click()
     expect(pane(page, 2).get_by_role("article", name="You")).to_have_text(re.compile("One"))
-    expect(answers(pane(page, 2))).to_contain_text("smollm2")
+    expect(answers(pane(page, 2))).to_contain_text("SmolLM2 135M")
+    page.reload()
+    expect(pane(page, 2).get_by_role("article", name="You")).to_have_text(re.compile("One"))
+    line = page.get_by_role("region", name="History").locator("[data-conversation]")
+    expect(line).to_contain_text("2 models")
     page.get_by_role("button", name="Put conversation 2 away").click()
     expect(page.get_by_role("group", name="Messages of the conversation")).to_be_visible()
+    expect(line).to_have_count(1)
+    expect(line).to_contain_text("SmolLM2 135M")
 
 
 def test_on_a_phone_panes_are_swiped(page: Page, parrots: Server) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Literal
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from ui.conftest import WAIT_MS
@@ -198,6 +200,7 @@ def test_parameters_belong_to_a_conversation_and_presets_keep_them(page: Page, p
     expect(preset).to_have_value("Exact")
 
 
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")
 def test_on_a_phone_the_history_is_a_drawer(page: Page, parrots: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     talk(page, parrots, "Why is the sky blue?", "Name a cat")
@@ -216,3 +219,26 @@ def test_on_a_phone_the_history_is_a_drawer(page: Page, parrots: Server) -> None
     lines(page).filter(has_text="Why is the sky").click()
     expect(drawer).to_have_count(0)
     expect(page.get_by_role("article", name="You")).to_have_text(re.compile("Why is the sky blue"))
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")
+def test_axe_finds_nothing_in_history_versions_and_comparison(page: Page, parrots: Server) -> None:
+    talk(page, parrots, "Why is the sky blue?", "Name a cat")
+    answers(page).get_by_role("button", name="Regenerate").click()
+    expect(answers(page)).to_contain_text("2/2")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_test_id("plan")).to_be_visible()
+    page.get_by_role("button", name="Parameters").click()
+    listed(page)
+    more(page, "Name a cat")
+    page.evaluate(AXE.read_text())
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.screenshot(path=ARTEFACTS / f"chat-whole-{scheme}.png")
+        assert page.evaluate(VIOLATIONS) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Parameters").click()
+    page.screenshot(path=ARTEFACTS / "chat-versions-phone.png")
+    assert page.evaluate(VIOLATIONS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -23,6 +23,7 @@ VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
 NAME_IT = "use the id of a model"
 NO_NAME = "found a name that is empty"
 FOLLOW_IT = "give the peer `models: auto`, or use strategy: pin"
+FINGERPRINT = re.compile(r"(?i)\s*(sha256:)?[0-9a-f]{2}(:?[0-9a-f]{2}){31}\s*")
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 MOST_WEIGHED = 10
@@ -81,6 +82,8 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
             error((*path, "proxy"), "found nothing", "expected the base URL of the peer, e.g. http://10.0.0.2:5800")
         if not peer.models:
             error((*path, "models"), "found no models", "expected at least one, or `auto`")
+        if peer.fingerprint:
+            _check_fingerprint(peer, (*path, "fingerprint"), error)
         if peer.wake is not None:
             _check_wake(peer, peer.wake, (*path, "wake"), error)
         for index, model in enumerate(peer.names):
@@ -91,6 +94,13 @@ def check_peers(config: Config, names: Mapping[str, str], error: Say) -> None:
                 error((*path, "models", index), f"{full} already names a model here", "rename the peer")
             elif owners.setdefault(full, peer_id) != peer_id:
                 error((*path, "models", index), f"{full} is also a model of peer {owners[full]!r}", "rename a peer")
+
+
+def _check_fingerprint(peer: PeerConfig, path: NodePath, error: Say) -> None:
+    if not FINGERPRINT.fullmatch(peer.fingerprint):
+        error(path, f"found {peer.fingerprint[:70]!r}", "expected a SHA-256: 64 hex digits, with or without colons")
+    elif not peer.proxy.startswith("https:"):
+        error(path, "only a server that is reached by https has a certificate", "write https:// in proxy")
 
 
 def _check_wake(peer: PeerConfig, wake: WakeConfig, path: NodePath, error: Say) -> None:

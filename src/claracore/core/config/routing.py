@@ -199,6 +199,12 @@ class PeerConfig(Section):
     )
     found: tuple[str, ...] = option((), "What `auto` has found.", internal=True)
     api_key: str | None = option(None, "Key to present to the server.", key="apiKey", secret=True)
+    fingerprint: str = option(
+        "",
+        "SHA-256 of its certificate, as `openssl x509 -fingerprint -sha256` prints it: this certificate is trusted and "
+        "no other, whoever has signed it.",
+        default_text="an authority must have signed it",
+    )
     filters: PeerFilters = option(PeerFilters, "What is changed in a request body.")
     timeouts: PeerTimeouts = option(PeerTimeouts, "Timeouts of the connection.")
     wake: WakeConfig | None = option(

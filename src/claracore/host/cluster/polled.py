@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -18,24 +20,58 @@ from claracore.core.cluster.model import NodeEvent, NodeGone, NodeReport
 from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, followed, looked, unheard
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster.asking import Inquiry, NotUnderstood
+from claracore.host.sockets.pinned import AnotherCertificate, pinned_context
 
 logger = logging.getLogger("claracore.cluster")
 
+HTTPS_PORT: Final = 443
 EVERY_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.0
 """A look takes so long at most."""
 _LIMITS: Final = httpx2.Limits(max_connections=2, max_keepalive_connections=1)
 
-NewClient = Callable[[PeerConfig], httpx2.AsyncClient]
+NewClient = Callable[[PeerConfig], Awaitable[httpx2.AsyncClient]]
+"""Makes a client for a peer. Raises `OSError`."""
 
 
-def client_of(peer: PeerConfig) -> httpx2.AsyncClient:
-    """Return a client for a peer: its own key, no proxy, no redirect."""
+async def client_of(peer: PeerConfig) -> httpx2.AsyncClient:
+    """Return a client for a peer: its own key, no proxy, no redirect. Raises `OSError` and `TimeoutError`."""
     key = (peer.api_key or "").strip()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
+    trusted: ssl.SSLContext | bool = True
+    if peer.fingerprint:
+        url = urlsplit(peer.proxy)
+        trusted = await pinned_context(url.hostname or "", url.port or HTTPS_PORT, peer.fingerprint)
     return httpx2.AsyncClient(
-        base_url=peer.proxy, headers=headers, timeout=ANSWER_SECONDS, limits=_LIMITS, trust_env=False
+        base_url=peer.proxy,
+        headers=headers,
+        timeout=ANSWER_SECONDS,
+        limits=_LIMITS,
+        trust_env=False,
+        verify=trusted,
     )
+
+
+class _Asker:
+    """Asks one peer; its client is made as soon as that is possible."""
+
+    def __init__(self, peer: PeerConfig, new_client: NewClient) -> None:
+        self._peer = peer
+        self._new_client = new_client
+        self._client: httpx2.AsyncClient | None = None
+        self._inquiry: Inquiry | None = None
+
+    async def report(self) -> NodeReport:
+        """Return what it says now. Raises what `Inquiry` and `NewClient` raise."""
+        if self._inquiry is None:
+            self._client = await self._new_client(self._peer)
+            self._inquiry = Inquiry(self._client)
+        return await self._inquiry.report()
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._client is not None:
+            await self._client.aclose()
 
 
 class PolledPeers:
@@ -77,16 +113,18 @@ class PolledPeers:
     async def _ask(self, name: str, peer: PeerConfig) -> None:
         loop, wake = asyncio.get_running_loop(), self._wake[name]
         node = unheard(name, loop.time())
-        async with self._new_client(peer) as client:
-            inquiry = Inquiry(client)
+        asker = _Asker(peer, self._new_client)
+        try:
             while True:
-                look = await _look(inquiry)
+                look = await _look(asker)
                 for event in looked(node, look, loop.time()):
                     node = followed(node, event)
                     self._events.put_nowait(event)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), EVERY_SECONDS)
                 wake.clear()
+        finally:
+            await asker.close()
 
     async def _end(self, names: list[str]) -> None:
         tasks = [self._tasks.pop(name) for name in names]
@@ -96,17 +134,16 @@ class PolledPeers:
 
 
 def _same(former: PeerConfig | None, present: PeerConfig | None) -> bool:
-    return (
-        former is not None
-        and present is not None
-        and (former.proxy, former.api_key) == (present.proxy, present.api_key)
-    )
+    def address(peer: PeerConfig) -> tuple[str, str | None, str]:
+        return peer.proxy, peer.api_key, peer.fingerprint
+
+    return former is not None and present is not None and address(former) == address(present)
 
 
-async def _look(inquiry: Inquiry) -> Look:
+async def _look(asker: _Asker) -> Look:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            return LookAnswered(await _twice(inquiry))
+            return LookAnswered(await _twice(asker))
     except NotUnderstood as error:
         return LookMissed(str(error))
     except (TimeoutError, httpx2.TimeoutException):
@@ -114,6 +151,12 @@ async def _look(inquiry: Inquiry) -> Look:
     except httpx2.ConnectError as error:
         reset = _reset_in(error)
         return LookMissed(str(error)) if reset is None else LookRefused(reset.strerror or str(error))
+    except AnotherCertificate as error:
+        return LookMissed(error.strerror or str(error))
+    except ConnectionError as error:
+        return LookRefused(error.strerror or str(error))
+    except OSError as error:  # TLS, for one
+        return LookMissed(error.strerror or str(error))
     except httpx2.NetworkError as error:
         return LookRefused(str(error) or "it broke off the connection")
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
@@ -123,14 +166,14 @@ async def _look(inquiry: Inquiry) -> Look:
         return LookMissed("it could not be asked; the log says more")
 
 
-async def _twice(inquiry: Inquiry) -> NodeReport:
+async def _twice(asker: _Asker) -> NodeReport:
     """Ask again where a kept connection was closed meanwhile: only a new one tells whether somebody listens."""
     try:
-        return await inquiry.report()
+        return await asker.report()
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
         if isinstance(error, httpx2.ConnectError):
             raise
-        return await inquiry.report()
+        return await asker.report()
 
 
 def _reset_in(error: BaseException | None) -> ConnectionError | None:

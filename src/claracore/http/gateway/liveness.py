@@ -121,8 +121,9 @@ async def _answers(destination: Destination, path: bytes) -> bool:
         if endpoint.unix_path is not None:
             reader, writer = await asyncio.open_unix_connection(endpoint.unix_path)
         else:
+            trusted = await destination.trusted() if tls_host else None
             reader, writer = await asyncio.open_connection(
-                endpoint.host, endpoint.port, ssl=True if tls_host else None, server_hostname=tls_host or None
+                endpoint.host, endpoint.port, ssl=trusted, server_hostname=tls_host or None
             )
         try:
             host = tls_host.encode() or destination.host

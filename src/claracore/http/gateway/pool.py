@@ -28,7 +28,7 @@ class Pool:
     """All connections to model servers."""
 
     def __init__(self, rules: IdleRules, dial: Dial | None = None) -> None:
-        self._destinations: dict[tuple[Endpoint, str], Destination] = {}
+        self._destinations: dict[tuple[Endpoint, str, str], Destination] = {}
         self._rules = rules
         self._dial: Dial = dial or _dial
         self._opening: dict[asyncio.Timeout, Endpoint] = {}
@@ -43,11 +43,12 @@ class Pool:
         """All that are open."""
         return [connection for destination in self._destinations.values() for connection in destination.connections]
 
-    def destination(self, endpoint: Endpoint, tls_host: str) -> Destination:
+    def destination(self, endpoint: Endpoint, tls_host: str, fingerprint: str = "") -> Destination:
         """Return the destination at an endpoint; the same for the same, to be kept by who asks often."""
-        found = self._destinations.get((endpoint, tls_host))
+        key = (endpoint, tls_host, fingerprint)
+        found = self._destinations.get(key)
         if found is None:
-            found = self._destinations[endpoint, tls_host] = Destination(endpoint, tls_host, self._rules)
+            found = self._destinations[key] = Destination(endpoint, tls_host, self._rules, fingerprint)
         found.endpoint = endpoint  # equal, but the very one that is asked for: who asks often compares identities
         return found
 
@@ -88,8 +89,9 @@ async def _dial(destination: Destination, protocol: Callable[[], UpstreamConnect
         connection = await _connected_to(endpoint.unix_path)
         return (await loop.create_unix_connection(protocol, sock=connection))[1]
     if destination.tls_host:
-        host = destination.tls_host
-        return (await loop.create_connection(protocol, endpoint.host, endpoint.port, ssl=True, server_hostname=host))[1]
+        host, trusted = destination.tls_host, await destination.trusted()
+        made = loop.create_connection(protocol, endpoint.host, endpoint.port, ssl=trusted, server_hostname=host)
+        return (await made)[1]
     return (await loop.create_connection(protocol, endpoint.host, endpoint.port))[1]
 
 

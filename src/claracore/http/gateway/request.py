@@ -131,7 +131,7 @@ class ModelRequest(InFlight):
                 relay.alarm.set(deadline)
         destination = target.destination
         if destination is None or destination.endpoint is not endpoint:
-            destination = target.destination = relay.pool.destination(endpoint, target.tls_host)
+            destination = target.destination = relay.pool.destination(endpoint, target.tls_host, target.fingerprint)
         self._destination = destination
         upstream = destination.take()
         if upstream is not None:

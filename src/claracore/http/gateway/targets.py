@@ -21,13 +21,12 @@ from urllib.parse import urlsplit
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.peers import shared_names
 from claracore.core.config.regex import Regex
-from claracore.core.config.routing import Selector
+from claracore.core.config.routing import PeerConfig, Selector
 from claracore.core.ports.address import is_this_host
 from claracore.http.gateway.unknown_names import UnknownNames, unknown_names
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
-    from claracore.core.config.routing import PeerConfig
     from claracore.http.gateway.upstream import Destination
 
 
@@ -49,6 +48,8 @@ class Target:
     """Host header for an external `proxy`; empty: the endpoint's own address."""
     tls_host: str
     """Name on the certificate of an https `proxy`; empty: plain TCP."""
+    fingerprint: str
+    """SHA-256 of the certificate of an https `proxy`; empty: an authority must have signed it."""
     use_model_name: str
     strip_params: tuple[str, ...]
     set_params: Mapping[str, Any]
@@ -151,10 +152,12 @@ def targets_of(config: Config) -> Targets:
     for model in config.models.values():
         peer_id = config.peer_of(model.id)
         own_lines = None if peer_id is None else _own_lines(config.peers[peer_id])
-        node = peer_id if peer_id is not None and config.peers[peer_id].follows else ""
+        peer = config.peers[peer_id] if peer_id is not None else PeerConfig()
+        node = peer_id if peer_id is not None and peer.follows else ""
         for name in (model.id, *model.plain_aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
-                by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0), node)
+                by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0), node=node)
+                by_name[name].fingerprint = peer.fingerprint
     shared = _shared(config, by_name)
     ignored = tuple(Regex(pattern) for pattern in config.upstream.ignore_paths)
     choices = {}
@@ -217,7 +220,7 @@ def _address(proxy: str) -> tuple[bytes, bytes, str]:
 
 
 def _target(
-    model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None, priority: int, node: str = ""
+    model: ModelConfig, name: str, own_lines: tuple[bytes, ...] | None, priority: int, *, node: str = ""
 ) -> Target:
     base_path, host, tls_host = _address(model.proxy)
     set_params = {**model.filters.set_params, **model.filters.set_params_by_id.get(name, {})}
@@ -226,6 +229,7 @@ def _target(
         base_path=base_path,
         host=host,
         tls_host=tls_host,
+        fingerprint="",
         use_model_name=model.use_model_name or "",
         strip_params=tuple(key for key in model.filters.strip_params if key != "model"),
         set_params={key: value for key, value in set_params.items() if key != "model"},

@@ -10,11 +10,13 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
+from claracore.host.sockets.pinned import pinned_context
 from claracore.http.gateway.alarm import NEVER, Alarm
 from claracore.http.wire.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
 from claracore.http.wire.head import ResponseHead, response_head
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from socket import socket as Socket  # noqa: N812 - a property has its name
 
@@ -75,8 +77,10 @@ class IdleRules:
 class Destination:
     """To where connections are opened, and all that are open; those that are idle are interchangeable."""
 
-    def __init__(self, endpoint: Endpoint, tls_host: str, rules: IdleRules) -> None:
+    def __init__(self, endpoint: Endpoint, tls_host: str, rules: IdleRules, fingerprint: str = "") -> None:
+        """`fingerprint` is that of the server's certificate; empty: an authority must have signed it."""
         self.endpoint = endpoint
+        self._fingerprint = fingerprint
         self.tls_host = tls_host
         """Name on the server's certificate; empty for plain TCP or a Unix socket."""
         self.host = endpoint.authority.encode()
@@ -85,6 +89,12 @@ class Destination:
         self.idle: list[UpstreamConnection] = []
         """The most recently used one last."""
         self._rules = rules
+
+    async def trusted(self) -> ssl.SSLContext | bool:
+        """Return whose certificate is trusted. Raises `OSError` and `TimeoutError`."""
+        if not self._fingerprint:
+            return True
+        return await pinned_context(self.endpoint.host, self.endpoint.port, self._fingerprint)
 
     def take(self) -> UpstreamConnection | None:
         """Return an idle connection, the most recently used one, or None."""

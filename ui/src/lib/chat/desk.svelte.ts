@@ -5,6 +5,7 @@
 import { notices } from '../notices.svelte';
 import { type Attachment, carried } from './attachments/attached';
 import { namesIn, sweep } from './attachments/bulk';
+import { recallAttached, rememberAttached } from './attachments/draft';
 import { type Parameters, newId } from './conversation';
 import { shelf } from './history/shelf.svelte';
 import { Pane } from './pane.svelte';
@@ -14,7 +15,7 @@ import { MOST_PANES, heardChange, recallOpened, rememberOpened } from './threads
 class Desk {
   panes: Pane[] = $state.raw([]);
   draft = $state('');
-  attached: Attachment[] = $state([]);
+  attached: Attachment[] = $state(recallAttached());
   /** Those that are not open any more; their answers go on. */
   #behind: Pane[] = $state.raw([]);
   #toldOfRoom = false;
@@ -61,6 +62,7 @@ class Desk {
   }
 
   remember(): void {
+    rememberAttached(this.attached);
     const threads = this.panes.map((pane) => pane.snapshot());
     rememberOpened({ threads, draft: this.draft });
   }
@@ -100,14 +102,18 @@ class Desk {
     const comparison = first.comparison || newId();
     const thread = newThread(model, $state.snapshot(first.parameters), comparison);
     const messages = $state.snapshot(first.shown).filter(({ id }) => id !== first.writing);
-    this.#show([...this.panes, this.#pane({ ...thread, messages, leaf: messages.at(-1)?.id ?? null } as Thread)]);
-    for (const pane of this.panes) this.#belong(pane, comparison);
+    const pane = this.#pane({ ...thread, messages, leaf: messages.at(-1)?.id ?? null } as Thread);
+    pane.keep();
+    this.#show([...this.panes, pane]);
+    for (const each of this.panes) this.#belong(each, comparison);
   }
 
-  /** Puts a conversation away; it is kept as one by itself. */
+  /** Puts a conversation away; it is kept as one by itself, if anything was said in it that the others do not have. */
   close(pane: Pane): void {
     this.#show(this.panes.filter((each) => each !== pane));
-    this.#belong(pane, '');
+    const known = new Set(this.panes.flatMap(({ messages }) => messages.map(({ id }) => id)));
+    if (pane.messages.every(({ id }) => known.has(id))) this.remove([pane.snapshot()]);
+    else this.#belong(pane, '');
     if (this.panes.length === 1) this.#belong(this.panes[0]!, '');
   }
 

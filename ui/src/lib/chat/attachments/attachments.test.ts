@@ -8,7 +8,18 @@ import { decoded, kindOfFile } from './files';
 import { pagesText } from './pages';
 import { fitted, hasExif, pictureTokens } from './pictures';
 import { wavOf } from './sound';
-import { conversationTokens, estimated, inWords, roomier, sum, textTokens, tooLong, waysOut } from './tokens';
+import {
+  beforeFirst,
+  conversationTokens,
+  estimated,
+  inWords,
+  promptKey,
+  roomier,
+  sum,
+  textTokens,
+  tooLong,
+  waysOut,
+} from './tokens';
 import { explainedLength } from './too_long';
 
 const nothing = () => undefined;
@@ -121,10 +132,16 @@ test('tokens are estimated by script, and counted ones are exact', () => {
 
 test('a conversation has what its last answer counted, and about what came after', () => {
   const figures = { prompt_tokens: 100, completion_tokens: 20 } as never;
-  const answered = [userMessage('a'), { ...emptyAnswer(), text: 'b', figures }];
-  expect(conversationTokens(answered, 'ignored: counted', nothing)).toEqual({ tokens: 120, exact: true });
-  expect(conversationTokens([...answered, userMessage('abcd')], '', nothing)).toEqual({ tokens: 126, exact: false });
-  expect(conversationTokens([], 'be brief', () => 2)).toEqual({ tokens: 2, exact: true });
+  const answered = [userMessage('a'), { ...emptyAnswer(null, 'm'), text: 'b', figures }];
+  expect(conversationTokens(answered, 'ignored: counted', 'm', nothing)).toEqual({ tokens: 120, exact: true });
+  expect(conversationTokens([...answered, userMessage('abcd')], '', 'm', nothing)).toEqual({
+    tokens: 126,
+    exact: false,
+  });
+  expect(conversationTokens(answered, '', 'another', nothing)).toEqual({ tokens: 120, exact: false });
+  expect(conversationTokens([], 'be brief', 'm', () => 2)).toEqual({ tokens: 2, exact: true });
+  expect(beforeFirst(32, { tokens: 2, exact: true })).toEqual({ tokens: 30, exact: true });
+  expect(promptKey(' be ', 'a', [{ at: 'kept:1' }])).toBe('prompt\0be\0a\0kept:1');
 });
 
 test('who is too long hears by how much, and who has room: the smallest first', () => {

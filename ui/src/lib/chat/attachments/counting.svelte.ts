@@ -3,6 +3,7 @@ import { SvelteMap } from 'svelte/reactivity';
 import { json } from '../../api/client';
 import type { TokensView } from '../../api/schema';
 import { live } from '../../live.svelte';
+import type { Wire } from '../conversation';
 
 /** So long nobody types before it is asked, in milliseconds. */
 const PAUSE_MS = 250;
@@ -12,6 +13,12 @@ export interface Countable {
   /** By which it is remembered: the text itself, or the name of its content. */
   key: string;
   text: string;
+}
+
+/** A conversation's beginning, of which all is counted with what the model's template puts around it. */
+export interface CountablePrompt {
+  key: string;
+  messages: readonly Wire[];
 }
 
 class Counting {
@@ -26,24 +33,27 @@ class Counting {
   }
 
   /** Has texts counted in a moment, unless more are wanted for the model before. */
-  want(model: string, texts: readonly Countable[]): void {
+  want(model: string, texts: readonly Countable[], prompt: CountablePrompt | null = null): void {
     clearTimeout(this.#timers.get(model));
     const found = live.model(model);
     if (found?.state !== 'ready' || found.asleep || this.#cannot.has(model)) return;
-    const fresh = texts.filter(({ key, text }) => text && !this.#known.has(`${model}\0${key}`));
-    if (fresh.length)
+    const unknown = ({ key }: { key: string }) => !this.#known.has(`${model}\0${key}`);
+    const fresh = texts.filter((each) => each.text && unknown(each)).slice(0, 64);
+    const whole = prompt && unknown(prompt) ? prompt : null;
+    if (fresh.length || whole)
       this.#timers.set(
         model,
-        setTimeout(() => void this.#ask(model, fresh.slice(0, 64)), PAUSE_MS),
+        setTimeout(() => void this.#ask(model, fresh, whole), PAUSE_MS),
       );
   }
 
-  async #ask(model: string, texts: readonly Countable[]): Promise<void> {
+  async #ask(model: string, texts: readonly Countable[], whole: CountablePrompt | null): Promise<void> {
     try {
-      const body = { model, texts: texts.map(({ text }) => text) };
-      const { tokens } = await json<TokensView>('/api/tokens', { method: 'POST', body });
+      const body = { model, texts: texts.map(({ text }) => text), messages: whole?.messages ?? [] };
+      const { tokens, prompt } = await json<TokensView>('/api/tokens', { method: 'POST', body });
       if (this.#known.size > MOST_KNOWN) this.#known.clear();
       texts.forEach(({ key }, index) => this.#known.set(`${model}\0${key}`, tokens[index] ?? 0));
+      if (whole && prompt !== null) this.#known.set(`${model}\0${whole.key}`, prompt);
     } catch {
       // It went away in between, or cannot count: what is shown stays "about".
       if (live.model(model)?.state === 'ready') this.#cannot.add(model);

@@ -37,13 +37,16 @@ export function sum(counts: readonly Count[]): Count {
 export function conversationTokens(
   messages: readonly Message[],
   system: string,
+  model: string,
   told: (key: string) => number | undefined,
 ): Count {
   const last = messages.findLastIndex(({ figures }) => figures?.prompt_tokens != null);
   const figures = messages[last]?.figures;
+  // Another model's tokens are not the same.
+  const exact = messages[last]?.model === model;
   const counted = figures ? (figures.prompt_tokens ?? 0) + (figures.completion_tokens ?? 0) : 0;
   const rest = messages.slice(last + 1).map(messageTokens);
-  const begin = figures ? { tokens: counted, exact: true } : textTokens(system.trim(), told);
+  const begin = figures ? { tokens: counted, exact } : textTokens(system.trim(), told);
   return sum([begin, ...rest]);
 }
 
@@ -86,4 +89,14 @@ export function waysOut(larger: boolean, begun: boolean): string {
   return others.length
     ? `Shorten it, ${others.length > 1 ? `${others[0]}, or ${others[1]}` : `or ${others[0]}`}.`
     : 'Shorten it.';
+}
+
+/** By which the prompt of a first message is remembered. */
+export function promptKey(system: string, text: string, attached: readonly { at: string }[]): string {
+  return ['prompt', system.trim(), text.trim(), ...attached.map(({ at }) => at)].join('\0');
+}
+
+/** What stands before a first message, when all of it was counted: the system prompt, and what the template has. */
+export function beforeFirst(prompt: number, words: Count): Count {
+  return { tokens: Math.max(0, prompt - words.tokens), exact: words.exact };
 }
