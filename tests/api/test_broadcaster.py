@@ -208,3 +208,18 @@ def test_a_queue_is_bounded_and_a_loss_is_always_told(steps: list[tuple[int, boo
             assert got == [*pushed, -1] or resynced
 
     play(conversation)
+
+
+def test_what_is_looked_at_now_holds_what_was_published_before() -> None:
+    async def conversation(broadcaster: Broadcaster) -> None:
+        with broadcaster.follow(None) as follower:
+            broadcaster.publish("model", {"id": "qwen", "state": "starting"}, key="qwen")
+            last_known = broadcaster.settle()
+            broadcaster.publish("model", {"id": "qwen", "state": "ready"}, key="qwen")
+            assert broadcaster.settle() == last_known + 1
+            assert [data for _type, data in await heard(follower)] == [
+                {"id": "qwen", "state": "starting"},
+                {"id": "qwen", "state": "ready"},
+            ]
+
+    play(conversation)

@@ -310,6 +310,24 @@ def test_events_tell_a_whole_swap(server: Instance) -> None:
     assert any(type_ == "log" and data["source"] == "one" for type_, data in told)
 
 
+def test_an_answer_names_the_last_event_that_it_knows(server: Instance) -> None:
+    server.ask("POST", "/api/models/unload")
+    with streaming(server, "/api/stream?topics=model,hello") as answer:
+        next(events(answer))
+        before = int(server.ask("GET", "/api/models").headers["Last-Event-Id"])
+        server.chat("one")
+        shown = server.ask("GET", "/api/models")
+        known = int(shown.headers["Last-Event-Id"])
+        (model,) = (each for each in ok(shown)["models"] if each["id"] == "one")
+        number = before
+        while (line := answer.readline().decode()) and '"state":"ready"' not in line:
+            number = int(line[4:]) if line.startswith("id: ") else number
+    assert model["state"] == "ready"
+    assert before < number <= known, "what is told up to there is in the answer"
+    for path in ("/api/requests", "/api/ports", "/api/activity", "/api/swaps", "/api/models/one"):
+        assert int(server.ask("GET", path).headers["Last-Event-Id"]) >= known
+
+
 def test_activity_says_what_happened(server: Instance) -> None:
     def rows(query: str = "") -> Any:
         return ok(server.ask("GET", f"/api/activity?model=one{query}"))["data"]
@@ -410,6 +428,8 @@ def test_a_text_is_checked_without_being_used(server: Instance) -> None:
     good = ok(server.ask("POST", "/api/config/check", {"yaml": CONFIG.replace("ttl: 300", "ttl: 5")}))
     assert good["ok"]
     assert good["changes"]["soft"] == ["one"]
+    slower = ok(server.ask("POST", "/api/config/check", {"yaml": f"healthCheckTimeout: 333\n{CONFIG}"}))
+    assert slower["changes"]["settings"] == ["healthCheckTimeout"], "as in the file, and not as our programs call it"
     bad = ok(server.ask("POST", "/api/config/check", {"yaml": "modles: {}"}))
     assert bad["changes"] is None or bad["findings"]
     assert ok(server.ask("GET", "/api/config/schema"))["title"] == "ClaraCore configuration"

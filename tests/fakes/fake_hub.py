@@ -63,6 +63,8 @@ class FakeHub:
     listing_faults: deque[Fault] = field(default_factory=deque)
     more_entries: list[dict[str, Any]] = field(default_factory=list)
     """Added to every listing: whatever a bad hub might say."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """By path: sizes that the hub tells instead of the true ones."""
     lie_about_sha256: bool = False
     next_link: str | None = None
     """Where a listing claims to go on."""
@@ -86,9 +88,10 @@ class FakeHub:
         found: list[dict[str, Any]] = []
         for path, body in self.repos[repo].items():
             whole = sha256(b"something else" if self.lie_about_sha256 else body)
-            entry = {"type": "file", "oid": git_blob(body), "size": len(body), "path": path}
+            size = self.sizes.get(path, len(body))
+            entry = {"type": "file", "oid": git_blob(body), "size": size, "path": path}
             if path.endswith(".gguf"):
-                entry["lfs"] = {"oid": whole, "size": len(body), "pointerSize": 134}
+                entry["lfs"] = {"oid": whole, "size": size, "pointerSize": 134}
             found.append(entry)
         folders = {path.rpartition("/")[0] for path in self.repos[repo]} - {""}
         return [*({"type": "directory", "oid": "0" * 40, "size": 0, "path": its} for its in folders), *found]
@@ -124,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # who asked has given up
+                self.wfile.write(body)
 
 
 class _HubHandler(_Handler):

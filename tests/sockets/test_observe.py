@@ -94,6 +94,17 @@ def test_a_running_server_tells_what_it_holds(tmp_path: Path) -> None:
         assert [finding.message.split(" is taken")[0] for finding in found.findings] == [f"port {ports[1]}"]
 
 
+def test_a_stranger_is_seen_in_a_range_though_nobody_is_planned_there(tmp_path: Path) -> None:
+    ports = free_run(4)
+    with stranger(ports[3]) as other, keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hold_all()
+        for seen in (observe_running(ours, {}), observe(ours.plan, tmp_path)):
+            assert (seen[ports[3]].state, seen[ports[3]].pid) == (PortState.STRANGER, other.pid)
+            assert ports[2] not in seen
+        (row,) = (row for row in running_report(ours, config("a"), {}).ports if row.port == ports[3])
+        assert (row.model, row.state) == (None, "stranger")
+
+
 def test_an_external_server_is_named_before_and_while_it_serves_a_model(tmp_path: Path) -> None:
     port = free_port()
     plan = PortPlan(

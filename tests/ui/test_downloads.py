@@ -59,7 +59,8 @@ def test_from_a_reference_to_a_model(page: Page, hub: FakeHub, tmp_path: Path) -
         section = page.get_by_role("region", name="Get models")
         section.get_by_label("Model on the hub").fill("small/SmolLM2")
         section.get_by_role("button", name="Look").click()
-        expect(section.get_by_role("alert")).to_contain_text(f"did you mean {REPO}", timeout=SLOW)
+        expect(section.get_by_role("alert")).to_contain_text("The hub has no such model", timeout=SLOW)
+        expect(section.get_by_role("alert")).to_contain_text(f"did you mean {REPO}")
 
         section.get_by_label("Model on the hub").fill(f"https://huggingface.co/{REPO}")
         section.get_by_role("button", name="Look").click()
@@ -111,11 +112,9 @@ def test_cancelling_asks_and_a_gated_model_takes_a_token(page: Page, hub: FakeHu
         section.get_by_label("Model on the hub").fill("small/gated-GGUF")
         section.get_by_role("button", name="Look").click()
         expect(section.get_by_role("alert")).to_contain_text("is gated", timeout=SLOW)
-        section.get_by_text("Token for gated models").click()
-        section.get_by_label("Token", exact=True).fill(hub.token)
-        section.get_by_role("button", name="Keep").click()
+        section.get_by_role("alert").get_by_label("Token", exact=True).fill(hub.token)
+        section.get_by_role("alert").get_by_role("button", name="Keep").click()
         expect(section.get_by_text("Token for gated models (the one stored in ClaraCore)")).to_be_visible()
-        section.get_by_role("button", name="Look").click()
         expect(section.get_by_role("radio", checked=True)).to_have_value(
             "small/gated-GGUF/gated-Q4_0.gguf", timeout=SLOW
         )

@@ -21,6 +21,7 @@ def test_from_nothing_to_an_answer(page: Page, tmp_path: Path) -> None:
         expect(page).to_have_url(f"{server.url}/ui/setup")
         expect(page.get_by_text("Welcome.")).to_be_visible()
 
+        page.get_by_text("A folder", exact=True).click()
         folder = page.get_by_label("Folder", exact=True)
         folder.fill(str(MODELS))
         page.get_by_role("button", name="Add", exact=True).first.click()
@@ -93,6 +94,7 @@ def test_another_placement_is_picked_on_the_setup_page_and_on_the_models_own(pag
     server.start()
     try:
         page.goto(f"{server.url}/ui/setup")
+        page.get_by_text("A folder", exact=True).click()
         page.get_by_label("Folder", exact=True).fill(str(models))
         page.get_by_role("button", name="Add", exact=True).first.click()
         page.get_by_role("button", name="Search for models").click()

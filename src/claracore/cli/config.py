@@ -9,7 +9,7 @@ from typing import NoReturn
 from claracore.cli.client import show_json
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, VerbGroup, flag, many, option, word
-from claracore.core.config.changes import Changes, compare
+from claracore.core.config.changes import Changes, compare, setting_keys
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.migrate import migrate
 from claracore.core.config.model import Config
@@ -127,8 +127,8 @@ def _named(changes: Changes) -> dict[str, frozenset[str]]:
         "restart": changes.restart,
         "changed without restart": changes.soft,
         "unchanged": changes.kept,
-        "settings": changes.settings,
-        "settings that need ClaraCore to start anew": changes.needs_new_start,
+        "settings": frozenset(setting_keys(changes.settings)),
+        "settings that need ClaraCore to start anew": frozenset(setting_keys(changes.needs_new_start)),
     }
 
 

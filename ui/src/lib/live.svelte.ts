@@ -1,6 +1,7 @@
 /** Which values does every page share, and how are they kept true? The snapshot, and the stream that changes it. */
-import { json, onRefused, setApiKey } from './api/client';
+import { json, onRefused, setApiKey, snapshot } from './api/client';
 import { Connection, type Status } from './api/connection';
+import { Join } from './api/join';
 import type { Finding, Flight, Group, Model, PortReport } from './api/types';
 import { byId, withFlight, withModel, withVictims } from './live';
 
@@ -26,9 +27,11 @@ class Live {
   locked = $state(false);
 
   #listeners = new Map<string, Set<Listener>>();
+  #modelsJoin = new Join<{ id: number | null; data: Model }>();
+  #flightsJoin = new Join<{ id: number | null; data: Flight }>();
   #connection = new Connection(`/api/stream?topics=${TOPICS}`, {
     status: (status, retryAt) => this.#changed(status, retryAt),
-    event: ({ event, data }) => this.#heard(event, data),
+    event: ({ id, event, data }) => this.#heard(id === null ? null : Number(id), event, data),
   });
 
   start(): void {
@@ -73,22 +76,41 @@ class Live {
   }
 
   async refresh(): Promise<void> {
+    // At once; the connection says what is wrong with those that fail, and its next success comes back here.
+    await Promise.allSettled([this.#refreshModels(), this.#refreshFlights(), this.#refreshPorts()]);
+  }
+
+  async #refreshModels(): Promise<void> {
+    this.#modelsJoin.begin();
     try {
-      // All at once: while one is waited for, events would make the others old.
-      const [models, requests, ports] = await Promise.all([
-        json<{ models: Model[]; groups: Record<string, Group> }>('/api/models'),
-        json<{ requests: Flight[] }>('/api/requests'),
-        json<PortReport>('/api/ports'),
-      ]);
-      for (const model of models.models) this.heardAt[model.id] = Date.now();
-      this.ports = Object.fromEntries(ports.ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
-      this.groups = models.groups;
-      this.models = models.models.sort(byId);
-      this.flights = requests.requests;
+      const { value, known } = await snapshot<{ models: Model[]; groups: Record<string, Group> }>('/api/models');
+      const newer = this.#modelsJoin.arrived(known);
+      if (!newer) return;
+      for (const model of value.models) this.heardAt[model.id] = Date.now();
+      this.groups = value.groups;
+      this.models = newer.reduce((models, { data }) => withModel(models, data), value.models.sort(byId));
       this.loaded = true;
-    } catch {
-      // The connection says what is wrong, and its next success comes back here.
+    } catch (error) {
+      this.#modelsJoin.failed();
+      throw error;
     }
+  }
+
+  async #refreshFlights(): Promise<void> {
+    this.#flightsJoin.begin();
+    try {
+      const { value, known } = await snapshot<{ requests: Flight[] }>('/api/requests');
+      const newer = this.#flightsJoin.arrived(known);
+      if (newer) this.flights = newer.reduce((flights, { data }) => withFlight(flights, data), value.requests);
+    } catch (error) {
+      this.#flightsJoin.failed();
+      throw error;
+    }
+  }
+
+  async #refreshPorts(): Promise<void> {
+    const { ports } = await json<PortReport>('/api/ports');
+    this.ports = Object.fromEntries(ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
   }
 
   #changed(status: Status, retryAt: number | null): void {
@@ -102,14 +124,22 @@ class Live {
     }
   }
 
-  #heard(type: string, text: string): void {
+  #heard(id: number | null, type: string, text: string): void {
     const data: unknown = JSON.parse(text);
-    if (type === 'hello') this.version = (data as { version: string }).version;
-    else if (type === 'model') this.#heardOf(data as Model);
-    else if (type === 'request') this.flights = withFlight(this.flights, data as Flight);
-    else if (type === 'models' || type === 'resync') void this.refresh();
+    if (type === 'hello') this.#greeted(data as { version: string; last_id: number });
+    else if (type === 'model') {
+      if (this.#modelsJoin.hear({ id, data: data as Model })) this.#heardOf(data as Model);
+    } else if (type === 'request') {
+      if (this.#flightsJoin.hear({ id, data: data as Flight })) this.flights = withFlight(this.flights, data as Flight);
+    } else if (type === 'models' || type === 'resync') void this.refresh();
     else if (type === 'config') this.rejected = (data as { rejected?: Finding[] }).rejected ?? [];
     this.#tell(type, data);
+  }
+
+  #greeted({ version, last_id }: { version: string; last_id: number }): void {
+    this.version = version;
+    this.#modelsJoin.follow(last_id);
+    this.#flightsJoin.follow(last_id);
   }
 
   /** The server tells a model's own changes; what loading others would unload follows from which ones run. */

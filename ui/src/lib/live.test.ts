@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Model } from './api/types';
 import { flight, model } from '../testing/values';
 import { differ, groupNote } from './groups';
-import { grouped, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
+import { grouped, matches, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
 
 type Wait = NonNullable<Model['waits_for']>;
 
@@ -35,8 +35,8 @@ test('groups by name, those without one last; every word must be found somewhere
     'big: z,b',
     '(default): a',
   ]);
-  expect(grouped(models, 'EYE vision').flatMap((group) => group.models.map((each) => each.id))).toEqual(['b']);
-  expect(grouped(models, 'eye chat')).toEqual([]);
+  expect(models.filter(matches('EYE vision')).map((each) => each.id)).toEqual(['b']);
+  expect(models.filter(matches('eye chat'))).toEqual([]);
 });
 
 test('the time to unloading runs on between news, and only while nothing is asked', () => {
@@ -58,7 +58,7 @@ test('who waits is told for what, as the server says it', () => {
   expect(say({ ...waits('answers', ['b']), expected_seconds: 8 })).toBe(
     'Queued behind b, which has answers to give, then about 8 s',
   );
-  expect(say(waits('loads', ['b']))).toBe('Queued behind b, being loaded for somebody else');
+  expect(say(waits('loads', ['b']))).toBe('Queued behind b, which is being loaded');
   expect(say(waits('answers', ['b']))).toBe('Queued behind b, which has answers to give');
   expect(say(waits('answers', ['b', 'c']))).toBe('Queued behind b and c, which have answers to give');
   expect(say(waits('turn', ['b']))).toBe('Queued behind b, asked for earlier');

@@ -36,15 +36,22 @@ export interface Group {
   models: Model[];
 }
 
-/** Groups by name, then what is in none, then what others serve; `wanted` filters by id, name, alias, kind or state. */
-export function grouped(models: readonly Model[], wanted = ''): Group[] {
+/** Whether a model has all these words in its id, name, aliases, kind, state or group. */
+export function matches(wanted: string): (model: Model) => boolean {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const groups = new Map<string, Model[]>();
-  for (const model of models) {
+  return (model) => {
+    if (!words.length) return true;
     const text = [model.id, model.name, model.kind ?? '', model.state, model.group, ...model.aliases]
       .join(' ')
       .toLowerCase();
-    if (!words.every((word) => text.includes(word))) continue;
+    return words.every((word) => text.includes(word));
+  };
+}
+
+/** Groups by name, then what is in none, then what others serve. */
+export function grouped(models: readonly Model[]): Group[] {
+  const groups = new Map<string, Model[]>();
+  for (const model of models) {
     const members = groups.get(model.group);
     if (members) members.push(model);
     else groups.set(model.group, [model]);
@@ -94,7 +101,7 @@ function reasonToWait(model: Model): string {
     case 'answers':
       return `Queued behind ${others}, which ${models.length > 1 ? 'have' : 'has'} answers to give`;
     case 'loads':
-      return `Queued behind ${others}, being loaded for somebody else`;
+      return `Queued behind ${others}, which ${models.length > 1 ? 'are' : 'is'} being loaded`;
     case 'unloading':
       return `Unloading ${others} to make room for ${model.id}`;
     case 'memory':

@@ -19,10 +19,16 @@ class Notices {
   #next = 1;
 
   say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): void {
+    this.post(text, kind, action);
+  }
+
+  /** The same; returns the number by which it can be closed before its time. */
+  post(text: string, kind: Notice['kind'], action?: NoticeAction): number {
     const id = this.#next++;
     this.all.push({ id, kind, text, action });
     // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
     if (kind === 'ok') setTimeout(() => this.close(id), action ? 15_000 : 4000);
+    return id;
   }
 
   fail(error: unknown): void {

@@ -8,7 +8,8 @@ test.each([
   ['/ui/chat', 'chat', ''],
   ['/ui/models/org/name.v1', 'models', 'org/name.v1'],
   ['/ui/models/a%20b%3F', 'models', 'a b?'],
-  ['/ui/nowhere', 'models', ''],
+  ['/ui/nowhere', 'unknown', 'nowhere'],
+  ['/ui/nowhere/at/all', 'unknown', 'nowhere/at/all'],
   ['/ui/logs/100%', 'logs', '100%'],
 ])('%s', (path, page, rest) => expect(placeOf(path)).toMatchObject({ page, rest }));
 

@@ -8,7 +8,8 @@ export const PAGES = ['models', 'chat', 'ports', 'activity', 'logs', 'config', '
 export type Page = (typeof PAGES)[number];
 
 export interface Place {
-  page: Page;
+  /** `unknown` is a page that there is not; `rest` is then all of its path. */
+  page: Page | 'unknown';
   /** What follows the page in the path, decoded: a model id for `models`. */
   rest: string;
   query: URLSearchParams;
@@ -18,8 +19,13 @@ export function placeOf(pathname: string, search = ''): Place {
   const isOurs = pathname === BASE || pathname.startsWith(`${BASE}/`);
   const parts = (isOurs ? pathname.slice(BASE.length) : pathname).split('/').filter(Boolean);
   const [first = 'models', ...rest] = parts;
-  const page = (PAGES as readonly string[]).includes(first) ? (first as Page) : 'models';
-  return { page, rest: rest.map(decode).join('/'), query: new URLSearchParams(search) };
+  const query = new URLSearchParams(search);
+  if (!isPage(first)) return { page: 'unknown', rest: parts.map(decode).join('/'), query };
+  return { page: first, rest: rest.map(decode).join('/'), query };
+}
+
+function isPage(name: string): name is Page {
+  return (PAGES as readonly string[]).includes(name);
 }
 
 export function hrefOf(page: Page, rest = '', query: Record<string, string> = {}): string {

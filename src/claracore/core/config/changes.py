@@ -6,6 +6,7 @@ command, environment, address and how readiness is seen. Everything else is take
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from claracore.core.config.model import Config, ModelConfig
@@ -50,7 +51,7 @@ class Changes:
             "removed": self.removed,
             "to restart if loaded": self.restart,
             "changed without restart": self.soft,
-            "settings": self.settings,
+            "settings": setting_keys(self.settings),
         }
         return "; ".join(f"{kind}: {', '.join(sorted(names))}" for kind, names in kinds.items() if names)
 
@@ -84,6 +85,11 @@ def _group_rules(config: Config, model_id: str) -> tuple[str, bool, bool, bool]:
     name = config.group_of(model_id)
     group = config.groups.get(name, GroupConfig())
     return name, group.swap, group.exclusive, group.persistent
+
+
+def setting_keys(settings: Iterable[str]) -> list[str]:
+    """Return what settings are called in the file, in order."""
+    return sorted(Config.model_fields[name].alias or name for name in settings)
 
 
 def _settings(old: Config, new: Config) -> set[str]:

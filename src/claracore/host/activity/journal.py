@@ -18,7 +18,7 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.record import Record
-from claracore.host.activity.rows import ActivityRow, row_of
+from claracore.host.activity.rows import CLIENT_LEFT, ActivityRow, row_of
 from claracore.host.activity.sessions import SessionReader
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.activity.tokens import Tokens
@@ -224,7 +224,7 @@ class Journal:
 def _error(record: Record) -> str | None:
     """Return why it failed: as we know it, or as the model server said it."""
     if record.error or record.client_left:
-        return record.error or "the client left"
+        return record.error or CLIENT_LEFT
     return record.answer_ends.error() or None if record.status >= 400 and record.answer_ends is not None else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Final, Protocol
 
-from claracore.host.activity.rows import COLUMNS, MEASURES, SUBJECT, ActivityRow, row_of
+from claracore.host.activity.rows import CLIENT_LEFT, COLUMNS, MEASURES, SUBJECT, ActivityRow, row_of
 
 ROWS: Final = "claracore_activity AS activity"
 ROWS_WITH_SUBJECTS: Final = f"{ROWS} JOIN claracore_subjects AS subjects ON subjects.id = activity.subject"
@@ -39,7 +39,7 @@ class Wanted:
     keys: tuple[str, ...] = ()
     """Names of the clients' keys."""
     status: str | None = None
-    """`200`, `4xx`, `error` (400 and more, or cut off) or `ok`."""
+    """`200`, `4xx`, `error` (400 and more, or cut off), `left` (the client went away) or `ok`."""
     text: str | None = None
     """Contained in model, path, client, key, error, session or selector."""
     start: float | None = None
@@ -84,7 +84,8 @@ class Wanted:
         return f" ORDER BY {column} {direction}" + ("" if column == "activity.id" else f", activity.id {direction}")
 
 
-ERROR: Final = "(status >= 400 OR status = 0 OR error IS NOT NULL)"
+ERROR: Final = f"(status >= 400 OR ((status = 0 OR error IS NOT NULL) AND error IS NOT '{CLIENT_LEFT}'))"
+"""Whoever stops an answer has not seen it fail."""
 _TEXT: Final = (
     "("
     + " || char(10) || ".join(
@@ -109,6 +110,8 @@ def _adder() -> tuple[Adder, Callable[[], Condition]]:
 def _add_status(status: str, add: Adder) -> None:
     if status == "error":
         add(ERROR)
+    elif status == "left":
+        add("error = ?", CLIENT_LEFT)
     elif status == "ok":
         add("(status BETWEEN 1 AND 399 AND error IS NULL)")
     elif len(status) == 3 and status[0].isdigit() and status[1:] == "xx":

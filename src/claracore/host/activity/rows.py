@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+CLIENT_LEFT: Final = "the client left"
+"""The `error` of a request whose client went away before its answer was whole: a person who stops it, mostly."""
+
 
 class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     """One inference request that is over. `at` is when it came, in unix seconds; None is "not known".

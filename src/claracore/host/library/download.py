@@ -60,6 +60,8 @@ class Download:
     ended_at: float | None = None
     error: str | None = None
     """Why it failed, or what it is waiting for to pass."""
+    error_code: str | None = None
+    """Which kind of error that is, as `ClaraCoreError.code` names it."""
     models: list[str] = field(default_factory=list)
     """Ids under which the model can be used now."""
     note: str | None = None

@@ -29,6 +29,7 @@ from claracore.host.library.download_files import (
     look_at_files,
 )
 from claracore.host.library.hub_access import HubAccess
+from claracore.host.library.hub_errors import TransientFailure
 from claracore.host.library.hub_tokens import HubToken
 
 AT_ONCE: Final = 2
@@ -145,7 +146,7 @@ class Downloads:
         if download.status not in OPEN | {DownloadStatus.PAUSED}:
             raise Conflict(f"the download has {download.status}; only one that goes on can be paused")
         download.status = DownloadStatus.PAUSED
-        download.error = None
+        download.error = download.error_code = None
         self._changed(download)
         if (task := self._tasks.get(download_id)) is not None:
             task.cancel()
@@ -157,7 +158,8 @@ class Downloads:
         if download.status is DownloadStatus.FINISHED:
             raise Conflict("the download is finished")
         if download.status not in OPEN:
-            download.status, download.error, download.ended_at = DownloadStatus.QUEUED, None, None
+            download.status, download.ended_at = DownloadStatus.QUEUED, None
+            download.error = download.error_code = None
             self._changed(download)
             self._next()
         return download
@@ -238,7 +240,7 @@ class Downloads:
         del self._tasks[download.id]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the download of %s ended with an unexpected error", download.reference, exc_info=error)
-            self._fail(download, f"an internal error ({type(error).__name__}); the log says more")
+            self._fail(download, ClaraCoreError(f"an internal error ({type(error).__name__}); the log says more"))
         self._next()
 
     async def _run(self, download: Download) -> None:
@@ -250,7 +252,7 @@ class Downloads:
             await self._fetch_files(download)
             await self._listener.complete(download)
         except ClaraCoreError as error:
-            self._fail(download, error.message)
+            self._fail(download, error)
         else:
             download.ended_at = time.time()
             self._status(download, DownloadStatus.FINISHED)
@@ -294,14 +296,14 @@ class Downloads:
 
     def _trouble(self, download: Download, trouble: str | None) -> None:
         if download.error != trouble:
-            download.error = trouble
+            download.error, download.error_code = trouble, TransientFailure.code if trouble is not None else None
             download.samples.clear()
             self._announce(download)
 
-    def _fail(self, download: Download, message: str) -> None:
-        download.error, download.ended_at = message, time.time()
+    def _fail(self, download: Download, error: ClaraCoreError) -> None:
+        download.error, download.error_code, download.ended_at = error.message, error.code, time.time()
         self._status(download, DownloadStatus.FAILED)
-        _log.warning("the download of %s failed: %s", download.reference, message)
+        _log.warning("the download of %s failed: %s", download.reference, error.message)
 
     def _status(self, download: Download, status: DownloadStatus) -> None:
         if download.status is not status and download.id in self._all and download.status is not DownloadStatus.PAUSED:

@@ -42,6 +42,8 @@ class DownloadView(BaseModel):
     status: DownloadStatus
     error: str | None
     """Why it failed; while it goes on: what it is waiting for to pass."""
+    error_code: str | None
+    """Which kind of error that is, as error answers name it."""
     note: str | None
     """Why the finished model cannot be used yet."""
     models: list[str]
@@ -106,6 +108,7 @@ def download_view(download: Download) -> DownloadView:
         folder=str(download.folder),
         status=download.status,
         error=download.error,
+        error_code=download.error_code,
         note=download.note,
         models=download.models,
         files=[

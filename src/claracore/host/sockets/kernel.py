@@ -26,7 +26,7 @@ if sys.platform == "linux":
         user_name,
         user_of,
     )
-    from claracore.host.sockets.sock_diag import other_end, sockets_on
+    from claracore.host.sockets.sock_diag import listening_ports, other_end, sockets_on
 else:
     from claracore.host.sockets.kernel_portable import (
         ancestors,
@@ -35,6 +35,7 @@ else:
         hides,
         holder_pid,
         led_by,
+        listening_ports,
         network_namespace,
         other_end,
         owned_by,
@@ -55,6 +56,7 @@ __all__ = [
     "hides",
     "holder_pid",
     "led_by",
+    "listening_ports",
     "network_namespace",
     "other_end",
     "owned_by",

@@ -29,6 +29,11 @@ def sockets_on(port: int, *, silent: bool = False) -> list[BoundSocket]:
     return found
 
 
+def listening_ports() -> set[int]:
+    """Return every port on which somebody listens, as far as we may see."""
+    return {address[1] for address, status, _pid in _connections() if STAGES.get(status) is Stage.LISTENING}
+
+
 def _connections() -> Iterator[tuple[tuple[str, int], str, int | None]]:
     """Yield local address, status and pid of all TCP sockets that we may see."""
     try:

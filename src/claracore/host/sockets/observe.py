@@ -19,7 +19,7 @@ from claracore.core.ports.tenants import WELL_KNOWN
 from claracore.host.sockets.bound import Stage
 from claracore.host.sockets.hold import ANY
 from claracore.host.sockets.host import ephemeral_range, reserved_ephemeral_ports
-from claracore.host.sockets.kernel import sockets_on
+from claracore.host.sockets.kernel import listening_ports, sockets_on
 from claracore.host.sockets.ledger import Instance, living_instances
 from claracore.host.sockets.owner import describe_owner, owner_of
 from claracore.host.sockets.ports import PortKeeper
@@ -36,6 +36,7 @@ def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
     seen = {port: observe_port(port, instances) for port in ports}
     for listen in own_addresses(plan):
         seen[listen.port] = observe_web(listen)
+    seen |= {port: observe_port(port, instances) for port in _unplanned(plan, seen)}
     for model_id in (*plan.external, *plan.detached):
         port = plan.fixed.get(model_id)
         if port is not None and seen[port].state is PortState.STRANGER:
@@ -98,7 +99,13 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
     if plan.ollama is not None:
         there = observe_web(plan.ollama)
         seen[plan.ollama.port] = us if there.pid == os.getpid() else there
-    return seen
+    return {port: observe_port(port) for port in _unplanned(plan, seen)} | seen
+
+
+def _unplanned(plan: PortPlan, seen: Mapping[int, Observation]) -> list[int]:
+    """Return the ports of the ranges on which somebody listens though nobody is planned for them."""
+    strange = listening_ports() - seen.keys()
+    return sorted(port for port in strange if any(port in stretch for stretch in plan.ranges))
 
 
 def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observation:

@@ -49,16 +49,35 @@ def sockets_on(port: int, *, silent: bool = False) -> list[BoundSocket]:
         return _read_proc(port, silent=silent)
 
 
+def listening_ports() -> set[int]:
+    """Return every port on which somebody listens. Raises OSError as `sockets_on`."""
+    try:
+        return {entry.port for entry in _entries(0, 1 << TCP_LISTEN)}
+    except OSError as error:
+        if too_many_files(error):
+            raise
+        return set(_listening_in_proc())
+
+
+def _listening_in_proc() -> Iterator[int]:
+    for fields in _proc_lines():
+        if int(fields[3], 16) == TCP_LISTEN:
+            yield int(fields[1].rpartition(":")[2], 16)
+
+
 def _ask_netlink(port: int, states: int) -> list[BoundSocket]:
-    found: list[BoundSocket] = []
+    return [entry for entry in _entries(port, states) if entry.port == port]
+
+
+def _entries(port: int, states: int) -> Iterator[BoundSocket]:
+    """Yield what the kernel has in these states on a port; on any with 0."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
         for family_number in (socket.AF_INET, socket.AF_INET6):
             netlink.send(_request(family_number, port, states))
             for body in _replies(netlink):
                 entry = _parse(body)
-                if entry is not None and entry.port == port:
-                    found.append(entry)
-    return found
+                if entry is not None:
+                    yield entry
 
 
 def other_end(connection: socket.socket) -> int:
@@ -122,19 +141,23 @@ def _v6only(body: bytes) -> bool:
 
 
 def _read_proc(port: int, *, silent: bool) -> list[BoundSocket]:
-    """Read /proc/net/tcp and tcp6: `sl local:port remote:port st queues timer retransmits uid timeout inode`."""
     found: list[BoundSocket] = []
     wanted = {TCP_LISTEN, TCP_TIME_WAIT} if silent else {TCP_LISTEN}
     suffix = f":{port:04X}"
+    for fields in _proc_lines():
+        if fields[1].endswith(suffix) and int(fields[3], 16) in wanted:
+            stage = STAGES[int(fields[3], 16)]
+            address = _address(fields[1].partition(":")[0])
+            found.append(BoundSocket(address, port, stage, int(fields[9]), int(fields[7])))
+    return found
+
+
+def _proc_lines() -> Iterator[list[str]]:
+    """Read /proc/net/tcp and tcp6: `sl local:port remote:port st queues timer retransmits uid timeout inode`."""
     for name in ("tcp", "tcp6"):
         with suppress(FileNotFoundError, PermissionError):
             for line in Path("/proc/self/net", name).read_text(encoding="ascii").splitlines()[1:]:
-                fields = line.split()
-                if fields[1].endswith(suffix) and int(fields[3], 16) in wanted:
-                    stage = STAGES[int(fields[3], 16)]
-                    address = _address(fields[1].partition(":")[0])
-                    found.append(BoundSocket(address, port, stage, int(fields[9]), int(fields[7])))
-    return found
+                yield line.split()
 
 
 def _address(text: str) -> str:

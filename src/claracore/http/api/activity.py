@@ -17,6 +17,7 @@ from claracore.host.activity.rows import COLUMNS, ActivityRow
 from claracore.host.activity.statistics import ModelStats, Percentiles, stats_by_model
 from claracore.host.activity.swaps import Swap
 from claracore.http.api.dependencies import HistoryDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import History
 
 router = APIRouter(tags=["activity"])
@@ -78,14 +79,14 @@ class SwapsView(BaseModel):
     swaps: list[Swap]
 
 
-@router.get("/api/activity")
+@router.get("/api/activity", dependencies=SNAPSHOT)
 async def activity(  # noqa: PLR0917 - a query has as many parts as it has
     history: HistoryDep,
     page: Page = 1,
     limit: Limit = 50,
     model: Models = None,
     key: Keys = None,
-    status: Annotated[str | None, Query(description="200, 4xx, ok or error.")] = None,
+    status: Annotated[str | None, Query(description="200, 4xx, ok, left or error.")] = None,
     q: Annotated[str | None, Query(description="Part of a model, path, client, key or error.")] = None,
     start: Moment = None,
     end: Moment = None,
@@ -144,7 +145,7 @@ def _model_stats(history: History, model: str, stats: ModelStats) -> ModelStatsV
     return ModelStatsView(**asdict(stats), loads=loads, load_seconds_total=round(seconds, 3))
 
 
-@router.get("/api/swaps")
+@router.get("/api/swaps", dependencies=SNAPSHOT)
 async def swaps(runtime: RuntimeDep) -> SwapsView:
     """List the last loads of models: why, who had to go, and how long each part took."""
     runtime.look_at_answers()

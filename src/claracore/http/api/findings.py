@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel
 
-from claracore.core.config.changes import Changes
+from claracore.core.config.changes import Changes, setting_keys
 from claracore.types import Finding, Severity
 
 
@@ -48,6 +48,6 @@ def changes_view(changes: Changes) -> ChangesView:
         restart=sorted(changes.restart),
         soft=sorted(changes.soft),
         kept=sorted(changes.kept),
-        settings=sorted(changes.settings),
-        needs_new_start=sorted(changes.needs_new_start),
+        settings=setting_keys(changes.settings),
+        needs_new_start=setting_keys(changes.needs_new_start),
     )

@@ -64,7 +64,8 @@ class KeyWish(BaseModel):
     """A key to be made."""
 
     name: str
-    scopes: Annotated[list[Right], Field(min_length=1)]
+    scopes: Annotated[list[Right], Field(min_length=1)] = [Right.INFERENCE]
+    """The least by default: to use the models."""
     models: list[str] | None = None
     expires_at: float | None = None
     limits: KeyLimitsView = KeyLimitsView()

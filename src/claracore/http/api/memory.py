@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from claracore.core.memory.footprint import DeviceMemory, Footprint, FootprintSource
 from claracore.http.api.dependencies import RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 
 router = APIRouter(tags=["models"])
 
@@ -45,7 +46,7 @@ class MemoryReport(BaseModel):
     devices: list[DeviceView]
 
 
-@router.get("/api/memory")
+@router.get("/api/memory", dependencies=SNAPSHOT)
 async def memory(runtime: RuntimeDep) -> MemoryReport:
     """Show the memory of each device, and what models take of it."""
     await runtime.memory.prepared()

@@ -16,6 +16,7 @@ from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.anthropic import as_anthropics, page_of
 from claracore.http.api.dependencies import GrantDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import Runtime
 from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views, shown_command
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
@@ -48,7 +49,7 @@ class Pin(BaseModel):
     pinned: bool
 
 
-@router.get("/api/models")
+@router.get("/api/models", dependencies=SNAPSHOT)
 async def models(runtime: RuntimeDep) -> ModelsView:
     """List every model with its state, the unlisted ones too."""
     return ModelsView(models=model_views(runtime), groups=group_views(runtime))
@@ -62,7 +63,7 @@ async def pin(runtime: RuntimeDep, name: str, wish: Pin) -> ModelView:
     return Views(runtime).model(model_id)
 
 
-@router.get("/api/models/{name:path}")
+@router.get("/api/models/{name:path}", dependencies=SNAPSHOT)
 async def model(runtime: RuntimeDep, name: str) -> ModelView:
     """Show one model; how much of its files is in memory is looked at for `expected_seconds`."""
     model_id = runtime.resolve(name)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from claracore.core.ports.report import ReportView
 from claracore.host.sockets.observe import reasons, running_report, why_running
 from claracore.http.api.dependencies import RuntimeDep, SecondDoorDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import Runtime
 from claracore.types import ModelState
 
@@ -25,7 +26,7 @@ class PortView(BaseModel):
     reasons: list[str]
 
 
-@router.get("/api/ports")
+@router.get("/api/ports", dependencies=SNAPSHOT)
 async def ports(runtime: RuntimeDep, second: SecondDoorDep) -> ReportView:
     """List the ranges, and every port that is planned or in use."""
     return running_report(runtime.keeper, runtime.config, _serving(runtime), second.findings)

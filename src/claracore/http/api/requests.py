@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from claracore.errors import NotFound
 from claracore.http.api.dependencies import GatewayDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.views import RequestView, request_views
 
 router = APIRouter(tags=["requests"])
@@ -24,7 +25,7 @@ class Cancelled(BaseModel):
     cancelled: bool = True
 
 
-@router.get("/api/requests")
+@router.get("/api/requests", dependencies=SNAPSHOT)
 async def requests(runtime: RuntimeDep) -> RequestsView:
     """List the requests that wait for a model or are being answered."""
     return RequestsView(requests=request_views(runtime))

@@ -82,3 +82,9 @@ export async function json<T>(path: string, options: Ask = {}): Promise<T> {
   const response = await ask(path, options);
   return (await response.json()) as T;
 }
+
+/** A value that events change, and the last event that it knows. */
+export async function snapshot<T>(path: string): Promise<{ value: T; known: number }> {
+  const response = await ask(path);
+  return { value: (await response.json()) as T, known: Number(response.headers.get('Last-Event-ID') ?? 0) };
+}

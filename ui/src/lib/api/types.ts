@@ -78,6 +78,10 @@ export type Download = schema.DownloadView;
 export type Downloads = schema.DownloadsView;
 export type DownloadPlan = schema.PlanView;
 export type Variant = schema.VariantView;
+export type Suggestion = schema.SuggestionView;
+export type Suggestions = schema.SuggestionsView;
+export type Repository = schema.RepositoryView;
+export type Prospect = schema.ProspectView;
 
 /** `GET /api/identity`, which the schema leaves open. */
 export interface Identity {

@@ -41,18 +41,6 @@ export const STATUS_COLOUR: Record<Download['status'], string> = {
   failed: 'bad',
 };
 
-export interface Fit {
-  words: string;
-  colour: string;
-}
-
-/** Whether a variant would run here, judged by its size. */
-export function fitOf(variant: Variant): Fit {
-  if (variant.missing) return { words: 'incomplete', colour: 'bad' };
-  if (variant.fit === 'gpu') return { words: 'fits the GPU', colour: 'ok' };
-  return variant.fit === 'memory' ? { words: 'fits memory', colour: 'ok' } : { words: 'too large', colour: 'bad' };
-}
-
 /** Bytes that come along with whichever variant is chosen: its projector. */
 export function besides(plan: DownloadPlan): number {
   const chosen = plan.variants.find((variant) => variant.chosen);

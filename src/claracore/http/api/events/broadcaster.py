@@ -158,6 +158,14 @@ class Broadcaster:
         self._fresh[slot] = (topic or type_, type_, data)
         self._schedule(TICK_SECONDS)
 
+    def settle(self) -> int:
+        """Send what is to be sent at the end of this tick now; return the id of the last event.
+
+        What is looked at after this call holds everything that events up to this id tell.
+        """
+        self._flush()
+        return self.last_id
+
     def follow(self, topics: frozenset[str] | None, *, after: int | None = None) -> Follower:
         """Listen; with `after` (a Last-Event-ID) to what came since too, or to a resync when that is gone."""
         follower = Follower(self, topics)

@@ -1,0 +1,178 @@
+"""What people expect without thinking of it: the focus stays, nothing is lost unasked, words are for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
+
+from fakes.ports import free_run
+from ui.stand import FAKE, Server, config, serving
+from ui.test_config import replace_all
+
+BROKEN = "  broken:\n    cmd: ${engine} --crash start\n"
+
+
+@pytest.fixture(scope="module")
+def polite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Models that are ready at once, and one that never is."""
+    text = config(start_port=free_run(8).start, models=BROKEN, engine=FAKE)
+    with serving(tmp_path_factory.mktemp("polite"), text) as server:
+        yield server
+
+
+def row(page: Page, model: str) -> Locator:
+    return page.locator(f"[data-model='{model}']")
+
+
+def state(page: Page, model: str) -> Locator:
+    return row(page, model).locator("[data-state]")
+
+
+def test_the_focus_stays_on_the_button_and_states_are_told(page: Page, polite: Server) -> None:
+    page.request.post(f"{polite.url}/api/models/unload")
+    page.goto(polite.url)
+    told = page.get_by_test_id("announced")
+    button = row(page, "smollm2").get_by_role("button", name=re.compile("^(Load|Unload|Cancel)"))
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(state(page, "smollm2")).to_have_attribute("data-state", "ready")
+    expect(told).to_have_text("SmolLM2 135M is ready")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(state(page, "smollm2")).to_have_attribute("data-state", "stopped")
+    expect(told).to_have_text("SmolLM2 135M is unloaded")
+    expect(button).to_be_focused()
+    row(page, "broken").get_by_role("button", name="Load").click()
+    expect(told).to_contain_text("broken failed: ")
+
+
+def test_unloading_all_is_taken_back(page: Page, polite: Server) -> None:
+    page.goto(polite.url)
+    row(page, "gemma").get_by_role("button", name=re.compile("^Load")).click()
+    expect(state(page, "gemma")).to_have_attribute("data-state", "ready")
+    every = page.get_by_role("button", name="Unload all")
+    every.click()
+    expect(state(page, "gemma")).to_have_attribute("data-state", "stopped")
+    expect(every).to_be_focused()
+    expect(every).to_have_attribute("aria-disabled", "true")
+    page.get_by_role("button", name="Load again").click()
+    expect(state(page, "gemma")).to_have_attribute("data-state", "ready")
+
+
+def test_unsaved_configuration_is_not_lost_unasked(page: Page, tmp_path: Path) -> None:
+    text = config(start_port=free_run(8).start, engine=FAKE)
+    with serving(tmp_path, text) as server:
+        page.goto(server.url)
+        page.get_by_role("navigation").get_by_role("link", name="Configuration").click()
+        editor = page.get_by_role("textbox", name="Configuration")
+        expect(page.get_by_test_id("verdict")).to_have_text("valid")
+        replace_all(page, text.replace("ttl: 600", "ttl: 601"))
+        dialog = page.get_by_role("dialog", name="Leave this page?")
+        for leave in (lambda: page.get_by_role("link", name="Ports").click(), page.go_back):
+            leave()
+            expect(dialog).to_be_visible()
+            dialog.get_by_role("button", name="Stay").click()
+            expect(page).to_have_url(f"{server.url}/ui/config")
+            expect(editor).to_contain_text("ttl: 601")
+        page.get_by_role("button", name="Discard").click()
+        expect(editor).to_contain_text("ttl: 600")
+        page.get_by_role("button", name="Undo").click()
+        expect(editor).to_contain_text("ttl: 601")
+        page.on("dialog", lambda asked: asked.dismiss())
+        with page.expect_event("dialog") as asked:
+            page.evaluate("setTimeout(() => location.reload())")
+        assert asked.value.type == "beforeunload"
+        expect(editor).to_contain_text("ttl: 601")
+        page.get_by_role("link", name="Ports").click()
+        dialog.get_by_role("button", name="Leave and lose them").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Ports")
+
+
+def test_what_was_refused_is_no_news_once_it_is_saved(page: Page, tmp_path: Path) -> None:
+    text = config(start_port=free_run(8).start, engine=FAKE)
+    with serving(tmp_path, text) as server:
+        page.goto(f"{server.url}/ui/config")
+        save = page.get_by_role("button", name="Save")
+        finding = '{"severity": "error", "message": "no", "path": "", "way_out": ""}'
+        refusal = f'{{"error": {{"message": "it has errors", "findings": [{finding}]}}}}'
+
+        def refuse(route: Route) -> None:
+            refused = route.request.method == "PUT"
+            route.fulfill(status=422, body=refusal) if refused else route.continue_()
+
+        page.route("**/api/config", refuse)
+        expect(page.get_by_test_id("verdict")).to_have_text("valid")
+        replace_all(page, f"healthCheckTimeout: 90\n{text}")
+        expect(page.get_by_role("tabpanel")).to_contain_text("healthCheckTimeout changes")
+        expect(page.get_by_role("tabpanel")).not_to_contain_text("health_check_timeout")
+        save.click()
+        expect(page.get_by_text("Not saved")).to_be_visible()
+        page.unroute("**/api/config")
+        replace_all(page, text.replace("ttl: 600", "ttl: 602"))
+        expect(page.get_by_test_id("verdict")).to_have_text("valid")
+        save.click()
+        expect(page.get_by_text("Saved and taken over")).to_be_visible()
+        expect(page.get_by_text("Not saved")).to_have_count(0)
+        expect(save).to_be_focused()
+
+
+def test_a_page_that_there_is_not_says_so(page: Page, polite: Server) -> None:
+    page.goto(f"{polite.url}/ui/nonsense")
+    expect(page.get_by_role("main")).to_contain_text("There is no page “nonsense”")
+    expect(page).to_have_title("Page not found · ClaraCore")
+    page.get_by_role("link", name="To the models").click()
+    expect(row(page, "gemma")).to_be_visible()
+
+
+def test_a_page_whose_code_is_gone_after_an_upgrade_is_loaded_anew(page: Page, polite: Server) -> None:
+    page.goto(polite.url)
+    expect(row(page, "gemma")).to_be_visible()
+    gone: list[str] = []
+
+    def upgraded(route: Route) -> None:
+        # The old page asks for a file that is not there any more; the new one for its own.
+        gone.append(route.request.url)
+        route.fulfill(status=404) if len(gone) == 1 else route.continue_()
+
+    page.route("**/assets/Ports-*.js", upgraded)
+    page.get_by_role("navigation").get_by_role("link", name="Ports").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ports")
+    assert len(gone) == 2
+
+
+def test_a_page_that_stays_without_its_code_says_so(page: Page, polite: Server) -> None:
+    page.goto(polite.url)
+    expect(row(page, "gemma")).to_be_visible()
+    page.route("**/assets/Ports-*.js", lambda route: route.fulfill(status=404))
+    page.get_by_role("navigation").get_by_role("link", name="Ports").click()
+    expect(page.get_by_role("alert")).to_contain_text("This page could not be loaded")
+    page.unroute("**/assets/Ports-*.js")
+    page.get_by_role("button", name="Reload").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ports")
+
+
+def test_an_answer_that_is_older_than_an_event_does_not_undo_it(page: Page, polite: Server) -> None:
+    page.request.post(f"{polite.url}/api/models/unload")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/api/models", hold_the_first)
+    with page.expect_request("**/api/models"):
+        page.goto(polite.url)
+    # The page asks once more when it has heard of the load: what would go is another question then.
+    with page.expect_response("**/api/models"):
+        assert page.request.post(f"{polite.url}/api/models/load/gemma").ok
+    expect(row(page, "gemma")).to_have_count(0)
+    route, old = held[0]
+    assert [model["state"] for model in old.json()["models"] if model["id"] == "gemma"] != ["ready"]
+    route.fulfill(response=old)
+    expect(state(page, "gemma")).to_have_attribute("data-state", "ready")

@@ -1,0 +1,33 @@
+/** How is the hub asked while somebody types? Not for every letter, and what is outdated is given up. */
+
+export const LEAST_LETTERS = 2;
+const PAUSE_MS = 250;
+
+export class Typed {
+  #outdated = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Asks, after a pause if more may be typed `soon`; the answers of what was asked before do not come any more. */
+  ask<T>(
+    call: (signal: AbortSignal) => Promise<T>,
+    take: (answer: T) => void,
+    fail: (reason: unknown) => void,
+    soon = false,
+  ): void {
+    this.stop();
+    const own = (this.#outdated = new AbortController());
+    this.#timer = setTimeout(
+      () =>
+        call(own.signal).then(
+          (answer) => own.signal.aborted || take(answer),
+          (reason) => own.signal.aborted || fail(reason),
+        ),
+      soon ? PAUSE_MS : 0,
+    );
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#outdated.abort();
+  }
+}
