@@ -168,3 +168,24 @@ def test_a_server_that_does_not_tell_leaves_the_plan(config: Path, answer: dict[
         code, text = run("--config", config, "--listen", port)
     assert code == 0
     assert "qwen" in text
+
+
+@pytest.mark.parametrize(("state", "code"), [("free", 0), ("time_wait", 0), ("held", 1), ("stranger", 1)])
+def test_why_asks_the_running_server_first(config: Path, ports: range, state: str, code: int) -> None:
+    view = {"port": ports[0], "state": state, "sentence": "what the server knows", "reasons": ["and why"]}
+    with server({"/api/identity": IDENTITY, f"/api/ports/{ports[0]}": view}) as port, stranger(ports[0]):
+        found = run("why", ports[0], "--config", config, "--listen", port)
+    where = f"(so says the ClaraCore that runs at http://127.0.0.1:{port})"
+    assert found == (code, f"what the server knows\n  and why\n  {where}\n")
+
+
+@pytest.mark.parametrize("answer", [{}, {"reasons": []}])
+def test_a_server_that_tells_nothing_of_a_port_leaves_the_own_search(
+    config: Path, ports: range, answer: dict[str, Any]
+) -> None:
+    answers = {"/api/identity": IDENTITY, **({f"/api/ports/{ports[0]}": answer} if answer else {})}
+    with server(answers) as port, stranger(ports[0]) as other:
+        code, text = run("why", ports[0], "--config", config, "--listen", port)
+    assert code == 1
+    assert f"pid {other.pid}" in text
+    assert "so says" not in text

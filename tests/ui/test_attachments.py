@@ -93,6 +93,19 @@ def test_a_picture_is_resized_and_seen_and_stays_with_its_conversation(page: Pag
     expect(answers(page)).to_contain_text("1536x768")
 
 
+def test_what_no_conversation_names_any_more_is_removed(page: Page, stand: Server) -> None:
+    opened(page, stand, "seer")
+    attach(page, picture(40, 30))
+    expect(page.get_by_alt_text("Attachment 1")).to_be_visible()
+    say(page, "Keep this")
+    done(page)
+    page.evaluate(ALL_ARE_OLD)
+    page.reload()
+    expect(page.get_by_role("article", name="You").get_by_alt_text("Attachment 1")).to_be_visible()
+    page.wait_for_function(f"async () => !(await ({NAMES})()).includes('kept:orphan')")
+    assert len(page.evaluate(NAMES)) == 1
+
+
 def test_a_photo_that_lies_on_its_side_is_turned(page: Page, stand: Server) -> None:
     opened(page, stand, "seer")
     page.evaluate(DROP_TURNED_PHOTO)
@@ -304,6 +317,28 @@ DROP_TURNED_PHOTO = """async () => {
   document.querySelector('form').dispatchEvent(drop);
 }"""
 """A photo 60 wide and 20 high that says "turn me by a quarter" (EXIF orientation 6)."""
+
+NAMES = """() => new Promise((done) => {
+  indexedDB.open('claracore.chat').onsuccess = ({ target: { result: base } }) => {
+    base.transaction('contents').objectStore('contents').getAllKeys().onsuccess = (event) => done(event.target.result);
+  };
+})"""
+"""The names of the contents that the browser keeps."""
+
+ALL_ARE_OLD = """() => new Promise((done) => {
+  indexedDB.open('claracore.chat').onsuccess = ({ target: { result: base } }) => {
+    const change = base.transaction('contents', 'readwrite');
+    const store = change.objectStore('contents');
+    store.put({ content: 'data:,', at: 0 }, 'kept:orphan');
+    store.openCursor().onsuccess = ({ target: { result: cursor } }) => {
+      if (!cursor) return;
+      cursor.update({ ...cursor.value, at: 0 });
+      cursor.continue();
+    };
+    change.oncomplete = done;
+  };
+})"""
+"""What is kept looks as if it were kept since 1970, and something is that nobody names."""
 
 PASTE = """async (types) => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 8, height: 8 });

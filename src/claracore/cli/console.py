@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from claracore.cli.terminal import moves
 from claracore.core.config.model import Config
 from claracore.errors import BadRequest
 from claracore.host.logs.proxy import JsonFormatter, TextFormatter, file_handler
@@ -77,7 +78,7 @@ class Terminal:
             supervisor.output(model_id).detach(self._printers.pop(model_id))
 
     def _own_handler(self) -> logging.Handler:
-        if self._form == "text" and sys.stderr.isatty():
+        if self._form == "text" and moves(sys.stderr):
             # Here and in the other commands: 3 MB, which a server without a terminal would carry along.
             from rich.console import Console  # noqa: PLC0415
             from rich.logging import RichHandler  # noqa: PLC0415

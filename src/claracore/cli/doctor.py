@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from claracore.cli.client import JSON, URL, Server, show_json
-from claracore.cli.terminal import say
+from claracore.cli.terminal import beside, say
 from claracore.cli.verb import Verb, option
 from claracore.core.ports.listen import parse_listen
 from claracore.errors import ClaraCoreError
@@ -27,9 +27,9 @@ def doctor(*, config: Path | None, listen: str, url: str | None, as_json: bool) 
     else:
         for check in checks:
             say("ok  " if check.ok else "look", style="green" if check.ok else "yellow bold", end="  ")
-            say(f"{check.name:<9} {check.message}")
+            say(beside(f"{check.name:<9} ", check.message, before=6))
             if check.way_out:
-                say(f"{'':<16}{check.way_out}")
+                say(beside(f"{'':<16}", check.way_out))
     raise SystemExit(1 if wrong else 0)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from claracore.cli.terminal import say
+from claracore.cli.terminal import moves, say
 from claracore.core.units import about
 
 DIGIT = r"\d"
@@ -47,7 +47,7 @@ def left(model: dict[str, Any]) -> str:
 @contextmanager
 def load_meter() -> Iterator[Meter]:
     """Give what shows how a load stands, called with the model every now and then."""
-    if not sys.stderr.isatty():
+    if not moves(sys.stderr):
         yield _lines()
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py

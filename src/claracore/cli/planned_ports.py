@@ -9,7 +9,7 @@ from pathlib import Path
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
-from claracore.core.ports.report import PortState, ReportView, report
+from claracore.core.ports.report import AVAILABLE, ReportView, report
 from claracore.errors import ClaraCoreError, ConfigError
 from claracore.host.places import config_file
 from claracore.host.sockets.history import load_history
@@ -18,8 +18,6 @@ from claracore.host.sockets.ledger import default_folder, living_instances
 from claracore.host.sockets.observe import observe, reasons, why
 from claracore.host.state import default_state_dir
 from claracore.host.supervisor.configuration import Sources
-
-AVAILABLE = {PortState.FREE, PortState.TIME_WAIT}
 
 
 def planned_report(config: Path | None, config_dir: Path | None, listen: Listen) -> ReportView:

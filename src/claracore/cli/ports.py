@@ -15,18 +15,20 @@ from pathlib import Path
 import msgspec
 
 from claracore.cli.client import Server, running_server, show_json
-from claracore.cli.terminal import say, table
+from claracore.cli.terminal import beside, say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
 from claracore.core.ports.listen import Listen, parse_listen
-from claracore.core.ports.report import PortRow, RangeView, ReportView
+from claracore.core.ports.report import AVAILABLE, PortRow, PortState, RangeView, ReportView
 from claracore.errors import BadRequest, ClaraCoreError
 
 ANSWER_SECONDS = 5.0
 
 
-class Reasons(msgspec.Struct):
-    """What a server says of one port (`GET /api/ports/{port}`), beside who has it."""
+class OnePort(msgspec.Struct):
+    """What a server says of one port (`GET /api/ports/{port}`)."""
 
+    state: PortState
+    sentence: str
     reasons: list[str]
 
 
@@ -49,13 +51,17 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
 
 def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen: str | None) -> None:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
-    from claracore.cli.planned_ports import explain  # noqa: PLC0415 - reads a configuration
-
-    free, (sentence, *reasons) = explain(port, config, config_dir, listen)
+    server = None
     with suppress(ClaraCoreError):
         _address, server = server_for(config, config_dir, listen)
-        reasons = (reasons_of(server, port) if server is not None else None) or reasons
-    sentences = [sentence, *reasons]
+    found = one_port(server, port) if server is not None else None
+    if server is not None and found is not None:
+        free = found.state in AVAILABLE
+        sentences = [found.sentence, *found.reasons, f"(so says the ClaraCore that runs at {server.url})"]
+    else:
+        from claracore.cli.planned_ports import explain  # noqa: PLC0415 - reads a configuration
+
+        free, sentences = explain(port, config, config_dir, listen)
     say("\n  ".join(sentences))
     if not free:
         raise SystemExit(1)
@@ -69,11 +75,11 @@ def server_for(config: Path | None, config_dir: Path | None, listen: str | None)
     return address, (server or Server(address.url)) if address.port else None
 
 
-def reasons_of(server: Server, port: int) -> list[str] | None:
-    """Return what else a running server knows of a port, which was started as it was; None as with `report_of`."""
+def one_port(server: Server, port: int) -> OnePort | None:
+    """Return what a running server knows of a port; None as with `report_of`."""
     if server.is_there():
         with suppress(msgspec.ValidationError):
-            return msgspec.convert(server.asked(f"/api/ports/{port}", timeout_seconds=ANSWER_SECONDS), Reasons).reasons
+            return msgspec.convert(server.asked(f"/api/ports/{port}", timeout_seconds=ANSWER_SECONDS), OnePort)
     return None
 
 
@@ -99,10 +105,10 @@ def report_of(server: Server) -> ReportView | None:
 def as_text(found: ReportView) -> str:
     """Return the report for people."""
     web = found.web
-    lines = [f"web interface  {web.url}  {web.state}{_by(web.holder)}"]
+    lines = [beside("web interface  ", f"{web.url}  {web.state}{_by(web.holder)}")]
     if found.ollama is not None:
         second = found.ollama
-        lines.append(f"for clients of Ollama  {second.url}  {second.state}{_by(second.holder)}")
+        lines.append(beside("for clients of Ollama  ", f"{second.url}  {second.state}{_by(second.holder)}"))
     lines.append("")
     lines += table(["range", "ports", "models"], [_range_cells(each) for each in found.ranges])
     if found.ports:

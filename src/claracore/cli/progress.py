@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from claracore.cli.terminal import moves
 from claracore.host.library.scan import Progress as OnProgress
 
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
     """Show a bar on a terminal while headers are read."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not moves(sys.stderr):
         yield None
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py

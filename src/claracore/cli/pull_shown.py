@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from claracore.cli.terminal import say, table
+from claracore.cli.terminal import moves, say, table
 from claracore.core.units import gb
 
 Meter = Callable[[dict[str, Any]], None]
@@ -46,7 +46,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
 @contextmanager
 def meter() -> Iterator[Meter]:
     """Give what shows a download: a bar on a terminal, else a line whenever something else happens."""
-    if not sys.stderr.isatty():
+    if not moves(sys.stderr):
         printed: list[str] = []
 
         def line(view: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from claracore.cli.client import JSON, show_json
 from claracore.cli.progress import progress
 from claracore.cli.second_opinion import opinions
-from claracore.cli.terminal import say
+from claracore.cli.terminal import is_plain, say
 from claracore.cli.verb import Verb, decimal_within, flag, many, option, switch, within, word
 from claracore.core.fit.budget import budget_of
 from claracore.core.fit.limits import LEAST_CONTEXT, MOST_CONTEXT, MOST_GB, MOST_PARALLEL
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from claracore.cli.serve_options import ServeOptions
     from claracore.host.setup.following import Following
 
-WIDTH = 140
+WIDTH = 10_000
 """Columns of a table that no terminal limits."""
 
 
@@ -108,7 +107,7 @@ def console() -> Console:
     """Return where tables go: as wide as the terminal, and wide enough where there is none (a file, a pipe)."""
     from rich.console import Console  # noqa: PLC0415 - see console.py
 
-    screen = Console()
+    screen = Console(color_system=None if is_plain() else "auto")
     return screen if screen.is_terminal or "COLUMNS" in os.environ else Console(width=WIDTH)
 
 
@@ -129,7 +128,7 @@ def set_up_folders(chosen: ServeOptions, config: Path, listen: Listen) -> Follow
     )
     cache = library_cache()
     engine = find_engine(configured_engine(config))
-    with progress(quiet=not sys.stderr.isatty()) as on_progress:
+    with progress(quiet=False) as on_progress:
         learnt = learnt_here(default_state_dir())
         request = SetupRequest(
             folders, config, setup, engine, cache, on_progress=on_progress, learnt=learnt,

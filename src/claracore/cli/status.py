@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from claracore.cli.client import JSON, URL, Server, show_json
-from claracore.cli.terminal import say
+from claracore.cli.terminal import beside, say
 from claracore.cli.verb import Verb
 from claracore.core.units import lasting
 
@@ -37,7 +37,10 @@ def status(*, url: str | None, as_json: bool) -> None:
     taken = [row for row in ports["ports"] if row["state"] in ("stranger", "instance")]
     lines += [f"port {row['port']}  taken by {row['holder']}" for row in taken]
     lines += [f"{finding['severity']}: {finding['message']}" for finding in ports["findings"]]
-    say("\n".join(lines))
+    for line in lines:
+        name, gap, words = line.partition("  ")
+        lead = name + gap + " " * (len(words) - len(words.lstrip()))
+        say(beside(lead, words.lstrip()) if gap else line)
 
 
 def _progress(fraction: float | None) -> str:

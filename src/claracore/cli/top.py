@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from threading import Event
@@ -27,7 +28,7 @@ def top(*, every: float, url: str | None) -> None:
     """Watch models, memory, requests and tokens/s; Ctrl-C ends."""
     server = Server(url)
     first = {name: server.ask("GET", path) for name, path in PATHS.items()}
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         say("\n".join(shown(first)))
         return
     try:

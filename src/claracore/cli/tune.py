@@ -9,13 +9,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
 from claracore.cli.client import JSON, MODEL, URL, Server, path_of, running_server
 from claracore.cli.interrupts import interrupt_once
 from claracore.cli.terminal import say
+from claracore.cli.tune_shown import Aside, time_bar
 from claracore.cli.verb import Verb, flag, option, within
 from claracore.core.tune.lines import note_of, result_line, trial_of
 from claracore.core.tune.tuning import READ_TOKENS, WRITTEN_TOKENS, Speeds, Trial, rounded, tuning_of
@@ -37,11 +38,12 @@ def tune(*, model: str, seconds: int, write: bool, config: Path | None, url: str
         where = f"by the server at {server.url}" if server is not None else f"as {config} has it"
         say(f"{model}, {where}: settings are tried for about {seconds} s; Ctrl-C ends with the best so far")
     try:
-        if server is not None:
-            for line in _remote(server, model, seconds):
-                telling.line(line)
-        else:
-            _local(config, model, seconds, telling.line)
+        with time_bar(seconds, quiet=as_json) as telling.aside:
+            if server is not None:
+                for line in _remote(server, model, seconds):
+                    telling.line(line)
+            else:
+                _local(config, model, seconds, telling.line)
     except KeyboardInterrupt:
         if not telling.trials:
             say("ended before anything was measured: nothing was written", err=True)
@@ -69,6 +71,8 @@ class _Telling:
     def __init__(self, *, as_json: bool) -> None:
         self.trials: list[Trial] = []
         self.result: Line | None = None
+        self.aside: Aside = nullcontext
+        """Makes room for a line."""
         self._as_json = as_json
 
     def line(self, line: Line) -> None:
@@ -79,6 +83,10 @@ class _Telling:
             self.trials.append(trial_of(line))
         if line["what"] == "result":
             self.result = line
+        with self.aside():
+            self._say(line)
+
+    def _say(self, line: Line) -> None:
         if self._as_json:
             say(json.dumps(line))
         elif line["what"] == "note":

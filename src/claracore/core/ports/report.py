@@ -41,6 +41,10 @@ class PortState(StrEnum):
     """Not looked at."""
 
 
+AVAILABLE = frozenset({PortState.FREE, PortState.TIME_WAIT})
+"""What anybody may take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What is known about one port: its state, the model that has it (when it is not the planned one), who holds it."""

@@ -49,14 +49,25 @@ export function entriesOf(threads: Iterable<Thread>): Entry[] {
   return [...found.values()].sort((a, b) => b.at - a.at || (a.key < b.key ? -1 : 1));
 }
 
+/** The texts of conversations, for searching: made once, they are searched at every key. */
+const known = new WeakMap<Thread, string>();
+
+function textOf(thread: Thread): string {
+  let found = known.get(thread);
+  if (found === undefined) {
+    found = thread.messages.map(({ text }) => text.toLowerCase()).join('\n');
+    known.set(thread, found);
+  }
+  return found;
+}
+
 /** Those in whose title or texts all of these words stand. */
 export function searched(entries: readonly Entry[], wanted: string): Entry[] {
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   if (!words.length) return [...entries];
   return entries.filter(({ title, threads }) => {
-    const texts = threads.flatMap(({ messages }) => messages.map(({ text }) => text));
-    const whole = [title, ...texts].join('\n').toLowerCase();
-    return words.every((word) => whole.includes(word));
+    const texts = [title.toLowerCase(), ...threads.map(textOf)];
+    return words.every((word) => texts.some((text) => text.includes(word)));
   });
 }
 

@@ -8,7 +8,10 @@ export async function transcribed(model: string, said: Blob, signal: AbortSignal
   // Before the file: what comes first is known first, and the model may have to be loaded.
   form.append('model', model);
   form.append('response_format', 'json');
-  form.append('file', await asWav(said), 'speech.wav');
+  const sound = await asWav(said).catch(() => {
+    throw new Error('nothing was recorded');
+  });
+  form.append('file', sound, 'speech.wav');
   const response = await ask('/v1/audio/transcriptions', { method: 'POST', body: form, signal });
   return heard(await response.text());
 }
