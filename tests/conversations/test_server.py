@@ -334,13 +334,15 @@ def test_what_was_dropped_since_is_saved_at_the_end(served: Served) -> None:
 
 
 @pytest.mark.parametrize("story", ["hang-save", "odd", "no-slots"])
-@pytest.mark.usefixtures("impatient")
-def test_a_save_ahead_that_fails_leaves_nothing_and_loses_nothing(served: Served, story: str) -> None:
+def test_a_save_ahead_that_fails_leaves_nothing_and_loses_nothing(
+    served: Served, story: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     served.chat(0, 400)
     before = served.save()
     served.start()
     served.restore()
     served.engine.story.add(story)
     served.chat(0, 500)
+    monkeypatch.setattr(worth, "MOST_PATIENCE_SECONDS", 0.05)
     assert served.save_ahead() == before
     assert len(list(served.folder.glob("*.state"))) == 1

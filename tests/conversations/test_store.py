@@ -63,6 +63,29 @@ def test_what_is_not_listed_goes(tmp_path: Path) -> None:
     assert {path.name for path in store.folder_of("m").iterdir()} == {"list.json", "one.state"}
 
 
+def test_what_is_being_written_is_no_rubbish(tmp_path: Path) -> None:
+    store = ConversationStore(tmp_path)
+    one, two = put(store, "m", "one", "two")
+    with store.new_file("m", 0) as new:
+        new.path.write_bytes(b"x" * 100)
+        store.drop([one])
+        assert new.path.exists(), "others may go meanwhile"
+        new.wanted = True
+    store.put("m", [two, KeptConversation("m", new.path.name, "f", 300, 100, 1002.0)])
+    store.drop([two])
+    assert new.path.exists()
+    store.put("m", [])
+    assert not new.path.exists()
+
+
+def test_what_was_not_written_to_its_end_goes(tmp_path: Path) -> None:
+    store = ConversationStore(tmp_path)
+    put(store, "m", "one")
+    with store.new_file("m", 0) as new:
+        new.path.write_bytes(b"x")
+    assert [path.name for path in tmp_path.rglob("*.state")] == ["one.state"]
+
+
 def test_dropped_ones_leave_nothing(tmp_path: Path) -> None:
     store = ConversationStore(tmp_path)
     one, two = put(store, "m", "one", "two")

@@ -133,10 +133,11 @@ def test_the_server_says_why(served: Instance, ports: range) -> None:
 def test_the_command_line_says_which_instance_has_a_port(served: Instance, ports: range) -> None:
     held = claracore(served.folder, "ports", "why", str(ports[1]))
     assert held.returncode == 1
-    assert f"is taken by ClaraCore (pid {served.process.pid}, {served.url}), which holds it for" in held.stdout
+    assert f'is held by ClaraCore (pid {served.process.pid}) for model "code"' in held.stdout
+    assert f"(so says the ClaraCore that runs at {served.url})" in held.stdout
     serving = claracore(served.folder, "ports", "why", str(ports[0]))
     assert serving.returncode == 1
     assert (
         f"(pid {served.running()['chat']['pid']}, user {USER}, listening on 127.0.0.1:{ports[0]} for" in serving.stdout
     )
-    assert 'the server of model "chat" of ClaraCore' in serving.stdout
+    assert 'is taken by the server of model "chat"' in serving.stdout

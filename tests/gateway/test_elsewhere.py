@@ -249,6 +249,16 @@ def test_a_client_that_leaves_while_its_request_moves_on_ends_it() -> None:
     play(conversation)
 
 
+def test_what_another_machine_has_sent_on_does_not_wander() -> None:
+    async def conversation() -> None:
+        async with both(breaks_off, answers(OK)) as (_one, two, running):
+            sent_on = post("/v1/chat/completions", BODY, more="Via: 1.1 claracore-0123456789abcdef\r\n")
+            assert (await running.say(sent_on)).startswith(b"HTTP/1.1 502 ")
+            assert not two.seen
+
+    play(conversation)
+
+
 def test_a_large_body_goes_on_too() -> None:
     async def conversation() -> None:
         large = json.dumps({"model": "x", "messages": ["a" * 5_000_000]}).encode()

@@ -53,7 +53,6 @@ def server_of(hub: FakeHub, folder: Path) -> Iterator[Server]:
 def test_from_a_reference_to_a_model(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     held = Fault(hold_after=40_000_000)
-    hub.faults.append(held)
     with server_of(hub, tmp_path) as server:
         page.goto(f"{server.url}/ui/setup")
         section = page.get_by_role("region", name="Get models")
@@ -74,6 +73,8 @@ def test_from_a_reference_to_a_model(page: Page, hub: FakeHub, tmp_path: Path) -
         section.get_by_text("Q4_1", exact=True).click()
         page.screenshot(path=ARTEFACTS / "downloads-plan.png", full_page=True)
 
+        expect(section.get_by_text("Planned by the header on the hub")).to_be_visible(timeout=SLOW)
+        hub.faults.append(held)
         section.get_by_role("button", name="Download").click()
         row = section.get_by_role("listitem", name=f"{REPO} Q4_1")
         bar = row.get_by_role("progressbar")
@@ -94,12 +95,13 @@ def test_from_a_reference_to_a_model(page: Page, hub: FakeHub, tmp_path: Path) -
 
 def test_cancelling_asks_and_a_gated_model_takes_a_token(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     held = Fault(hold_after=10_000_000)
-    hub.faults.append(held)
     with server_of(hub, tmp_path) as server:
         page.goto(f"{server.url}/ui/setup")
         section = page.get_by_role("region", name="Get models")
         section.get_by_label("Model on the hub").fill(f"{REPO}:q4_1")
         section.get_by_role("button", name="Look").click()
+        expect(section.get_by_text("Planned by the header on the hub")).to_be_visible(timeout=SLOW)
+        hub.faults.append(held)
         section.get_by_role("button", name="Download").click()
         row = section.get_by_role("listitem", name=f"{REPO} Q4_1")
         expect(row.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile("[1-9]"), timeout=SLOW)

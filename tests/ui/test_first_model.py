@@ -145,6 +145,13 @@ def test_a_search_goes_with_what_is_typed_and_tells_what_fits(page: Page, hub: F
         expect(page.get_by_text("Nothing on the hub with GGUF files is called")).to_be_visible()
 
 
+def test_whoever_leads_here_may_name_the_repository(page: Page, hub: FakeHub, tmp_path: Path) -> None:
+    with empty(tmp_path, hub.environ()) as server:
+        page.goto(f"{server.url}/ui/setup?get={REPO}")
+        expect(page.get_by_text("Q8_0").first).to_be_visible(timeout=SLOW)
+        expect(page.locator("#reference")).to_have_value(REPO)
+
+
 def test_every_step_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     held = Fault(hold_after=20_000_000)
     hub.faults.append(held)
@@ -224,6 +231,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_offers_a_way_out(page: Page,
         expect(card.get_by_role("listitem").nth(2)).to_have_attribute("aria-current", "step")
         card.get_by_text("What its server printed last").click()
         expect(card.get_by_label("Last lines")).to_contain_text("error loading model")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1360
         accessible(page)
         shot(page, "failed")
         card.get_by_role("link", name="Look at it").click()

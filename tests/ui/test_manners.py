@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 from fakes.ports import free_run
-from ui.stand import FAKE, Server, config, serving
+from ui.stand import ARTEFACTS, FAKE, Server, config, serving
 from ui.test_config import replace_all
 
 BROKEN = "  broken:\n    cmd: ${engine} --crash start\n"
@@ -176,3 +177,64 @@ def test_an_answer_that_is_older_than_an_event_does_not_undo_it(page: Page, poli
     assert [model["state"] for model in old.json()["models"] if model["id"] == "gemma"] != ["ready"]
     route.fulfill(response=old)
     expect(state(page, "gemma")).to_have_attribute("data-state", "ready")
+
+
+def test_a_request_is_opened_copied_and_exported(page: Page, tmp_path: Path) -> None:
+    text = config(start_port=free_run(8).start, engine=FAKE, more="captureBuffer: 5\n")
+    with serving(tmp_path, text) as server:
+        body = {"model": "gemma", "messages": [{"role": "user", "content": "What is a cat?"}], "max_tokens": 2}
+        headers = {"Authorization": "Bearer very-secret-key"}
+        chats = f"{server.url}/v1/chat/completions"
+        assert page.request.post(chats, data=body, headers=headers).ok
+        page.goto(f"{server.url}/ui/activity")
+        page.get_by_role("button", name=re.compile("^Open request")).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("tabpanel")).to_contain_text("What is a cat?")
+        expect(dialog.get_by_role("tabpanel")).to_contain_text("assistant")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        dialog.get_by_role("button", name="Copy as curl").click()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert "/v1/chat/completions" in copied
+        assert "What is a cat?" in copied
+        assert "very-secret-key" not in copied
+        dialog.get_by_role("tab", name="Answer (200)").click()
+        expect(dialog.get_by_role("tabpanel")).to_contain_text("choices")
+        page.screenshot(path=ARTEFACTS / "capture.png")
+        page.keyboard.press("Escape")
+        for kind, end in (("CSV", "csv"), ("Markdown", "md")):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=kind, exact=True).click()
+            download.value.save_as(tmp_path / end)
+            assert "gemma" in (tmp_path / end).read_text()
+
+
+def test_whoever_stops_an_answer_has_not_seen_it_fail(page: Page, polite: Server) -> None:
+    page.goto(f"{polite.url}/ui/activity")
+    row_of_it = {"id": 1, "at": 1.0, "model": "gemma", "path": "/x", "status": 200, "error": "the client left"}
+    nothing = dict.fromkeys(
+        ("queue_seconds", "load_seconds", "first_token_seconds", "prompt_tokens", "cached_tokens", "completion_tokens")
+    )
+    answer = {"data": [row_of_it | nothing | {"total_seconds": 1, "requested": "gemma"}], "page": 1, "total_pages": 1}
+    page.route("**/api/activity?page=*", lambda route: route.fulfill(json=answer | {"limit": 25, "total": 1}))
+    page.reload()
+    badge = page.get_by_label("Table of requests").get_by_text("stopped")
+    expect(badge).to_be_visible()
+    expect(badge).not_to_contain_class("bad")
+
+
+def test_from_a_line_of_the_log_to_its_model(page: Page, polite: Server) -> None:
+    page.request.post(f"{polite.url}/api/models/load/gemma")
+    page.goto(f"{polite.url}/ui/logs")
+    page.get_by_role("log").get_by_role("link", name="gemma", exact=True).first.click()
+    expect(page).to_have_url(f"{polite.url}/ui/models/gemma")
+
+
+def test_a_stranger_is_drawn_where_nobody_is_planned(page: Page, polite: Server) -> None:
+    page.goto(f"{polite.url}/ui/ports")
+    free = page.locator("[data-look='free']").last
+    port = int(free.get_attribute("data-port") or 0)
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", port))
+        stranger.listen()
+        page.get_by_role("button", name="Look again").click()
+        expect(page.locator(f"[data-port='{port}']")).to_have_attribute("data-look", "stranger")

@@ -20,6 +20,7 @@ PAGES = {
     "logs": "starting",
     "config": "startPort",
     "setup": "Processor",
+    "nodes": "this machine",
     "system": "Processor",
 }
 FIRST_LOAD_BYTES = 300_000
@@ -141,7 +142,7 @@ def test_every_page_is_reached_by_keyboard(page: Page, used: Server) -> None:
     shown(page, used, "models")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    for name in ("Models", "Chat", "Ports", "Activity", "Logs", "Configuration", "Setup", "System"):
+    for name in ("Models", "Chat", "Ports", "Activity", "Logs", "Configuration", "Setup", "Nodes", "System"):
         link = page.get_by_role("navigation").get_by_role("link", name=name, exact=True)
         link.focus()
         page.keyboard.press("Enter")

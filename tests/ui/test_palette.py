@@ -17,7 +17,7 @@ def field(page: Page) -> Locator:
 
 
 def chosen(page: Page) -> Locator:
-    return page.get_by_role("option", selected=True)
+    return page.get_by_role("listbox", name="Commands").get_by_role("option", selected=True)
 
 
 def opened(page: Page, server: Server, path: str = "") -> None:

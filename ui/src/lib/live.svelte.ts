@@ -7,7 +7,7 @@ import { byId, withFlight, withModel, withVictims } from './live';
 
 type Listener = (data: never) => void;
 const HIDDEN_SECONDS = 60;
-const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup';
+const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup,node';
 
 class Live {
   models: Model[] = $state.raw([]);

@@ -4,7 +4,7 @@ import { ROOT } from './root';
 
 export const BASE = `${ROOT}/ui`;
 
-export const PAGES = ['models', 'chat', 'ports', 'activity', 'logs', 'config', 'setup', 'system'] as const;
+export const PAGES = ['models', 'chat', 'ports', 'activity', 'logs', 'config', 'setup', 'nodes', 'system'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {

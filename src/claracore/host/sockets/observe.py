@@ -140,6 +140,18 @@ async def why_running(port: int, keeper: PortKeeper, serving: Mapping[str, int])
     return await asyncio.to_thread(why, port, instances)
 
 
+def listener_words(port: int, seen: Observation) -> str:
+    """Return what this host says of who listens on a port of ours: program, user, address, since when; blocking.
+
+    Empty where nobody does, and where the sentence about the port says so already.
+    """
+    if seen.state not in {PortState.SERVING, PortState.LEASED, PortState.EXTERNAL}:
+        return ""
+    owner = owner_of(port)
+    found = describe_owner(owner) if owner is not None and owner.listening else ""
+    return f"there listens {found}" if found and found != seen.holder else ""
+
+
 def sentence(port: int, seen: Observation) -> str:
     """Return what was observed as a sentence for a person."""
     match seen.state:

@@ -10,6 +10,7 @@ import asyncio
 import platform
 import time
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -222,7 +223,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         state=state,
         since=round(time.time() - (asyncio.get_running_loop().time() - found.since), 3),
         why=OURSELVES if is_self else found.why,
-        url=peer.proxy if peer is not None else "",
+        url=_shown(peer.proxy) if peer is not None else "",
         version=report.version if report is not None else "",
         hardware=report.hardware if report is not None else "",
         memory=[
@@ -233,6 +234,12 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
     )
+
+
+def _shown(url: str) -> str:
+    """Return an address without the name and the password that may be in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _requests_with(runtime: Runtime, name: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from claracore.core.ports.report import ReportView
-from claracore.host.sockets.observe import reasons, running_report, why_running
+from claracore.host.sockets.observe import listener_words, reasons, running_report, why_running
 from claracore.http.api.dependencies import RuntimeDep, SecondDoorDep
 from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import Runtime
@@ -36,8 +37,9 @@ async def ports(runtime: RuntimeDep, second: SecondDoorDep) -> ReportView:
 async def port(runtime: RuntimeDep, port: Annotated[int, Path(ge=1, le=65535)]) -> PortView:
     """Say who has a port and why."""
     seen, sentence = await why_running(port, runtime.keeper, _serving(runtime))
-    more = [*reasons(port, runtime.keeper.plan), *([seen.note] if seen.note else [])]
-    return PortView(port=port, state=seen.state.value, sentence=sentence, reasons=more)
+    listens = await asyncio.to_thread(listener_words, port, seen)
+    more = [listens, *reasons(port, runtime.keeper.plan), seen.note]
+    return PortView(port=port, state=seen.state.value, sentence=sentence, reasons=[one for one in more if one])
 
 
 def _serving(runtime: Runtime) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from claracore.core.cluster.journey import Journey
 from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown
 from claracore.http.gateway.inflight import ANSWERING, OVER
+from claracore.http.gateway.loops import FIELD, was_sent_on
 from claracore.http.gateway.request import ModelRequest
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class MovableRequest(ModelRequest):
             return None
         if self.phase is ANSWERING or self.phase is OVER or self.record.first_byte_at is not None:
             return None
+        if was_sent_on(self.admission.head.noted.get(FIELD, b"")):
+            return None  # whoever has sent it on knows more places
         journey = self._journey
         if journey is None:
             journey = self._journey = Journey()

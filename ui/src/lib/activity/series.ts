@@ -29,7 +29,13 @@ export function perTime(rows: readonly ActivityRow[], bins = 48): Table {
   return [good.map((_, bin) => from + (bin + 0.5) * width), drawn(good), drawn(bad)];
 }
 
+/** Whoever stops an answer has not seen it fail. */
+export function stopped(row: ActivityRow): boolean {
+  return row.error === 'the client left';
+}
+
 export function failed(row: ActivityRow): boolean {
+  if (stopped(row)) return false;
   return row.error !== null || row.status >= 400 || row.status === 0;
 }
 

@@ -43,6 +43,7 @@ export type Backup = schema.BackupView;
 export type Profiles = schema.ProfilesView;
 
 export type ActivityRow = schema.Row;
+export type Capture = schema.CaptureView;
 export type ActivityPage = schema.ActivityPage;
 export type ModelStats = schema.ModelStatsView;
 export type Stats = schema.StatsView;

@@ -46,7 +46,7 @@ test('what stands still says why', () => {
 });
 
 test('what a server printed last stands apart', () => {
-  expect(lastLines('it ended: exit code 1 | one | two')).toEqual(['one', 'two']);
+  expect(lastLines('it ended: exit code 1\n | one\n | two')).toEqual(['one', 'two']);
   expect(lastLines('it ended')).toEqual([]);
 });
 

@@ -10,7 +10,10 @@ const LINES = ' | ';
 
 /** The last lines that a server has printed before it ended, as an error tells them; none where it tells none. */
 export function lastLines(failure: string): string[] {
-  return failure.split(LINES).slice(1);
+  return failure
+    .split(LINES)
+    .slice(1)
+    .map((line) => line.trim());
 }
 
 export interface Stage {
@@ -28,7 +31,7 @@ export function stageOf(download: Download, model: Model | undefined, failure: s
   if (download.status !== 'finished') return fetching(download);
   if (!download.models.length)
     return { step: 1, words: download.note ?? 'It is here, but no model.', share: null, stopped: true };
-  if (failure) return { step: 2, words: failure.split(LINES, 1)[0]!, share: null, stopped: true };
+  if (failure) return { step: 2, words: failure.split(LINES, 1)[0]!.trim(), share: null, stopped: true };
   if (model?.state === 'ready') return { step: 3, words: 'It is ready.', share: 1, stopped: false };
   const left = about(model?.expected_seconds);
   const words = model?.progress_message ?? `Loading it into memory${left ? `, ${left}` : ''}`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Sample } from '../api/types';
-import { lastHour, load, memoryInUse, requests, tokens } from './hour';
+import { lastHour, load, memoryInUse, requests, spanOf, tokens } from './hour';
 
 const GIB = 2 ** 30;
 const card = (index: number, busy: number | null, free = 3): Sample['gpus'][number] => ({
@@ -47,6 +47,11 @@ describe('the last hour', () => {
       [10, 510, 1010],
       [25, null, 25],
     ]);
+  });
+  it('is drawn as far as it is known, and five minutes at least', () => {
+    expect(spanOf(10_000, 9_990)).toEqual([9700, 10_000]);
+    expect(spanOf(10_000, 9_000)).toEqual([9000, 10_000]);
+    expect(spanOf(10_000, 1)).toEqual([6400, 10_000]);
   });
   it('forgets what is older', () => {
     expect(lastHour([sample(1), sample(2000)], sample(3700)).map(({ at }) => at)).toEqual([2000, 3700]);

@@ -3,8 +3,14 @@ import type { Column, Table } from '../activity/series';
 import type { Pace, Sample } from '../api/types';
 
 export const HOUR_SECONDS = 3600;
+const SHORTEST_SECONDS = 300;
 /** A pause in the samples longer than this is drawn as one. */
 const LONGEST_REST = 90;
+
+/** From when to when is drawn: the hour, or what there is of it where the server has just begun. */
+export function spanOf(until: number, first: number): [number, number] {
+  return [Math.max(until - HOUR_SECONDS, Math.min(first, until - SHORTEST_SECONDS)), until];
+}
 
 export interface Drawn {
   table: Table;

@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest';
+import { badgeOf, fullness, modelsOf, programOf } from './nodes';
+
+describe('a machine', () => {
+  it('is named by its program and version', () => {
+    expect(programOf({ kind: 'lm-studio', version: '' })).toBe('LM Studio');
+    expect(programOf({ kind: 'claracore', version: '1.2' })).toBe('ClaraCore 1.2');
+    expect(programOf({ kind: 'of tomorrow', version: '' })).toBe('of tomorrow');
+  });
+  it('has a colour for each state, and none for others', () => {
+    expect(['up', 'silent', 'lost', 'asleep', 'new'].map(badgeOf)).toEqual(['ok', 'warn', 'bad', 'info', '']);
+  });
+  it('is as full as what is not free, also when it says odd things', () => {
+    expect(fullness({ device: 'ram', total_bytes: 8 * 2 ** 30, free_bytes: 2 * 2 ** 30 }).share).toBe(0.75);
+    expect(fullness({ device: 'ram', total_bytes: 0, free_bytes: 0 }).share).toBe(0);
+    expect(fullness({ device: 'ram', total_bytes: 1, free_bytes: 2 }).share).toBe(0);
+  });
+  it('says what it has to do', () => {
+    const model = { name: 'x', state: 'ready', fit: 'unknown', requests: 0, slots: null, context: null } as const;
+    expect(modelsOf({ models: [model], loaded: ['x'], requests: 2 })).toBe('1 model · 1 loaded · 2 requests');
+  });
+});

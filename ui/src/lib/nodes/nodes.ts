@@ -1,0 +1,41 @@
+/** What is shown of a machine that answers requests here? Pure; the page is `pages/Nodes.svelte`. */
+import type { NodeMemoryView, NodeView } from '$lib/api/schema';
+import { bytes, plural } from '$lib/format';
+
+export const LOCAL = 'local';
+const KINDS: Record<string, string> = { up: 'ok', silent: 'warn', lost: 'bad', asleep: 'info' };
+const PROGRAMS: Record<string, string> = {
+  local: 'this machine',
+  claracore: 'ClaraCore',
+  'llama-swap': 'llama-swap',
+  'lm-studio': 'LM Studio',
+  ollama: 'Ollama',
+  vllm: 'vLLM',
+  'llama-server': 'llama-server',
+  other: 'OpenAI API',
+  peer: 'not heard of yet',
+};
+
+/** The colour of a state's badge, as a class. */
+export function badgeOf(state: string): string {
+  return KINDS[state] ?? '';
+}
+
+/** Program and version of a machine. */
+export function programOf(node: Pick<NodeView, 'kind' | 'version'>): string {
+  return [PROGRAMS[node.kind] ?? node.kind, node.version].filter(Boolean).join(' ');
+}
+
+/** How full a device is, 0 to 1, and the same in words. */
+export function fullness(memory: NodeMemoryView): { share: number; words: string } {
+  const used = Math.max(0, memory.total_bytes - memory.free_bytes);
+  const share = memory.total_bytes > 0 ? used / memory.total_bytes : 0;
+  return { share, words: `${bytes(memory.free_bytes)} of ${bytes(memory.total_bytes)} free` };
+}
+
+/** What a machine has to do with models, in a line. */
+export function modelsOf(node: Pick<NodeView, 'models' | 'loaded' | 'requests'>): string {
+  return [plural(node.models.length, 'model'), `${node.loaded.length} loaded`, plural(node.requests, 'request')].join(
+    ' · ',
+  );
+}
