@@ -28,7 +28,7 @@ from fakes.ports import free_run
 from ui.conftest import CHROMIUM, FLAGS
 from ui.recorded import Recording, record, replaying
 from ui.stand import GEMMA, SMOLLM2, Server, config, serving
-from ui.states import ANSWER, DESKTOP, FOLDER, STATES, picture
+from ui.states import ANSWER, DESKTOP, FOLDER, STATES, complete, picture
 from zoo.families import GEMMAS, LLAMAS, QWENS
 from zoo.synthetic import write
 
@@ -76,13 +76,13 @@ def main() -> int:
 def keep(browser: Browser, server: Server, name: str) -> None:
     """Keep what a server answers to the pages of all states that are shown from this recording."""
     context = browser.new_context(viewport=DESKTOP)
-    recording = Recording(at=int(time.time() * 1000))
+    recording = Recording(at=time.time())
     record(context, server.url, recording)
     for state in STATES:
         if state.recording == name:
             page = context.new_page()
             page.goto(f"{server.url}/ui/{state.path}")
-            expect(page.get_by_text(state.shown).locator("visible=true").first).to_be_visible()
+            complete(page, state)
             page.close()
     context.close()
     FOLDER.mkdir(exist_ok=True)

@@ -38,12 +38,12 @@ class Answer:
 
 @dataclass
 class Recording:
-    """What one server answered, by path with query, and when: `at` is in milliseconds since 1970.
+    """What one server answered, by path with query, and when: `at` is in seconds since 1970.
 
     The path of what was not a GET has its method before it.
     """
 
-    at: int = 0
+    at: float = 0
     answers: dict[str, Answer] = field(default_factory=dict)
 
     def answer(self, path: str) -> Answer | None:

@@ -49,29 +49,37 @@ def asked(page: Page) -> None:
 
 @dataclass(frozen=True)
 class State:
-    """One page of one recording; `shown` is a text that it has when it is complete."""
+    """One page of one recording; `shown` are texts that it has when it is complete."""
 
     name: str
     recording: str
     path: str
-    shown: str
+    shown: tuple[str, ...]
     viewport: ViewportSize
     theme: Literal["light", "dark"]
     steps: Callable[[Page], None] = lambda _: None
 
 
+MODELS = ("other programs", "Fits: takes")
+FIRST = ("Get and chat", "None were found")
 STATES = (
-    State("models", "several", "models", "Unload all", DESKTOP, "light"),
-    State("models-phone", "several", "models", "Unload all", PHONE, "dark"),
-    State("first-minute", "empty", "models", "Get", DESKTOP, "dark"),
-    State("first-minute-phone", "empty", "models", "Get", PHONE, "light"),
-    State("chat", "several", "chat", "loaded", DESKTOP, "light", asked),
-    State("chat-phone", "several", "chat", "loaded", PHONE, "dark", asked),
-    State("ports", "several", "ports", "Models without a range", DESKTOP, "light"),
-    State("activity", "several", "activity", "By model", DESKTOP, "dark"),
-    State("config", "several", "config", "the configuration in force", DESKTOP, "light"),
-    State("system", "several", "system", "Processor", DESKTOP, "dark"),
+    State("models", "several", "models", MODELS, DESKTOP, "light"),
+    State("models-phone", "several", "models", MODELS, PHONE, "dark"),
+    State("first-minute", "empty", "models", FIRST, DESKTOP, "dark"),
+    State("first-minute-phone", "empty", "models", FIRST, PHONE, "light"),
+    State("chat", "several", "chat", ("loaded",), DESKTOP, "light", asked),
+    State("chat-phone", "several", "chat", ("loaded",), PHONE, "dark", asked),
+    State("ports", "several", "ports", ("Models without a range", "8300"), DESKTOP, "light"),
+    State("activity", "several", "activity", ("By model", "Timeline"), DESKTOP, "dark"),
+    State("config", "several", "config", ("startPort", "the configuration in force"), DESKTOP, "light"),
+    State("system", "several", "system", ("Processor", "other programs"), DESKTOP, "dark"),
 )
+
+
+def complete(page: Page, state: State) -> None:
+    """Wait until a page shows all that it has."""
+    for text in state.shown:
+        expect(page.get_by_text(text).locator("visible=true").first).to_be_visible(timeout=60_000)
 
 
 def picture(browser: Browser, state: State, recording: Recording, replay: Replay) -> bytes:
@@ -82,7 +90,7 @@ def picture(browser: Browser, state: State, recording: Recording, replay: Replay
     page = context.new_page()
     page.clock.set_fixed_time(recording.at)
     page.goto(f"{replay.url}/ui/{state.path}")
-    expect(page.get_by_text(state.shown).locator("visible=true").first).to_be_visible()
+    complete(page, state)
     state.steps(page)
     page.evaluate("document.fonts.ready")
     shot = before = b""
