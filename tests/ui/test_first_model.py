@@ -145,6 +145,13 @@ def test_a_search_goes_with_what_is_typed_and_tells_what_fits(page: Page, hub: F
         expect(page.get_by_text("Nothing on the hub with GGUF files is called")).to_be_visible()
 
 
+def test_whoever_leads_here_may_name_the_repository(page: Page, hub: FakeHub, tmp_path: Path) -> None:
+    with empty(tmp_path, hub.environ()) as server:
+        page.goto(f"{server.url}/ui/setup?get={REPO}")
+        expect(page.get_by_text("Q8_0").first).to_be_visible(timeout=SLOW)
+        expect(page.locator("#reference")).to_have_value(REPO)
+
+
 def test_every_step_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     held = Fault(hold_after=20_000_000)
     hub.faults.append(held)
