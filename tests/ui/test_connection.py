@@ -27,7 +27,7 @@ def test_it_reconnects_after_a_restart(page: Page, tmp_path: Path) -> None:
 def test_the_page_follows_a_configuration_that_changes(page: Page, tmp_path: Path) -> None:
     with serving(tmp_path, config(start_port=free_run(8).start)) as server:
         page.goto(server.url)
-        expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+        expect(page.get_by_text("SmolLM2 135M", exact=True)).to_be_visible()
         good = server.config.read_text()
         server.config.write_text("models: {a: {ttl: -9}}")
         expect(page.get_by_text("The configuration file has errors")).to_be_visible()

@@ -28,7 +28,7 @@ def test_a_password_that_the_browser_asked_for_is_enough(browser: Browser, locke
     # A proxy in front wants the password for every file, not only where ClaraCore does.
     page.route("**/ui/favicon.svg", lambda route: route.fulfill(status=401))
     page.goto(locked.url)
-    expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+    expect(page.get_by_text("SmolLM2 135M", exact=True)).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
     expect(page.get_by_label("API key")).to_have_count(0)
     context.close()
@@ -43,7 +43,7 @@ def test_a_page_without_a_key_asks_and_keeps_it(page: Page, locked: Server) -> N
     key.fill(KEY)
     page.keyboard.press("Enter")
     expect(key).to_have_count(0)
-    expect(page.get_by_text("SmolLM2 135M")).to_be_visible()
+    expect(page.get_by_text("SmolLM2 135M", exact=True)).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
     assert page.evaluate("localStorage.getItem('claracore.key')") == KEY
     page.goto(f"{locked.url}/docs")

@@ -238,3 +238,14 @@ def test_a_stranger_is_drawn_where_nobody_is_planned(page: Page, polite: Server)
         stranger.listen()
         page.get_by_role("button", name="Look again").click()
         expect(page.locator(f"[data-port='{port}']")).to_have_attribute("data-look", "stranger")
+
+
+def test_a_temperature_that_no_model_takes_is_refused_in_words(page: Page, polite: Server) -> None:
+    page.goto(f"{polite.url}/ui/chat")
+    page.get_by_role("button", name="Parameters").click()
+    temperature = page.get_by_label("Temperature")
+    temperature.fill("9")
+    expect(page.get_by_role("alert")).to_have_text("From 0 to 2")
+    expect(temperature).to_have_attribute("aria-invalid", "true")
+    temperature.fill("0.5")
+    expect(page.get_by_role("alert")).to_have_count(0)
