@@ -42,6 +42,8 @@ SHOWN = {
     "Qwen2.5-Coder-0.5B-Q8_0.gguf",
 }
 ASKED = ("smollm2-135m-instruct", "gemma-3-270m", "smollm2-135m-instruct")
+LATE_MS = 3000
+"""For what a page asks for when it has shown the rest."""
 FRAMES_A_SECOND = 8
 AFTER_SECONDS = 2
 ASK = """() => {
@@ -83,6 +85,7 @@ def keep(browser: Browser, server: Server, name: str) -> None:
             page = context.new_page()
             page.goto(f"{server.url}/ui/{state.path}")
             complete(page, state)
+            page.wait_for_timeout(LATE_MS)
             page.close()
     context.close()
     FOLDER.mkdir(exist_ok=True)

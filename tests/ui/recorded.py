@@ -23,6 +23,8 @@ from playwright.sync_api import BrowserContext, Route
 from ui.stand import STATIC
 
 STREAM = "text/event-stream"
+SILENT_SECONDS = 0.7
+"""A page that has asked for nothing for so long is complete."""
 QUIET_SECONDS = 1.0
 """A stream that has said nothing for so long has told what it knows."""
 
@@ -108,6 +110,18 @@ class Replay:
 
     url: str
     unknown: set[str] = field(default_factory=set)
+    _news: threading.Condition = field(default_factory=threading.Condition)
+
+    def heard(self) -> None:
+        """Note that somebody asks for something."""
+        with self._news:
+            self._news.notify_all()
+
+    def fall_silent(self) -> None:
+        """Wait until nobody has asked for anything for a while: pages are complete then, and so are their fonts."""
+        with self._news:
+            while self._news.wait(SILENT_SECONDS):
+                pass
 
 
 @contextlib.contextmanager
@@ -117,10 +131,13 @@ def replaying(recording: Recording, said: str = "") -> Iterator[Replay]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            replay.heard()
             file = STATIC.parent / self.path.removeprefix("/ui").partition("?")[0].strip("/")
             if self.path.startswith("/ui"):
                 shown = file if file.is_file() else STATIC
-                self._send(200, mimetypes.guess_type(shown)[0] or "application/octet-stream", shown.read_bytes())
+                # A font that comes a tenth of a second late is left out by what is built: waited for, here.
+                body = shown.read_bytes().replace(b"font-display:optional", b"font-display:block")
+                self._send(200, mimetypes.guess_type(shown)[0] or "application/octet-stream", body)
             else:
                 self._answer("GET")
 
@@ -133,6 +150,7 @@ def replaying(recording: Recording, said: str = "") -> Iterator[Replay]:
                 self._send(404, "application/json", b'{"error": {"message": "not recorded"}}')
 
         def do_POST(self) -> None:
+            replay.heard()
             self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/v1/chat/completions":
                 self._send(200, STREAM, spoken(said).encode(), ends=True)
@@ -153,8 +171,11 @@ def replaying(recording: Recording, said: str = "") -> Iterator[Replay]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # a page asks for many files at once; whoever is turned away comes a second later
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         replay = Replay(f"http://127.0.0.1:{server.server_address[1]}")

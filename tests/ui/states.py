@@ -60,13 +60,13 @@ class State:
     steps: Callable[[Page], None] = lambda _: None
 
 
-MODELS = ("other programs", "Fits: takes")
-FIRST = ("Get and chat", "None were found")
+MODELS = ("other programs", "estimated", "Llama 3.2 3B")
+FIRST = ("Get and chat", "The hub cannot be reached now")
 STATES = (
     State("models", "several", "models", MODELS, DESKTOP, "light"),
     State("models-phone", "several", "models", MODELS, PHONE, "dark"),
-    State("first-minute", "empty", "models", FIRST, DESKTOP, "dark"),
-    State("first-minute-phone", "empty", "models", FIRST, PHONE, "light"),
+    State("first-minute", "empty", "setup", FIRST, DESKTOP, "dark"),
+    State("first-minute-phone", "empty", "setup", FIRST, PHONE, "light"),
     State("chat", "several", "chat", ("loaded",), DESKTOP, "light", asked),
     State("chat-phone", "several", "chat", ("loaded",), PHONE, "dark", asked),
     State("ports", "several", "ports", ("Models without a range", "8300"), DESKTOP, "light"),
@@ -92,6 +92,7 @@ def picture(browser: Browser, state: State, recording: Recording, replay: Replay
     page.goto(f"{replay.url}/ui/{state.path}")
     complete(page, state)
     state.steps(page)
+    replay.fall_silent()
     page.evaluate("document.fonts.ready")
     shot = before = b""
     while not shot or shot != before:
