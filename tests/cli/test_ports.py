@@ -62,7 +62,8 @@ def test_json_has_the_shape_of_the_api(config: Path, ports: range) -> None:
     found = json.loads(text)
     assert code == 0
     assert found.keys() == {"web", "ranges", "ports", "findings", "ollama"}
-    assert [row["port"] for row in found["ports"]] == [ports[0], ports[1]]
+    planned = [row["port"] for row in found["ports"] if row["model"]]  # others may listen nearby
+    assert planned == [ports[0], ports[1]]
 
 
 def test_a_plan_with_errors_is_exit_code_1(config: Path) -> None:

@@ -38,7 +38,7 @@ CAUSES = {
     Cause.RETURNING: "it is ending, and is started again after that",
     Cause.PLACES: "it answers as many requests as it may",
     Cause.ANSWERS: "models that must go first have answers to give",
-    Cause.LOADS: "models that must go first are being loaded for somebody else",
+    Cause.LOADS: "models that must go first are being loaded",
     Cause.UNLOADING: "models that must go first are being stopped",
     Cause.MEMORY: "memory of models that have ended is not back yet",
     Cause.TURN: "requests for other models are ahead",

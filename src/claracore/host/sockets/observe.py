@@ -25,6 +25,9 @@ from claracore.host.sockets.owner import describe_owner, owner_of
 from claracore.host.sockets.ports import PortKeeper
 from claracore.types import Finding
 
+NEAR = 100
+"""Ports behind the last one of a range that are looked at where the range has no end of its own."""
+
 
 def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
     """Return what this host says about every port of a plan, for a person without a running server.
@@ -103,9 +106,17 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
 
 
 def _unplanned(plan: PortPlan, seen: Mapping[int, Observation]) -> list[int]:
-    """Return the ports of the ranges on which somebody listens though nobody is planned for them."""
+    """Return the ports of the ranges on which somebody listens though nobody is planned for them.
+
+    A range without an end reaches no further than models may be planned soon.
+    """
     strange = listening_ports() - seen.keys()
-    return sorted(port for port in strange if any(port in stretch for stretch in plan.ranges))
+    found: set[int] = set()
+    for stretch in plan.ranges:
+        planned = max((port for port in seen if port in stretch), default=stretch.start)
+        end = stretch.end if stretch.explicit_end else min(stretch.end, planned + NEAR)
+        found |= {port for port in strange if stretch.start <= port <= end}
+    return sorted(found)
 
 
 def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observation:
