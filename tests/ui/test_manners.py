@@ -64,6 +64,18 @@ def test_unloading_all_is_taken_back(page: Page, polite: Server) -> None:
     expect(state(page, "gemma")).to_have_attribute("data-state", "ready")
 
 
+def test_the_focus_is_not_lost_in_the_chat(page: Page, polite: Server) -> None:
+    page.goto(f"{polite.url}/ui/chat?model=smollm2")
+    send = page.get_by_role("button", name="Send", exact=True)
+    page.get_by_label("Your message").fill("Hello")
+    send.click()
+    expect(page.get_by_role("article", name="Answer")).to_contain_text("tokens/s")
+    expect(send).to_be_focused()
+    page.get_by_role("button", name="New", exact=True).click()
+    expect(page.get_by_role("article", name="Answer")).to_have_count(0)
+    assert page.evaluate("document.activeElement !== document.body")
+
+
 def test_unsaved_configuration_is_not_lost_unasked(page: Page, tmp_path: Path) -> None:
     text = config(start_port=free_run(8).start, engine=FAKE)
     with serving(tmp_path, text) as server:

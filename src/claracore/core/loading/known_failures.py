@@ -125,7 +125,7 @@ KNOWN: Final = (
     ),
     _row(
         FailureKind.OLD_ENGINE,
-        r"this GGUF file is version (?P<what>\d+) but|unsupported (?:GGUF )?version",
+        r"this GGUF file is version (?P<what>\d{1,3}) but|unsupported (?:GGUF )?version",
         "the file's format is newer than the engine",
         NEWER,
     ),
@@ -151,6 +151,7 @@ KNOWN: Final = (
     _row(
         FailureKind.CUT,
         r"data is not within the file bounds|failed to read (?:key-value pairs|tensor (?:info|data))"
+        r"|this GGUF file is version \d{4,} but"
         r"|unexpectedly reached end of file|tensor data.*out of bounds",
         "the file is cut off or damaged",
         f"{AGAIN}: its end is missing",
