@@ -45,6 +45,7 @@ class RequestWriter:
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay, record: Record) -> None:
         self._channel = channel
+        self._before_filters = None
         self.admission = admission
         self._length = channel.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
