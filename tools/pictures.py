@@ -46,13 +46,13 @@ LATE_MS = 3000
 """For what a page asks for when it has shown the rest."""
 FRAMES_A_SECOND = 8
 AFTER_SECONDS = 2
+"""How long the picture that moves goes on when the answer has ended."""
 ASK = """() => {
   const body = { model: 'gemma', max_tokens: 64, messages: [{ role: 'user', content: 'Say hello.' }] };
   const headers = { 'Content-Type': 'application/json' };
   fetch('/v1/chat/completions', { method: 'POST', headers, body: JSON.stringify(body) })
     .then((answer) => answer.text()).then(() => { window.answered = true; });
 }"""
-"""How long the picture that moves goes on when the answer has ended."""
 
 
 def main() -> int:
@@ -120,8 +120,10 @@ def started(folder: Path, *arguments: str) -> Iterator[Server]:
     environ = {"HOME": str(folder)}
     server = Server(folder, arguments=arguments, environ=environ, named_config=False)
     server.start()
-    yield server
-    server.stop()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def accept(browser: Browser) -> None:

@@ -179,10 +179,12 @@ def replaying(recording: Recording, said: str = "") -> Iterator[Replay]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         replay = Replay(f"http://127.0.0.1:{server.server_address[1]}")
-        yield replay
-        ended.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield replay
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()
 
 
 def spoken(text: str) -> str:
