@@ -8,7 +8,9 @@ it brings is in docs/performance.md. Needs mypy, setuptools, a C compiler and Py
 Listed is what is in the way of each request and has no class that pydantic, msgspec or a test's double must see
 through. One thing is to be minded in these modules: mypyc believes mypy where that still takes an attribute for what it
 was before a method of the same object was called, and raises TypeError when it is something else by then. So what is
-looked at again after such a call is looked at in a method of its own. `make test-compiled` finds what slips through.
+looked at again after such a call is looked at in a method of its own. And `= None` in a class leaves an attribute
+undefined whose type has three parts (`bytes | memoryview | None`): that one is set in the constructor. `make
+test-compiled` finds what slips through.
 """
 
 from __future__ import annotations

@@ -40,12 +40,11 @@ class RequestWriter:
     """What the model server is asked instead; None: what the client has asked."""
     capture: UploadCapture | None = None
     """What keeps the body for whoever looks at it later; None when nobody will."""
-    _before_filters: Body | None = None
-    """The body as another machine's filters would get it; None where it can go to one only."""
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay, record: Record) -> None:
         self._channel = channel
-        self._before_filters = None
+        self._before_filters: Body | None = None
+        """The body as another machine's filters would get it; None where it can go to one only."""
         self.admission = admission
         self._length = channel.length
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
