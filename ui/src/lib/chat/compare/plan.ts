@@ -33,7 +33,9 @@ function turn(step: Step, before: readonly Step[], ids: Set<string>, name: (id: 
   const outside = others.length ? `, which unloads ${listed(others.map(name))}` : '';
   const gone = step.unloads.filter((id) => ids.has(id));
   if (step.loading)
-    return before.length ? `${who} is being loaded beside it${load}` : `${who} is being loaded and answers first${load}`;
+    return before.length
+      ? `${who} is being loaded beside it${load}`
+      : `${who} is being loaded and answers first${load}`;
   if (!before.length)
     return step.loaded ? `${who} answers first` : `${who} is loaded and answers first${load}${outside}`;
   if (gone.length) {
