@@ -107,7 +107,9 @@ def test_a_load_that_somebody_else_waits_for_is_left_alone(page: Page, slow: Ser
     other = threading.Thread(target=lambda: asked(slow, "/upstream/slow/health"))
     other.start()
     expect(page.locator("[data-testid=waiting]")).to_be_visible()
-    page.wait_for_function("fetch('/api/models/slow').then((answer) => answer.json()).then(({waiting}) => waiting === 2)")
+    page.wait_for_function(
+        "fetch('/api/models/slow').then((answer) => answer.json()).then(({waiting}) => waiting === 2)"
+    )
     stopped(page)
     expect(answer.get_by_test_id("goes-on")).to_have_count(0)
     control(slow, "ready")
