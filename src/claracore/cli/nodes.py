@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from claracore.cli.client import JSON, URL, Server, show_json
+from claracore.cli.joining import VERBS_OF_HEAD
 from claracore.cli.terminal import say, table
-from claracore.cli.verb import Verb
+from claracore.cli.verb import Verb, VerbGroup
 from claracore.core.units import gib, lasting
 
 HEAD = ("node", "kind", "state", "since", "memory free", "loaded", "requests", "version", "why")
@@ -29,9 +30,14 @@ def node_cells(row: dict[str, Any]) -> list[str]:
     )
     since = lasting(max(0.0, time.time() - row["since"]))
     loaded = ", ".join(row["loaded"])
+    state = "drained" if row["drained"] and row["state"] == "up" else row["state"]
     return [
-        row["name"], row["kind"], row["state"], since, memory, loaded, str(row["requests"]), row["version"], row["why"],
+        row["name"], row["kind"], state, since, memory, loaded, str(row["requests"]), row["version"], row["why"],
     ]  # fmt: skip
 
 
-NODES = Verb(nodes, {"url": URL, "as_json": JSON})
+NODES = VerbGroup(
+    "List the machines that answer requests here: state, memory, models, requests.",
+    {**VERBS_OF_HEAD},
+    alone=Verb(nodes, {"url": URL, "as_json": JSON}),
+)

@@ -22,6 +22,7 @@ from claracore.http.api import (
     downloads,
     hardware,
     hub,
+    joining,
     keys,
     lesser,
     logs,
@@ -70,6 +71,7 @@ ROUTERS = (
     remedies,  # as above
     models,
     nodes,
+    joining,
     requests,
     activity,
     speeds,
