@@ -22,6 +22,8 @@ def address_of(host: str) -> str:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise BadRequest(f"{host!r} is not known here: {error.strerror or error}") from error
+    except ValueError as error:  # letters that no name of a host has
+        raise BadRequest(f"{host!r} is no name of a host") from error
     address = str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
     if (why := why_not_there(address)) is not None:
         raise BadRequest(why)
