@@ -62,7 +62,7 @@ from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.gateway.tasks import Tasks
-from claracore.http.machine_news import MachineNews
+from claracore.http.machine_news import MachineNews, announced
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
@@ -236,6 +236,7 @@ class App:
         self.configuration.follow(self.second)
         self.news.begin()
         self._completed.set()
+        self._tasks.run(announced(self.options, self.front.listen), name="announce")
         if self.front.watch is not None:
             self._tasks.run(self._reload_with(self.front.watch.changes(self.stop)), name="watch")
         if self.options.following is not None:

@@ -66,6 +66,7 @@ def serve(chosen: ServeOptions) -> None:
         Sources(config if config.exists() or chosen.config_dir is None else None, chosen.config_dir, chosen.strict),
         listen,
         ollama=chosen.ollama,
+        announce=chosen.announce,
         watch_config=chosen.watch_config,
         following=following if chosen.watch_models else None,
         hold_ports=chosen.hold_ports,

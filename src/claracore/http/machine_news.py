@@ -6,16 +6,27 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from claracore import __version__
 from claracore.core.cluster.model import Node
 from claracore.host.supervisor.configuration import Configuration, FoundModels
 
 if TYPE_CHECKING:
     from claracore.core.config.model import Config
+    from claracore.core.ports.listen import Listen
     from claracore.host.cluster.machines import Machines
     from claracore.http.api.events.announcer import Announcer
     from claracore.http.gateway.server import Gateway
+    from claracore.http.server_options import Options
 
 logger = logging.getLogger("claracore.cluster")
+
+
+async def announced(options: Options, listen: Listen) -> None:
+    """Tell other machines that this one is here, until cancelled, if a person has asked for it."""
+    if options.announce:
+        from claracore.host.cluster.announce import announce  # noqa: PLC0415 - zeroconf, only where it is asked for
+
+        await announce(listen, __version__, tls=options.tls is not None, base_path=options.base_path)
 
 
 class MachineNews:

@@ -37,6 +37,8 @@ class Options:
     listen: Listen = field(default_factory=Listen)
     ollama: bool = False
     """Whether clients of Ollama are to find us where they look, if the configuration does not say where."""
+    announce: bool = False
+    """Whether other machines of the network are told that we are here."""
     watch_config: bool = True
     following: Following | None = None
     hold_ports: bool = True

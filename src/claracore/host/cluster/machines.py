@@ -7,10 +7,10 @@ names that several machines have and for selectors only; all other requests pass
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from claracore.core.cluster.model import Fit, NodeState
+from claracore.core.cluster.model import Fit, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, places
 from claracore.core.config.peers import shared_names
 from claracore.types import ModelState
@@ -31,6 +31,12 @@ class LocalModels(Protocol):
 
     def preview(self, model_id: str) -> LoadPreview:
         """Return what would follow if this model, which is stopped, started now."""
+
+    async def load(self, model_id: str) -> None:
+        """Return when the model is ready. Raises what a request for it would be refused with."""
+
+    async def unload(self, model_ids: Iterable[str]) -> None:
+        """Return when none of the models' present servers runs any more."""
 
 
 class Machines:
@@ -65,6 +71,30 @@ class Machines:
         """Whether a model is not on a machine that is lost for good."""
         offer = self.offer(model_id) if self.node_of(model_id) else None
         return offer is None or offer.node_state is not NodeState.LOST or offer.wakes
+
+    async def load(self, model_id: str) -> None:
+        """Return when a model is ready, wherever it is. Raises what a request for it would be refused with."""
+        await self._supervisor.load(model_id)  # of another machine: it is there, or was woken
+        parts = self.cluster.parts(model_id) if self.cluster.peers else None
+        if parts is not None and self.state(model_id) is not ModelState.READY:
+            from claracore.host.cluster.orders import load_there  # noqa: PLC0415 - its client of HTTP, as in members.py
+
+            await load_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
+            self.cluster.look_soon(parts[0])
+
+    async def unload(self, model_id: str) -> None:
+        """Return when a model is unloaded, wherever it is. Raises ClaraCoreError where another machine does not."""
+        await self._supervisor.unload([model_id])
+        parts = self.cluster.parts(model_id) if self.cluster.peers else None
+        if parts is not None and self.state(model_id) is not ModelState.STOPPED:
+            from claracore.host.cluster.orders import unload_there  # noqa: PLC0415 - as above
+
+            await unload_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
+            self.cluster.look_soon(parts[0])
+
+    def _kind(self, name: str) -> NodeKind:
+        node = self.cluster.nodes.get(name)
+        return node.report.kind if node is not None and node.report is not None else NodeKind.OTHER
 
     def requests(self, model_id: str) -> int:
         """Return how many requests are with a model from here, waiting ones too."""
