@@ -46,6 +46,7 @@ VERBS = {
     "hardware": Listed(
         "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."
     ),
+    "engines": Listed("engines", "ENGINES", "Builds of llama.cpp: install, update, use, remove; which one is meant."),
     "status": Listed("status", "STATUS", "Say whether a server runs, where, and how it is."),
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "top": Listed("top", "TOP", "Watch models, memory, requests and tokens/s; Ctrl-C ends."),

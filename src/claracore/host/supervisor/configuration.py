@@ -227,6 +227,11 @@ class Configuration:
             self._reloaded()
             return changes
 
+    async def engine_changed(self) -> None:
+        """Look anew for what `llama-server` in a command means: another build is in use. The next start takes it."""
+        async with self._changing:
+            self._commands.engine = await asyncio.to_thread(self._find_engine, self.now.config.engine)
+
     async def models_found(self, found: FoundModels) -> Changes:
         """Take over that peers have other models than before; the files are not read again."""
         return await self._with_machines(self._joined, found)

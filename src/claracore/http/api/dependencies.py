@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from claracore.host.engines.jobs import EngineJobs
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.downloads import Downloads
 from claracore.host.logs.proxy import ProxyLog
@@ -45,6 +46,7 @@ RuntimeDep = Annotated[Runtime, Depends(_given(Runtime))]
 HistoryDep = Annotated[History, Depends(_given(History))]
 InstallationDep = Annotated[Installation, Depends(_given(Installation))]
 DownloadsDep = Annotated[Downloads, Depends(_given(Downloads))]
+EngineJobsDep = Annotated[EngineJobs, Depends(_given(EngineJobs))]
 DestinationsDep = Annotated[Destinations, Depends(_given(Destinations))]
 ProspectsDep = Annotated[Prospects, Depends(_given(Prospects))]
 SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
