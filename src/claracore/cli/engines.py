@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from claracore.cli.client import JSON, NO_SERVER, Server, ServerSaid, show_json
+from claracore.cli.engines_add import ADD
 from claracore.cli.engines_shown import check_lines, engines_lines, job_line, job_meter, plan_lines
 from claracore.cli.loop import run
 from claracore.cli.terminal import say
@@ -163,5 +164,6 @@ ENGINES = VerbGroup(
         "use": Verb(use, {"engine": ENGINE, "as_json": JSON}),
         "remove": Verb(remove, {"engine": ENGINE, "as_json": JSON}),
         "check": Verb(check, {"as_json": JSON}),
+        "add": ADD,
     },
 )

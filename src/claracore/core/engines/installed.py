@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from claracore.errors import BadRequest, Conflict, NotFound
 
 Value = TypeVar("Value")
-_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+]{0,79}")
+_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
 
 
