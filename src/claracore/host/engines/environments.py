@@ -99,7 +99,8 @@ class Environments:
                 return present
             with self._folders.new_folder() as folder:
                 self._fill(folder, uv, requirement)
-                self._try(folder, engine)
+                self._say("trying it")
+                try_environment(folder / PROGRAMS / engine.program, engine)
                 made = InstalledEngine(
                     engine.name,
                     version or engine.version,
@@ -125,9 +126,10 @@ class Environments:
         self._say("fetching and installing")
         _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)], cwd=folder)
 
-    def _try(self, folder: Path, engine: PythonEngine) -> None:
-        self._say("trying it")
-        _run([str(folder / PROGRAMS / engine.program), *engine.trial], timeout_seconds=TRIAL_SECONDS)
+
+def try_environment(program: Path, engine: PythonEngine) -> None:
+    """Run an engine's program as it must be able to run. Blocking, seconds. Raises EnvironmentFailed."""
+    _run([str(program), *engine.trial], timeout_seconds=TRIAL_SECONDS)
 
 
 def _run(words: Sequence[str], *, cwd: Path | None = None, timeout_seconds: float | None = None) -> None:
