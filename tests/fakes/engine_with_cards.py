@@ -27,9 +27,7 @@ exec {server} "$@"
 """
 
 
-def engine_with_cards(
-    folder: Path, cards: Sequence[int] = (24124, 24124), more: Sequence[str] = ()
-) -> Path:
+def engine_with_cards(folder: Path, cards: Sequence[int] = (24124, 24124), more: Sequence[str] = ()) -> Path:
     """Write the program; `cards` are MiB, `more` are flags of the fake server. Returns its path."""
     path = folder / "llama-server"
     devices = "\n".join(

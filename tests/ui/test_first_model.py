@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from claracore.host.locks import locked
 from fakes.engine_with_cards import engine_with_cards
 from fakes.fake_hub import FakeHub, Fault, fake_hub
 from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server
@@ -177,49 +178,33 @@ def test_every_step_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -
         assert not list((tmp_path / "data").rglob("*.part"))
 
 
-FIT = """#!/bin/sh
-case "$*" in *--help*) printf -- '--list-devices\\n--fit-print\\n--fit\\n'; exit;; esac
-: > "$(dirname "$0")/asked"
-read word < "$(dirname "$0")/gate"
-"""
-"""A llama-fit-params that thinks until somebody writes to its gate: so long a set-up lasts."""
-
-
-def thinking(folder: Path) -> Path:
-    """Put an engine that loads for ever into a folder, and one that is asked when a model is set up."""
-    folder.mkdir()
-    engine_with_cards(folder, more=("--loading",))
-    os.mkfifo(folder / "gate")
-    program = folder / "llama-fit-params"
-    program.write_text(FIT)
-    program.chmod(0o755)
-    return folder
-
-
 def test_a_set_up_and_a_load_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -> None:
-    engine = thinking(tmp_path / "engine")
+    engine, written = tmp_path / "engine", tmp_path / "config" / "claracore"
+    engine.mkdir()
+    written.mkdir(parents=True)
+    engine_with_cards(engine, more=("--loading",))
     with empty(tmp_path, {**hub.environ(), "PATH": f"{engine}:{os.environ['PATH']}"}) as server:
         page.goto(server.url)
         get = page.get_by_role("button", name="Get and chat")
-        get.first.click()
         card = page.get_by_role("region", name="Getting")
         step = card.locator("[aria-current=step]")
-        expect(step).to_contain_text("Set up", timeout=SLOW)
-        expect(card).to_contain_text("Choosing context and memory for this machine")
-        assert (engine / "asked").exists()
-        card.get_by_role("button", name="Cancel").click()
-        card.get_by_role("button", name="Delete what is here?").click()
-        expect(get).to_have_count(6)
-        assert not list((tmp_path / "data").rglob("*.gguf"))
+        with locked(written):  # somebody else writes there: so long the set-up lasts
+            get.first.click()
+            expect(step).to_contain_text("Set up", timeout=SLOW)
+            expect(card).to_contain_text("Choosing context and memory for this machine")
+            card.get_by_role("button", name="Cancel").click()
+            card.get_by_role("button", name="Delete what is here?").click()
+            expect(get).to_have_count(6)
+            assert not list((tmp_path / "data").rglob("*.gguf"))
 
-        (engine / "llama-fit-params").unlink()
-        get.first.click()
+        get.nth(1).click()
         expect(step).to_contain_text("Load", timeout=SLOW)
         expect(card).to_contain_text("reading weights")
         shot(page, "load")
         card.get_by_role("button", name="Cancel").click()
         expect(card).to_have_count(0)
         page.goto(f"{server.url}/ui/models")
+        expect(page.locator("[data-model]")).to_have_count(1)  # and not the one that was cancelled
         expect(page.locator("[data-state]")).to_have_attribute("data-state", "stopped", timeout=SLOW)
 
 

@@ -21,6 +21,7 @@ class Journey {
   /** Why the model could not be loaded. */
   failure = $state('');
   #loading = '';
+  #waiting: AbortController | null = null;
 
   async begin(ref: string): Promise<void> {
     [this.wanted, this.starting, this.trouble, this.failure] = [ref, true, null, ''];
@@ -44,8 +45,9 @@ class Journey {
     if (this.#loading === model) return;
     [this.#loading, this.failure] = [model, ''];
     const { begun } = this;
+    this.#waiting = new AbortController();
     try {
-      await loadModel(model);
+      await loadModel(model, this.#waiting.signal);
       if (this.begun !== begun || begun === null) return;
       this.end();
       this.#arrived(model);
@@ -64,6 +66,7 @@ class Journey {
 
   async cancel(download: Download): Promise<void> {
     const [model] = download.models;
+    this.#waiting?.abort();
     this.end();
     try {
       if (download.status !== 'finished') await shelf.act(download, 'remove');
