@@ -19,9 +19,12 @@ def main() -> int:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        process.stdout.read()
+        rest = process.stdout.read()
         code = process.wait(30)
-    return 0 if first and code in {0, INTERRUPTED} else 1
+    if first and code in {0, INTERRUPTED}:
+        return 0
+    print(f"{sys.argv[1:]}: exit code {code}\n{(first + rest).decode()}", file=sys.stderr)  # noqa: T201 - it is a program
+    return 1
 
 
 if __name__ == "__main__":

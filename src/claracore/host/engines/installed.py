@@ -46,6 +46,8 @@ class EnginesFolderUnusable(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "folder_unusable"
+    cause = "The folder for engines cannot be made or written to."
+    way_out = "Correct its rights, or set `XDG_DATA_HOME` to a folder that can be written to."
 
 
 def engines_folder() -> Path | None:
