@@ -27,6 +27,7 @@ from claracore.host.supervisor.accepted import Acceptance
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
+from claracore.host.supervisor.in_container import check_publisher, removed
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
@@ -78,7 +79,8 @@ class ServerProcess:
         self._stop = stop
         self._listener = listener
         socket_file = self._clear_socket() if model.transport == "unix" else None
-        self._bound = bind(model, port=lease.port if lease else None, socket=socket_file)
+        self._instance = around.keeper.ledger.instance
+        self._bound = bind(model, port=lease.port if lease else None, socket=socket_file, instance=self._instance)
         self.endpoint = Endpoint(unix_path=socket_file) if socket_file else endpoint_of(self._bound.proxy)
         self._reports_state = around.commands.tells_state(model)
         states_env = states.ENVIRONMENT if self._reports_state else {}
@@ -215,6 +217,7 @@ class ServerProcess:
         except ModelFailed as error:
             raise self._why_not_ready(error, child) from error
         else:
+            await check_publisher(self.model, self._bound.argv, self.endpoint.port, self._around)
             return True
         finally:
             waiting.cancel()
@@ -318,7 +321,9 @@ class ServerProcess:
                     await listing
 
     async def _stop_child(self, child: Child, where: Endpoint) -> None:
-        stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+        stop_argv = bind(
+            self.model, port=where.port or None, socket=where.unix_path, pid=child.pid, instance=self._instance
+        ).stop_argv
         try:
             await child.stop(
                 0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
@@ -329,6 +334,7 @@ class ServerProcess:
             )
         except StillRuns as error:
             self._give_up(error, where.port)
+        await removed(self.model, self._bound.argv, self._around)
         self._around.keeper.ledger.forget_child(child.pid)
 
     def _give_up(self, error: StillRuns, port: int) -> None:
