@@ -62,7 +62,7 @@ from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.gateway.tasks import Tasks
-from claracore.http.machine_news import MachineNews
+from claracore.http.machine_news import MachineNews, announced
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
@@ -138,15 +138,16 @@ def _assemble(
     remember_tokens(ring.meters, activity)
     journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
-    second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
-    installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
+    url, folder = options.url(front.listen), options.state_dir
+    second = SecondDoor(runtime.configuration, options, url, ring)
+    installation = Installation(front.listen, url, folder, options.followed, options.fingerprint)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts)
+        return ControlPlane(*parts, news.joined)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
@@ -164,7 +165,7 @@ def _assemble(
         about=summaries(runtime.memory),
         machines=runtime.machines,
     )
-    news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
+    news = MachineNews(runtime, gateway, events.announcer, installation)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations, second, news)
 
@@ -234,8 +235,9 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
-        self.news.begin()
+        await self.news.begin()
         self._completed.set()
+        self._tasks.run(announced(self.options, self.front.listen), name="announce")
         if self.front.watch is not None:
             self._tasks.run(self._reload_with(self.front.watch.changes(self.stop)), name="watch")
         if self.options.following is not None:

@@ -115,7 +115,7 @@ def test_faults_are_told_with_their_way_out_and_mended_ones_forgotten(docker: Pa
         assert fake_docker.names(docker) == []
         assert running.chat("far").status == 200
         assert [words for words in fake_docker.calls(docker) if words[0] == "pull"] == [["pull", "far:latest"]] * 2
-        assert "far:latest: Pulling from library" in running.ask("GET", "/api/logs?source=far").body.decode()
+        assert "far:latest: Pulling from library" in running.ask("GET", "/api/logs?source=run").body.decode()
         assert running.end() == 0
 
 

@@ -212,8 +212,8 @@ class Ledger:
             "pid": os.getpid(),
             "url": self.url,
             "leases": {str(port): model for port, model in self.leases.items()},
-            "children": list(self._children.values()),
             "runtimes": self._runtimes,
+            "children": list(self._children.values()),
         }
         former = self._folder / f"{self.token}.{self._written}.json"
         self._written += 1
