@@ -31,7 +31,9 @@ def model(**values: object) -> ModelConfig:
 
 def test_the_command_of_a_container() -> None:
     made = with_container(model(mounts=["/models"], args="-m /models/q.gguf -c 4096", options="--shm-size 1g"))
-    bound = bind(made, port=8101, instance="0a1b")
+    assert "claracore-${INSTANCE}-qwen" in made.cmd
+    made = with_container(made, ContainerRuntime(instance="0a1b", gpu="nvidia"))
+    bound = bind(made, port=8101)
     assert " ".join(bound.argv) == (
         "docker run --rm --name claracore-0a1b-qwen --init --log-driver none"
         " --label claracore.instance=0a1b --label claracore.model=qwen --publish 127.0.0.1:8101:8080"
@@ -47,9 +49,9 @@ def test_the_command_of_a_container() -> None:
 
 
 def test_the_runtime_that_is_there_has_its_own_words() -> None:
-    podman = ContainerRuntime("podman", "/usr/bin/podman", has_init=False, home="/home/ann")
+    podman = ContainerRuntime("podman", "/usr/bin/podman", has_init=False, instance="i", home="/home/ann")
     made = with_container(model(mounts=["~/hub:/hub:rw", "cache:/c:rw"]), podman)
-    argv = bind(made, port=1, instance="i").argv
+    argv = bind(made, port=1).argv
     assert argv[:2] == ("/usr/bin/podman", "run")
     assert "--init" not in argv
     assert "type=bind,source=/home/ann/hub,target=/hub" in argv

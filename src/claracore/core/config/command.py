@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EMBEDDING_FLAGS = frozenset({"--embedding", "--embeddings"})
 RANKING_FLAGS = frozenset({"--rerank", "--reranking"})
 """Flags of llama-server that make an embedder or a reranker of a model."""
-LATE = re.compile(r"\$\{(PORT|SOCKET|PID|INSTANCE)\}")
+LATE = re.compile(r"\$\{(PORT|SOCKET|PID)\}")
 COMMENT_LINE = re.compile(r"^[ \t]*#.*\n?", re.MULTILINE)
 LINE_JOIN = re.compile(r"\\[ \t]*\r?\n")
 POSIX_PIECE = re.compile(r"""[^\s'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.|\s+""", re.DOTALL)
@@ -164,17 +164,16 @@ def bind(
     port: int | None = None,
     socket: str | None = None,
     pid: int | None = None,
-    instance: str | None = None,
     windows: bool = False,
 ) -> Bound:
     """Return the model's command, stop command, environment, proxy and check path with the late macros in place.
 
-    What is not given stays as it is written (`${PID}` before the start). `instance` is who the container of a model
-    belongs to. Raises ValueError if a command cannot be
+    What is not given stays as it is written (`${PID}` before the start). Raises ValueError if a command cannot be
     split, which `load` has reported before.
     """
-    late = (("PORT", port), ("SOCKET", socket), ("PID", pid), ("INSTANCE", instance))
-    known = {name: str(value) for name, value in late if value is not None}
+    known = {
+        name: str(value) for name, value in (("PORT", port), ("SOCKET", socket), ("PID", pid)) if value is not None
+    }
     fill = _filler(known)
     return Bound(
         argv=tuple(fill(argument) for argument in split(model.cmd, windows=windows)),

@@ -1,8 +1,8 @@
 """Which command runs a model's server in its container, and which ends it?
 
 A model with `container` gets its `cmd` and `cmdStop` from here, so that whoever reads a command (ports, memory, the
-interface) finds the truth. What is certain only when it starts is put in place then: `${PORT}`, `${INSTANCE}` (by
-which a container is known as one of this ClaraCore), and the words of the runtime that is there (`ContainerRuntime`).
+interface) finds the truth. What is certain only when it starts is put in place then: `${PORT}`, and what a
+`ContainerRuntime` says: whose container it is, and in which words the runtime that is there is asked.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class ContainerRuntime:
     """The kind of graphics devices of this machine, for images that do not say which one they are made for."""
     groups: tuple[int, ...] = ()
     """The groups whose members may use the graphics devices, by number: images do not know their names."""
+    instance: str = INSTANCE
+    """Whose container it is: by this it is known as one of this ClaraCore."""
     home: str = "~"
     """What `~` stands for."""
 
@@ -98,7 +100,7 @@ def mount_of(text: str) -> ContainerMount:
     return mount
 
 
-def container_name(model_id: str, instance: str = INSTANCE) -> str:
+def container_name(model_id: str, instance: str) -> str:
     """Return how a model's container is called: the same at each start, another for each instance and model."""
     plain = NOT_IN_A_NAME.sub("-", model_id).strip("-.")[:60]
     if plain != model_id:
@@ -122,7 +124,7 @@ def with_container(model: ModelConfig, runtime: ContainerRuntime | None = None) 
     if container is None:
         return model
     known = runtime or ContainerRuntime("podman" if container.runtime == "podman" else "docker")
-    stop = (known.command, "stop", "-t", str(_grace_seconds(model)), container_name(model.id))
+    stop = (known.command, "stop", "-t", str(_grace_seconds(model)), container_name(model.id, known.instance))
     kept = tuple(entry for entry in model.env if runtime is None or not _is_of_the_client(entry))
     words = run_words(model.id, container, model.env, known)
     return model.model_copy(update={"cmd": shlex.join(words), "cmd_stop": shlex.join(stop), "env": kept})
@@ -132,11 +134,11 @@ def run_words(model_id: str, container: ContainerConfig, env: Sequence[str], run
     """Return the words that run a container in the foreground, published to this host alone."""
     inside = port_inside(container)
     return [
-        *(runtime.command, "run", "--rm", "--name", container_name(model_id)),
+        *(runtime.command, "run", "--rm", "--name", container_name(model_id, runtime.instance)),
         *(("--init",) if runtime.has_init else ()),
         # What it prints is read by the client; the runtime would keep it a second time.
         *("--log-driver", "none"),
-        *("--label", f"{LABEL}={INSTANCE}", "--label", f"{MODEL_LABEL}={model_id}"),
+        *("--label", f"{LABEL}={runtime.instance}", "--label", f"{MODEL_LABEL}={model_id}"),
         *("--publish", f"127.0.0.1:{PORT}:{inside}"),
         *(word for mount in _mounts(container) for word in ("--mount", _mount_words(mount, runtime.home))),
         *gpu_words(container.image, container.gpus, runtime.kind, present=runtime.gpu, groups=runtime.groups),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.config.container_command import container_name, with_container
@@ -49,7 +50,7 @@ async def prepared(model: ModelConfig, around: Surroundings, output: OutputRing,
     await removed(model, (runtime.command,), around)
     if not await asyncio.to_thread(has_image, runtime.command, model.container.image, environ):
         await _fetch(model, runtime, around, output, stop)
-    return None if stop.given else with_container(model, runtime)
+    return None if stop.given else with_container(model, replace(runtime, instance=around.keeper.ledger.instance))
 
 
 async def _fetch(

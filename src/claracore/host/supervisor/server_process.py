@@ -29,6 +29,7 @@ from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.in_container import check_publisher, removed
 from claracore.host.supervisor.kin import MARK
+from claracore.host.supervisor.nap import NapTasks
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
@@ -70,6 +71,7 @@ class ServerProcess:
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
+        self.nap = NapTasks(self, listener, stop.give)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -79,8 +81,7 @@ class ServerProcess:
         self._stop = stop
         self._listener = listener
         socket_file = self._clear_socket() if model.transport == "unix" else None
-        self._instance = around.keeper.ledger.instance
-        self._bound = bind(model, port=lease.port if lease else None, socket=socket_file, instance=self._instance)
+        self._bound = bind(model, port=lease.port if lease else None, socket=socket_file)
         self.endpoint = Endpoint(unix_path=socket_file) if socket_file else endpoint_of(self._bound.proxy)
         self._reports_state = around.commands.tells_state(model)
         states_env = states.ENVIRONMENT if self._reports_state else {}
@@ -127,6 +128,7 @@ class ServerProcess:
                 self._listener.ready(self.model.id, self.endpoint)
                 await self._until_end(child)
         finally:
+            await self.nap.close()
             await self._end(child)
             if child.exited.done():
                 self._accepted.after(child.exited.result(), self.endpoint)
@@ -148,6 +150,15 @@ class ServerProcess:
         """
         watch = self._watch_when_ready
         return watch is not None and not self._stop.given and await watch.confirm(in_passing=in_passing)
+
+    async def answers_again(self) -> bool:
+        """Whether it answers, and is who was verified; waits until it does. Raises ModelFailed, NotReadyInTime."""
+        if self.child is None:
+            return False
+        check, deadline = self._bound.check_endpoint, ReadyDeadline(self.model.health_check_timeout_seconds)
+        name, output = self.model.id, self._output
+        await wait_until_ready(self.endpoint, check, child=self.child, deadline=deadline, model=name, output=output)
+        return not self.verifiable or await self.confirm()
 
     @property
     def lost(self) -> bool:
@@ -321,9 +332,7 @@ class ServerProcess:
                     await listing
 
     async def _stop_child(self, child: Child, where: Endpoint) -> None:
-        stop_argv = bind(
-            self.model, port=where.port or None, socket=where.unix_path, pid=child.pid, instance=self._instance
-        ).stop_argv
+        stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
         try:
             await child.stop(
                 0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
