@@ -69,6 +69,8 @@ class ServerProcess:
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
+        self.program = ""
+        """What was started: the first word of its command."""
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -88,7 +90,8 @@ class ServerProcess:
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
-        self._is_ready = False
+        self.became_ready = False
+        """Whether it answered and was proven to be ours."""
         self._conversations: ServerConversations | None = None
 
     @property
@@ -108,8 +111,10 @@ class ServerProcess:
         more = self._conversations.words if self._conversations is not None else ()
         if self._lease is not None:
             keeper.hand_over(self._lease)
+        argv = self._around.commands.argv(self._bound.argv, share=share)
+        self.program = argv[0] if argv else ""
         child = self.child = await Child.spawn(
-            (*self._around.commands.argv(self._bound.argv, share=share), *more),
+            (*argv, *more),
             env=self._env,
             on_line=self._on_line,
             on_stdout=self._on_stdout if self._reports_state else None,
@@ -121,8 +126,10 @@ class ServerProcess:
                 keeper.ledger.record_kin(child.pid, child.look_around())
                 # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
                 child.exited.add_done_callback(lambda _: self._note_death())
-                self._is_ready = True
+                self.became_ready = True
                 self._listener.ready(self.model.id, self.endpoint)
+                if self._around.commands.builds is not None:
+                    await asyncio.to_thread(self._around.commands.builds.became_ready, self.model, self.program)
                 await self._until_end(child)
         finally:
             await self._end(child)
@@ -155,7 +162,7 @@ class ServerProcess:
     @property
     def _watch_when_ready(self) -> SocketWatch | None:
         """None while it starts: who asks then was sent to an earlier process, at the same endpoint."""
-        return self._watch if self._is_ready else None
+        return self._watch if self.became_ready else None
 
     # --- start ------------------------------------------------------------------------------------------------------
 
@@ -172,7 +179,7 @@ class ServerProcess:
         self._printed.append(line)
         if self._conversations is not None:
             self._conversations.hear(line)
-        if not self._is_ready:
+        if not self.became_ready:
             self._start_log.push(line)
             self.reports.hear(line)
         self._output.append(line)
@@ -280,7 +287,7 @@ class ServerProcess:
     @property
     def _is_well(self) -> bool:
         """Whether it ends on purpose, and has something to save: one that sleeps would load its model for that."""
-        return self._is_ready and self._stop.given and not (self.lost or self.reports.asleep)
+        return self.became_ready and self._stop.given and not (self.lost or self.reports.asleep)
 
     def _note_death(self) -> None:
         if not self._stop.given:
