@@ -140,15 +140,16 @@ def _assemble(
     remember_tokens(ring.meters, activity)
     journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
-    second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
-    installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
+    url, folder = options.url(front.listen), options.state_dir
+    second = SecondDoor(runtime.configuration, options, url, ring)
+    installation = Installation(front.listen, url, folder, options.followed, options.fingerprint)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts)
+        return ControlPlane(*parts, news.joined)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
@@ -163,7 +164,7 @@ def _assemble(
         about=summaries(runtime.memory),
         machines=runtime.machines,
     )  # fmt: skip
-    news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
+    news = MachineNews(runtime, gateway, events.announcer, installation)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations, second, news)
 
@@ -233,7 +234,7 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
-        self.news.begin()
+        await self.news.begin()
         self._completed.set()
         self._tasks.run(announced(self.options, self.front.listen), name="announce")
         if self.front.watch is not None:

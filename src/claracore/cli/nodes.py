@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from claracore.cli.client import COMPLETION_SECONDS, JSON, URL, Server, show_json
+from claracore.cli.joining import VERBS_OF_HEAD
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, VerbGroup, decimal_within, option
 from claracore.core.cluster.announced import proposal
@@ -38,8 +39,9 @@ def node_cells(row: dict[str, Any]) -> list[str]:
     )
     since = lasting(max(0.0, time.time() - row["since"]))
     loaded = ", ".join(row["loaded"])
+    state = "drained" if row["drained"] and row["state"] == "up" else row["state"]
     return [
-        row["name"], row["kind"], row["state"], since, memory, loaded, str(row["requests"]), row["version"], row["why"],
+        row["name"], row["kind"], state, since, memory, loaded, str(row["requests"]), row["version"], row["why"],
     ]  # fmt: skip
 
 
@@ -87,7 +89,8 @@ NODES = VerbGroup(
                 "seconds": option("--seconds", about="How long to listen.", kind=decimal_within(0.1, 60), default=3.0),
                 "as_json": JSON,
             },
-        )
+        ),
+        **VERBS_OF_HEAD,
     },
     alone=Verb(nodes, {"url": URL, "as_json": JSON}),
 )

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from claracore import __version__
 from claracore.core.cluster.model import Node
-from claracore.host.supervisor.configuration import Configuration, FoundModels
+from claracore.host.cluster.nodes_file import NodesFile
+from claracore.host.supervisor.configuration import FoundModels
+from claracore.http.joined_nodes import JoinedNodes
 
 if TYPE_CHECKING:
     from claracore.core.config.model import Config
     from claracore.core.ports.listen import Listen
-    from claracore.host.cluster.machines import Machines
     from claracore.http.api.events.announcer import Announcer
+    from claracore.http.api.parts import Installation, Runtime
     from claracore.http.gateway.server import Gateway
     from claracore.http.server_options import Options
 
@@ -32,20 +34,21 @@ async def announced(options: Options, listen: Listen) -> None:
 class MachineNews:
     """A `ClusterListener` that has others act."""
 
-    def __init__(
-        self, machines: Machines, configuration: Configuration, gateway: Gateway, announcer: Announcer
-    ) -> None:
-        self._machines = machines
-        self._configuration = configuration
+    def __init__(self, runtime: Runtime, gateway: Gateway, announcer: Announcer, installation: Installation) -> None:
+        self._machines = runtime.machines
+        self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
+        self.joined = JoinedNodes(NodesFile(installation.state_dir), runtime, installation)
+        """Which machines have joined."""
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Follow the machines that the configuration in force names."""
+    async def begin(self) -> None:
+        """Follow the machines that the configuration in force names, and those that have joined."""
         self._machines.cluster.begin(self._configuration.now.config, self)
         self.apply(self._configuration.now.config)
+        await self.joined.begin()
 
     def apply(self, config: Config) -> None:
         """Act by another configuration."""

@@ -54,6 +54,8 @@ class Options:
     """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None
     """Certificate and key, when we speak TLS ourselves."""
+    fingerprint: str = ""
+    """SHA-256 of that certificate, 64 hex digits; empty without one."""
     notifier: notify.Notifier = field(default_factory=notify.Notifier)
     """Tells the service manager how we are."""
 

@@ -7,6 +7,7 @@ embedded one, so that a file written for another machine works here. What a bina
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import PurePath
@@ -114,6 +115,18 @@ class Commands:
             place = argv.index(EMBEDDED_MODULE)
             argv = (*argv[:place], "claracore", "engine", *argv[place + 1 :])
         return (*argv, REUSE_PORT) if share and REUSE_PORT not in argv else argv
+
+    def program(self, model: ModelConfig) -> str:
+        """Return what the model's next start begins with: the path of the engine, or the first word of its command."""
+        words = split(model.cmd)
+        if self._is_engine(words) and self.engine is not None:
+            return self.engine.argv[0]
+        return next(iter(words), "")
+
+    async def loaded(self, model: ModelConfig, program: str) -> None:
+        """Note that a model became ready with the program that it was started with."""
+        if self.builds is not None:
+            await asyncio.to_thread(self.builds.became_ready, model, program)
 
     def way_out(self, model: ModelConfig) -> str:
         """Return what else to do about a program that does not start: the llama-server of another machine's file."""

@@ -28,6 +28,7 @@ from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
+from claracore.host.supervisor.nap import NapTasks
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
@@ -69,8 +70,8 @@ class ServerProcess:
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
-        self.program = ""
-        """What was started: the first word of its command."""
+        self.nap = NapTasks(self, listener, stop.give)
+        self.program = around.commands.program(model)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -91,7 +92,6 @@ class ServerProcess:
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self.became_ready = False
-        """Whether it answered and was proven to be ours."""
         self._conversations: ServerConversations | None = None
 
     @property
@@ -111,10 +111,8 @@ class ServerProcess:
         more = self._conversations.words if self._conversations is not None else ()
         if self._lease is not None:
             keeper.hand_over(self._lease)
-        argv = self._around.commands.argv(self._bound.argv, share=share)
-        self.program = argv[0] if argv else ""
         child = self.child = await Child.spawn(
-            (*argv, *more),
+            (*self._around.commands.argv(self._bound.argv, share=share), *more),
             env=self._env,
             on_line=self._on_line,
             on_stdout=self._on_stdout if self._reports_state else None,
@@ -128,10 +126,10 @@ class ServerProcess:
                 child.exited.add_done_callback(lambda _: self._note_death())
                 self.became_ready = True
                 self._listener.ready(self.model.id, self.endpoint)
-                if self._around.commands.builds is not None:
-                    await asyncio.to_thread(self._around.commands.builds.became_ready, self.model, self.program)
+                await self._around.commands.loaded(self.model, self.program)
                 await self._until_end(child)
         finally:
+            await self.nap.close()
             await self._end(child)
             if child.exited.done():
                 self._accepted.after(child.exited.result(), self.endpoint)
@@ -153,6 +151,15 @@ class ServerProcess:
         """
         watch = self._watch_when_ready
         return watch is not None and not self._stop.given and await watch.confirm(in_passing=in_passing)
+
+    async def answers_again(self) -> bool:
+        """Whether it answers, and is who was verified; waits until it does. Raises ModelFailed, NotReadyInTime."""
+        if self.child is None:
+            return False
+        check, deadline = self._bound.check_endpoint, ReadyDeadline(self.model.health_check_timeout_seconds)
+        name, output = self.model.id, self._output
+        await wait_until_ready(self.endpoint, check, child=self.child, deadline=deadline, model=name, output=output)
+        return not self.verifiable or await self.confirm()
 
     @property
     def lost(self) -> bool:

@@ -35,6 +35,8 @@ from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.join import Joiner
+from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
 
 
@@ -54,6 +56,7 @@ class ControlPlane:
         origins: Origins,
         log: ProxyLog,
         second: SecondDoor,
+        joined: JoinedNodes,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
@@ -73,6 +76,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
+            *(joined, Joiner(joined.file, installation, ring, named_keys)),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

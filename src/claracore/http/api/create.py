@@ -23,6 +23,7 @@ from claracore.http.api import (
     engines,
     hardware,
     hub,
+    joining,
     keys,
     lesser,
     logs,
@@ -71,6 +72,7 @@ ROUTERS = (
     remedies,  # as above
     models,
     nodes,
+    joining,
     requests,
     activity,
     speeds,

@@ -136,5 +136,7 @@ class Installation:
     """Where what is remembered between starts is kept; None for nowhere."""
     followed: tuple[Path, ...] = ()
     """Folders whose models are served as soon as they are there."""
+    fingerprint: str = ""
+    """SHA-256 of our certificate; empty without TLS."""
     started_at: float = field(default_factory=time.time)
     """Unix seconds."""
