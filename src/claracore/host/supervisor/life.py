@@ -18,6 +18,7 @@ from claracore.errors import ClaraCoreError, Explained, ModelFailed, NotReadyInT
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease
 from claracore.host.supervisor.external import ExternalRun
+from claracore.host.supervisor.in_container import prepared
 from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.runner import Outcome, RunListener, ServerRun
@@ -143,7 +144,10 @@ class Life:
         return None
 
     async def _try_ports(self) -> None:
-        keeper, model, avoid = self._around.keeper, self._model, frozenset[int]()
+        model = await prepared(self._model, self._around, self._output, self._stop)
+        if model is None:
+            return
+        keeper, avoid = self._around.keeper, frozenset[int]()
         while True:
             lease = self._lease(avoid)
             try:

@@ -27,6 +27,7 @@ from claracore.host.supervisor.accepted import Acceptance
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
+from claracore.host.supervisor.in_container import check_publisher, removed
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.nap import NapTasks
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
@@ -229,6 +230,7 @@ class ServerProcess:
         except ModelFailed as error:
             raise self._why_not_ready(error, child) from error
         else:
+            await check_publisher(self.model, self._bound.argv, self.endpoint.port, self._around)
             return True
         finally:
             waiting.cancel()
@@ -343,6 +345,7 @@ class ServerProcess:
             )
         except StillRuns as error:
             self._give_up(error, where.port)
+        await removed(self.model, self._bound.argv, self._around)
         self._around.keeper.ledger.forget_child(child.pid)
 
     def _give_up(self, error: StillRuns, port: int) -> None:

@@ -74,7 +74,8 @@ def _models(runtime: Runtime) -> Iterator[Family]:
     yield Gauge("claracore_requests_in_flight", "Requests that a model is answering.", model, serving.items())
     waiting = {(name,): float(len(slot.waiting)) for name, slot in slots.items()}
     yield Gauge("claracore_requests_waiting", "Requests that wait for a model.", model, waiting.items())
-    used = {name: memory_bytes(pid) for name, pid in runtime.pids().items() if name in slots}
+    pids = {name: pid for name, pid in runtime.pids().items() if name in slots}
+    used = {name: memory_bytes(pid, runtime.memory.inside.get(name, ())) for name, pid in pids.items()}
     memory = {(name,): float(size) for name, size in used.items() if size is not None}
     yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", model, memory.items())
 
