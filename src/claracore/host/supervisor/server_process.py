@@ -28,6 +28,7 @@ from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
+from claracore.host.supervisor.nap import NapTasks
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
@@ -69,6 +70,7 @@ class ServerProcess:
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
+        self.nap = NapTasks(self, listener, stop.give)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -125,6 +127,7 @@ class ServerProcess:
                 self._listener.ready(self.model.id, self.endpoint)
                 await self._until_end(child)
         finally:
+            await self.nap.close()
             await self._end(child)
             if child.exited.done():
                 self._accepted.after(child.exited.result(), self.endpoint)
@@ -146,6 +149,15 @@ class ServerProcess:
         """
         watch = self._watch_when_ready
         return watch is not None and not self._stop.given and await watch.confirm(in_passing=in_passing)
+
+    async def answers_again(self) -> bool:
+        """Whether it answers, and is who was verified; waits until it does. Raises ModelFailed, NotReadyInTime."""
+        if self.child is None:
+            return False
+        check, deadline = self._bound.check_endpoint, ReadyDeadline(self.model.health_check_timeout_seconds)
+        name, output = self.model.id, self._output
+        await wait_until_ready(self.endpoint, check, child=self.child, deadline=deadline, model=name, output=output)
+        return not self.verifiable or await self.confirm()
 
     @property
     def lost(self) -> bool:
