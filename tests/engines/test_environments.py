@@ -59,6 +59,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineFolders:
     (tmp_path / "uv.toml").write_text(f'[pip]\nno-index = true\nfind-links = ["{wheels}"]\n', encoding="utf-8")
     monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return EngineFolders(tmp_path / "engines")
 
 
