@@ -82,7 +82,7 @@ def test_what_is_not_here_is_named(tools: BuildTools, backend: str, why: str) ->
 
 
 def test_the_source_is_the_newest_or_the_one_that_is_named() -> None:
-    files = [
+    files: list[Mapping[str, object]] = [
         entry("9993.0.0"),
         entry("11434.0.0"),
         entry("11434.0.1"),

@@ -13,7 +13,7 @@ from claracore.host.engines.find import find_engine
 from claracore.host.engines.installed import EngineFolders, engines_folder
 from claracore.host.engines.newest import SEEN, SeenBuild, remember_newest, seen_builds
 from claracore.host.setup.check import Check
-from claracore.host.setup.engine_checks import UPDATE, engine_checks
+from claracore.host.setup.engine_checks import OTHER, UPDATE, engine_checks
 
 
 def program(path: Path, version: str, devices: str, *flags: str) -> str:
@@ -37,6 +37,7 @@ esac
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
     return tmp_path
 
 
@@ -77,7 +78,7 @@ models:
         (True, f"{other}: 200 (abc); for processors: it sees no graphics device"),
         (False, "/nowhere/llama-server: No such file or directory"),
     ]
-    assert checks[1].way_out == f"remove them from its cmd, or {UPDATE}"
+    assert checks[1].way_out == OTHER
 
 
 @pytest.mark.usefixtures("home")
@@ -105,3 +106,9 @@ def test_what_was_seen_may_be_damaged(home: Path, text: str) -> None:
     assert seen_builds(folders) == {}
     remember_newest(folders, "llama.cpp", SeenBuild("x", "y", 1.0))
     assert seen_builds(folders)["llama.cpp"].version == "y"
+
+
+@pytest.mark.usefixtures("home")
+def test_the_embedded_one_has_a_table_of_its_flags() -> None:
+    checks = told(None, "models: {a: {cmd: 'llama-server --port ${PORT} -m x.gguf --nonsense'}}")
+    assert [check.message for check in checks] == ["the embedded engine does not know --nonsense, which model 'a' uses"]

@@ -103,7 +103,8 @@ class SourceBuilder:
 
     async def plan(self, version: str, backend: str) -> tuple[SourceFile, BuildPlan]:
         """Return what would be compiled, and how. Raises NoBuildTools, BadRequest, NotFound, SourceUnreachable."""
-        tools = self._tools = self._tools or await asyncio.to_thread(find_tools, self._environ)
+        tools = self._tools or await asyncio.to_thread(find_tools, self._environ)
+        self._tools = tools
         plan = build_plan(tools, backend)
         return await asyncio.to_thread(self._newest, version), plan
 

@@ -21,6 +21,7 @@ from claracore.host.setup.check import Check
 
 GIVEN: Final = re.compile(r"--?[A-Za-z][\w-]*")
 UPDATE: Final = "`claracore engines update` installs the newest"
+OTHER: Final = "remove them from its cmd, or take a newer build: `claracore engines install`"
 
 
 def engine_checks(engine: Engine, config: Config | None) -> Iterator[Check]:
@@ -29,7 +30,7 @@ def engine_checks(engine: Engine, config: Config | None) -> Iterator[Check]:
     usual = "" if engine.embedded else engine.argv[0]
     asked = _asked(config, usual)
     builds = {str(folders.program(each)): each.id for each in folders.engines() if each.name == USUAL}
-    for path in dict.fromkeys([*filter(None, [usual]), *builds, *asked]):
+    for path in dict.fromkeys(filter(None, [usual, *builds, *asked])):
         yield from _one(path, builds.get(path, path), asked.get(path, {}))
     if engine.embedded:
         yield from _lacking("the embedded engine", engine.abilities.flags, asked.get("", {}))
@@ -62,7 +63,7 @@ def _lacking(name: str, flags: frozenset[str], models: Mapping[str, list[str]]) 
         lacks = [flag for flag in dict.fromkeys(given) if flag not in flags]
         if flags and lacks:
             message = f"{name} does not know {', '.join(lacks)}, which model {model!r} uses"
-            yield Check("engine", ok=False, message=message, way_out=f"remove them from its cmd, or {UPDATE}")
+            yield Check("engine", ok=False, message=message, way_out=OTHER)
 
 
 def _asked(config: Config | None, usual: str) -> dict[str, dict[str, list[str]]]:
