@@ -45,6 +45,8 @@ class NoBuildTools(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "build_tools_missing"
+    cause = "There is no cmake, no compiler, or not what the backend needs."
+    way_out = "Install what the message names, or take a build of the project: `claracore engines install`."
 
 
 @dataclass(frozen=True, slots=True)

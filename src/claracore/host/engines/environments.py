@@ -39,6 +39,8 @@ class NoUv(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "uv_missing"
+    cause = "Environments for engines are made by uv, which is not here."
+    way_out = "Install it: `pip install uv`."
 
 
 class EnvironmentFailed(ClaraCoreError):
@@ -47,6 +49,8 @@ class EnvironmentFailed(ClaraCoreError):
     status = 422
     type = "invalid_request_error"
     code = "environment_failed"
+    cause = "An engine that is a Python package could not be installed, or does not run here."
+    way_out = "The message has the end of what was said; `--version` takes another version."
 
 
 def this_system() -> System:

@@ -61,6 +61,10 @@ class BuildFailed(ClaraCoreError):
     status = 422
     type = "invalid_request_error"
     code = "build_failed"
+    cause = "llama.cpp could not be compiled here."
+    way_out = (
+        "Read `build.log` in the folder of engines, or install a build of the project: `claracore engines install`."
+    )
 
 
 class SourceUnreachable(ClaraCoreError):
@@ -68,6 +72,8 @@ class SourceUnreachable(ClaraCoreError):
 
     status = 502
     code = "source_unreachable"
+    cause = "The index of packages did not answer, or not with the source that it promised."
+    way_out = "Try again later, or name another index with CLARACORE_PYPI_URL."
 
 
 def find_tools(environ: Mapping[str, str]) -> BuildTools:
@@ -103,7 +109,7 @@ class SourceBuilder:
 
     async def plan(self, version: str, backend: str) -> tuple[SourceFile, BuildPlan]:
         """Return what would be compiled, and how. Raises NoBuildTools, BadRequest, NotFound, SourceUnreachable."""
-        tools = self._tools or await asyncio.to_thread(find_tools, self._environ)
+        tools = self._tools if self._tools is not None else await asyncio.to_thread(find_tools, self._environ)
         self._tools = tools
         plan = build_plan(tools, backend)
         return await asyncio.to_thread(self._newest, version), plan
@@ -116,7 +122,7 @@ class SourceBuilder:
         free = free_at(self._folders.root)
         if free < NEEDED_BYTES:
             raise DiskFull(f"compiling takes about {gb(NEEDED_BYTES)}, and {gb(free)} are free in {self._folders.root}")
-        with self._folders.new_folder() as work, (self._folders.root / LOG).open("wb") as log:
+        with self._folders.new_folder() as work, (self._folders.root / LOG).open("wb", buffering=0) as log:
             try:
                 archive = work / source.name
                 await asyncio.to_thread(self._fetch, source, archive)
