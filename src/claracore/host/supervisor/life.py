@@ -156,14 +156,9 @@ class Life:
                 )
                 await self._process.run()
             except BindFailed as error:
-                keeper.conflicts[model.id] += 1
-                if lease is None or not uses_port(model) or len(avoid) + 1 >= BIND_TRIES:
-                    explained = Explained(FailureKind.PORT, "no port could be bound", str(error), NO_PORT)
-                    raise ModelFailed(model.id, f"no port could be bound: {error}", (), explained) from error
+                avoid |= self._not_bound(model, lease, len(avoid) + 1, error)
                 if self._stop.given:
                     return
-                avoid |= {lease.port}
-                logger.warning("model %s could not bind port %d, trying the next: %s", model.id, lease.port, error)
             except HeldFromIt:
                 if self._stop.given:
                     return
@@ -180,6 +175,16 @@ class Life:
             finally:
                 if lease is not None:
                     keeper.give_back(lease)
+
+    def _not_bound(self, model: ModelConfig, lease: Lease | None, tries: int, error: BindFailed) -> frozenset[int]:
+        """Return the port that is not to be tried again. Raises ModelFailed when there is no other to try."""
+        self._around.keeper.conflicts[model.id] += 1
+        if lease is None or not uses_port(model) or tries >= BIND_TRIES:
+            explained = Explained(FailureKind.PORT, "no port could be bound", str(error), NO_PORT)
+            raise ModelFailed(model.id, f"no port could be bound: {error}", (), explained) from error
+        if not self._stop.given:
+            logger.warning("model %s could not bind port %d, trying the next: %s", model.id, lease.port, error)
+        return frozenset({lease.port})
 
     async def _goes_back(self, error: ClaraCoreError) -> bool:
         """Whether the start is made once more, with the build of the engine that was in use before."""

@@ -112,12 +112,9 @@ class ServerProcess:
         more = self._conversations.words if self._conversations is not None else ()
         if self._lease is not None:
             keeper.hand_over(self._lease)
-        child = self.child = await Child.spawn(
-            (*self._around.commands.argv(self._bound.argv, share=share), *more),
-            env=self._env,
-            on_line=self._on_line,
-            on_stdout=self._on_stdout if self._reports_state else None,
-        )
+        argv = (*self._around.commands.argv(self._bound.argv, share=share), *more)
+        on_stdout = self._on_stdout if self._reports_state else None
+        child = self.child = await Child.spawn(argv, env=self._env, on_line=self._on_line, on_stdout=on_stdout)
         self.spawned_at = time.monotonic()
         try:
             keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
