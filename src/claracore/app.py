@@ -28,6 +28,7 @@ from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.cluster.machines import Machines
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
+from claracore.host.engines.guard import user_guard
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
 from claracore.host.footprints.summary import summaries
@@ -62,7 +63,7 @@ from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Gateway, serve
 from claracore.http.gateway.tasks import Tasks
-from claracore.http.machine_news import MachineNews
+from claracore.http.machine_news import MachineNews, announced
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.types import ModelState
@@ -91,7 +92,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
         log_findings(front.prepared.findings)
-        commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
+        engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
+        commands = Commands(engine, abilities_of, user_guard())
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
@@ -138,22 +140,20 @@ def _assemble(
     remember_tokens(ring.meters, activity)
     journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
-    second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
-    installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
+    url, folder = options.url(front.listen), options.state_dir
+    second = SecondDoor(runtime.configuration, options, url, ring)
+    installation = Installation(front.listen, url, folder, options.followed, options.fingerprint)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts)
+        return ControlPlane(*parts, news.joined)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
-        config,
-        supervisor=runtime.supervisor,
-        app=control.app,
-        observer=journal,
+        config, supervisor=runtime.supervisor, app=control.app, observer=journal,
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
         origins=origins,
@@ -163,8 +163,8 @@ def _assemble(
         in_flight=runtime.in_flight,
         about=summaries(runtime.memory),
         machines=runtime.machines,
-    )
-    news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
+    )  # fmt: skip
+    news = MachineNews(runtime, gateway, events.announcer, installation)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations, second, news)
 
@@ -234,8 +234,9 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
-        self.news.begin()
+        await self.news.begin()
         self._completed.set()
+        self._tasks.run(announced(self.options, self.front.listen), name="announce")
         if self.front.watch is not None:
             self._tasks.run(self._reload_with(self.front.watch.changes(self.stop)), name="watch")
         if self.options.following is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -68,6 +68,12 @@ class NoneHere:
     def preview(self, model_id: str) -> LoadPreview:
         raise AssertionError(model_id)
 
+    async def load(self, model_id: str) -> None:
+        raise AssertionError(model_id)
+
+    async def unload(self, model_ids: Iterable[str]) -> None:
+        raise AssertionError(model_ids)
+
 
 def configured() -> Config:
     loaded = load(TEXT, env={})
@@ -104,7 +110,7 @@ class Deaf:
 @asynccontextmanager
 async def two_machines(first: Endpoint | None, second: Endpoint | None) -> AsyncIterator[Stage]:
     """Run a gateway that has `x` on two machines, both free, the first of which is preferred."""
-    config, cluster = configured(), Cluster(NobodyToFollow)
+    config, cluster = configured(), Cluster(lambda _: NobodyToFollow())
     cluster.begin(config, Deaf())
     for name in ("one", "two"):
         cluster.take(NodeUp(name, 1))

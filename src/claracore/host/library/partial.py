@@ -28,6 +28,8 @@ class FolderUnusable(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "folder_unusable"
+    cause = "The folder for downloads cannot be made or written to."
+    way_out = "Correct its rights, or choose another one: `downloadDir`, `claracore pull --to`."
 
 
 class WrongBytes(ClaraCoreError):
@@ -35,6 +37,8 @@ class WrongBytes(ClaraCoreError):
 
     status = 502
     code = "wrong_bytes"
+    cause = "The file that came is not the one that the hub has announced; it is not used."
+    way_out = "Fetch it again; if it happens again, a proxy on the way changes it."
 
 
 class Digest(Protocol):
@@ -132,7 +136,7 @@ class PartialFile:
             if self._expected is not None and self._digest.hexdigest() != self._expected:
                 self._start_over()
                 raise WrongBytes(
-                    f"{self._remote.path}: the bytes are not those that the hub has announced (checksum "
+                    f"{self._remote.path}: the bytes are not those that were announced (checksum "
                     f"{self._expected[:12]}...); they were thrown away"
                 )
             try:

@@ -7,8 +7,13 @@ configuration.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
+from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.jobs import EngineJobs
+from claracore.host.engines.manager import EngineManager
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads
@@ -30,6 +35,8 @@ from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.join import Joiner
+from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
 
 
@@ -49,6 +56,7 @@ class ControlPlane:
         origins: Origins,
         log: ProxyLog,
         second: SecondDoor,
+        joined: JoinedNodes,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
@@ -63,10 +71,12 @@ class ControlPlane:
         )
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
+        self._engines = _engines(configuration, events.announcer)
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(Destinations(configuration, installation.followed), second),
+            *(Destinations(configuration, installation.followed), second, self._engines),
+            *(joined, Joiner(joined, installation, ring, named_keys)),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
@@ -78,6 +88,8 @@ class ControlPlane:
             self._history.samples.run(self._sample_every, self._runtime.pids), name="performance"
         )
         self._downloads.begin()
+        loop, announcer = asyncio.get_running_loop(), self._events.announcer
+        self._runtime.configuration.on_engine = lambda: _soon(loop, announcer.engines)
 
     def end_streams(self) -> None:
         """End the answers that would go on for ever, also those that are about to begin."""
@@ -89,6 +101,7 @@ class ControlPlane:
         await self._runtime.measurer.close()
         await self._runtime.load_times.close()
         await self._downloads.close()
+        await self._engines.close()
         await self._surveyor.close()
         ending = [*self._runtime.loads, *([self._sampling] if self._sampling is not None else [])]
         for task in ending:
@@ -139,3 +152,14 @@ def _downloads(installation: Installation, configuration: Configuration, news: D
     state_dir, environ = installation.state_dir, configuration.environ
     store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
     return Downloads(HubAccess(environ, HubTokens(state_dir, environ)), store, news)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Call in the event loop, from whichever thread; not any more when it has ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
+
+
+def _engines(configuration: Configuration, announcer: Announcer) -> EngineJobs:
+    manager = EngineManager(EngineFolders(engines_folder()), configuration.environ)
+    return EngineJobs(manager, announcer.engine_job, configuration.engine_changed)

@@ -26,9 +26,7 @@ class PerformanceView(BaseModel):
     gpu_stats: list[dict[str, Any]]
 
 
-@router.get(
-    "/api/performance", dependencies=SNAPSHOT, responses={503: {"description": "Sampling is switched off."}}
-)
+@router.get("/api/performance", dependencies=SNAPSHOT, responses={503: {"description": "Sampling is switched off."}})
 async def performance(
     runtime: RuntimeDep,
     history: HistoryDep,
