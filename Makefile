@@ -23,7 +23,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
+.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -49,6 +49,14 @@ test-cluster: $(READY) $(RAY_READY)
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)
 	$(BIN)/python tools/build_ui.py --if-needed || echo "the web interface could not be built; serving without it"
+
+# docs/ as a site in build/site; links and anchors that lead nowhere are errors.
+docs: $(READY)
+	$(BIN)/python tools/docs_site.py build/site
+
+# The pages of docs/reference, which are made from the code.
+docs-reference: $(READY)
+	$(BIN)/python tools/docs_reference.py
 
 check: $(READY)
 	$(BIN)/ruff format --check src tests bench tools

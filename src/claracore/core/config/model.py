@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import PrivateAttr
 
+from claracore.core.config.container import ContainerConfig
 from claracore.core.config.conversations import Conversations
 from claracore.core.config.entrance import Entrance
 from claracore.core.config.fields import (
@@ -114,6 +115,9 @@ class ModelConfig(Section):
         "", "Command line, split as a shell would but run without one. Lines that start with # are dropped."
     )
     cmd_stop: str = option("", "Command to run instead of SIGTERM; may use ${PID}.", key="cmdStop")
+    container: ContainerConfig | None = option(
+        None, "Container in which the server runs, in place of `cmd`: stopped and removed with it, whatever happens."
+    )
     proxy: str = option(DEFAULT_PROXY, "Base URL of the model server; needed when cmd has no ${PORT}.")
     check_endpoint: str = option(
         "/health",

@@ -18,6 +18,7 @@ out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.disk import private_folder
+from claracore.host.engines.container_runtimes import remove_all_of
 from claracore.host.locks import FileLock, locked
 from claracore.host.sockets.kernel import network_namespace, process_start
 from claracore.host.sockets.orphans import Orphan, end_orphans
@@ -80,6 +82,7 @@ class Ledger:
         self._written = 0
         self._runs = 0
         self._children: dict[int, dict[str, Any]] = {}
+        self._runtimes: list[str] = []
         self._root = folder
         self._folder = folder / network_namespace()
         self._patience_seconds = PATIENCE_SECONDS
@@ -113,6 +116,17 @@ class Ledger:
     def others(self) -> list[Instance]:
         """Return the other living instances in this port space; call it under the lock."""
         return _living(self._folder, except_token=self.token)
+
+    @property
+    def instance(self) -> str:
+        """By what containers are known as this instance's: everybody may see it, and the token does not follow."""
+        return public_name(self.token)
+
+    def note_runtime(self, program: str) -> None:
+        """Write down, before its first container is started, by which program this instance's are removed."""
+        if program not in self._runtimes:
+            self._runtimes.append(program)
+            self.write()
 
     def mark(self) -> str:
         """Return a new value of CLARACORE_TOKEN, by which all processes of one run of a model's server are known."""
@@ -158,7 +172,8 @@ class Ledger:
                 lock = _take(path)
             if lock is None:
                 continue
-            children = (_read(path) or {}).get("children", ())
+            entry = _read(path) or {}
+            children = entry.get("children", ())
             recorded = [
                 Orphan(
                     child["pid"], child["start"], child["model"], child.get("token", path.stem), child.get("pipe", 0)
@@ -168,6 +183,9 @@ class Ledger:
             kin = [Process(*pair) for child in children for pair in child.get("kin", ())]
             # What was started before it could be written down carries the token all the same.
             ended += end_orphans(recorded, kin, token=path.stem)
+            for program in entry.get("runtimes", ()):
+                for name in remove_all_of(program, public_name(path.stem), os.environ):
+                    logger.warning("removed the container %s, which a dead ClaraCore left behind", name)
             with self.locked():
                 _remove(path)
                 lock.close()
@@ -194,6 +212,7 @@ class Ledger:
             "pid": os.getpid(),
             "url": self.url,
             "leases": {str(port): model for port, model in self.leases.items()},
+            "runtimes": self._runtimes,
             "children": list(self._children.values()),
         }
         former = self._folder / f"{self.token}.{self._written}.json"
@@ -201,6 +220,11 @@ class Ledger:
         fresh = self._folder / f"{self.token}.{self._written}.json"
         fresh.write_text(json.dumps(entry), encoding="utf-8")
         former.unlink(missing_ok=True)
+
+
+def public_name(token: str) -> str:
+    """Return how the instance with this token is called where others see it."""
+    return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 def living_instances(folder: Path | None) -> list[Instance]:

@@ -40,6 +40,10 @@ class MachineLost(ClaraCoreError):
 
     status = 503
     code = "machine_lost"
+    cause = "The machine that has the model does not answer."
+    way_out = (
+        "Look at it: `claracore nodes` says since when and why. A name that several machines have moves on by itself."
+    )
 
 
 class RemoteRun:
