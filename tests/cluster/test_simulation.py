@@ -1,6 +1,7 @@
 """Machines die, hang, come back and lie about memory, clocks differ, and Ray says what is not so.
 
-Every request ends once, whole or not at all. In virtual time, by the real decisions: `watch` (how is a node), `place` (where to), `journey` (once a place).
+Every request ends once, whole or not at all. In virtual time, by the real decisions: `watch` (how is a node), `place`
+(where to), `journey` (once a place).
 """
 
 from __future__ import annotations
