@@ -148,9 +148,9 @@ def navigation(pages: Path) -> list[tuple[str, list[str]]]:
 
 
 def title(page: Path) -> str:
-    """Return what the navigation calls a page: its heading, of which a folder's first page has none of its own."""
+    """Return what the navigation calls a page: its heading, without what a colon separates from it."""
     first = page.read_text(encoding="utf-8").partition("\n")[0]
-    return re.sub(r"[`#]", "", first).strip()
+    return re.sub(r"[`#]", "", first).strip().partition(": ")[0]
 
 
 def settings(pages: Path) -> str:
@@ -182,5 +182,6 @@ def build(site: Path, root: Path = ROOT) -> None:
 if __name__ == "__main__":
     try:
         build(Path(sys.argv[1]).absolute())
+        print(f"{sys.argv[1]}/index.html")
     except (WrongLink, BuildFailed) as error:
         sys.exit(str(error))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.fences import INDENTED, REASONS, Fence, fences, papers
+from docs.fences import INDENTED, REASONS, UNLABELLED, Fence, fences, papers
 from docs.house import CONFIG, MODEL, House
 from e2e.instance import Instance, instance
 
@@ -70,6 +70,8 @@ def test_what_is_not_run_says_why(page: Path) -> None:
 def test_commands_stand_in_fences(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for fence in fences(page):
+        if fence.language in {"", "text"}:
+            assert not UNLABELLED.findall(fence.text), f"{fence.place}: say `sh` or `console`, so that it is run"
         text = text.replace("".join(f"{line}\n" for line in fence.text.splitlines()), "")
     assert not INDENTED.findall(text), f"{page.name}: put commands into a fence (```sh), so that they are run"
 

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import claracore
+from claracore.core.loading.container_failures import KNOWN_OF_CONTAINERS
+from claracore.core.loading.explain import SIGNALS
 from claracore.core.loading.known_failures import KNOWN
 from claracore.core.scheduler.events import RefuseReason
 from claracore.errors import ClaraCoreError
+from claracore.host.supervisor.health import MORE_TIME
+from claracore.host.supervisor.life import NO_PORT
 from claracore.host.supervisor.no_room import NoRoom
+from claracore.host.supervisor.program import SpawnFailed
+from claracore.host.supervisor.ran_out import RanOutOfMemory
 from claracore.host.supervisor.refusals import Circumstances, refusal
 from reference.tables import table
 
@@ -41,6 +47,13 @@ message, on the page of the model, and with a `kind` for programs in `GET /api/m
 of the line.
 """
 
+OTHERS = [
+    ("`memory`", RanOutOfMemory.cause, RanOutOfMemory.way_out),
+    ("`port`", "no port could be bound", NO_PORT),
+    ("`program`", SpawnFailed.cause, SpawnFailed.way_out),
+    ("`time`", "it was not ready in time", MORE_TIME),
+]
+
 
 def kinds_of_errors() -> list[type[ClaraCoreError]]:
     """Return every class of an error that has a code of its own, by code; modules that have one are imported."""
@@ -63,7 +76,8 @@ def page() -> str:
     rows = [(f"`{kind.code}`", str(kind.status), kind.cause, kind.way_out) for kind in kinds_of_errors()]
     codes = table(("code", "status", "cause", "way out"), rows)
     refused = table(("because", "code", "status"), [_refused(reason) for reason in RefuseReason])
-    known = [(f"`{failure.kind}`", failure.cause, failure.way_out) for failure in KNOWN]
+    lines = [(f"`{failure.kind}`", failure.cause, failure.way_out) for failure in (*KNOWN, *KNOWN_OF_CONTAINERS)]
+    known = lines + [(f"`{kind}`", cause, way_out) for kind, cause, way_out in SIGNALS.values()] + OTHERS
     return f"{HEAD}\n{codes}{REFUSED}\n{refused}{FAILED}\n{table(('kind', 'cause', 'way out'), sorted(known))}"
 
 

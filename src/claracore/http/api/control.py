@@ -76,7 +76,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, Joiner(joined.file, installation, ring, named_keys)),
+            *(joined, Joiner(joined, installation, ring, named_keys)),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
