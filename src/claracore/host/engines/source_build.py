@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urljoin
 
-from claracore.core.engines.installed import InstalledEngine
+from claracore.core.engines.installed import BUILT_HERE, InstalledEngine
 from claracore.core.engines.source_build import (
     PACKAGE,
     TARGETS,
@@ -151,7 +151,7 @@ class SourceBuilder:
                 str(plan.backend),
                 program.name,
                 says=trial.says,
-                source=f"built here from {PACKAGE} {source.version}",
+                source=f"{BUILT_HERE} from {PACKAGE} {source.version}",
                 sha256=(source.sha256,),
                 size_bytes=self._folders.size(folder),
                 installed_at=time.time(),
