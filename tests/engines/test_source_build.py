@@ -182,6 +182,9 @@ def test_it_is_compiled_tried_and_in_use(tmp_path: Path, place: dict[str, str]) 
     heard.clear()
     assert built(folders, place, job(), heard) == id_
     assert heard == []  # nothing was compiled
+    again = EngineJob("y", "update", EngineWish())
+    assert asyncio.run(EngineManager(folders, place).update(again, lambda _: None)).id == id_
+    assert again.wish.build  # what was compiled here is compiled again
 
 
 def test_what_goes_wrong_leaves_only_the_log(tmp_path: Path, place: dict[str, str]) -> None:
