@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import ssl
 
     from claracore.host.setup.following import Following
+    from claracore.http.taking_over import TakingOver
 
 
 def _environ() -> dict[str, str]:
@@ -54,6 +55,9 @@ class Options:
     """Certificate and key, when we speak TLS ourselves."""
     notifier: notify.Notifier = field(default_factory=notify.Notifier)
     """Tells the service manager how we are."""
+
+    taking: TakingOver | None = None
+    """The process whose place this one is to take; None where there is none."""
 
     @property
     def followed(self) -> tuple[Path, ...]:

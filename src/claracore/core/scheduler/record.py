@@ -54,6 +54,13 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.KeepAsked: {"model": str, "seconds": NUMBER},
     events.Reconfigured: {"policy": Policy, "changed": TEXTS},
     events.ShutdownAsked: {"grace_seconds": NUMBER},
+    events.StartsHeld: {"held": bool},
+    events.TakenOver: {
+        "model": str,
+        "requests": (tuple, int),
+        "idle_seconds": NUMBER,
+        "load_seconds": ("any of", float, int, type(None)),
+    },
     events.MemorySampled: {"devices": (tuple, DeviceMemory), "footprints": (dict, str, Footprint)},
     events.FootprintsKnown: {"footprints": (dict, str, Footprint)},
     events.TimePassed: {},

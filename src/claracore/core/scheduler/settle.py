@@ -13,6 +13,7 @@ The one decision procedure. The rules, oldest waiting request first:
   start until memory of models that have ended is back; who has no room even alone is refused, and nobody goes for it;
 * a model with `reload` that had to go is started again when that one is gone, and only where nobody goes for it;
 * a model whose start failed for want of memory is started once more, with others gone or with less (`second_try`);
+* while starts are held (another process is to take over) nothing is started or stopped, and who is ready serves;
 * a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
 """
 
@@ -35,7 +36,8 @@ def settle(state: SchedulerState, now: float) -> None:
     for slot in state.awake.values():
         slot.take_in_uses(now)
         _refuse_overdue(state, slot, now)
-        _stop_what_leaves(state, slot, now)
+        if not state.held:
+            _stop_what_leaves(state, slot, now)
     _serve_and_make_room(state, now)
     _look_at_memory(state, now)
     state.awake = {model: slot for model, slot in state.awake.items() if slot.awake}
@@ -117,10 +119,14 @@ def _serve_and_make_room(state: SchedulerState, now: float) -> None:
         if slot.state is ModelState.READY:
             while slot.waiting and state.admits(slot):
                 state.serve(slot, next(iter(slot.waiting)))
+        elif state.held:
+            continue
         elif slot.state is ModelState.STOPPED and state.knows(slot.model, now) and not outlook.hinders(slot.model):
             _make_room(state, slot, outlook, now)
         if claims(state, slot, outlook, now):
             outlook.claim(slot.model)
+    if state.held:
+        return
     for slot in sorted(returning, key=lambda slot: slot.model):
         _bring_back(state, slot, outlook, now)
 
@@ -204,9 +210,14 @@ def _insists_at(state: SchedulerState, slot: Slot) -> float:
 def _compute_deadline(state: SchedulerState, now: float) -> float:
     deadlines = [FOREVER]
     for slot in state.awake.values():
-        if (expires_at := slot.expires_at) is not None:
+        if (expires_at := slot.expires_at) is not None and not state.held:
             deadlines.append(expires_at)
-        if slot.leaving is not None and slot.leaving.deadline is not None and slot.state is not ModelState.STOPPING:
+        if (
+            not state.held
+            and slot.leaving is not None
+            and slot.leaving.deadline is not None
+            and slot.state is not ModelState.STOPPING
+        ):
             deadlines.append(slot.leaving.deadline)
         if slot.waiting:
             request, since = next(iter(slot.waiting.items()))

@@ -16,6 +16,8 @@ from claracore.core.loading.failure_kinds import FailureKind
 from claracore.errors import ClaraCoreError, Explained, ModelFailed, too_many_files
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease
+from claracore.host.supervisor.adopted import Adoption
+from claracore.host.supervisor.adopted_server import AdoptedServer
 from claracore.host.supervisor.external import ExternalRun
 from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
@@ -53,8 +55,17 @@ class LocalRunner:
 class Life:
     """One run of a model's server as a process of this host, or as several, one after another."""
 
-    def __init__(self, model: ModelConfig, around: Surroundings, output: OutputRing, listener: RunListener) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        around: Surroundings,
+        output: OutputRing,
+        listener: RunListener,
+        adoption: Adoption | None = None,
+    ) -> None:
+        """Nothing is started yet; with an `adoption` its server runs already."""
         self._model = model
+        self._adoption = adoption
         self._around = around
         self._output = output
         self._listener = listener
@@ -76,6 +87,16 @@ class Life:
         self._stop.give(at_once=True)
         if self._process is not None and self._process.child is not None:
             self._process.child.kill()
+
+    @property
+    def process(self) -> ServerProcess | None:
+        """The present process; None while there is none."""
+        return self._process
+
+    @property
+    def model(self) -> ModelConfig:
+        """What it was started with."""
+        return self._model
 
     def running(self, state: ModelState) -> Running:
         """Return how it is now; `state` is what the scheduler says of its model."""
@@ -134,11 +155,9 @@ class Life:
     async def _try_ports(self) -> None:
         keeper, model, avoid = self._around.keeper, self._model, frozenset[int]()
         while True:
-            lease = self._lease(avoid)
+            lease = self._lease(avoid) if self._adoption is None else self._adoption.given.lease
             try:
-                self._process = ServerProcess(
-                    model, self._around, self._output, lease=lease, stop=self._stop, listener=self._listener
-                )
+                self._process = self._new_process(lease)
                 await self._process.run()
             except BindFailed as error:
                 keeper.conflicts[model.id] += 1
@@ -162,6 +181,12 @@ class Life:
             finally:
                 if lease is not None:
                     keeper.give_back(lease)
+
+    def _new_process(self, lease: Lease | None) -> ServerProcess:
+        parts = (self._model, self._around, self._output)
+        if self._adoption is not None:
+            return AdoptedServer(*parts, adoption=self._adoption, stop=self._stop, listener=self._listener)
+        return ServerProcess(*parts, lease=lease, stop=self._stop, listener=self._listener)
 
     def _lease(self, avoid: frozenset[int]) -> Lease | None:
         keeper, model_id = self._around.keeper, self._model.id

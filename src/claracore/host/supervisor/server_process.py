@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from claracore.core.config.command import bind
 from claracore.core.config.model import ModelConfig
-from claracore.core.ports.bindfail import is_bind_failure
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ModelFailed, NotReadyInTime
 from claracore.host.engines import states
@@ -28,10 +27,11 @@ from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
-from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
+from claracore.host.supervisor.ran_out import StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
-from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
+from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring
+from claracore.host.supervisor.start_judged import Start, why_not_ready
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
@@ -77,18 +77,20 @@ class ServerProcess:
         self._lease = lease
         self._stop = stop
         self._listener = listener
-        socket_file = self._clear_socket() if model.transport == "unix" else None
+        socket_file = self._socket_file()
         self._bound = bind(model, port=lease.port if lease else None, socket=socket_file)
         self.endpoint = Endpoint(unix_path=socket_file) if socket_file else endpoint_of(self._bound.proxy)
         self._reports_state = around.commands.tells_state(model)
         states_env = states.ENVIRONMENT if self._reports_state else {}
-        self._env = {**around.environ, **states_env, **self._bound.env, MARK: around.keeper.ledger.mark()}
+        self._env = {**around.environ, **states_env, **self._bound.env, MARK: self._mark()}
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
         self._start_log = StartLog()
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self._is_ready = False
+        self.is_given = False
+        """Whether another process looks after it now."""
         self._conversations: ServerConversations | None = None
 
     @property
@@ -119,19 +121,34 @@ class ServerProcess:
             keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
             if await self._becomes_ready(child) and await self._gets_conversations(child):
                 keeper.ledger.record_kin(child.pid, child.look_around())
-                # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
-                child.exited.add_done_callback(lambda _: self._note_death())
-                self._is_ready = True
+                self._serves(child)
                 self._listener.ready(self.model.id, self.endpoint)
                 await self._until_end(child)
         finally:
-            await self._end(child)
-            if child.exited.done():
-                self._accepted.after(child.exited.result(), self.endpoint)
+            await self._is_over(child)
+        self._explain_end(child)
+
+    def _serves(self, child: Child) -> None:
+        # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
+        child.exited.add_done_callback(lambda _: self._note_death())
+        self._is_ready = True
+
+    async def _is_over(self, child: Child) -> None:
+        await self._end(child)
+        if child.exited.done():
+            self._accepted.after(child.exited.result(), self.endpoint)
+
+    def _explain_end(self, child: Child) -> None:
+        """Raise ModelFailed if it was not to end."""
         if not self._stop.given:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(self._printed))
 
     # --- what is asked of it while it runs --------------------------------------------------------------------------
+
+    @property
+    def lease(self) -> Lease | None:
+        """Its port; None where it has none."""
+        return self._lease
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server; see `ServerRun`."""
@@ -159,8 +176,14 @@ class ServerProcess:
 
     # --- start ------------------------------------------------------------------------------------------------------
 
-    def _clear_socket(self) -> str:
+    def _mark(self) -> str:
+        """Return by what all that comes of the process is known."""
+        return self._around.keeper.ledger.mark()
+
+    def _socket_file(self) -> str | None:
         """Return the path of the model's Unix socket after removing what a dead server may have left there."""
+        if self.model.transport != "unix":
+            return None
         try:
             path = socket_path(self._around.socket_dir, self.model.id)
         except OSError as error:
@@ -213,27 +236,14 @@ class ServerProcess:
                 self._around.keeper.doubt(self._lease, hung=True)
             raise
         except ModelFailed as error:
-            raise self._why_not_ready(error, child) from error
+            how = child.exited.result() if child.exited.done() else None
+            start = Start(self.model, self._lease, self._around, tuple(self._printed), self._start_log)
+            raise why_not_ready(start, error.reason, how) from error
         else:
             return True
         finally:
             waiting.cancel()
             await asyncio.wait({waiting})
-
-    def _why_not_ready(self, error: ModelFailed, child: Child) -> Exception:
-        """Return what it means that the server ended before it was ready: a matter of its port, or of the model."""
-        no_bind = self._lease is None or not is_bind_failure(self._printed, port=self._lease.port)
-        if child.exited.done() and no_bind and (shown := self._start_log.why(child.exited.result())) is not None:
-            return RanOutOfMemory(self.model.id, error.reason, tuple(self._printed), shown)
-        if self._lease is not None and child.exited.done():
-            if self._around.keeper.doubt(self._lease):
-                return HeldFromIt()
-            if is_bind_failure(self._printed, port=self._lease.port):
-                return BindFailed(next((line for line in self._printed if is_bind_failure([line])), ""))
-        ended = child.exited.result() if child.exited.done() else None
-        hint = self._around.commands.hint(self.model, returned=ended is not None and ended.code == 0)
-        explained = self._start_log.explained(ended)
-        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed), explained)
 
     def _watch_of(self, check: OwnerCheck) -> SocketWatch:
         return SocketWatch(
@@ -266,7 +276,7 @@ class ServerProcess:
         """
         while not (child.exited.done() or self._stop.given):
             await self._stop.or_done(child.exited, LOOK_SECONDS if self.verifiable and not self.lost else None)
-            if not child.exited.done():
+            if not child.exited.done() and not self.is_given:
                 await self.confirm(in_passing=True)
                 await self._save_ahead(child)
 

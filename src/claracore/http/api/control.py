@@ -30,6 +30,7 @@ from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.handing_over import HandingOver
 from claracore.http.second_door import SecondDoor
 
 
@@ -49,6 +50,7 @@ class ControlPlane:
         origins: Origins,
         log: ProxyLog,
         second: SecondDoor,
+        handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
@@ -66,7 +68,7 @@ class ControlPlane:
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(Destinations(configuration, installation.followed), second),
+            *(Destinations(configuration, installation.followed), second, handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

@@ -21,6 +21,7 @@ from claracore.http.access.keys import Grant
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.handing_over import HandingOver
 from claracore.http.second_door import SecondDoor
 
 Part = TypeVar("Part")
@@ -49,6 +50,7 @@ SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
 GatewayDep = Annotated[Gateway, Depends(_given(Gateway))]
 KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
+HandingOverDep = Annotated[HandingOver, Depends(_given(HandingOver))]
 SecondDoorDep = Annotated[SecondDoor, Depends(_given(SecondDoor))]
 EventsDep = Annotated[Events, Depends(_given(Events))]
 ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]

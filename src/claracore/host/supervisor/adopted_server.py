@@ -1,0 +1,63 @@
+"""How does a server go that another process has started and handed over to us, until all of it is gone?"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from claracore.core.config.model import ModelConfig
+from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor.adopted import Adoption
+from claracore.host.supervisor.child import Child
+from claracore.host.supervisor.runner import RunListener
+from claracore.host.supervisor.server_process import ServerProcess
+from claracore.host.supervisor.stop_order import StopOrder
+from claracore.host.supervisor.surroundings import Surroundings
+from claracore.host.supervisor.verified import Stranger
+
+
+class AdoptedServer(ServerProcess):
+    """A `ServerProcess` that is ready from the beginning. Its conversations are not saved when it ends."""
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        around: Surroundings,
+        output: OutputRing,
+        *,
+        adoption: Adoption,
+        stop: StopOrder,
+        listener: RunListener,
+    ) -> None:
+        """Take over a server that was started for `model`."""
+        self._adoption = given = adoption
+        super().__init__(model, around, output, lease=given.given.lease, stop=stop, listener=listener)
+        self.endpoint = given.given.endpoint
+
+    async def run(self) -> None:
+        """Look after it until it is gone; raises ModelFailed when it was not to end."""
+        given, on_stdout = self._adoption.given, self._on_stdout if self._reports_state else None
+        child = self.child = Child.taken_over(self._adoption, self._on_line, on_stdout)
+        self.spawned_at = time.monotonic() - given.age_seconds
+        self.reports.asleep = given.asleep
+        if given.says_ready:
+            self.reports.says_ready.set()
+        try:
+            check = self._accepted.check(self.endpoint, child.pid, self._lease)
+            self.verifiable = check is not None
+            if check is not None:
+                with contextlib.suppress(Stranger):
+                    check.verify()
+                self._watch = self._watch_of(check)
+            self._serves(child)
+            await self.confirm(in_passing=True)
+            await self._until_end(child)
+        finally:
+            await self._is_over(child)
+        self._explain_end(child)
+
+    def _mark(self) -> str:
+        return self._adoption.given.mark
+
+    def _socket_file(self) -> str | None:
+        return self._adoption.given.unix_path
