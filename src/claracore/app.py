@@ -61,13 +61,13 @@ from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.ending import GRACE_SECONDS, Ending
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
-from claracore.http.gateway.server import Entrance, Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.http.gateway.tasks import Tasks
 from claracore.http.handing_over import HandingOver
 from claracore.http.machine_news import MachineNews
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
-from claracore.http.taking_over import Guardians
+from claracore.http.taking_over import Guardians, TakingOver
 
 if TYPE_CHECKING:
     from claracore.http.api.control import ControlPlane
@@ -96,8 +96,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.enter_context(adopting())
         if taking is not None:
             await taking.given()
-        given = taking.ports if taking is not None else None
-        url = options.url(front.listen)
+        given, url = taking.ports if taking is not None else None, options.url(front.listen)
         ports = await take_ports(front.prepared.plan, url, options.state_dir, options.hold_ports, given)
         keeper = stack.enter_context(contextlib.closing(ports))
         conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
@@ -123,9 +122,14 @@ async def build(options: Options) -> AsyncIterator[App]:
         runtime = Runtime(*parts, Machines(runner.cluster, supervisor))
         app = _assemble(options, front, runtime, counts, events=events, log=log)
         if taking is not None:
-            taking.take_over(supervisor, around, config)
-            taking.open_second(app.second)
+            _take_over(taking, app, around)
         yield app
+
+
+def _take_over(taking: TakingOver, app: App, around: Surroundings) -> None:
+    taking.take_over(app.supervisor, app.gateway, around, app.front.prepared.config)
+    if taking.second is not None:
+        app.second.take_over(*taking.second)
 
 
 def _assemble(
@@ -172,7 +176,7 @@ def _assemble(
         machines=runtime.machines,
     )
     news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
-    entrance = Entrance(front.listeners, gateway, options.tls)
+    entrance = Doorway(front.listeners, gateway, options.tls)
     guardians = options.taking.guardians if options.taking is not None else Guardians()
     kept = (journal, activity, runtime.conversations)
     handing = HandingOver(runtime.supervisor, runtime.keeper, gateway, entrance, second, *kept, guardians)
@@ -215,11 +219,12 @@ class App:
                 serve(self.handing.entrance, gateway=self.gateway, stop=self.ending.stop, drain_seconds=GRACE_SECONDS),
                 name="gateway",
             )
-            self._tasks.run(preload(self.supervisor), name="preload")
+            if self.options.taking is None:  # else what was to be loaded is
+                self._tasks.run(preload(self.supervisor), name="preload")
             self._tasks.run(self.options.notifier.be_alive(), name="watchdog")
             await self.second.begin(self.gateway.connection)
             if self.options.taking is not None:
-                self.options.taking.serves(self.gateway, self.activity)
+                self.options.taking.serves(self.gateway, self.journal)
             ready()
             self.options.notifier.ready(self._status)
             await self._complete()

@@ -16,7 +16,7 @@ import pytest
 
 from claracore.core.config.model import Config
 from claracore.errors import ModelFailed
-from claracore.http.gateway.server import Entrance, Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, Notebook, StandIn, answers, config, model_server, no_app, play, post, stage
 
@@ -52,7 +52,7 @@ async def open_port(
     gateway = Gateway(configuration, supervisor=supervisor, app=no_app, observer=Notebook())
     stop = asyncio.Event()
     serving = asyncio.create_task(
-        serve(Entrance([listener], gateway, tls), gateway=gateway, stop=stop, drain_seconds=0.05)
+        serve(Doorway([listener], gateway, tls), gateway=gateway, stop=stop, drain_seconds=0.05)
     )
     try:
         yield port

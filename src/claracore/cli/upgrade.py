@@ -12,7 +12,7 @@ UPGRADE_SECONDS = 3600.0
 
 
 def upgrade(*, url: str | None, as_json: bool) -> None:
-    """Have the version that is installed now take over from the one that serves: no request is lost, no model stops."""
+    """Have the version that is installed now take over, without a pause: no request is lost, no model stops."""
     done = Server(url).ask("POST", "/api/upgrade", timeout_seconds=UPGRADE_SECONDS)
     if as_json:
         show_json(done)

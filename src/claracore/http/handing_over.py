@@ -29,6 +29,8 @@ from claracore.host.upgrade.rows import RowsElsewhere
 from claracore.host.upgrade.successor import GUARDIAN, become_guardian, start_successor
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from claracore.host.activity.database import Activity
     from claracore.host.activity.journal import Journal
     from claracore.host.conversations.keeper import ConversationKeeper
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from claracore.host.supervisor.adopted import OpenFiles
     from claracore.host.supervisor.loop import Supervisor
     from claracore.host.supervisor.server_process import ServerProcess
-    from claracore.http.gateway.server import Entrance, Gateway
+    from claracore.http.gateway.server import Doorway, Gateway
     from claracore.http.second_door import SecondDoor
     from claracore.http.taking_over import Guardians
 
@@ -72,7 +74,7 @@ class HandingOver:
     supervisor: Supervisor
     keeper: PortKeeper
     gateway: Gateway
-    entrance: Entrance
+    entrance: Doorway
     second: SecondDoor
     journal: Journal
     activity: Activity
@@ -86,6 +88,8 @@ class HandingOver:
     _servers: set[int] = field(default_factory=set)
     """Processes of which this one is the parent, and that were handed over."""
     _successor: subprocess.Popen[bytes] | None = None
+    _successor_pid: int = 0
+    """Who serves now: it, or who has taken over from it."""
     _link: Link | None = None
     _elsewhere: SupervisorElsewhere | None = None
     _said_goodbye: bool = False
@@ -207,7 +211,7 @@ class HandingOver:
         await self.entrance.open()
 
     def _is_over(self, process: subprocess.Popen[bytes], link: Link, rows: RowsElsewhere) -> None:
-        self._successor, self._link = process, link
+        self._successor, self._successor_pid, self._link = process, process.pid, link
         link.follow(self._hear, self._link_ended)
         rows.go(link)
         if self._elsewhere is not None:
@@ -215,11 +219,15 @@ class HandingOver:
         self.entrance.close()
         self.second.close()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda number, _: process.send_signal(number))
+            signal.signal(number, self._pass_on)
         self.done.set()
         logger.info("pid %d serves now; this process brings its answers to their end", process.pid)
 
     # --- afterwards -------------------------------------------------------------------------------------------------
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):
+            os.kill(self._successor_pid, number)
 
     def _hear(self, message: Message) -> None:
         if message.kind == "reap":
@@ -227,6 +235,8 @@ class HandingOver:
                 self._servers.discard(message.body)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(message.body, os.WNOHANG)
+        elif message.kind == "successor":
+            self._successor_pid = message.body
         elif message.kind == "goodbye":
             self._said_goodbye = True
         elif self._elsewhere is not None:
@@ -242,13 +252,16 @@ class HandingOver:
     async def stay(self) -> None:
         """Bring answers to their end, then become the guardian of what was handed over: does not return."""
         await self.gateway.clients.gone()
+        if self.guardians.links:  # of which one may still have requests, about which it speaks with this process
+            await self.guardians.drained.wait()
         self.journal.flush()
         successor, link = self._successor, self._link
         assert successor is not None and link is not None  # noqa: PT018, S101 - it is done
         logger.info("all answers are given; this process stays as the guardian of pid %d", successor.pid)
+        link.send("drained")
         alive = [pid for pid in self._servers if process_start(pid) is not None or _is_zombie(pid)]
         try:
-            become_guardian(self._guardian, link.detach(), successor.pid, alive)
+            become_guardian(self._guardian, link.detach(), self._successor_pid, alive, stays=not self.guardians.links)
         except OSError as error:
             logger.error("cannot become the guardian: %s", error)  # noqa: TRY400 - somebody's disk, not a bug
             os._exit(1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from claracore import __version__
 from claracore.core.ports.listen import Listen
-from claracore.core.scheduler.events import TakenOver
+from claracore.core.scheduler.events import Inherited
 from claracore.errors import ClaraCoreError
 from claracore.host.sockets.guardians import forget_guardian, note_guardian
 from claracore.host.supervisor.life import Life
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from claracore.core.config.model import Config, ModelConfig
-    from claracore.host.activity.journal import Rows
+    from claracore.host.activity.journal import Journal
     from claracore.host.logs.output import OutputRing
     from claracore.host.sockets.given_ports import GivenPorts
     from claracore.host.supervisor.loop import Supervisor
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from claracore.host.supervisor.server_process import ServerProcess
     from claracore.host.supervisor.surroundings import Surroundings
     from claracore.http.gateway.server import Gateway
-    from claracore.http.second_door import SecondDoor
 
 logger = logging.getLogger("claracore")
 
@@ -48,6 +47,8 @@ class Guardians:
         self.links: dict[int, Link] = {}
         self._of: dict[int, int] = {}
         """The guardian of each server, by pid."""
+        self.drained = asyncio.Event()
+        """Set when the process before this one has no requests any more; at once where there is none."""
 
     def add(self, pid: int, link: Link) -> None:
         """Note a guardian."""
@@ -88,6 +89,7 @@ class TakingOver:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
+        self._former = os.getppid()
         self._link: Link | None = None
         self.listeners: list[socket.socket] = []
         """On which clients come in."""
@@ -99,7 +101,8 @@ class TakingOver:
         """Whether this process has what is the other's: it must not tidy up when it fails."""
         self._parcels: dict[str, Parcel] = {}
         self._engine = ""
-        self._second: tuple[Listen, list[socket.socket]] | None = None
+        self.second: tuple[Listen, list[socket.socket]] | None = None
+        """The address for clients of Ollama, with its sockets, if it is open."""
         self._guests: Guests | None = None
 
     @property
@@ -136,15 +139,16 @@ class TakingOver:
                 self._add_guardian(message.body, socket.socket(fileno=message.files[0]))
             elif message.kind == "second":
                 sockets = [socket.socket(fileno=file) for file in message.files]
-                self._second = Listen(tuple(message.body[0]), message.body[1]), sockets
+                self.second = Listen(tuple(message.body[0]), message.body[1]), sockets
             elif not ports.take(message):
                 close_files(message.files)
         self._engine = message.body["engine"]
         self.ports = ports.given()
-        self.guardians.add(os.getppid(), self.link)
+        self.guardians.add(self._former, self.link)
 
     def _add_guardian(self, pid: int, end: socket.socket) -> None:
-        link = Link(end)
+        # What it says is heard by the process that is about to go, for which it may still have requests.
+        link = Link(end, hears=False)
         link.follow(lambda _: None, lambda: self.guardians.left(pid))
         self.guardians.add(pid, link)
 
@@ -152,14 +156,14 @@ class TakingOver:
         """Return the configuration as it was for the servers that run."""
         return with_servers(config, self._parcels)
 
-    def take_over(self, supervisor: Supervisor, around: Surroundings, config: Config) -> None:
+    def take_over(self, supervisor: Supervisor, gateway: Gateway, around: Surroundings, config: Config) -> None:
         """Have the servers that run, then the configuration in force: what has changed is started again."""
-        self._guests = guests = Guests(self.link, supervisor)
+        self._guests = guests = Guests(self.link, lambda: gateway.relay.supervisor)
         for model_id, parcel in self._parcels.items():
             given = parcel.given
             self.guardians.note(given.pid, given.guardian)
-            served = tuple(guests.served(request) for request in given.requests)
-            taken = TakenOver(model_id, served, given.idle_seconds, given.load_seconds)
+            served = tuple(guests.served(request, supervisor.next_request()) for request in given.requests)
+            taken = Inherited(model_id, served, given.idle_seconds, given.load_seconds)
             supervisor.take_over(parcel.started_with, taken, given.endpoint, _maker(parcel, around))
             if given.pinned:
                 supervisor.pin(model_id, pinned=True)
@@ -171,31 +175,31 @@ class TakingOver:
         supervisor.reconfigure(config, frozenset(changed))
         supervisor.ask_unload(name for name, parcel in self._parcels.items() if parcel.given.leaves)
 
-    def open_second(self, second: SecondDoor) -> None:
-        """Have the sockets of the second address."""
-        if self._second is not None:
-            second.take_over(*self._second)
-
-    def serves(self, gateway: Gateway, rows: Rows) -> None:
-        """Say that clients are let in, and take what the other process still has."""
+    def serves(self, gateway: Gateway, journal: Journal) -> None:
+        """Say that clients are let in, and take what the other process still has; or hand it on, later."""
         loop = asyncio.get_running_loop()
         entering: set[asyncio.Task[Any]] = set()
-        former = os.getppid()
+        former = self._former
 
         def hear(message: Message) -> None:
-            if message.kind == "connection":
+            if message.kind == "connection" and gateway.clients.give(message.files[0]):
+                close_files(message.files)
+            elif message.kind == "connection":
                 client = socket.socket(fileno=message.files[0])
                 client.setblocking(False)
                 task = loop.create_task(_enter(gateway, client), name="client of the former process")
                 entering.add(task)
                 task.add_done_callback(entering.discard)
             elif message.kind == "row":
-                keep(message.body, rows)
+                keep(message.body, journal.rows)
+            elif message.kind == "drained":
+                self.guardians.drained.set()
             elif self._guests is not None:
                 self._guests.hear(message)
 
         def ended() -> None:
             self.guardians.left(former)
+            self.guardians.drained.set()
             if self._guests is not None:
                 self._guests.leave()
 

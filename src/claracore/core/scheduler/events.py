@@ -7,7 +7,7 @@ Promises that the shell gives:
 
 * every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
 * every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not;
-* a `TakenOver` comes for a model that is stopped, in place of `Start` and `Ready`; one `Ended` follows;
+* a `Inherited` comes for a model that is stopped, in place of `Start` and `Ready`; one `Ended` follows;
 * a `RanOut` comes right before the `Ended` of a model that did not become ready;
 * every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered.
 """
@@ -144,7 +144,7 @@ class StartsHeld:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver:
+class Inherited:
     """The model's server, which is ready, was taken over from the process that was ClaraCore before."""
 
     model: str
@@ -195,7 +195,7 @@ Event = (
     | Reconfigured
     | ShutdownAsked
     | StartsHeld
-    | TakenOver
+    | Inherited
     | MemorySampled
     | FootprintsKnown
     | TimePassed

@@ -18,6 +18,7 @@ from claracore.core.scheduler.events import (
     FilesChanged,
     Finished,
     FootprintsKnown,
+    Inherited,
     KeepAsked,
     Lost,
     MemorySampled,
@@ -32,7 +33,6 @@ from claracore.core.scheduler.events import (
     ShutdownAsked,
     StartsHeld,
     StopReason,
-    TakenOver,
     TellMissing,
     TimePassed,
     TryAgain,
@@ -85,8 +85,8 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _shut_down(state, now + grace_seconds)
         case StartsHeld(held):
             state.held = held
-        case TakenOver(model):
-            _taken_over(state, state.by_model[model], event, now)
+        case Inherited(model):
+            _inherited(state, state.by_model[model], event, now)
         case MemorySampled():
             _sampled(state, event, now)
         case FootprintsKnown(footprints):
@@ -174,7 +174,7 @@ def _became_ready(state: SchedulerState, slot: Slot, now: float) -> None:
             state.memory.outdate(now)  # what it takes has been seen by no sample before
 
 
-def _taken_over(state: SchedulerState, slot: Slot, event: TakenOver, now: float) -> None:
+def _inherited(state: SchedulerState, slot: Slot, event: Inherited, now: float) -> None:
     """Have a server that another process has started, and that answers its requests to their end."""
     slot.move(Trigger.START_ORDERED)
     slot.move(Trigger.BECAME_READY)

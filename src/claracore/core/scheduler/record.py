@@ -55,7 +55,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Reconfigured: {"policy": Policy, "changed": TEXTS},
     events.ShutdownAsked: {"grace_seconds": NUMBER},
     events.StartsHeld: {"held": bool},
-    events.TakenOver: {
+    events.Inherited: {
         "model": str,
         "requests": (tuple, int),
         "idle_seconds": NUMBER,

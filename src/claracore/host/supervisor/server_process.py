@@ -31,7 +31,7 @@ from claracore.host.supervisor.ran_out import StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
 from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring
-from claracore.host.supervisor.start_judged import Start, why_not_ready
+from claracore.host.supervisor.start_judged import FailedStart, why_not_ready
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
@@ -237,7 +237,7 @@ class ServerProcess:
             raise
         except ModelFailed as error:
             how = child.exited.result() if child.exited.done() else None
-            start = Start(self.model, self._lease, self._around, tuple(self._printed), self._start_log)
+            start = FailedStart(self.model, self._lease, self._around, tuple(self._printed), self._start_log)
             raise why_not_ready(start, error.reason, how) from error
         else:
             return True

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
 from claracore.core.config.model import ModelConfig
-from claracore.core.scheduler.events import Arrived, Event, StartsHeld, TakenOver
+from claracore.core.scheduler.events import Arrived, Event, Inherited, StartsHeld
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks
 from claracore.host.supervisor.runner import ServerRun
@@ -86,7 +86,7 @@ class Succession(SupervisorView):
     # --- the one that comes -----------------------------------------------------------------------------------------
 
     def take_over(
-        self, model: ModelConfig, taken: TakenOver, endpoint: Endpoint, make: Callable[..., ServerRun]
+        self, model: ModelConfig, taken: Inherited, endpoint: Endpoint, make: Callable[..., ServerRun]
     ) -> None:
         """Have a server that is ready at the endpoint; `make` returns its run (`Runs.take_over`)."""
         self._runs.take_over(model, endpoint, make)

@@ -1,1 +1,1 @@
-"""How does another process take the place of this one without a request noticing? Begin with `give.py`."""
+"""How does another process take the place of this one without a request noticing?"""

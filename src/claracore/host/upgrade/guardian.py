@@ -1,11 +1,12 @@
 """What is left of the process that was ClaraCore once another has taken its place? (Linux)
 
-A stand-alone script, which that process becomes by execve: `python -I -S guardian.py LINK_FD SUCCESSOR_PID PID ...`.
+A stand-alone script, which that process becomes by execve (`guardian.py LINK_FD SUCCESSOR_PID STAYS SERVER_PID ...`).
 It keeps its pid, and with it three things that cannot be handed over: it is the parent of the model servers that it
 has started (the kernel ends them with their parent, prctl(2) PR_SET_PDEATHSIG), whoever started ClaraCore waits for
 this pid (a shell, systemd, a container), and signals go to it. It passes signals on to its successor, leaves ended
 servers as zombies until the successor has seen how they ended (so that no pid passes on meanwhile), and ends when the
-successor does: with 0 if that has said goodbye, else with 1, and then no model server is left alive.
+successor does: with 0 if that has said goodbye, else with 1, and then no model server is left alive. One that was
+started by a guardian itself (STAYS is 0) is waited for by nobody else, and ends with the last of its servers.
 
 It imports nothing of claracore: 3 MB of its own.
 """
@@ -29,13 +30,14 @@ def main() -> None:
     """Keep watch; see the module's docstring."""
     link = socket.socket(fileno=int(sys.argv[1]))
     link.setblocking(True)
-    guard = Guardian(int(sys.argv[2]), {int(pid) for pid in sys.argv[3:]})
+    guard = Guardian(int(sys.argv[2]), {int(pid) for pid in sys.argv[4:]})
+    stays = bool(int(sys.argv[3]))
     for number in (*PASSED_ON, signal.SIGCHLD):
         signal.signal(number, guard.heard)
     # Were kept back while this program was not there yet.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*PASSED_ON, signal.SIGCHLD))
     guard.reap()
-    while packet := link.recv(PACKET_BYTES):
+    while (stays or guard.servers) and (packet := link.recv(PACKET_BYTES)):
         kind, body = json.loads(packet)
         if kind == "reap":
             guard.reap_server(body)
@@ -43,7 +45,7 @@ def main() -> None:
             guard.be_for(body)
         elif kind == "goodbye":
             guard.code = 0
-    sys.exit(guard.ends())
+    sys.exit(guard.ends() if stays or guard.servers else 0)
 
 
 class Guardian:
@@ -51,7 +53,8 @@ class Guardian:
 
     def __init__(self, successor: int, servers: set[int]) -> None:
         self.code = 1
-        self._servers = servers
+        self.servers = servers
+        """Those that have not been let go."""
         self._successor = -1
         self.be_for(successor)
 
@@ -76,13 +79,13 @@ class Guardian:
     def reap(self) -> None:
         """Let go of whoever has ended, but for the servers and for the successor."""
         for pid in _children():
-            if pid not in self._servers and pid != self._pid:
+            if pid not in self.servers and pid != self._pid:
                 _wait_for(pid)
 
     def reap_server(self, pid: int) -> None:
         """Let go of a server that has ended; nobody asks for it any more."""
-        if pid in self._servers:
-            self._servers.discard(pid)
+        if pid in self.servers:
+            self.servers.discard(pid)
             _wait_for(pid)
 
     def ends(self) -> int:

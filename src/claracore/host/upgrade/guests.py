@@ -8,15 +8,36 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from claracore.host.upgrade.elsewhere import fields_of
 from claracore.types import Endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from claracore.errors import ClaraCoreError
-    from claracore.host.supervisor.loop import Supervisor
+    from claracore.host.supervisor.contract import Waiter
     from claracore.host.upgrade.link import Link, Message
+
+
+class GuestSupervisor(Protocol):
+    """What is asked of whoever decides about requests."""
+
+    def arrive(self, model_id: str, waiter: Waiter) -> int:
+        """Take a request in; return its id."""
+
+    def finish(self, request_id: int) -> None:
+        """End a request."""
+
+    def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
+        """Let a request that was served wait again; False when it has nothing to wait for."""
+
+    def keep(self, model_id: str, seconds: float) -> None:
+        """Have a model stay so long without requests."""
+
+    async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+        """Whether a connection just opened can only have reached the verified server."""
 
 
 class Guest:
@@ -40,16 +61,21 @@ class Guest:
 class Guests:
     """The requests of the other process, by its number for each."""
 
-    def __init__(self, link: Link, supervisor: Supervisor) -> None:
+    def __init__(self, link: Link, supervisor: Callable[[], GuestSupervisor]) -> None:
+        """`supervisor` returns who decides now: that of a third process, once that has taken over."""
         self.link = link
-        self._supervisor = supervisor
+        self._now = supervisor
         self._ours: dict[int, int] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
-    def served(self, number: int) -> int:
-        """Return the id here of a request that is served there already."""
-        ours = self._ours[number] = self._supervisor.next_request()
+    def served(self, number: int, ours: int) -> int:
+        """Have a request that is served there already, with this id here, which is returned."""
+        self._ours[number] = ours
         return ours
+
+    @property
+    def _supervisor(self) -> GuestSupervisor:
+        return self._now()
 
     def forget(self, number: int) -> None:
         """Forget a request that was refused."""

@@ -59,7 +59,8 @@ class _Packet:
 class Link:
     """One end; reads and writes in the running loop, and waits for nobody."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, *, hears: bool = True) -> None:
+        """With `hears` False nothing is read: another process has this end, too, and reads."""
         end.setblocking(False)
         self._end = end
         self._loop = asyncio.get_running_loop()
@@ -70,7 +71,8 @@ class Link:
         self._on_end: Callable[[], None] = lambda: None
         self.ended = False
         """Whether nothing more comes, and nothing more arrives there."""
-        self._loop.add_reader(end.fileno(), self._read)
+        if hears:
+            self._loop.add_reader(end.fileno(), self._read)
 
     def fileno(self) -> int:
         """Return the number of the open file."""

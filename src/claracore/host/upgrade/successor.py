@@ -68,12 +68,15 @@ def predecessor(environ: Mapping[str, str] = os.environ) -> socket.socket | None
     return None
 
 
-def become_guardian(source: str, link: int, successor: int, servers: Iterable[int]) -> NoReturn:
-    """Become the script `source` (`guardian.py`), with the same pid. Raises OSError; must be the main thread."""
+def become_guardian(source: str, link: int, successor: int, servers: Iterable[int], *, stays: bool) -> NoReturn:
+    """Become the script `source` (`guardian.py`), with the same pid. Raises OSError; must be the main thread.
+
+    With `stays` it is there for as long as the successor, without only for as long as one of the servers.
+    """
     os.set_inheritable(link, True)
     sys.stdout.flush()
     sys.stderr.flush()
-    words = [sys.executable, "-I", "-S", "-c", source, str(link), str(successor), *map(str, servers)]
+    words = [sys.executable, "-I", "-S", "-c", source, str(link), str(successor), str(int(stays)), *map(str, servers)]
     # It unblocks them as soon as it can pass them on.
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     environ = {name: value for name, value in os.environ.items() if name not in notify.VARIABLES}

@@ -89,6 +89,12 @@ class Clients:
             asyncio.get_running_loop().call_soon(self._hand_on, connection)
         return self._give is not None
 
+    def give(self, file: int) -> bool:
+        """Have another process go on with a connection that has not come to this one; False where there is none."""
+        if self._give is not None:
+            self._give(file)
+        return self._give is not None
+
     def _hand_on(self, connection: Channel) -> None:
         give, transport = self._give, connection.transport
         if transport.is_closing():

@@ -133,7 +133,7 @@ class Gateway:
         return min(soonest, self.relay.look_after(now))
 
 
-class Entrance:
+class Doorway:
     """The bound sockets on which clients come in; they may be shut, and opened again."""
 
     def __init__(self, listeners: list[socket.socket], gateway: Gateway, tls: ssl.SSLContext | None = None) -> None:
@@ -169,7 +169,7 @@ class Entrance:
             listener.close()
 
 
-async def serve(entrance: Entrance, *, gateway: Gateway, stop: asyncio.Event, drain_seconds: float) -> None:
+async def serve(entrance: Doorway, *, gateway: Gateway, stop: asyncio.Event, drain_seconds: float) -> None:
     """Let clients in until `stop` is set; then let answers end for `drain_seconds`."""
     try:
         await entrance.open()
