@@ -64,7 +64,7 @@ from claracore.http.gateway.contract import PortLimits
 from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.http.gateway.tasks import Tasks
 from claracore.http.handing_over import HandingOver
-from claracore.http.machine_news import MachineNews
+from claracore.http.machine_news import MachineNews, announced
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
 from claracore.http.taking_over import Guardians, TakingOver
@@ -149,15 +149,16 @@ def _assemble(
     remember_tokens(ring.meters, activity)
     journal.read_sessions_from(config.ui.activity.session_id)
     runtime.supervisor.follow(ModelListeners(journal, runtime.measurer, runtime.load_times))
-    second = SecondDoor(runtime.configuration, options, options.url(front.listen), ring)
-    installation = Installation(front.listen, options.url(front.listen), options.state_dir, options.followed)
+    url, folder = options.url(front.listen), options.state_dir
+    second = SecondDoor(runtime.configuration, options, url, ring)
+    installation = Installation(front.listen, url, folder, options.followed, options.fingerprint)
 
     def make_control() -> ControlPlane:
         """Make the control plane. It asks models through the gateway, which has it called in turn."""
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts, handing)
+        return ControlPlane(*parts, news.joined, handing)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
@@ -175,13 +176,12 @@ def _assemble(
         about=summaries(runtime.memory),
         machines=runtime.machines,
     )
-    news = MachineNews(runtime.machines, runtime.configuration, gateway, events.announcer)
-    entrance = Doorway(front.listeners, gateway, options.tls)
+    news = MachineNews(runtime, gateway, events.announcer, installation)
+    doorway, kept = Doorway(front.listeners, gateway, options.tls), (journal, activity, runtime.conversations)
     guardians = options.taking.guardians if options.taking is not None else Guardians()
-    kept = (journal, activity, runtime.conversations)
-    handing = HandingOver(runtime.supervisor, runtime.keeper, gateway, entrance, second, *kept, guardians)
-    parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, *kept)
-    return App(options, front, *parts, second, news, Ending(runtime.supervisor, gateway), handing)
+    handing = HandingOver(runtime.supervisor, runtime.keeper, gateway, doorway, second, *kept, guardians)
+    parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, *kept, second, news)
+    return App(options, front, *parts, Ending(runtime.supervisor, gateway), handing)
 
 
 @dataclass(slots=True)
@@ -248,8 +248,9 @@ class App:
         await self.control.begin()
         self.configuration.follow(self)
         self.configuration.follow(self.second)
-        self.news.begin()
+        await self.news.begin()
         self._completed.set()
+        self._tasks.run(announced(self.options, self.front.listen), name="announce")
         if self.front.watch is not None:
             self._tasks.run(self._reload_with(self.front.watch.changes(self.ending.stop)), name="watch")
         if self.options.following is not None:

@@ -176,7 +176,7 @@ def test_what_breaks_off_goes_on_and_what_is_wrong_is_thrown_away(
 ) -> None:
     registry.corrupt = True
     status, error = failure(lambda: client.pull("tiny"))
-    assert (status, "not those that the hub has announced" in error) == (502, True)
+    assert (status, "not those that were announced" in error) == (502, True)
     assert not (server.folder / "downloads" / "ollama" / "tiny" / "tiny.gguf").exists()
     registry.corrupt, registry.cut_after = False, 300_000
     registry.asked.clear()

@@ -155,6 +155,7 @@ def test_what_several_models_would_do_to_each_other_is_told_and_not_done(server:
         ("org/two", False, ["one"]),
     ]
     assert both["steps"][0]["seconds"] is None
+    assert not any(step["loading"] for step in both["steps"])
     assert ok(server.ask("GET", "/api/together?model=one"))["together"] is True
     assert server.ask("GET", "/api/together?model=nope").status == 404
     assert server.ask("GET", "/api/together").status == 400

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from e2e.instance import Answer, Instance, configured, fake, instance, until
+from e2e.ports import claracore
 from fakes.ports import free_port
 
 WAITING = 20
@@ -219,3 +220,49 @@ def test_a_name_goes_to_where_it_is_loaded_and_selectors_mix_machines(machines: 
     assert [head.chat(name).json["model"] for name in ("x", "warm")] == ["of c", "of c"]
     assert head.running()["c/x"]["state"] == "ready"
     assert "x" not in head.running()
+
+
+def test_a_model_is_loaded_and_unloaded_where_it_is(machines: Machines) -> None:
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}\n  broken: {{cmd: 'false ${{PORT}}'}}")
+    machines.start("c", f"  x: {{cmd: '{fake()}'}}")
+    of_c = machines.running["c"]
+    first = of_c.ask("POST", "/api/keys", {"name": "owner", "scopes": ["admin"]}).json["key"]
+    wish = {"name": "head", "scopes": ["inference", "read"]}
+    key = of_c.ask("POST", "/api/keys", wish, {"Authorization": f"Bearer {first}"}).json["key"]
+    peers = "".join(
+        f"  {name}: {{proxy: 'http://{address}', models: auto, apiKey: '{key}'}}\n"
+        for name, address in machines.addresses.items()
+    )
+    head = machines.start("a", "  z: {cmd: 'none ${PORT}'}", f"peers:\n{peers}")
+    until(lambda: {"b/x", "c/x"} <= listed(head))
+    for name in ("b", "c"):
+        loaded = head.ask("POST", f"/api/models/load/{name}/x")
+        assert (loaded.status, loaded.json["state"]) == (200, "ready")
+        until(lambda name=name: bool(machines.node(name)["loaded"] == ["x"]))  # type: ignore[misc]
+    assert machines.running["b"].running()["x"]["state"] == "ready"
+    assert head.ask("POST", "/api/models/unload/b/x").status == 200
+    assert "x" not in machines.running["b"].running()
+    # A key for inference may load, and not unload.
+    refused = head.ask("POST", "/api/models/unload/c/x")
+    assert refused.status == 502
+    assert "admin" in refused.json["error"]["message"]
+    failed = head.ask("POST", "/api/models/load/b/broken")
+    assert failed.status == 502
+    assert "'b'" in failed.json["error"]["message"]
+    # A name that both have, and this machine has not, is the best place's.
+    assert head.ask("POST", "/api/models/load/x").json["model"] == "c/x"
+
+
+def test_a_machine_that_announces_itself_is_proposed_and_not_connected_to(machines: Machines) -> None:
+    announced = machines.start("b", f"  x: {{cmd: '{fake()}'}}", "", "--announce")
+    silent = machines.start("c", f"  x: {{cmd: '{fake()}'}}")
+    announced.line("announced on the network as")
+    found = json.loads(
+        claracore(silent.folder, "nodes", "find", "--url", silent.url, "--seconds", "1", "--json").stdout
+    )
+    assert [row["peer"] for row in found if row["url"] == announced.url] == [None]
+    lines = claracore(silent.folder, "nodes", "find", "--url", silent.url, "--seconds", "1").stdout
+    assert f"proxy: {announced.url}\n    models: auto" in lines
+    assert silent.ask("GET", "/api/nodes").json["nodes"][1:] == []
+    # It does not propose itself.
+    assert announced.url not in claracore(announced.folder, "nodes", "find", "--url", announced.url).stdout

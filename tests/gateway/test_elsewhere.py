@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -67,6 +67,12 @@ class NoneHere:
 
     def preview(self, model_id: str) -> LoadPreview:
         raise AssertionError(model_id)
+
+    async def load(self, model_id: str) -> None:
+        raise AssertionError(model_id)
+
+    async def unload(self, model_ids: Iterable[str]) -> None:
+        raise AssertionError(model_ids)
 
 
 def configured() -> Config:

@@ -80,7 +80,7 @@ def test_wrong_bytes_are_thrown_away(hub: FakeHub, tmp_path: Path) -> None:
     async def talk(desk: Desk) -> None:
         download = await desk.pull()
         assert download.status is DownloadStatus.FAILED
-        assert "are not those that the hub has announced" in (download.error or "")
+        assert "are not those that were announced" in (download.error or "")
 
     assert at_desk(hub, tmp_path, talk).files == []
 
@@ -104,7 +104,7 @@ def test_a_file_that_changed_since_it_was_listed_is_refused(hub: FakeHub, tmp_pa
         hub.repos[REPO][NAME] = BODY[::-1]
         download = await desk.downloads.add(plan, desk.folder)
         await desk.downloads.idle()
-        assert "has changed on the hub" in (download.error or "")
+        assert "has changed since it was listed" in (download.error or "")
 
     at_desk(hub, tmp_path, talk)
 

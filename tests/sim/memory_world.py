@@ -15,6 +15,7 @@ from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Foo
 from claracore.core.memory.larger_need import larger_need
 from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.events import (
+    FellAsleep,
     FootprintsKnown,
     Measure,
     MemorySampled,
@@ -22,17 +23,18 @@ from claracore.core.scheduler.events import (
     RanOut,
     RefuseReason,
     SecondTry,
+    Sleep,
     Start,
     Stop,
     StopReason,
     TellMissing,
+    Wake,
 )
 from claracore.core.scheduler.known_memory import FRESH_SECONDS, RETURN_SECONDS, UNSTEADY_BYTES
 from claracore.core.scheduler.picture import Shortage
-from claracore.core.scheduler.policy import Policy
+from claracore.core.scheduler.policy import ModelPolicy, Policy
 from claracore.core.units import GIB, MIB
-from claracore.types import ModelState
-from sim.world import MODELS, World, policy_with
+from sim.world import LONGEST_LOAD, LONGEST_STOP, MODELS, World, policy_with
 
 LATEST_RETURN = 20.0
 LONGEST_WAIT = 120.0
@@ -65,6 +67,9 @@ class MemoryWorld(World):
         self.gone_at: dict[int, float] = {}
         self.taken: list[tuple[float, dict[str, int]]] = []  # by others, when samples were made
         self.holding: set[str] = set()  # models whose server holds its memory under its own name
+        self.napping: dict[str, str] = {}  # "falling", "asleep" or "waking"
+        self.told_asleep: dict[str, dict[str, int]] = {}  # what those take that sleep or fall asleep
+        self.naps = self.wakes_failed = 0
         self.sample = Sample(-1.0, -1.0, (), {})
         self.told: dict[str, Footprint] = {}
         self.measuring = False
@@ -93,7 +98,14 @@ class MemoryWorld(World):
         models = self.dice.sample(MODELS, self.dice.randint(2, len(MODELS)))
         persistent = frozenset(model for model in models if self.dice.random() < 0.1)
         helpers = frozenset(model for model in models if self.dice.random() < 0.2)
-        return policy_with(ByMemory(persistent, helpers=helpers), models, self.dice)
+        policy = policy_with(ByMemory(persistent, helpers=helpers), models, self.dice)
+        return replace(policy, models={model: self.may_sleep(each) for model, each in policy.models.items()})
+
+    def may_sleep(self, policy: ModelPolicy) -> ModelPolicy:
+        if self.dice.random() < 0.5:
+            return policy
+        declared = Footprint({"ram": self.dice.choice([0, GIB]), "gpu0": GIB // 8}, FootprintSource.DECLARED)
+        return replace(policy, sleeps=True, asleep=declared if self.dice.random() < 0.4 else UNKNOWN_FOOTPRINT)
 
     # --- memory as it is ------------------------------------------------------------------------------------------
 
@@ -126,7 +138,8 @@ class MemoryWorld(World):
         }
 
     def used(self, device: str) -> int:
-        return self.other(device) + sum(self.real[model].get(device, 0) for model in self.holding)
+        asleep = sum(self.told_asleep[model].get(device, 0) for model, nap in self.napping.items() if nap == "asleep")
+        return self.other(device) + asleep + sum(self.real[model].get(device, 0) for model in self.holding)
 
     def other_program(self) -> None:
         """Another program takes memory, or gives all of it back."""
@@ -166,12 +179,87 @@ class MemoryWorld(World):
             case TellMissing(missing):
                 assert all(size > UNSTEADY_BYTES for size in missing.values())
                 self.missing += 1
+            case Sleep(model, reason):
+                self.sleep(model, reason)
+            case Wake(model):
+                self.wake(model)
             case Start(model):
+                self.napping.pop(model, None)
                 self.check_start(model)
                 super().perform(order)
                 self.holding.add(model)
             case _:
                 super().perform(order)
+
+    # --- sleep ----------------------------------------------------------------------------------------------------
+
+    def can_be_stopped(self, model: str) -> bool:
+        return super().can_be_stopped(model) or self.napping.get(model) == "falling"
+
+    def wakes(self, model: str) -> bool:
+        return self.napping.get(model) == "waking"
+
+    def asleep_of(self, model: str) -> dict[str, int]:
+        """Return what a model will take asleep, by what the scheduler was told."""
+        declared = self.policy.models[model].asleep
+        if declared.source is not FootprintSource.UNKNOWN:
+            return dict(declared.by_device)
+        need = self.need(model)
+        assert need is not None, f"{model} sleeps, and nobody knows what it takes then"
+        return {"ram": sum(need.values())}
+
+    def sleep(self, model: str, reason: StopReason) -> None:
+        assert self.running[model] == "ready", "only who is awake falls asleep"
+        assert self.policy.models[model].sleeps, f"{model} cannot sleep"
+        assert model not in self.serving.values(), f"an answer of {model} would be cut"
+        assert model not in self.pinned, f"{model} is pinned"
+        assert reason in {StopReason.TTL, StopReason.EVICTED}
+        self.told_asleep[model] = self.asleep_of(model)
+        self.running[model], self.napping[model] = "stopping", "falling"
+        self.naps += 1
+        self.check_asleep_has_room(model)
+        if reason is StopReason.EVICTED:
+            self.may_come_back.add(model)
+        generation = self.generation[model]
+        outcome = self.fallen_asleep if self.dice.random() < 0.85 else self.gone
+        self.later(self.dice.uniform(0, LONGEST_STOP), lambda: outcome(model, generation))
+
+    def check_asleep_has_room(self, model: str) -> None:
+        """By what the scheduler was told nobody is asleep beyond what there is beside those that stay awake."""
+        usable = {device.id: device.usable for device in self.sample.devices}
+        nappers = {each for each, nap in self.napping.items() if nap != "waking"}
+        awake = [each for each, state in self.running.items() if each not in nappers and state != "stopping"]
+        assert all(self.need(each) is not None for each in awake), f"{model} sleeps beside one of unknown size"
+        for device, size in self.told_asleep[model].items():
+            # What is to come back counts as there: never more than the device has, less what is kept free.
+            most = max(usable.get(device, -1), min(self.budgets[device], self.totals[device] - self.reserved[device]))
+            taken = sum(self.told_asleep[each].get(device, 0) for each in nappers)
+            assert not size or taken <= most, f"{model} sleeps, and {device} has no room for it"
+
+    def fallen_asleep(self, model: str, generation: int) -> None:
+        if self.generation[model] == generation and self.napping.get(model) == "falling":
+            self.release(model)
+            self.last_end = self.now
+            self.running[model] = self.napping[model] = "asleep"
+            self.idle_since[model] = self.now
+            self.tell(FellAsleep(model))
+
+    def wake(self, model: str) -> None:
+        assert self.running[model] == "asleep", "only who sleeps is woken"
+        assert self.napping[model] == "asleep"
+        asked = any(waiting == model for waiting, _ in self.waiting.values())
+        assert asked or model in self.may_come_back, f"{model} is woken, and nobody wants it"
+        self.may_come_back.discard(model)
+        del self.running[model]
+        self.check_start(model)
+        self.running[model], self.napping[model] = "starting", "waking"
+        del self.told_asleep[model]
+        self.check_place(model)
+        self.holding.add(model)
+        self.loading_since[model] = self.now
+        generation = self.generation[model]
+        outcome = self.loaded if self.dice.random() < 0.8 else self.gone
+        self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
 
     def take_sample(self, models: tuple[str, ...], longest: float) -> None:
         taken_at, devices, room = self.now, self.look(), self.room()
@@ -191,6 +279,8 @@ class MemoryWorld(World):
 
     def stop(self, model: str, reason: StopReason) -> None:
         super().stop(model, reason)
+        if self.napping.get(model) == "falling":
+            self.napping[model] = "cut"
         if self.dice.random() < 0.3:
             generation = self.generation[model]
             self.later(self.dice.uniform(0, 0.5), lambda: self.release_early(model, generation))
@@ -202,10 +292,15 @@ class MemoryWorld(World):
 
     def loaded(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and self.running.get(model) == "starting":
-            if any(self.used(device) > self.totals[device] for device in self.real[model]):
+            short = any(self.used(device) > self.totals[device] for device in self.real[model])
+            if short and self.wakes(model):
+                self.gone(model, generation)
+                return
+            if short:
                 self.out_of_memory += 1
                 self.runs_out(model, generation)
                 return
+            self.napping.pop(model, None)
             super().loaded(model, generation)
             self.later(self.dice.uniform(0, 2), lambda: self.measured(model))
 
@@ -263,24 +358,38 @@ class MemoryWorld(World):
         if self.generation[model] == generation and model in self.running:
             self.release(model)
             self.last_end = self.now
+            self.wakes_failed += self.wakes(model)
+            self.told_asleep.pop(model, None)
+            if not self.wakes(model):
+                self.napping.pop(model, None)
         super().gone(model, generation)
 
     # --- what must always hold ------------------------------------------------------------------------------------
 
-    def must_go(self, target: str, running: Iterable[str]) -> frozenset[str]:
+    def must_go(self, target: str, running: Iterable[str], awake: Iterable[str] = ()) -> frozenset[str]:
         situation = replace(self.scheduler.situation(target, self.now), running=frozenset(running) - {target})
+        for model in awake:
+            assert situation.memory is not None
+            situation = replace(situation, memory=situation.memory.with_awake(model))
         return self.policy.rule.evictees(situation)
 
     def need(self, model: str) -> dict[str, int] | None:
         footprint = self.told.get(model, UNKNOWN_FOOTPRINT)
         return None if footprint.source is FootprintSource.UNKNOWN else dict(footprint.by_device)
 
+    def has(self, model: str) -> dict[str, int] | None:
+        """Return what a server takes at this moment, by what the scheduler was told; the more of both on its way."""
+        awake, asleep = self.need(model), self.told_asleep.get(model)
+        if asleep is None or self.napping.get(model) == "asleep" or awake is None:
+            return awake if asleep is None else asleep
+        return {each: max(awake.get(each, 0), asleep.get(each, 0)) for each in awake.keys() | asleep.keys()}
+
     def check_start(self, model: str) -> None:
         """By what the scheduler was told, there is room for it: nothing is started beyond that."""
         assert self.now <= self.sample.told_at + FRESH_SECONDS, f"{model} is started by an old sample"
         assert self.sample.taken_at >= self.last_end, f"{model} is started by a sample from before the last end"
         need, usable = self.need(model), {device.id: device.usable for device in self.sample.devices}
-        others = {other: self.need(other) for other in self.running}
+        others = {other: self.has(other) for other in self.running}
         if need is None:
             self.check_alone(model, others)
             return
@@ -305,7 +414,8 @@ class MemoryWorld(World):
         """All of them together make room for the one they go for, and without any of them there is none."""
         rule = self.policy.rule
         assert isinstance(rule, ByMemory)
-        stopped = {order.model: order.reason for order in orders if isinstance(order, Stop)}
+        stopped = {order.model: order.reason for order in orders if isinstance(order, Stop | Sleep)}
+        asleep = {order.model: self.asleep_of(order.model) for order in orders if isinstance(order, Sleep)}
         gone = [model for model, reason in stopped.items() if reason is StopReason.EVICTED]
         by = {model: eviction.by for model in gone if (eviction := self.scheduler.slots[model].displaced) is not None}
         assert by.keys() == set(gone)
@@ -318,14 +428,18 @@ class MemoryWorld(World):
             short = {short.device: short for short in self.scheduler.slots[min(mine)].displaced.shortages}  # type: ignore[union-attr]
             if "" in short:  # by bytes nothing can be said
                 continue
-            assert self.makes_room(gives, short), f"{target} does not fit although {mine} go"
+            assert self.makes_room(gives, short, asleep), f"{target} does not fit although {mine} go"
             for model in mine:
-                assert not self.makes_room(gives - {model}, short), f"{model} went for {target}, which fits beside it"
+                assert not self.makes_room(gives - {model}, short, asleep), (
+                    f"{model} went for {target}, which fits beside it"
+                )
 
-    def makes_room(self, gone: set[str], short: dict[str, Shortage]) -> bool:
+    def makes_room(self, gone: set[str], short: dict[str, Shortage], asleep: dict[str, dict[str, int]]) -> bool:
         """Whether there is enough on each device that was short, by what the scheduler was told, without these."""
         return all(
-            shortage.needed <= shortage.available + sum((self.need(model) or {}).get(device, 0) for model in gone)
+            shortage.needed
+            <= shortage.available
+            + sum((self.has(model) or {}).get(device, 0) - asleep.get(model, {}).get(device, 0) for model in gone)
             for device, shortage in short.items()
         )
 
@@ -345,7 +459,7 @@ class MemoryWorld(World):
     def check_the_first_in_turn(self) -> None:
         """As in any world; but who waits for a look, or for memory that is to come back, waits rightly."""
         first = next((slot for slot in self.scheduler.in_turn(self.now) if slot.waiting), None)
-        if first is None or first.state is not ModelState.STOPPED or not self.waits_for_memory(first.model):
+        if first is None or not first.is_down or not self.waits_for_memory(first.model):
             super().check_the_first_in_turn()
         elif not self.must_go(first.model, self.running):
             assert self.measuring or self.scheduler.next_deadline() is not None, f"{first.model} waits, nobody looks"

@@ -35,6 +35,7 @@ from claracore.core.scheduler.events import (
     SecondTry,
     Serve,
     ShutdownAsked,
+    Sleep,
     Start,
     Stop,
     StopReason,
@@ -42,10 +43,12 @@ from claracore.core.scheduler.events import (
     TimePassed,
     TryAgain,
     UnloadAsked,
+    Wake,
 )
 from claracore.core.scheduler.eviction import Group, Groups
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy, Situation
+from claracore.core.scheduler.slot import Nap
 from claracore.types import ModelState
 
 MODELS = [f"m{number}" for number in range(6)]
@@ -112,7 +115,7 @@ class World:
         self.steps = 0
         self.agenda: list[tuple[float, int, Callable[[], None]]] = []
         self.ticket = count(1)
-        self.running: dict[str, str] = {}  # model -> "starting" | "ready" | "stopping", as the operating system sees it
+        self.running: dict[str, str] = {}  # model -> "starting" | "ready" | "asleep" | "stopping"
         self.generation: dict[str, int] = {}
         self.waiting: dict[int, tuple[str, float]] = {}
         self.serving: dict[int, str] = {}
@@ -141,8 +144,9 @@ class World:
     def new_policy(self) -> Policy:
         return random_policy(self.dice)
 
-    def must_go(self, target: str, running: Iterable[str]) -> frozenset[str]:
-        """Return who must go, by the rule, if the target is to start beside those that run."""
+    def must_go(self, target: str, running: Iterable[str], awake: Iterable[str] = ()) -> frozenset[str]:
+        """Return who must go, by the rule, if the target is to start beside those that run, `awake` ones awake."""
+        del awake
         found = self.policy.rule.evictees(Situation(target, frozenset(running)))
         return found | self.makes_way(target, running)
 
@@ -155,7 +159,18 @@ class World:
     def is_free(self, model: str) -> bool:
         if self.running.get(model) == "stopping":
             return True  # even if it was to stay: a person has it stopped, or it has died
-        return self.running.get(model) == "ready" and model not in {*self.serving.values(), *self.stays_for_ever()}
+        return self.running.get(model) in {"ready", "asleep"} and model not in {
+            *self.serving.values(),
+            *self.stays_for_ever(),
+        }
+
+    def can_be_stopped(self, model: str) -> bool:
+        return self.running.get(model) in {"starting", "ready", "asleep"}
+
+    def wakes(self, model: str) -> bool:
+        """Whether a model that is starting slept before."""
+        del model
+        return False
 
     def stays_for_ever(self) -> set[str]:
         rule = self.policy.rule
@@ -222,7 +237,7 @@ class World:
                 self.check_refusal(request, reason, model, since)
             case TryAgain(model, how):
                 self.try_again(model, how)
-            case Measure() | TellMissing():
+            case Measure() | TellMissing() | Sleep() | Wake():
                 raise AssertionError("no rule counts bytes")
 
     def start(self, model: str) -> None:
@@ -231,9 +246,7 @@ class World:
         asked = any(waiting == model for waiting, _ in self.waiting.values())
         assert asked or model in self.may_come_back, f"{model} is started, and nobody wants it"
         self.may_come_back.discard(model)
-        evictees = self.must_go(model, self.running)
-        assert not evictees, f"{model} started beside {sorted(evictees)}"
-        assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
+        self.check_place(model)
         assert self.now >= self.failures.get(model, (0, 0.0))[1], f"{model} is started again too soon"
         self.running[model] = "starting"
         self.loading_since[model] = self.now
@@ -241,18 +254,24 @@ class World:
         outcome = self.dice.choices([self.loaded, self.gone, self.short], [80, 10, 10])[0]
         self.later(self.dice.uniform(0, LONGEST_LOAD), lambda: outcome(model, generation))
 
+    def check_place(self, model: str) -> None:
+        evictees = self.must_go(model, self.running)
+        assert not evictees, f"{model} started beside {sorted(evictees)}"
+        assert not self.in_the_way_of(model), f"{model} started and must be stopped for {self.in_the_way_of(model)}"
+
     def in_the_way_of(self, model: str) -> list[str]:
         """Return who is ahead, insists on its turn, and would have to have more stopped if this one ran, too.
 
         Each of those ahead has its turn in thought, one after another: once without this model and once beside it.
         """
-        turns = [slot.model for slot in self.scheduler.in_turn(self.now)]
+        turns, had_turn = [slot.model for slot in self.scheduler.in_turn(self.now)], {model}
         without, beside, hindered = frozenset(self.running), frozenset({*self.running, model}), []
         for other in turns[: turns.index(model)] if model in turns else []:
-            if self.running.get(other, "stopping") != "stopping" or not self.insists(other):
+            if self.running.get(other, "stopping") not in {"stopping", "asleep"} or not self.insists(other):
                 continue
-            must_go = self.must_go(other, without - {other})
-            more = self.must_go(other, beside - {other})
+            must_go = self.must_go(other, without - {other}, had_turn)
+            more = self.must_go(other, beside - {other}, had_turn)
+            had_turn.add(other)
             hindered += [other] if more - must_go else []
             without, beside = (without - must_go) | {other}, (beside - more) | {other}
         return hindered
@@ -264,7 +283,7 @@ class World:
         )
 
     def stop(self, model: str, reason: StopReason) -> None:
-        assert self.running[model] in {"starting", "ready"}, "a stop is ordered once"
+        assert self.can_be_stopped(model), "a stop is ordered once"
         asked = {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.CHANGED, StopReason.REMOVED, StopReason.LOST}
         assert model not in self.pinned or reason in asked, f"{model} is pinned and stopped: {reason}"
         if reason is StopReason.TTL:
@@ -335,7 +354,7 @@ class World:
     def gone(self, model: str, generation: int) -> None:
         if self.generation[model] == generation and model in self.running:
             self.loaded_no_more(model)
-            if self.running.pop(model) == "starting":
+            if self.running.pop(model) == "starting" and not self.wakes(model):
                 self.failures_before = self.failures.get(model)
                 times = self.failures.get(model, (0, 0.0))[0] + 1
                 self.failures[model] = (times, self.now + min(5.0 * 2 ** (times - 1), 60.0))
@@ -352,7 +371,7 @@ class World:
     def die(self, model: str) -> None:
         """A server ends by itself; if it was ready, what it had started may take a while to go."""
         generation = self.generation[model]
-        if self.running[model] != "ready" or self.dice.random() < 0.3:
+        if self.running[model] not in {"ready", "asleep"} or self.dice.random() < 0.3:
             self.gone(model, generation)
             return
         self.running[model] = "stopping"
@@ -388,7 +407,7 @@ class World:
 
     def lose_listener(self) -> None:
         """A model that is ready does not listen any more; some of its requests had not been sent yet."""
-        ready = sorted(model for model, state in self.running.items() if state == "ready")
+        ready = sorted(model for model, state in self.running.items() if state in {"ready", "asleep"})
         if ready:
             model = self.dice.choice(ready)
             if self.scheduler.slots[model].leaving is None:
@@ -455,14 +474,14 @@ class World:
             self.later(self.dice.uniform(3, 25), self.mishap)
 
     def keep(self, model: str, seconds: float) -> None:
-        if self.running.get(model) in {"starting", "ready"}:
+        if self.can_be_stopped(model):
             self.kept[model] = seconds
         self.tell(KeepAsked(model, seconds))
 
     def unload(self, *models: str) -> None:
         for model in models:
             self.tries.pop(model, None)
-            if self.running.get(model) in {"starting", "ready"}:
+            if self.can_be_stopped(model):
                 self.unloaded_at[model] = self.now
                 self.drain[model] = self.scheduler.slots[model].policy.drain_seconds
         self.tell(UnloadAsked(models))
@@ -519,13 +538,15 @@ class World:
         if self.ending_at is not None:
             assert "starting" not in self.running.values(), "nothing is started at the end"
             if self.now > self.ending_at:
-                assert "ready" not in self.running.values(), "the grace is over"
+                assert not {"ready", "asleep"} & set(self.running.values()), "the grace is over"
         self.check_the_first_in_turn()
         for model, slot in slots.items():
             seen = self.running.get(model, "stopped")
-            assert slot.state == seen, f"{model}: the scheduler thinks {slot.state}, it is {seen}"
+            thought = "asleep" if slot.nap is Nap.ASLEEP else slot.state
+            assert thought == seen, f"{model}: the scheduler thinks {thought}, it is {seen}"
+            assert seen != "asleep" or not slot.serving, f"{model} sleeps and is to answer"
             assert not slot.serving or slot.state in {ModelState.READY, ModelState.STOPPING}
-            idle_and_ready = slot.state is ModelState.READY and not slot.serving and slot.leaving is None
+            idle_and_ready = slot.is_up and not slot.serving and slot.leaving is None
             in_the_way = any(
                 other.waiting and model in self.must_go(name, self.running) for name, other in slots.items()
             )
@@ -537,7 +558,7 @@ class World:
         """Whoever is first in turn and could have its place without disturbing anybody is getting it."""
         assert self.scheduler.queued == len(self.waiting)
         first = next((slot for slot in self.scheduler.in_turn(self.now) if slot.waiting), None)
-        if first is None or first.state is not ModelState.STOPPED:
+        if first is None or not first.is_down:
             return
         evictees = self.must_go(first.model, self.running)
         slots = [self.scheduler.slots[model] for model in evictees]

@@ -43,6 +43,12 @@ class ScriptedRun:
     def stop(self) -> None:
         self.orders.append("stop")
 
+    def sleep(self) -> None:
+        self.orders.append("sleep")
+
+    def wake(self) -> None:
+        self.orders.append("wake")
+
     def kill(self) -> None:
         self.orders.append("kill")
         if not self.over.done():

@@ -33,3 +33,8 @@ def held(route: Route) -> None:
     """Let the fake engine say three pieces and then nothing until it is stopped."""
     asked = json.loads(route.request.post_data or "{}")
     route.continue_(post_data=json.dumps(asked | {"fake": {"chunks": 6, "hold_after": 3}}))
+
+
+def pane(page: Page, number: int) -> Locator:
+    """Find one of several conversations that stand side by side."""
+    return page.get_by_role("region", name=f"conversation {number}")

@@ -268,7 +268,12 @@ def test_what_is_too_long_is_said_before_it_is_sent_and_the_engine_is_understood
     expect(notice).to_contain_text(re.compile(r"Too long by \d+ tokens: SmolLM2 135M takes 2,048\."))
     expect(notice).to_contain_text("Shorten it, or choose a model with more context.")
     page.screenshot(path=ARTEFACTS / "chat-too-long.png")
+    expect(notice).to_contain_text("It would be refused.")
     page.get_by_label("Your message").press("Enter")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+    expect(page.get_by_label("Your message")).to_have_value(text)
+    expect(answers(page)).to_have_count(0)
+    notice.get_by_role("button", name="Send anyway").click()
     done(page)
     expect(answers(page).get_by_role("alert")).to_contain_text(
         re.compile(r"The conversation is too long: it has 2,5\d\d tokens, and smollm2 takes 2,048\. Shorten it")
@@ -278,6 +283,23 @@ def test_what_is_too_long_is_said_before_it_is_sent_and_the_engine_is_understood
     notice.get_by_role("button", name="wide").click()
     expect(notice).to_have_count(0)
     expect(page.get_by_label("Model of the conversation")).to_have_value("wide")
+
+
+def test_a_text_that_is_too_long_is_cut_to_what_fits(page: Page, stand: Server) -> None:
+    page.request.post(f"{stand.url}/api/models/load/smollm2", data={})
+    opened(page, stand, "smollm2")
+    attach(page, written("words.txt", "one line of several words\n" * 800))
+    page.get_by_label("Your message").fill("How many lines are these?")
+    notice = page.get_by_test_id("too-long")
+    notice.get_by_role("button", name="Only the beginning of words.txt").click()
+    expect(notice).to_have_count(0)
+    expect(page.get_by_text("words.txt (beginning)")).to_be_visible()
+    expect(page.get_by_test_id("context")).to_contain_text(re.compile(r"\b1,[3-7]\d\d of 2,048 tokens"))
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label("Longest answer").fill("6")
+    page.get_by_role("button", name="Send", exact=True).click()
+    done(page)
+    expect(answers(page)).to_contain_text("tokens/s", timeout=60_000)
 
 
 def test_what_a_conversation_takes_is_what_its_last_answer_told(page: Page, stand: Server) -> None:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from ui.stand import ARTEFACTS, Server
-from ui.talking import answers, briefly, done, held, say
-
-
-def pane(page: Page, number: int) -> Locator:
-    return page.get_by_role("region", name=f"conversation {number}")
+from ui.talking import answers, briefly, done, held, pane, say
 
 
 def test_a_swap_is_explained_before_it_happens(page: Page, server: Server) -> None:

@@ -88,6 +88,13 @@ def test_a_conversation_is_renamed_deleted_and_taken_back(page: Page, parrots: S
     page.get_by_role("log", name="Messages").get_by_role("button", name="Undo").click()
     expect(lines(page).locator(".title")).to_have_text(["Names", "Why is the sky blue?"])
     expect(answers(page)).to_have_count(1)
+    expect(history(page).get_by_role("button", name="Why is the sky blue?").first).to_be_focused()  # where it was
+
+    more(page, "Names").get_by_role("button", name="Delete").click()
+    expect(lines(page)).to_have_count(1)
+    page.keyboard.press("Control+z")
+    expect(lines(page)).to_have_count(2)
+    expect(page.get_by_role("log", name="Messages").get_by_role("button", name="Undo")).to_have_count(0)
     expect(lines(other)).to_have_count(2)
     page.reload()
     expect(lines(page)).to_have_count(2)

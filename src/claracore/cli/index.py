@@ -46,10 +46,12 @@ VERBS = {
     "hardware": Listed(
         "setup", "HARDWARE", "Show processors, memory and graphics devices as ClaraCore plans with them."
     ),
+    "engines": Listed("engines", "ENGINES", "Builds of llama.cpp: install, update, use, remove; which one is meant."),
     "status": Listed("status", "STATUS", "Say whether a server runs, where, and how it is."),
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "top": Listed("top", "TOP", "Watch models, memory, requests and tokens/s; Ctrl-C ends."),
     "nodes": Listed("nodes", "NODES", "List the machines that answer requests here: state, memory, models, requests."),
+    "join": Listed("joining", "JOIN", "Have this machine answer requests for another one, which has invited it."),
     "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
     "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),
     "conversations": Listed(

@@ -17,10 +17,12 @@ from claracore.core.scheduler.events import (
     Reconfigured,
     Refuse,
     Serve,
+    Sleep,
     Start,
     Stop,
     TellMissing,
     TryAgain,
+    Wake,
 )
 from claracore.core.scheduler.obstacle import Cause
 from claracore.core.scheduler.policy import Policy
@@ -124,6 +126,10 @@ def _order(order: Order) -> str:
             return f"start {model}"
         case Stop(model, reason):
             return f"stop {model}: {reason}"
+        case Sleep(model, reason):
+            return f"let {model} sleep: {reason}"
+        case Wake(model):
+            return f"wake {model}"
         case Serve(request):
             return f"serve request {request}"
         case Refuse(request, reason):

@@ -7,6 +7,7 @@ which every other verb, and the shell that completes one, would have its answer.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -33,6 +34,8 @@ from claracore.host.upgrade.successor import predecessor
 from claracore.http.access.origins import Rules, hosts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from claracore.app import App
     from claracore.cli.serve_options import ServeOptions
     from claracore.core.config.changes import Changes
@@ -50,8 +53,11 @@ startPort: 8100
 """
 
 
-def serve(chosen: ServeOptions) -> None:
-    """Write a configuration if there is none, then serve until asked to end."""
+def serve(chosen: ServeOptions, once_served: Callable[[str], None] = lambda _url: None) -> None:
+    """Write a configuration if there is none, then serve until asked to end.
+
+    `once_served` is called with our address when requests are accepted; it is quick.
+    """
     end_at_once()
     from claracore.http.server_options import Options  # noqa: PLC0415 - see the module's docstring
     from claracore.http.taking_over import TakingOver  # noqa: PLC0415 - as above
@@ -70,6 +76,7 @@ def serve(chosen: ServeOptions) -> None:
         Sources(config if config.exists() or chosen.config_dir is None else None, chosen.config_dir, chosen.strict),
         listen,
         ollama=chosen.ollama,
+        announce=chosen.announce,
         watch_config=chosen.watch_config,
         following=following if chosen.watch_models else None,
         hold_ports=chosen.hold_ports,
@@ -78,8 +85,9 @@ def serve(chosen: ServeOptions) -> None:
         body_buffer=chosen.body_buffer,
         tls=tls_context(chosen.tls_cert, chosen.tls_key) if chosen.tls_cert is not None else None,
         taking=TakingOver(former) if former is not None else None,
+        fingerprint=fingerprint_of(chosen.tls_cert) if chosen.tls_cert is not None else "",
     )
-    _run(options, terminal)
+    _run(options, terminal, once_served)
 
 
 def _follow(chosen: ServeOptions, config: Path, listen: Listen) -> Following:
@@ -137,7 +145,7 @@ def look_for_a_free_port(listen: Listen) -> None:
         listener.close()
 
 
-def _run(options: Options, terminal: Terminal) -> None:
+def _run(options: Options, terminal: Terminal, once_served: Callable[[str], None]) -> None:
     from claracore.app import build  # noqa: PLC0415 - see the module's docstring
     from claracore.http.taking_over import taking_over  # noqa: PLC0415 - as above
 
@@ -148,6 +156,7 @@ def _run(options: Options, terminal: Terminal) -> None:
                 terminal.follow(app.configuration.now.config, app.supervisor)
                 app.configuration.follow(_ShownConfiguration(terminal, app.supervisor))
                 print(welcome(app), flush=True)
+                once_served(app.url)
 
             await app.run(ready)
         _end_soon()
@@ -195,6 +204,16 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     except OSError as error:  # SSLError is one
         raise BadRequest(f"--tls-cert {certificate}: {error.strerror or error}") from error
     return context
+
+
+def fingerprint_of(certificate: Path) -> str:
+    """Return the SHA-256 of the first certificate of a file, which is ours. Raises BadRequest."""
+    try:
+        text = certificate.read_text(encoding="ascii", errors="replace")
+        begin, end = text.index(ssl.PEM_HEADER), text.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(text[begin:end])).hexdigest()
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"--tls-cert {certificate}: {error}") from error
 
 
 def welcome(app: App) -> str:

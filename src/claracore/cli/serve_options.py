@@ -28,6 +28,7 @@ class ServeOptions:
     config_dir: Path | None
     listen: str
     ollama: bool
+    announce: bool
     watch_config: bool
     watch_models: bool
     backend: str | None
@@ -69,6 +70,11 @@ TAKES = {
     "ollama": switch(
         "--ollama",
         about="Serve on 127.0.0.1:11434 too, where clients of Ollama look; or see ollama.listen.",
+        default=False,
+    ),
+    "announce": switch(
+        "--announce",
+        about="Tell the network that this server is here (mDNS), for `claracore nodes find` elsewhere.",
         default=False,
     ),
     "watch_config": switch(

@@ -67,8 +67,8 @@ def flag(*flags: str, about: str) -> Argument:
     return Argument(about, flags, {"action": "store_true"})
 
 
-def switch(name: str, *, about: str, default: bool) -> Argument:
-    """Return an option without a value that may be given as `--name` and as `--no-name`."""
+def switch(name: str, *, about: str, default: bool | None) -> Argument:
+    """Return an option without a value that may be given as `--name` and as `--no-name`; `default` where neither is."""
     return Argument(about, (name,), {"action": argparse.BooleanOptionalAction, "default": default})
 
 

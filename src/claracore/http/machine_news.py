@@ -6,35 +6,49 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from claracore import __version__
 from claracore.core.cluster.model import Node
-from claracore.host.supervisor.configuration import Configuration, FoundModels
+from claracore.host.cluster.nodes_file import NodesFile
+from claracore.host.supervisor.configuration import FoundModels
+from claracore.http.joined_nodes import JoinedNodes
 
 if TYPE_CHECKING:
     from claracore.core.config.model import Config
-    from claracore.host.cluster.machines import Machines
+    from claracore.core.ports.listen import Listen
     from claracore.http.api.events.announcer import Announcer
+    from claracore.http.api.parts import Installation, Runtime
     from claracore.http.gateway.server import Gateway
+    from claracore.http.server_options import Options
 
 logger = logging.getLogger("claracore.cluster")
+
+
+async def announced(options: Options, listen: Listen) -> None:
+    """Tell other machines that this one is here, until cancelled, if a person has asked for it."""
+    if options.announce:
+        from claracore.host.cluster.announce import announce  # noqa: PLC0415 - zeroconf, only where it is asked for
+
+        await announce(listen, __version__, tls=options.tls is not None, base_path=options.base_path)
 
 
 class MachineNews:
     """A `ClusterListener` that has others act."""
 
-    def __init__(
-        self, machines: Machines, configuration: Configuration, gateway: Gateway, announcer: Announcer
-    ) -> None:
-        self._machines = machines
-        self._configuration = configuration
+    def __init__(self, runtime: Runtime, gateway: Gateway, announcer: Announcer, installation: Installation) -> None:
+        self._machines = runtime.machines
+        self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
+        self.joined = JoinedNodes(NodesFile(installation.state_dir), runtime, installation)
+        """Which machines have joined."""
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Follow the machines that the configuration in force names."""
+    async def begin(self) -> None:
+        """Follow the machines that the configuration in force names, and those that have joined."""
         self._machines.cluster.begin(self._configuration.now.config, self)
         self.apply(self._configuration.now.config)
+        await self.joined.begin()
 
     def apply(self, config: Config) -> None:
         """Act by another configuration."""

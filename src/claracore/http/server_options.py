@@ -38,6 +38,8 @@ class Options:
     listen: Listen = field(default_factory=Listen)
     ollama: bool = False
     """Whether clients of Ollama are to find us where they look, if the configuration does not say where."""
+    announce: bool = False
+    """Whether other machines of the network are told that we are here."""
     watch_config: bool = True
     following: Following | None = None
     hold_ports: bool = True
@@ -53,6 +55,8 @@ class Options:
     """Megabytes for request bodies that cannot be sent on yet; None: what the configuration says."""
     tls: ssl.SSLContext | None = None
     """Certificate and key, when we speak TLS ourselves."""
+    fingerprint: str = ""
+    """SHA-256 of that certificate, 64 hex digits; empty without one."""
     notifier: notify.Notifier = field(default_factory=notify.Notifier)
     """Tells the service manager how we are."""
 

@@ -163,7 +163,7 @@ class TakingOver:
             given = parcel.given
             self.guardians.note(given.pid, given.guardian)
             served = tuple(guests.served(request, supervisor.next_request()) for request in given.requests)
-            taken = Inherited(model_id, served, given.idle_seconds, given.load_seconds)
+            taken = Inherited(model_id, served, given.idle_seconds, given.load_seconds, given.sleeps)
             supervisor.take_over(parcel.started_with, taken, given.endpoint, _maker(parcel, around))
             if given.pinned:
                 supervisor.pin(model_id, pinned=True)

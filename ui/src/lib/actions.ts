@@ -2,8 +2,12 @@
 import { ask, idPath, json } from './api/client';
 import type { Model } from './api/types';
 
-export function loadModel(id: string): Promise<{ model: string; state: string; port: number | null; seconds: number }> {
-  return json(`/api/models/load/${idPath(id)}`, { method: 'POST' });
+/** A `signal` ends the wait; the load goes on. */
+export function loadModel(
+  id: string,
+  signal?: AbortSignal,
+): Promise<{ model: string; state: string; port: number | null; seconds: number }> {
+  return json(`/api/models/load/${idPath(id)}`, { method: 'POST', signal });
 }
 
 export async function unloadModel(id: string): Promise<void> {

@@ -1,6 +1,9 @@
 /** What just happened that the person should hear of, and perhaps take back? */
 import { sentence } from './api/errors';
 
+/** In milliseconds: so long a message is there, one with a button, and one that was looked at when its time was over. */
+const [SHORT, LONG, AFTER] = [4000, 15_000, 2000];
+
 /** Something that can be done about it with a button: `Undo`. */
 export interface NoticeAction {
   label: string;
@@ -17,6 +20,10 @@ export interface Notice {
 class Notices {
   all: Notice[] = $state([]);
   #next = 1;
+  /** Whether somebody points at the messages, or has the focus there. */
+  #held = false;
+  /** Those whose time was over meanwhile. */
+  #due: number[] = [];
 
   say(text: string, kind: Notice['kind'] = 'ok', action?: NoticeAction): void {
     this.post(text, kind, action);
@@ -27,8 +34,20 @@ class Notices {
     const id = this.#next++;
     this.all.push({ id, kind, text, action });
     // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
-    if (kind === 'ok') setTimeout(() => this.close(id), action ? 15_000 : 4000);
+    if (kind === 'ok') setTimeout(() => this.#over(id), action ? LONG : SHORT);
     return id;
+  }
+
+  /** Nothing goes away under a person's hand. */
+  hold(held: boolean): void {
+    this.#held = held;
+    if (held) return;
+    for (const id of this.#due.splice(0)) setTimeout(() => this.#over(id), AFTER);
+  }
+
+  #over(id: number): void {
+    if (this.#held) this.#due.push(id);
+    else this.close(id);
   }
 
   fail(error: unknown): void {

@@ -2,8 +2,8 @@
 
 Pure. A name that several machines have has a place on each. Better than all else is one where the model is loaded and
 free; then one where it can be loaded without anybody going; one where it is loaded and busy; one where idle models
-would have to go. A place that is lost is none. `places` gives all, the best first: when the first fails, the next is
-tried.
+would have to go. A place that is lost, or drained, is none. `places` gives all, the best first: when the first fails,
+the next is tried.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class Offer:
     slots: int | None = None
     wakes: bool = False
     """Whether the machine, when it is lost, is only asleep and will be woken by a request."""
+    drained: bool = False
+    """Whether the machine is to get no new requests."""
 
 
 class Rank(IntEnum):
@@ -103,6 +105,8 @@ class ModelPlace:
 
 def rank_of(offer: Offer) -> Rank | None:
     """Return how good an offer is; None for one that cannot be taken."""
+    if offer.drained:
+        return None
     if offer.node_state is NodeState.LOST:
         return Rank.ASLEEP if offer.wakes else None
     if offer.node_state is NodeState.SILENT:

@@ -9,6 +9,7 @@ from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.core.config.planned_ports import mentions_late
 from claracore.core.config.report import NodePath
 from claracore.core.config.shell import habits_in
+from claracore.core.config.sleep import read_request
 from claracore.core.memory.declared import device_problems
 
 KEYS = {"use_model_name": "useModelName"}
@@ -31,6 +32,7 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
         check_address(model.proxy, (*path, "proxy"), warn)
     for name, problem in device_problems(tuple(model.memory)).items():
         error((*path, "memory", name), f"found {name[:40]!r}", problem)
+    _check_sleep(model, (*path, "sleep"), error, warn)
     for index, entry in enumerate(model.env):
         name, equals, _value = entry.partition("=")
         if not equals or not name or "\0" in entry:
@@ -39,6 +41,32 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
         if "${SOCKET}" in str(getattr(model, name)) or not uses_port(model):
             key = KEYS.get(name, name)
             warn((*path, key), "has ${PORT} or ${SOCKET}, which is not known here", f"remove it from {key}")
+
+
+def _check_sleep(model: ModelConfig, path: NodePath, error: Say, warn: Say) -> None:
+    sleep = model.sleep
+    texts = {"enter": sleep.enter.strip(), "wake": sleep.wake.strip()}
+    for key, text in texts.items():
+        try:
+            if text:
+                read_request(text)
+        except ValueError as wrong:
+            error((*path, key), f"found {text[:40]!r}", str(wrong))
+        if not text and any((*texts.values(), sleep.memory)):
+            error((*path, key), "it is not given", f"a model that sleeps needs both enter and wake: add {key}")
+    if not any(texts.values()):
+        return
+    if not model.cmd.strip():
+        error(path, "the model has no cmd", "remove sleep: its server is not ours to put to sleep")
+    for name, problem in device_problems(tuple(sleep.memory)).items():
+        error((*path, "memory", name), f"found {name[:40]!r}", problem)
+    if texts["enter"].startswith("POST /sleep") and "vllm" in model.cmd:
+        for needed, there, way_out in (
+            ("--enable-sleep-mode", model.cmd, "add it to cmd"),
+            ("VLLM_SERVER_DEV_MODE=1", " ".join(model.env), "add it to env"),
+        ):
+            if needed not in there:
+                warn((*path, "enter"), f"vLLM has /sleep only with {needed}", way_out)
 
 
 def _check_command(text: str, path: NodePath, error: Say, warn: Say) -> None:

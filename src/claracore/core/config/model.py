@@ -33,6 +33,7 @@ from claracore.core.config.routing import (
     Routing,
     Selector,
 )
+from claracore.core.config.sleep import SleepConfig
 from claracore.core.config.timeouts import Timeouts
 
 DEFAULT_GROUP = "(default)"
@@ -173,6 +174,11 @@ class ModelConfig(Section):
     reload: bool = option(
         False,
         "When it had to go for another model, load it again as soon as that one has gone. May be written `always`.",
+    )
+    sleep: SleepConfig = option(
+        SleepConfig,
+        "How its server gives memory back without ending; used instead of a stop where memory decides "
+        "(`routing.router.use: memory`) and what it takes asleep has room.",
     )
     queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
     conversations: Conversations = option(

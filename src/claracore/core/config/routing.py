@@ -198,6 +198,7 @@ class PeerConfig(Section):
         "Its models; at least one. `auto`: whatever it has, followed while ClaraCore runs (docs/machines.md).",
     )
     found: tuple[str, ...] = option((), "What `auto` has found.", internal=True)
+    joined: bool = option(False, "Whether it has come by an invitation.", internal=True)
     api_key: str | None = option(None, "Key to present to the server.", key="apiKey", secret=True)
     fingerprint: str = option(
         "",

@@ -23,6 +23,8 @@ class LoadPhase(StrEnum):
     WARMUP = "warmup"
     CONVERSATIONS = "conversations"
     """It answers, and conversations of its last run are brought back."""
+    WAKING = "waking"
+    """It slept, and takes its memory again."""
 
 
 AFTER_WEIGHTS: Final = frozenset({LoadPhase.CONTEXT, LoadPhase.WARMUP, LoadPhase.CONVERSATIONS})
@@ -68,6 +70,8 @@ def phase_words(phase: LoadPhase | None, message: str, *, read: int | None, tota
             return "warming up"
         case LoadPhase.CONVERSATIONS:
             return "bringing conversations back"
+        case LoadPhase.WAKING:
+            return "waking"
         case None:
             return message if _tells(message) else ""
 

@@ -104,11 +104,11 @@ class Scheduler:
             return None
         outlook = outlook_of(self._state, now)
         for other in self.in_turn(now):
-            if other is slot and slot.state is not ModelState.READY:
+            if other is slot and not slot.is_up:
                 break  # a ready one, by contrast, is held back by whoever insists on its place
             if claims(self._state, other, outlook, now):
                 outlook.claim(other.model)
-        ready = slot.state is ModelState.READY
+        ready = slot.is_up
         rivals = outlook.displacing(model) if ready else outlook.hindered_by(model)
         ahead = [self._state.by_model[rival] for rival in rivals]
         back = not self._state.counts(model) or self._state.memory.is_back(model, outlook.running - {model})

@@ -7,7 +7,8 @@ Promises that the shell gives:
 
 * every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
 * every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not;
-* a `Inherited` comes for a model that is stopped, in place of `Start` and `Ready`; one `Ended` follows;
+* an `Inherited` comes for a model that is stopped, in place of `Start` and `Ready`; one `Ended` follows;
+* every `Sleep` is followed by `FellAsleep` or `Ended`, every `Wake` by `Ready` or `Ended`: who fails to do either ends;
 * a `RanOut` comes right before the `Ended` of a model that did not become ready;
 * every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered.
 """
@@ -51,6 +52,13 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The model's server is gone: it was stopped, could not be started, or died."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class FellAsleep:
+    """The model's server has given back what it was asked to, and its process is still there."""
 
     model: str
 
@@ -154,6 +162,8 @@ class Inherited:
     """For how long it was not used, where there are no requests."""
     load_seconds: float | None = None
     """How long its load took, as far as known."""
+    sleeps: bool = False
+    """Whether it has given its memory back until it is woken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,7 @@ Event = (
     | Finished
     | Ready
     | Ended
+    | FellAsleep
     | RanOut
     | FilesChanged
     | Lost
@@ -254,6 +265,21 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """Have the model's server give its memory back without ending; `reason` is why it would be stopped else."""
+
+    model: str
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Have the model's server, which sleeps, take its memory again."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Serve:
     """Forward the request to its model, which is ready."""
 
@@ -290,4 +316,4 @@ class TryAgain:
     how: SecondTry
 
 
-Order = Start | Stop | Serve | Refuse | Measure | TellMissing | TryAgain
+Order = Start | Stop | Sleep | Wake | Serve | Refuse | Measure | TellMissing | TryAgain

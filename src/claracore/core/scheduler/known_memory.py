@@ -54,6 +54,10 @@ class KnownMemory:
     def __init__(self) -> None:
         self.devices: tuple[DeviceMemory, ...] = ()
         self.footprints: dict[str, Footprint] = {}
+        self.asleep: dict[str, Footprint] = {}
+        """What each server takes that sleeps; while it falls asleep, the more of both on each device."""
+        self._soon: dict[str, Footprint] = {}
+        """What those will take that fall asleep."""
         self.asked_at: float | None = None
         """When the sample that is under way was ordered."""
         self._asked: tuple[str, ...] = ()
@@ -112,16 +116,33 @@ class KnownMemory:
 
     def ending(self, model: str) -> None:
         """Take in that a model is ending: what it took may look like other programs' at any moment."""
-        self._leaving.append(_Leaver(model, self._footprint(model)))
+        if not self.awaits_end(model):
+            self._leaving.append(_Leaver(model, self._taken(model)))
 
     def ended(self, model: str, now: float) -> None:
         """Take in that a model has ended: what it took is to come back."""
-        if not self.awaits_end(model):
-            self.ending(model)
+        self.ending(model)
         for each in self._leaving:
             if each.model == model and each.ended_at is None:
                 each.ended_at = now
         self.outdate(now)
+
+    def falling_asleep(self, model: str, footprint: Footprint) -> None:
+        """Take in that a model gives back all but this: it has what it had, and takes what it will have."""
+        self.ending(model)
+        awake, self._soon[model] = self._footprint(model), footprint
+        devices = awake.by_device.keys() | footprint.by_device.keys()
+        self.asleep[model] = Footprint({it: max(awake.on(it), footprint.on(it)) for it in devices}, awake.source)
+
+    def fell_asleep(self, model: str, now: float) -> None:
+        """Take in that a model sleeps: what it gave back is to be seen."""
+        self.ended(model, now)
+        self.asleep[model] = self._soon.pop(model)
+
+    def awoke(self, model: str) -> None:
+        """Take in that a model that sleeps takes its memory again, or that its server is gone."""
+        self.asleep.pop(model, None)
+        self._soon.pop(model, None)
 
     def outdate(self, now: float) -> None:
         """Take in that something has changed of which the next sample only will tell."""
@@ -186,7 +207,7 @@ class KnownMemory:
     def _fits(self, footprint: Footprint, beside: Iterable[str]) -> bool:
         if footprint.source is FootprintSource.UNKNOWN:
             return all(self._to_come_back(device) <= UNSTEADY_BYTES for device in self.devices)
-        others = [self._footprint(model) for model in beside]
+        others = [self._taken(model) for model in beside]
         usable = {device.id: device.usable for device in self.devices}
         needs = {device: need for device, need in footprint.by_device.items() if need > 0}
         if any(device in self._others and device not in usable for device in needs):
@@ -203,6 +224,9 @@ class KnownMemory:
         # RAM is there when a process has ended: what others use more since then is theirs.
         leaving = (each for each in self._leaving if device.id != RAM or each.ended_at is None)
         return max(0, min(more, sum(each.held(device) for each in leaving))) if more > 0 else 0
+
+    def _taken(self, model: str) -> Footprint:
+        return self.asleep.get(model) or self._footprint(model)
 
     def _footprint(self, model: str) -> Footprint:
         return self.footprints.get(model, UNKNOWN_FOOTPRINT)

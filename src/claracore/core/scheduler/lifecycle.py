@@ -20,6 +20,9 @@ class Trigger(StrEnum):
     STOP_ORDERED = "stop ordered"
     DIED = "died"
     ENDED = "ended"
+    SLEEP_ORDERED = "sleep ordered"
+    FELL_ASLEEP = "fell asleep"
+    WAKE_ORDERED = "wake ordered"
 
 
 STOPPED, STARTING, READY, STOPPING = ModelState.STOPPED, ModelState.STARTING, ModelState.READY, ModelState.STOPPING
@@ -36,6 +39,12 @@ TRANSITIONS: Final = {
     # The health check may succeed in the very moment in which the stop is ordered.
     (STOPPING, Trigger.BECAME_READY): STOPPING,
     (STOPPING, Trigger.ENDED): STOPPED,
+    # A server that sleeps is ready for whoever looks from outside: a request wakes it (`slot.Nap`).
+    (READY, Trigger.SLEEP_ORDERED): STOPPING,
+    (STOPPING, Trigger.FELL_ASLEEP): READY,
+    (READY, Trigger.WAKE_ORDERED): STARTING,
+    # A person or the end of ClaraCore does not wait until it sleeps.
+    (STOPPING, Trigger.STOP_ORDERED): STOPPING,
 }
 
 

@@ -15,6 +15,7 @@ from claracore.core.scheduler.events import (
     Died,
     Ended,
     Event,
+    FellAsleep,
     FilesChanged,
     Finished,
     FootprintsKnown,
@@ -42,12 +43,9 @@ from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.second_try import second_try
 from claracore.core.scheduler.settle import outlook_of
-from claracore.core.scheduler.slot import Failing, Leaving, Slot
+from claracore.core.scheduler.slot import Failing, Leaving, Nap, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
-
-UP = frozenset({ModelState.STARTING, ModelState.READY})
-"""The states in which a server can be ordered to stop."""
 
 
 def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901, PLR0912 - one branch an event
@@ -61,6 +59,8 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _became_ready(state, state.by_model[model], now)
         case Ended(model):
             _ended(state, state.by_model[model], now)
+        case FellAsleep(model):
+            _fell_asleep(state, state.by_model[model], now)
         case RanOut():
             _ran_out(state, event)
         case Lost(model):
@@ -163,13 +163,15 @@ def _returned(state: SchedulerState, request: int, model: str, now: float) -> No
 
 def _became_ready(state: SchedulerState, slot: Slot, now: float) -> None:
     loaded = slot.state is ModelState.STARTING  # and not already told to stop
+    woke, slot.nap = slot.nap is Nap.WAKING, None
     slot.move(Trigger.BECAME_READY)
     slot.idle_since = now
     slot.failing = None
     slot.tries = frozenset()
     if loaded:
         slot.count_loading(now)
-        slot.load_seconds = now - slot.loading_since
+        if not woke:
+            slot.load_seconds = now - slot.loading_since
         if state.counts(slot.model):
             state.memory.outdate(now)  # what it takes has been seen by no sample before
 
@@ -180,6 +182,7 @@ def _inherited(state: SchedulerState, slot: Slot, event: Inherited, now: float) 
     slot.move(Trigger.BECAME_READY)
     slot.failing = slot.displaced = slot.wanted_since = None
     slot.loading_since, slot.load_seconds = now, event.load_seconds
+    slot.nap = Nap.ASLEEP if event.sleeps else None
     slot.idle_since = now - event.idle_seconds
     slot.served += max(1, len(event.requests))
     state.awake[slot.model] = slot
@@ -190,20 +193,31 @@ def _inherited(state: SchedulerState, slot: Slot, event: Inherited, now: float) 
         state.memory.outdate(now)
 
 
+def _fell_asleep(state: SchedulerState, slot: Slot, now: float) -> None:
+    if slot.nap is Nap.FALLING:  # and not told to stop meanwhile
+        slot.move(Trigger.FELL_ASLEEP)
+        slot.nap = Nap.ASLEEP
+        slot.idle_since = now
+        state.memory.fell_asleep(slot.model, now)
+
+
 def _died(state: SchedulerState, slot: Slot) -> None:
     if slot.state is ModelState.READY:  # and not already told to stop
         slot.move(Trigger.DIED)
+        slot.nap = None
         if state.counts(slot.model):
             state.memory.ending(slot.model)
 
 
 def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
-    failed_to_start = slot.state is ModelState.STARTING
-    if failed_to_start:
+    failed_to_start = slot.state is ModelState.STARTING and slot.nap is not Nap.WAKING
+    if slot.state is ModelState.STARTING:
         slot.count_loading(now)
     slot.ended_at = now
     if state.counts(slot.model) or state.memory.awaits_end(slot.model):
         state.memory.ended(slot.model, now)
+    state.memory.awoke(slot.model)
+    slot.nap = None  # one that could not wake is started anew, if somebody waits
     slot.move(Trigger.ENDED)
     for request in slot.serving:
         state.model_of.pop(request, None)
@@ -257,14 +271,14 @@ def _unload(state: SchedulerState, wanted: Iterable[Slot], now: float) -> None:
     for slot in wanted:
         slot.wanted_since = slot.displaced = None
         slot.tries = frozenset()
-        if slot.state in UP:
+        if slot.can_be_stopped:
             state.refuse_waiting(slot, RefuseReason.UNLOADED)
             slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
 
 
 def _keep(state: SchedulerState, model: str, seconds: float) -> None:
     slot = state.by_model.get(model)
-    if slot is not None and slot.state in UP:
+    if slot is not None and slot.can_be_stopped:
         slot.kept_seconds = seconds
 
 
@@ -276,7 +290,7 @@ def _reconfigure(state: SchedulerState, policy: Policy, changed: frozenset[str],
         slot.failing = None
         slot.tries = frozenset()
         came_back, slot.removed = slot.removed, False
-        stays = slot.state in UP and _may_restart(state, slot, came_back=came_back)
+        stays = slot.can_be_stopped and _may_restart(state, slot, came_back=came_back)
         if stays and (model in changed or came_back):
             slot.leaving = Leaving(StopReason.CHANGED)
             slot.wanted_since = now
@@ -297,7 +311,7 @@ def _remove(state: SchedulerState, slot: Slot) -> None:
     slot.removed, slot.wanted_since = True, None
     if slot.state is ModelState.STOPPED:
         del state.by_model[slot.model]
-    elif slot.state is not ModelState.STOPPING:
+    elif slot.can_be_stopped:
         # Who leaves already, for an unload or a shutdown, keeps the deadline.
         slot.leaving = slot.leaving or Leaving(StopReason.REMOVED)
 
@@ -308,5 +322,5 @@ def _shut_down(state: SchedulerState, deadline: float) -> None:
     for slot in state.by_model.values():
         slot.wanted_since = slot.displaced = None
         state.refuse_waiting(slot, RefuseReason.SHUTDOWN)
-        if slot.state in UP:
+        if slot.can_be_stopped:
             slot.leaving = Leaving(StopReason.SHUTDOWN, deadline)

@@ -52,12 +52,18 @@ def obstacle(
         case ModelState.STOPPING:
             return Obstacle(Cause.RETURNING)
         case ModelState.STOPPED:
-            missing = None if memory_is_back or evictees else Obstacle(Cause.MEMORY)
-            return _wait_for_evictees(evictees) or _about(Cause.TURN, ahead) or missing
+            return _down(evictees, ahead, memory_is_back=memory_is_back)
         case ModelState.READY:
             if slot.leaving is not None:
                 return Obstacle(Cause.RETURNING)
+            if not slot.is_up:
+                return _down(evictees, ahead, memory_is_back=memory_is_back)
             return _about(Cause.TURN, ahead) if slot.has_capacity else Obstacle(Cause.PLACES)
+
+
+def _down(evictees: Sequence[Slot], ahead: Sequence[Slot], *, memory_is_back: bool) -> Obstacle | None:
+    missing = None if memory_is_back or evictees else Obstacle(Cause.MEMORY)
+    return _wait_for_evictees(evictees) or _about(Cause.TURN, ahead) or missing
 
 
 def _wait_for_evictees(evictees: Sequence[Slot]) -> Obstacle | None:

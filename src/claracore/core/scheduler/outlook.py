@@ -51,7 +51,7 @@ class Outlook:
 
     def now(self, model: str) -> Situation:
         """Return what this model meets if it starts now; it may itself be what is ending."""
-        return self._situation(model, self._running)
+        return self._situation(model, self._running, self._memory)
 
     def evictees(self, model: str) -> frozenset[str]:
         """Return what must stop before this model starts now."""
@@ -63,6 +63,7 @@ class Outlook:
         """Take in that a model that hinders nobody runs from now on."""
         self._asked = None
         self._running |= {model}
+        self._memory = self._memory.with_awake(model) if self._memory is not None else None
         self._turns = [Turn(turn.situation.with_running(model), turn.gone) for turn in self._turns]
 
     def stopped(self, models: Iterable[str]) -> None:
@@ -75,11 +76,12 @@ class Outlook:
         Return what goes for it then.
         """
         self._asked = None
-        running = self._running
+        running, memory = self._running, self._memory
         if self._turns:
             last = self._turns[-1]
             running = last.situation.running - last.gone | {last.situation.target}
-        situation = self._situation(model, running)
+            memory = last.situation.memory
+        situation = self._situation(model, running, memory)
         gone = self._rule.evictees(situation)
         self._turns.append(Turn(situation, gone))
         return gone
@@ -98,6 +100,7 @@ class Outlook:
         """Return who claims a place for which this model, which runs, must go."""
         return (turn.situation.target for turn in self._turns if model in turn.gone)
 
-    def _situation(self, model: str, running: frozenset[str]) -> Situation:
+    def _situation(self, model: str, running: frozenset[str], memory: MemoryPicture | None) -> Situation:
         ahead = tuple(turn.situation.target for turn in self._turns)
-        return Situation(model, running - {model}, self._idle_since, self._ending, ahead, self._memory)
+        seen = memory.with_awake(model) if memory is not None else None
+        return Situation(model, running - {model}, self._idle_since, self._ending, ahead, seen)

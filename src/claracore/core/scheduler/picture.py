@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint
 
@@ -21,10 +21,19 @@ class MemoryPicture:
     """Those that answer, or load for somebody who waits."""
     pinned: frozenset[str]
     """Also those that somebody waits for."""
+    awake: Mapping[str, Footprint] = field(default_factory=dict)
+    """What each model takes when it wakes whose server sleeps; in `footprints` is what that takes asleep."""
 
     def footprint(self, model: str) -> Footprint:
         """Return what a model takes."""
         return self.footprints.get(model, UNKNOWN_FOOTPRINT)
+
+    def with_awake(self, model: str) -> MemoryPicture:
+        """Return the same with a model awake: the very same where it does not sleep."""
+        if model not in self.awake:
+            return self
+        awake = {other: footprint for other, footprint in self.awake.items() if other != model}
+        return replace(self, footprints={**self.footprints, model: self.awake[model]}, awake=awake)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint
 from claracore.core.scheduler.picture import MemoryPicture
 
 
@@ -26,6 +27,10 @@ class ModelPolicy:
     """How long answers in progress may go on after somebody asked for the model to be unloaded."""
     reload: bool = False
     """Whether it is started again when what it had to go for has gone."""
+    sleeps: bool = False
+    """Whether its server can give memory back without ending."""
+    asleep: Footprint = UNKNOWN_FOOTPRINT
+    """What it takes while it sleeps, where that is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,9 @@ class Situation:
     """What is known of memory; None where no rule asks for it, or nothing was seen yet."""
 
     def with_running(self, model: str) -> Situation:
-        """Return the same with one more model that runs."""
-        return replace(self, running=self.running | {model})
+        """Return the same with one more model that runs, awake."""
+        memory = self.memory.with_awake(model) if self.memory is not None else None
+        return replace(self, running=self.running | {model}, memory=memory)
 
 
 class EvictionRule(Protocol):

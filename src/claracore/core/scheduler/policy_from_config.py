@@ -8,6 +8,8 @@ from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS
 from claracore.core.config.matrix import BadExpression, read_sets
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import MatrixConfig
+from claracore.core.memory.declared import declared_footprint
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT
 from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
@@ -66,4 +68,6 @@ def _model(model: ModelConfig, priority: int) -> ModelPolicy:
         queue_timeout_seconds=model.queue.timeout_seconds,
         drain_seconds=model.unload_timeout_seconds,
         reload=model.reload,
+        sleeps=bool(model.cmd.strip() and model.sleep.enter.strip() and model.sleep.wake.strip()),
+        asleep=declared_footprint(model.sleep.memory) or UNKNOWN_FOOTPRINT,
     )

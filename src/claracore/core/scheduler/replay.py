@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from claracore.core.scheduler.core import Scheduler
-from claracore.core.scheduler.events import Died, Ended, Event, Lost, Order, Ready
+from claracore.core.scheduler.events import Died, Ended, Event, FellAsleep, Lost, Order, Ready
 from claracore.core.scheduler.lifecycle import TRANSITIONS, Trigger
 from claracore.core.scheduler.obstacle import Obstacle
 from claracore.core.scheduler.policy import Policy
@@ -20,7 +20,7 @@ from claracore.core.scheduler.record import Begun, Recorded
 from claracore.errors import BadRequest
 from claracore.types import ModelState
 
-TRIGGERS: Mapping[type, Trigger] = {Ready: Trigger.BECAME_READY, Ended: Trigger.ENDED}
+TRIGGERS: Mapping[type, Trigger] = {Ready: Trigger.BECAME_READY, Ended: Trigger.ENDED, FellAsleep: Trigger.FELL_ASLEEP}
 
 
 class NoPolicy(BadRequest):
@@ -116,7 +116,7 @@ def _states(scheduler: Scheduler) -> dict[str, ModelState]:
 
 def _impossible(scheduler: Scheduler, event: Event) -> str:
     """Say why an event breaks the promises of `events`; empty if it does not."""
-    if not isinstance(event, Ready | Ended | Lost | Died):
+    if not isinstance(event, Ready | Ended | FellAsleep | Lost | Died):
         return ""
     slot = scheduler.slots.get(event.model)
     if slot is None:

@@ -12,6 +12,8 @@ The one decision procedure. The rules, oldest waiting request first:
 * where bytes decide, a start, an eviction or a refusal waits for a sample of the memory that is fresh enough, and a
   start until memory of models that have ended is back; who has no room even alone is refused, and nobody goes for it;
 * a model with `reload` that had to go is started again when that one is gone, and only where nobody goes for it;
+* a model that can sleep does so instead of being stopped, where it goes for another or was idle for its ttl and there
+  is room for what it takes then (`sleeping`); it is woken as others are started, and stopped when its place is needed;
 * a model whose start failed for want of memory is started once more, with others gone or with less (`second_try`);
 * while starts are held (another process is to take over) nothing is started or stopped, and who is ready serves;
 * a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
@@ -21,10 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint
 from claracore.core.scheduler.events import Measure, RefuseReason, StopReason
 from claracore.core.scheduler.outlook import Outlook
 from claracore.core.scheduler.picture import Eviction, MemoryPicture
 from claracore.core.scheduler.second_try import rule_of
+from claracore.core.scheduler.sleeping import asleep_footprint, fits, sleepers
 from claracore.core.scheduler.slot import FOREVER, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
@@ -65,22 +69,24 @@ def outlook_of(state: SchedulerState, now: float) -> Outlook:
 
 
 def _picture(state: SchedulerState, running: Sequence[Slot], now: float) -> MemoryPicture:
+    known, asleep = state.memory.footprints, state.memory.asleep
     return MemoryPicture(
         usable=state.memory.usable(),
-        footprints=state.memory.footprints,
+        footprints={**known, **asleep} if asleep else known,
         costs={slot.model: slot.price(now) for slot in running},
         busy=frozenset(slot.model for slot in running if not slot.can_go),
         pinned=frozenset(model for model, slot in state.awake.items() if slot.pinned),
+        awake={model: known.get(model, UNKNOWN_FOOTPRINT) for model in asleep},
     )
 
 
 def claims(state: SchedulerState, slot: Slot, outlook: Outlook, now: float) -> bool:
     """Whether it is to be started and is sure to get its place, or has waited long enough to insist on it."""
-    if not slot.waiting or (slot.leaving is None and slot.state in {ModelState.STARTING, ModelState.READY}):
+    if not slot.waiting or (slot.leaving is None and (slot.is_up or slot.state is ModelState.STARTING)):
         return False
     if now >= _insists_at(state, slot):
         return True
-    if slot.state is ModelState.READY or outlook.hinders(slot.model):
+    if slot.is_up or outlook.hinders(slot.model):
         return False
     return all(state.by_model[evictee].can_go for evictee in outlook.evictees(slot.model))
 
@@ -93,14 +99,34 @@ def _refuse_overdue(state: SchedulerState, slot: Slot, now: float) -> None:
 
 def _stop_what_leaves(state: SchedulerState, slot: Slot, now: float) -> None:
     if (expires_at := slot.expires_at) is not None and now >= expires_at:
-        state.stop(slot, StopReason.TTL)
-    elif (leaving := slot.leaving) is not None and slot.state in {ModelState.STARTING, ModelState.READY}:
+        _expire(state, slot, now)
+    elif (leaving := slot.leaving) is not None and slot.can_be_stopped:
         overdue = leaving.deadline is not None and now >= leaving.deadline
         if overdue or not slot.serving:
             if slot.state is ModelState.STARTING:
                 slot.count_loading(now)
             state.stop(slot, leaving.reason)
             _refuse_overdue(state, slot, now)  # the time of who waited for its load runs again
+
+
+def _expire(state: SchedulerState, slot: Slot, now: float) -> None:
+    """Stop a model whose ttl is over, or let it sleep once for as long; not where it is to stay no longer at all."""
+    asleep = _asleep(state, slot) if slot.ttl_seconds else None
+    if asleep is None:
+        state.stop(slot, StopReason.TTL)
+    elif state.may_act(slot.model, now):
+        situation = outlook_of(state, now).now(slot.model)
+        if situation.memory is not None and fits(situation.memory, situation.running, {slot.model: asleep}):
+            state.fall_asleep(slot, asleep, StopReason.TTL)
+        else:
+            state.stop(slot, StopReason.TTL)
+
+
+def _asleep(state: SchedulerState, slot: Slot) -> Footprint | None:
+    """Return what a model will take that sleeps instead of being stopped; None for one that cannot."""
+    if not (slot.policy.sleeps and slot.is_up and state.counts(slot.model)):
+        return None
+    return asleep_footprint(slot.policy.asleep, state.memory.footprints.get(slot.model, UNKNOWN_FOOTPRINT))
 
 
 def _serve_and_make_room(state: SchedulerState, now: float) -> None:
@@ -111,17 +137,17 @@ def _serve_and_make_room(state: SchedulerState, now: float) -> None:
     """
     state.held_back = frozenset()
     turns = in_turn(state, now)
-    returning = [slot for slot in state.awake.values() if slot.comes_back and slot.state is ModelState.STOPPED]
+    returning = [slot for slot in state.awake.values() if slot.comes_back and slot.is_down]
     if not turns and not returning:
         return
     outlook = outlook_of(state, now)
     for slot in turns:
-        if slot.state is ModelState.READY:
+        if slot.is_up:
             while slot.waiting and state.admits(slot):
                 state.serve(slot, next(iter(slot.waiting)))
         elif state.held:
             continue
-        elif slot.state is ModelState.STOPPED and state.knows(slot.model, now) and not outlook.hinders(slot.model):
+        elif slot.is_down and state.knows(slot.model, now) and not outlook.hinders(slot.model):
             _make_room(state, slot, outlook, now)
         if claims(state, slot, outlook, now):
             outlook.claim(slot.model)
@@ -164,9 +190,12 @@ def _evict(state: SchedulerState, target: Slot, evictees: Sequence[Slot], outloo
     """Stop those that are in the target's way and have not been ordered to stop yet."""
     if evictees and state.may_act(target.model, now):
         rule = state.by_memory
-        displaced = Eviction(target.model, rule.shortages(outlook.now(target.model)) if rule is not None else ())
+        situation = outlook.now(target.model)
+        displaced = Eviction(target.model, rule.shortages(situation) if rule is not None else ())
+        could = {slot.model: it for slot in evictees if (it := _asleep(state, slot)) is not None}
+        asleep = sleepers(situation, frozenset(slot.model for slot in evictees), could) if could else could
         for slot in evictees:
-            state.displace(slot, displaced)
+            state.displace(slot, displaced, asleep.get(slot.model))
         outlook.stopped(slot.model for slot in evictees)
 
 
@@ -182,7 +211,7 @@ def _bring_back(state: SchedulerState, slot: Slot, outlook: Outlook, now: float)
     """Start a model again that had to go, if who it went for has gone and nobody has to go for it."""
     by = state.by_model.get(slot.displaced.by) if slot.displaced is not None else None
     gone = by is None or by.state is ModelState.STOPPED
-    wanted = slot.state is ModelState.STOPPED and not slot.waiting and slot.wanted_since is None
+    wanted = slot.is_down and not slot.waiting and slot.wanted_since is None
     if not wanted or not gone or outlook.hinders(slot.model) or outlook.evictees(slot.model):
         return
     if not _too_large(state, outlook, slot.model):
@@ -210,15 +239,11 @@ def _insists_at(state: SchedulerState, slot: Slot) -> float:
 def _compute_deadline(state: SchedulerState, now: float) -> float:
     deadlines = [FOREVER]
     for slot in state.awake.values():
-        if (expires_at := slot.expires_at) is not None and not state.held:
-            deadlines.append(expires_at)
-        if (
-            not state.held
-            and slot.leaving is not None
-            and slot.leaving.deadline is not None
-            and slot.state is not ModelState.STOPPING
-        ):
-            deadlines.append(slot.leaving.deadline)
+        if (expires_at := slot.expires_at) is not None and (expires_at > now or not (slot.policy.sleeps or state.held)):
+            deadlines.append(expires_at)  # else it waits for a sample of the memory, or until starts are not held
+        leaves_at = slot.leaving.deadline if slot.leaving is not None and not state.held else None
+        if leaves_at is not None and slot.state is not ModelState.STOPPING:
+            deadlines.append(leaves_at)
         if slot.waiting:
             request, since = next(iter(slot.waiting.items()))
             deadlines.append(slot.gives_up_at(request))

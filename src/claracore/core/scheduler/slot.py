@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from claracore.core.scheduler import lifecycle
 from claracore.core.scheduler.events import RanOut, SecondTry, StopReason
@@ -23,6 +24,14 @@ class Leaving:
 
     reason: StopReason
     deadline: float | None = None
+
+
+class Nap(StrEnum):
+    """Where a server is that gives memory back without ending; its state is `stopping`, `ready`, `starting`."""
+
+    FALLING = "falling asleep"
+    ASLEEP = "asleep"
+    WAKING = "waking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Slot:
     waiting: dict[int, float] = field(default_factory=dict)
     idle_since: float = 0.0
     leaving: Leaving | None = None
+    nap: Nap | None = None
     wanted_since: float | None = None
     """Set when it is to be started although nobody waits: it was loaded when its configuration changed."""
     removed: bool = False
@@ -116,6 +126,21 @@ class Slot:
     def oldest_wait(self) -> float | None:
         """Since when the longest waiting request waits, or since when the model is wanted without one."""
         return next(iter(self.waiting.values()), self.wanted_since)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it has to start, or to wake, before it serves."""
+        return self.state is ModelState.STOPPED or self.nap is Nap.ASLEEP
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its server serves."""
+        return self.state is ModelState.READY and self.nap is not Nap.ASLEEP
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether its server can be ordered to stop."""
+        return self.state in {ModelState.STARTING, ModelState.READY} or self.nap is Nap.FALLING
 
     @property
     def awake(self) -> bool:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from claracore.core.memory.footprint import Footprint
 from claracore.core.scheduler.by_memory import ByMemory
-from claracore.core.scheduler.events import Order, Refuse, RefuseReason, Serve, Start, Stop, StopReason
+from claracore.core.scheduler.events import (
+    Order,
+    Refuse,
+    RefuseReason,
+    Serve,
+    Sleep,
+    Start,
+    Stop,
+    StopReason,
+    Wake,
+)
 from claracore.core.scheduler.known_memory import KnownMemory
 from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.picture import Eviction
 from claracore.core.scheduler.policy import Policy
-from claracore.core.scheduler.slot import FOREVER, Failing, Slot
+from claracore.core.scheduler.slot import FOREVER, Failing, Nap, Slot
 from claracore.types import ModelState
 
 
@@ -45,12 +56,7 @@ class SchedulerState:
 
     def admits(self, slot: Slot) -> bool:
         """Whether a model serves one more request at once."""
-        return (
-            slot.state is ModelState.READY
-            and slot.leaving is None
-            and slot.has_capacity
-            and slot.model not in self.held_back
-        )
+        return slot.is_up and slot.leaving is None and slot.has_capacity and slot.model not in self.held_back
 
     @property
     def by_memory(self) -> ByMemory | None:
@@ -84,11 +90,17 @@ class SchedulerState:
     # --- steps -----------------------------------------------------------------------------------------------------
 
     def start(self, slot: Slot, now: float) -> None:
-        """Order that a model's server is started."""
+        """Order that a model's server is started, or woken."""
         slot.wanted_since = slot.displaced = None
         slot.loading_since = now
-        slot.move(Trigger.START_ORDERED)
-        self.orders.append(Start(slot.model))
+        if slot.nap is Nap.ASLEEP:
+            slot.nap = Nap.WAKING
+            slot.move(Trigger.WAKE_ORDERED)
+            self.memory.awoke(slot.model)
+            self.orders.append(Wake(slot.model))
+        else:
+            slot.move(Trigger.START_ORDERED)
+            self.orders.append(Start(slot.model))
 
     def serve(self, slot: Slot, request: int) -> None:
         """Order that a waiting request is served."""
@@ -102,14 +114,25 @@ class SchedulerState:
     def stop(self, slot: Slot, reason: StopReason) -> None:
         """Order that a model's server is stopped; it is stopping from here on."""
         slot.move(Trigger.STOP_ORDERED)
+        slot.nap = None
         if self.counts(slot.model):
             self.memory.ending(slot.model)
         self.orders.append(Stop(slot.model, reason))
 
-    def displace(self, slot: Slot, displaced: Eviction) -> None:
-        """Order that a model's server is stopped because another needs its place."""
+    def fall_asleep(self, slot: Slot, footprint: Footprint, reason: StopReason) -> None:
+        """Order that a model's server gives its memory back, all but `footprint`, without ending."""
+        slot.move(Trigger.SLEEP_ORDERED)
+        slot.nap = Nap.FALLING
+        self.memory.falling_asleep(slot.model, footprint)
+        self.orders.append(Sleep(slot.model, reason))
+
+    def displace(self, slot: Slot, displaced: Eviction, asleep: Footprint | None = None) -> None:
+        """Order that a model's server is stopped because another needs its place; with `asleep`, that it sleeps."""
         unwanted = slot.state is ModelState.STARTING
         slot.displaced = displaced
+        if asleep is not None:
+            self.fall_asleep(slot, asleep, StopReason.EVICTED)
+            return
         self.stop(slot, StopReason.UNWANTED if unwanted else StopReason.EVICTED)
 
     def refuse_waiting(self, slot: Slot, reason: RefuseReason) -> None:

@@ -7,12 +7,13 @@ names that several machines have and for selectors only; all other requests pass
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from claracore.core.cluster.model import Fit, NodeState
+from claracore.core.cluster.model import Fit, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, places
 from claracore.core.config.peers import shared_names
+from claracore.errors import ClaraCoreError
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from claracore.core.scheduler.slot import Slot
     from claracore.host.cluster.cluster import Cluster
     from claracore.host.supervisor.preview import LoadPreview
+
+
+class MachineDrained(ClaraCoreError):
+    """The machine that is asked for by name gets no new requests; 503."""
+
+    status = 503
+    code = "machine_drained"
 
 
 class LocalModels(Protocol):
@@ -32,6 +40,12 @@ class LocalModels(Protocol):
     def preview(self, model_id: str) -> LoadPreview:
         """Return what would follow if this model, which is stopped, started now."""
 
+    async def load(self, model_id: str) -> None:
+        """Return when the model is ready. Raises what a request for it would be refused with."""
+
+    async def unload(self, model_ids: Iterable[str]) -> None:
+        """Return when none of the models' present servers runs any more."""
+
 
 class Machines:
     """Models wherever they are."""
@@ -43,6 +57,8 @@ class Machines:
         self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
+        self.drained: frozenset[str] = frozenset()
+        """The machines that get no new requests."""
         self._wish = PlacementWish()
         self._turn = 0
 
@@ -62,9 +78,38 @@ class Machines:
         return self.offer(model_id).state if self.node_of(model_id) else None
 
     def is_there(self, model_id: str) -> bool:
-        """Whether a model is not on a machine that is lost for good."""
+        """Whether a model is not on a machine that is lost for good, or that is drained."""
         offer = self.offer(model_id) if self.node_of(model_id) else None
-        return offer is None or offer.node_state is not NodeState.LOST or offer.wakes
+        return offer is None or (not offer.drained and (offer.node_state is not NodeState.LOST or offer.wakes))
+
+    def check(self, node: str) -> None:
+        """Raise MachineDrained for a machine that gets no new requests."""
+        if node in self.drained:
+            raise MachineDrained(f"machine {node!r} is drained: it gets no new requests")
+
+    async def load(self, model_id: str) -> None:
+        """Return when a model is ready, wherever it is. Raises what a request for it would be refused with."""
+        await self._supervisor.load(model_id)  # of another machine: it is there, or was woken
+        parts = self.cluster.parts(model_id) if self.cluster.peers else None
+        if parts is not None and self.state(model_id) is not ModelState.READY:
+            from claracore.host.cluster.orders import load_there  # noqa: PLC0415 - its client of HTTP, as in members.py
+
+            await load_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
+            self.cluster.look_soon(parts[0])
+
+    async def unload(self, model_id: str) -> None:
+        """Return when a model is unloaded, wherever it is. Raises ClaraCoreError where another machine does not."""
+        await self._supervisor.unload([model_id])
+        parts = self.cluster.parts(model_id) if self.cluster.peers else None
+        if parts is not None and self.state(model_id) is not ModelState.STOPPED:
+            from claracore.host.cluster.orders import unload_there  # noqa: PLC0415 - as above
+
+            await unload_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
+            self.cluster.look_soon(parts[0])
+
+    def _kind(self, name: str) -> NodeKind:
+        node = self.cluster.nodes.get(name)
+        return node.report.kind if node is not None and node.report is not None else NodeKind.OTHER
 
     def requests(self, model_id: str) -> int:
         """Return how many requests are with a model from here, waiting ones too."""
@@ -84,7 +129,9 @@ class Machines:
             # Our requests have it loaded, or wake its machine; it has not said so yet.
             state = ModelState.STARTING if own and (wakes or not is_lost) else ModelState.STOPPED
         requests = max(own, model.requests)
-        return Offer(model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes)
+        return Offer(
+            model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, node.name in self.drained
+        )
 
     def _local(self, model_id: str, own: int) -> Offer:
         slot = self._supervisor.slots.get(model_id)

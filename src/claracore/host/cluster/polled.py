@@ -133,6 +133,16 @@ class PolledPeers:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def why_unreachable(peer: PeerConfig) -> str | None:
+    """Say why a peer does not answer; None when it does."""
+    asker = _Asker(peer, client_of)
+    try:
+        look = await _look(asker)
+    finally:
+        await asker.close()
+    return None if isinstance(look, LookAnswered) else look.why
+
+
 def _same(former: PeerConfig | None, present: PeerConfig | None) -> bool:
     def address(peer: PeerConfig) -> tuple[str, str | None, str]:
         return peer.proxy, peer.api_key, peer.fingerprint

@@ -1,7 +1,8 @@
 """Which engine serves the models on this machine?
 
-A real llama-server, named by the user or on PATH, is preferred if it runs on this CPU; otherwise the embedded engine,
-if the xllamacpp wheel is installed. What was found but does not run is reported, not passed over in silence.
+A real llama-server is preferred if it runs on this CPU: the one that the configuration names, the installed build that
+is in use, the one on PATH; otherwise the embedded engine, if the xllamacpp wheel is installed. What was found but does
+not run is reported, not passed over in silence.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from claracore.core.engines.order import EnginePlace, PlaceKind
 from claracore.errors import ClaraCoreError
 from claracore.host.engines import abilities, embedded_flags, states
 from claracore.host.engines.abilities import Abilities
+from claracore.host.engines.installed import program_called
 from claracore.host.logs.findings import log_findings
 from claracore.types import Finding
 
@@ -29,7 +32,11 @@ NAME = "llama-server.exe" if os.name == "nt" else "llama-server"
 ASK_SECONDS = 10.0
 """Most that --version or --help may take; a CUDA build that looks for devices needs a second or two."""
 
-INSTALL = "install llama.cpp so that llama-server is on PATH, or: pip install 'claracore[engine]'"
+LLAMA_SERVER = "llama-server"
+INSTALL = (
+    "`claracore engines install` fetches llama.cpp's build for this machine; or put llama-server on PATH, or: "
+    "pip install 'claracore[engine]'"
+)
 
 
 class EngineMissing(ClaraCoreError):
@@ -64,7 +71,7 @@ def find_engine(configured: str | None) -> Engine:
     Blocking (it may run a binary three times, for at most ASK_SECONDS each; remembered until the file changes).
     """
     findings: list[Finding] = []
-    for candidate in candidates(configured, findings):
+    for candidate in dict.fromkeys(path for _kind, path in candidates(configured, findings)):
         known = learn(candidate)
         if isinstance(known, Unusable):
             findings.append(
@@ -88,20 +95,36 @@ def find_engine(configured: str | None) -> Engine:
     return Engine(argv, "embedded", version, known_abilities, embedded=True, findings=tuple(findings))
 
 
-def candidates(configured: str | None, findings: list[Finding]) -> list[str]:
-    """Return the paths of llama-servers to try, the best first; a configured one that is not there is a finding."""
-    paths = []
+def engine_places(configured: str | None) -> list[EnginePlace]:
+    """Return each place where an engine may be, in the order in which they are asked. Blocking, as `find_engine`."""
+    found = dict(candidates(configured, []))
+    order: list[PlaceKind] = ["configured"] if configured is not None else []
+    places = []
+    for kind in (*order, "used", "path"):
+        path = found.get(kind, "")
+        known = learn(path) if path else None
+        places.append(EnginePlace(kind, path, known.reason if isinstance(known, Unusable) else ""))
+    embedded = f"{sys.executable} -m claracore engine" if importlib.util.find_spec("xllamacpp") is not None else ""
+    return [*places, EnginePlace("embedded", embedded)]
+
+
+def candidates(configured: str | None, findings: list[Finding]) -> list[tuple[PlaceKind, str]]:
+    """Return the llama-servers to try, the best first; a configured one that is not there is a finding."""
+    paths: list[tuple[PlaceKind, str]] = []
     if configured is not None:
         path = shutil.which(os.path.expanduser(configured))  # noqa: PTH111 - a bare name must stay one
         if path is None:
             message = f"the configured engine {configured!r} does not exist or is not executable"
             findings.append(Finding("warning", message, path="engine", way_out="correct the path"))
         else:
-            paths.append(path)
+            paths.append(("configured", path))
+    used = program_called(LLAMA_SERVER)
+    if used is not None:
+        paths.append(("used", used))
     on_path = shutil.which(NAME)
     if on_path is not None:
-        paths.append(on_path)
-    return list(dict.fromkeys(str(Path(path).absolute()) for path in paths))
+        paths.append(("path", on_path))
+    return [(kind, str(Path(path).absolute())) for kind, path in paths]
 
 
 def learn(binary: str) -> tuple[str, Abilities] | Unusable:

@@ -20,7 +20,7 @@ from claracore.core.memory.declared import MemoryLimits, declared_footprint, pla
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, DeviceMemory, Footprint, FootprintSource
 from claracore.host.footprints.kept_beside import KeptBytes, kept_beside, nothing_kept
 from claracore.host.footprints.lesser import LesserCommands
-from claracore.host.footprints.taken_now import TakenNow, every
+from claracore.host.footprints.taken_now import TakenNow, every, had_by
 from claracore.host.supervisor.running import Running
 
 if TYPE_CHECKING:
@@ -236,8 +236,8 @@ class ModelMemory:
 
     def _device(self, use: DeviceUse, pids: Mapping[str, tuple[int, ...]]) -> DeviceMemory:
         limits = self._limits()
-        by_process = use.by_process
-        ours = sum(by_process.values()) if by_process is not None else sum(self.known(id_).on(use.id) for id_ in pids)
+        awake = [model_id for model_id, server in self._running().items() if model_id in pids and not server.asleep]
+        ours = had_by(use, map(self.known, awake))
         kept = kept_beside(use, ours, self.reserved_bytes(use.id), map(self.known, self._models()), self.kept_bytes)
         return DeviceMemory(
             use.id,

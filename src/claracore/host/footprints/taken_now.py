@@ -45,3 +45,8 @@ class TakenNow:
 def every(pids: Mapping[str, tuple[int, ...]]) -> frozenset[int]:
     """Return the processes of all models."""
     return frozenset(pid for members in pids.values() for pid in members)
+
+
+def had_by(use: DeviceUse, awake: Iterable[Footprint]) -> int:
+    """Return the bytes that servers have of a device: as seen by process, else by what those take that do not sleep."""
+    return sum(footprint.on(use.id) for footprint in awake) if use.by_process is None else sum(use.by_process.values())

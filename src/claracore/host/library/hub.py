@@ -57,8 +57,7 @@ class HubClient:
 
     def __init__(self, environ: Mapping[str, str], token: Callable[[], HubToken | None]) -> None:
         """Read HF_ENDPOINT. Raises BadRequest when that is no address, or when HF_HUB_OFFLINE forbids all of it."""
-        if environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-            raise BadRequest("HF_HUB_OFFLINE is set: nothing is fetched from the hub")
+        self._check_online(environ)
         self.endpoint = self._endpoint_of(environ)
         self._token = token
         self._client = httpx2.AsyncClient(
@@ -66,6 +65,11 @@ class HubClient:
             headers={"User-Agent": f"claracore/{__version__}", "Accept-Encoding": "identity"},
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4),
         )
+
+    @staticmethod
+    def _check_online(environ: Mapping[str, str]) -> None:
+        if environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+            raise BadRequest("HF_HUB_OFFLINE is set: nothing is fetched from the hub")
 
     @staticmethod
     def _endpoint_of(environ: Mapping[str, str]) -> str:
@@ -124,7 +128,7 @@ class HubClient:
         try:
             return json.loads(raw), answer.headers.get("link")
         except ValueError as error:
-            raise HubUnreachable(f"{self.endpoint} does not answer with JSON: is it a hub?") from error
+            raise HubUnreachable(f"{self.endpoint} does not answer with JSON, as it should") from error
 
     async def admitted(self, reference: Reference, file: RemoteFile) -> None:
         """Return when the hub lets us fetch a file (asked by HEAD). Raises as `listing`."""

@@ -47,7 +47,7 @@ class HubTokens:
     def find(self) -> HubToken | None:
         """Return the token that counts now; None without one."""
         for name in VARIABLES:
-            if value := _clean(self._environ.get(name, "")):
+            if value := printable_token(self._environ.get(name, "")):
                 return HubToken(value, name)
         if self._kept:
             return HubToken(self._kept, STORED)
@@ -59,7 +59,7 @@ class HubTokens:
     def keep(self, value: str) -> None:
         """Store a token; an empty one forgets what was stored. Raises BadRequest, TokenUnusable, DiskFull."""
         value = value.strip()
-        if value and not _clean(value):
+        if value and not printable_token(value):
             raise BadRequest("a token is one word of printable characters", param="apiKey")
         if self._path is None:
             self._kept = value
@@ -91,12 +91,12 @@ class HubTokens:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return _clean(file.read(LONGEST).decode("ascii", "replace"))
+            return printable_token(file.read(LONGEST).decode("ascii", "replace"))
     except OSError:
         return ""
 
 
-def _clean(text: str) -> str:
+def printable_token(text: str) -> str:
     """Return a token that may stand in a header; empty for anything else."""
     text = text.strip()
     printable = text.isascii() and text.isprintable() and not any(letter.isspace() for letter in text)

@@ -132,7 +132,7 @@ class PartialFile:
             if self._expected is not None and self._digest.hexdigest() != self._expected:
                 self._start_over()
                 raise WrongBytes(
-                    f"{self._remote.path}: the bytes are not those that the hub has announced (checksum "
+                    f"{self._remote.path}: the bytes are not those that were announced (checksum "
                     f"{self._expected[:12]}...); they were thrown away"
                 )
             try:

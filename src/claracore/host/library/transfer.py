@@ -176,4 +176,4 @@ def _check(answer: FileAnswer, remote: RemoteFile) -> None:
     other_size = answer.size is not None and answer.size != remote.size
     names_contents = answer.etag is not None and remote.sha256 is not None and len(answer.etag) == len(remote.sha256)
     if other_size or (names_contents and answer.etag != remote.sha256):
-        raise HubUnreachable(f"{remote.path} has changed on the hub since it was listed; cancel and start again")
+        raise HubUnreachable(f"{remote.path} has changed since it was listed; cancel and start again")

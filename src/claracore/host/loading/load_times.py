@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
 from claracore.core.loading.past import ModelFile, PastLoad
+from claracore.core.loading.phases import LoadPhase
 from claracore.core.memory.footprint import RAM
 from claracore.core.scheduler.events import SecondTry, StopReason
+from claracore.core.scheduler.slot import Nap
 from claracore.core.units import MIB, gib
 from claracore.host.footprints.model_memory import ModelMemory
 from claracore.host.loading.next_up import WAITING, NextUp
@@ -63,9 +65,15 @@ class LoadTimes:
     def expected(self, model: str) -> ExpectedLoad:
         """Return what is known of a model's load: of the one under way, else of the next."""
         load, seen = self._loads.get(model), self._seen.get(model)
+        if load is None and self._wakes(model):
+            return ExpectedLoad(phase=LoadPhase.WAKING, words="waking")
         if load is None:
             return ExpectedLoad(seen.forecast.seconds) if seen and seen.forecast else NOTHING_EXPECTED
         return load.expected(self._supervisor.running(model), self._loop.time())
+
+    def _wakes(self, model: str) -> bool:
+        slot = self._supervisor.slots.get(model)
+        return slot is not None and slot.nap is Nap.WAKING
 
     async def look(self, model: str) -> None:
         """See anew how much of a model's files is in memory, and what its load would take."""

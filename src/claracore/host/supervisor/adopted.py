@@ -52,6 +52,8 @@ class GivenServer(msgspec.Struct, frozen=True, kw_only=True):
     age_seconds: float
     says_ready: bool
     asleep: bool
+    sleeps: bool
+    """Whether it was told to give its memory back (option `sleep`), and not woken since."""
     idle_seconds: float
     load_seconds: float | None
     pinned: bool

@@ -43,7 +43,7 @@ class AdoptedServer(ServerProcess):
         if given.says_ready:
             self.reports.says_ready.set()
         try:
-            check = self._accepted.check(self.endpoint, child.pid, self._lease)
+            check = self._accepted.check(self.endpoint, child.pid, self.lease)
             self.verifiable = check is not None
             if check is not None:
                 with contextlib.suppress(Stranger):

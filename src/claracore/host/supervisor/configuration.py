@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from claracore.core.cluster.joined import JoinedNode, with_joined
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
@@ -88,9 +89,9 @@ class Prepared:
     own: Config
     """Without the models of peers."""
 
-    def with_found(self, found: FoundModels) -> Prepared:
-        """Return it with what peers that are followed have."""
-        return replace(self, config=with_peers(with_found(self.own, found)))
+    def with_machines(self, joined: Iterable[JoinedNode], found: FoundModels) -> Prepared:
+        """Return it with the machines that have joined, and with what those that are followed have."""
+        return replace(self, config=with_peers(with_found(with_joined(self.own, joined), found)))
 
 
 def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
@@ -164,6 +165,7 @@ class Configuration:
         self._find_engine = find_engine
         self._state_dir = state_dir
         self._found: FoundModels = {}
+        self._joined: tuple[JoinedNode, ...] = ()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -176,7 +178,7 @@ class Configuration:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
         history = load_history(self._state_dir, self.sources.key)
-        prepared = prepare(loaded, self._listen, history, ollama=self.ollama).with_found(self._found)
+        prepared = prepare(loaded, self._listen, history, ollama=self.ollama).with_machines(self._joined, self._found)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(
@@ -225,11 +227,23 @@ class Configuration:
             self._reloaded()
             return changes
 
+    async def engine_changed(self) -> None:
+        """Look anew for what `llama-server` in a command means: another build is in use. The next start takes it."""
+        async with self._changing:
+            self._commands.engine = await asyncio.to_thread(self._find_engine, self.now.config.engine)
+
     async def models_found(self, found: FoundModels) -> Changes:
         """Take over that peers have other models than before; the files are not read again."""
+        return await self._with_machines(self._joined, found)
+
+    async def nodes_joined(self, joined: tuple[JoinedNode, ...]) -> Changes:
+        """Take over that these machines have joined, and no others; the files are not read again."""
+        return await self._with_machines(joined, self._found)
+
+    async def _with_machines(self, joined: tuple[JoinedNode, ...], found: FoundModels) -> Changes:
         async with self._changing:
-            self._found = found
-            prepared = self.now.with_found(found)
+            self._joined, self._found = joined, found
+            prepared = self.now.with_machines(joined, found)
             changes = compare(self.now.config, prepared.config)
             self._take_over(prepared, changes)
             return changes

@@ -32,7 +32,7 @@ class ModelListener(Protocol):
         """Note that it answers, and that the requests that waited for it have been served."""
 
     def stopping(self, model: str, reason: StopReason) -> None:
-        """Note that it was ordered to end."""
+        """Note that it was ordered to end, or to sleep instead."""
 
     def ended(self, model: str) -> None:
         """Note that it is gone, asked or not. The orders that follow from that have not been carried out yet."""

@@ -42,6 +42,14 @@ class ExternalRun:
         """Order the end."""
         self._stop.give()
 
+    def sleep(self) -> None:
+        """Order the end: it has nothing here that it could give back."""
+        self._stop.give()
+
+    def wake(self) -> None:
+        """Order the end: it never slept."""
+        self._stop.give()
+
     def kill(self) -> None:
         """Order the end; there is nothing to kill."""
         self._stop.give()

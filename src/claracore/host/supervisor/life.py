@@ -82,6 +82,16 @@ class Life:
         """Order the end; the task of `run` carries it out."""
         self._stop.give()
 
+    def sleep(self) -> None:
+        """Order that the process gives its memory back; without one, or without a word for it, the end."""
+        if self._process is None or not self._process.nap.sleep():
+            self._stop.give()
+
+    def wake(self) -> None:
+        """Order that the process takes its memory again."""
+        if self._process is None or not self._process.nap.wake():
+            self._stop.give()
+
     def kill(self) -> None:
         """Order the end, without any grace."""
         self._stop.give(at_once=True)

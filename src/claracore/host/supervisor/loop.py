@@ -38,12 +38,14 @@ from claracore.core.scheduler.events import (
     Returned,
     Serve,
     ShutdownAsked,
+    Sleep,
     Start,
     Stop,
     TellMissing,
     TimePassed,
     TryAgain,
     UnloadAsked,
+    Wake,
 )
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.policy_from_config import policy_of
@@ -57,7 +59,7 @@ from claracore.host.supervisor.runs import Runs
 from claracore.host.supervisor.succession import Succession
 from claracore.host.supervisor.waiting import LoadWaiter, WaitingRequest
 from claracore.host.supervisor.wake import WakeTimer
-from claracore.types import Endpoint, ModelState
+from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
 _RECORD = "%r %s -> %s"
@@ -167,7 +169,7 @@ class Supervisor(Succession):
         None when it is not ready, or is not to be much longer. Nobody calls `finish` for it.
         """
         slot = self._scheduler.slots.get(model_id)
-        if slot is None or slot.state is not ModelState.READY or slot.leaving is not None:
+        if slot is None or not slot.is_up or slot.leaving is not None:
             return None
         return self._endpoints[model_id]
 
@@ -265,17 +267,20 @@ class Supervisor(Succession):
     def _perform(self, order: Order) -> None:
         match order:
             case Serve(request):
-                self._serve(request)
+                if (waiting := self._waiting.pop(request, None)) is not None:  # else it has left; we hear of it next
+                    self._give(waiting.waiter, waiting.model, request)
             case Refuse(request, reason):
                 if (waiting := self._waiting.pop(request, None)) is not None:
                     waiting.waiter.refuse(self._refusal(reason, waiting))
             case Start(model):
                 self._runs.start(self.looks.as_started(self.config.models[model]))
                 self._listeners.starting(model)
-            case Stop(model, reason):
-                logger.info("model %s: stopping (%s)", model, reason)
-                self._runs.stop(model)
+            case Stop(model, reason) | Sleep(model, reason):
+                self._runs.end(order)
                 self._listeners.stopping(model, reason)
+            case Wake(model):
+                self._runs.wake(model)
+                self._listeners.reported(model)
             case Measure(models):
                 self.looks.measure(models)
             case TellMissing(missing):
@@ -285,10 +290,6 @@ class Supervisor(Succession):
                 self._listeners.trying_again(model, how)
             case _:
                 assert_never(order)
-
-    def _serve(self, request: int) -> None:
-        if (waiting := self._waiting.pop(request, None)) is not None:  # else it has left; its Finished is behind us
-            self._give(waiting.waiter, waiting.model, request)
 
     def _give(self, waiter: Waiter, model: str, request: int) -> None:
         """Send a request that the scheduler counts as served to its model; a bug in its waiter ends only this one."""

@@ -25,7 +25,7 @@ class Reports:
         self.phase: LoadPhase | None = None
         """What it is at while it loads; None as long as it tells nothing that is known."""
         self.asleep = False
-        """Whether it has freed its memory until the next request (`--sleep-idle-seconds`)."""
+        """Whether it has freed its memory until the next request (`--sleep-idle-seconds`, or the option `sleep`)."""
         self.says_ready = asyncio.Event()
         self.deadline: ReadyDeadline | None = None
         """Until when it is to be ready, which progress postpones; set when it begins to be waited for."""
@@ -43,6 +43,18 @@ class Reports:
     def restoring(self) -> None:
         """Take in that it answers, and that its conversations are brought back."""
         self._enter(LoadPhase.CONVERSATIONS)
+
+    def sleeps(self) -> None:
+        """Take in that it sleeps because it was told to."""
+        self.asleep = True
+
+    def wakes(self) -> None:
+        """Take in that it was told to wake."""
+        self._enter(LoadPhase.WAKING)
+
+    def awoke(self) -> None:
+        """Take in that it is awake."""
+        self.asleep = False
 
     def _enter(self, phase: LoadPhase) -> None:
         if phase is not self.phase:

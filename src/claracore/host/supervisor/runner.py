@@ -40,6 +40,12 @@ class RunListener(Protocol):
     def reported(self, model: str) -> None:
         """Note that `Running.loading` or `Running.asleep` say something new."""
 
+    def fell_asleep(self, model: str) -> None:
+        """Note that it has given its memory back, as it was told to."""
+
+    def awoke(self, model: str) -> None:
+        """Note that it answers again, after it was told to wake."""
+
     def lost(self, model: str, why: str) -> None:
         """Note that nobody or somebody else answers at the endpoint although the process runs. Once, after `ready`."""
 
@@ -65,6 +71,12 @@ class ServerRun(Protocol):
 
     def stop(self) -> None:
         """Order the end: connections are closed, and the model's own time for ending begins. Again does nothing."""
+
+    def sleep(self) -> None:
+        """Order that it gives its memory back without ending; one that cannot, ends. Only when it is ready."""
+
+    def wake(self) -> None:
+        """Order that it takes its memory again; one that cannot, ends. Only when it sleeps."""
 
     def kill(self) -> None:
         """Order the end at once, whether or not an end was ordered before."""

@@ -26,7 +26,7 @@ class Running:
     loading: Loading | None = None
     """What it said last of its loading; still there when it is ready."""
     asleep: bool = False
-    """Whether it has freed its memory until the next request (`--sleep-idle-seconds`)."""
+    """Whether it has freed its memory until the next request (`--sleep-idle-seconds`, or the option `sleep`)."""
     restore_seconds: float | None = None
     """How long it took to bring conversations back into it; None where there were none."""
     phase: LoadPhase | None = None

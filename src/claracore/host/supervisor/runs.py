@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from claracore.core.config.model import ModelConfig
-from claracore.core.scheduler.events import Died, Ended, Event, Lost, RanOut, Ready
+from claracore.core.scheduler.events import Died, Ended, Event, FellAsleep, Lost, RanOut, Ready, Sleep, Stop
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.ran_out import RanOutOfMemory
@@ -92,9 +92,20 @@ class Runs:
         self._entries[model.id] = _Entry(model, run, task, time.monotonic())
         task.add_done_callback(lambda _: self._ended(model.id))
 
-    def stop(self, model_id: str) -> None:
-        """Order the end of a model's run."""
-        self._entries[model_id].run.stop()
+    def end(self, order: Stop | Sleep) -> None:
+        """Order the end of a model's run, or that its server gives its memory back instead."""
+        run = self._entries[order.model].run
+        if isinstance(order, Stop):
+            logger.info("model %s: stopping (%s)", order.model, order.reason)
+            run.stop()
+        else:
+            logger.info("model %s: going to sleep (%s)", order.model, order.reason)
+            run.sleep()
+
+    def wake(self, model_id: str) -> None:
+        """Order that a model's server, which sleeps, takes its memory again."""
+        logger.info("model %s: waking", model_id)
+        self._entries[model_id].run.wake()
 
     def kill(self) -> None:
         """Order the end of every run at once, however long it may take to end by itself."""
@@ -151,6 +162,17 @@ class Runs:
     def reported(self, model: str) -> None:
         """Call `on_report` with the model."""
         self._on_report(model)
+
+    def fell_asleep(self, model: str) -> None:
+        """Hand in that the model's server sleeps."""
+        logger.info("model %s: asleep", model)
+        self._post(FellAsleep(model))
+        self._on_report(model)
+
+    def awoke(self, model: str) -> None:
+        """Hand in that the model is ready again."""
+        logger.info("model %s: awake", model)
+        self._post(Ready(model))
 
     def lost(self, model: str, why: str) -> None:
         """Hand in that the model's server is lost."""

@@ -27,11 +27,12 @@ from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
 from claracore.host.supervisor.kin import MARK
+from claracore.host.supervisor.nap import NapTasks
 from claracore.host.supervisor.ran_out import StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
 from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring
-from claracore.host.supervisor.start_judged import FailedStart, why_not_ready
+from claracore.host.supervisor.start_judged import BrokenStart, why_not_ready
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
@@ -69,12 +70,13 @@ class ServerProcess:
         self.spawned_at: float | None = None
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
+        self.nap = NapTasks(self, listener, stop.give)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
         self._around = around
         self._output = output
-        self._lease = lease
+        self.lease = lease
         self._stop = stop
         self._listener = listener
         socket_file = self._socket_file()
@@ -89,8 +91,7 @@ class ServerProcess:
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self._is_ready = False
-        self.is_given = False
-        """Whether another process looks after it now."""
+        self.is_given = False  # True while another process looks after it
         self._conversations: ServerConversations | None = None
 
     @property
@@ -106,10 +107,10 @@ class ServerProcess:
         keeper = self._around.keeper
         if self._around.conversations is not None:
             self._conversations = await self._around.conversations.begin(self.model)
-        share = self._lease is not None and self._lease.shared
+        share = self.lease is not None and self.lease.shared
         more = self._conversations.words if self._conversations is not None else ()
-        if self._lease is not None:
-            keeper.hand_over(self._lease)
+        if self.lease is not None:
+            keeper.hand_over(self.lease)
         child = self.child = await Child.spawn(
             (*self._around.commands.argv(self._bound.argv, share=share), *more),
             env=self._env,
@@ -134,21 +135,16 @@ class ServerProcess:
         self._is_ready = True
 
     async def _is_over(self, child: Child) -> None:
+        await self.nap.close()
         await self._end(child)
         if child.exited.done():
             self._accepted.after(child.exited.result(), self.endpoint)
 
     def _explain_end(self, child: Child) -> None:
-        """Raise ModelFailed if it was not to end."""
         if not self._stop.given:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(self._printed))
 
     # --- what is asked of it while it runs --------------------------------------------------------------------------
-
-    @property
-    def lease(self) -> Lease | None:
-        """Its port; None where it has none."""
-        return self._lease
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection opened just now can have reached nobody but the verified server; see `ServerRun`."""
@@ -163,6 +159,15 @@ class ServerProcess:
         """
         watch = self._watch_when_ready
         return watch is not None and not self._stop.given and await watch.confirm(in_passing=in_passing)
+
+    async def answers_again(self) -> bool:
+        """Whether it answers, and is who was verified; waits until it does. Raises ModelFailed, NotReadyInTime."""
+        if self.child is None:
+            return False
+        check, deadline = self._bound.check_endpoint, ReadyDeadline(self.model.health_check_timeout_seconds)
+        name, output = self.model.id, self._output
+        await wait_until_ready(self.endpoint, check, child=self.child, deadline=deadline, model=name, output=output)
+        return not self.verifiable or await self.confirm()
 
     @property
     def lost(self) -> bool:
@@ -207,7 +212,7 @@ class ServerProcess:
     async def _becomes_ready(self, child: Child) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `run`."""
         self.endpoint = await literal(self.endpoint)
-        check = self._accepted.check(self.endpoint, child.pid, self._lease)
+        check = self._accepted.check(self.endpoint, child.pid, self.lease)
         self.verifiable = check is not None
         self._watch = self._watch_of(check) if check is not None else None
         deadline = self.reports.deadline = ReadyDeadline(self.model.health_check_timeout_seconds)
@@ -232,12 +237,12 @@ class ServerProcess:
         except Stranger as error:
             raise BindFailed(str(error)) from error
         except NotReadyInTime:
-            if self._lease is not None:
-                self._around.keeper.doubt(self._lease, hung=True)
+            if self.lease is not None:
+                self._around.keeper.doubt(self.lease, hung=True)
             raise
         except ModelFailed as error:
             how = child.exited.result() if child.exited.done() else None
-            start = FailedStart(self.model, self._lease, self._around, tuple(self._printed), self._start_log)
+            start = BrokenStart(self.model, self.lease, self._around, tuple(self._printed), self._start_log)
             raise why_not_ready(start, error.reason, how) from error
         else:
             return True

@@ -15,7 +15,7 @@ from claracore.host.supervisor.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
-class FailedStart:
+class BrokenStart:
     """A start that came to nothing: of what, on which port, and what was printed (all that, and its last lines)."""
 
     model: ModelConfig
@@ -25,7 +25,7 @@ class FailedStart:
     log: StartLog
 
 
-def why_not_ready(start: FailedStart, reason: str, how: Exit | None) -> Exception:
+def why_not_ready(start: BrokenStart, reason: str, how: Exit | None) -> Exception:
     """Return what it means; `how` the server ended, None if it still runs. The port's keeper learns from it."""
     model, lease, keeper = start.model, start.lease, start.around.keeper
     no_bind = lease is None or not is_bind_failure(start.printed, port=lease.port)

@@ -12,6 +12,7 @@ import msgspec
 from claracore.core.config.changes import needs_restart
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.scheduler.events import StopReason
+from claracore.core.scheduler.slot import Nap
 from claracore.host.sockets.given_ports import GivenPorts
 from claracore.host.sockets.kernel import process_start
 from claracore.host.sockets.ledger import GivenEntry
@@ -102,6 +103,7 @@ def described(
         age_seconds=time.monotonic() - (process.spawned_at or time.monotonic()),
         says_ready=process.reports.says_ready.is_set(),
         asleep=process.reports.asleep,
+        sleeps=slot.nap is Nap.ASLEEP,
         idle_seconds=0.0 if slot.serving else now - slot.idle_since,
         load_seconds=slot.load_seconds,
         pinned=slot.pinned,

@@ -13,10 +13,12 @@ from claracore.http.access.keyring import KeyRing, presented
 from claracore.http.access.keys import Grant, Right
 
 # No key is asked for here: liveness probes (llama-swap's paths), the entry page, what browsers fetch unasked, the
-# redirect to the models page, and who this is, which a second start on the same port asks.
+# redirect to the models page, who this is, which a second start on the same port asks, and where a machine joins by an
+# invitation, which is its key.
 OPEN_PATHS = frozenset(
-    (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity")
-)
+    (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity",
+     b"/api/nodes/join")
+)  # fmt: skip
 # The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
 OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs")
 _NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)

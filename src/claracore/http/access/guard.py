@@ -35,6 +35,8 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
+BY_INVITATION: Final = frozenset({"/api/nodes/join"})
+"""What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
@@ -163,7 +165,7 @@ def is_open(method: str, path: str) -> bool:
 
 def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
-    if method == "POST" and path in READ_BY_POST:
+    if method == "POST" and (path in READ_BY_POST or path in BY_INVITATION):
         return None
     if method == "POST" and path in RIGHTS_OF_POST:
         return RIGHTS_OF_POST[path]

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 
 from claracore.core.config.changes import Changes
+from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.jobs import EngineJobs
+from claracore.host.engines.manager import EngineManager
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.download import Download, DownloadStore
 from claracore.host.library.downloads import Downloads
@@ -31,6 +34,8 @@ from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
+from claracore.http.join import Joiner
+from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
 
 
@@ -50,6 +55,7 @@ class ControlPlane:
         origins: Origins,
         log: ProxyLog,
         second: SecondDoor,
+        joined: JoinedNodes,
         handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -65,10 +71,12 @@ class ControlPlane:
         )
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
+        self._engines = _engines(configuration, events.announcer)
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(Destinations(configuration, installation.followed), second, handing),
+            *(Destinations(configuration, installation.followed), second, self._engines),
+            *(joined, Joiner(joined.file, installation, ring, named_keys), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
@@ -91,6 +99,7 @@ class ControlPlane:
         await self._runtime.measurer.close()
         await self._runtime.load_times.close()
         await self._downloads.close()
+        await self._engines.close()
         await self._surveyor.close()
         ending = [*self._runtime.loads, *([self._sampling] if self._sampling is not None else [])]
         for task in ending:
@@ -141,3 +150,12 @@ def _downloads(installation: Installation, configuration: Configuration, news: D
     state_dir, environ = installation.state_dir, configuration.environ
     store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
     return Downloads(HubAccess(environ, HubTokens(state_dir, environ)), store, news)
+
+
+def _engines(configuration: Configuration, announcer: Announcer) -> EngineJobs:
+    async def changed() -> None:
+        await configuration.engine_changed()
+        announcer.engines()
+
+    manager = EngineManager(EngineFolders(engines_folder()), configuration.environ)
+    return EngineJobs(manager, announcer.engine_job, changed)

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from claracore.host.engines.jobs import EngineJobs
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.downloads import Downloads
 from claracore.host.logs.proxy import ProxyLog
@@ -22,6 +23,8 @@ from claracore.http.access.named_keys import NamedKeys
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
+from claracore.http.join import Joiner
+from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
 
 Part = TypeVar("Part")
@@ -44,6 +47,7 @@ RuntimeDep = Annotated[Runtime, Depends(_given(Runtime))]
 HistoryDep = Annotated[History, Depends(_given(History))]
 InstallationDep = Annotated[Installation, Depends(_given(Installation))]
 DownloadsDep = Annotated[Downloads, Depends(_given(Downloads))]
+EngineJobsDep = Annotated[EngineJobs, Depends(_given(EngineJobs))]
 DestinationsDep = Annotated[Destinations, Depends(_given(Destinations))]
 ProspectsDep = Annotated[Prospects, Depends(_given(Prospects))]
 SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
@@ -51,6 +55,8 @@ GatewayDep = Annotated[Gateway, Depends(_given(Gateway))]
 KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
 HandingOverDep = Annotated[HandingOver, Depends(_given(HandingOver))]
+JoinedNodesDep = Annotated[JoinedNodes, Depends(_given(JoinedNodes))]
+JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
 SecondDoorDep = Annotated[SecondDoor, Depends(_given(SecondDoor))]
 EventsDep = Annotated[Events, Depends(_given(Events))]
 ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]

@@ -101,7 +101,7 @@ async def _status(runtime: Runtime, caller: Caller, arguments: Arguments) -> dic
 
 async def _load(runtime: Runtime, caller: Caller, arguments: Arguments) -> dict[str, Any]:
     model_id = _named(runtime, caller, arguments)
-    await runtime.supervisor.load(model_id)
+    await runtime.machines.load(model_id)
     return {"model": model_id, "state": runtime.supervisor.state(model_id).value}
 
 

@@ -179,7 +179,7 @@ async def _of_llama_swap(history: History) -> list[Family]:
 async def _of_engines(runtime: Runtime, inside: Inside) -> dict[str, str]:
     """Return what the servers of the models that are ready say under /metrics; who does not answer is left out."""
     running = runtime.supervisor.all_running()
-    ready = [model_id for model_id, server in running.items() if server.state is ModelState.READY]
+    ready = [model_id for model_id, server in running.items() if server.state is ModelState.READY and not server.asleep]
 
     async def ask(model_id: str) -> tuple[str, str]:
         with contextlib.suppress(ClaraCoreError, TimeoutError, ValueError):

@@ -280,7 +280,7 @@ async def load(runtime: RuntimeDep, name: str) -> LoadedView:
     """Load a model; answers when it is ready."""
     model_id = runtime.resolve(name)
     begun = time.monotonic()
-    await runtime.supervisor.load(model_id)
+    await runtime.machines.load(model_id)
     server = runtime.supervisor.running(model_id)
     return LoadedView(
         model=model_id,
@@ -307,5 +307,5 @@ async def unload_all_by_get(runtime: RuntimeDep) -> PlainTextResponse:
 @router.post("/api/models/unload/{name:path}")
 async def unload(runtime: RuntimeDep, name: str) -> Response:
     """Unload one model; answers when its server is gone."""
-    await runtime.supervisor.unload([runtime.resolve(name)])
+    await runtime.machines.unload(runtime.resolve(name))
     return PlainTextResponse("OK")

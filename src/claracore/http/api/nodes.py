@@ -81,6 +81,8 @@ class NodeView(BaseModel):
     models: list[NodeModelView]
     requests: int
     """With it from here, waiting ones too."""
+    drained: bool = False
+    """Whether it gets no new requests."""
 
 
 class NodesView(BaseModel):
@@ -219,7 +221,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
                        "slots": model.slots, "context": model.context})  # fmt: skip
     return NodeView(
         name=found.name,
-        kind="peer" if report is None else report.kind.value,
+        kind=_kind(found, joined=peer is not None and peer.joined),
         state=state,
         since=round(time.time() - (asyncio.get_running_loop().time() - found.since), 3),
         why=OURSELVES if is_self else found.why,
@@ -233,7 +235,15 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
+        drained=found.name in runtime.machines.drained,
     )
+
+
+def _kind(found: Node, *, joined: bool) -> str:
+    """Return `node` for what has joined, else which program it is as far as that is known."""
+    if joined:
+        return "node"
+    return "peer" if found.report is None else found.report.kind.value
 
 
 def _shown(url: str) -> str:

@@ -70,9 +70,11 @@ class Runtime:
     def resolve(self, name: str) -> str:
         """Return the id of the model with this id or alias; Ollama's tag `latest` may be added or missing.
 
-        Raises ModelNotFound.
+        Of a name that several other machines have, that of its best place. Raises ModelNotFound.
         """
         model_id = resolved(name, self.config.resolve)
+        if model_id is None and (places := self.machines.places_of(name)):
+            return places[0].model_id
         if model_id is None:
             raise ModelNotFound(name, self.config.models)
         return model_id
@@ -82,7 +84,7 @@ class Runtime:
 
         async def load() -> None:
             with suppress(ClaraCoreError):
-                await self.supervisor.load(model_id)
+                await self.machines.load(model_id)
 
         task = asyncio.get_running_loop().create_task(load(), name=f"load {model_id}")
         self.loads.add(task)
@@ -134,5 +136,7 @@ class Installation:
     """Where what is remembered between starts is kept; None for nowhere."""
     followed: tuple[Path, ...] = ()
     """Folders whose models are served as soon as they are there."""
+    fingerprint: str = ""
+    """SHA-256 of our certificate; empty without TLS."""
     started_at: float = field(default_factory=time.time)
     """Unix seconds."""

@@ -21,7 +21,6 @@ from claracore.http.gateway.paths import no_such_path, straightened
 from claracore.http.gateway.resolver import names_for
 from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, Routing, ServerPaths, routing_of, split_upstream
 from claracore.http.wire.answers import MethodNotAllowed
-from claracore.types import ModelState
 
 if TYPE_CHECKING:
     from claracore.core.key_limits import KeyMeter
@@ -144,7 +143,7 @@ class Dispatcher:
             why_not = "it is a selector, which has no server of its own"
             raise ModelNotFound(split.name, names_for(grant, targets), why_not)
         rest = unquote(split.rest)
-        ready = self._relay.supervisor.state(target.model_id) is ModelState.READY
+        ready = self._relay.supervisor.ready_endpoint(target.model_id) is not None
         if not ready and not paths.loads(head.method, rest, targets.ignored_upstream_paths):
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
         # Pages of a model's server are many files: what counts is what the model works for.

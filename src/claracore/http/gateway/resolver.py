@@ -59,7 +59,7 @@ class Resolver:
     def find(self, name: str, grant: Grant | None) -> Target:
         """Return the target that a request names, or that is for all who name none or another.
 
-        Raises `ModelNotFound`, and `BadRequest` when it names none.
+        Raises `ModelNotFound`, `BadRequest` when it names none, and `MachineDrained`.
         """
         meant = name if self._profile.name is None else self.meaning(name)
         found = self._known(name, meant, grant)
@@ -67,7 +67,10 @@ class Resolver:
             found = self._known(other, self.meaning(other), grant)
         if found is None:
             return self._found_for_others(name, meant, grant)
-        return found if not found.shared else self._best(found.shared, grant) or found
+        found = found if not found.shared else self._best(found.shared, grant) or found
+        if found.node and self._machines is not None:
+            self._machines.check(found.node)
+        return found
 
     def _known(self, name: str, meant: str, grant: Grant | None) -> Target | None:
         """Return the target of a name that the configuration has, and what it stands for; None for another."""

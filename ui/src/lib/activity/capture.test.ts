@@ -36,5 +36,23 @@ test('it is asked again without what must stay secret', () => {
   -H 'content-type: application/json' \\
   --data-raw '{"a": "it'\\''s"}'`,
   );
+  const browsers = {
+    accept: '*/*',
+    'accept-language': 'de',
+    cookie: 'session=1',
+    'sec-ch-ua': 'x',
+    'sec-fetch-mode': 'cors',
+    'user-agent': 'Mozilla',
+    origin: 'http://h',
+    referer: 'http://h/ui',
+    'x-session-key': 'mine',
+    'x-client': 'editor',
+  };
+  const asked = { ...capture, method: 'GET', req_path: "/v1/models?q=it's&api_key=sk-1&b=2", req_body: '' };
+  expect(curl({ ...asked, req_headers: browsers }, 'http://h')).toBe(
+    `curl -X GET 'http://h/v1/models?q=it'\\''s&api_key='"$CLARACORE_API_KEY"'&b=2' \\
+  -H "x-session-key: $CLARACORE_API_KEY" \\
+  -H 'x-client: editor'`,
+  );
   expect(textOf(btoa('\xc3\xa4'))).toBe('ä');
 });

@@ -58,17 +58,42 @@ function read(text: string): any {
   }
 }
 
-/** A command for a shell. Secrets were never kept: in their place is a variable that the person sets. */
+/** What curl says itself, and what a browser or a proxy on the way says of itself: nothing that was asked for. */
+const OF_THE_WAY =
+  /^(host|content-length|connection|keep-alive|te|transfer-encoding|upgrade-insecure-requests|accept-(encoding|language|charset)|user-agent|sec-.*|cookie|origin|referer|dnt|priority|pragma|cache-control|save-data|x-requested-with|x-forwarded-.*|x-real-ip|forwarded|via)$/i;
+const SECRET = /authorization|cookie|key|token|secret|password|credential/i;
+/** In their place is a variable that the person sets. */
+const KEY = '$CLARACORE_API_KEY';
+
+/** A command for a shell that asks the same, without secrets and without what the client was. */
 export function curl({ method, req_path, req_headers, req_body }: Capture, origin: string): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const headers = Object.entries(req_headers)
-    .filter(([name]) => !/^(host|content-length|connection|accept-encoding|user-agent)$/i.test(name))
-    .map(([name, value]) => `  -H ${value === '[REDACTED]' ? secret(name) : quoted(`${name}: ${value}`)}`);
+    .filter(([name, value]) => !OF_THE_WAY.test(name) && !(name.toLowerCase() === 'accept' && value === '*/*'))
+    .map(
+      ([name, value]) =>
+        `  -H ${SECRET.test(name) || value === '[REDACTED]' ? secret(name) : quoted(`${name}: ${value}`)}`,
+    );
   const body = textOf(req_body);
-  const parts = [`curl -X ${method} ${quoted(origin + req_path)}`, ...headers];
+  const parts = [`curl -X ${method} ${address(origin + req_path)}`, ...headers];
   return [...parts, ...(body ? [`  --data-raw ${quoted(body)}`] : [])].join(' \\\n');
 }
 
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 function secret(name: string): string {
-  return `"${name}: ${/^authorization$/i.test(name) ? 'Bearer ' : ''}$CLARACORE_API_KEY"`;
+  return `"${name}: ${/^(proxy-)?authorization$/i.test(name) ? 'Bearer ' : ''}${KEY}"`;
+}
+
+/** An address may have a key in its query. */
+function address(url: string): string {
+  const [path, ...query] = url.split('?');
+  if (!query.length) return quoted(url);
+  const masked = query
+    .join('?')
+    .replace(/(^|&)([^=&]*)=[^&]*/g, (pair, and: string, name: string) =>
+      SECRET.test(name) ? `${and}${name}='"${KEY}"'` : pair.replaceAll("'", "'\\''"),
+    );
+  return `${quoted(`${path}?`).slice(0, -1)}${masked}'`;
 }

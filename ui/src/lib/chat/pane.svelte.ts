@@ -2,6 +2,7 @@
 import { ask } from '../api/client';
 import { sentence } from '../api/errors';
 import { events } from '../api/sse';
+import { triedAgain } from './again';
 import { Answer } from './answer';
 import { filled } from './attachments/attached';
 import { explainedLength } from './attachments/too_long';
@@ -187,6 +188,7 @@ export class Pane {
     this.keep();
     try {
       const body = requestBody(model, await filled(said), parameters);
+      await triedAgain(model, abort.signal);
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
       message.cut = answer.cut;

@@ -27,3 +27,12 @@ export async function takeBack(written: Written): Promise<void> {
 export function failedStart({ state, failure, error, cmd }: Model): string | null {
   return state === 'stopped' && failure ? `${error}\n${cmd}` : null;
 }
+
+/** So many letters of two messages tell that they are about the same start: what follows may say when it was. */
+const SAME = 60;
+
+/** Whether an error that was said instead of an answer is the one with which the model's last start failed. */
+export function failedSo(model: Model, said: string): boolean {
+  const [first] = (model.error ?? '').split('\n', 1);
+  return failedStart(model) !== null && Boolean(first) && said.startsWith(first!.slice(0, SAME));
+}

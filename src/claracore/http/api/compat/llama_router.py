@@ -82,5 +82,5 @@ async def load(runtime: RuntimeDep, wish: Named) -> Accepted:
 @router.post("/models/unload")
 async def unload(runtime: RuntimeDep, wish: Named) -> Accepted:
     """Unload a model."""
-    await runtime.supervisor.unload([runtime.resolve(wish.model)])
+    await runtime.machines.unload(runtime.resolve(wish.model))
     return Accepted()

@@ -158,7 +158,7 @@ async def load(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, wi
     """Load a model; answers when it is ready."""
     model_id = meant(runtime, grant, wish.model)
     begun = time.monotonic()
-    await runtime.supervisor.load(model_id)
+    await runtime.machines.load(model_id)
     seconds = round(time.monotonic() - begun, 3)
     model, about = runtime.config.models[model_id], (await about_files(runtime, downloads, [model_id]))[model_id]
     return StudioLoaded(
@@ -173,7 +173,7 @@ async def load(runtime: RuntimeDep, downloads: DownloadsDep, grant: GrantDep, wi
 async def unload(runtime: RuntimeDep, grant: GrantDep, wish: StudioInstance) -> StudioInstance:
     """Unload a model; answers when its server is gone."""
     model_id = meant(runtime, grant, wish.instance_id)
-    await runtime.supervisor.unload([model_id])
+    await runtime.machines.unload(model_id)
     return StudioInstance(instance_id=model_id)
 
 

@@ -17,6 +17,7 @@ from claracore.host.supervisor.configuration import Configuration
 from claracore.http.api.events.broadcaster import Broadcaster
 
 if TYPE_CHECKING:
+    from claracore.core.engines.job import EngineJob
     from claracore.host.library.download import Download
 
 PROXY = "proxy"
@@ -87,3 +88,13 @@ class Announcer:
 
         view = gone_view(download) if removed else download_view(download)
         self._publish("download", view.model_dump(mode="json"), key=view.id)
+
+    def engine_job(self, job: EngineJob) -> None:
+        """Send `engine`: an engine that is being installed is further, or in another state."""
+        from claracore.host.engines.views import job_view  # noqa: PLC0415 - as above
+
+        self._publish("engine", job_view(job).model_dump(mode="json"), key=job.id)
+
+    def engines(self) -> None:
+        """Send `engines`: what `GET /api/engines` says has changed."""
+        self._publish("engines", {}, key="")

@@ -148,7 +148,12 @@ test('who is too long hears by how much, and who has room: the smallest first', 
   const model = (id: string, context: number) => ({ id, capabilities: { context } }) as Model;
   const models = [model('huge', 9000), model('small', 100), model('large', 5000), model('giant', 90000)];
   expect(roomier(models, 4000, 'small').map(({ id }) => id)).toEqual(['large', 'huge']);
-  expect(tooLong({ tokens: 312, exact: true }, 'gemma', 2048)).toBe('Too long by 312 tokens: gemma takes 2,048.');
+  expect(tooLong({ tokens: 312, exact: true }, 'gemma', 2048)).toBe(
+    'Too long by 312 tokens: gemma takes 2,048. It would be refused.',
+  );
+  expect(tooLong({ tokens: 312, exact: false }, 'gemma', 2048)).toMatch(
+    /^Too long by about 310 .* It may be refused\.$/,
+  );
 });
 
 test('the ways out are those that there are', () => {

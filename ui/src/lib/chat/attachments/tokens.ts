@@ -78,9 +78,10 @@ export function roomier(models: readonly Model[], needed: number, not: string): 
     .slice(0, 2);
 }
 
-/** The sentence for what is too long, before it is sent. */
+/** The sentences for what is too long, before it is sent. */
 export function tooLong(over: Count, name: string, context: number): string {
-  return `Too long by ${inWords(over)} tokens: ${name} takes ${count(context)}.`;
+  const then = over.exact ? 'It would be refused.' : 'It may be refused.';
+  return `Too long by ${inWords(over)} tokens: ${name} takes ${count(context)}. ${then}`;
 }
 
 /** What a person can do about it. */

@@ -6,6 +6,7 @@ type Step = Together['steps'][number];
 const step = (model: string, more: Partial<Step> = {}): Step => ({
   model,
   loaded: false,
+  loading: false,
   unloads: [],
   refused: null,
   seconds: null,
@@ -18,6 +19,16 @@ test('those that are loaded answer at once', () => {
     tone: 'good',
     text: 'These two are loaded and answer at the same time.',
   });
+});
+
+test('one that is just starting is waited for', () => {
+  const starting = step('b', { loaded: true, loading: true, seconds: 5 });
+  expect(said(true, step('a', { loaded: true }), starting).text).toBe(
+    'These two fit together: A answers first, B is being loaded beside it, about 5 s.',
+  );
+  expect(said(false, starting, step('a', { unloads: ['b'], seconds: 3 })).text).toBe(
+    'These two do not fit together: B is being loaded and answers first, about 5 s, then it is swapped for A, about 3 s.',
+  );
 });
 
 test('a swap is explained, with the time it takes', () => {

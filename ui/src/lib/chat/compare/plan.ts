@@ -17,7 +17,7 @@ export function planOf({ steps, together }: Together, name: (id: string) => stri
   const these = `These ${NUMBERS[steps.length] ?? steps.length}`;
   const refused = steps.find((step) => step.refused !== null);
   if (refused) return { tone: 'bad', text: `${name(refused.model)} would be refused: ${refused.refused}` };
-  if (together && steps.every((step) => step.loaded))
+  if (together && steps.every((step) => step.loaded && !step.loading))
     return { tone: 'good', text: `${these} are loaded and answer at the same time.` };
   const ids = new Set(steps.map(({ model }) => model));
   const turns = steps.map((step, index) => turn(step, steps.slice(0, index), ids, name));
@@ -27,11 +27,15 @@ export function planOf({ steps, together }: Together, name: (id: string) => stri
 
 function turn(step: Step, before: readonly Step[], ids: Set<string>, name: (id: string) => string): string {
   const who = name(step.model);
-  const time = step.loaded ? '' : about(step.seconds);
+  const time = step.loaded && !step.loading ? '' : about(step.seconds);
   const load = time && `, ${time}`;
   const others = step.unloads.filter((id) => !ids.has(id));
   const outside = others.length ? `, which unloads ${listed(others.map(name))}` : '';
   const gone = step.unloads.filter((id) => ids.has(id));
+  if (step.loading)
+    return before.length
+      ? `${who} is being loaded beside it${load}`
+      : `${who} is being loaded and answers first${load}`;
   if (!before.length)
     return step.loaded ? `${who} answers first` : `${who} is loaded and answers first${load}${outside}`;
   if (gone.length) {

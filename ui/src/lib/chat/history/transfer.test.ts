@@ -5,7 +5,14 @@ import { withImported, withPreset } from './presets';
 import { asJson, asMarkdown, fileName, readTransfer } from './transfer';
 
 const asked = userMessage('Why?');
-const first = { ...emptyAnswer(asked.id, 'phi'), text: 'Because.', at: 1 };
+const figures = {
+  first_token_seconds: 1,
+  total_seconds: 2,
+  prompt_tokens: 3,
+  completion_tokens: 4,
+  tokens_per_second: 5,
+};
+const first = { ...emptyAnswer(asked.id, 'phi'), text: 'Because.', at: 1, figures };
 const second = { ...emptyAnswer(asked.id, 'phi'), text: 'Who knows?', reasoning: 'Hm.', at: 2 };
 const thread = {
   ...newThread('phi'),
@@ -28,6 +35,18 @@ test('Markdown has the branch that is looked at', () => {
   expect(asMarkdown({ ...thread, leaf: second.id })).toContain(
     '<summary>Reasoning</summary>\n\nHm.\n\n</details>\n\nWho',
   );
+});
+
+test.each([
+  [{ stopped: true }, 'Because.\n\n*(stopped here)*\n'],
+  [{ stopped: true, text: '' }, '## phi\n\n*(stopped before the answer)*\n'],
+  [{ cut: true }, 'Because.\n\n*(cut here: it had reached its length limit)*\n'],
+  [{ figures: null }, 'Because.\n\n*(not finished)*\n'],
+  [{ figures: null, text: '' }, '## phi\n\n*(no answer yet)*\n'],
+  [{ error: 'it is gone', stopped: true }, 'Because.\n\n> Error: it is gone\n'],
+])('Markdown says why an answer is no whole one: %j', (more, end) => {
+  const answer = { ...first, ...more };
+  expect(asMarkdown({ ...thread, messages: [thread.messages[0]!, answer] }).endsWith(end)).toBe(true);
 });
 
 test.each(['', '{', '3', 'null', '"x"', '[]', '[null, 3, [[]]]', '{"threads": 4}', '{"threads": [{"id": "x"}]}'])(

@@ -1,6 +1,7 @@
 /** How do conversations and presets leave this browser, and come (back) into one? Pure. */
 import { type Thread, list, record, restoredThread } from '../thread';
 import { path } from '../tree';
+import { type Message, brokenOff } from '../conversation';
 import { titleOf } from './history';
 import { type Preset, restoredPresets } from './presets';
 
@@ -21,7 +22,8 @@ export function asMarkdown(thread: Thread): string {
   const said = path(thread.messages, thread.leaf);
   const parts = [`# ${titleOf(thread)}`];
   if (thread.parameters.system.trim()) parts.push(`**System prompt**\n\n${quoted(thread.parameters.system.trim())}`);
-  for (const { role, text, reasoning, model, error, parts: attached, files } of said) {
+  for (const message of said) {
+    const { role, text, reasoning, model, error, parts: attached, files } = message;
     parts.push(`## ${role === 'user' ? 'You' : model || thread.model || 'Answer'}`);
     const names = [
       ...attached.map(({ type }) => (type === 'image_url' ? 'a picture' : 'a sound')),
@@ -31,8 +33,19 @@ export function asMarkdown(thread: Thread): string {
     if (reasoning) parts.push(`<details><summary>Reasoning</summary>\n\n${reasoning}\n\n</details>`);
     if (text) parts.push(text);
     if (error) parts.push(quoted(`Error: ${error}`));
+    const end = endOf(message);
+    if (end) parts.push(`*${end}*`);
   }
   return `${parts.join('\n\n')}\n`;
+}
+
+/** Why an answer is no whole one; empty for one that is, and where its error says so. */
+function endOf(message: Message): string {
+  if (message.role === 'user' || message.error) return '';
+  const began = message.text !== '';
+  if (message.stopped) return began ? '(stopped here)' : '(stopped before the answer)';
+  if (message.cut) return '(cut here: it had reached its length limit)';
+  return brokenOff(message) ? (began ? '(not finished)' : '(no answer yet)') : '';
 }
 
 function quoted(text: string): string {

@@ -1,0 +1,106 @@
+"""`claracore nodes invite` and `claracore join`: how does another machine come to answer requests here?"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from urllib.parse import quote
+
+from claracore.cli.client import JSON, URL, Server, running_server, show_json
+from claracore.cli.serve_options import TAKES, ServeOptions
+from claracore.cli.terminal import say
+from claracore.cli.verb import Verb, option, word
+from claracore.core.cluster.invitation import read_line
+from claracore.errors import BadRequest, ClaraCoreError
+
+JOIN_SECONDS = 60.0
+
+
+def invite(*, address: str, url: str | None, as_json: bool) -> None:
+    """Print a line to be typed on another machine, which then joins this one; good once, for 15 minutes."""
+    made = Server(url).ask("POST", "/api/nodes/invitations", {"address": address})
+    if as_json:
+        show_json(made)
+        return
+    say(made["line"])
+    for advice in made["advice"]:
+        say(advice, err=True)
+
+
+def forget(*, name: str, url: str | None) -> None:
+    """Have a machine that has joined be none of ours."""
+    Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}")
+    say(f"{name} is forgotten; there, `claracore keys remove` takes our key away")
+
+
+def drain(*, name: str, url: str | None) -> None:
+    """Send a machine no new requests; what is with it ends there."""
+    Server(url).ask("PUT", f"/api/nodes/{quote(name, safe='')}/drained")
+    say(f"{name} gets no new requests; `claracore nodes use {name}` undoes it")
+
+
+def use(*, name: str, url: str | None) -> None:
+    """Send a machine requests again."""
+    Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}/drained")
+    say(f"{name} gets requests again")
+
+
+def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) -> None:  # noqa: ANN401 - of ServeOptions
+    """Have this machine answer requests for another one, which has invited it; serve first if nobody does here.
+
+    Where a ClaraCore runs here, that one joins; else one is started, with the options that `claracore serve` takes.
+    """
+    try:
+        read_line(line)
+    except ValueError as error:
+        raise BadRequest(str(error), param="line") from error
+    wish = {"line": line, "name": name, "address": address}
+    server = running_server(url)
+    if server is not None:
+        _join(server, wish)
+        return
+    from claracore.cli.serve import serve  # noqa: PLC0415 - not where one serves already
+
+    def once_served(own_url: str) -> None:
+        threading.Thread(target=_join_or_say, args=(Server(own_url), wish), name="join", daemon=True).start()
+
+    serve(ServeOptions(**chosen), once_served)
+
+
+def _join_or_say(server: Server, wish: dict[str, str]) -> None:
+    try:
+        _join(server, wish)
+    except ClaraCoreError as error:
+        say(f"claracore: not joined: {error.message}", err=True)
+
+
+def _join(server: Server, wish: dict[str, str]) -> None:
+    made = server.ask("POST", "/api/node/join", wish, timeout_seconds=JOIN_SECONDS)
+    say(f"this machine is {made['name']} of {made['head']} now")
+    for advice in made["advice"]:
+        say(advice, err=True)
+    if made["admin_key"]:
+        say("from now on every call here needs a key. Yours, which is not shown again:", err=True)
+        say(made["admin_key"])
+
+
+NAME = word(about="The machine, as `claracore nodes` lists it.")
+ADDRESS = option("--address", about="Under which host name or address the other machine reaches this one.", default="")
+VERBS_OF_HEAD = {
+    "invite": Verb(invite, {"address": ADDRESS, "url": URL, "as_json": JSON}),
+    "drain": Verb(drain, {"name": NAME, "url": URL}),
+    "use": Verb(use, {"name": NAME, "url": URL}),
+    "forget": Verb(forget, {"name": NAME, "url": URL}),
+}
+_LISTEN = option("--listen", about="Address to serve on, where nobody serves here yet.", default=":5800")
+JOIN = Verb(
+    join,
+    {
+        "line": word(about="https://HEAD:5800#TOKEN, as `claracore nodes invite` prints it there."),
+        "name": option("--name", about="What to call this machine there, instead of its host name.", default=""),
+        "address": ADDRESS,
+        "url": URL,
+        **TAKES,
+        "listen": _LISTEN,
+    },
+)

@@ -1,0 +1,213 @@
+"""Where are engines that were installed here, and how does one come and go as a whole?
+
+`$XDG_DATA_HOME/claracore/engines/NAME-VERSION-BACKEND/`, one folder a build, with what is known of it in `engine.json`.
+A build is made ready in a folder beside (`.new-...`) and gets its name by one rename; it goes by one rename to
+`.gone-...`. What a process that was killed has left of either is removed by the next one that installs. Which build is
+in use stands in `use.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+import platformdirs
+
+from claracore.core.engines.installed import EngineUse, InstalledEngine, is_engine_id
+from claracore.core.engines.sources import SOURCES
+from claracore.errors import ClaraCoreError, Conflict, disk_full
+from claracore.host.disk import keep
+from claracore.host.locks import locked
+from claracore.host.state import user_folder
+
+METADATA: Final = "engine.json"
+USE: Final = "use.json"
+DOWNLOADS: Final = ".downloads"
+_NEW: Final = ".new-"
+_GONE: Final = ".gone-"
+_CHANGE_LOCK: Final = ".change.lock"
+INSTALL_LOCK: Final = ".install.lock"
+LARGEST_METADATA: Final = 1 << 20
+
+Kind = TypeVar("Kind")
+logger = logging.getLogger("claracore.engines")
+
+
+class EnginesFolderUnusable(ClaraCoreError):
+    """The folder of engines cannot be used; 409."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "folder_unusable"
+
+
+def engines_folder() -> Path | None:
+    """Return what the user's folder of engines is called, whether it is there or not; None without a home."""
+    data = user_folder(platformdirs.user_data_path)
+    return data / "engines" if data is not None else None
+
+
+class EngineFolders:
+    """The builds in one folder. Blocking, for any thread and several processes."""
+
+    def __init__(self, root: Path | None) -> None:
+        """Take the folder; None where this user has no place for one: then nothing is installed, and nothing can be."""
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        """The folder. Raises EnginesFolderUnusable where there is no place for one."""
+        if self._root is None:
+            raise EnginesFolderUnusable("this user has no home folder; set XDG_DATA_HOME to a folder for engines")
+        return self._root
+
+    @property
+    def name(self) -> str | None:
+        """What the folder is called; None where there is no place for one."""
+        return str(self._root) if self._root is not None else None
+
+    def engines(self) -> list[InstalledEngine]:
+        """Return what is installed, the newest last."""
+        if self._root is None:
+            return []
+        try:
+            names = [name for name in os.listdir(self._root) if is_engine_id(name)]  # noqa: PTH208 - names are enough
+        except OSError:
+            return []
+        found = [engine for name in names if (engine := self._read(name)) is not None]
+        return sorted(found, key=lambda engine: (engine.installed_at, engine.id))
+
+    def _read(self, name: str) -> InstalledEngine | None:
+        engine = _read_json(self.root / name / METADATA, InstalledEngine)
+        return engine if engine is not None and engine.id == name and _stays_inside(engine.binary) else None
+
+    def use(self) -> EngineUse:
+        """Return which builds are in use; those that are not there any more are left out."""
+        if self._root is None:
+            return EngineUse()
+        use = _read_json(self._root / USE, EngineUse) or EngineUse()
+        return use.of({id_ for id_ in (*use.current.values(), *use.previous.values()) if self._is_there(id_)})
+
+    def _is_there(self, id_: str) -> bool:
+        return is_engine_id(id_) and (self.root / id_ / METADATA).is_file()
+
+    def in_use(self, name: str) -> InstalledEngine | None:
+        """Return the build of an engine that is in use."""
+        id_ = self.use().current.get(name)
+        return self._read(id_) if id_ is not None else None
+
+    def program(self, engine: InstalledEngine) -> Path:
+        """Return the file to start."""
+        return self.root / engine.id / engine.binary
+
+    def keep_use(self, use: EngineUse) -> None:
+        """Write which builds are in use. Raises DiskFull, EnginesFolderUnusable."""
+        with self._written():
+            keep(self.root / USE, msgspec.json.format(msgspec.json.encode(use), indent=2) + b"\n")
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold off others who change which builds are there or in use, for as long as the block lasts (moments)."""
+        with self._written():
+            self.root.mkdir(parents=True, exist_ok=True)
+            with locked(self.root / _CHANGE_LOCK):
+                yield
+
+    @contextlib.contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """Give an empty folder beside the builds; it is removed after the block, unless `put` has renamed it."""
+        with self._written():
+            folder = self.root / f"{_NEW}{secrets.token_hex(6)}"
+            folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def put(self, folder: Path, engine: InstalledEngine) -> None:
+        """Make a folder that is complete a build. Raises Conflict when there is one of this name, DiskFull."""
+        with self._written():
+            keep(folder / METADATA, msgspec.json.format(msgspec.json.encode(engine), indent=2) + b"\n")
+            _flush(folder)
+            with self.changing():
+                if self._is_there(engine.id):
+                    raise Conflict(f"{engine.id} is installed already")
+                target = self.root / engine.id
+                if target.exists():  # without metadata: not by us, or damaged
+                    target.rename(self.root / f"{_GONE}{secrets.token_hex(6)}")
+                folder.rename(target)
+
+    def remove(self, engine: InstalledEngine) -> None:
+        """Delete a build, at once for whoever looks. The caller has `changing`. Raises EnginesFolderUnusable."""
+        with self._written():
+            gone = self.root / f"{_GONE}{secrets.token_hex(6)}"
+            (self.root / engine.id).rename(gone)
+            self.keep_use(self.use())
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete what killed processes have left; the caller has the lock on INSTALL_LOCK."""
+        try:
+            names = os.listdir(self.root)  # noqa: PTH208 - as above
+        except OSError:
+            return
+        for name in names:
+            if name.startswith((_NEW, _GONE)):
+                logger.info("removing %s, which a process that was killed has left", name)
+                shutil.rmtree(self.root / name, ignore_errors=True)
+
+    def size(self, folder: Path) -> int:
+        """Return the bytes of all files below a folder; links count nothing."""
+        return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise disk_full(self.root, error) or EnginesFolderUnusable(
+                f"{self.root} cannot be written: {error.strerror or error}"
+            ) from error
+
+
+def program_in_use(name: str) -> str | None:
+    """Return the path of the program that is in use for an engine of this user; None where none is installed."""
+    folders = EngineFolders(engines_folder())
+    engine = folders.in_use(name)
+    return str(folders.program(engine)) if engine is not None else None
+
+
+def program_called(binary: str) -> str | None:
+    """Return the path of the program in use that is called `binary` (`llama-server`); None where none is installed."""
+    return next((program_in_use(source.name) for source in SOURCES.values() if source.binary == binary), None)
+
+
+def _read_json(path: Path, kind: type[Kind]) -> Kind | None:
+    """Return what a file of ours holds; None where it is missing, damaged or not ours."""
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(LARGEST_METADATA), type=kind)
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return None
+
+
+def _stays_inside(path: str) -> bool:
+    return bool(path) and not Path(path).is_absolute() and ".." not in Path(path).parts
+
+
+def _flush(folder: Path) -> None:
+    """Have what was unpacked on the disk before the folder gets its name: a power cut leaves a whole build or none."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)

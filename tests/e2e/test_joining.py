@@ -1,0 +1,175 @@
+"""A machine joins another one by one line, stays joined over restarts of both, is drained and forgotten."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.instance import WAIT_SECONDS, Answer, Instance, configured, fake, instance, until
+from fakes.ports import free_port
+
+X = f"models:\n  x: {{cmd: '{fake()}'}}\n"
+NONE = "models:\n  z: {cmd: 'none ${PORT}'}\n"
+
+
+class Joined:
+    """A head at 127.0.0.1 and a node at 127.0.0.2, each in a folder of its own."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self.addresses = {"head": f"127.0.0.1:{free_port()}", "node": f"127.0.0.2:{free_port()}"}
+        self.running: dict[str, Instance] = {}
+        self.keys: dict[str, str] = {}
+
+    def start(self, name: str, models: str, *argv: str) -> Instance:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        config = configured(folder, f"startPort: {free_port()}\n{models}")
+        running = instance(folder, "--config", str(config), "--listen", self.addresses[name], *argv)
+        self.running[name] = self._stack.enter_context(running)
+        return self.running[name]
+
+    @property
+    def head(self) -> Instance:
+        return self.running["head"]
+
+    def ask(self, name: str, method: str, path: str, body: object = None) -> Answer:
+        key = self.keys.get(name)
+        return self.running[name].ask(method, path, body, {"Authorization": f"Bearer {key}"} if key else {})
+
+    def invite(self) -> str:
+        made = self.ask("head", "POST", "/api/nodes/invitations", {}).json
+        assert made["line"].startswith("claracore join ")
+        return str(made["line"].split()[-1])
+
+    def join(self, line: str, **more: str) -> Answer:
+        return self.ask("node", "POST", "/api/node/join", {"line": line, "name": "desk", **more})
+
+    def join_well(self) -> None:
+        answer = self.join(self.invite())
+        assert answer.status == 200, answer.body
+        self.keys["node"] = answer.json["admin_key"]
+
+    def node(self) -> dict[str, Any] | None:
+        rows = self.ask("head", "GET", "/api/nodes").json["nodes"]
+        return next((row for row in rows if row["name"] == "desk"), None)
+
+    def until_up(self) -> None:
+        until(lambda: (self.node() or {}).get("state") == "up" and self.head.chat("x").status == 200)
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Joined]:
+    with ExitStack() as stack:
+        yield Joined(tmp_path, stack)
+
+
+def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
+    machines.start("head", NONE)
+    node = machines.start("node", X)
+    line = machines.invite()
+    assert machines.join(line.replace("#", "#x"[:1])[:-1]).status == 400
+    answer = machines.join(line)
+    assert (answer.status, answer.json["name"]) == (200, "desk")
+    machines.keys["node"] = answer.json["admin_key"]
+    machines.until_up()
+    assert (machines.node() or {})["kind"] == "node"
+    # The head's key is for models and for looking; there is no way in without one now.
+    assert node.ask("GET", "/api/node").status == 401
+    [joined] = json.loads((machines.folder / "head/state/claracore/nodes.json").read_text())["nodes"]
+    theirs = {"Authorization": f"Bearer {joined['key']}"}
+    assert [node.ask(*call, headers=theirs).status for call in (("GET", "/api/node"), ("GET", "/api/keys"))] == [
+        200,
+        403,
+    ]
+    assert stat.S_IMODE((machines.folder / "head/state/claracore/nodes.json").stat().st_mode) == 0o600
+    # Good once.
+    again = machines.join(line)
+    assert (again.status, "used up" in again.message) == (400, True)
+
+    assert machines.head.end() == 0
+    machines.start("head", NONE)
+    machines.until_up()
+    machines.running["node"].end()
+    until(lambda: (machines.node() or {})["state"] == "lost")
+    machines.start("node", X)
+    machines.until_up()
+
+    assert machines.ask("head", "PUT", "/api/nodes/desk/drained").status == 204
+    refused = machines.head.chat("desk/x")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "machine_drained")
+    assert (machines.node() or {})["drained"]
+    assert machines.ask("head", "DELETE", "/api/nodes/desk/drained").status == 204
+    assert machines.head.chat("desk/x").status == 200
+    # It may join again, and is there once.
+    machines.join(machines.invite())
+    machines.until_up()
+
+    assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 204
+    until(lambda: machines.node() is None and machines.head.chat("desk/x").status == 404)
+    assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 404
+
+
+def test_who_is_not_let_in(machines: Joined) -> None:
+    machines.start("head", f"peers:\n  desk: {{proxy: 'http://127.0.0.9:1', models: [a]}}\n{NONE}")
+    machines.start("node", X)
+    wish = {"secret": "s" * 32, "versions": {"claracore": "0", "python": "3"}}
+    assert machines.ask("head", "POST", "/api/nodes/join", wish).status == 403
+    assert machines.ask("head", "POST", "/api/nodes/join", {"secret": 3}).status == 400
+    public = machines.ask("head", "POST", "/api/nodes/invitations", {"address": "8.8.8.8"})
+    assert (public.status, "WireGuard" in public.message) == (400, True)
+    line = machines.invite()
+    secret = line.partition("#")[2]
+    other = machines.ask("head", "POST", "/api/nodes/join", {**wish, "secret": secret})
+    assert (other.status, "pip install" in other.message) == (409, True)
+    # A name of the configuration is taken; nothing is left behind on the node, and the invitation is still good.
+    taken = machines.join(line)
+    assert (taken.status, "--name" in taken.message) == (400, True)
+    assert machines.ask("node", "GET", "/api/keys").json["keys"] == []
+    assert machines.join(line, address="127.0.0.3", name="box").status == 400, "nobody answers there"
+    assert machines.join(line, name="a/b").status == 400
+    assert machines.join(line, name="box").status == 200
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made with openssl")
+def test_the_line_knows_the_certificate_of_the_head(machines: Joined) -> None:
+    pem, key = machines.folder / "cert.pem", machines.folder / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(
+        [
+            *made,
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            key,
+            "-out",
+            pem,
+        ],
+        check=True,
+        timeout=60,
+    )
+    head = machines.start("head", NONE, "--tls-cert", str(pem), "--tls-key", str(key))
+    machines.start("node", X)
+    # The tests' client speaks no TLS: the verb does, as a person would.
+    words = [sys.executable, "-m", "claracore", "nodes", "invite", "--url", head.url]
+    env = {**os.environ, "CLARACORE_CA": str(pem)}
+    found = subprocess.run(words, check=True, env=env, capture_output=True, text=True, timeout=WAIT_SECONDS)
+    line = found.stdout.split()[-1]
+    wrong = machines.join(line[:-4] + ("0000" if not line.endswith("0000") else "1111"))
+    assert (wrong.status, "not the machine that has invited" in wrong.message) == (400, True)
+    assert machines.join(line).status == 200
