@@ -9,6 +9,7 @@ one each time), and the same version takes over twice. Then the streams go on to
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -64,6 +65,7 @@ def main() -> None:
         config.write_text(f"startPort: {free_port()}\nmodels:\n  m: {{cmd: '{fake()}'}}\n")
         with instance(Path(folder), "--config", str(config), "--log-level", "warn") as box:
             asyncio.run(measure(box, streams))
+            box.end(signal.SIGTERM)
             print("\n".join(line for line in box.lines if "ERROR" in line or "WARN" in line))
 
 
