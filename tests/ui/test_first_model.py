@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from claracore.host.locks import locked
+from fakes.engine_with_cards import engine_with_cards
 from fakes.fake_hub import FakeHub, Fault, fake_hub
 from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server
 from ui.test_first_start import accessible
@@ -173,6 +176,60 @@ def test_every_step_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -
         again.release.set()
         expect(page.get_by_role("list", name="Downloads")).to_have_count(0)
         assert not list((tmp_path / "data").rglob("*.part"))
+
+
+def test_a_set_up_and_a_load_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -> None:
+    engine, written = tmp_path / "engine", tmp_path / "config" / "claracore"
+    engine.mkdir()
+    written.mkdir(parents=True)
+    engine_with_cards(engine, more=("--loading",))
+    with empty(tmp_path, {**hub.environ(), "PATH": f"{engine}:{os.environ['PATH']}"}) as server:
+        page.goto(server.url)
+        get = page.get_by_role("button", name="Get and chat")
+        card = page.get_by_role("region", name="Getting")
+        step = card.locator("[aria-current=step]")
+        with locked(written):  # somebody else writes there: so long the set-up lasts
+            get.first.click()
+            expect(step).to_contain_text("Set up", timeout=SLOW)
+            expect(card).to_contain_text("Choosing context and memory for this machine")
+            card.get_by_role("button", name="Cancel").click()
+            card.get_by_role("button", name="Delete what is here?").click()
+            expect(get).to_have_count(6)
+            assert not list((tmp_path / "data").rglob("*.gguf"))
+
+        get.nth(1).click()
+        expect(step).to_contain_text("Load", timeout=SLOW)
+        expect(card).to_contain_text("reading weights")
+        shot(page, "load")
+        card.get_by_role("button", name="Cancel").click()
+        expect(card).to_have_count(0)
+        page.goto(f"{server.url}/ui/models")
+        expect(page.locator("[data-model]")).to_have_count(1)  # and not the one that was cancelled
+        expect(page.locator("[data-state]")).to_have_attribute("data-state", "stopped", timeout=SLOW)
+
+
+def test_who_looks_at_something_else_meanwhile_is_told_how_far_it_is(page: Page, hub: FakeHub, tmp_path: Path) -> None:
+    held = Fault(hold_after=40_000_000)
+    hub.faults.append(held)
+    with empty(tmp_path, hub.environ()) as server:
+        page.goto(server.url)
+        page.get_by_role("button", name="Get and chat").first.click()
+        under_way = page.get_by_test_id("under-way")
+        expect(page.get_by_role("region", name="Getting")).to_be_visible(timeout=SLOW)
+        expect(under_way).to_have_count(0)
+        page.get_by_role("link", name="Logs").click()
+        expect(under_way).to_contain_text(re.compile(r": Download\s*[1-9]\d? % · "), timeout=SLOW)
+        accessible(page)
+        fits_a_phone(page, "elsewhere-phone")
+        page.reload()
+        expect(under_way.get_by_role("link", name="Show")).to_have_attribute("href", "/ui/setup")
+        held.release.set()
+        messages = page.get_by_role("log", name="Messages")
+        expect(messages).to_contain_text("is ready", timeout=SLOW)
+        expect(under_way).to_have_count(0)
+        messages.get_by_role("button", name="Say hello").click()
+        expect(page).to_have_url(re.compile("/ui/chat"))
+        expect(page.get_by_text("It is loaded and answers at once.")).to_be_visible()
 
 
 def test_without_a_network_it_says_so_and_how_to_go_on(page: Page, tmp_path: Path) -> None:

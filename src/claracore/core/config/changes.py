@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import GroupConfig
 
-NEEDS_RESTART = ("cmd", "env", "proxy", "transport", "check_endpoint", "owner")
+NEEDS_RESTART = ("cmd", "container", "env", "proxy", "transport", "check_endpoint", "owner")
 FIXED_AT_START = ("log_to_stdout", "store")
 
 
@@ -63,7 +63,7 @@ def compare(old: Config, new: Config) -> Changes:
     moved = {model_id for model_id in both if _group_rules(old, model_id) != _group_rules(new, model_id)}
     restart = {model_id for model_id in changed if needs_restart(old.models[model_id], new.models[model_id])}
     if old.engine != new.engine:
-        restart |= {model_id for model_id in both if "llama-server" in new.models[model_id].cmd}
+        restart |= {name for name in both if "llama-server" in (after := new.models[name]).cmd and not after.container}
     soft = (changed | moved) - restart
     return Changes(
         added=frozenset(new.models.keys() - old.models.keys()),

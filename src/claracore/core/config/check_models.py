@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from claracore.core.config.check_container import check_container
 from claracore.core.config.check_routing import Say, check_address
 from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import MENTIONED, Detaching, detaching
@@ -18,16 +19,19 @@ KEYS = {"use_model_name": "useModelName"}
 def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
     """Report commands that cannot be split, ports and sockets that lead nowhere, odd addresses and environments."""
     path: NodePath = ("models", model.id)
+    check_container(model, path, error, warn)
     for key, text in (("cmd", model.cmd), ("cmdStop", model.cmd_stop)):
-        if text:
+        if text and model.container is None:
             _check_command(text, (*path, key), error, warn)
-    if MENTIONED.search(model.cmd) is not None and (found := _detaching(model.cmd)) is not None:
+    if (
+        model.container is None
+        and MENTIONED.search(model.cmd) is not None
+        and (found := _detaching(model.cmd)) is not None
+    ):
         message = f"{found.by} returns at once and leaves the server running, where it is not seen and not stopped"
         warn((*path, "cmd"), message, found.way_out)
-    if model.transport == "unix":
-        _check_socket(model, path, error)
-    else:
-        _check_port(model, path, error)
+    if model.container is None:
+        (_check_socket if model.transport == "unix" else _check_port)(model, path, error)
     if model.proxy != DEFAULT_PROXY:
         check_address(model.proxy, (*path, "proxy"), warn)
     for name, problem in device_problems(tuple(model.memory)).items():

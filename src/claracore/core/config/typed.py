@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from claracore.core.config.command import without_comments
+from claracore.core.config.container_command import with_container
 from claracore.core.config.fields import Section, mark
 from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
 from claracore.core.config.model import Compat, Config, ModelConfig
@@ -239,7 +240,16 @@ def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: 
     _inherit(data, head)
     _expand_ids(data, node, reader.expander, scope, path)
     model, whole = reader.typed(ModelConfig, data, node, path)
+    model = _in_container(model)
     return (_for_comfyui(model) if model_id == COMFYUI else model), whole
+
+
+def _in_container(model: ModelConfig) -> ModelConfig:
+    """Give a model with a container its commands; what the file says besides stays, and is a contradiction."""
+    if model.container is None:
+        return model
+    made = with_container(model)
+    return made.model_copy(update={"cmd": model.cmd or made.cmd, "cmd_stop": model.cmd_stop or made.cmd_stop})
 
 
 def _for_comfyui(model: ModelConfig) -> ModelConfig:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from claracore.core.loading.container_failures import KNOWN_OF_CONTAINERS
 from claracore.core.loading.failure_kinds import FailureKind, plain_line
 from claracore.core.loading.known_failures import KNOWN
 from claracore.errors import Explained
@@ -25,7 +26,7 @@ SIGNALS: Final = {
 
 def explain(lines: Collection[str], ended: str = "") -> Explained | None:
     """Return what a server's lines say of why it ended, as `Exit` has it in `ended`; None where none is known."""
-    for known in KNOWN:
+    for known in (*KNOWN, *KNOWN_OF_CONTAINERS):
         for line in lines:
             if (match := known.pattern.search(line)) is not None:
                 words = _words(match)
@@ -48,4 +49,4 @@ def not_started(message: str, hint: str = "") -> Explained:
 def _words(match: re.Match[str]) -> dict[str, str]:
     """Return the groups by name, those of alternatives (`what2`) by the name of the first."""
     found = {"what": "it", "file": "the file", "flag": "it"}
-    return found | {name.rstrip("23"): text for name, text in match.groupdict().items() if text}
+    return found | {name.rstrip("2345"): text for name, text in match.groupdict().items() if text}

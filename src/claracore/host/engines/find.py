@@ -44,6 +44,8 @@ class EngineMissing(ClaraCoreError):
 
     status = 500
     code = "engine_missing"
+    cause = "There is no program here that could run a model."
+    way_out = "`pip install 'claracore[engine]'`, put a `llama-server` on PATH, or name one with `engine:`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class NoDigest(ClaraCoreError):
 
     status = 502
     code = "no_digest"
+    cause = "The place of releases does not say which bytes the file has, so that it cannot be checked."
+    way_out = "Take a release that has digests, or put a `llama-server` on PATH yourself."
 
 
 class EngineManager:

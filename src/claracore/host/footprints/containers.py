@@ -6,6 +6,7 @@ They are no descendants of ours. The runtime knows the first of them, its contro
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable, Sequence
 
 from claracore.core.config.command import split
 from claracore.core.config.model import ModelConfig
@@ -26,9 +27,14 @@ def is_container(model: ModelConfig) -> bool:
         return False
 
 
-def container_pids(model: ModelConfig, tree: Tree | None = None) -> list[int]:
-    """Return the processes of the container; none where it has no name, or they are in another machine."""
-    container = container_of(split(model.cmd))
+def container_pids(model: ModelConfig, tree: Tree | None = None, *, argvs: Iterable[Sequence[str]] = ()) -> list[int]:
+    """Return the processes of the container; none where it has no name, or they are in another machine.
+
+    `argvs` are the command lines of the processes that its command has started: one of them is the runtime's client,
+    which knows the name that was given when it started.
+    """
+    found = (container for argv in argvs if (container := container_of(argv)) is not None and container.name)
+    container = next(found, None) or container_of(split(model.cmd))
     if container is None or not container.name:
         return []
     words = [container.runtime, "inspect", "--format", "{{.State.Pid}}", container.name]

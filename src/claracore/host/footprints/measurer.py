@@ -128,7 +128,7 @@ class Measurer:
         if run is not None:
             _stop_timer(run)
             self._supervisor.output(model).detach(run)
-        self.memory.note_container(model, ())
+        self.memory.inside[model] = ()
 
     def trying_again(self, model: str, how: SecondTry) -> None:
         """Do nothing."""
@@ -182,8 +182,8 @@ class Measurer:
             return
         pids = tuple(family(pid))
         if is_container(run.model):
-            inside = container_pids(run.model)
-            self.memory.note_container(model, inside)
+            inside = container_pids(run.model, argvs=map(command_line, pids))
+            self.memory.inside[model] = tuple(inside)
             pids = (*pids, *inside) if inside else ()
         command = tools.reader.as_running(command, map(command_line, pids), tools.devices)
         before = run.before if run.undisturbed else None

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -86,7 +86,8 @@ class ModelMemory:
         self._commands: dict[str, tuple[Written, ReadCommand]] = {}
         self._estimates: dict[str, tuple[ReadCommand, Learnt, Footprint]] = {}
         """Of each model, for the command and by the measurements from which it was worked out."""
-        self._pids: dict[str, tuple[int, ...]] = {}
+        self.inside: dict[str, tuple[int, ...]] = {}
+        """The processes in the containers of models, as far as they are known: their commands have not started them."""
         self.tools: FootprintTools | None = None
         """None until `prepare` has been done once."""
         self._followers: list[Callable[[str], None]] = []
@@ -221,7 +222,7 @@ class ModelMemory:
         from claracore.host.hardware.usage import family  # noqa: PLC0415 - see `prepare`
 
         first = {model_id: server.pid for model_id, server in self._running().items() if server.pid is not None}
-        return {model_id: (*family(pid), *self._pids.get(model_id, ())) for model_id, pid in first.items()}
+        return {model_id: (*family(pid), *self.inside.get(model_id, ())) for model_id, pid in first.items()}
 
     def _running(self) -> Mapping[str, Running]:
         """Return the servers that run; the event loop may start or end one while another thread counts them."""
@@ -229,10 +230,6 @@ class ModelMemory:
             with contextlib.suppress(RuntimeError):
                 return self._servers.all_running() if self._servers is not None else {}
         return {}
-
-    def note_container(self, model_id: str, pids: Iterable[int]) -> None:
-        """Note which processes are a model's besides those that its command has started."""
-        self._pids[model_id] = tuple(pids)
 
     def _device(self, use: DeviceUse, pids: Mapping[str, tuple[int, ...]]) -> DeviceMemory:
         limits = self._limits()

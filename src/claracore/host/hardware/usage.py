@@ -6,6 +6,7 @@ Linux: /proc, a few files per process (about 0.1 ms); elsewhere psutil, which lo
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -13,12 +14,16 @@ import psutil
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-def memory_bytes(pid: int) -> int | None:
-    """Return the resident memory of a process and its descendants; None when there is no such process."""
+def memory_bytes(pid: int, beside: Collection[int] = ()) -> int | None:
+    """Return the resident memory of a process and its descendants; None when there is no such process.
+
+    `beside` are processes that count as well, say those in the container whose client the process is.
+    """
     if not Path("/proc/self/statm").exists():
         return _portable(pid)
     own = _resident(pid)
-    return None if own is None else own + sum(_resident(member) or 0 for member in family(pid)[1:])
+    members = {*family(pid)[1:], *beside} - {pid}
+    return None if own is None else own + sum(_resident(member) or 0 for member in members)
 
 
 def family(pid: int) -> list[int]:

@@ -127,7 +127,7 @@ class HubClient:
                     raise HubUnreachable(f"{self.endpoint} answers with more than {LARGEST_ANSWER} bytes")
         try:
             return json.loads(raw), answer.headers.get("link")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HubUnreachable(f"{self.endpoint} does not answer with JSON, as it should") from error
 
     async def admitted(self, reference: Reference, file: RemoteFile) -> None:

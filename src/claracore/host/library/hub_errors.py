@@ -10,6 +10,8 @@ class HubUnreachable(ClaraCoreError):
 
     status = 502
     code = "hub_unreachable"
+    cause = "The hub does not answer, or not with what it should."
+    way_out = "Look at network and proxy (`HTTPS_PROXY`, `HF_ENDPOINT`); a download goes on where it stopped."
 
 
 class TransientFailure(HubUnreachable):
@@ -20,9 +22,13 @@ class Gated(Forbidden):
     """The hub wants to know who we are, and that they may; 403 with what to do."""
 
     code = "gated_model"
+    cause = "The hub gives this model only to those who have agreed to its terms."
+    way_out = "Agree on the model's page, then give ClaraCore a token: `HF_TOKEN`, or Setup in the interface."
 
 
 class NotOnHub(NotFound):
     """No such repository, revision or file; 404 with near names."""
 
     code = "not_on_hub"
+    cause = "The hub has no such repository, revision or file."
+    way_out = "Compare the name with the near ones in the message; it is `ORG/REPO` or `ORG/REPO:QUANTIZATION`."

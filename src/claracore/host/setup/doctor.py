@@ -20,6 +20,7 @@ from claracore.host.disk_space import free_at
 from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.hardware.probe import probe
 from claracore.host.setup.check import Check
+from claracore.host.setup.container_checks import container_checks
 from claracore.host.setup.examine import examine
 from claracore.host.state import state_problem
 from claracore.host.store import files
@@ -100,6 +101,7 @@ def _config(subject: Subject) -> Iterator[Check]:
         yield Check(name, finding.severity == "note", finding.problem(), finding.way_out)
     if found.loaded.config is not None:
         yield Check("config", ok=True, message=f"{sources[0][0]} names {len(found.loaded.config.models)} models")
+        yield from container_checks(found.loaded.config, subject.environ)
 
 
 def _disk(subject: Subject) -> Iterator[Check]:

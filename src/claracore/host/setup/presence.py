@@ -12,9 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from claracore.core.config.command import LATE, split
+from claracore.core.config.container import ContainerConfig
+from claracore.core.config.container_command import mount_of
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.report import Hints
 from claracore.core.ports.containers import container_of
+from claracore.host.engines.container_runtimes import CANDIDATES, INSTALL
 from claracore.host.supervisor.program import closed_folder
 from claracore.types import Finding, Place
 
@@ -29,7 +32,7 @@ def missing_things(config: Config, places: Mapping[str, Place]) -> Iterator[Find
     """Give a warning for each command whose program is missing, and each model file that does not exist."""
     disk = _Disk()
     for model in config.models.values():
-        path = f"models.{model.id}.cmd"
+        path = f"models.{model.id}.{'cmd' if model.container is None else 'container'}"
         for message, way_out in _missing(model, disk):
             yield Finding("warning", message, path, places.get(path), way_out)
 
@@ -76,6 +79,9 @@ def _names_in(folder: Path) -> list[str] | str:
 
 
 def _missing(model: ModelConfig, disk: _Disk) -> Iterator[tuple[str, str]]:
+    if model.container is not None:
+        yield from _missing_for_container(model.container, disk)
+        return
     try:
         argv = split(model.cmd)
     except ValueError:
@@ -90,6 +96,21 @@ def _missing(model: ModelConfig, disk: _Disk) -> Iterator[tuple[str, str]]:
         for file in _files(argv):
             if not LATE.search(file) and not _is_file(file):
                 yield f"the file {file} does not exist", disk.near_file(Path(file))
+
+
+def _missing_for_container(container: ContainerConfig, disk: _Disk) -> Iterator[tuple[str, str]]:
+    """Say that no runtime is there, and which folders to mount are not; whether one answers is seen at the start."""
+    names = CANDIDATES[container.runtime]
+    if not any(disk.has_program(name, None) for name in names):
+        yield f"the model runs in a container, and {' or '.join(names)} is not on PATH", INSTALL
+    for text in container.mounts:
+        try:
+            mount = mount_of(text)
+        except ValueError:
+            continue  # an error already
+        source = os.path.expanduser(mount.source)  # noqa: PTH111 - never raises, Path's does
+        if not (mount.is_volume or os.path.exists(source)):  # noqa: PTH110 - as above
+            yield f"{mount.source}, which is to be mounted, does not exist", disk.near_file(Path(source))
 
 
 def _is_file(file: str) -> bool:

@@ -18,6 +18,7 @@ out (ext4(5), auto_da_alloc), this 0.04 ms, on the path of every start.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from claracore.host.disk import private_folder
+from claracore.host.engines.container_runtimes import remove_all_of
 from claracore.host.locks import FileLock, locked
 from claracore.host.sockets.kernel import network_namespace, process_start
 from claracore.host.sockets.orphans import Orphan, end_orphans
@@ -65,6 +67,7 @@ class GivenEntry:
     leases: Mapping[int, str]
     children: tuple[Mapping[str, Any], ...]
     lock: int | None
+    runtimes: tuple[str, ...] = ()
 
 
 def default_folder(state_dir: Path | None) -> Path | None:
@@ -94,6 +97,7 @@ class Ledger:
         self._runs = 0
         self._children: dict[int, dict[str, Any]] = {}
         self._life: FileLock | None = None
+        self._runtimes: list[str] = []
         self._root = folder
         self._folder = folder / network_namespace()
         self._patience_seconds = PATIENCE_SECONDS
@@ -113,6 +117,7 @@ class Ledger:
 
     def _go_on(self, given: GivenEntry) -> None:
         self._written, self._runs = given.written, given.runs
+        self._runtimes = list(given.runtimes)
         self.leases, self._children = dict(given.leases), {child["pid"]: dict(child) for child in given.children}
         if given.lock is not None:
             self._life = FileLock(self._folder / f"{self.token}.lock", given.lock)
@@ -121,7 +126,9 @@ class Ledger:
         """Return our entry, for another process to go on with; it is not ours any more when that has written it."""
         children = tuple(self._children.values())
         lock = self._life.fileno() if self._life is not None else None
-        return GivenEntry(self.token, self._written, self._runs, dict(self.leases), children, lock)
+        return GivenEntry(
+            self.token, self._written, self._runs, dict(self.leases), children, lock, tuple(self._runtimes)
+        )
 
     def go_on(self) -> None:
         """Have our entry again, which another process may have written meanwhile."""
@@ -147,6 +154,17 @@ class Ledger:
     def others(self) -> list[Instance]:
         """Return the other living instances in this port space; call it under the lock."""
         return _living(self._folder, except_token=self.token)
+
+    @property
+    def instance(self) -> str:
+        """By what containers are known as this instance's: everybody may see it, and the token does not follow."""
+        return public_name(self.token)
+
+    def note_runtime(self, program: str) -> None:
+        """Write down, before its first container is started, by which program this instance's are removed."""
+        if program not in self._runtimes:
+            self._runtimes.append(program)
+            self.write()
 
     def mark(self) -> str:
         """Return a new value of CLARACORE_TOKEN, by which all processes of one run of a model's server are known."""
@@ -192,7 +210,8 @@ class Ledger:
                 lock = _take(path)
             if lock is None:
                 continue
-            children = (_read(path) or {}).get("children", ())
+            entry = _read(path) or {}
+            children = entry.get("children", ())
             recorded = [
                 Orphan(
                     child["pid"], child["start"], child["model"], child.get("token", path.stem), child.get("pipe", 0)
@@ -202,6 +221,9 @@ class Ledger:
             kin = [Process(*pair) for child in children for pair in child.get("kin", ())]
             # What was started before it could be written down carries the token all the same.
             ended += end_orphans(recorded, kin, token=path.stem)
+            for program in entry.get("runtimes", ()):
+                for name in remove_all_of(program, public_name(path.stem), os.environ):
+                    logger.warning("removed the container %s, which a dead ClaraCore left behind", name)
             with self.locked():
                 _remove(path)
                 lock.close()
@@ -229,6 +251,7 @@ class Ledger:
             "pid": os.getpid(),
             "url": self.url,
             "leases": {str(port): model for port, model in self.leases.items()},
+            "runtimes": self._runtimes,
             "children": list(self._children.values()),
         }
         former = self._folder / f"{self.token}.{self._written}.json"
@@ -236,6 +259,11 @@ class Ledger:
         fresh = self._folder / f"{self.token}.{self._written}.json"
         fresh.write_text(json.dumps(entry), encoding="utf-8")
         former.unlink(missing_ok=True)
+
+
+def public_name(token: str) -> str:
+    """Return how the instance with this token is called where others see it."""
+    return hashlib.sha256(token.encode()).hexdigest()[:12]
 
 
 def living_instances(folder: Path | None) -> list[Instance]:

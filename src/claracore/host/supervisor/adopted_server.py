@@ -34,27 +34,25 @@ class AdoptedServer(ServerProcess):
         super().__init__(model, around, output, lease=given.given.lease, stop=stop, listener=listener)
         self.endpoint = given.given.endpoint
 
-    async def run(self) -> None:
-        """Look after it until it is gone; raises ModelFailed when it was not to end."""
+    async def _begun(self) -> Child:
         given, on_stdout = self._adoption.given, self._on_stdout if self._reports_state else None
-        child = self.child = Child.taken_over(self._adoption, self._on_line, on_stdout)
         self.spawned_at = time.monotonic() - given.age_seconds
         self.reports.asleep = given.asleep
         if given.says_ready:
             self.reports.says_ready.set()
-        try:
-            check = self._accepted.check(self.endpoint, child.pid, self.lease)
-            self.verifiable = check is not None
-            if check is not None:
-                with contextlib.suppress(Stranger):
-                    check.verify()
-                self._watch = self._watch_of(check)
-            self._serves(child)
-            await self.confirm(in_passing=True)
-            await self._until_end(child)
-        finally:
-            await self._is_over(child)
-        self._explain_end(child)
+        return Child.taken_over(self._adoption, self._on_line, on_stdout)
+
+    async def _is_there(self, child: Child) -> bool:
+        check = self._accepted.check(self.endpoint, child.pid, self.lease)
+        self.verifiable = check is not None
+        if check is not None:
+            with contextlib.suppress(Stranger):
+                check.verify()
+            self._watch = self._watch_of(check)
+        return True
+
+    async def _serves(self) -> None:
+        """Do nothing: that it serves is known."""
 
     def _mark(self) -> str:
         return self._adoption.given.mark

@@ -26,6 +26,7 @@ from claracore.host.supervisor.accepted import Acceptance
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.given_up import given_up
 from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healthy, wait_until_ready
+from claracore.host.supervisor.in_container import check_publisher, removed
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.nap import NapTasks
 from claracore.host.supervisor.ran_out import StartLog
@@ -71,6 +72,7 @@ class ServerProcess:
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
         self.nap = NapTasks(self, listener, stop.give)
+        self.program = around.commands.program(model)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -90,7 +92,7 @@ class ServerProcess:
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
-        self._is_ready = False
+        self.became_ready = False
         self.is_given = False  # True while another process looks after it
         self._conversations: ServerConversations | None = None
 
@@ -104,45 +106,47 @@ class ServerProcess:
 
         Raises SpawnFailed, BindFailed, HeldFromIt, DiedRestoring, NotReadyInTime, ModelFailed, OSError.
         """
-        keeper = self._around.keeper
+        child = self.child = await self._begun()
+        try:
+            if await self._is_there(child):
+                # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
+                child.exited.add_done_callback(lambda _: self._note_death())
+                self.became_ready = True
+                await self._serves()
+                await self._until_end(child)
+        finally:
+            await self.nap.close()
+            await self._end(child)
+            if child.exited.done():
+                self._accepted.after(child.exited.result(), self.endpoint)
+        if not self._stop.given:
+            raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(self._printed))
+
+    async def _begun(self) -> Child:
         if self._around.conversations is not None:
             self._conversations = await self._around.conversations.begin(self.model)
         share = self.lease is not None and self.lease.shared
         more = self._conversations.words if self._conversations is not None else ()
         if self.lease is not None:
-            keeper.hand_over(self.lease)
-        child = self.child = await Child.spawn(
-            (*self._around.commands.argv(self._bound.argv, share=share), *more),
-            env=self._env,
-            on_line=self._on_line,
-            on_stdout=self._on_stdout if self._reports_state else None,
-        )
+            self._around.keeper.hand_over(self.lease)
+        argv = (*self._around.commands.argv(self._bound.argv, share=share), *more)
+        on_stdout = self._on_stdout if self._reports_state else None
+        child = await Child.spawn(argv, env=self._env, on_line=self._on_line, on_stdout=on_stdout)
         self.spawned_at = time.monotonic()
-        try:
-            keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
-            if await self._becomes_ready(child) and await self._gets_conversations(child):
-                keeper.ledger.record_kin(child.pid, child.look_around())
-                self._serves(child)
-                self._listener.ready(self.model.id, self.endpoint)
-                await self._until_end(child)
-        finally:
-            await self._is_over(child)
-        self._explain_end(child)
+        return child
 
-    def _serves(self, child: Child) -> None:
-        # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
-        child.exited.add_done_callback(lambda _: self._note_death())
-        self._is_ready = True
+    async def _is_there(self, child: Child) -> bool:
+        """Wait until it is ready; False when the order to stop comes first."""
+        ledger = self._around.keeper.ledger
+        ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
+        if not (await self._becomes_ready(child) and await self._gets_conversations(child)):
+            return False
+        ledger.record_kin(child.pid, child.look_around())
+        return True
 
-    async def _is_over(self, child: Child) -> None:
-        await self.nap.close()
-        await self._end(child)
-        if child.exited.done():
-            self._accepted.after(child.exited.result(), self.endpoint)
-
-    def _explain_end(self, child: Child) -> None:
-        if not self._stop.given:
-            raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(self._printed))
+    async def _serves(self) -> None:
+        self._listener.ready(self.model.id, self.endpoint)
+        await self._around.commands.loaded(self.model, self.program)
 
     # --- what is asked of it while it runs --------------------------------------------------------------------------
 
@@ -177,7 +181,7 @@ class ServerProcess:
     @property
     def _watch_when_ready(self) -> SocketWatch | None:
         """None while it starts: who asks then was sent to an earlier process, at the same endpoint."""
-        return self._watch if self._is_ready else None
+        return self._watch if self.became_ready else None
 
     # --- start ------------------------------------------------------------------------------------------------------
 
@@ -200,7 +204,7 @@ class ServerProcess:
         self._printed.append(line)
         if self._conversations is not None:
             self._conversations.hear(line)
-        if not self._is_ready:
+        if not self.became_ready:
             self._start_log.push(line)
             self.reports.hear(line)
         self._output.append(line)
@@ -245,6 +249,7 @@ class ServerProcess:
             start = BrokenStart(self.model, self.lease, self._around, tuple(self._printed), self._start_log)
             raise why_not_ready(start, error.reason, how) from error
         else:
+            await check_publisher(self.model, self._bound.argv, self.endpoint.port, self._around)
             return True
         finally:
             waiting.cancel()
@@ -295,7 +300,7 @@ class ServerProcess:
     @property
     def _is_well(self) -> bool:
         """Whether it ends on purpose, and has something to save: one that sleeps would load its model for that."""
-        return self._is_ready and self._stop.given and not (self.lost or self.reports.asleep)
+        return self.became_ready and self._stop.given and not (self.lost or self.reports.asleep)
 
     def _note_death(self) -> None:
         if not self._stop.given:
@@ -334,17 +339,12 @@ class ServerProcess:
 
     async def _stop_child(self, child: Child, where: Endpoint) -> None:
         stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+        line, reads = states.EXIT if self._reports_state else b"", self.reports.says_ready.is_set()
+        grace_seconds = 0.0 if self._stop.at_once else self.model.unload_timeout_seconds
         try:
-            await child.stop(
-                0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
-                stop_argv=stop_argv,
-                env=self._env,
-                exit_line=states.EXIT if self._reports_state else b"",
-                reads_stdin=self.reports.says_ready.is_set(),
-            )
+            await child.stop(grace_seconds, stop_argv=stop_argv, env=self._env, exit_line=line, reads_stdin=reads)
         except StillRuns as error:
-            self._give_up(error, where.port)
+            cmd_stop = self.model.cmd_stop.strip()
+            logger.error("model %s: %s", self.model.id, given_up(error, cmd_stop, where.port))  # noqa: TRY400 - no bug
+        await removed(self.model, self._bound.argv, self._around)
         self._around.keeper.ledger.forget_child(child.pid)
-
-    def _give_up(self, error: StillRuns, port: int) -> None:
-        logger.error("model %s: %s", self.model.id, given_up(error, self.model.cmd_stop.strip(), port))

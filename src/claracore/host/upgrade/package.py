@@ -55,7 +55,9 @@ class PortsReader:
         if message.kind == "ledger":
             body = {**message.body, "lock": message.files[0] if message.body["lock"] else None}
             leases = {int(port): model for port, model in body["leases"].items()}
-            self._entry = GivenEntry(**{**body, "leases": leases, "children": tuple(body["children"])})
+            self._entry = GivenEntry(
+                **{**body, "leases": leases, "children": tuple(body["children"]), "runtimes": tuple(body["runtimes"])}
+            )
         elif message.kind == "leases":
             self._leases = message.body
         elif message.kind in self._sockets:

@@ -48,20 +48,33 @@ async def metrics(  # noqa: PLR0917 - one for each part that has numbers
 
     With `names=llama-swap` what llama-swap knows is there under its names, too.
     """
-    gauges = (
-        *_models(runtime),
-        *_footprints(runtime, await runtime.memory.sampled()),
-        *_ports(runtime),
-        *_keys(ring),
-        *_self(installation, events.broadcaster),
-        *_process(),
-        *_machine(history),
-    )
+    devices = await runtime.memory.sampled()
+    now = gauges(runtime, history, installation, events.broadcaster, ring, devices)
     theirs = await _of_llama_swap(history) if names else ()
-    text = exposition([*history.counts.families, *gauges, *theirs])
+    text = exposition([*history.counts.families, *now, *theirs])
     if engines:
         text = merged(text, await _of_engines(runtime, gateway.inside))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
+
+
+def gauges(  # noqa: PLR0917 - one for each part that has numbers
+    runtime: Runtime,
+    history: History,
+    installation: Installation,
+    broadcaster: Broadcaster,
+    ring: KeyRing,
+    devices: Sequence[DeviceMemory],
+) -> tuple[Family, ...]:
+    """Return the numbers of this moment."""
+    return (
+        *_models(runtime),
+        *_footprints(runtime, devices),
+        *_ports(runtime),
+        *_keys(ring),
+        *_self(installation, broadcaster),
+        *_process(),
+        *_machine(history),
+    )
 
 
 def _models(runtime: Runtime) -> Iterator[Family]:
@@ -74,7 +87,8 @@ def _models(runtime: Runtime) -> Iterator[Family]:
     yield Gauge("claracore_requests_in_flight", "Requests that a model is answering.", model, serving.items())
     waiting = {(name,): float(len(slot.waiting)) for name, slot in slots.items()}
     yield Gauge("claracore_requests_waiting", "Requests that wait for a model.", model, waiting.items())
-    used = {name: memory_bytes(pid) for name, pid in runtime.pids().items() if name in slots}
+    pids = {name: pid for name, pid in runtime.pids().items() if name in slots}
+    used = {name: memory_bytes(pid, runtime.memory.inside.get(name, ())) for name, pid in pids.items()}
     memory = {(name,): float(size) for name, size in used.items() if size is not None}
     yield Gauge("claracore_model_memory_bytes", "Resident memory of a model's processes.", model, memory.items())
 

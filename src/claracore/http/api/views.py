@@ -167,7 +167,9 @@ class Views:
             capabilities=_capabilities(model, runtime.memory.command(model_id)),
             port=running.port if running else None,
             pid=pid,
-            memory_bytes=memory_bytes(pid) if pid is not None and with_memory else None,
+            memory_bytes=memory_bytes(pid, runtime.memory.inside.get(model_id, ()))
+            if pid is not None and with_memory
+            else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(last.load_seconds),
             **_loading(expected),
