@@ -8,12 +8,12 @@ import socket
 
 import pytest
 
-from claracore.host.upgrade.link import LARGEST_BYTES, MOST_FILES, Link, LinkEnded, Message, TooLarge
+from claracore.host.upgrade.link import LARGEST_BYTES, MOST_FILES, LinkEnded, Message, PacketLink, TooLarge
 
 
-def pair() -> tuple[Link, Link]:
+def pair() -> tuple[PacketLink, PacketLink]:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return Link(one), Link(other)
+    return PacketLink(one), PacketLink(other)
 
 
 def test_messages_come_in_order_with_their_files() -> None:

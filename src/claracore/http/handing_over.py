@@ -23,7 +23,7 @@ from claracore.errors import Conflict
 from claracore.host.activity.database import StoreUnusable
 from claracore.host.sockets.kernel import process_start
 from claracore.host.upgrade.elsewhere import SupervisorElsewhere
-from claracore.host.upgrade.link import PROTOCOL, Link, LinkEnded, Message, TooLarge
+from claracore.host.upgrade.link import PROTOCOL, LinkEnded, Message, PacketLink, TooLarge
 from claracore.host.upgrade.package import config_of, described, send_ports, send_server, servers_of
 from claracore.host.upgrade.rows import RowsElsewhere
 from claracore.host.upgrade.successor import GUARDIAN, become_guardian, start_successor
@@ -90,7 +90,7 @@ class HandingOver:
     _successor: subprocess.Popen[bytes] | None = None
     _successor_pid: int = 0
     """Who serves now: it, or who has taken over from it."""
-    _link: Link | None = None
+    _link: PacketLink | None = None
     _elsewhere: SupervisorElsewhere | None = None
     _said_goodbye: bool = False
     _guardian: str = ""
@@ -121,7 +121,7 @@ class HandingOver:
                     link.close()
                     await _ended(process)
 
-    async def _hand_over(self, process: subprocess.Popen[bytes], link: Link) -> Upgraded:
+    async def _hand_over(self, process: subprocess.Popen[bytes], link: PacketLink) -> Upgraded:
         async with asyncio.timeout(BEGIN_SECONDS):
             hello = await link.next_of("hello")
             if hello.body["protocol"] != PROTOCOL:
@@ -156,7 +156,7 @@ class HandingOver:
 
     # --- the step ---------------------------------------------------------------------------------------------------
 
-    def _give(self, link: Link) -> None:
+    def _give(self, link: PacketLink) -> None:
         """Say all that there is. Nothing else happens meanwhile."""
         self._elsewhere = elsewhere = SupervisorElsewhere(link, self.supervisor.next_request)
         self.conversations.close()
@@ -210,7 +210,7 @@ class HandingOver:
         self.supervisor.move_on(elsewhere.waiting, elsewhere.finished or ())
         await self.entrance.open()
 
-    def _is_over(self, process: subprocess.Popen[bytes], link: Link, rows: RowsElsewhere) -> None:
+    def _is_over(self, process: subprocess.Popen[bytes], link: PacketLink, rows: RowsElsewhere) -> None:
         self._successor, self._successor_pid, self._link = process, process.pid, link
         link.follow(self._hear, self._link_ended)
         rows.go(link)
@@ -273,14 +273,14 @@ def _is_zombie(pid: int) -> bool:
     return False
 
 
-async def _prepared(link: Link) -> None:
+async def _prepared(link: PacketLink) -> None:
     """Wait until the other process is prepared. Raises UpgradeFailed with its reason."""
     message = await link.next_of("prepared", "failed")
     if message.kind == "failed":
         raise UpgradeFailed(f"the new process cannot serve: {message.body}\n  this one goes on as before")
 
 
-async def _serving(link: Link) -> None:
+async def _serving(link: PacketLink) -> None:
     message = await link.next_of("serving", "failed")
     if message.kind == "failed":
         raise UpgradeFailed(f"the new process cannot serve: {message.body}\n  this one goes on as before")

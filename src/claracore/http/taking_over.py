@@ -20,7 +20,7 @@ from claracore.errors import ClaraCoreError
 from claracore.host.sockets.guardians import forget_guardian, note_guardian
 from claracore.host.supervisor.life import Life
 from claracore.host.upgrade.guests import Guests
-from claracore.host.upgrade.link import PROTOCOL, Link, LinkEnded, Message, close_files
+from claracore.host.upgrade.link import PROTOCOL, LinkEnded, Message, PacketLink, close_files
 from claracore.host.upgrade.package import FOR_EVER, Parcel, PortsReader, with_servers
 from claracore.host.upgrade.rows import keep
 
@@ -44,13 +44,13 @@ class Guardians:
     """The processes that are the parents of servers which we have taken over, by pid."""
 
     def __init__(self) -> None:
-        self.links: dict[int, Link] = {}
+        self.links: dict[int, PacketLink] = {}
         self._of: dict[int, int] = {}
         """The guardian of each server, by pid."""
         self.drained = asyncio.Event()
         """Set when the process before this one has no requests any more; at once where there is none."""
 
-    def add(self, pid: int, link: Link) -> None:
+    def add(self, pid: int, link: PacketLink) -> None:
         """Note a guardian."""
         self.links[pid] = link
         note_guardian(pid)
@@ -90,7 +90,7 @@ class TakingOver:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._former = os.getppid()
-        self._link: Link | None = None
+        self._link: PacketLink | None = None
         self.listeners: list[socket.socket] = []
         """On which clients come in."""
         self.guardians = Guardians()
@@ -106,14 +106,14 @@ class TakingOver:
         self._guests: Guests | None = None
 
     @property
-    def link(self) -> Link:
+    def link(self) -> PacketLink:
         """How to speak with the other process."""
         assert self._link is not None  # noqa: S101 - after `begin`
         return self._link
 
     async def begin(self) -> None:
         """Get the sockets on which clients come in. Raises LinkEnded."""
-        self._link = Link(self._end)
+        self._link = PacketLink(self._end)
         self.link.send("hello", {"protocol": PROTOCOL, "version": __version__})
         message = await self.link.next_of("listeners")
         for file in message.files:
@@ -148,7 +148,7 @@ class TakingOver:
 
     def _add_guardian(self, pid: int, end: socket.socket) -> None:
         # What it says is heard by the process that is about to go, for which it may still have requests.
-        link = Link(end, hears=False)
+        link = PacketLink(end, hears=False)
         link.follow(lambda _: None, lambda: self.guardians.left(pid))
         self.guardians.add(pid, link)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import socket
 
     from claracore.host.supervisor.contract import Connections, Waiter
-    from claracore.host.upgrade.link import Link, Message
+    from claracore.host.upgrade.link import Message, PacketLink
 
 
 class RefusedElsewhere(ClaraCoreError):
@@ -41,7 +41,7 @@ def fields_of(error: ClaraCoreError) -> dict[str, Any]:
 class SupervisorElsewhere:
     """The supervisor of the other process, as the gateway of this one sees it (`ModelSupervisor`)."""
 
-    def __init__(self, link: Link, next_request: Callable[[], int]) -> None:
+    def __init__(self, link: PacketLink, next_request: Callable[[], int]) -> None:
         """`next_request` returns ids of requests: those that were given out before stay what they are."""
         self._link = link
         self._next_request = next_request

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from claracore.errors import ClaraCoreError
     from claracore.host.supervisor.contract import Waiter
-    from claracore.host.upgrade.link import Link, Message
+    from claracore.host.upgrade.link import Message, PacketLink
 
 
 class GuestSupervisor(Protocol):
@@ -61,7 +61,7 @@ class Guest:
 class Guests:
     """The requests of the other process, by its number for each."""
 
-    def __init__(self, link: Link, supervisor: Callable[[], GuestSupervisor]) -> None:
+    def __init__(self, link: PacketLink, supervisor: Callable[[], GuestSupervisor]) -> None:
         """`supervisor` returns who decides now: that of a third process, once that has taken over."""
         self.link = link
         self._now = supervisor

@@ -56,7 +56,7 @@ class _Packet:
             os.close(each)
 
 
-class Link:
+class PacketLink:
     """One end; reads and writes in the running loop, and waits for nobody."""
 
     def __init__(self, end: socket.socket, *, hears: bool = True) -> None:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from claracore.core.scheduler.slot import Slot
     from claracore.host.supervisor.loop import Supervisor
     from claracore.host.supervisor.server_process import ServerProcess
-    from claracore.host.upgrade.link import Link, Message
+    from claracore.host.upgrade.link import Message, PacketLink
 
 
-def send_ports(link: Link, ports: GivenPorts) -> None:
+def send_ports(link: PacketLink, ports: GivenPorts) -> None:
     """Say which ports there are, with the sockets that hold them."""
     entry = asdict(ports.entry) | {"lock": ports.entry.lock is not None}
     link.send("ledger", entry, [ports.entry.lock] if ports.entry.lock is not None else [])
@@ -151,7 +151,7 @@ class Parcel:
         return other_engine or needs_restart(self.config, new)
 
 
-def send_server(link: Link, given: GivenServer, files: OpenFiles) -> None:
+def send_server(link: PacketLink, given: GivenServer, files: OpenFiles) -> None:
     """Say what a server is, with its open files."""
     has = [files.stdin is not None, files.stdout is not None]
     link.send("server", [msgspec.to_builtins(given), has], [each for each in files if each is not None])

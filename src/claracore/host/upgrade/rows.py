@@ -11,7 +11,7 @@ from claracore.host.activity.rows import ActivityRow
 
 if TYPE_CHECKING:
     from claracore.host.activity.journal import Rows
-    from claracore.host.upgrade.link import Link
+    from claracore.host.upgrade.link import PacketLink
 
 
 class RowsElsewhere:
@@ -20,7 +20,7 @@ class RowsElsewhere:
     def __init__(self) -> None:
         self._ids = itertools.count(1)
         self._kept: list[ActivityRow] = []
-        self._link: Link | None = None
+        self._link: PacketLink | None = None
 
     def next_id(self) -> int:
         """Return any id: the other process gives its own."""
@@ -33,7 +33,7 @@ class RowsElsewhere:
         else:
             self._link.send("row", astuple(row))
 
-    def go(self, link: Link) -> None:
+    def go(self, link: PacketLink) -> None:
         """Send what has waited, and from now on each."""
         self._link = link
         for row in self._kept:

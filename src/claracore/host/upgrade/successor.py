@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from claracore.host import notify
-from claracore.host.upgrade.link import Link
+from claracore.host.upgrade.link import PacketLink
 
 logger = logging.getLogger("claracore")
 
@@ -27,7 +27,7 @@ HELD_BACK: Final = (
 )
 
 
-def start_successor() -> tuple[subprocess.Popen[bytes], Link]:
+def start_successor() -> tuple[subprocess.Popen[bytes], PacketLink]:
     """Start this program once more, as it was started, and return the process and how to speak with it.
 
     Its group is its own: Ctrl-C reaches it by us alone, once. Raises OSError.
@@ -49,7 +49,7 @@ def start_successor() -> tuple[subprocess.Popen[bytes], Link]:
         raise
     finally:
         theirs.close()
-    return process, Link(ours)
+    return process, PacketLink(ours)
 
 
 def predecessor(environ: Mapping[str, str] = os.environ) -> socket.socket | None:
