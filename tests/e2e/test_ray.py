@@ -21,6 +21,8 @@ from e2e.streaming import Streaming
 
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(os.getuid() != 0, reason="only root has namespaces")]
 
+AWAY_SECONDS = 70.0
+"""Longer than Ray itself would have patience: 60 s."""
 NODES = {"node": "desk", "other": "lap"}
 APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 """The head in a PID namespace of its own: Ray starts no second head where it sees a raylet that names its address."""
@@ -137,3 +139,25 @@ def test_a_node_whose_program_dies_is_lost_with_its_ray_still_there(machines: Ra
     finally:
         machines.running["other"].process.send_signal(signal.SIGCONT)
     until(lambda: bool((machines.node("lap") or {})["state"] == "up"))
+
+
+def test_the_head_is_away_for_a_minute_and_back(machines: RayMachines) -> None:
+    """Nodes serve whoever asks them meanwhile, and what they have loaded is taken over, not loaded again."""
+    until(lambda: machines.head.chat("desk/x").status == 200)
+    before = {child.pid for child in machines.running["node"].children() if "fake_server" in " ".join(child.cmdline())}
+    machines.head.process.kill()
+    machines.head.process.wait(WAIT_SECONDS)
+    back = time.monotonic() + AWAY_SECONDS
+    body = {"model": "x", "messages": [{"role": "user", "content": "Say hello."}]}
+    while time.monotonic() < back:
+        assert machines.ask("node", "POST", "/v1/chat/completions", body).status == 200
+        time.sleep(0.5)
+    machines.start("head", ray_of(0) + NONE, run_by=APART)
+    begun = time.monotonic()
+    until(lambda: (machines.node() or {}).get("loaded") == ["x"])
+    assert machines.head.chat("desk/x").status == 200
+    print(f"answers through the head again after {time.monotonic() - begun:.1f} s")  # noqa: T201 - as above
+    until_or_say(machines)
+    print(f"Ray is whole again after {time.monotonic() - begun:.1f} s")  # noqa: T201 - as above
+    after = {child.pid for child in machines.running["node"].children() if "fake_server" in " ".join(child.cmdline())}
+    assert before == after != set()
