@@ -4,6 +4,8 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILED := .compiled
+RAY := .ray
+RAY_READY := $(RAY)/.ready
 COMPILED_PYTHON ?= $(BIN)/python
 # What runs compiled code (tools/compile.py), without and with whole instances of it.
 PARTS_OF_COMPILED := $(addprefix tests/,access activity conformance gateway scheduler sim store supervisor wire)
@@ -21,7 +23,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
+.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -39,13 +41,22 @@ test-fast: $(READY) models
 test-long: $(READY) models
 	$(BIN)/pytest -n $(WORKERS) -m slow
 
-# Several machines, as several instances on this one: they die, hang and come back.
-test-cluster: $(READY)
-	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py
+# Several machines, as several instances on this one: they die, hang and come back; then with Ray, which is killed.
+test-cluster: $(READY) $(RAY_READY)
+	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py
+	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)
 	$(BIN)/python tools/build_ui.py --if-needed || echo "the web interface could not be built; serving without it"
+
+# docs/ as a site in build/site; links and anchors that lead nowhere are errors.
+docs: $(READY)
+	$(BIN)/python tools/docs_site.py build/site
+
+# The pages of docs/reference, which are made from the code.
+docs-reference: $(READY)
+	$(BIN)/python tools/docs_reference.py
 
 check: $(READY)
 	$(BIN)/ruff format --check src tests bench tools
@@ -87,9 +98,18 @@ $(READY): requirements.lock pyproject.toml
 	CLARACORE_COMPILE=0 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --refresh-package claracore --editable .
 	touch $@
 
+$(RAY_READY): $(READY) requirements-ray.lock
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(RAY)
+	$(BIN)/uv pip sync --quiet --python $(RAY)/bin/python --require-hashes requirements-ray.lock
+	CLARACORE_COMPILE=0 $(BIN)/uv pip install --quiet --python $(RAY)/bin/python --no-deps --editable .
+	touch $@
+
+# Ray is in a lock of its own, an environment of its own: 79 MB that most tests can do without.
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra engine --extra mcp --group dev \
 		--generate-hashes --no-header --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev --constraint requirements.lock \
+		--generate-hashes --no-header --output-file requirements-ray.lock pyproject.toml
 
 # docs/container.md. RUNTIME=podman where both are there; VARIANT=vulkan for graphics devices.
 RUNTIME ?= $(shell command -v docker podman 2>/dev/null | head -n 1)
@@ -202,4 +222,4 @@ release: $(READY)
 	$(BIN)/python tools/release.py make "$(VERSION)" $(if $(DRY_RUN),--dry-run)
 
 clean:
-	rm -rf $(VENV) $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) $(COMPILED) $(RAY) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

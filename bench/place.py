@@ -93,7 +93,7 @@ async def whole(copies: int) -> None:
             on[name].append(f"m{model}")
     config = Config(peers={name: PeerConfig(proxy="http://x", models="auto") for name in on})
     found = with_peers(with_found(config, {name: tuple(models) for name, models in on.items()}))
-    cluster = Cluster(Nobody)
+    cluster = Cluster(lambda _: Nobody())
     cluster.begin(found, Nobody())
     for name, models in on.items():
         cluster.take(NodeUp(name, 0))

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 # A suite that a shell has put into its background ignores Ctrl-C, and all of its children would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says how busy the machine is.
-# No test meets, or leaves, a configuration in the home of who runs it: in this folder there can be none.
+# No test meets, or leaves, a configuration or an engine in the home of who runs it: in this folder there can be none.
 os.environ["XDG_CONFIG_HOME"] = "/dev/null/none"
+os.environ["XDG_DATA_HOME"] = "/dev/null/none"
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 

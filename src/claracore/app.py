@@ -28,6 +28,7 @@ from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.cluster.machines import Machines
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
+from claracore.host.engines.guard import user_guard
 from claracore.host.footprints.make import make_model_memory
 from claracore.host.footprints.measurer import Measurer
 from claracore.host.footprints.summary import summaries
@@ -91,7 +92,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
         log_findings(front.prepared.findings)
-        commands = Commands(await asyncio.to_thread(found_engine, front.prepared.config.engine), abilities_of)
+        engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
+        commands = Commands(engine, abilities_of, user_guard())
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
@@ -151,10 +153,7 @@ def _assemble(
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
-        config,
-        supervisor=runtime.supervisor,
-        app=control.app,
-        observer=journal,
+        config, supervisor=runtime.supervisor, app=control.app, observer=journal,
         limits=PortLimits(body_budget_bytes=None if options.body_buffer is None else options.body_buffer << 20),
         ring=ring,
         origins=origins,
@@ -164,7 +163,7 @@ def _assemble(
         in_flight=runtime.in_flight,
         about=summaries(runtime.memory),
         machines=runtime.machines,
-    )
+    )  # fmt: skip
     news = MachineNews(runtime, gateway, events.announcer, installation)
     parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
     return App(options, front, *parts, runtime.conversations, second, news)

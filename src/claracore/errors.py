@@ -44,6 +44,9 @@ class ClaraCoreError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal_error"
+    cause: ClassVar[str] = "Something happened that ClaraCore does not know: a mistake of its own."
+    """In general, for the page of all errors; what a message says is what was the case."""
+    way_out: ClassVar[str] = "Look into its log (`claracore logs`), and report it with those lines."
     should_retry: bool | None = None
     """What SDKs are told about sending the same request again; None leaves it to them."""
     explained: Explained | None = None
@@ -85,6 +88,8 @@ class BadRequest(ClaraCoreError):
     status = 400
     type = "invalid_request_error"
     code = "bad_request"
+    cause = "The request cannot be read, or lacks something that it needs."
+    way_out = "Correct what the message names: a field, its type, or JSON that does not parse."
 
 
 class Unauthorized(ClaraCoreError):
@@ -93,6 +98,8 @@ class Unauthorized(ClaraCoreError):
     status = 401
     type = "authentication_error"
     code = "unauthorized"
+    cause = "This server wants a key, and the request has none, or one that is not known."
+    way_out = "Send a key as `Authorization: Bearer KEY`; `claracore keys add NAME` makes one."
 
     def headers(self) -> dict[str, str]:
         """Ask a browser for the key, as the password of Basic."""
@@ -105,6 +112,8 @@ class Forbidden(ClaraCoreError):
     status = 403
     type = "permission_error"
     code = "forbidden"
+    cause = "The key may not do this, or the request comes from a page or names a host that is not allowed."
+    way_out = "Take a key with the scope that is named, or allow the page (`cors_origins`) or host (`allowed_hosts`)."
 
 
 class NotFound(ClaraCoreError):
@@ -113,12 +122,16 @@ class NotFound(ClaraCoreError):
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+    cause = "Nothing has this path or name."
+    way_out = "Compare it with the list that the message offers, or with `/docs` of the server."
 
 
 class ModelNotFound(NotFound):
     """The named model is not configured; 404 with the nearest names."""
 
     code = "model_not_found"
+    cause = "No model, alias, selector or peer's model has this name, or it cannot be used at the moment."
+    way_out = "Take a name of `GET /v1/models`; `unknown_model` and aliases with `*` say what answers other names."
 
     def __init__(self, model: str, known: Iterable[str], reason: str = "") -> None:
         """Take the names that are known, and the reason if the name is configured and yet nothing answers to it."""
@@ -144,6 +157,8 @@ class Conflict(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "conflict"
+    cause = "What is asked for does not fit what is so now: a model that is not loaded, a name that is taken."
+    way_out = "Do first what the message names, then ask again."
 
 
 class PayloadTooLarge(ClaraCoreError):
@@ -152,6 +167,8 @@ class PayloadTooLarge(ClaraCoreError):
     status = 413
     type = "invalid_request_error"
     code = "payload_too_large"
+    cause = "The body is over the limit, or `model` comes too late in it."
+    way_out = "Send less (a smaller picture, a shorter text); put `model` at the beginning of the body."
 
 
 class ModelFailed(ClaraCoreError):
@@ -159,6 +176,8 @@ class ModelFailed(ClaraCoreError):
 
     status = 502
     code = "model_failed"
+    cause = "The model's server ended before it was ready, or while it answered."
+    way_out = "The message has its last lines and what they mean (table below); `claracore logs MODEL` has all of them."
     should_retry = False
 
     def __init__(
@@ -178,6 +197,8 @@ class UpstreamFailed(ClaraCoreError):
 
     status = 502
     code = "bad_gateway"
+    cause = "The model's server could not be reached, or broke off its answer."
+    way_out = "Ask again; if it happens often, `claracore logs MODEL` says what the server was at."
 
 
 class QueueFull(ClaraCoreError):
@@ -185,6 +206,8 @@ class QueueFull(ClaraCoreError):
 
     status = 503
     code = "queue_full"
+    cause = "As many requests wait for the model as `queue.limit` allows."
+    way_out = "Ask again after Retry-After, or raise `queue.limit` or the slots of the model (`--parallel`)."
 
 
 class ModelUnloaded(ClaraCoreError):
@@ -192,6 +215,8 @@ class ModelUnloaded(ClaraCoreError):
 
     status = 503
     code = "model_unloaded"
+    cause = "Somebody unloaded the model while this request waited for it."
+    way_out = "Ask again: that loads it."
 
 
 class ShuttingDown(ClaraCoreError):
@@ -199,6 +224,8 @@ class ShuttingDown(ClaraCoreError):
 
     status = 503
     code = "shutting_down"
+    cause = "ClaraCore is ending, or is being started again."
+    way_out = "Ask again in a moment."
 
 
 class NotReadyInTime(ClaraCoreError):
@@ -206,6 +233,8 @@ class NotReadyInTime(ClaraCoreError):
 
     status = 504
     code = "gateway_timeout"
+    cause = "The model did not get its turn, or was not ready, in the time that is allowed."
+    way_out = "Raise `queue.timeout` or `healthCheckTimeout`; `claracore ps` shows what is in the way."
     should_retry = False
 
 
@@ -214,6 +243,8 @@ class PortTaken(ClaraCoreError):
 
     status = 502
     code = "port_taken"
+    cause = "A port (or socket) that is needed belongs to another program."
+    way_out = "Stop that program, or take another port (`--listen`, `startPort`); `claracore ports` says who has which."
 
 
 class DiskFull(ClaraCoreError):
@@ -221,12 +252,16 @@ class DiskFull(ClaraCoreError):
 
     status = 507
     code = "disk_full"
+    cause = "The disk, or the quota, is full; nothing was changed."
+    way_out = "Make room, then ask again."
 
 
 class ReadOnlyDisk(DiskFull):
     """What was asked for would have to be kept on a file system that is mounted read-only; 507."""
 
     code = "read_only_disk"
+    cause = "What has to be written lies on a file system that is mounted read-only."
+    way_out = "Mount it read-write, or keep it elsewhere (`--config`, `downloadDir`, `store.path`)."
 
 
 TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
@@ -255,6 +290,8 @@ class ConfigError(ClaraCoreError):
     status = 422
     type = "invalid_request_error"
     code = "invalid_config"
+    cause = "The configuration has errors; the one before it goes on."
+    way_out = "Correct the lines that the message names; `claracore config check FILE` names all of them."
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)

@@ -116,7 +116,7 @@ class World:
 
     def __init__(self) -> None:
         self.members = Scripted()
-        runner = ClusterRunner(NoLocal(), lambda: self.members)
+        runner = ClusterRunner(NoLocal(), lambda _: self.members)
         self.cluster: Cluster = runner.cluster
         self.listener = Listener()
         self.config = configured(desk=("x", "y"), lap=("x",))

@@ -1,6 +1,7 @@
-"""Machines die, hang, come back and lie about memory; clocks differ. Every request ends once, whole or not at all.
+"""Machines die, hang, come back and lie about memory, clocks differ, and Ray says what is not so.
 
-In virtual time, by the real decisions: `watch` (how is a node), `place` (where to), `journey` (once a place).
+Every request ends once, whole or not at all. In virtual time, by the real decisions: `watch` (how is a node), `place`
+(where to), `journey` (once a place).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 from claracore.core.cluster.journey import Journey
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeLost, NodeModel, NodeReport, NodeState, NodeTold
 from claracore.core.cluster.place import Offer, PlacementWish, places
-from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, followed, looked, unheard
+from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, Witness, followed, looked, unheard
 from claracore.types import ModelState
 
 STEPS = 10_000
@@ -59,6 +60,8 @@ class World:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.now = 0.0
+        self.witnesses = list(Witness)
+        """What Ray may say of any machine at any moment, true or not."""
         self.machines = {f"m{n}": Machine(f"m{n}", self.random.uniform(-1e6, 1e6)) for n in range(5)}
         self.nodes: dict[str, Node] = {name: unheard(name, 0.0) for name in self.machines}
         self.open: list[Asking] = []
@@ -142,7 +145,8 @@ class World:
     def look(self) -> None:
         self.now += LOOK_EVERY_SECONDS
         for name, machine in self.machines.items():
-            for event in looked(self.nodes[name], machine.look(self.now), self.now):
+            witness = self.random.choice(self.witnesses)
+            for event in looked(self.nodes[name], machine.look(self.now), self.now, witness):
                 self.nodes[name] = followed(self.nodes[name], event)
                 if isinstance(event, NodeLost):
                     self.failed_at(name, unanswered_only=False)
@@ -178,14 +182,16 @@ def test_every_request_ends_once(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_hang_that_lasts_ends_every_wait(seed: int) -> None:
+@pytest.mark.parametrize(("witness", "looks"), [(Witness.NONE, 10), (Witness.GONE, 2), (Witness.THERE, 65)])
+def test_a_hang_that_lasts_ends_every_wait(seed: int, witness: Witness, looks: int) -> None:
     world = World(seed)
+    world.witnesses = [witness]
     world.look()
     for _ in range(20):
         world.ask()
     for machine in world.machines.values():
         machine.hangs = True
-    for _ in range(10):
+    for _ in range(looks):
         world.look()
     assert not world.open
     assert len(world.over) == 20

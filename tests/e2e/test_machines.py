@@ -11,7 +11,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ import pytest
 
 from e2e.instance import Answer, Instance, configured, fake, instance, until
 from e2e.ports import claracore
+from e2e.streaming import Streaming
 from fakes.ports import free_port
 
 WAITING = 20
@@ -88,31 +88,6 @@ def timed(seconds: float) -> Iterator[None]:
     begun = time.monotonic()
     yield
     assert time.monotonic() - begun < seconds
-
-
-class Streaming:
-    """A stream that somebody reads."""
-
-    def __init__(self, server: Instance, model: str, **orders: Any) -> None:
-        self.begun = threading.Event()
-        self.text = ""
-        self._server, self._model, self._orders = server, model, orders
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        connection = self._server.connect()
-        body = {"model": self._model, "stream": True, "messages": [], "fake": self._orders}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        while line := answer.readline():
-            self.text += line.decode()
-            self.begun.set()
-        connection.close()
-
-    def ended(self, seconds: float) -> bool:
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
 
 
 def at_once(ask: Callable[[], Answer], count: int) -> tuple[ThreadPoolExecutor, list[Any]]:

@@ -27,14 +27,14 @@ exec {server} "$@"
 """
 
 
-def engine_with_cards(folder: Path, cards: Sequence[int] = (24124, 24124)) -> Path:
-    """Write the program; `cards` are MiB. Returns its path."""
+def engine_with_cards(folder: Path, cards: Sequence[int] = (24124, 24124), more: Sequence[str] = ()) -> Path:
+    """Write the program; `cards` are MiB, `more` are flags of the fake server. Returns its path."""
     path = folder / "llama-server"
     devices = "\n".join(
         f"  CUDA{number}: NVIDIA GeForce RTX 3090 ({size} MiB, {size} MiB free)" for number, size in enumerate(cards)
     )
     flags = "\n".join(sorted(flag for flag in LLAMA_FLAGS if flag.startswith("--")))
-    server = shlex.join([sys.executable, "-E", "-S", str(SCRIPT)])
+    server = shlex.join([sys.executable, "-E", "-S", str(SCRIPT), *more])
     path.write_text(TEMPLATE.format(devices=devices, flags=flags, server=server))
     path.chmod(0o755)
     return path

@@ -110,7 +110,7 @@ class Deaf:
 @asynccontextmanager
 async def two_machines(first: Endpoint | None, second: Endpoint | None) -> AsyncIterator[Stage]:
     """Run a gateway that has `x` on two machines, both free, the first of which is preferred."""
-    config, cluster = configured(), Cluster(NobodyToFollow)
+    config, cluster = configured(), Cluster(lambda _: NobodyToFollow())
     cluster.begin(config, Deaf())
     for name in ("one", "two"):
         cluster.take(NodeUp(name, 1))

@@ -72,6 +72,13 @@ def test_what_a_real_log_means(name: str) -> None:
     assert found.way_out[0].isupper()
 
 
+@pytest.mark.parametrize(("name", "word"), [("cut", "its end is missing"), ("head_cut", "at its beginning")])
+def test_what_is_damaged_is_told_where(name: str, word: str) -> None:
+    found = explain(read(name))
+    assert found is not None
+    assert word in found.way_out
+
+
 OTHERS = [
     ("error: unknown argument: --no-webui", FailureKind.FLAG, "--no-webui"),
     ("vllm: error: unrecognized arguments: --kv-cache 7", FailureKind.FLAG, "--kv-cache"),
@@ -166,7 +173,7 @@ def test_a_library_that_pythons_engine_lacks() -> None:
     [
         ("Error: statfs /nothere: no such file or directory", "/nothere, which `mounts` names, is not there"),
         (
-            'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /a b.',
+            'docker: invalid mount config for type "bind": bind source path does not exist: /a b.',
             "/a b, which `mounts` names, is not there",
         ),
         ("Error: unknown flag: --no-such", "the runtime does not know the option --no-such"),
@@ -183,7 +190,7 @@ def test_a_library_that_pythons_engine_lacks() -> None:
         ("toomanyrequests: You have reached your pull rate limit.", "the registry of the image gives no more"),
         ('Error: short-name "nothere" did not resolve to an alias', "no registry gives out this image (nothere)"),
         (
-            'Error: pinging container registry ghcr.io: Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host',
+            'pinging container registry ghcr.io: Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host',
             "the image is not here, and its registry cannot be reached",
         ),
         (

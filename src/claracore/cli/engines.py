@@ -35,7 +35,7 @@ TELL_SECONDS = 30.0
 def list_engines(*, as_json: bool) -> None:
     """List the installed builds, and say what `llama-server` in a command means."""
     from claracore.host.engines.views import engines_view  # noqa: PLC0415 - pydantic
-    from claracore.host.setup.write import configured_engine  # noqa: PLC0415 - for this verb only
+    from claracore.host.setup.engine_named import configured_engine  # noqa: PLC0415 - for this verb only
 
     configured = configured_engine(config_file())
     view = engines_view(_folders(), configured, []).model_dump(mode="json")

@@ -20,11 +20,11 @@ from claracore.host.engines.find import Engine, EngineMissing, find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.places import config_file
 from claracore.host.setup.among_neighbours import AmongNeighbours, among_neighbours
+from claracore.host.setup.engine_named import configured_engine
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.speeds import PlacedModel, speeds_here
-from claracore.host.setup.write import configured_engine
 from claracore.host.state import default_state_dir
 
 

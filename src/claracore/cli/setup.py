@@ -21,11 +21,12 @@ from claracore.host.engines.find import find_engine
 from claracore.host.footprints.remembered import learnt_here
 from claracore.host.library.cache import ReadingCache
 from claracore.host.places import config_file
+from claracore.host.setup.engine_named import configured_engine
 from claracore.host.setup.machine import machine_for
 from claracore.host.setup.others import Others
 from claracore.host.setup.request import SetupOptions, SetupRequest
 from claracore.host.setup.speeds import speeds_of
-from claracore.host.setup.write import SetupReport, configured_engine, write_setup
+from claracore.host.setup.write import SetupReport, write_setup
 from claracore.host.state import default_state_dir
 
 if TYPE_CHECKING:

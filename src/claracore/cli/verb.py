@@ -144,6 +144,15 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str, **settings: Any) -> None:  # noqa: ANN401 - as argparse has it
         super().__init__(prog=prog, allow_abbrev=False, **settings)
 
+    def format_help(self) -> str:
+        """Return what argparse says, and examples."""
+        from claracore.cli.examples import examples  # noqa: PLC0415 - only whoever asks for help
+
+        _prog, _space, verb = self.prog.partition(" ")
+        lines = examples(verb)
+        shown = "".join(f"  {line}\n" for line in lines.splitlines())
+        return super().format_help() + (f"\nexamples:\n{shown}" if lines else "")
+
     def error(self, message: str) -> NoReturn:
         """End with exit code 2; say where help is instead of printing half of it."""
         order = " (a verb comes first, its options after it)" if message.startswith("unrecognized") else ""

@@ -11,7 +11,7 @@ import logging
 import secrets
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -24,10 +24,10 @@ from claracore.host.cluster.versions import own_versions
 from claracore.http.access.keys import Right
 
 if TYPE_CHECKING:
-    from claracore.host.cluster.nodes_file import NodesFile
     from claracore.http.access.keyring import KeyRing
     from claracore.http.access.named_keys import NamedKeys
     from claracore.http.api.parts import Installation
+    from claracore.http.joined_nodes import JoinedNodes
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -50,8 +50,8 @@ class HasJoined:
 class Joiner:
     """Joins another machine."""
 
-    def __init__(self, file: NodesFile, installation: Installation, ring: KeyRing, keys: NamedKeys) -> None:
-        self._file = file
+    def __init__(self, joined: JoinedNodes, installation: Installation, ring: KeyRing, keys: NamedKeys) -> None:
+        self._joined = joined
         self._installation = installation
         self._ring = ring
         self._keys = keys
@@ -81,7 +81,9 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        await self._remember(HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, welcome.gcs))
+        await self._remember(
+            HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, own, welcome.gcs), welcome.ray_token
+        )
         logger.info("this machine is %s of %s now", welcome.name, line.url)
         advice = firewall_line(network_of(own), str(self._installation.listen.port))
         return HasJoined(welcome.name, line.url, admin_key, (f"firewall here: {advice}",))
@@ -100,10 +102,9 @@ class Joiner:
         made, _ = await self._keys.add(OWN_KEY, [Right.ADMIN, Right.INFERENCE], models=None, expires_at=None)
         return made
 
-    async def _remember(self, head: HeadOfNode) -> None:
+    async def _remember(self, head: HeadOfNode, ray_token: str) -> None:
         """Remember the head; the key of a former one, or of a former time, opens nothing any more."""
-        former = (await asyncio.to_thread(self._file.load)).head
-        await asyncio.to_thread(self._file.change, lambda known: replace(known, head=head))
+        former = await self._joined.joined_head(head, ray_token)
         if former is not None:
             with suppress(NotFound):
                 await self._keys.remove(former.key_name)

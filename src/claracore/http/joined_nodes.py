@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,12 +25,15 @@ from claracore.core.cluster.invitation import (
     is_node_name,
     network_of,
 )
-from claracore.core.cluster.joined import JoinedNode, NameTaken, NotInvited, Remembered, peer_of
+from claracore.core.cluster.joined import HeadOfNode, JoinedNode, NameTaken, NotInvited, Remembered, peer_of
+from claracore.core.cluster.ray_words import firewall_ports
+from claracore.core.config.program import ClusterConfig
 from claracore.core.ports.listen import bracketed
 from claracore.errors import BadRequest, Conflict, Forbidden, NotFound
 from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.join_exchange import Welcome
 from claracore.host.cluster.nodes_file import NodesFile
+from claracore.host.cluster.ray_control import RayAccess, RayControl
 from claracore.host.cluster.versions import own_versions
 from claracore.host.store.files import FileUnusable
 
@@ -70,13 +73,58 @@ class JoinedNodes:
         self._machines = runtime.machines
         self._installation = installation
         self._nodes: tuple[JoinedNode, ...] = ()
+        self._ray = RayControl(installation.state_dir, runtime.configuration.environ, self._machines.cluster.witnessed)
 
     async def begin(self) -> None:
-        """Follow the machines that joined before this start."""
+        """Follow the machines that joined before this start, and run Ray where it ran."""
         try:
-            await self._act(await asyncio.to_thread(self.file.load))
+            known = await asyncio.to_thread(self.file.load)
         except FileUnusable as error:
             logger.error("%s; the machines that have joined are not followed", error)  # noqa: TRY400 - no bug
+            return
+        await self._act(known)
+        if known.head is not None and known.head.gcs:
+            await self._be_node(known.head)
+        elif known.expects(time.time()):
+            await self._be_head(known)
+
+    async def close(self) -> None:
+        """End what runs of Ray here."""
+        await self._ray.close()
+
+    @property
+    def _cluster(self) -> ClusterConfig | None:
+        return self._configuration.now.config.cluster
+
+    @property
+    def _ports(self) -> ClusterConfig:
+        return self._cluster or ClusterConfig()
+
+    async def _be_head(self, known: Remembered) -> RayAccess:
+        """Run the head's Ray where it can be, and return what nodes need of it; nothing without."""
+        if not self._ray.usable(self._cluster) or (known.head is not None and known.head.gcs):
+            return RayAccess()
+        try:
+            address = known.address or await asyncio.to_thread(own_address, self._installation.listen)
+            return await self._ray.be_head(address, self._ports)
+        except (OSError, BadRequest) as error:
+            logger.warning("Ray cannot run here: %s", error)
+            return RayAccess()
+
+    async def _be_node(self, head: HeadOfNode, token: str = "") -> None:
+        if self._ray.usable(self._cluster):
+            try:
+                await self._ray.be_node(head, self._ports, token)
+            except OSError as error:
+                logger.warning("Ray cannot run here: %s", error)
+
+    async def joined_head(self, head: HeadOfNode, token: str) -> HeadOfNode | None:
+        """Note that this machine has joined another one; return the former head."""
+        former = (await asyncio.to_thread(self.file.load)).head
+        await asyncio.to_thread(self.file.change, lambda known: replace(known, head=head))
+        if head.gcs:
+            await self._be_node(head, token)
+        return former
 
     async def _act(self, remembered: Remembered) -> None:
         self._machines.drained = remembered.drained
@@ -99,12 +147,13 @@ class JoinedNodes:
         listen, fingerprint = self._installation.listen, self._installation.fingerprint
         host = await asyncio.to_thread(lambda: address_of(address) if address else own_address(listen))
         secret, until = secrets.token_urlsafe(SECRET_BYTES), time.time() + GOOD_FOR_SECONDS
-        await asyncio.to_thread(
-            self.file.change, lambda known: known.invited(digest_of_secret(secret), until, time.time())
-        )
+        digest, now = digest_of_secret(secret), time.time()
+        known = await asyncio.to_thread(self.file.change, lambda was: was.invited(digest, until, now, host))
+        access = await self._be_head(known)
         scheme = "https" if fingerprint else "http"
         line = JoinLine(f"{scheme}://{bracketed(address or host)}:{listen.port}", secret, fingerprint)
-        advice = [f"firewall here: {firewall_line(network_of(host), str(listen.port))}"]
+        ports = f"{listen.port}, {firewall_ports(self._ports)}" if access.gcs else str(listen.port)
+        advice = [f"firewall here: {firewall_line(network_of(host), ports)}"]
         if not fingerprint:
             advice.append(
                 "without --tls-cert everything between the machines, keys too, can be read in the network: use a "
@@ -117,7 +166,9 @@ class JoinedNodes:
         digest, known = digest_of_secret(secret), await asyncio.to_thread(self.file.load)
         if not known.is_invited(digest, time.time()):
             raise NotInvitedHere
-        if wrong := differences(own_versions(), versions):
+        access = await self._be_head(known)
+        own = own_versions()
+        if wrong := differences(own if access.gcs else replace(own, ray=""), versions):
             raise Conflict("; ".join(wrong))
         if node is None:
             return Welcome("")
@@ -130,7 +181,7 @@ class JoinedNodes:
         except NameTaken as error:
             raise Conflict(str(error)) from error
         logger.info("machine %s has joined: %s", node.name, node.url)
-        return Welcome(node.name)
+        return Welcome(node.name, access.gcs, access.token)
 
     async def _check(self, node: JoinedNode) -> None:
         """Raise BadRequest for a node that cannot be one."""

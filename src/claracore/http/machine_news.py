@@ -57,6 +57,7 @@ class MachineNews:
 
     async def close(self) -> None:
         """Follow nobody any more."""
+        await self.joined.close()
         await self._machines.cluster.close()
 
     def models_found(self, found: FoundModels) -> None:

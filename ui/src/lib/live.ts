@@ -111,7 +111,8 @@ function reasonToWait(model: Model): string {
   }
 }
 
-function loading(model: Model): string {
+/** What a load is at, in a sentence. */
+export function loading(model: Model): string {
   const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
   const message = loadMessage(model);
   const left = about(model.expected_seconds);

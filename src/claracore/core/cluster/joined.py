@@ -36,6 +36,8 @@ class HeadOfNode:
     """The name of the key that it has here."""
     name: str
     """What this machine is called there."""
+    own: str = ""
+    """The address of this machine, as it was told to the head."""
     gcs: str = ""
     """Where its Ray is, `host:port`; empty without."""
 
@@ -58,10 +60,12 @@ class Remembered:
     drained: frozenset[str] = frozenset()
     """Machines, joined or not, that get no new requests."""
     head: HeadOfNode | None = None
+    address: str = ""
+    """Our own, as nodes reach it; empty before the first invitation."""
 
-    def invited(self, digest: str, until: float, now: float) -> Remembered:
-        """Return it with another invitation; those that are over go."""
-        return replace(self, invitations=(*self._open(now), (digest, until)))
+    def invited(self, digest: str, until: float, now: float, address: str = "") -> Remembered:
+        """Return it with another invitation, to an address of ours; those that are over go."""
+        return replace(self, invitations=(*self._open(now), (digest, until)), address=self.address or address)
 
     def is_invited(self, digest: str, now: float) -> bool:
         """Whether an invitation is good now."""

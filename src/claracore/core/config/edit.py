@@ -37,6 +37,8 @@ class EditRefused(Conflict):
     """The text cannot be changed by program without changing something else."""
 
     code = "edit_refused"
+    cause = "The file cannot be changed by program without changing something else in it."
+    way_out = "Make the change by hand, where the message points."
 
 
 @no_collection()

@@ -24,7 +24,15 @@ from claracore.core.config.fields import (
     option,
 )
 from claracore.core.config.patterns import ANY, is_pattern
-from claracore.core.config.program import Hooks, OllamaEntrance, PerformanceConfig, Store, Ui, UpstreamConfig
+from claracore.core.config.program import (
+    ClusterConfig,
+    Hooks,
+    OllamaEntrance,
+    PerformanceConfig,
+    Store,
+    Ui,
+    UpstreamConfig,
+)
 from claracore.core.config.routing import (
     GroupConfig,
     MatrixConfig,
@@ -289,6 +297,10 @@ class Config(Entrance):
     profiles: dict[str, Profile] = option(dict, "Named sets of pins from a name to a model; an API call activates one.")
     selectors: dict[str, Selector] = option(dict, "Names that choose among several models.")
     peers: dict[str, PeerConfig] = option(dict, "Other servers whose models are offered here.")
+    cluster: ClusterConfig | None = option(
+        None,
+        "Machines that join this one, or that this one has joined. With it, no model is given one of Ray's ports.",
+    )
     placement: PlacementConfig = option(PlacementConfig, "Which machine answers a name that several have.")
 
     _names: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -54,6 +54,17 @@ class OllamaEntrance(Section):
     )
 
 
+class ClusterConfig(Section):
+    """Machines that join this one (docs/machines.md), and Ray among them, where it is installed."""
+
+    ray: bool = option(True, "Have Ray tell, too, which machines are there; it must be installed (`claracore[ray]`).")
+    gcs_port: int = option(6379, "Port of Ray's list of nodes, on the head.", key="gcsPort", ge=1, le=65535)
+    node_ports: int = option(6380, "The first of four ports of Ray on each machine.", key="nodePorts", ge=1, le=65532)
+    worker_ports: int = option(
+        6400, "The first of fifty ports of Ray's processes on each machine.", key="workerPorts", ge=1, le=65486
+    )
+
+
 class OnStartup(Section):
     """What happens when ClaraCore starts."""
 

@@ -34,6 +34,8 @@ class NoBuild(NotFound):
     """There is no build for this machine; 404 with the reason for each."""
 
     code = "no_build"
+    cause = "There is no build of the engine for this machine."
+    way_out = "The message says why each was not taken; choose another `--backend` or `--version`, or build it here."
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class NoSuchEngine(NotFound):
     """No engine of this name is installed; 404."""
 
     code = "no_such_engine"
+    cause = "No engine of this name is installed."
+    way_out = "Take one of `claracore engines list`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class WrongRelease(ClaraCoreError):
 
     status = 502
     code = "wrong_release"
+    cause = "What should be a release is none, or not in a shape that is known."
+    way_out = "Take another version; the message says what was read."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from claracore.core.cluster.ray_words import ray_ports
 from claracore.core.config.model import Config
 from claracore.core.ports import clashes, findings
 from claracore.core.ports.assign import Assignment
@@ -47,7 +48,7 @@ def plan(
     second, wrong = second_address(config, listen, wanted=ollama, places=places)
     claims = {model_id: claim_of(model, own_hosts) for model_id, model in sorted(config.models.items())}
     own = {address.port for address in (listen, second) if address is not None}
-    reserved = frozenset(port for claim in claims.values() for port in claim.ports) | own
+    reserved = frozenset(port for claim in claims.values() for port in claim.ports) | own | ray_ports(config.cluster)
     assignment = Assignment(ranges, reserved, history)
     made = PortPlan(
         web=listen,

@@ -37,6 +37,8 @@ class NoSuchFile(NotFound):
     """The repository is there, but what was asked for is not in it; 404 with what is."""
 
     code = "not_in_repository"
+    cause = "The repository is there, but not the file or quantization that was asked for."
+    way_out = "Take one of those that the message lists."
 
 
 @dataclass(frozen=True, slots=True)

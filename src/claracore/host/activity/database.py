@@ -39,6 +39,8 @@ class StoreUnusable(ClaraCoreError):
     """The activity file cannot be opened, read or written; the message names it and the reason."""
 
     code = "store_unusable"
+    cause = "The file of past requests cannot be opened, read or written."
+    way_out = "Correct rights or `store.path`; a damaged file can be moved away, and a new one is made."
 
 
 class Activity:

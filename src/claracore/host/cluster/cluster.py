@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
-from claracore.core.cluster.watch import followed, unheard
+from claracore.core.cluster.watch import Witness, followed, unheard
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
 from claracore.host.cluster.identity import IDENTITY
@@ -41,8 +41,10 @@ class ClusterListener(Protocol):
 class Cluster:
     """All nodes that are followed, by name."""
 
-    def __init__(self, new_membership: Callable[[], Membership]) -> None:
+    def __init__(self, new_membership: Callable[[Mapping[str, Witness]], Membership]) -> None:
         """`new_membership` is called, once, when the first peer is to be followed."""
+        self.witnesses: dict[str, Witness] = {}
+        """What Ray knows of the nodes that it has, by their names."""
         self._new_membership = new_membership
         self._membership: Membership | None = None
         self.peers: Mapping[str, PeerConfig] = {}
@@ -68,7 +70,7 @@ class Cluster:
         followed_peers = {name: peer for name, peer in config.peers.items() if peer.follows}
         self.peers = {name: peer.model_copy(update={"found": ()}) for name, peer in followed_peers.items()}
         if self._membership is None and self.peers:
-            self._membership = self._new_membership()
+            self._membership = self._new_membership(self.witnesses)
             self._following = asyncio.create_task(self._follow(self._membership), name="follow the other machines")
         for name in self.peers.keys() - self.nodes.keys():
             self.nodes[name] = unheard(name, asyncio.get_running_loop().time())
@@ -169,6 +171,14 @@ class Cluster:
         """Have a node looked at as soon as possible."""
         if self._membership is not None:
             self._membership.look_soon(name)
+
+    def witnessed(self, found: Mapping[str, Witness]) -> None:
+        """Take what Ray knows of its nodes now; of others it knows nothing."""
+        gone = {name for name, each in found.items() if each is Witness.GONE and self.witnesses.get(name) is not each}
+        self.witnesses.clear()
+        self.witnesses.update(found)
+        for name in gone:
+            self.look_soon(name)
 
     def wakes(self, name: str) -> WakeConfig | None:
         """Return how a node is woken; None when it is not."""

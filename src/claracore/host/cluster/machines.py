@@ -28,6 +28,8 @@ class MachineDrained(ClaraCoreError):
 
     status = 503
     code = "machine_drained"
+    cause = "The machine that is asked for by name gets no new requests."
+    way_out = "Ask for the model without the machine's name, or let it have requests again: `claracore nodes use NAME`."
 
 
 class LocalModels(Protocol):

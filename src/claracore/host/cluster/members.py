@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from claracore.core.cluster.model import NodeEvent
+from claracore.core.cluster.watch import Witness
 from claracore.core.config.routing import PeerConfig
 
 
@@ -22,8 +23,11 @@ class Membership(Protocol):
         """Look at a node as soon as possible: something has just gone wrong, or right, with it."""
 
 
-def polled_peers() -> Membership:
-    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted."""
+def polled_peers(witnesses: Mapping[str, Witness]) -> Membership:
+    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted.
+
+    `witnesses` is looked at whenever one does not answer.
+    """
     from claracore.host.cluster.polled import PolledPeers  # noqa: PLC0415 - its client of HTTP, see above
 
-    return PolledPeers()
+    return PolledPeers(witnesses)

@@ -77,6 +77,7 @@ def _to_disk(what: Remembered) -> dict[str, Any]:
         "invitations": [{"sha256": digest, "until": until} for digest, until in what.invitations],
         "drained": sorted(what.drained),
         "head": asdict(what.head) if what.head is not None else None,
+        "address": what.address,
     }
 
 
@@ -88,4 +89,5 @@ def _from_disk(found: dict[str, Any]) -> Remembered:
         tuple((str(each["sha256"]), float(each["until"])) for each in found.get("invitations", ())),
         frozenset(map(str, found.get("drained", ()))),
         HeadOfNode(**head) if head is not None else None,
+        str(found.get("address", "")),
     )

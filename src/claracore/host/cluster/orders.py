@@ -29,6 +29,8 @@ class NotDoneThere(ClaraCoreError):
 
     status = 502
     code = "machine_refused"
+    cause = "Another machine has not done what it was asked for."
+    way_out = "The message has its words; look there: `claracore status`, `claracore logs`."
 
 
 class NotKnownThere(ClaraCoreError):
@@ -36,6 +38,8 @@ class NotKnownThere(ClaraCoreError):
 
     status = 501
     code = "not_supported_there"
+    cause = "The program on the other machine loads and unloads by itself."
+    way_out = "Do it there, by that program's own means."
 
 
 @dataclass(frozen=True, slots=True)

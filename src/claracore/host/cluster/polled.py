@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from claracore.core.cluster.model import NodeEvent, NodeGone, NodeReport
-from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, followed, looked, unheard
+from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, Witness, followed, looked, unheard
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster.asking import Inquiry, NotUnderstood
 from claracore.host.sockets.pinned import AnotherCertificate, pinned_context
@@ -28,6 +28,7 @@ HTTPS_PORT: Final = 443
 EVERY_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.0
 """A look takes so long at most."""
+NO_WITNESSES: Final[Mapping[str, Witness]] = {}
 _LIMITS: Final = httpx2.Limits(max_connections=2, max_keepalive_connections=1)
 
 NewClient = Callable[[PeerConfig], Awaitable[httpx2.AsyncClient]]
@@ -77,7 +78,9 @@ class _Asker:
 class PolledPeers:
     """A `Membership` of peers that are asked how they are."""
 
-    def __init__(self, new_client: NewClient = client_of) -> None:
+    def __init__(self, witnesses: Mapping[str, Witness] = NO_WITNESSES, new_client: NewClient = client_of) -> None:
+        """`witnesses` is looked at: what is known of nodes from elsewhere, by their names."""
+        self._witnesses = witnesses
         self._new_client = new_client
         self._peers: Mapping[str, PeerConfig] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -117,7 +120,8 @@ class PolledPeers:
         try:
             while True:
                 look = await _look(asker)
-                for event in looked(node, look, loop.time()):
+                witness = self._witnesses.get(name, Witness.NONE)
+                for event in looked(node, look, loop.time(), witness):
                     node = followed(node, event)
                     self._events.put_nowait(event)
                 with contextlib.suppress(TimeoutError):

@@ -21,6 +21,7 @@ import msgspec
 import platformdirs
 
 from claracore.core.engines.installed import EngineUse, InstalledEngine, is_engine_id
+from claracore.core.engines.rollback import Proof
 from claracore.core.engines.sources import SOURCES
 from claracore.errors import ClaraCoreError, Conflict, disk_full
 from claracore.host.disk import keep
@@ -29,6 +30,8 @@ from claracore.host.state import user_folder
 
 METADATA: Final = "engine.json"
 USE: Final = "use.json"
+LOADED: Final = "loaded.json"
+MOST_PROOFS: Final = 500
 DOWNLOADS: Final = ".downloads"
 _NEW: Final = ".new-"
 _GONE: Final = ".gone-"
@@ -46,6 +49,8 @@ class EnginesFolderUnusable(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "folder_unusable"
+    cause = "The folder for engines cannot be made or written to."
+    way_out = "Correct its rights, or set `XDG_DATA_HOME` to a folder that can be written to."
 
 
 def engines_folder() -> Path | None:
@@ -88,6 +93,19 @@ class EngineFolders:
         engine = _read_json(self.root / name / METADATA, InstalledEngine)
         return engine if engine is not None and engine.id == name and _stays_inside(engine.binary) else None
 
+    def find(self, id_: str) -> InstalledEngine | None:
+        """Return the build with this id; None where there is none."""
+        return self._read(id_) if self._root is not None and is_engine_id(id_) else None
+
+    def proofs(self, engine: InstalledEngine) -> list[Proof]:
+        """Return which starts have become ready with a build."""
+        return _read_json(self.root / engine.id / LOADED, list[Proof]) or []
+
+    def keep_proofs(self, engine: InstalledEngine, proofs: list[Proof]) -> None:
+        """Write them down, the newest; where that cannot be, they are not known later."""
+        with contextlib.suppress(OSError):
+            keep(self.root / engine.id / LOADED, msgspec.json.encode(proofs[-MOST_PROOFS:]))
+
     def use(self) -> EngineUse:
         """Return which builds are in use; those that are not there any more are left out."""
         if self._root is None:
@@ -96,12 +114,11 @@ class EngineFolders:
         return use.of({id_ for id_ in (*use.current.values(), *use.previous.values()) if self._is_there(id_)})
 
     def _is_there(self, id_: str) -> bool:
-        return is_engine_id(id_) and (self.root / id_ / METADATA).is_file()
+        return self.find(id_) is not None
 
     def in_use(self, name: str) -> InstalledEngine | None:
         """Return the build of an engine that is in use."""
-        id_ = self.use().current.get(name)
-        return self._read(id_) if id_ is not None else None
+        return self.find(self.use().current.get(name, ""))
 
     def program(self, engine: InstalledEngine) -> Path:
         """Return the file to start."""

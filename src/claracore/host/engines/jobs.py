@@ -29,6 +29,8 @@ class NoSuchEngineJob(NotFound):
     """There is no such job; 404."""
 
     code = "no_such_job"
+    cause = "There is no job of this number."
+    way_out = "Take one of `GET /api/engines`; those of a ClaraCore that has ended are gone."
 
 
 class EngineJobs:

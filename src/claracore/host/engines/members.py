@@ -42,6 +42,8 @@ class HostileArchive(ClaraCoreError):
 
     status = 502
     code = "hostile_archive"
+    cause = "The archive of an engine is damaged, or does what no build does; nothing of it is kept."
+    way_out = "Fetch it again; if it happens again, take another version, and report it to who made it."
 
 
 class Opened(Protocol):

@@ -43,12 +43,16 @@ class NoSuchRelease(NotFound):
     """The project has no release of this tag; 404."""
 
     code = "no_such_release"
+    cause = "The project has no release of this tag."
+    way_out = "Take `latest`, or a tag of the project's page."
 
 
 class ReleasesUnreachable(HubUnreachable):
     """The place of releases does not answer, or not with what it should; 502."""
 
     code = "releases_unreachable"
+    cause = "The place of releases does not answer, or not with what it should."
+    way_out = "Look at network and proxy (`HTTPS_PROXY`); engines that are installed go on working."
 
 
 class RateLimited(ReleasesUnreachable):
@@ -56,6 +60,8 @@ class RateLimited(ReleasesUnreachable):
 
     status = 503
     code = "rate_limited"
+    cause = "The place of releases wants to be left alone for a while."
+    way_out = "Ask again after Retry-After."
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class DoesNotRun(ClaraCoreError):
     status = 422
     type = "invalid_request_error"
     code = "engine_does_not_run"
+    cause = "The build of an engine does not run on this machine: a library or a driver is missing."
+    way_out = "Install what the message names, or take another backend: `claracore engines install --backend cpu`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,8 @@ class NoSuchDownload(NotFound):
     """There is no such download."""
 
     code = "no_such_download"
+    cause = "There is no download of this number."
+    way_out = "Take one of `GET /api/downloads`; those that were removed are gone."
 
 
 class DownloadStore:

@@ -25,6 +25,8 @@ class TokenUnusable(ClaraCoreError):
     """The token cannot be kept."""
 
     code = "file_unusable"
+    cause = "The hub's token cannot be kept in its file."
+    way_out = "Correct the rights of the folder that the message names, or set `HF_TOKEN`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class FolderUnusable(ClaraCoreError):
     status = 409
     type = "invalid_request_error"
     code = "folder_unusable"
+    cause = "The folder for downloads cannot be made or written to."
+    way_out = "Correct its rights, or choose another one: `downloadDir`, `claracore pull --to`."
 
 
 class WrongBytes(ClaraCoreError):
@@ -35,6 +37,8 @@ class WrongBytes(ClaraCoreError):
 
     status = 502
     code = "wrong_bytes"
+    cause = "The file that came is not the one that the hub has announced; it is not used."
+    way_out = "Fetch it again; if it happens again, a proxy on the way changes it."
 
 
 class Digest(Protocol):

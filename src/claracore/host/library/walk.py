@@ -24,6 +24,8 @@ class FolderMissing(NotFound):
     """A folder of models that the user named does not exist."""
 
     code = "folder_not_found"
+    cause = "A folder of models that was named does not exist."
+    way_out = "Correct the path; where it lies on another disk, mount that."
 
 
 def walk(folders: Iterable[Path], *, missing_ok: bool = False, heard: Heard | None = None) -> FoundFiles:

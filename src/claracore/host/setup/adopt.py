@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from claracore.core.config.aliases import with_aliases
 from claracore.core.config.tags import resolved
 from claracore.core.fit.model_paths import model_paths
 from claracore.core.pull.choice import is_projector
-from claracore.errors import ClaraCoreError
+from claracore.errors import ClaraCoreError, Conflict
 from claracore.host.library.download import Download
 from claracore.host.setup.request import SetupOptions
 from claracore.host.setup.survey_for_config import Surveyor
@@ -93,7 +94,19 @@ class Adopter:
             reasons += [str(left) for left in found.left_out]
             download.note = f"it is downloaded, but cannot be served: {'; '.join(reasons) or 'no model in it'}"
             return
-        await self._configuration.change(lambda old: proposed(found, old).text)
+        cancelled = threading.Event()
+
+        def with_it(old: str | None) -> str:
+            # In a thread, which a cancelled task leaves waiting for other writers: the files are deleted by then.
+            if cancelled.is_set():
+                raise Conflict("the download was cancelled meanwhile")
+            return proposed(found, old).text
+
+        try:
+            await self._configuration.change(with_it)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
 
     def _served(self, paths: list[Path]) -> list[str]:
         """Return the ids of the models whose file is among these."""

@@ -7,7 +7,6 @@ what was there). Blocking; run it in a thread from async code.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,9 +29,6 @@ from claracore.host.setup.spelling import Spelling
 from claracore.host.setup.survey import Survey, survey
 from claracore.host.store import files
 from claracore.types import Finding, Place
-
-ENGINE_KEY = re.compile(r"\bengine\b[\"']?\s*:")
-"""What a text has that names an engine: one without needs not be loaded to find out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +127,6 @@ def _written(found: Survey) -> SetupReport:
     done = files.change(found.path, edit)
     assert report is not None, "a change edits"  # noqa: S101 - the promise of `files.change`
     return replace(report, written=report.changed, backup=done.backup)
-
-
-def configured_engine(config_path: Path) -> str | None:
-    """Return the `engine` that an existing configuration names; None without one, or when the file cannot be used."""
-    text = files.read(config_path) if config_path.exists() else ""
-    if ENGINE_KEY.search(text) is None:
-        return None
-    config = load(text, file=str(config_path), env=os.environ).config
-    return config.engine if config is not None else None
 
 
 @no_collection()

@@ -29,6 +29,8 @@ class AlreadyRunning(PortTaken):
     """The web port belongs to another ClaraCore; `url` and `pid` say which."""
 
     code = "already_running"
+    cause = "Another ClaraCore has this port."
+    way_out = "Use that one, stop it, or take another port: `--listen 5801`, `--listen auto`."
 
     def __init__(self, url: str, pid: int | None) -> None:
         super().__init__(f"ClaraCore is already running at {url}{f' (pid {pid})' if pid is not None else ''}")

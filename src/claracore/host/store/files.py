@@ -39,6 +39,8 @@ class FileUnusable(ClaraCoreError):
     """A configuration file cannot be read or written; the message names it and the reason."""
 
     code = "file_unusable"
+    cause = "A file of the configuration cannot be read or written."
+    way_out = "Correct path and rights, as the message names them."
 
 
 class ChangedMeanwhile(ClaraCoreError):
@@ -47,6 +49,8 @@ class ChangedMeanwhile(ClaraCoreError):
     status = 412
     type = "invalid_request_error"
     code = "changed_meanwhile"
+    cause = "The file was changed by somebody else since it was read."
+    way_out = "Read it again, and make the change in what is there now."
 
 
 @dataclass(frozen=True, slots=True)

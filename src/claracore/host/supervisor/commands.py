@@ -7,15 +7,18 @@ embedded one, so that a file written for another machine works here. What a bina
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import PurePath
+from typing import Protocol
 
 from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import detaching
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.shell import habits_in
 from claracore.core.fit.flags import KnownFlags
+from claracore.errors import ClaraCoreError
 from claracore.host.engines import embedded_flags
 from claracore.host.engines.abilities import Abilities
 from claracore.host.engines.embedded import embedded_version
@@ -30,12 +33,29 @@ NOTHING = Abilities()
 EMBEDDED = Abilities(frozenset({REUSE_PORT}), tells_state=True)
 
 
+class BuildGuard(Protocol):
+    """Who goes back to the build of an engine before, when the one in use cannot load a model. Blocking."""
+
+    changed: Callable[[], None]
+    """Called, in whichever thread, when it has gone back."""
+
+    def became_ready(self, model: ModelConfig, program: str) -> None:
+        """Take that a program has loaded a model."""
+
+    def failed(self, model: ModelConfig, program: str, error: ClaraCoreError) -> bool:
+        """Whether a start that failed is to be made once more, with another program."""
+
+
 class Commands:
     """The engine of this configuration, and the abilities of every binary that its commands name."""
 
-    def __init__(self, engine: Engine | None, abilities: Callable[[str], Abilities]) -> None:
-        """Take the engine, if there is one, and the function that asks a binary what it can (it may block)."""
+    def __init__(
+        self, engine: Engine | None, abilities: Callable[[str], Abilities], builds: BuildGuard | None = None
+    ) -> None:
+        """Take the engine, if there is one, the function that asks a binary what it can (it may block), and a guard."""
         self.engine = engine
+        self.builds = builds
+        """Who watches whether installed engines load what they are to load; None where nobody does."""
         self._ask = abilities
         self._known: dict[str, Abilities] = {}
 
@@ -95,6 +115,18 @@ class Commands:
             place = argv.index(EMBEDDED_MODULE)
             argv = (*argv[:place], "claracore", "engine", *argv[place + 1 :])
         return (*argv, REUSE_PORT) if share and REUSE_PORT not in argv else argv
+
+    def program(self, model: ModelConfig) -> str:
+        """Return what the model's next start begins with: the path of the engine, or the first word of its command."""
+        words = split(model.cmd)
+        if self._is_engine(words) and self.engine is not None:
+            return self.engine.argv[0]
+        return next(iter(words), "")
+
+    async def loaded(self, model: ModelConfig, program: str) -> None:
+        """Note that a model became ready with the program that it was started with."""
+        if self.builds is not None:
+            await asyncio.to_thread(self.builds.became_ready, model, program)
 
     def way_out(self, model: ModelConfig) -> str:
         """Return what else to do about a program that does not start: the llama-server of another machine's file."""

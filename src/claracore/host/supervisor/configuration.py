@@ -163,6 +163,10 @@ class Configuration:
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
+        self.on_engine: Callable[[], None] = lambda: None
+        """Who is told that the engine was looked for again."""
+        if commands.builds is not None:
+            commands.builds.changed = self.find_engine_again
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
@@ -230,7 +234,12 @@ class Configuration:
     async def engine_changed(self) -> None:
         """Look anew for what `llama-server` in a command means: another build is in use. The next start takes it."""
         async with self._changing:
-            self._commands.engine = await asyncio.to_thread(self._find_engine, self.now.config.engine)
+            await asyncio.to_thread(self.find_engine_again)
+
+    def find_engine_again(self) -> None:
+        """Do so at once; blocking, in whichever thread, as is what `on_engine` does then."""
+        self._commands.engine = self._find_engine(self.now.config.engine)
+        self.on_engine()
 
     async def models_found(self, found: FoundModels) -> Changes:
         """Take over that peers have other models than before; the files are not read again."""

@@ -6,6 +6,7 @@ failure of the model: the next port is tried. Nothing is decided here about who 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from claracore.core.config.command import uses_port
 from claracore.core.config.model import ModelConfig
 from claracore.core.loading.failure_kinds import FailureKind
-from claracore.errors import ClaraCoreError, Explained, ModelFailed, too_many_files
+from claracore.errors import ClaraCoreError, Explained, ModelFailed, NotReadyInTime, too_many_files
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease
 from claracore.host.supervisor.external import ExternalRun
@@ -155,14 +156,9 @@ class Life:
                 )
                 await self._process.run()
             except BindFailed as error:
-                keeper.conflicts[model.id] += 1
-                if lease is None or not uses_port(model) or len(avoid) + 1 >= BIND_TRIES:
-                    explained = Explained(FailureKind.PORT, "no port could be bound", str(error), NO_PORT)
-                    raise ModelFailed(model.id, f"no port could be bound: {error}", (), explained) from error
+                avoid |= self._not_bound(model, lease, len(avoid) + 1, error)
                 if self._stop.given:
                     return
-                avoid |= {lease.port}
-                logger.warning("model %s could not bind port %d, trying the next: %s", model.id, lease.port, error)
             except HeldFromIt:
                 if self._stop.given:
                     return
@@ -171,11 +167,31 @@ class Life:
                 logger.warning(
                     "model %s: its server ended when conversations were restored; once more without", model.id
                 )
+            except (ModelFailed, NotReadyInTime, SpawnFailed) as error:
+                if not await self._goes_back(error):
+                    raise
             else:
                 return
             finally:
                 if lease is not None:
                     keeper.give_back(lease)
+
+    def _not_bound(self, model: ModelConfig, lease: Lease | None, tries: int, error: BindFailed) -> frozenset[int]:
+        """Return the port that is not to be tried again. Raises ModelFailed when there is no other to try."""
+        self._around.keeper.conflicts[model.id] += 1
+        if lease is None or not uses_port(model) or tries >= BIND_TRIES:
+            explained = Explained(FailureKind.PORT, "no port could be bound", str(error), NO_PORT)
+            raise ModelFailed(model.id, f"no port could be bound: {error}", (), explained) from error
+        if not self._stop.given:
+            logger.warning("model %s could not bind port %d, trying the next: %s", model.id, lease.port, error)
+        return frozenset({lease.port})
+
+    async def _goes_back(self, error: ClaraCoreError) -> bool:
+        """Whether the start is made once more, with the build of the engine that was in use before."""
+        builds, process = self._around.commands.builds, self._process
+        if builds is None or process is None or process.became_ready or self._stop.given:
+            return False
+        return await asyncio.to_thread(builds.failed, self._model, process.program, error)
 
     def _lease(self, avoid: frozenset[int]) -> Lease | None:
         keeper, model_id = self._around.keeper, self._model.id

@@ -24,6 +24,8 @@ class NoRoom(ClaraCoreError):
 
     status = 503
     code = "insufficient_memory"
+    cause = "The model takes more memory than is left, even if all go that may."
+    way_out = "Give it a smaller context (`claracore fit FILE --choices`), unpin models, or end other programs."
 
 
 def no_room(model: str, footprint: Footprint, shortages: Sequence[Shortage], devices: Sequence[DeviceMemory]) -> NoRoom:

@@ -16,6 +16,8 @@ class SpawnFailed(ClaraCoreError):
 
     status = 502
     code = "spawn_failed"
+    cause = "The model's command could not be started at all."
+    way_out = "Correct its path or rights, as the message says; `engine` and PATH say which llama-server is meant."
 
 
 WAYS_OUT = {

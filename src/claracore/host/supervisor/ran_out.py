@@ -27,6 +27,10 @@ class RanOutOfMemory(ModelFailed):
 
     status = 503
     code = "insufficient_memory"
+    cause = "The model's server ran out of memory while it started."
+    way_out = (
+        "The message says of what, who has it, and what would do; `PUT /api/models/lesser/{id}` keeps a lesser command."
+    )
 
     def __init__(self, model: str, reason: str, last_lines: Sequence[str], shown: StartShown) -> None:
         super().__init__(model, reason, last_lines)

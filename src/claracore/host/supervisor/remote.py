@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from claracore.core.cluster.model import Node, NodeState
+from claracore.core.cluster.watch import Witness
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
@@ -39,6 +40,10 @@ class MachineLost(ClaraCoreError):
 
     status = 503
     code = "machine_lost"
+    cause = "The machine that has the model does not answer."
+    way_out = (
+        "Look at it: `claracore nodes` says since when and why. A name that several machines have moves on by itself."
+    )
 
 
 class RemoteRun:
@@ -141,7 +146,9 @@ class RemoteRun:
 class ClusterRunner:
     """A `Runner` that has models run where they are."""
 
-    def __init__(self, local: Runner, new_membership: Callable[[], Membership] = polled_peers) -> None:
+    def __init__(
+        self, local: Runner, new_membership: Callable[[Mapping[str, Witness]], Membership] = polled_peers
+    ) -> None:
         self._local = local
         self.cluster = self._cluster = Cluster(new_membership)
 

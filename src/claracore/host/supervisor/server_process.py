@@ -72,6 +72,7 @@ class ServerProcess:
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
         self.nap = NapTasks(self, listener, stop.give)
+        self.program = around.commands.program(model)
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -91,7 +92,7 @@ class ServerProcess:
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
-        self._is_ready = False
+        self.became_ready = False
         self._conversations: ServerConversations | None = None
 
     @property
@@ -111,12 +112,9 @@ class ServerProcess:
         more = self._conversations.words if self._conversations is not None else ()
         if self._lease is not None:
             keeper.hand_over(self._lease)
-        child = self.child = await Child.spawn(
-            (*self._around.commands.argv(self._bound.argv, share=share), *more),
-            env=self._env,
-            on_line=self._on_line,
-            on_stdout=self._on_stdout if self._reports_state else None,
-        )
+        argv = (*self._around.commands.argv(self._bound.argv, share=share), *more)
+        on_stdout = self._on_stdout if self._reports_state else None
+        child = self.child = await Child.spawn(argv, env=self._env, on_line=self._on_line, on_stdout=on_stdout)
         self.spawned_at = time.monotonic()
         try:
             keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
@@ -124,8 +122,9 @@ class ServerProcess:
                 keeper.ledger.record_kin(child.pid, child.look_around())
                 # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
                 child.exited.add_done_callback(lambda _: self._note_death())
-                self._is_ready = True
+                self.became_ready = True
                 self._listener.ready(self.model.id, self.endpoint)
+                await self._around.commands.loaded(self.model, self.program)
                 await self._until_end(child)
         finally:
             await self.nap.close()
@@ -168,7 +167,7 @@ class ServerProcess:
     @property
     def _watch_when_ready(self) -> SocketWatch | None:
         """None while it starts: who asks then was sent to an earlier process, at the same endpoint."""
-        return self._watch if self._is_ready else None
+        return self._watch if self.became_ready else None
 
     # --- start ------------------------------------------------------------------------------------------------------
 
@@ -185,7 +184,7 @@ class ServerProcess:
         self._printed.append(line)
         if self._conversations is not None:
             self._conversations.hear(line)
-        if not self._is_ready:
+        if not self.became_ready:
             self._start_log.push(line)
             self.reports.hear(line)
         self._output.append(line)
@@ -294,7 +293,7 @@ class ServerProcess:
     @property
     def _is_well(self) -> bool:
         """Whether it ends on purpose, and has something to save: one that sleeps would load its model for that."""
-        return self._is_ready and self._stop.given and not (self.lost or self.reports.asleep)
+        return self.became_ready and self._stop.given and not (self.lost or self.reports.asleep)
 
     def _note_death(self) -> None:
         if not self._stop.given:

@@ -44,6 +44,8 @@ class NoTimings(ClaraCoreError):
     """What answers is no llama-server: it does not say how fast it was."""
 
     code = "no_timings"
+    cause = "What answers does not say how fast it was, as only llama-server does."
+    way_out = "Tune and measure models that a llama-server serves."
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class UnsupportedMedia(ClaraCoreError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
+    cause = "A body that changes something is not labelled as JSON."
+    way_out = "Send `Content-Type: application/json`."
 
 
 class Guard:

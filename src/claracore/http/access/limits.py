@@ -26,6 +26,8 @@ class LimitExceeded(ClaraCoreError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+    cause = "The key has used up one of its limits: requests at once, requests or tokens of a time."
+    way_out = "Wait for Retry-After, or change them: `claracore keys list`, `PUT /api/keys/{name}/limits`."
 
     def __init__(self, name: str, reached: ReachedLimit, fields: dict[str, str]) -> None:
         seconds = max(1, math.ceil(reached.again_seconds))

@@ -7,6 +7,8 @@ configuration.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
 from claracore.host.engines.installed import EngineFolders, engines_folder
@@ -74,7 +76,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, Joiner(joined.file, installation, ring, named_keys)),
+            *(joined, Joiner(joined, installation, ring, named_keys)),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
@@ -86,6 +88,8 @@ class ControlPlane:
             self._history.samples.run(self._sample_every, self._runtime.pids), name="performance"
         )
         self._downloads.begin()
+        loop, announcer = asyncio.get_running_loop(), self._events.announcer
+        self._runtime.configuration.on_engine = lambda: _soon(loop, announcer.engines)
 
     def end_streams(self) -> None:
         """End the answers that would go on for ever, also those that are about to begin."""
@@ -150,10 +154,12 @@ def _downloads(installation: Installation, configuration: Configuration, news: D
     return Downloads(HubAccess(environ, HubTokens(state_dir, environ)), store, news)
 
 
-def _engines(configuration: Configuration, announcer: Announcer) -> EngineJobs:
-    async def changed() -> None:
-        await configuration.engine_changed()
-        announcer.engines()
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Call in the event loop, from whichever thread; not any more when it has ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
 
+
+def _engines(configuration: Configuration, announcer: Announcer) -> EngineJobs:
     manager = EngineManager(EngineFolders(engines_folder()), configuration.environ)
-    return EngineJobs(manager, announcer.engine_job, changed)
+    return EngineJobs(manager, announcer.engine_job, configuration.engine_changed)

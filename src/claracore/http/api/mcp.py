@@ -28,6 +28,8 @@ class McpNotInstalled(ClaraCoreError):
     status = 501
     type = "server_error"
     code = "mcp_not_installed"
+    cause = "The Model Context Protocol needs its SDK, which is an extra."
+    way_out = "`pip install 'claracore[mcp]'`, then start ClaraCore again."
 
 
 class McpAnswer(Response):

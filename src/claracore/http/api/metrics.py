@@ -48,20 +48,33 @@ async def metrics(  # noqa: PLR0917 - one for each part that has numbers
 
     With `names=llama-swap` what llama-swap knows is there under its names, too.
     """
-    gauges = (
-        *_models(runtime),
-        *_footprints(runtime, await runtime.memory.sampled()),
-        *_ports(runtime),
-        *_keys(ring),
-        *_self(installation, events.broadcaster),
-        *_process(),
-        *_machine(history),
-    )
+    devices = await runtime.memory.sampled()
+    now = gauges(runtime, history, installation, events.broadcaster, ring, devices)
     theirs = await _of_llama_swap(history) if names else ()
-    text = exposition([*history.counts.families, *gauges, *theirs])
+    text = exposition([*history.counts.families, *now, *theirs])
     if engines:
         text = merged(text, await _of_engines(runtime, gateway.inside))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
+
+
+def gauges(  # noqa: PLR0917 - one for each part that has numbers
+    runtime: Runtime,
+    history: History,
+    installation: Installation,
+    broadcaster: Broadcaster,
+    ring: KeyRing,
+    devices: Sequence[DeviceMemory],
+) -> tuple[Family, ...]:
+    """Return the numbers of this moment."""
+    return (
+        *_models(runtime),
+        *_footprints(runtime, devices),
+        *_ports(runtime),
+        *_keys(ring),
+        *_self(installation, broadcaster),
+        *_process(),
+        *_machine(history),
+    )
 
 
 def _models(runtime: Runtime) -> Iterator[Family]:

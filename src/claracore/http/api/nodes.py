@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from claracore import __version__
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL
+from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
@@ -83,6 +84,8 @@ class NodeView(BaseModel):
     """With it from here, waiting ones too."""
     drained: bool = False
     """Whether it gets no new requests."""
+    witness: Witness = Witness.NONE
+    """What Ray knows of it; none where Ray does not know it."""
 
 
 class NodesView(BaseModel):
@@ -221,7 +224,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
                        "slots": model.slots, "context": model.context})  # fmt: skip
     return NodeView(
         name=found.name,
-        kind=_kind(found, joined=peer is not None and peer.joined),
+        kind=_kind(runtime, found, joined=peer is not None and peer.joined),
         state=state,
         since=round(time.time() - (asyncio.get_running_loop().time() - found.since), 3),
         why=OURSELVES if is_self else found.why,
@@ -236,13 +239,14 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
         drained=found.name in runtime.machines.drained,
+        witness=cluster.witnesses.get(found.name, Witness.NONE),
     )
 
 
-def _kind(found: Node, *, joined: bool) -> str:
-    """Return `node` for what has joined, else which program it is as far as that is known."""
+def _kind(runtime: Runtime, found: Node, *, joined: bool) -> str:
+    """Return `ray` for what has joined and Ray knows, `node` for what has joined, else which program it is."""
     if joined:
-        return "node"
+        return "ray" if found.name in runtime.machines.cluster.witnesses else "node"
     return "peer" if found.report is None else found.report.kind.value
 
 

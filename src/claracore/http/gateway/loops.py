@@ -24,6 +24,8 @@ class LoopDetected(ClaraCoreError):
     status = 508
     type = "server_error"
     code = "loop_detected"
+    cause = "A peer has sent back a request that it got from here."
+    way_out = "Look at `unknown_model` and `peers` of both machines: one of them must answer the name."
     should_retry = False
 
 

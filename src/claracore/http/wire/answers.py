@@ -16,6 +16,8 @@ class MalformedRequest(BadRequest):
     """The bytes are not HTTP; nothing after them can be trusted, so the connection closes."""
 
     code = "malformed_request"
+    cause = "The bytes are not HTTP, or are ambiguous; the connection is closed."
+    way_out = "Correct the client; where TLS was meant, put a proxy in front or use `http://`."
 
 
 class MethodNotAllowed(ClaraCoreError):
@@ -24,6 +26,8 @@ class MethodNotAllowed(ClaraCoreError):
     status = 405
     type = "invalid_request_error"
     code = "method_not_allowed"
+    cause = "The path is there, the method is not."
+    way_out = "Use one of the methods in the header `Allow`."
 
     def __init__(self, path: str, allowed: tuple[str, ...]) -> None:
         super().__init__(f"{path} answers {' and '.join(allowed)} only")
@@ -40,6 +44,8 @@ class RequestTimeout(ClaraCoreError):
     status = 408
     type = "invalid_request_error"
     code = "request_timeout"
+    cause = "The client did not send its request to the end in time."
+    way_out = "Send it without a pause; look for a proxy or network that holds it back."
 
 
 class TooManyConnections(ClaraCoreError):
@@ -47,6 +53,8 @@ class TooManyConnections(ClaraCoreError):
 
     status = 503
     code = "too_many_connections"
+    cause = "One client has more connections open than one may."
+    way_out = "Let the client reuse connections (keep-alive), or open fewer."
 
 
 class NoRoomForBody(ClaraCoreError):
@@ -54,6 +62,8 @@ class NoRoomForBody(ClaraCoreError):
 
     status = 503
     code = "no_room_for_body"
+    cause = "Bodies of waiting requests fill the memory that there is for them."
+    way_out = "Ask again after Retry-After, or raise `bodyBuffer`."
 
 
 class ExpectationFailed(ClaraCoreError):
@@ -62,6 +72,8 @@ class ExpectationFailed(ClaraCoreError):
     status = 417
     type = "invalid_request_error"
     code = "expectation_failed"
+    cause = "The request expects something other than `100-continue`."
+    way_out = "Leave the header `Expect` out."
 
 
 class HeadTooLarge(ClaraCoreError):
@@ -70,6 +82,8 @@ class HeadTooLarge(ClaraCoreError):
     status = 431
     type = "invalid_request_error"
     code = "header_too_large"
+    cause = "Request line and headers are over the limit."
+    way_out = "Send fewer or shorter headers; cookies of other programs on the same host are a common reason."
 
 
 class NotSupported(ClaraCoreError):
@@ -77,6 +91,8 @@ class NotSupported(ClaraCoreError):
 
     status = 501
     code = "not_supported"
+    cause = "A method or transfer coding that ClaraCore does not speak."
+    way_out = "Use `chunked` or a length, and no CONNECT: ClaraCore is no forward proxy."
 
 
 class VersionNotSupported(ClaraCoreError):
@@ -84,6 +100,8 @@ class VersionNotSupported(ClaraCoreError):
 
     status = 505
     code = "http_version_not_supported"
+    cause = "The client speaks neither HTTP/1.0 nor HTTP/1.1."
+    way_out = "Let it speak HTTP/1.1, or put a proxy in front that does."
 
 
 def reason(status: int) -> bytes:

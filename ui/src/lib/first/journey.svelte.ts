@@ -3,7 +3,9 @@ import { loadModel, unloadModel } from '../actions';
 import { sentence } from '../api/errors';
 import type { Download } from '../api/types';
 import { shelf } from '../downloads/shelf.svelte';
+import { live } from '../live.svelte';
 import { navigation } from '../navigation.svelte';
+import { notices } from '../notices.svelte';
 import { hrefOf } from '../router';
 import { type Trouble, troubleOf } from './trouble';
 
@@ -19,6 +21,7 @@ class Journey {
   /** Why the model could not be loaded. */
   failure = $state('');
   #loading = '';
+  #waiting: AbortController | null = null;
 
   async begin(ref: string): Promise<void> {
     [this.wanted, this.starting, this.trouble, this.failure] = [ref, true, null, ''];
@@ -37,23 +40,33 @@ class Journey {
     sessionStorage.setItem(KEPT, id);
   }
 
-  /** Loads the model, and opens the chat with it when it is ready. */
+  /** Loads the model, and opens the chat with it when it is ready; who looks at something else meanwhile is told. */
   async load(model: string): Promise<void> {
     if (this.#loading === model) return;
     [this.#loading, this.failure] = [model, ''];
+    const { begun } = this;
+    this.#waiting = new AbortController();
     try {
-      await loadModel(model);
-      if (this.begun !== null && navigation.place.page === 'setup') navigation.go(hrefOf('chat', '', { model }));
+      await loadModel(model, this.#waiting.signal);
+      if (this.begun !== begun || begun === null) return;
       this.end();
+      this.#arrived(model);
     } catch (reason) {
-      if (this.begun !== null) this.failure = sentence(reason);
+      if (this.begun === begun && begun !== null) this.failure = sentence(reason);
     } finally {
       this.#loading = '';
     }
   }
 
+  #arrived(model: string): void {
+    const chat = () => navigation.go(hrefOf('chat', '', { model }));
+    if (navigation.place.page === 'setup') return chat();
+    notices.say(`${live.model(model)?.name || model} is ready`, 'ok', { label: 'Say hello', run: chat });
+  }
+
   async cancel(download: Download): Promise<void> {
     const [model] = download.models;
+    this.#waiting?.abort();
     this.end();
     try {
       if (download.status !== 'finished') await shelf.act(download, 'remove');

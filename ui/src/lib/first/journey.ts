@@ -16,6 +16,16 @@ export function lastLines(failure: string): string[] {
     .map((line) => line.trim());
 }
 
+/** What a person calls what is fetched: the repository, without whose it is. */
+export function nameOf({ repo }: Download): string {
+  return (
+    repo
+      .split('/')
+      .at(-1)
+      ?.replace(/[-_.]?gguf$/i, '') || repo
+  );
+}
+
 export interface Stage {
   /** Index of the step that goes on; those before it are done. */
   step: 0 | 1 | 2 | 3;

@@ -42,6 +42,8 @@ class NotOffered(ClaraCoreError):
     status = 501
     type = "invalid_request_error"
     code = "not_implemented"
+    cause = "The call belongs to another program's API and has no counterpart here."
+    way_out = "The message says what to do instead."
 
 
 class PullWish(BaseModel):

@@ -35,6 +35,8 @@ class PullFailed(ClaraCoreError):
 
     status = 502
     code = "pull_failed"
+    cause = "Ollama's client asked for a model that could not be fetched or served."
+    way_out = "The message has the reason; `claracore pull` shows the same with more words."
 
 
 class Pull:

@@ -1,0 +1,121 @@
+"""Which processes of Ray run beside this ClaraCore, as a head's or as a node's?
+
+None without the package `ray`, on another system than Linux, or where the configuration says so: then the machines that
+have joined are followed by asking them alone, and everything works as it does with Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from claracore.core.cluster.joined import HeadOfNode
+from claracore.core.cluster.ray_words import RayPlace, head_words, node_words, ray_environment
+from claracore.core.config.program import ClusterConfig
+from claracore.core.ports.listen import bracketed
+from claracore.host.cluster.link_door import LinkDoor
+from claracore.host.cluster.ray_link import OnWitnesses, RayLink
+from claracore.host.cluster.ray_process import KeptProcess, ray_argv
+from claracore.host.cluster.versions import ray_version
+from claracore.host.disk import keep_private, private_folder
+from claracore.host.state import make_private
+
+logger = logging.getLogger("claracore.cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class RayAccess:
+    """What a node needs to join: where the head's list of nodes is, and the secret of the cluster."""
+
+    gcs: str = ""
+    token: str = ""
+
+
+class RayControl:
+    """Ray on this machine: a head's, a node's, or none."""
+
+    def __init__(self, state_dir: Path | None, environ: Mapping[str, str], on_witnesses: OnWitnesses) -> None:
+        self._folder = state_dir / "ray" if state_dir is not None else None
+        self._environ = environ
+        self._link = RayLink(on_witnesses)
+        self._process: KeptProcess | None = None
+        self._door: LinkDoor | None = None
+        self._access = RayAccess()
+        self._turn = asyncio.Lock()
+
+    def usable(self, cluster: ClusterConfig | None) -> bool:
+        """Whether Ray can run here and is wanted."""
+        return self._folder is not None and (cluster is None or cluster.ray) and bool(ray_version())
+
+    async def be_head(self, address: str, cluster: ClusterConfig) -> RayAccess:
+        """Run the head's Ray, reached at `address`, if it does not yet; return what nodes need. Raises OSError."""
+        async with self._turn:
+            if self._process is None and self._folder is not None:
+                await self._begin_head(self._folder, address, cluster)
+        return self._access
+
+    async def _begin_head(self, folder: Path, address: str, cluster: ClusterConfig) -> None:
+        place, storage = await asyncio.to_thread(self._place, address, cluster), folder / "gcs"
+        env = {**self._environ, **ray_environment(place, storage, None)}
+        self._process = self._keep(head_words(place), env)
+        # What Ray remembers of its nodes may be damaged: they are told again by themselves.
+        self._process.stuck = lambda: shutil.rmtree(storage, ignore_errors=True)
+        gcs = f"{bracketed(address)}:{cluster.gcs_port}"
+        token = await asyncio.to_thread(Path(place.token).read_text, encoding="ascii")
+        self._access = RayAccess(gcs, token)
+        self._link.begin(gcs, env, folder / "helper.mark")
+
+    async def be_node(self, head: HeadOfNode, cluster: ClusterConfig, token: str = "") -> None:
+        """Run a node's Ray; `token` is the cluster's, where it is not known yet. Raises OSError."""
+        async with self._turn:
+            await self._end()
+            if self._folder is None:
+                return
+            if token:
+                await asyncio.to_thread(keep_private, self._folder / "token", token.encode())
+            place = await asyncio.to_thread(self._place, head.own, cluster)
+            self._door = LinkDoor(Path(place.folder).with_name("link.sock"))
+            await self._door.begin()
+            env = {**self._environ, **ray_environment(place, None, self._door.path)}
+            self._process = self._keep(node_words(place, head.gcs, head.name), env)
+
+    async def close(self) -> None:
+        """End whatever runs of Ray here."""
+        async with self._turn:
+            await self._end()
+
+    async def _end(self) -> None:
+        await self._link.close()
+        if self._process is not None:
+            await self._process.close()
+            self._process = None
+        if self._door is not None:
+            await self._door.close()
+            self._door = None
+
+    def _keep(self, words: list[str], env: Mapping[str, str]) -> KeptProcess:
+        assert self._folder is not None  # noqa: S101 - who calls it has looked
+        return KeptProcess("Ray", ray_argv(words), env, mark=self._folder / "ray.mark")
+
+    def _place(self, address: str, cluster: ClusterConfig) -> RayPlace:
+        """Return where Ray runs. Raises OSError.
+
+        The folder is a short one, for Ray puts Unix sockets into it, and inside one of ours: it opens it to everybody.
+        """
+        assert self._folder is not None  # noqa: S101 - who calls it has looked
+        private_folder(self._folder)
+        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:8]
+        folder = Path(tempfile.gettempdir()) / f"claracore-ray-{os.getuid()}-{digest}"
+        make_private(folder)
+        token = self._folder / "token"
+        if not token.exists():
+            keep_private(token, secrets.token_hex(32).encode())
+        return RayPlace(address, folder / "r", token, cluster)

@@ -1,0 +1,114 @@
+"""How is Ray kept running beside ClaraCore, so that its end is nobody else's?
+
+`ray start --block` is a child of ours, in a session of its own. When it ends, for whatever reason, it is started again;
+no answer of a model depends on it. It is ended with all that came of it, by process group and mark, never by
+`ray stop`, which would end every Ray of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from claracore.host.disk import keep_private
+from claracore.host.sockets.orphans import carriers
+from claracore.host.sockets.processes import FORCE, seen, send
+from claracore.host.supervisor import kin
+from claracore.host.supervisor.child import Child, StillRuns
+from claracore.host.supervisor.program import SpawnFailed
+
+logger = logging.getLogger("claracore.cluster")
+
+AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+"""Between an end and the next start, longer each time it ends soon."""
+STUCK_TRIES: Final = 3
+LASTED_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 5.0
+LAST_LINES: Final = 8
+
+
+class KeptProcess:
+    """One command that runs for as long as this is not closed."""
+
+    def __init__(
+        self,
+        what: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        mark: Path,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Take what it is for people, and in `mark` a file by which the next run knows what this one left behind."""
+        self._what = what
+        self._argv = argv
+        self._env = env
+        self._mark = mark
+        self._on_line = on_line
+        self._lines: list[str] = []
+        self.child: Child | None = None
+        self.ended: Callable[[], None] = lambda: None
+        """Called when it has ended, for whatever reason."""
+        self.stuck: Callable[[], None] = lambda: None
+        """Called, in a thread, when it has ended soon after its start for the third time."""
+        self._task = asyncio.create_task(self._keep(), name=f"keep {what}")
+
+    async def close(self) -> None:
+        """End it, with all that came of it."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        await asyncio.to_thread(end_leftovers, self._mark)
+        loop, tries = asyncio.get_running_loop(), 0
+        while True:
+            begun = loop.time()
+            try:
+                how = await self._once()
+            except (SpawnFailed, OSError) as error:
+                how = str(error)
+            self.ended()
+            tries = 0 if loop.time() - begun > LASTED_SECONDS else tries + 1
+            if tries == STUCK_TRIES:
+                await asyncio.to_thread(self.stuck)
+            pause = AGAIN_SECONDS[min(max(tries - 1, 0), len(AGAIN_SECONDS) - 1)]
+            logger.warning("%s has ended (%s); again in %g s\n%s", self._what, how, pause, "\n".join(self._lines))
+            await asyncio.sleep(pause)
+
+    async def _once(self) -> str:
+        mark = f"ray-{secrets.token_hex(8)}"
+        await asyncio.to_thread(keep_private, self._mark, mark.encode())
+        self._lines.clear()
+        self.child = child = await Child.spawn(
+            self._argv, env={**self._env, kin.MARK: mark}, on_line=self._printed, on_stdout=self._on_line
+        )
+        try:
+            return str(await asyncio.shield(child.exited))
+        finally:
+            self.child = None
+            with contextlib.suppress(StillRuns):
+                await asyncio.shield(child.stop(GRACE_SECONDS))
+
+    def _printed(self, line: str) -> None:
+        self._lines = [*self._lines, line][-LAST_LINES:]
+
+
+def end_leftovers(mark: Path) -> None:
+    """End what a run of ours has left that was killed, as its mark knows it."""
+    with contextlib.suppress(OSError):
+        token = mark.read_text(encoding="ascii", errors="replace").strip()
+        for pid in carriers(token) if token else ():
+            if (process := seen(pid)) is not None:
+                send(process, FORCE)
+        mark.unlink()
+
+
+def ray_argv(words: Sequence[str]) -> list[str]:
+    """Return the command of Ray that belongs to the Python that runs us."""
+    return [sys.executable, "-m", "ray.scripts.scripts", *words]

@@ -1,0 +1,1 @@
+"""What is in docs/reference: pages that are made from the code."""
