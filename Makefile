@@ -23,7 +23,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start ports-long soak dist release clean
+.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start bench-upgrade ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -131,6 +131,10 @@ ports-long: $(READY)
 SOAK_MINUTES ?= 20
 soak: $(READY)
 	$(BIN)/python bench/soak.py $(SOAK_MINUTES)
+
+STREAMS ?= 200
+bench-upgrade: $(READY)
+	$(BIN)/python bench/upgrade.py $(STREAMS)
 
 bench-ports: $(READY)
 	$(BIN)/python bench/ports.py
