@@ -181,7 +181,8 @@ def build(site: Path, root: Path = ROOT) -> None:
 
 if __name__ == "__main__":
     try:
-        build(Path(sys.argv[1]).absolute())
-        print(f"{sys.argv[1]}/index.html")
+        place = Path(sys.argv[1] if sys.argv[1:] else "build/site")
+        build(place.absolute())
+        print(place / "index.html")
     except (WrongLink, BuildFailed) as error:
         sys.exit(str(error))

@@ -72,6 +72,13 @@ def test_what_a_real_log_means(name: str) -> None:
     assert found.way_out[0].isupper()
 
 
+@pytest.mark.parametrize(("name", "word"), [("cut", "its end is missing"), ("head_cut", "at its beginning")])
+def test_what_is_damaged_is_told_where(name: str, word: str) -> None:
+    found = explain(read(name))
+    assert found is not None
+    assert word in found.way_out
+
+
 OTHERS = [
     ("error: unknown argument: --no-webui", FailureKind.FLAG, "--no-webui"),
     ("vllm: error: unrecognized arguments: --kv-cache 7", FailureKind.FLAG, "--kv-cache"),

@@ -42,7 +42,7 @@ def page() -> str:
     codes = table(("exit code", "meaning"), [(str(code), meaning) for code, meaning in EXITS.items()])
     others = ", ".join(f"`{word}` for `{ours}`" for word, ours in ELSEWHERE.items())
     alone = f"\nWithout a verb, beside the options of `serve`:\n\n{_options(ABOUT)}"
-    known = f"\nWords of other programs that are told from a mistake: {others}.\n"
+    known = f"\nWords that other programs have get a hint: {others}.\n"
     sections = "".join(_section(name, found) for name, found in verbs())
     return f"{HEAD}\n{codes}{BESIDE}{alone}{known}{sections}"
 
@@ -71,7 +71,7 @@ def _options(takes: Mapping[str, Argument]) -> str:
     declare(parser, takes)
     actions = parser._actions  # noqa: SLF001 - argparse says it nowhere else
     rows = [(f"`{_written(action)}`", _default(action), takes[action.dest].about) for action in actions]
-    return table(("", "default", "meaning"), rows)
+    return table(("option", "default", "meaning"), rows)
 
 
 def _written(action: argparse.Action) -> str:

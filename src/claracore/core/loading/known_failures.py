@@ -150,11 +150,16 @@ KNOWN: Final = (
     ),
     _row(
         FailureKind.CUT,
-        r"data is not within the file bounds|failed to read (?:key-value pairs|tensor (?:info|data))"
-        r"|this GGUF file is version \d{4,} but"
+        r"data is not within the file bounds|failed to read tensor data"
         r"|unexpectedly reached end of file|tensor data.*out of bounds",
         "the file is cut off or damaged",
         f"{AGAIN}: its end is missing",
+    ),
+    _row(
+        FailureKind.CUT,
+        r"failed to read (?:key-value pairs|tensor info)|this GGUF file is version \d{4,} but",
+        "the file is cut off or damaged",
+        f"{AGAIN}: what it says of itself, at its beginning, cannot be read",
     ),
     _row(
         FailureKind.NOT_A_MODEL,
