@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from fakes.ports import free_run
 from ui.conftest import CHROMIUM, FLAGS
 from ui.recorded import Recording, record, replaying
-from ui.stand import GEMMA, SMOLLM2, Server, config, serving
+from ui.stand import GEMMA, SMOLLM2, Server, config, from_nothing, serving
 from ui.states import ANSWER, DESKTOP, FOLDER, STATES, complete, picture
 from zoo.families import GEMMAS, LLAMAS, QWENS
 from zoo.synthetic import write
@@ -101,7 +101,7 @@ def several(browser: Browser) -> Iterator[Server]:
             write(folder / "models" / member.file, member.image())
         for small in (SMOLLM2, GEMMA):
             (folder / "models" / small.name).symlink_to(small)
-        with started(folder, "--models-folder", str(folder / "models")) as server:
+        with from_nothing(folder, "--models-folder", str(folder / "models")) as server:
             for model in ASKED:
                 ask(browser, server, model)
             yield server
@@ -110,20 +110,8 @@ def several(browser: Browser) -> Iterator[Server]:
 @contextlib.contextmanager
 def empty() -> Iterator[Server]:
     """Serve nothing yet."""
-    with tempfile.TemporaryDirectory() as name, started(Path(name)) as server:
+    with tempfile.TemporaryDirectory() as name, from_nothing(Path(name)) as server:
         yield server
-
-
-@contextlib.contextmanager
-def started(folder: Path, *arguments: str) -> Iterator[Server]:
-    """Start ClaraCore as somebody without a configuration."""
-    environ = {"HOME": str(folder)}
-    server = Server(folder, arguments=arguments, environ=environ, named_config=False)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def accept(browser: Browser) -> None:

@@ -311,6 +311,13 @@ def test_events_tell_a_whole_swap(server: Instance) -> None:
     assert any(type_ == "log" and data["source"] == "one" for type_, data in told)
 
 
+FOLLOWED = (
+    *("/api/requests", "/api/ports", "/api/activity", "/api/swaps", "/api/models/one", "/api/memory"),
+    *("/api/downloads", "/api/performance", "/api/logs", "/api/logs?source=one", "/api/pace", "/api/speeds"),
+)
+"""What events change, beside the list of models."""
+
+
 def test_an_answer_names_the_last_event_that_it_knows(server: Instance) -> None:
     server.ask("POST", "/api/models/unload")
     with streaming(server, "/api/stream?topics=model,hello") as answer:
@@ -325,7 +332,7 @@ def test_an_answer_names_the_last_event_that_it_knows(server: Instance) -> None:
             number = int(line[4:]) if line.startswith("id: ") else number
     assert model["state"] == "ready"
     assert before < number <= known, "what is told up to there is in the answer"
-    for path in ("/api/requests", "/api/ports", "/api/activity", "/api/swaps", "/api/models/one"):
+    for path in FOLLOWED:
         assert int(server.ask("GET", path).headers["Last-Event-Id"]) >= known
 
 

@@ -7,6 +7,7 @@ import pytest
 from claracore.core.config.load import load
 from claracore.core.config.peers import with_peers
 from claracore.errors import ModelNotFound
+from claracore.http.access.keys import Grant
 from claracore.http.gateway.resolver import Resolver
 from claracore.http.gateway.targets import ActiveProfile, Targets, targets_of
 from claracore.types import ModelState
@@ -98,3 +99,12 @@ def test_a_pin_is_meant_with_the_tag_too() -> None:
         resolver("coding").find("s:latest", None)
     with pytest.raises(ModelNotFound):
         resolver().find("gpt-4:latest", None)
+
+
+def test_a_name_near_a_selector_s_is_told_so_to_who_may_use_what_it_chooses() -> None:
+    with pytest.raises(ModelNotFound, match=r"did you mean 'auto'\?"):
+        resolver().find("autoo", None)
+    stranger = Grant("ann", models=frozenset({"far/org/large"}))
+    with pytest.raises(ModelNotFound) as caught:
+        resolver().find("autoo", stranger)
+    assert "'auto'" not in caught.value.message

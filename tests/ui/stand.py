@@ -129,6 +129,21 @@ def serving(folder: Path, text: str | None, *arguments: str) -> Iterator[Server]
     server = Server(folder, arguments=arguments, named_config=text is not None, run_by=run_by)
     if text is not None:
         server.config.write_text(text)
+    with started(server):
+        yield server
+
+
+@contextlib.contextmanager
+def from_nothing(folder: Path, *arguments: str, **environ: str) -> Iterator[Server]:
+    """Serve as for somebody who has nothing yet, in a home of their own, for the length of a block."""
+    own = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_DATA_HOME": str(folder / "data")}
+    with started(Server(folder, arguments=arguments, environ={**own, **environ}, named_config=False)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def started(server: Server) -> Iterator[Server]:
+    """Have a server run for the length of a block."""
     server.start()
     try:
         yield server

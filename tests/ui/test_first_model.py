@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from playwright.sync_api import Page, expect
 from claracore.host.locks import locked
 from fakes.engine_with_cards import engine_with_cards
 from fakes.fake_hub import FakeHub, Fault, fake_hub
-from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, Server
+from ui.stand import ARTEFACTS, GEMMA, SMOLLM2, from_nothing
 from ui.test_first_start import accessible
 from zoo.synthetic import Shape
 
@@ -45,18 +44,6 @@ def hub(bodies: tuple[bytes, bytes]) -> Iterator[FakeHub]:
         yield hub
 
 
-@contextlib.contextmanager
-def empty(folder: Path, environ: dict[str, str]) -> Iterator[Server]:
-    """Start it as somebody does who has nothing yet, in a home of their own."""
-    own = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "XDG_DATA_HOME": str(folder / "data")}
-    server = Server(folder, environ={**environ, **own}, named_config=False)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
 def shot(page: Page, name: str) -> None:
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=ARTEFACTS / f"first-model-{name}.png", full_page=True)
@@ -72,7 +59,7 @@ def fits_a_phone(page: Page, name: str) -> None:
 def test_one_click_to_the_first_answer(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     held = Fault(hold_after=40_000_000)
     hub.faults.append(held)
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         cards = page.get_by_role("list", name="Suggestions for this machine").get_by_role("listitem")
         expect(cards).to_have_count(6)
@@ -114,7 +101,7 @@ def test_one_click_to_the_first_answer(page: Page, hub: FakeHub, tmp_path: Path)
 def test_a_search_goes_with_what_is_typed_and_tells_what_fits(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     outdated = Fault(hold_after=0)
     hub.search_faults.append(outdated)
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         words = page.get_by_label("Model on the hub")
         words.fill("qwen")
@@ -149,7 +136,7 @@ def test_a_search_goes_with_what_is_typed_and_tells_what_fits(page: Page, hub: F
 
 
 def test_whoever_leads_here_may_name_the_repository(page: Page, hub: FakeHub, tmp_path: Path) -> None:
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(f"{server.url}/ui/setup?get={REPO}")
         expect(page.get_by_text("Q8_0").first).to_be_visible(timeout=SLOW)
         expect(page.locator("#reference")).to_have_value(REPO)
@@ -158,7 +145,7 @@ def test_whoever_leads_here_may_name_the_repository(page: Page, hub: FakeHub, tm
 def test_every_step_can_be_cancelled(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     held = Fault(hold_after=20_000_000)
     hub.faults.append(held)
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         get = page.get_by_role("button", name="Get and chat")
         get.first.click()
@@ -183,7 +170,7 @@ def test_a_set_up_and_a_load_can_be_cancelled(page: Page, hub: FakeHub, tmp_path
     engine.mkdir()
     written.mkdir(parents=True)
     engine_with_cards(engine, more=("--loading",))
-    with empty(tmp_path, {**hub.environ(), "PATH": f"{engine}:{os.environ['PATH']}"}) as server:
+    with from_nothing(tmp_path, **hub.environ(), PATH=f"{engine}:{os.environ['PATH']}") as server:
         page.goto(server.url)
         get = page.get_by_role("button", name="Get and chat")
         card = page.get_by_role("region", name="Getting")
@@ -211,7 +198,7 @@ def test_a_set_up_and_a_load_can_be_cancelled(page: Page, hub: FakeHub, tmp_path
 def test_who_looks_at_something_else_meanwhile_is_told_how_far_it_is(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     held = Fault(hold_after=40_000_000)
     hub.faults.append(held)
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         page.get_by_role("button", name="Get and chat").first.click()
         under_way = page.get_by_test_id("under-way")
@@ -233,7 +220,7 @@ def test_who_looks_at_something_else_meanwhile_is_told_how_far_it_is(page: Page,
 
 
 def test_without_a_network_it_says_so_and_how_to_go_on(page: Page, tmp_path: Path) -> None:
-    with empty(tmp_path, {"HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "*"}) as server:
+    with from_nothing(tmp_path, HF_ENDPOINT="http://127.0.0.1:9", NO_PROXY="*") as server:
         page.goto(server.url)
         alert = page.get_by_role("alert")
         expect(alert).to_contain_text("The hub cannot be reached now", timeout=SLOW)
@@ -249,7 +236,7 @@ def test_without_a_network_it_says_so_and_how_to_go_on(page: Page, tmp_path: Pat
 
 def test_a_gated_model_takes_a_token_where_it_is_asked_for(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     hub.gated |= set(hub.repos)
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         expect(page.get_by_text("asks who you are").first).to_be_visible(timeout=SLOW)
         page.get_by_role("button", name="Get and chat").first.click()
@@ -267,7 +254,7 @@ def test_a_gated_model_takes_a_token_where_it_is_asked_for(page: Page, hub: Fake
 
 def test_what_the_disk_cannot_hold_is_not_begun(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     hub.sizes = dict.fromkeys((path for files in hub.repos.values() for path in files), 1 << 44)
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         expect(page.get_by_role("button", name="No room on the disk")).to_have_count(6, timeout=SLOW)
         page.get_by_label("Model on the hub").fill(REPO)
@@ -280,7 +267,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_offers_a_way_out(page: Page,
     hub.repos = {
         repo: {path: image.header.ljust(image.size, b"\0") for path in files} for repo, files in hub.repos.items()
     }
-    with empty(tmp_path, hub.environ()) as server:
+    with from_nothing(tmp_path, **hub.environ()) as server:
         page.goto(server.url)
         page.get_by_role("button", name="Get and chat").first.click()
         card = page.get_by_role("region", name="Getting")

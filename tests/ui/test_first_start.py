@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from fakes.engine_with_cards import engine_with_cards
 from fit.llama_cpp import sparse_file
-from ui.stand import ARTEFACTS, AXE, GEMMA, MODELS, SMOLLM2, Server, serving
+from ui.stand import ARTEFACTS, AXE, GEMMA, MODELS, SMOLLM2, Server, serving, started
 from zoo.stores import OllamaFolder
 
 
@@ -58,9 +58,7 @@ def test_models_of_other_programs_with_one_click(page: Page, tmp_path: Path) -> 
     studio.parent.mkdir(parents=True)
     studio.symlink_to(SMOLLM2)
     OllamaFolder(home / ".ollama/models").pull("gemma3:270m", model=GEMMA.read_bytes())
-    server = Server(tmp_path, environ={"HOME": str(home)}, named_config=False)
-    server.start()
-    try:
+    with started(Server(tmp_path, environ={"HOME": str(home)}, named_config=False)) as server:
         page.goto(server.url)
         section = page.get_by_role("region", name="On this machine")
         expect(section.get_by_role("heading", name="Found 2 models in LM Studio and Ollama (335 MiB)")).to_be_visible()
@@ -85,8 +83,6 @@ def test_models_of_other_programs_with_one_click(page: Page, tmp_path: Path) -> 
         expect(page.get_by_text("smollm2-135m-instruct-q4_1").first).to_be_visible()
         page.goto(f"{server.url}/ui/setup")
         expect(section.get_by_text("are all in the configuration")).to_be_visible()
-    finally:
-        server.stop()
 
 
 def test_another_placement_is_picked_on_the_setup_page_and_on_the_models_own(page: Page, tmp_path: Path) -> None:
@@ -94,9 +90,7 @@ def test_another_placement_is_picked_on_the_setup_page_and_on_the_models_own(pag
     models = tmp_path / "models"
     models.mkdir()
     sparse_file("qwen3-32b-Q4_K_M", models / "qwen3-32b-Q4_K_M.gguf")
-    server = Server(tmp_path, environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, named_config=False)
-    server.start()
-    try:
+    with started(Server(tmp_path, environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, named_config=False)) as server:
         page.goto(f"{server.url}/ui/setup")
         page.get_by_text("A folder", exact=True).click()
         page.get_by_label("Folder", exact=True).fill(str(models))
@@ -135,8 +129,6 @@ def test_another_placement_is_picked_on_the_setup_page_and_on_the_models_own(pag
         expect(placement.get_by_role("button", name=TAKE)).to_have_count(0)
         expect(page.get_by_label("Command").get_by_text("--tensor-split")).to_be_visible()
         assert "choice=" not in server.config.read_text()
-    finally:
-        server.stop()
 
 
 TAKE = re.compile("^Use this.*40k on both cards")

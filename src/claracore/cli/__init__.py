@@ -13,6 +13,7 @@ def main() -> None:
     """
     from claracore.cli import interrupts  # noqa: PLC0415 - importing `claracore.cli` is to do nothing
 
+    interrupts.give_lost_again()
     interrupts.end_at_once()
     if sys.argv[1:2] == ["engine"]:
         from claracore.host.engines import embedded  # noqa: PLC0415 - see above

@@ -51,10 +51,13 @@ def load_meter() -> Iterator[Meter]:
         yield _lines()
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+    from claracore.cli.bars import Words, bar_column  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True)
+    columns = (Words(), bar_column(console), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
     task = bar.add_task("", total=None, left="")
 
     def update(model: dict[str, Any]) -> None:

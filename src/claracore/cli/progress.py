@@ -18,10 +18,13 @@ def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
         yield None
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
 
-    columns = (TextColumn("reading models"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[name]}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from claracore.cli.bars import Words, bar_column  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True)
+    columns = (TextColumn("reading models"), bar_column(console), MofNCompleteColumn(), Words("name"))
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("scan", total=None, name="")
 
         def on_progress(done: int, total: int, path: Path) -> None:

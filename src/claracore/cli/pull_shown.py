@@ -58,16 +58,19 @@ def meter() -> Iterator[Meter]:
         yield line
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
+    from claracore.cli.bars import Words, bar_column  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        Words(),
+        bar_column(console),
         DownloadColumn(),
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task("asking the hub", total=None, speed="", left="")
 
         def update(view: dict[str, Any]) -> None:

@@ -23,11 +23,15 @@ def time_bar(seconds: float, *, quiet: bool) -> Iterator[Aside]:
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
+    from claracore.cli.bars import bar_cells  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True)
+
     class SpentBar(ProgressColumn):
         """The part of the time that is over."""
 
         def render(self, task: Task) -> ProgressBar:
-            return ProgressBar(total=seconds, completed=min(task.elapsed or 0.0, seconds), width=30)
+            return ProgressBar(total=seconds, completed=min(task.elapsed or 0.0, seconds), width=bar_cells(console))
 
     class TimeLeft(ProgressColumn):
         """The time that is left."""
@@ -36,7 +40,7 @@ def time_bar(seconds: float, *, quiet: bool) -> Iterator[Aside]:
             left = seconds - (task.elapsed or 0.0)
             return Text(f"{lasting(left)} left" if left > 0 else "ending")
 
-    bar = Progress("trying settings", SpentBar(), TimeLeft(), console=Console(stderr=True), transient=True)
+    bar = Progress("trying settings", SpentBar(), TimeLeft(), console=console, transient=True)
     bar.add_task("")
 
     @contextmanager

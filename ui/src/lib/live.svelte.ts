@@ -1,11 +1,20 @@
 /** Which values does every page share, and how are they kept true? The snapshot, and the stream that changes it. */
+import { untrack } from 'svelte';
 import { json, onRefused, setApiKey, snapshot } from './api/client';
 import { Connection, type Status } from './api/connection';
-import { Join } from './api/join';
+import { Followed } from './api/followed';
 import type { Finding, Flight, Group, Model, PortReport } from './api/types';
 import { byId, withFlight, withModel, withVictims } from './live';
 
-type Listener = (data: never) => void;
+type Listener = (data: never, id: number | null) => void;
+interface Greeting {
+  version: string;
+  last_id: number;
+}
+interface ModelList {
+  models: Model[];
+  groups: Record<string, Group>;
+}
 const HIDDEN_SECONDS = 60;
 const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup,node';
 
@@ -27,8 +36,36 @@ class Live {
   locked = $state(false);
 
   #listeners = new Map<string, Set<Listener>>();
-  #modelsJoin = new Join<{ id: number | null; data: Model }>();
-  #flightsJoin = new Join<{ id: number | null; data: Flight }>();
+  // The connection says what is wrong with answers that fail, and its next success asks again.
+  #models = new Followed<ModelList, Model>({
+    ask: async () => {
+      const answer = await snapshot<ModelList>('/api/models');
+      for (const { id } of answer.value.models) this.heardAt[id] = Date.now();
+      answer.value.models.sort(byId);
+      return answer;
+    },
+    now: () => ({ models: this.models, groups: this.groups }),
+    change: ({ models, groups }, model) => ({ models: withModel(models, model), groups }),
+    show: ({ models, groups }) => {
+      this.models = models;
+      if (groups !== this.groups) this.groups = groups;
+    },
+  });
+  #flights = new Followed<readonly Flight[], Flight>({
+    ask: async () => {
+      const { value, known } = await snapshot<{ requests: Flight[] }>('/api/requests');
+      return { value: value.requests, known };
+    },
+    now: () => this.flights,
+    change: withFlight,
+    show: (flights) => (this.flights = [...flights]),
+  });
+  #planned = new Followed<PortReport, never>({
+    ask: () => snapshot('/api/ports'),
+    show: ({ ports }) => {
+      this.ports = Object.fromEntries(ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
+    },
+  });
   #connection = new Connection(`/api/stream?topics=${TOPICS}`, {
     status: (status, retryAt) => this.#changed(status, retryAt),
     event: ({ id, event, data }) => this.#heard(id === null ? null : Number(id), event, data),
@@ -58,11 +95,29 @@ class Live {
     this.#tell('resync', {});
   }
 
-  /** Calls `listener` for every event of a type; returns how to end that. `resync` means: fetch again what you show. */
-  on<T>(type: string, listener: (data: T) => void): () => void {
+  /**
+   * Calls `listener` for every event of a type, with the id of the event; returns how to end that. What an answer of the
+   * server shows is kept true by `follow`.
+   */
+  on<T>(type: string, listener: (data: T, id: number | null) => void): () => void {
     const listeners = this.#listeners.get(type) ?? new Set();
     this.#listeners.set(type, listeners.add(listener as Listener));
     return () => void listeners.delete(listener as Listener);
+  }
+
+  /**
+   * Asks for something and keeps it true by the events of some types, until the function is called that this returns.
+   * `asked` is called after the first answer, or the first failure.
+   */
+  follow<V, E>(types: readonly string[], followed: Followed<V, E>, asked: () => void = () => {}): () => void {
+    const ends = [
+      ...types.map((type) => this.on<E>(type, (event, id) => void followed.hear(event, id))),
+      this.on<Greeting>('hello', ({ last_id }) => followed.follow(last_id)),
+      this.on('resync', () => void followed.refresh()),
+    ];
+    // What it reads to ask is no reason to ask again.
+    untrack(() => void followed.refresh().then(asked));
+    return () => ends.forEach((end) => end());
   }
 
   model(id: string): Model | undefined {
@@ -76,41 +131,11 @@ class Live {
   }
 
   async refresh(): Promise<void> {
-    // At once; the connection says what is wrong with those that fail, and its next success comes back here.
-    await Promise.allSettled([this.#refreshModels(), this.#refreshFlights(), this.#refreshPorts()]);
+    await Promise.all([this.#refreshModels(), this.#flights.refresh(), this.#planned.refresh()]);
   }
 
   async #refreshModels(): Promise<void> {
-    this.#modelsJoin.begin();
-    try {
-      const { value, known } = await snapshot<{ models: Model[]; groups: Record<string, Group> }>('/api/models');
-      const newer = this.#modelsJoin.arrived(known);
-      if (!newer) return;
-      for (const model of value.models) this.heardAt[model.id] = Date.now();
-      this.groups = value.groups;
-      this.models = newer.reduce((models, { data }) => withModel(models, data), value.models.sort(byId));
-      this.loaded = true;
-    } catch (error) {
-      this.#modelsJoin.failed();
-      throw error;
-    }
-  }
-
-  async #refreshFlights(): Promise<void> {
-    this.#flightsJoin.begin();
-    try {
-      const { value, known } = await snapshot<{ requests: Flight[] }>('/api/requests');
-      const newer = this.#flightsJoin.arrived(known);
-      if (newer) this.flights = newer.reduce((flights, { data }) => withFlight(flights, data), value.requests);
-    } catch (error) {
-      this.#flightsJoin.failed();
-      throw error;
-    }
-  }
-
-  async #refreshPorts(): Promise<void> {
-    const { ports } = await json<PortReport>('/api/ports');
-    this.ports = Object.fromEntries(ports.flatMap((row) => (row.model ? [[row.model, row.port]] : [])));
+    if (await this.#models.refresh()) this.loaded = true;
   }
 
   #changed(status: Status, retryAt: number | null): void {
@@ -126,26 +151,24 @@ class Live {
 
   #heard(id: number | null, type: string, text: string): void {
     const data: unknown = JSON.parse(text);
-    if (type === 'hello') this.#greeted(data as { version: string; last_id: number });
-    else if (type === 'model') {
-      if (this.#modelsJoin.hear({ id, data: data as Model })) this.#heardOf(data as Model);
-    } else if (type === 'request') {
-      if (this.#flightsJoin.hear({ id, data: data as Flight })) this.flights = withFlight(this.flights, data as Flight);
-    } else if (type === 'models' || type === 'resync') void this.refresh();
+    if (type === 'hello') this.#greeted(data as Greeting);
+    else if (type === 'model') this.#heardOf(data as Model, id);
+    else if (type === 'request') this.#flights.hear(data as Flight, id);
+    else if (type === 'models' || type === 'resync') void this.refresh();
     else if (type === 'config') this.rejected = (data as { rejected?: Finding[] }).rejected ?? [];
-    this.#tell(type, data);
+    this.#tell(type, data, id);
   }
 
-  #greeted({ version, last_id }: { version: string; last_id: number }): void {
+  #greeted({ version, last_id }: Greeting): void {
     this.version = version;
-    this.#modelsJoin.follow(last_id);
-    this.#flightsJoin.follow(last_id);
+    for (const each of [this.#models, this.#flights, this.#planned]) each.follow(last_id);
   }
 
   /** The server tells a model's own changes; what loading others would unload follows from which ones run. */
-  #heardOf(model: Model): void {
+  #heardOf(model: Model, id: number | null): void {
     const before = this.models.find((each) => each.id === model.id);
-    this.take(model);
+    if (!this.#models.hear(model, id)) return;
+    this.heardAt[model.id] = Date.now();
     if ((before?.state ?? 'stopped') === 'stopped' ? model.state !== 'stopped' : model.state === 'stopped')
       void this.#askWhatWouldGo();
   }
@@ -159,8 +182,8 @@ class Live {
     }
   }
 
-  #tell(type: string, data: unknown): void {
-    for (const listener of this.#listeners.get(type) ?? []) listener(data as never);
+  #tell(type: string, data: unknown, id: number | null = null): void {
+    for (const listener of this.#listeners.get(type) ?? []) listener(data as never, id);
   }
 }
 

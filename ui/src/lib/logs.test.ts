@@ -1,26 +1,27 @@
 import { expect, test } from 'vitest';
-import { KEPT_LINES, joined, kept, levelOf, matching } from './logs';
+import { KEPT_LINES, beyond, kept, levelOf, matching } from './logs';
 
 const line = (text: string, level: string | null = null, at: number | null = null) => ({ text, level, at });
 const texts = (lines: { text: string }[]) => lines.map((each) => each.text).join('');
 
-test('what history and stream both have is said once', () => {
-  const history = [...'abcd'].map((text) => line(text));
-  expect(
-    texts(
-      joined(
-        history,
-        [...'cdef'].map((text) => line(text)),
+test('what is shown and what a history has both is said once', () => {
+  const shown = [...'abcd'].map((text) => line(text));
+  const news = (history: string) =>
+    texts([
+      ...beyond(
+        shown,
+        [...history].map((text) => line(text)),
       ),
-    ),
-  ).toBe('abcdef');
-  expect(texts(joined(history, [line('x')]))).toBe('abcdx');
-  expect(texts(joined([], [line('x')]))).toBe('x');
-  expect(texts(joined(history, history))).toBe('abcd');
+    ]);
+  expect(news('cdef')).toBe('ef');
+  expect(news('x')).toBe('x');
+  expect(news('abcd')).toBe('');
+  expect(news('dd')).toBe('d');
+  expect(beyond([], shown)).toEqual(shown);
 });
 
 test('equal texts at different times are different lines', () => {
-  expect(joined([line('a', null, 1)], [line('a', null, 2)])).toHaveLength(2);
+  expect(beyond([line('a', null, 1)], [line('a', null, 2)])).toHaveLength(1);
 });
 
 test('old lines go', () => {

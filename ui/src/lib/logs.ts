@@ -1,4 +1,4 @@
-/** Which lines of a log are shown? Joins history with what came meanwhile, keeps the last ones, filters. Pure. */
+/** Which lines of a log are shown? Which of a history are new, the last ones, those that somebody looks for. Pure. */
 import { plain } from './ansi';
 import type { LogLine } from './api/types';
 
@@ -12,14 +12,14 @@ export interface Line extends LogLine {
 
 const same = (a: LogLine, b: LogLine) => a.text === b.text && (a.at === b.at || a.at === null || b.at === null);
 
-/** History was asked for after the stream began, so its end may repeat the beginning of what came: it is said once. */
-export function joined<T extends LogLine>(history: readonly T[], came: readonly T[]): T[] {
-  for (let overlap = Math.min(history.length, came.length); overlap > 0; overlap -= 1) {
-    const start = history.length - overlap;
-    if (came.slice(0, overlap).every((line, index) => same(line, history[start + index]!)))
-      return [...history, ...came.slice(overlap)];
+/** The lines of a history that are not shown yet: it may begin with those that are shown last. */
+export function beyond(shown: readonly LogLine[], history: readonly LogLine[]): readonly LogLine[] {
+  for (let overlap = Math.min(history.length, shown.length); overlap > 0; overlap -= 1) {
+    const start = shown.length - overlap;
+    if (history.slice(0, overlap).every((line, index) => same(line, shown[start + index]!)))
+      return history.slice(overlap);
   }
-  return [...history, ...came];
+  return history;
 }
 
 export function kept<T>(lines: T[]): T[] {

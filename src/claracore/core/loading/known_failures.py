@@ -36,7 +36,7 @@ KNOWN: Final = (
     _row(
         FailureKind.LIBRARY,
         r"error while loading shared libraries: (?P<what>[^:]+):|Error loading shared library (?P<what2>[^:]+):"
-        r"|Library not loaded: (?P<what3>\S+)",
+        r"|Library not loaded: (?P<what3>\S+)|ImportError: (?P<what4>\S+): cannot open shared object file",
         "the engine needs {what}, which is not installed here",
         "Install the package that has it, or take another build of the engine: one for this machine's drivers, or "
         "`llama-server` alone in the command, without a path, for the one that was found here",
@@ -150,11 +150,16 @@ KNOWN: Final = (
     ),
     _row(
         FailureKind.CUT,
-        r"data is not within the file bounds|failed to read (?:key-value pairs|tensor (?:info|data))"
-        r"|this GGUF file is version \d{4,} but"
+        r"data is not within the file bounds|failed to read tensor data"
         r"|unexpectedly reached end of file|tensor data.*out of bounds",
         "the file is cut off or damaged",
         f"{AGAIN}: its end is missing",
+    ),
+    _row(
+        FailureKind.CUT,
+        r"failed to read (?:key-value pairs|tensor info)|this GGUF file is version \d{4,} but",
+        "the file is cut off or damaged",
+        f"{AGAIN}: what it says of itself, at its beginning, cannot be read",
     ),
     _row(
         FailureKind.NOT_A_MODEL,

@@ -26,7 +26,7 @@ from claracore.core.pull.found import WANTED, FoundRepository, repositories_foun
 from claracore.core.pull.listing import RemoteFile, files_of, names_found, next_page
 from claracore.core.pull.reference import HUB, Reference, quoted
 from claracore.errors import BadRequest, ClaraCoreError
-from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub, TransientFailure
+from claracore.host.library.hub_errors import Gated, HubUnreachable, NotOnHub, TransientFailure, why
 from claracore.host.library.hub_tokens import HubToken
 
 MOST_PAGES: Final = 100
@@ -245,7 +245,7 @@ async def _sending(
     try:
         answer = await client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
     except httpx2.TransportError as error:
-        raise TransientFailure(f"{_host(url)} cannot be reached: {_why(error)}") from error
+        raise TransientFailure(f"{_host(url)} cannot be reached: {why(error)}") from error
     except (httpx2.InvalidURL, ValueError) as error:
         raise HubUnreachable(f"{_host(url)} gives an address that cannot be used") from error
     try:
@@ -260,11 +260,7 @@ async def _chunks_of(chunks: AsyncIterator[bytes], url: str) -> AsyncIterator[by
         async for chunk in chunks:
             yield chunk
     except (httpx2.TransportError, httpx2.DecodingError) as error:
-        raise TransientFailure(f"{_host(url)} broke off: {_why(error)}") from error
-
-
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+        raise TransientFailure(f"{_host(url)} broke off: {why(error)}") from error
 
 
 def _says_which(name: str) -> bool:

@@ -1,6 +1,10 @@
-"""Which errors come of asking the hub?"""
+"""Which errors come of asking the hub, and why did it not answer?"""
 
 from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
 
 from claracore.errors import ClaraCoreError, Forbidden, NotFound
 
@@ -32,3 +36,30 @@ class NotOnHub(NotFound):
     code = "not_on_hub"
     cause = "The hub has no such repository, revision or file."
     way_out = "Compare the name with the near ones in the message; it is `ORG/REPO` or `ORG/REPO:QUANTIZATION`."
+
+
+WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its name could not be found: is there no network, or no DNS?"),
+    (ConnectionRefusedError, "nothing listens there"),
+    (ConnectionResetError, "it closed the connection"),
+    (TimeoutError, "it did not answer in time"),
+)
+"""What errors of the system mean, wherever they are in a chain of causes."""
+
+
+def why(error: BaseException) -> str:
+    """Return why somebody could not be reached, in words for people."""
+    causes = list(_causes(error))
+    for cause in causes:
+        for kind, words in WORDS:
+            if isinstance(cause, kind):
+                return words
+    numbers = [cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno is not None]
+    return os.strerror(numbers[-1]) if numbers else str(error) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.exceptions[0] if isinstance(cause, ExceptionGroup) else cause.__cause__ or cause.__context__

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from claracore.host.library.views import DownloadView, PlanView, download_view, gone_view, plan_view
 from claracore.http.api.dependencies import DestinationsDep, DownloadsDep, SurveyorDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 
 router = APIRouter(prefix="/api/downloads", tags=["downloads"])
 
@@ -43,7 +44,7 @@ class TokenView(BaseModel):
     source: str | None
 
 
-@router.get("")
+@router.get("", dependencies=SNAPSHOT)
 async def downloads(downloads: DownloadsDep, destinations: DestinationsDep) -> DownloadsView:
     """List the downloads."""
     token = await asyncio.to_thread(downloads.hub.tokens.find)

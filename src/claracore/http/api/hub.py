@@ -6,16 +6,17 @@ Searches the hub, suggests models, and says how what the hub has would run here.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from claracore.core.fit.size import SizeVerdict
+from claracore.core.pull.found import FoundRepository
 from claracore.core.pull.suggestions import Suited
 from claracore.host.library.download_files import free_bytes
 from claracore.host.library.suggested import Checked
+from claracore.host.setup.prospects import Prospect
 from claracore.http.api.dependencies import DestinationsDep, ProspectsDep
 
 router = APIRouter(prefix="/api/hub", tags=["downloads"])
@@ -24,44 +25,18 @@ LEAST_WORDS, MOST_WORDS = 2, 200
 MOST_FOUND = 50
 
 
-class RepositoryView(BaseModel):
-    """A repository of the hub with .gguf files; null and "" where the hub does not say."""
-
-    repo: str
-    downloads: int | None
-    """In the last month."""
-    likes: int | None
-    gated: bool
-    """Whether its owner wants to know who fetches it."""
-    parameters: int | None
-    context: int | None
-    licence: str
-    task: str
-    changed: str
-
-
 class SearchView(BaseModel):
     """What a search has found, the most used first."""
 
     words: str
-    repositories: list[RepositoryView]
-
-
-class ProspectView(BaseModel):
-    """One quantization as it would run here: where it lies (or why it does not fit), and tokens written per second."""
-
-    path: str
-    fits: bool
-    words: str
-    context: int
-    writing: float | None
+    repositories: list[FoundRepository]
 
 
 class ProspectsView(BaseModel):
     """Those of the model that a reference means, the smallest first; sums are made by the header of one of them."""
 
     ref: str
-    variants: list[ProspectView]
+    variants: list[Prospect]
 
 
 class SuggestionView(BaseModel):
@@ -103,7 +78,7 @@ async def search(
 ) -> SearchView:
     """Search the hub for models in .gguf files."""
     found = await prospects.hub.found(words.strip(), limit)
-    return SearchView(words=words, repositories=[RepositoryView(**asdict(each)) for each in found])
+    return SearchView(words=words, repositories=found)
 
 
 @router.get("/prospects")
@@ -112,7 +87,7 @@ async def prospects(
 ) -> ProspectsView:
     """Say how each quantization of a model would run here; the header of one is read from the hub."""
     found = await prospects.of(ref)
-    return ProspectsView(ref=ref, variants=[ProspectView(**asdict(each)) for each in found])
+    return ProspectsView(ref=ref, variants=found)
 
 
 @router.get("/suggestions")

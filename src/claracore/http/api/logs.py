@@ -18,6 +18,7 @@ from claracore.http.access.keys import Grant
 from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, RuntimeDep
 from claracore.http.api.events.announcer import PROXY
 from claracore.http.api.events.open_streams import OpenStreams
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import Runtime
 
 router = APIRouter(tags=["logs"])
@@ -46,7 +47,7 @@ class LogView(BaseModel):
     lines: list[LineView]
 
 
-@router.get("/api/logs")
+@router.get("/api/logs", dependencies=SNAPSHOT)
 async def last_lines(runtime: RuntimeDep, log: ProxyLogDep, source: str = PROXY, lines: Lines = 200) -> LogView:
     """Show the last lines of ClaraCore's own log (`proxy`) or of a model."""
     if source == PROXY and PROXY not in runtime.config.models:

@@ -11,6 +11,7 @@ from claracore.host.hardware.samples import Sample
 from claracore.http.api.activity import Moment, moment
 from claracore.http.api.compat.llama_swap_machine import gpu_stats, system_stats
 from claracore.http.api.dependencies import HistoryDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 
 router = APIRouter(tags=["hardware"])
 
@@ -25,7 +26,7 @@ class PerformanceView(BaseModel):
     gpu_stats: list[dict[str, Any]]
 
 
-@router.get("/api/performance", responses={503: {"description": "Sampling is switched off."}})
+@router.get("/api/performance", dependencies=SNAPSHOT, responses={503: {"description": "Sampling is switched off."}})
 async def performance(
     runtime: RuntimeDep,
     history: HistoryDep,

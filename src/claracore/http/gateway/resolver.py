@@ -28,6 +28,17 @@ def names_for(grant: Grant | None, targets: Targets) -> list[str]:
     ]
 
 
+def askable(grant: Grant | None, targets: Targets) -> list[str]:
+    """Return the names that an error about a request may mention: those of models, and of selectors of which one is."""
+    chosen = [
+        name
+        for name, choice in targets.choices.items()
+        if not choice.selector.unlisted
+        and (grant is None or any(grant.knows(target.model_id) for target in choice.targets))
+    ]
+    return [*names_for(grant, targets), *chosen]
+
+
 class Resolver:
     """Which target does a name mean at this moment?"""
 
@@ -137,7 +148,7 @@ class Resolver:
             return found
         if not name:
             raise BadRequest("the request names no model: 'model' is required", param="model")
-        raise ModelNotFound(name, names_for(grant, targets), targets.why_not(name))
+        raise ModelNotFound(name, askable(grant, targets), targets.why_not(name))
 
     def meaning(self, name: str) -> str:
         """Return what a name stands for under the active profile. Raises `ModelNotFound` for a name that it hides."""

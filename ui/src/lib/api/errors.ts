@@ -38,6 +38,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Its first line: what a model's server printed last comes below it, and would cover much. */
+export function firstLine(error: unknown): string {
+  return sentence(error).split('\n')[0]!;
+}
+
 /** The sentence to show for anything that was thrown. */
 export function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

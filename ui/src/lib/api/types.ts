@@ -81,8 +81,8 @@ export type DownloadPlan = schema.PlanView;
 export type Variant = schema.VariantView;
 export type Suggestion = schema.SuggestionView;
 export type Suggestions = schema.SuggestionsView;
-export type Repository = schema.RepositoryView;
-export type Prospect = schema.ProspectView;
+export type Repository = schema.FoundRepository;
+export type Prospect = schema.Prospect;
 
 /** `GET /api/identity`, which the schema leaves open. */
 export interface Identity {

@@ -1,5 +1,6 @@
 /** Which models are being fetched? One list for whoever shows it, kept true by what the server tells. */
-import { ask, json } from '../api/client';
+import { ask, json, snapshot } from '../api/client';
+import { Followed } from '../api/followed';
 import type { Download, Downloads } from '../api/types';
 import { live } from '../live.svelte';
 import { withDownload } from './downloads';
@@ -12,28 +13,28 @@ class Shelf {
   /** Whether the list has been asked for. */
   loaded = $state(false);
 
+  // The connection says what is wrong with an answer that fails, and its next success asks again.
+  #followed = new Followed<readonly Download[], Download>({
+    ask: async () => {
+      const { value, known } = await snapshot<Downloads>('/api/downloads');
+      [this.folder, this.tokenSource] = [value.folder, value.token_source];
+      return { value: value.downloads, known };
+    },
+    now: () => this.downloads,
+    change: withDownload,
+    show: (downloads) => {
+      this.downloads = [...downloads];
+      this.loaded = true;
+    },
+  });
+
   /** Keeps the list true until the returned function is called. */
   follow(): () => void {
-    void this.refresh();
-    const ends = [
-      live.on('resync', () => void this.refresh()),
-      live.on('download', (heard: Download) => this.take(heard)),
-    ];
-    return () => ends.forEach((end) => end());
+    return live.follow(['download'], this.#followed);
   }
 
   take(heard: Download): void {
     this.downloads = withDownload(this.downloads, heard);
-  }
-
-  async refresh(): Promise<void> {
-    try {
-      const found = await json<Downloads>('/api/downloads');
-      [this.downloads, this.folder, this.tokenSource] = [found.downloads, found.folder, found.token_source];
-      this.loaded = true;
-    } catch {
-      // The connection says what is wrong, and its next success comes back here.
-    }
   }
 
   async start(ref: string): Promise<Download> {

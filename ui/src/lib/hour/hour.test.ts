@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Sample } from '../api/types';
-import { lastHour, load, memoryInUse, requests, spanOf, tokens } from './hour';
+import { load, memoryInUse, requests, spanOf, tokens } from './hour';
 
 const GIB = 2 ** 30;
 const card = (index: number, busy: number | null, free = 3): Sample['gpus'][number] => ({
@@ -52,9 +52,6 @@ describe('the last hour', () => {
     expect(spanOf(10_000, 9_990)).toEqual([9700, 10_000]);
     expect(spanOf(10_000, 9_000)).toEqual([9000, 10_000]);
     expect(spanOf(10_000, 1)).toEqual([6400, 10_000]);
-  });
-  it('forgets what is older', () => {
-    expect(lastHour([sample(1), sample(2000)], sample(3700)).map(({ at }) => at)).toEqual([2000, 3700]);
   });
   it('has tokens and requests by steps', () => {
     const pace = { begins_at: 100, step_seconds: 10, tokens_per_second: [1, 2], serving: [0, 3], waiting: [1, 0] };

@@ -18,11 +18,6 @@ export interface Drawn {
   names: string[];
 }
 
-/** The samples that are less than an hour older than the newest, with `more` at the end. */
-export function lastHour(samples: readonly Sample[], more: Sample): Sample[] {
-  return [...samples.filter(({ at }) => at > more.at - HOUR_SECONDS && at !== more.at), more];
-}
-
 /** GiB in use of RAM and of each graphics device that tells it. */
 export function memoryInUse(samples: readonly Sample[]): Drawn {
   const gib = (bytes: number) => bytes / 2 ** 30;

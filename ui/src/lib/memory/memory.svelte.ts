@@ -1,5 +1,6 @@
 /** How much memory have the devices now? Asked again while somebody shows it, and only in a tab that is looked at. */
-import { json } from '../api/client';
+import { snapshot } from '../api/client';
+import { Followed } from '../api/followed';
 import type { MemoryReport, Model } from '../api/types';
 import { live } from '../live.svelte';
 
@@ -17,6 +18,11 @@ class Memory {
 
   #watchers = 0;
   #end: () => void = () => {};
+  // The connection says what is wrong with an answer that fails; the next look may succeed.
+  #followed = new Followed<MemoryReport | null, null>({
+    ask: () => snapshot('/api/memory'),
+    show: (report) => (this.report = report),
+  });
   #asking = false;
   #soon: ReturnType<typeof setTimeout> | undefined;
   #heard = new Map<string, string>();
@@ -36,7 +42,8 @@ class Memory {
     const ends = [
       live.on('resync', again),
       live.on('models', again),
-      live.on<Model>('model', (model) => this.#heardOf(model)),
+      live.on<Model>('model', (model, id) => this.#heardOf(model, id)),
+      live.on<{ last_id: number }>('hello', ({ last_id }) => this.#followed.follow(last_id)),
     ];
     document.addEventListener('visibilitychange', again);
     this.#end = () => {
@@ -50,25 +57,20 @@ class Memory {
   }
 
   /** Progress of a load changes no memory that is worth a look. */
-  #heardOf({ id, state, memory }: Model): void {
+  #heardOf({ id, state, memory }: Model, event: number | null): void {
     const heard = JSON.stringify([state, memory]);
     if (this.#heard.get(id) === heard) return;
     this.#heard.set(id, heard);
     clearTimeout(this.#soon);
-    this.#soon = setTimeout(() => void this.#look(), CALM_MS);
+    this.#soon = setTimeout(() => document.hidden || this.#followed.hear(null, event), CALM_MS);
   }
 
   async #look(): Promise<void> {
     if (this.#asking || document.hidden) return;
     this.#asking = true;
-    try {
-      this.report = await json<MemoryReport>('/api/memory');
-    } catch {
-      // The connection says what is wrong; the next look may succeed.
-    } finally {
-      this.#asking = false;
-      this.settled = true;
-    }
+    await this.#followed.refresh();
+    this.#asking = false;
+    this.settled = true;
   }
 }
 

@@ -1,13 +1,15 @@
 /** What is going on at this moment? Samples of the machine and the pace of answers, for whoever shows them. */
-import { json } from '../api/client';
 import type { ActivityRow, Flight, Pace, Sample } from '../api/types';
 import { live } from '../live.svelte';
+import { PACE_EVENTS, followedPace, followedSamples } from './followed';
 import { Pulse } from './pulse';
 
 const BEAT_MS = 500;
 /** What follows it on a page is not held up for longer. */
 const PATIENCE_MS = 800;
-const PACE = '/api/pace?seconds=900&steps=45';
+const SPAN = { seconds: 900, steps: 45 };
+/** Sampling is every few seconds: the last one is among these. */
+const SAMPLED_SECONDS = 60;
 
 class Moment {
   sample: Sample | null = $state.raw(null);
@@ -16,6 +18,16 @@ class Moment {
   /** Whether it need not be waited for any more. */
   settled = $state(false);
 
+  #pace = followedPace(
+    SPAN,
+    () => this.pace,
+    (pace) => (this.pace = pace),
+  );
+  #samples = followedSamples(
+    () => (this.sample ? [this.sample] : []),
+    (samples) => (this.sample = samples.at(-1) ?? this.sample),
+    SAMPLED_SECONDS,
+  );
   #watchers = 0;
   #end: () => void = () => {};
 
@@ -34,37 +46,21 @@ class Moment {
       this.tokensPerSecond = pulse.rate(Date.now(), live.models);
     }, BEAT_MS);
     const patience = setTimeout(() => (this.settled = true), PATIENCE_MS);
+    let answers = 0;
+    const asked = () => {
+      if ((answers += 1) === 2) this.settled = true;
+    };
     const ends = [
       live.on<Flight>('request', (flight) => pulse.heard(flight, Date.now())),
       live.on<ActivityRow>('activity', (row) => pulse.learn(row)),
-      live.on<Sample>('performance', (sample) => {
-        this.sample = sample;
-        void this.#lookAtPace();
-      }),
-      live.on('resync', () => void this.#lookAtPace()),
+      live.follow(PACE_EVENTS, this.#pace, asked),
+      live.follow(['performance'], this.#samples, asked),
     ];
     this.#end = () => {
       clearInterval(beat);
       clearTimeout(patience);
       ends.forEach((end) => end());
     };
-    void Promise.allSettled([this.#lookAtPace(), this.#lookAtSample()]).then(() => (this.settled = true));
-  }
-
-  async #lookAtPace(): Promise<void> {
-    if (document.hidden) return;
-    try {
-      this.pace = await json<Pace>(PACE);
-    } catch {
-      // The connection says what is wrong; the next look may succeed.
-    }
-  }
-
-  async #lookAtSample(): Promise<void> {
-    const since = Date.now() / 1000 - 60;
-    // Sampling can be switched off (503).
-    const known = await json<{ samples: Sample[] }>(`/api/performance?after=${since}`).catch(() => null);
-    this.sample ??= known?.samples.at(-1) ?? null;
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { model } from '../../testing/values';
 import type { Page } from '../router';
-import { MOST_SHOWN, commands, matching } from './commands';
+import { MOST_SHOWN, commands, howMany, matching } from './commands';
 
 const names = { models: 'Models', ports: 'Ports', system: 'System' } as Record<Page, string>;
 const models = [
@@ -9,7 +9,7 @@ const models = [
   model('qwen/coder', { name: 'Qwen Coder', state: 'ready', port: 5802 }),
 ];
 const all = commands({ names, models, ports: { gemma: 5801 } });
-const titles = (typed: string) => matching(all, typed).map(({ title }) => title);
+const titles = (typed: string) => matching(all, typed).shown.map(({ title }) => title);
 
 describe('what can be done', () => {
   it('is going to pages, and what concerns models, those that run first', () => {
@@ -49,9 +49,11 @@ describe('what is meant', () => {
   it('is shown in bounds', () => {
     const many = Array.from({ length: 500 }, (_, index) => model(`m${index}`));
     const found = commands({ names, models: many, ports: {} });
-    expect(matching(found, '').length).toBe(MOST_SHOWN);
+    expect(matching(found, '').shown.length).toBe(MOST_SHOWN);
+    expect(howMany(matching(found, ''))).toBe('the first 40 of 2,007');
+    expect(howMany(matching(found, 'load m499'))).toBe('2 found');
     const begun = performance.now();
-    expect(matching(found, 'load m499')[0]!.title).toBe('Load m499');
+    expect(matching(found, 'load m499').shown[0]!.title).toBe('Load m499');
     expect(performance.now() - begun).toBeLessThan(50);
   });
 });

@@ -1,5 +1,6 @@
 /** What can be done from the palette, and which of it does a person mean? Pure; `run.ts` does it. */
 import type { Model } from '../api/types';
+import { count } from '../format';
 import type { Page } from '../router';
 import type { Theme } from '../theme.svelte';
 
@@ -78,20 +79,33 @@ function command(id: string, title: string, note: string, words: string, act: Ac
 const PORT = /^\D*?(\d{2,5})\??$/;
 export const MOST_SHOWN = 40;
 
+export interface Matching {
+  /** The best first; no more than `MOST_SHOWN`, and a port. */
+  shown: Command[];
+  /** How many there are. */
+  of: number;
+}
+
 /**
  * The commands that have every word of what was typed, the best first: words that begin the title, then words that
  * begin any word of it, then words anywhere. A number of which nothing is known is a port to ask about.
  */
-export function matching(all: readonly Command[], typed: string): Command[] {
+export function matching(all: readonly Command[], typed: string): Matching {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const rated = all
     .map((each) => ({ each, rank: rank(each, words) }))
     .filter(({ rank }) => rank >= 0)
     .sort((a, b) => a.rank - b.rank);
-  const found = rated.slice(0, MOST_SHOWN).map(({ each }) => each);
   const port = Number(PORT.exec(typed.trim())?.[1] ?? 0);
-  const known = found.some(({ id }) => id === `why ${port}`);
-  return port > 0 && port < 65_536 && !known ? [...found, whyPort(port)] : found;
+  const known = rated.some(({ each: { id } }) => id === `why ${port}`);
+  const asked = port > 0 && port < 65_536 && !known ? [whyPort(port)] : [];
+  const shown = rated.slice(0, MOST_SHOWN).map(({ each }) => each);
+  return { shown: [...shown, ...asked], of: rated.length + asked.length };
+}
+
+/** How many there are, in words. */
+export function howMany({ shown, of }: Matching): string {
+  return shown.length < of ? `the first ${shown.length} of ${count(of)}` : `${count(of)} found`;
 }
 
 /** How far a command is from what was typed; -1 when a word is missing. */

@@ -1,7 +1,8 @@
 /** How is a command of the palette done? */
 import { loadModel, unloadAll, unloadModel } from '../actions';
+import { sayFailed } from '../failures/said';
 import { navigation } from '../navigation.svelte';
-import { notices } from '../notices.svelte';
+import { type NoticeAction, notices } from '../notices.svelte';
 import { hrefOf } from '../router';
 import { theme } from '../theme.svelte';
 import type { Act } from './commands';
@@ -15,9 +16,12 @@ export function run(act: Act, showShortcuts: () => void): void {
       document.getElementById('main')?.focus();
       return;
     case 'load':
-      return told(loadModel(act.model), `${act.model} is loaded`);
+      return load(act.model);
     case 'unload':
-      return told(unloadModel(act.model), `${act.model} is unloaded`, act.model);
+      return told(unloadModel(act.model), `${act.model} is unloaded`, {
+        label: 'Load again',
+        run: () => load(act.model),
+      });
     case 'unload-all':
       return told(unloadAll(), 'All models are unloaded');
     case 'theme':
@@ -27,10 +31,16 @@ export function run(act: Act, showShortcuts: () => void): void {
   }
 }
 
-function told(done: Promise<unknown>, text: string, again = ''): void {
-  const load = () => void loadModel(again).catch((error) => notices.fail(error));
+function load(model: string): void {
+  loadModel(model).then(
+    () => notices.say(`${model} is loaded`),
+    (error) => sayFailed(model, error),
+  );
+}
+
+function told(done: Promise<unknown>, text: string, action?: NoticeAction): void {
   done.then(
-    () => notices.say(text, 'ok', again ? { label: 'Load again', run: load } : undefined),
+    () => notices.say(text, 'ok', action),
     (error) => notices.fail(error),
   );
 }
