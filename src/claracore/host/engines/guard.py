@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from claracore.core.config.model import ModelConfig
 from claracore.errors import ClaraCoreError
-from claracore.host.engines.in_use import engines_folder
+from claracore.host.engines.folder import engines_folder
 
 if TYPE_CHECKING:  # what is of no use where no engine is installed is imported when one is asked about
     from claracore.core.engines.installed import InstalledEngine

@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Final
 
-import platformdirs
-
-from claracore.host.state import user_folder
-
-USE: Final = "use.json"
-"""Says which builds are in use; in the folder of engines."""
-
-
-def engines_folder() -> Path | None:
-    """Return what the user's folder of engines is called, whether it is there or not; None without a home."""
-    data = user_folder(platformdirs.user_data_path)
-    return data / "engines" if data is not None else None
+from claracore.host.engines.folder import USE, engines_folder
 
 
 def program_called(binary: str) -> str | None:

@@ -23,7 +23,7 @@ from claracore.core.engines.installed import EngineUse, InstalledEngine, is_engi
 from claracore.core.engines.rollback import Proof
 from claracore.errors import ClaraCoreError, Conflict, disk_full
 from claracore.host.disk import keep
-from claracore.host.engines.in_use import USE
+from claracore.host.engines.folder import USE
 from claracore.host.locks import locked
 
 METADATA: Final = "engine.json"

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
-from claracore.host.engines.in_use import engines_folder
+from claracore.host.engines.folder import engines_folder
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.jobs import EngineJobs
 from claracore.host.engines.manager import EngineManager
