@@ -171,7 +171,7 @@ def test_texts_are_context_and_what_is_no_text_says_why(page: Page, stand: Serve
     expect(files).to_have_count(2)
     expect(files.nth(0)).to_contain_text("notes.md")
     expect(files.nth(0)).to_contain_text("tokens")
-    files.nth(0).get_by_text("notes.md").click()
+    files.nth(0).get_by_text("notes.md", exact=True).click()
     expect(files.nth(0).get_by_text("The answer is 42.")).to_be_visible()
     with page.expect_request("**/v1/chat/completions") as asked:
         say(page, "What is the answer?")
@@ -196,7 +196,7 @@ def test_a_pdf_is_read_under_the_policy_by_files_of_ours(page: Page, browser: Br
     item = page.get_by_role("list", name="Attachments").get_by_role("listitem")
     expect(item).to_contain_text("manual.pdf")
     assert [url for url in asked if "pdf.worker" in url and url.startswith(stand.url)]
-    item.get_by_text("manual.pdf").click()
+    item.get_by_text("manual.pdf", exact=True).click()
     expect(item.get_by_label("Text of manual.pdf")).to_have_text(
         re.compile(r"\[Page 1\]\s+The port is 5800\.\s+\[Page 2\]\s+Grüße von Seite zwei\.")
     )
@@ -209,7 +209,7 @@ def test_a_pdf_in_an_old_encoding_of_chinese_is_read(page: Page, stand: Server) 
     with page.expect_response(lambda answer: answer.url.endswith("/ui/cmaps/Adobe-GB1-UCS2.bcmap")) as table:
         attach(page, {"name": "old.pdf", "mimeType": "application/pdf", "buffer": gbk_pdf("你好世界")})
     assert table.value.ok
-    page.get_by_text("old.pdf").click()
+    page.get_by_text("old.pdf", exact=True).click()
     expect(page.get_by_label("Text of old.pdf")).to_have_text("你好世界")
 
 
@@ -293,7 +293,7 @@ def test_a_text_that_is_too_long_is_cut_to_what_fits(page: Page, stand: Server) 
     notice = page.get_by_test_id("too-long")
     notice.get_by_role("button", name="Only the beginning of words.txt").click()
     expect(notice).to_have_count(0)
-    expect(page.get_by_text("words.txt (beginning)")).to_be_visible()
+    expect(page.get_by_text("words.txt (beginning)", exact=True)).to_be_visible()
     expect(page.get_by_test_id("context")).to_contain_text(re.compile(r"\b1,[3-7]\d\d of 2,048 tokens"))
     page.get_by_role("button", name="Parameters").click()
     page.get_by_label("Longest answer").fill("6")

@@ -35,6 +35,7 @@ from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
@@ -57,6 +58,7 @@ class ControlPlane:
         log: ProxyLog,
         second: SecondDoor,
         joined: JoinedNodes,
+        handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
@@ -76,7 +78,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, Joiner(joined, installation, ring, named_keys)),
+            *(joined, Joiner(joined, installation, ring, named_keys), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

@@ -14,6 +14,11 @@ test('the last one, else a favourite, else one that is loaded, else one that can
   expect(who([], [], [a, c])).toBe('a');
 });
 
+test('one that converses before one that only writes on', () => {
+  expect(who([], [], [model('a', { kind: 'base' }), c])).toBe('c');
+  expect(who([], ['a'], [model('a', { kind: 'base' }), c])).toBe('a');
+});
+
 test('one whose start has failed only where there is no other', () => {
   const failed = model('a', { error: 'it ended' });
   expect(who(['a'], ['a'], [failed, c])).toBe('c');

@@ -11,7 +11,8 @@ const FAST_IN_RAM = 5e9;
  */
 export function firstToTalkTo(models: readonly Model[]): Model | null {
   const able = models.filter((model) => canChat(model) && model.would_not_fit === null && !model.error);
-  const largest = able.toSorted((a, b) => bytes(b) - bytes(a));
+  const converse = able.filter(({ kind }) => kind !== 'base');
+  const largest = (converse.length ? converse : able).toSorted((a, b) => bytes(b) - bytes(a));
   const onCards = largest.find((model) => bytes(model) > 0 && inRam(model) < bytes(model) / 10);
   return onCards ?? largest.find((model) => bytes(model) <= FAST_IN_RAM) ?? largest.at(-1) ?? null;
 }
