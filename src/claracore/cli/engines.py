@@ -21,7 +21,8 @@ from claracore.core.engines.choose import AUTO
 from claracore.core.engines.job import LATEST, EngineAction, EngineJob, EngineStage, EngineWish
 from claracore.core.engines.sources import SOURCES, USUAL
 from claracore.core.fit.machine import Backend
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.places import config_file
 from claracore.host.sockets.ledger import default_folder, living_instances
 from claracore.host.state import default_state_dir

@@ -266,7 +266,7 @@ class EngineManager:
         stage: Callable[[EngineStage], None],
     ) -> tuple[InstalledEngine, str]:
         stage(EngineStage.UNPACKING)
-        with self.folders.new_folder() as folder:
+        with self.folders.writing(), self.folders.new_folder() as folder:
             try:
                 for archive in archives:
                     unpack(archive, folder, keep_going)
