@@ -52,10 +52,30 @@ models:
 groups:
   search: {{members: [embed, rerank, qwen], swap: false}}
 """
+OLD = """\
+healthCheckTimeout: 300
+logRequests: true
+startPort: 5800
+downloadDir: ./downloads
+macros:
+  "llama-server-base": >
+    llama-server --host 127.0.0.1 --port ${{PORT}}
+models:
+  "qwen-q4":
+    name: "Qwen"
+    cmd: |
+      ${{llama-server-base}}
+      --model {model}
+      --ctx-size 2048
+    proxy: "http://127.0.0.1:${{PORT}}"
+    ttl: 300
+groups:
+  "large": {{swap: true, exclusive: true, startPort: 8200, members: ["qwen-q4"]}}
+"""
+"""As the first ClaraCore wrote it."""
 CONFIGS = (
     ".config/claracore/config.yaml",
     "llama-swap/config.yaml",
-    "old-claracore/config.yaml",
     "work/config.yaml",
     "work/my.yaml",
     "work/new.yaml",
@@ -96,6 +116,8 @@ class House:
         test = home / "work" / "tests" / "scheduler" / "test_recorded.py"
         test.parent.mkdir(parents=True)
         test.write_text("def test_what_was_recorded() -> None:\n    pass\n")
+        (home / "old-claracore").mkdir()
+        (home / "old-claracore" / "config.yaml").write_text(OLD.format(model=home / MODELS[0]))
         (home / "work" / ".venv").symlink_to(sys.prefix)
         (home / "work" / "debug.log").symlink_to(log)
         return cls(folder, url)

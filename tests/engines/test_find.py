@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from claracore.core.engines.installed import EngineUse, InstalledEngine
+from claracore.core.engines.order import explained_order
 from claracore.host.engines import abilities, embedded_flags, find
 from claracore.host.engines.abilities import Abilities
-from claracore.host.engines.find import EngineMissing, find_engine
+from claracore.host.engines.find import EngineMissing, engine_places, find_engine
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for engines")
 
@@ -58,6 +62,50 @@ def test_the_configured_one_comes_first(on_path: Path, tmp_path: Path) -> None:
     script(on_path / "llama-server", GOOD)
     mine = script(tmp_path / "my-server", GOOD)
     assert find_engine(str(mine)).argv == (str(mine),)
+
+
+@pytest.fixture
+def used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program of an installed build that is in use."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    folders = EngineFolders(engines_folder())
+    engine = InstalledEngine("llama.cpp", "b1", "cpu", "llama-server")
+    with folders.new_folder() as folder:
+        script(folder / "llama-server", GOOD)
+        folders.put(folder, engine)
+    folders.keep_use(EngineUse().using(engine))
+    return folders.program(engine)
+
+
+def test_the_build_in_use_comes_between_the_configured_one_and_that_on_path(
+    on_path: Path, used: Path, tmp_path: Path
+) -> None:
+    script(on_path / "llama-server", GOOD)
+    engine = find_engine(None)
+    assert (engine.argv, engine.written, engine.findings) == ((str(used),), ("llama-server",), ())
+    own = script(tmp_path / "mine", GOOD)
+    configured = find_engine(str(own))
+    assert (configured.argv, configured.written) == ((str(own),), (str(own),))
+    assert [(place.kind, place.runs) for place in engine_places(str(own))][:3] == [
+        ("configured", True),
+        ("used", True),
+        ("path", True),
+    ]
+    assert explained_order(engine_places(None))[:2] == [
+        "1. a path that stands in the command itself",
+        f"2. the installed build in use (`claracore engines use`): this one is meant: {used}",
+    ]
+
+
+def test_a_build_in_use_that_does_not_run_is_reported(on_path: Path, used: Path) -> None:
+    other = script(on_path / "llama-server", GOOD)
+    script(used, ILLEGAL)
+    engine = find_engine(None)
+    assert (engine.argv, engine.written) == ((str(other),), (str(other),))
+    assert str(used) in engine.findings[0].message
+    lines = explained_order(engine_places(None))
+    assert f"{used} does not run: it was built for a CPU" in lines[1]
+    assert lines[2] == f"3. llama-server on PATH: this one is meant: {other}"
 
 
 @pytest.mark.parametrize(

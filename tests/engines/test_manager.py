@@ -25,6 +25,7 @@ from claracore.core.engines.job import EngineJob, EngineStage, EngineWish
 from claracore.core.engines.machine import EngineMachine
 from claracore.core.engines.release import WrongRelease
 from claracore.core.engines.sources import LLAMA_CPP
+from claracore.core.engines.updating import is_older
 from claracore.errors import BadRequest, ClaraCoreError, Conflict, DiskFull
 from claracore.host.engines import manager as managing
 from claracore.host.engines.installed import EngineFolders
@@ -214,6 +215,43 @@ def test_update_takes_the_newest_and_keeps_the_one_before(
     assert asyncio.run(manager.update(job(), nothing)) == second, "nothing newer: nothing happens"
 
 
+@pytest.mark.parametrize(
+    ("tag", "present", "older"),
+    [
+        ("b999", "b1000", True),
+        ("b1000", "b1000", False),
+        ("b1001", "b1000", False),
+        ("v0.9.0", "v0.10.0", True),
+        ("v0.9.0", "b1000", False),
+        ("nightly", "b1000", False),
+    ],
+)
+def test_which_tag_is_older(tag: str, present: str, *, older: bool) -> None:
+    assert is_older(tag, present) is older
+
+
+def test_update_does_not_go_back_unasked(manager: EngineManager, stand: Stand, folders: EngineFolders) -> None:
+    stand.add("b1000", build(1000))
+    stand.latest = "b1000"
+    stand.add("b1001", build(1001))
+    present = install(manager, version="b1001")
+    asked = job()
+    assert asyncio.run(manager.update(asked, nothing)) == present
+    assert asked.note == "it is newer than the project's latest release (b1000)"
+    assert folders.engines() == [present]
+    assert asyncio.run(manager.update(job(version="b1000"), nothing)).version == "b1000", "who names it gets it"
+
+
+def test_what_lies_where_a_download_goes_is_no_hindrance(
+    manager: EngineManager, stand: Stand, folders: EngineFolders
+) -> None:
+    stand.add("b1000", build(1000))
+    place = folders.root / ".downloads" / "llama.cpp" / "b1000"
+    place.mkdir(parents=True)
+    (place / CPU.format(1000)).write_bytes(b"of another release with this tag")
+    assert install(manager, version="b1000").says == "1000 (abc1000)"
+
+
 def test_a_wrong_digest(manager: EngineManager, stand: Stand, folders: EngineFolders) -> None:
     stand.add("b1000", build(1000), digests={CPU.format(1000): "sha256:" + "0" * 64})
     with pytest.raises(WrongBytes, match="not those that were announced"):
@@ -270,6 +308,7 @@ def test_an_archive_that_is_none(
         install(manager, version="b1000")
     assert words in caught.value.message
     assert names(folders) == leftovers(folders) == []
+    assert not list((folders.root / ".downloads").rglob("*.gz")), "it does not stay on the disk"
 
 
 @pytest.mark.parametrize(
@@ -381,7 +420,7 @@ def test_a_full_disk(
         install(manager, version="b1000")
     monkeypatch.undo()
     monkeypatch.setattr(folders, "put", no_space)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFull, match="No space left"):
         install(manager, version="b1000")
     assert names(folders) == leftovers(folders) == []
 
@@ -461,7 +500,7 @@ if sys.argv[3] == "trying":
 manager = managing.EngineManager(EngineFolders(Path(sys.argv[1])), {"CLARACORE_RELEASES_URL": sys.argv[2]},
                                  lambda: EngineMachine("linux", "x64", "glibc", (2, 39)))
 def changed(job):
-    if job.stage == sys.argv[3] and job.done_bytes:
+    if job.stage == sys.argv[3] == "downloading" and job.done_bytes:
         print("there", flush=True)
 asyncio.run(manager.install(EngineJob("j", "install", EngineWish(version="b1000")), changed))
 """

@@ -15,18 +15,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from claracore.core.engines.order import EnginePlace, PlaceKind
 from claracore.errors import ClaraCoreError
 from claracore.host.engines import abilities, embedded_flags, states
 from claracore.host.engines.abilities import Abilities
-from claracore.host.engines.installed import program_called
+from claracore.host.engines.in_use import program_called
 from claracore.host.logs.findings import log_findings
 from claracore.types import Finding
+
+if TYPE_CHECKING:
+    from claracore.core.engines.order import EnginePlace, PlaceKind
 
 NAME = "llama-server.exe" if os.name == "nt" else "llama-server"
 ASK_SECONDS = 10.0
@@ -58,6 +61,13 @@ class Engine:
     abilities: Abilities
     embedded: bool
     findings: tuple[Finding, ...] = ()
+    in_use: bool = False
+    """Whether it is the installed build in use: another one may be tomorrow."""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What a configuration says for it: the bare word, where that is to go along with `claracore engines use`."""
+        return (LLAMA_SERVER,) if self.in_use else self.argv
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,9 @@ def find_engine(configured: str | None) -> Engine:
     Blocking (it may run a binary three times, for at most ASK_SECONDS each; remembered until the file changes).
     """
     findings: list[Finding] = []
-    for candidate in dict.fromkeys(path for _kind, path in candidates(configured, findings)):
+    found = candidates(configured, findings)
+    used = next((path for kind, path in found if kind == "used"), None)
+    for candidate in dict.fromkeys(path for _kind, path in found):
         known = learn(candidate)
         if isinstance(known, Unusable):
             findings.append(
@@ -85,7 +97,8 @@ def find_engine(configured: str | None) -> Engine:
             )
         else:
             version, known_abilities = known
-            return Engine((candidate,), NAME, version, known_abilities, embedded=False, findings=tuple(findings))
+            engine = Engine((candidate,), NAME, version, known_abilities, embedded=False, findings=tuple(findings))
+            return replace(engine, in_use=candidate == used)
     if importlib.util.find_spec("xllamacpp") is None:
         reasons = "".join(f"\n  {finding.message}" for finding in findings)
         raise EngineMissing(f"no engine to run models with: {INSTALL}{reasons}")
@@ -99,6 +112,8 @@ def find_engine(configured: str | None) -> Engine:
 
 def engine_places(configured: str | None) -> list[EnginePlace]:
     """Return each place where an engine may be, in the order in which they are asked. Blocking, as `find_engine`."""
+    from claracore.core.engines.order import EnginePlace  # noqa: PLC0415 - for who asks for all of them
+
     found = dict(candidates(configured, []))
     order: list[PlaceKind] = ["configured"] if configured is not None else []
     places = []

@@ -13,22 +13,25 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.engines.choose import BuildChoice, newest, wanted_backend
-from claracore.core.engines.installed import InstalledEngine, check_removable, engine_id, find_installed
+from claracore.core.engines.installed import InstalledEngine, check_removable, find_installed
 from claracore.core.engines.job import EngineJob, EngineStage, EngineWish
 from claracore.core.engines.machine import EngineMachine
 from claracore.core.engines.release import ReleaseAsset
-from claracore.core.engines.sources import EngineSource, source_of
+from claracore.core.engines.sources import USUAL, EngineSource, source_of
+from claracore.core.engines.updating import why_to_stay
 from claracore.core.pull.reference import Reference
 from claracore.core.units import gb
-from claracore.errors import ClaraCoreError, Conflict, DiskFull
+from claracore.errors import BadRequest, ClaraCoreError, Conflict, DiskFull
 from claracore.host.disk_space import free_at
 from claracore.host.engines.engine_machine import read_engine_machine
 from claracore.host.engines.installed import DOWNLOADS, INSTALL_LOCK, EngineFolders, EnginesFolderUnusable
-from claracore.host.engines.trial import program_in, try_out
+from claracore.host.engines.members import HostileArchive
+from claracore.host.engines.trial import DoesNotRun, program_in, try_out
 from claracore.host.engines.unpack import unpack
 from claracore.host.library.download_files import SPARE_BYTES
 from claracore.host.locks import FileLock
@@ -78,38 +81,81 @@ class EngineManager:
 
     async def install(self, job: EngineJob, changed: Changed) -> InstalledEngine:
         """Install what a job wishes, and return it; also when it was there already. Raises ClaraCoreError."""
+        return await self._carry_out(job, changed, None)
+
+    async def update(self, job: EngineJob, changed: Changed) -> InstalledEngine:
+        """Install the newest build with the backend in use, and use it.
+
+        Raises Conflict where nothing is in use, and for a build that was given up.
+        """
+        present = await asyncio.to_thread(self.folders.in_use, source_of(job.wish.name).name)
+        if present is None:
+            raise Conflict(f"no build of {job.wish.name} is in use: `claracore engines install` installs one")
+        job.wish = EngineWish(present.name, job.wish.version, present.backend, use=True, build=present.is_built_here)
+        return await self._carry_out(job, changed, present)
+
+    async def _carry_out(self, job: EngineJob, changed: Changed, present: InstalledEngine | None) -> InstalledEngine:
+        """Install; `present` is what an update may leave as it is."""
         source = source_of(job.wish.name)
         wanted_backend(job.wish.backend)
+        if job.wish.build:
+            return await self._built(source, job, changed)
         async with self._alone(job, changed), self._releases() as releases:
             _at(job, EngineStage.ASKING, changed)
             choice = await self._choice(releases, source, job.wish)
-            job.version, job.backend = choice.release.tag, str(choice.backend)
-            job.reason, job.fallback, job.total_bytes = choice.reason, choice.fallback, choice.total_bytes
-            changed(job)
-            engine = await asyncio.to_thread(self._found, source, choice)
-            if engine is None:
-                archives = await self._fetched(releases, source, choice, job, changed)
-                engine = await self._made(source, choice, archives, job, changed)
+            engine = offered = _offered(source, choice, present)
+            stay = why_to_stay(present, offered, self.folders.use(), job.wish.version) if present is not None else None
+            if present is not None and stay is not None:
+                engine, job.note = present, stay
+            job.version, job.backend, job.reason = engine.version, engine.backend, engine.reason
+            if engine is offered:
+                job.fallback, job.total_bytes = choice.fallback, choice.total_bytes
+                changed(job)
+                engine = await self._got(releases, source, choice, offered, job, changed)
             await asyncio.to_thread(self._put_in_use, engine, job.wish.use)
             job.engine = engine.id
             return engine
 
-    async def update(self, job: EngineJob, changed: Changed) -> InstalledEngine:
-        """Install the newest build with the backend in use, and use it. Raises Conflict where nothing is in use."""
-        source = source_of(job.wish.name)
-        present = await asyncio.to_thread(self.folders.in_use, source.name)
-        if present is None:
-            raise Conflict(f"no build of {source.name} is in use: `claracore engines install` installs one")
-        given_up = (await asyncio.to_thread(self.folders.use)).rolled_back.get(source.name)
-        job.wish = EngineWish(source.name, job.wish.version, present.backend, use=True)
-        if given_up is not None:
-            choice, _devices = await self.plan(job.wish)
-            if _id_of(source, choice) == given_up.given_up:
-                raise Conflict(
-                    f"{given_up.given_up} is the newest, and was given up because it could not load "
-                    f"{given_up.model!r}; `claracore engines use {given_up.given_up}` takes it all the same"
-                )
-        return await self.install(job, changed)
+    async def _built(self, source: EngineSource, job: EngineJob, changed: Changed) -> InstalledEngine:
+        """Compile a build here. Raises as `SourceBuilder`, BadRequest for an engine that is not llama.cpp."""
+        from claracore.core.engines.source_build import build_id  # noqa: PLC0415 - for who builds only
+        from claracore.host.engines.source_build import SourceBuilder  # noqa: PLC0415 - as above
+
+        if source.name != USUAL:
+            raise BadRequest(f"only {USUAL} is compiled here", param="build")
+
+        def progress(fraction: float) -> None:
+            job.fraction = fraction
+            changed(job)
+
+        builder = SourceBuilder(self.folders, self._environ)
+        async with self._alone(job, changed):
+            _at(job, EngineStage.ASKING, changed)
+            code, plan = await builder.plan(job.wish.version, job.wish.backend)
+            job.version, job.backend, job.reason = code.tag, str(plan.backend), plan.reason
+            engine = next((each for each in self.folders.engines() if each.id == build_id(code, plan)), None)
+            if engine is None:
+                _at(job, EngineStage.BUILDING, changed)
+                engine = await builder.build(code, plan, progress)
+            await asyncio.to_thread(self._put_in_use, engine, job.wish.use)
+            job.engine = engine.id
+            return engine
+
+    async def _got(  # noqa: PLR0917 - one step of the above
+        self,
+        releases: ReleasesClient,
+        source: EngineSource,
+        choice: BuildChoice,
+        offered: InstalledEngine,
+        job: EngineJob,
+        changed: Changed,
+    ) -> InstalledEngine:
+        """Return the build that is offered: the one that is here already, or a new one."""
+        found = await asyncio.to_thread(self.folders.find, offered.id)
+        if found is not None:
+            return found
+        archives = await self._fetched(releases, source, choice, job, changed)
+        return await self._made(source, offered, archives, job, changed)
 
     def use(self, text: str) -> InstalledEngine:
         """Put a build in use, after it was tried. Blocking. Raises NoSuchEngine, DoesNotRun, BadRequest."""
@@ -137,10 +183,6 @@ class EngineManager:
         machine = await asyncio.to_thread(self._machine)
         return newest(found, source, machine, wish.backend)
 
-    def _found(self, source: EngineSource, choice: BuildChoice) -> InstalledEngine | None:
-        wanted = _id_of(source, choice)
-        return next((engine for engine in self.folders.engines() if engine.id == wanted), None)
-
     async def _fetched(
         self, releases: ReleasesClient, source: EngineSource, choice: BuildChoice, job: EngineJob, changed: Changed
     ) -> list[Path]:
@@ -148,6 +190,11 @@ class EngineManager:
         from claracore.host.engines.releases import asset_file  # noqa: PLC0415 - with httpx2, for who installs only
         from claracore.host.library.transfer import Job, TransferEvents, fetch  # noqa: PLC0415 - as above
 
+        for asset in choice.assets:
+            if asset.sha256 is None:
+                raise NoDigest(
+                    f"{releases.endpoint} names no SHA-256 of {asset.name}: what cannot be checked is not run"
+                )
         folder = self._downloads(source) / choice.release.tag
         await asyncio.to_thread(self._check_room, folder, choice)
         _at(job, EngineStage.DOWNLOADING, changed)
@@ -174,7 +221,11 @@ class EngineManager:
                     f"{releases.endpoint} names no SHA-256 of {asset.name}: what cannot be checked is not run"
                 )
             wanted = Job(Reference(asset.name), asset_file(asset), folder / asset.name)
-            await fetch(releases, wanted, events_for(asset), asyncio.sleep)
+            try:
+                await fetch(releases, wanted, events_for(asset), asyncio.sleep)
+            except Conflict:  # what lies there is none of this release, and ours
+                await asyncio.to_thread(wanted.path.unlink)
+                await fetch(releases, wanted, events_for(asset), asyncio.sleep)
         return [folder / asset.name for asset in choice.assets]
 
     def _check_room(self, folder: Path, choice: BuildChoice) -> None:
@@ -185,7 +236,7 @@ class EngineManager:
             )
 
     async def _made(
-        self, source: EngineSource, choice: BuildChoice, archives: list[Path], job: EngineJob, changed: Changed
+        self, source: EngineSource, offered: InstalledEngine, archives: list[Path], job: EngineJob, changed: Changed
     ) -> InstalledEngine:
         """Unpack and try in a thread, which ends soon when the job is cancelled."""
         going = threading.Event()
@@ -196,12 +247,12 @@ class EngineManager:
         def stage(now: EngineStage) -> None:
             loop.call_soon_threadsafe(_at, job, now, changed)
 
-        making = asyncio.ensure_future(asyncio.to_thread(self._make, source, choice, archives, going.is_set, stage))
+        making = asyncio.ensure_future(asyncio.to_thread(self._make, source, offered, archives, going.is_set, stage))
         try:
             engine, note = await asyncio.shield(making)
         except asyncio.CancelledError:
             going.clear()
-            await asyncio.wait({making})
+            await asyncio.gather(making, return_exceptions=True)
             raise
         job.note = note
         return engine
@@ -209,34 +260,36 @@ class EngineManager:
     def _make(
         self,
         source: EngineSource,
-        choice: BuildChoice,
+        offered: InstalledEngine,
         archives: list[Path],
         keep_going: Callable[[], bool],
         stage: Callable[[EngineStage], None],
     ) -> tuple[InstalledEngine, str]:
         stage(EngineStage.UNPACKING)
-        with self.folders.new_folder() as folder:
-            for archive in archives:
-                unpack(archive, folder, keep_going)
-            stage(EngineStage.TRYING)
-            program = program_in(folder, source)
-            trial = try_out(program, source)
-            engine = InstalledEngine(
-                source.name,
-                choice.release.tag,
-                str(choice.backend),
-                str(program.relative_to(folder)),
+        with self.folders.writing(), self.folders.new_folder() as folder:
+            try:
+                for archive in archives:
+                    unpack(archive, folder, keep_going)
+                stage(EngineStage.TRYING)
+                program = program_in(folder, source)
+                trial = try_out(program, source)
+            except (HostileArchive, DoesNotRun):
+                self._forget_downloads(source)
+                raise
+            engine = replace(
+                offered,
+                binary=str(program.relative_to(folder)),
                 says=trial.says,
-                source=source.repository,
-                sha256=tuple(asset.sha256 or "" for asset in choice.assets),
                 size_bytes=self.folders.size(folder),
                 installed_at=time.time(),
-                reason=choice.reason,
             )
             self.folders.put(folder, engine)
+        self._forget_downloads(source)
+        blind = engine.backend != "cpu" and trial.devices == ()
+        return engine, f"this {engine.backend} build sees no graphics device here" if blind else ""
+
+    def _forget_downloads(self, source: EngineSource) -> None:
         shutil.rmtree(self._downloads(source), ignore_errors=True)
-        blind = choice.backend != "cpu" and trial.devices == ()
-        return engine, f"this {choice.backend} build sees no graphics device here" if blind else ""
 
     def _downloads(self, source: EngineSource) -> Path:
         return self.folders.root / DOWNLOADS / source.name
@@ -275,8 +328,17 @@ def _client(environ: Mapping[str, str]) -> ReleasesClient:
     return ReleasesClient(environ)
 
 
-def _id_of(source: EngineSource, choice: BuildChoice) -> str:
-    return engine_id(source.name, choice.release.tag, str(choice.backend))
+def _offered(source: EngineSource, choice: BuildChoice, present: InstalledEngine | None) -> InstalledEngine:
+    """Return a choice as the build that it would be; of an update the reason is what was chosen before."""
+    return InstalledEngine(
+        source.name,
+        choice.release.tag,
+        str(choice.backend),
+        source.binary,
+        source=source.repository,
+        sha256=tuple(asset.sha256 or "" for asset in choice.assets),
+        reason=present.reason if present is not None else choice.reason,
+    )
 
 
 def _at(job: EngineJob, stage: EngineStage, changed: Changed) -> None:

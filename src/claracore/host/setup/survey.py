@@ -67,7 +67,7 @@ def survey(request: SetupRequest) -> Survey:
     if request.opinions is not None:
         catalog = _asked(request.opinions, catalog, cases_of(catalog, budget, wishes, known_flags), hardware, budget)
     schema = keep_schema(request.schema_dir or user_folder(platformdirs.user_data_path), dry_run=request.dry_run)
-    setup = Setup(catalog.chosen, hardware, engine.argv, engine.name, known_flags, schema, options.jinja)
+    setup = Setup(catalog.chosen, hardware, engine.written, engine.name, known_flags, schema, options.jinja)
     left_out = (*library.left_out, *unnameable)
     return Survey(
         path=request.config_path,
