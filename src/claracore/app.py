@@ -13,7 +13,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from claracore.core.config.changes import Changes
 from claracore.core.garbage import no_collection
@@ -59,26 +59,21 @@ from claracore.http.access.origins import Origins
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.late import LateControlPlane
 from claracore.http.api.parts import Events, History, Installation, Runtime
+from claracore.http.ending import GRACE_SECONDS, Ending
 from claracore.http.front_door import Front, open_front
 from claracore.http.gateway.contract import PortLimits
-from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.http.gateway.tasks import Tasks
+from claracore.http.handing_over import HandingOver
 from claracore.http.machine_news import MachineNews, announced
 from claracore.http.second_door import SecondDoor
 from claracore.http.server_options import Options
-from claracore.types import ModelState
+from claracore.http.taking_over import Guardians, TakingOver
 
 if TYPE_CHECKING:
     from claracore.http.api.control import ControlPlane
 
 logger = logging.getLogger("claracore")
-
-GRACE_SECONDS = 30.0
-"""Answers under way have this long when ClaraCore is asked to end; a second signal ends them at once."""
-MODELS_GRACE_SECONDS = 10.0
-"""What runs of the model servers so long after that is killed, whatever their `unloadTimeout`."""
-LAST_SECONDS = 5.0
-"""What is still there so long after it was killed is left behind: ClaraCore itself always ends."""
 
 
 @contextlib.asynccontextmanager
@@ -89,6 +84,9 @@ async def build(options: Options) -> AsyncIterator[App]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_collection())
+        taking = options.taking
+        if taking is not None:
+            await taking.begin()
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
         log_findings(front.prepared.findings)
@@ -98,7 +96,10 @@ async def build(options: Options) -> AsyncIterator[App]:
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
-        ports = await take_ports(front.prepared.plan, options.url(front.listen), options.state_dir, options.hold_ports)
+        if taking is not None:
+            await taking.given()
+        given, url = taking.ports if taking is not None else None, options.url(front.listen)
+        ports = await take_ports(front.prepared.plan, url, options.state_dir, options.hold_ports, given)
         keeper = stack.enter_context(contextlib.closing(ports))
         conversations = ConversationKeeper(commands, options.environ, options.state_dir, options.sources.key)
         stack.callback(conversations.close)
@@ -107,7 +108,8 @@ async def build(options: Options) -> AsyncIterator[App]:
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
-        supervisor = Supervisor(front.prepared.config, runner, memory_of_models)
+        config = front.prepared.config
+        supervisor = Supervisor(config if taking is None else taking.former(config), runner, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
         configuration = Configuration(
@@ -120,7 +122,16 @@ async def build(options: Options) -> AsyncIterator[App]:
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
         parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
         runtime = Runtime(*parts, Machines(runner.cluster, supervisor))
-        yield _assemble(options, front, runtime, counts, events=events, log=log)
+        app = _assemble(options, front, runtime, counts, events=events, log=log)
+        if taking is not None:
+            _take_over(taking, app, around)
+        yield app
+
+
+def _take_over(taking: TakingOver, app: App, around: Surroundings) -> None:
+    taking.take_over(app.supervisor, app.gateway, around, app.front.prepared.config)
+    if taking.second is not None:
+        app.second.take_over(*taking.second)
 
 
 def _assemble(
@@ -149,7 +160,7 @@ def _assemble(
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts, news.joined)
+        return ControlPlane(*parts, news.joined, handing)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
@@ -165,8 +176,11 @@ def _assemble(
         machines=runtime.machines,
     )  # fmt: skip
     news = MachineNews(runtime, gateway, events.announcer, installation)
-    parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, journal, activity)
-    return App(options, front, *parts, runtime.conversations, second, news)
+    doorway, kept = Doorway(front.listeners, gateway, options.tls), (journal, activity, runtime.conversations)
+    guardians = options.taking.guardians if options.taking is not None else Guardians()
+    handing = HandingOver(runtime.supervisor, runtime.keeper, gateway, doorway, second, *kept, guardians)
+    parts = (runtime.configuration, runtime.supervisor, runtime.keeper, gateway, control, *kept, second, news)
+    return App(options, front, *parts, Ending(runtime.supervisor, gateway), handing)
 
 
 @dataclass(slots=True)
@@ -185,12 +199,10 @@ class App:
     conversations: ConversationKeeper
     second: SecondDoor
     news: MachineNews
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: Ending
+    handing: HandingOver
     _completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when everybody is there who acts by another configuration."""
-    _now: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by a second signal."""
-    _signals: int = 0
     _tasks: Tasks = field(default_factory=Tasks)
 
     @property
@@ -203,31 +215,32 @@ class App:
         self._hold_ports()
         async with self._background():
             serving = asyncio.create_task(
-                serve(
-                    self.front.listeners,
-                    gateway=self.gateway,
-                    stop=self.stop,
-                    drain_seconds=GRACE_SECONDS,
-                    tls=self.options.tls,
-                ),
+                serve(self.handing.entrance, gateway=self.gateway, stop=self.ending.stop, drain_seconds=GRACE_SECONDS),
                 name="gateway",
             )
-            self._tasks.run(preload(self.supervisor), name="preload")
+            if self.options.taking is None:  # else what was to be loaded is
+                self._tasks.run(preload(self.supervisor), name="preload")
             self._tasks.run(self.options.notifier.be_alive(), name="watchdog")
             await self.second.begin(self.gateway.connection)
+            if self.options.taking is not None:
+                self.options.taking.serves(self.gateway, self.journal)
             ready()
             self.options.notifier.ready(self._status)
             await self._complete()
-            await self._until_stopped(serving)
+            await self.ending.ordered(serving, self.handing.done)
+            if self.handing.done.is_set():
+                self._control.end_streams()
+                await self.handing.stay()
             self.options.notifier.stopping()
             self.second.close()
             self._control.end_streams()
             self.conversations.end()
-            await self._ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
+            await self.ending.ended(asyncio.create_task(self.supervisor.shut_down(GRACE_SECONDS)), serving)
         await self._control.close()
         await self.news.close()
         self.journal.flush()
         await asyncio.to_thread(self.activity.close)
+        self.handing.guardians.goodbye()
 
     async def _complete(self) -> None:
         """Make what may come after the first request: the control plane, and what follows files."""
@@ -238,11 +251,11 @@ class App:
         self._completed.set()
         self._tasks.run(announced(self.options, self.front.listen), name="announce")
         if self.front.watch is not None:
-            self._tasks.run(self._reload_with(self.front.watch.changes(self.stop)), name="watch")
+            self._tasks.run(self._reload_with(self.front.watch.changes(self.ending.stop)), name="watch")
         if self.options.following is not None:
             from claracore.host.setup.following import follow  # noqa: PLC0415 - only where folders are followed
 
-            written = follow(self.options.following, lambda: self.configuration.now.config.engine, self.stop)
+            written = follow(self.options.following, lambda: self.configuration.now.config.engine, self.ending.stop)
             self._tasks.run(self._reload_with(written), name="follow the models folders")
         memory.tidy()
 
@@ -296,7 +309,7 @@ class App:
         """Listen to signals for the length of a block, and end at its end what runs beside serving."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.run(self.reload(), name="reload"))
-        listen_to_signals(loop, self._signalled)
+        listen_to_signals(loop, self.ending.signalled)
         try:
             yield
         finally:
@@ -306,44 +319,3 @@ class App:
     async def _reload_with(self, changes: AsyncIterator[object]) -> None:
         async for _ in changes:
             await self.reload()
-
-    # --- the end ----------------------------------------------------------------------------------------------------
-
-    def _signalled(self) -> None:
-        self._signals += 1
-        if self._signals == 1:
-            logger.info("ending: answers under way may take up to %g s; once more ends them now", GRACE_SECONDS)
-            self.stop.set()
-        elif self._signals == 2:
-            self._now.set()
-            self._tasks.run(self.supervisor.shut_down(0.0), name="shut down now")
-            self.supervisor.kill()
-            self._tasks.run(self.gateway.drain(0.0), name="drain now")
-
-    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
-        """Wait for the order to stop; raises what the gateway ends with if it ends without one."""
-        stopped = asyncio.ensure_future(self.stop.wait())
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if serving.done():
-            serving.result()
-
-    async def _ended(self, *tasks: asyncio.Task[None]) -> None:
-        """Wait until everything has ended; not for ever. Raises what a task ends with."""
-        hurry = asyncio.ensure_future(self._now.wait())
-        ends = asyncio.gather(*tasks)
-        both: set[asyncio.Future[Any]] = {ends, hurry}
-        try:
-            await asyncio.wait(both, timeout=GRACE_SECONDS + MODELS_GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not ends.done():
-                self.supervisor.kill()
-                await asyncio.wait({ends}, timeout=LAST_SECONDS)
-        finally:
-            hurry.cancel()
-        if ends.done():
-            ends.result()
-        else:
-            left = [name for name, slot in self.supervisor.slots.items() if slot.state is not ModelState.STOPPED]
-            logger.error("ending without waiting any longer for what does not end: %s", ", ".join(left) or "an answer")
-            ends.cancel()
-            await asyncio.wait(tasks)

@@ -20,7 +20,7 @@ from claracore.http.access.keys import NamedKey, Right, digest_of
 from claracore.http.access.origins import Origins, Rules, name_in
 from claracore.http.gateway.connection import Connection
 from claracore.http.gateway.contract import PortLimits
-from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.types import Endpoint
 from gateway.stand import Notebook, StandIn, answers, config, model_server, no_app, play, post, stage
 
@@ -347,7 +347,9 @@ def test_tls(tmp_path: Path) -> None:
             gateway = Gateway(config(m={}), supervisor=StandIn(m=server.endpoint), app=no_app)
             listener, stop = socket.create_server(("127.0.0.1", 0)), asyncio.Event()
             port = listener.getsockname()[1]
-            serving = asyncio.create_task(serve([listener], gateway=gateway, stop=stop, drain_seconds=0.1, tls=ours))
+            serving = asyncio.create_task(
+                serve(Doorway([listener], gateway, ours), gateway=gateway, stop=stop, drain_seconds=0.1)
+            )
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=theirs, server_hostname="localhost")
             writer.write(post("/v1/completions", b'{"model":"m"}'))
             assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")

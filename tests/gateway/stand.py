@@ -18,7 +18,7 @@ from claracore.host.cluster.machines import Machines
 from claracore.host.supervisor.contract import Connections, NoConnections, Waiter
 from claracore.http.asgi import AsgiApp, Message, Scope
 from claracore.http.gateway.contract import PortLimits
-from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.http.gateway.targets import ActiveProfile
 from claracore.types import Endpoint, ModelState
 
@@ -264,7 +264,9 @@ async def stage(
         machines=machines,
     )  # fmt: skip
     here = Stage(gateway, supervisor, notebook, listener.getsockname()[1])
-    serving = asyncio.create_task(serve([listener], gateway=gateway, stop=here.stop, drain_seconds=0.05))
+    serving = asyncio.create_task(
+        serve(Doorway([listener], gateway), gateway=gateway, stop=here.stop, drain_seconds=0.05)
+    )
     try:
         yield here
     finally:

@@ -16,7 +16,7 @@ import pytest
 
 from claracore.core.config.model import Config
 from claracore.errors import ModelFailed
-from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, Notebook, StandIn, answers, config, model_server, no_app, play, post, stage
 
@@ -51,7 +51,9 @@ async def open_port(
     port = int(listener.getsockname()[1])
     gateway = Gateway(configuration, supervisor=supervisor, app=no_app, observer=Notebook())
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve([listener], gateway=gateway, stop=stop, drain_seconds=0.05, tls=tls))
+    serving = asyncio.create_task(
+        serve(Doorway([listener], gateway, tls), gateway=gateway, stop=stop, drain_seconds=0.05)
+    )
     try:
         yield port
     finally:

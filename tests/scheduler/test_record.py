@@ -37,8 +37,9 @@ from claracore.core.scheduler.events import (
 from claracore.core.scheduler.eviction import Group, Groups, LocalOnly
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import ModelPolicy, Policy
-from claracore.core.scheduler.record import SHAPES, Begun, Recorded, UnreadableRecord, read
+from claracore.core.scheduler.record import Begun, Recorded, UnreadableRecord, read
 from claracore.core.scheduler.replay import replay, runs
+from claracore.core.scheduler.shapes import SHAPES
 from claracore.host.logs.proxy import JsonFormatter, TextFormatter
 from claracore.host.logs.times import layout_named
 from sim.memory_world import MemoryWorld

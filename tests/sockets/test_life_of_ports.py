@@ -106,7 +106,9 @@ class LifeOfPorts(RuleBasedStateMachine):
         self.children.clear()
         for holder in self.keeper._holds.sockets:
             holder.close()
-        self.keeper.ledger._life.close()
+        life = self.keeper.ledger._life
+        assert life is not None
+        life.close()
         self.keeper = self.begin()
         for name, port in had.items():
             assert self.keeper.leases.given.get(name) == port or port in self.strangers

@@ -67,6 +67,7 @@ VERBS = {
     "tune": Listed("tune", "TUNE", "Try settings on a model for a minute: which answers fastest on this machine?"),
     "bench": Listed("bench", "BENCH", "Load a model, ask it the same again and again, and say how fast it answered."),
     "service": Listed("service", "SERVICE", "Run ClaraCore for good: a service of this machine, or of yours."),
+    "upgrade": Listed("upgrade", "UPGRADE", "Have the version that is installed now take over, without a pause."),
     "help": Listed("help", "HELP", "Explain ClaraCore, or one verb of it."),
 }
 

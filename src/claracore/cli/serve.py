@@ -30,6 +30,7 @@ from claracore.host.places import LOCAL_CONFIG, WAYS_OUT, config_file, why_not_o
 from claracore.host.sockets.front import open_listeners
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Sources
+from claracore.host.upgrade.successor import predecessor
 from claracore.http.access.origins import Rules, hosts
 
 if TYPE_CHECKING:
@@ -59,13 +60,16 @@ def serve(chosen: ServeOptions, once_served: Callable[[str], None] = lambda _url
     """
     end_at_once()
     from claracore.http.server_options import Options  # noqa: PLC0415 - see the module's docstring
+    from claracore.http.taking_over import TakingOver  # noqa: PLC0415 - as above
 
+    former = predecessor()
     terminal = Terminal(chosen.log_level, chosen.log_format, chosen.log_file)
     listen = parse_listen(chosen.listen)
-    look_for_a_free_port(listen)
+    if former is None:
+        look_for_a_free_port(listen)
     config = config_file(chosen.config)
     following = _follow(chosen, config, listen) if chosen.models_folder else None
-    if following is None and chosen.config_dir is None:
+    if following is None and chosen.config_dir is None and former is None:
         _offer(chosen, config, listen)
     _need_configuration(chosen, config)
     options = Options(
@@ -80,6 +84,7 @@ def serve(chosen: ServeOptions, once_served: Callable[[str], None] = lambda _url
         base_path=chosen.base_path,
         body_buffer=chosen.body_buffer,
         tls=tls_context(chosen.tls_cert, chosen.tls_key) if chosen.tls_cert is not None else None,
+        taking=TakingOver(former) if former is not None else None,
         fingerprint=fingerprint_of(chosen.tls_cert) if chosen.tls_cert is not None else "",
     )
     _run(options, terminal, once_served)
@@ -142,9 +147,10 @@ def look_for_a_free_port(listen: Listen) -> None:
 
 def _run(options: Options, terminal: Terminal, once_served: Callable[[str], None]) -> None:
     from claracore.app import build  # noqa: PLC0415 - see the module's docstring
+    from claracore.http.taking_over import taking_over  # noqa: PLC0415 - as above
 
     async def main() -> None:
-        async with build(options) as app:
+        async with taking_over(options.taking), build(options) as app:
 
             def ready() -> None:
                 terminal.follow(app.configuration.now.config, app.supervisor)

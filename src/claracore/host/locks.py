@@ -28,8 +28,12 @@ ASK_AGAIN_SECONDS = 0.001
 class FileLock:
     """An exclusive lock on a file, which is made if there is none, or on a folder; held until `close`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
+        """Open the file, or have a lock that another process shares with us, as an open file: both must close it."""
         self.path = path
+        if descriptor is not None:
+            self._descriptor = descriptor
+            return
         # Not inherited by children: os.open says O_CLOEXEC.
         if not path.is_dir():
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -37,6 +41,10 @@ class FileLock:
             self._descriptor = os.open(path / ".claracore.lock", os.O_RDWR | os.O_CREAT, 0o600)
         else:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def fileno(self) -> int:
+        """Return the number of the open file to which the lock belongs."""
+        return self._descriptor
 
     def acquire(self, patience_seconds: float | None = None) -> bool:
         """Wait for the lock, for ever (None) or as long as the patience lasts; return whether we have it."""

@@ -31,7 +31,8 @@ def open_front(options: Options) -> Front:
     loaded = options.sources.read(options.environ)
     history = load_history(options.state_dir, options.sources.key)
     prepared = prepare(loaded, options.listen, history, ollama=options.ollama)
-    listeners = open_listeners(options.listen, avoid=prepared.plan.claimed)
+    given = options.taking.listeners if options.taking is not None else None
+    listeners = given or open_listeners(options.listen, avoid=prepared.plan.claimed)
     listen = opened(options.listen, listeners)
     if listen != options.listen:
         prepared = prepare(loaded, listen, history, ollama=options.ollama)

@@ -20,6 +20,8 @@ from claracore.host.sockets.front import opened_beside
 from claracore.http.access.openness import warn_if_open
 
 if TYPE_CHECKING:
+    import socket
+
     from claracore.core.config.changes import Changes
     from claracore.core.ports.listen import Listen
     from claracore.host.supervisor.configuration import Configuration, Prepared
@@ -48,6 +50,7 @@ class SecondDoor:
         self._servers: list[asyncio.Server] = []
         self._turn = asyncio.Lock()
         self._closed = False
+        self._taken: dict[Listen, list[socket.socket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, connection: Callable[[], asyncio.Protocol]) -> None:
@@ -71,9 +74,18 @@ class SecondDoor:
                 return
             self._shut()
             if wanted is None:
+                self._drop_taken()
                 self.findings = ()
             elif connection is not None and not self._closed:
                 await self._open(wanted, connection)
+
+    def given(self) -> list[int]:
+        """Return the open files of its sockets, for another process to have them as well."""
+        return [each.fileno() for server in self._servers for each in server.sockets]
+
+    def take_over(self, listen: Listen, sockets: list[socket.socket]) -> None:
+        """Use these sockets, which listen there already, if that is where it is to be open."""
+        self._taken[listen] = sockets
 
     def close(self) -> None:
         """Take no more connections, for good."""
@@ -88,7 +100,10 @@ class SecondDoor:
         self._servers, self.listen = [], None
 
     async def _open(self, wanted: Listen, connection: Callable[[], asyncio.Protocol]) -> None:
-        sockets = await asyncio.to_thread(opened_beside, wanted)  # it may have to find out who has the port
+        # It may have to find out who has the port.
+        taken = self._taken.pop(wanted, None)
+        self._drop_taken()
+        sockets = taken if taken is not None else await asyncio.to_thread(opened_beside, wanted)
         if isinstance(sockets, str):
             self._note(not_open(wanted, sockets, self._url))
             return
@@ -102,6 +117,12 @@ class SecondDoor:
         self.listen, self.findings = wanted, ()
         logger.info("clients of Ollama find ClaraCore on %s", wanted)
         warn_if_open(wanted, self._ring, self._options.rules)
+
+    def _drop_taken(self) -> None:
+        for sockets in self._taken.values():
+            for each in sockets:
+                each.close()
+        self._taken.clear()
 
     def _note(self, finding: Finding) -> None:
         if self.findings != (finding,):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import ssl
 
     from claracore.host.setup.following import Following
+    from claracore.http.taking_over import TakingOver
 
 
 def _environ() -> dict[str, str]:
@@ -58,6 +59,9 @@ class Options:
     """SHA-256 of that certificate, 64 hex digits; empty without one."""
     notifier: notify.Notifier = field(default_factory=notify.Notifier)
     """Tells the service manager how we are."""
+
+    taking: TakingOver | None = None
+    """The process whose place this one is to take; None where there is none."""
 
     @property
     def followed(self) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ Promises that the shell gives:
 
 * every `Serve` is followed by exactly one `Finished` or `Returned`, whatever happens to client, child or network;
 * every `Start` is followed by at most one `Ready` and then by exactly one `Ended`, asked for or not;
+* an `Inherited` comes for a model that is stopped, in place of `Start` and `Ready`; one `Ended` follows;
 * every `Sleep` is followed by `FellAsleep` or `Ended`, every `Wake` by `Ready` or `Ended`: who fails to do either ends;
 * a `RanOut` comes right before the `Ended` of a model that did not become ready;
 * every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered.
@@ -144,6 +145,28 @@ class ShutdownAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class StartsHeld:
+    """No server is to be started or stopped for now, or may be again: another process is to take them all over."""
+
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The model's server, which is ready, was taken over from the process that was ClaraCore before."""
+
+    model: str
+    requests: tuple[int, ...] = ()
+    """What that process is still answering with it: each is followed by one `Finished`."""
+    idle_seconds: float = 0.0
+    """For how long it was not used, where there are no requests."""
+    load_seconds: float | None = None
+    """How long its load took, as far as known."""
+    sleeps: bool = False
+    """Whether it has given its memory back until it is woken."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemorySampled:
     """What the devices have, looked up after it was ordered, and what each of the models takes that were asked about.
 
@@ -182,6 +205,8 @@ Event = (
     | KeepAsked
     | Reconfigured
     | ShutdownAsked
+    | StartsHeld
+    | Inherited
     | MemorySampled
     | FootprintsKnown
     | TimePassed

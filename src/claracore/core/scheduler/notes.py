@@ -19,6 +19,7 @@ from claracore.core.scheduler.events import (
     FilesChanged,
     Finished,
     FootprintsKnown,
+    Inherited,
     KeepAsked,
     Lost,
     MemorySampled,
@@ -31,6 +32,7 @@ from claracore.core.scheduler.events import (
     Returned,
     SecondTry,
     ShutdownAsked,
+    StartsHeld,
     StopReason,
     TellMissing,
     TimePassed,
@@ -81,6 +83,10 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _reconfigure(state, policy, changed, now)
         case ShutdownAsked(grace_seconds):
             _shut_down(state, now + grace_seconds)
+        case StartsHeld(held):
+            state.held = held
+        case Inherited(model):
+            _inherited(state, state.by_model[model], event, now)
         case MemorySampled():
             _sampled(state, event, now)
         case FootprintsKnown(footprints):
@@ -168,6 +174,23 @@ def _became_ready(state: SchedulerState, slot: Slot, now: float) -> None:
             slot.load_seconds = now - slot.loading_since
         if state.counts(slot.model):
             state.memory.outdate(now)  # what it takes has been seen by no sample before
+
+
+def _inherited(state: SchedulerState, slot: Slot, event: Inherited, now: float) -> None:
+    """Have a server that another process has started, and that answers its requests to their end."""
+    slot.move(Trigger.START_ORDERED)
+    slot.move(Trigger.BECAME_READY)
+    slot.failing = slot.displaced = slot.wanted_since = None
+    slot.loading_since, slot.load_seconds = now, event.load_seconds
+    slot.nap = Nap.ASLEEP if event.sleeps else None
+    slot.idle_since = now - event.idle_seconds
+    slot.served += max(1, len(event.requests))
+    state.awake[slot.model] = slot
+    for request in event.requests:
+        state.model_of[request] = slot.model
+        slot.serving.add(request)
+    if state.counts(slot.model):
+        state.memory.outdate(now)
 
 
 def _fell_asleep(state: SchedulerState, slot: Slot, now: float) -> None:
@@ -295,6 +318,7 @@ def _remove(state: SchedulerState, slot: Slot) -> None:
 
 def _shut_down(state: SchedulerState, deadline: float) -> None:
     state.shutdown_deadline = deadline
+    state.held = False
     for slot in state.by_model.values():
         slot.wanted_since = slot.displaced = None
         state.refuse_waiting(slot, RefuseReason.SHUTDOWN)

@@ -15,6 +15,7 @@ The one decision procedure. The rules, oldest waiting request first:
 * a model that can sleep does so instead of being stopped, where it goes for another or was idle for its ttl and there
   is room for what it takes then (`sleeping`); it is woken as others are started, and stopped when its place is needed;
 * a model whose start failed for want of memory is started once more, with others gone or with less (`second_try`);
+* while starts are held (another process is to take over) nothing is started or stopped, and who is ready serves;
 * a model whose start failed is not started again by requests for a while (`Policy.retry_after`): they are refused.
 """
 
@@ -39,7 +40,8 @@ def settle(state: SchedulerState, now: float) -> None:
     for slot in state.awake.values():
         slot.take_in_uses(now)
         _refuse_overdue(state, slot, now)
-        _stop_what_leaves(state, slot, now)
+        if not state.held:
+            _stop_what_leaves(state, slot, now)
     _serve_and_make_room(state, now)
     _look_at_memory(state, now)
     state.awake = {model: slot for model, slot in state.awake.items() if slot.awake}
@@ -143,10 +145,14 @@ def _serve_and_make_room(state: SchedulerState, now: float) -> None:
         if slot.is_up:
             while slot.waiting and state.admits(slot):
                 state.serve(slot, next(iter(slot.waiting)))
+        elif state.held:
+            continue
         elif slot.is_down and state.knows(slot.model, now) and not outlook.hinders(slot.model):
             _make_room(state, slot, outlook, now)
         if claims(state, slot, outlook, now):
             outlook.claim(slot.model)
+    if state.held:
+        return
     for slot in sorted(returning, key=lambda slot: slot.model):
         _bring_back(state, slot, outlook, now)
 
@@ -233,10 +239,11 @@ def _insists_at(state: SchedulerState, slot: Slot) -> float:
 def _compute_deadline(state: SchedulerState, now: float) -> float:
     deadlines = [FOREVER]
     for slot in state.awake.values():
-        if (expires_at := slot.expires_at) is not None and (expires_at > now or not slot.policy.sleeps):
-            deadlines.append(expires_at)  # else it waits for a sample of the memory
-        if slot.leaving is not None and slot.leaving.deadline is not None and slot.state is not ModelState.STOPPING:
-            deadlines.append(slot.leaving.deadline)
+        if (expires_at := slot.expires_at) is not None and (expires_at > now or not (slot.policy.sleeps or state.held)):
+            deadlines.append(expires_at)  # else it waits for a sample of the memory, or until starts are not held
+        leaves_at = slot.leaving.deadline if slot.leaving is not None and not state.held else None
+        if leaves_at is not None and slot.state is not ModelState.STOPPING:
+            deadlines.append(leaves_at)
         if slot.waiting:
             request, since = next(iter(slot.waiting.items()))
             deadlines.append(slot.gives_up_at(request))

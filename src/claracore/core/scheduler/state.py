@@ -43,6 +43,8 @@ class SchedulerState:
         """How many requests wait."""
         self.held_back: frozenset[str] = frozenset()
         """The models that take no new requests, because one that insists on its place cannot have it beside them."""
+        self.held = False
+        """Whether no server is started or stopped for now: what runs goes on serving."""
         self.next_deadline = FOREVER
         """When time alone may change a decision; it may be early, never late."""
         self.shutdown_deadline: float | None = None

@@ -56,6 +56,8 @@ After=network.target
 
 [Service]
 Type=notify
+# After an upgrade another process speaks for ClaraCore than the first one, which stays.
+NotifyAccess=all
 ExecStart={" ".join(quoted(word, dollars=True) for word in service.argv)}
 ExecReload=kill -HUP $MAINPID
 WorkingDirectory={service.folder.replace("%", "%%")}

@@ -58,6 +58,10 @@ class Activity:
         self._hurry = threading.Event()
         self._ending = False
         self._lock: FileLock | None = None
+        self._open()
+
+    def _open(self) -> None:
+        path = self.path
         try:
             if path is not None:
                 private_folder(path.parent)
@@ -102,6 +106,11 @@ class Activity:
         self._writer.join()
         self._keeper.close()
         self._let_go()
+
+    def reopen(self) -> None:
+        """Go on after `close`; blocking. Raises StoreUnusable."""
+        self._ending = False
+        self._open()
 
     def _let_go(self) -> None:
         if self._lock is not None:

@@ -16,7 +16,6 @@ from msgspec.structs import astuple
 from claracore.core.scheduler.events import SecondTry, StopReason
 from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
-from claracore.host.activity.database import Activity
 from claracore.host.activity.record import Record
 from claracore.host.activity.rows import CLIENT_LEFT, ActivityRow, row_of
 from claracore.host.activity.sessions import SessionReader
@@ -28,6 +27,16 @@ FLUSH_RECORDS = 64
 """Records are looked at in batches: one by one, between two requests, each takes three times as long, because nothing
 of this code is in the processor's caches then. A batch of so many holds the loop for a quarter of a millisecond. Those
 with a capture do not wait: only the captures' own store bounds how much memory they take."""
+
+
+class Rows(Protocol):
+    """Where rows are kept."""
+
+    def next_id(self) -> int:
+        """Return the id for a new row."""
+
+    def add(self, row: ActivityRow) -> None:
+        """Keep a row."""
 
 
 class JournalListener(Protocol):
@@ -54,7 +63,7 @@ class Journal:
 
     def __init__(
         self,
-        activity: Activity,
+        activity: Rows,
         counts: Counts,
         captures: Captures,
         swaps: SwapHistory,
@@ -68,7 +77,7 @@ class Journal:
         `on_tokens` is called with a model, its prompt's tokens, those not read, and how many a second were read;
         `on_key` with the name of a key, the tokens that a request with it took, and the unix time.
         """
-        self._activity = activity
+        self.rows = activity
         self._counts = counts
         self._captures = captures
         self._swaps = swaps
@@ -121,7 +130,7 @@ class Journal:
         first = _first_token_at(record)
         ended = self._now() if record.finished_at is None else record.finished_at
         row = self._row(record, first, ended)
-        self._activity.add(row)
+        self.rows.add(row)
         self._counts.request(row, ended)
         if row.key is not None:
             self._on_key(row.key, (row.prompt_tokens or 0) + (row.completion_tokens or 0), self._epoch + ended)
@@ -141,7 +150,7 @@ class Journal:
             waited = served - arrived
             load = self._load_part(record.model, waited) if record.waited_for_load else 0.0
             queued = max(0.0, waited - (load or 0.0))
-        id_ = self._activity.next_id()
+        id_ = self.rows.next_id()
         # By position, in the order of the columns: by name it takes three times as long, once a request.
         return ActivityRow(
             id_,

@@ -7,6 +7,7 @@ bound aside. Whose port it is, and what the others have, is not known here.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 
 from claracore.host.sockets.bound import Reuse
 from claracore.host.sockets.hold import admit, hold, seal, somebody_on, system_can_share
@@ -85,6 +86,16 @@ class Holds:
         self.unseal(port)
         if (holder := self._sockets.pop(port, None)) is not None:
             holder.close()
+
+    def given(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Return the open file of each hold and of each seal, by port, for another process to have them as well."""
+        held = {port: holder.fileno() for port, holder in self._sockets.items()}
+        return held, {port: aside.fileno() for port, aside in self._seals.items()}
+
+    def take_over(self, held: Mapping[int, int], sealed: Mapping[int, int]) -> None:
+        """Have holds and seals of another process, as open files by port."""
+        self._sockets |= {port: socket.socket(fileno=each) for port, each in held.items()}
+        self._seals |= {port: socket.socket(fileno=each) for port, each in sealed.items()}
 
     def close(self) -> None:
         """Close all holds and seals."""

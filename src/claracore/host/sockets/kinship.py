@@ -7,7 +7,6 @@ called and as whom they act, but not which sockets they have.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import PurePath
@@ -16,6 +15,7 @@ import psutil
 
 from claracore.core.ports.containers import Container, client_of, is_runtime
 from claracore.host.sockets.bound import BoundSocket
+from claracore.host.sockets.guardians import parents
 from claracore.host.sockets.kernel import children, family, hides, holder_pid, led_by, owned_by, process_token, user_of
 
 ROOT = 0
@@ -38,7 +38,10 @@ def kin(pid: int) -> Iterator[int]:
 def _adopted_of(pid: int) -> list[int]:
     """Return our own children that descend from the process, say a daemon: they carry its mark."""
     mark = process_token(pid)
-    return [child for child in children(os.getpid()) if child != pid and process_token(child) == mark] if mark else []
+    if not mark:
+        return []
+    ours = (child for parent in parents() for child in children(parent))
+    return [child for child in ours if child != pid and process_token(child) == mark]
 
 
 def left_by(members: Iterable[int], entries: frozenset[BoundSocket]) -> frozenset[BoundSocket]:

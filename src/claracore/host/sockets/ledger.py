@@ -57,6 +57,19 @@ class Instance:
         return f"ClaraCore (pid {self.pid}{f', {self.url}' if self.url else ''})"
 
 
+@dataclass(frozen=True, slots=True)
+class GivenEntry:
+    """The entry of an instance that goes on in another process, with its lock as an open file."""
+
+    token: str
+    written: int
+    runs: int
+    leases: Mapping[int, str]
+    children: tuple[Mapping[str, Any], ...]
+    lock: int | None
+    runtimes: tuple[str, ...] = ()
+
+
 def default_folder(state_dir: Path | None) -> Path | None:
     """Return the folder that all instances of this user share; None when there is no place for one.
 
@@ -75,18 +88,23 @@ def default_folder(state_dir: Path | None) -> Path | None:
 class Ledger:
     """Our own entry, which others read, and what the others have written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.token = secrets.token_hex(16)
+    def __init__(self, folder: Path, given: GivenEntry | None = None) -> None:
+        """Join with an entry of our own, or go on with the one that another process has `given`."""
+        self.token = secrets.token_hex(16) if given is None else given.token
         self.url = ""
         self.leases: dict[int, str] = {}
         self._written = 0
         self._runs = 0
         self._children: dict[int, dict[str, Any]] = {}
+        self._life: FileLock | None = None
         self._runtimes: list[str] = []
         self._root = folder
         self._folder = folder / network_namespace()
         self._patience_seconds = PATIENCE_SECONDS
-        self._join()
+        if given is None:
+            self._join()
+        else:
+            self._go_on(given)
 
     def _join(self) -> None:
         """Make the folders and our entry, and lock it. Raises OSError."""
@@ -96,6 +114,26 @@ class Ledger:
             self._life = FileLock(self._folder / f"{self.token}.lock")
             self._life.acquire()
             self.write()
+
+    def _go_on(self, given: GivenEntry) -> None:
+        self._written, self._runs = given.written, given.runs
+        self._runtimes = list(given.runtimes)
+        self.leases, self._children = dict(given.leases), {child["pid"]: dict(child) for child in given.children}
+        if given.lock is not None:
+            self._life = FileLock(self._folder / f"{self.token}.lock", given.lock)
+
+    def give(self) -> GivenEntry:
+        """Return our entry, for another process to go on with; it is not ours any more when that has written it."""
+        children = tuple(self._children.values())
+        lock = self._life.fileno() if self._life is not None else None
+        return GivenEntry(
+            self.token, self._written, self._runs, dict(self.leases), children, lock, tuple(self._runtimes)
+        )
+
+    def go_on(self) -> None:
+        """Have our entry again, which another process may have written meanwhile."""
+        self._written = max((_number(path) for path in self._folder.glob(f"{self.token}.*.json")), default=0)
+        self.write()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -195,7 +233,8 @@ class Ledger:
         """Remove our entry and free our lock: what we gave out is free for all."""
         with self.locked():
             _remove(self._folder / f"{self.token}.lock")
-            self._life.close()
+            if self._life is not None:
+                self._life.close()
 
     def write(self) -> None:
         """Write our entry with what `leases` holds; call it under the lock, and before a port is let go for a child.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from claracore.host.sockets.ledger import Instance, Ledger
+from claracore.host.sockets.ledger import GivenEntry, Instance, Ledger
 from claracore.host.sockets.orphans import Orphan
 
 logger = logging.getLogger("claracore.ports")
@@ -21,8 +21,8 @@ logger = logging.getLogger("claracore.ports")
 class LedgerInMemory(Ledger):
     """A ledger of this instance alone, kept in memory."""
 
-    def __init__(self) -> None:
-        super().__init__(Path(os.devnull))
+    def __init__(self, given: GivenEntry | None = None) -> None:
+        super().__init__(Path(os.devnull), given)
 
     def _join(self) -> None:
         """Do nothing: there is no folder."""
@@ -47,11 +47,16 @@ class LedgerInMemory(Ledger):
         """Do nothing: there is no folder."""
 
 
-def ledger_in(folder: Path | None) -> Ledger:
-    """Return the ledger in a folder; one in memory when there is none, or it cannot be used (which is logged)."""
+def ledger_in(folder: Path | None, given: GivenEntry | None = None) -> Ledger:
+    """Return the ledger in a folder; one in memory when there is none, or it cannot be used (which is logged).
+
+    `given` is the entry of the process that was this instance before.
+    """
+    if given is not None and given.lock is None:
+        return LedgerInMemory(given)
     if folder is not None:
         try:
-            return Ledger(folder)
+            return Ledger(folder, given)
         except OSError as error:
             logger.warning(
                 "%s cannot be used (%s): other instances of ClaraCore do not see the ports of this one",

@@ -7,27 +7,28 @@ for the check after the start, and `avoid` of `lease` for the next try. The ways
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.core.ports import messages
 from claracore.core.ports.leases import Leases, SkippedPorts
-from claracore.core.ports.ranges import PortPlan, Range
+from claracore.core.ports.ranges import PortPlan
 from claracore.errors import PortTaken, too_many_files
 from claracore.host.sockets.binding import Binding
 from claracore.host.sockets.bound import BoundSocket, Reuse
-from claracore.host.sockets.hold import ANY, hold_budget, somebody_on, system_can_share
+from claracore.host.sockets.explaining import errors_into, who_else, why_not
+from claracore.host.sockets.given_ports import GivenPorts
+from claracore.host.sockets.hold import hold_budget, somebody_on, system_can_share
 from claracore.host.sockets.holds import Holds
 from claracore.host.sockets.kernel import family, stop_sharing
 from claracore.host.sockets.kinship import kin, left_by, user_behind
 from claracore.host.sockets.ledger import default_folder
 from claracore.host.sockets.ledger_in_memory import ledger_in
-from claracore.host.sockets.owner import binds_with, holder_in_words, listeners_on
+from claracore.host.sockets.owner import binds_with, listeners_on
 from claracore.types import Finding
 
 MOST_EXPLAINED = 20
@@ -56,10 +57,17 @@ class PortKeeper:
     """
 
     def __init__(
-        self, plan: PortPlan, *, state_dir: Path | None, hold: bool = True, ledger_dir: Path | None = None
+        self,
+        plan: PortPlan,
+        *,
+        state_dir: Path | None,
+        hold: bool = True,
+        ledger_dir: Path | None = None,
+        given: GivenPorts | None = None,
     ) -> None:
+        """Begin with no ports, or with those of another process that has `given` them."""
         self.leases = Leases(plan)
-        self.ledger = ledger_in(ledger_dir or default_folder(state_dir))
+        self.ledger = ledger_in(ledger_dir or default_folder(state_dir), given.entry if given is not None else None)
         self._holds = Holds(keeping=hold)
         self._binding = Binding()
         self._planned: dict[str, int | None] = {}
@@ -68,6 +76,8 @@ class PortKeeper:
         self._moves: dict[str, Finding] = {}
         self.conflicts: Counter[str] = Counter()
         """How often each model could not have the port that it was to have; whoever sees it adds it."""
+        if given is not None:
+            self._take_over(given)
 
     @property
     def plan(self) -> PortPlan:
@@ -101,7 +111,7 @@ class PortKeeper:
                 if len(self._holds) >= hold_budget():
                     findings.append(messages.too_many_to_hold(len(self._holds)))
                     break
-                with _errors_into(findings, self.plan.range_of(model_id)):
+                with errors_into(findings, self.plan.range_of(model_id)):
                     findings += self._claim(model_id, frozenset(), others, skipped)
             self.ledger.write()
         return tuple(findings)
@@ -201,6 +211,21 @@ class PortKeeper:
         with self.ledger.locked():
             self.ledger.write()
 
+    def give(self) -> GivenPorts:
+        """Return what another process needs to have these ports in our place."""
+        running = frozenset(self._running)
+        return GivenPorts(
+            self.ledger.give(), dict(self.leases.given), dict(self._planned), running, *self._holds.given()
+        )
+
+    def _take_over(self, given: GivenPorts) -> None:
+        """Have what another process had; what this plan does not want is let go, once no model runs on it."""
+        self._holds.take_over(given.held, given.sealed)
+        for model_id, port in given.leases.items():
+            self.leases.give(model_id, port)
+        self._planned, self._running = dict(given.planned), set(given.running)
+        self.replan(self.plan)
+
     def close(self) -> None:
         """Release all ports and leave the ledger."""
         self._holds.close()
@@ -253,7 +278,7 @@ class PortKeeper:
             return ()
         # What is avoided could not be bound, and was added by who has tried.
         self.conflicts[model_id] += not avoid
-        why = refused.get(planned) or self._earlier_tenant(planned) or self._who_else(planned)
+        why = refused.get(planned) or self._earlier_tenant(planned) or who_else(planned)
         self._moves[model_id] = messages.moved(model_id, planned, port, why, self.plan.range_of(model_id))
         return (self._moves[model_id],)
 
@@ -264,17 +289,8 @@ class PortKeeper:
         except OSError as error:
             if too_many_files(error):
                 raise PortTaken("this process has too many files open to take another port; raise ulimit -n") from error
-            return self._why(port, error) if explain else messages.somebody()
+            return why_not(port, error) if explain else messages.somebody()
         return None
-
-    def _why(self, port: int, error: OSError) -> str:
-        if error.errno != errno.EADDRINUSE:
-            return messages.may_not_bind(port)
-        return holder_in_words(port, host=ANY) or messages.somebody()
-
-    def _who_else(self, port: int) -> str:
-        """Return who has a port on which the model's server could not bind just now."""
-        return holder_in_words(port, host=ANY, ignore_pid=os.getpid()) or messages.could_not_bind()
 
     def _earlier_tenant(self, port: int) -> str | None:
         return next((messages.still_running(name) for name, given in self.leases.given.items() if given == port), None)
@@ -298,7 +314,7 @@ class PortKeeper:
         self.conflicts[model_id] += 1
         if ours is not None:
             raise PortTaken(messages.proxy_taken(model_id, where.port, ours))
-        raise PortTaken(messages.foreign_server(model_id, where.port, self._who_else(where.port)))
+        raise PortTaken(messages.foreign_server(model_id, where.port, who_else(where.port)))
 
     def _lease_fixed(self, model_id: str, port: int, external: frozenset[BoundSocket]) -> Lease:
         """Lease the port that the model's own command names: it is held, and checked, but never another one.
@@ -331,12 +347,3 @@ class PortKeeper:
         self._moves.pop(model_id, None)
         self.ledger.leases.pop(port, None)
         self._holds.let_go(port)
-
-
-@contextmanager
-def _errors_into(findings: list[Finding], home: Range | None) -> Iterator[None]:
-    """Turn a port that cannot be had into a finding: the other models go on."""
-    try:
-        yield
-    except PortTaken as error:
-        findings.append(Finding("error", error.message, home.path if home else "", home.place if home else None))

@@ -23,11 +23,14 @@ import psutil
 
 from claracore.host.sockets.processes import FORCE, Process, send
 from claracore.host.supervisor import kin, posix
+from claracore.host.supervisor.adopted import AdoptedProcess, OpenFiles
 from claracore.host.supervisor.pipe import Pipe
 from claracore.host.supervisor.program import SpawnFailed, spawn_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from claracore.host.supervisor.adopted import Adoption
 
 REAP_SECONDS = 1.0
 """How long to wait for the end of a killed cmdStop; only one that the kernel cannot kill takes that long."""
@@ -94,7 +97,7 @@ class Child:
     """One process of ours, in its own session; make it with `spawn`.
 
     `pid`, `start_time` (seconds since the epoch, as psutil's `create_time`), `pipe` (the inode of what it prints to),
-    `exited` (a future that never fails).
+    `mark` (of all that comes of it), `exited` (a future that never fails).
     """
 
     def __init__(
@@ -107,7 +110,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._process = started.process
         self._on_line = on_line
-        self._mark = mark
+        self.mark = mark
         self._kin: set[Process] = set()
         self._hurried: asyncio.Future[None] = self._loop.create_future()
         self.pipe = os.fstat(started.output_fd).st_ino
@@ -118,7 +121,8 @@ class Child:
         self._pipes = [Pipe(started.output_fd, on_line)]
         if started.stdout_fd is not None and on_stdout is not None:
             self._pipes.append(Pipe(started.stdout_fd, on_stdout))
-        self._stop_watching = posix.watch_exit(self.pid, self._ended)
+        self._has_ended = started.process.has_ended if isinstance(started.process, AdoptedProcess) else None
+        self._stop_watching = posix.watch_exit(self.pid, self._ended, self._has_ended)
 
     @classmethod
     async def spawn(
@@ -150,6 +154,28 @@ class Child:
                 await child.exited
                 raise spawn_failed(argv[0], number, cwd)
         return child
+
+    @classmethod
+    def taken_over(
+        cls, adoption: Adoption, on_line: Callable[[str], None], on_stdout: Callable[[str], None] | None
+    ) -> Self:
+        """Look after a process that runs already, and whose parent is another one."""
+        files = adoption.files
+        started = posix.Started(adoption.process, files.output, files.stdout, None)
+        return cls(started, on_line, on_stdout, adoption.given.mark)
+
+    def let_go(self) -> OpenFiles:
+        """Look after it no more, until `take_again`: another process does."""
+        self._stop_watching()
+        self._stop_watching = lambda: None
+        stdin = self._process.stdin.fileno() if self._process.stdin is not None else None
+        return OpenFiles(stdin, *(pipe.pause() for pipe in self._pipes))
+
+    def take_again(self) -> None:
+        """Undo `let_go`."""
+        for pipe in self._pipes:
+            pipe.resume()
+        self._stop_watching = posix.watch_exit(self.pid, self._ended, self._has_ended)
 
     def send(self, number: signal.Signals) -> None:
         """Signal the whole group; harmless after its end."""
@@ -228,7 +254,7 @@ class Child:
 
     def _members(self) -> list[Process]:
         """Return what lives of it and has come of it, and what was there when it was to be stopped."""
-        found = kin.members(self.pid, self._mark, leader_is_there=not self.exited.done())
+        found = kin.members(self.pid, self.mark, leader_is_there=not self.exited.done())
         return [*found, *(known for known in self._kin.difference(found) if known.alive)]
 
     def _kill(self, members: Sequence[Process] | None = None) -> list[Process]:
@@ -250,7 +276,7 @@ class Child:
         """Run cmdStop until it or the child ends; False when it could not do its work."""
         if self.exited.done():
             return True
-        mark = f"{self._mark}-stop" if self._mark else ""
+        mark = f"{self.mark}-stop" if self.mark else ""
         try:
             helper = await Child.spawn(argv, env={**env, kin.MARK: mark}, on_line=self._on_line)
         except SpawnFailed as error:

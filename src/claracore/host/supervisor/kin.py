@@ -19,6 +19,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from claracore.host.sockets.guardians import parents
 from claracore.host.sockets.kernel import children, family, process_token
 from claracore.host.sockets.orphans import carriers
 from claracore.host.sockets.processes import NO_SESSION, Process, seen, session_of, wait
@@ -64,7 +65,8 @@ def members(leader: int, mark: str, *, leader_is_there: bool) -> list[Process]:
 def adopted() -> list[int]:
     """Return our children that somebody else has started; they may be zombies."""
     ours = {os.getsid(0), NO_SESSION}
-    return [pid for pid in children(os.getpid()) if pid not in _leaders and session_of(pid) not in ours]
+    theirs = (pid for parent in parents() for pid in children(parent))
+    return [pid for pid in theirs if pid not in _leaders and session_of(pid) not in ours]
 
 
 def reap() -> None:

@@ -17,6 +17,8 @@ from claracore.core.loading.failure_kinds import FailureKind
 from claracore.errors import ClaraCoreError, Explained, ModelFailed, NotReadyInTime, too_many_files
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease
+from claracore.host.supervisor.adopted import Adoption
+from claracore.host.supervisor.adopted_server import AdoptedServer
 from claracore.host.supervisor.external import ExternalRun
 from claracore.host.supervisor.in_container import prepared
 from claracore.host.supervisor.named_files import Stamp, stamp_of
@@ -55,8 +57,17 @@ class LocalRunner:
 class Life:
     """One run of a model's server as a process of this host, or as several, one after another."""
 
-    def __init__(self, model: ModelConfig, around: Surroundings, output: OutputRing, listener: RunListener) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        around: Surroundings,
+        output: OutputRing,
+        listener: RunListener,
+        adoption: Adoption | None = None,
+    ) -> None:
+        """Nothing is started yet; with an `adoption` its server runs already."""
         self._model = model
+        self._adoption = adoption
         self._around = around
         self._output = output
         self._listener = listener
@@ -88,6 +99,16 @@ class Life:
         self._stop.give(at_once=True)
         if self._process is not None and self._process.child is not None:
             self._process.child.kill()
+
+    @property
+    def process(self) -> ServerProcess | None:
+        """The present process; None while there is none."""
+        return self._process
+
+    @property
+    def model(self) -> ModelConfig:
+        """What it was started with."""
+        return self._model
 
     def running(self, state: ModelState) -> Running:
         """Return how it is now; `state` is what the scheduler says of its model."""
@@ -144,16 +165,14 @@ class Life:
         return None
 
     async def _try_ports(self) -> None:
-        model = await prepared(self._model, self._around, self._output, self._stop)
+        model = await self._prepared()
         if model is None:
             return
         keeper, avoid = self._around.keeper, frozenset[int]()
         while True:
             lease = self._lease(avoid)
             try:
-                self._process = ServerProcess(
-                    model, self._around, self._output, lease=lease, stop=self._stop, listener=self._listener
-                )
+                self._process = self._new_process(model, lease)
                 await self._process.run()
             except BindFailed as error:
                 avoid |= self._not_bound(model, lease, len(avoid) + 1, error)
@@ -176,6 +195,17 @@ class Life:
                 if lease is not None:
                     keeper.give_back(lease)
 
+    async def _prepared(self) -> ModelConfig | None:
+        if self._adoption is not None:
+            return self._model
+        return await prepared(self._model, self._around, self._output, self._stop)
+
+    def _new_process(self, model: ModelConfig, lease: Lease | None) -> ServerProcess:
+        parts = (model, self._around, self._output)
+        if self._adoption is not None:
+            return AdoptedServer(*parts, adoption=self._adoption, stop=self._stop, listener=self._listener)
+        return ServerProcess(*parts, lease=lease, stop=self._stop, listener=self._listener)
+
     def _not_bound(self, model: ModelConfig, lease: Lease | None, tries: int, error: BindFailed) -> frozenset[int]:
         """Return the port that is not to be tried again. Raises ModelFailed when there is no other to try."""
         self._around.keeper.conflicts[model.id] += 1
@@ -194,6 +224,8 @@ class Life:
         return await asyncio.to_thread(builds.failed, self._model, process.program, error)
 
     def _lease(self, avoid: frozenset[int]) -> Lease | None:
+        if self._adoption is not None:
+            return self._adoption.given.lease
         keeper, model_id = self._around.keeper, self._model.id
         if model_id not in keeper.plan.assignment and model_id not in keeper.plan.fixed:
             return None

@@ -15,7 +15,7 @@ import itertools
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from claracore.core.config.model import Config
@@ -47,29 +47,25 @@ from claracore.core.scheduler.events import (
     UnloadAsked,
     Wake,
 )
-from claracore.core.scheduler.obstacle import Obstacle
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.policy_from_config import policy_of
-from claracore.core.scheduler.slot import Slot
-from claracore.errors import ClaraCoreError, ModelNotFound
-from claracore.host.logs.output import OutputRing
+from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown
 from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
-from claracore.host.supervisor.preview import LoadPreview, load_preview
 from claracore.host.supervisor.refusals import circumstances, refusal
 from claracore.host.supervisor.runner import Runner
-from claracore.host.supervisor.running import Running
 from claracore.host.supervisor.runs import Runs
+from claracore.host.supervisor.succession import Succession
 from claracore.host.supervisor.waiting import LoadWaiter, WaitingRequest
 from claracore.host.supervisor.wake import WakeTimer
-from claracore.types import Endpoint, ModelState
+from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
 _RECORD = "%r %s -> %s"
 
 
-class Supervisor:
+class Supervisor(Succession):
     """Starts, swaps and stops the models of one configuration, and serves or refuses the requests for them."""
 
     def __init__(self, config: Config, runner: Runner, memory: MemorySource | None = None) -> None:
@@ -177,61 +173,14 @@ class Supervisor:
             return None
         return self._endpoints[model_id]
 
-    def position(self, request_id: int) -> int | None:
-        """Return the 1-based place of a request in its model's queue; None when it does not wait."""
-        return self._scheduler.position(request_id)
-
-    def obstacle(self, model_id: str) -> Obstacle | None:
-        """Return what the requests that wait for a model wait for; None when none waits."""
-        return self._scheduler.obstacle(model_id, self._loop.time())
-
-    def preview(self, model_id: str, after: Sequence[str] = ()) -> LoadPreview:
-        """Return what would follow if this model, which is stopped, started now; or after these, one by one."""
-        return load_preview(self._scheduler, model_id, self._loop.time(), after)
-
-    def retry_seconds(self, model_id: str) -> float | None:
-        """Return for how long requests are refused with `failure` without another try; None when they are not."""
-        failing = self._scheduler.failing(model_id, now := self._loop.time())
-        return failing.retry_at - now if failing is not None else None
-
-    def state(self, model_id: str) -> ModelState:
-        """Return the state of a model; a model that is not known is stopped."""
-        slot = self._scheduler.slots.get(model_id)
-        return slot.state if slot else ModelState.STOPPED
-
     # --- what people and the API call -----------------------------------------------------------------------------
-
-    @property
-    def by_memory(self) -> bool:
-        """Whether memory decides which models run together."""
-        return self.config.routing.router.use == "memory"
-
-    @property
-    def slots(self) -> Mapping[str, Slot]:
-        """State, requests in progress and waiting, by model id; for looking at."""
-        return self._scheduler.slots
-
-    def running(self, model_id: str) -> Running | None:
-        """Return how the model's server is now; None when there is none."""
-        run = self._runs.get(model_id)
-        return run.running(self.state(model_id)) if run is not None else None
-
-    def all_running(self) -> dict[str, Running]:
-        """Return how each model's server is now, by model id; models without one are left out."""
-        return {model_id: run.running(self.state(model_id)) for model_id, run in self._runs}
-
-    def output(self, model_id: str) -> OutputRing:
-        """Return what the model's servers have printed."""
-        return self._runs.output(model_id)
-
-    def failure(self, model_id: str) -> ClaraCoreError | None:
-        """Return why the last run of a model failed; None when it did not."""
-        return self._runs.failure(model_id)
 
     async def load(self, model_id: str) -> None:
         """Return when the model is ready. Raises what a request for it would be refused with."""
         if model_id not in self.config.models:
             raise ModelNotFound(model_id, self.config.models)
+        if self._given_away:
+            raise ShuttingDown("another process has taken over; ask again")
         if self.ready_endpoint(model_id) is not None:
             return  # however busy it is
         ready = LoadWaiter(self._loop.create_future())
@@ -245,9 +194,13 @@ class Supervisor:
         """Return when none of the models' present servers runs any more. Answers in progress may end first."""
         wanted = tuple(model_ids)
         ending = self._runs.tasks(wanted)
-        self._post(UnloadAsked(wanted))
+        self.ask_unload(wanted)
         if ending:
             await asyncio.wait(ending)
+
+    def ask_unload(self, model_ids: Iterable[str]) -> None:
+        """Begin with that."""
+        self._post(UnloadAsked(tuple(model_ids)))
 
     def pin(self, model_id: str, *, pinned: bool) -> None:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
@@ -280,6 +233,8 @@ class Supervisor:
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def _post(self, event: Event) -> None:
+        if self._given_away:
+            return
         self._events.append(event)
         if self._handling:
             return
@@ -290,6 +245,7 @@ class Supervisor:
         finally:
             self._handling = False
             self._wake.by(self._scheduler.next_deadline())
+            self._note_event()
 
     def _handle(self, event: Event) -> None:
         now = self._loop.time()

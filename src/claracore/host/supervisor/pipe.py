@@ -43,6 +43,17 @@ class Pipe:
             self._on_line(line)
         return chunk
 
+    def pause(self) -> int:
+        """Read no more until `resume`; return the open file, from which somebody else may read."""
+        if self._open:
+            self._loop.remove_reader(self._fd)
+        return self._fd if self._open else -1
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._open:
+            self._loop.add_reader(self._fd, self._read)
+
     def take_last_words(self) -> None:
         """Hand on what is left when the child has ended."""
         for _ in range(LAST_WORDS_BYTES // READ_BYTES):

@@ -15,7 +15,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from claracore.host.supervisor.program import SpawnFailed, find_program, folder_failed, spawn_failed
 
@@ -26,11 +26,26 @@ if TYPE_CHECKING:
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
+class Spawned(Protocol):
+    """What is asked of a process that we have started (`subprocess.Popen` is one) or taken over."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Where it reads, None for nowhere."""
+
+    def wait(self) -> int:
+        """Let go of it, which is a zombie, and return how it ended: an exit code, or a signal's number, negative."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """A process that exists; `error_fd` reports a failing exec (see launch.py), None where exec has succeeded."""
 
-    process: subprocess.Popen[bytes]
+    process: Spawned
     output_fd: int
     stdout_fd: int | None
     """Where stdout comes, if not with stderr in `output_fd`."""
@@ -133,8 +148,13 @@ def _start(
     return Started(process, output_fd, stdout_fd, error_fd)
 
 
-def watch_exit(pid: int, ended: Callable[[], None]) -> Callable[[], None]:
-    """Call `ended` in the running loop as soon as the process is a zombie or gone; return what stops the watching."""
+def watch_exit(
+    pid: int, ended: Callable[[], None], has_ended: Callable[[int], bool] | None = None
+) -> Callable[[], None]:
+    """Call `ended` in the running loop as soon as the process is a zombie or gone; return what stops the watching.
+
+    `has_ended` tells whether it is; None for our own child, of which the kernel tells.
+    """
     loop = asyncio.get_running_loop()
     try:
         pidfd = os.pidfd_open(pid)
@@ -143,7 +163,7 @@ def watch_exit(pid: int, ended: Callable[[], None]) -> Callable[[], None]:
 
     def on_readable() -> None:
         # Believed only when the kernel confirms it: a false alarm of the event loop would kill a healthy server.
-        if _has_ended(pid):
+        if (has_ended or _has_ended)(pid):
             ended()
 
     loop.add_reader(pidfd, on_readable)

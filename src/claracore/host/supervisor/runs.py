@@ -16,7 +16,7 @@ from claracore.core.scheduler.events import Died, Ended, Event, FellAsleep, Lost
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.ran_out import RanOutOfMemory
-from claracore.host.supervisor.runner import Outcome, Runner, ServerRun
+from claracore.host.supervisor.runner import Outcome, RunListener, Runner, ServerRun
 from claracore.types import Endpoint
 
 logger = logging.getLogger("claracore.supervisor")
@@ -78,6 +78,16 @@ class Runs:
         self.forget_failures({model.id})
         self._stamps.pop(model.id, None)
         logger.info("model %s: starting", model.id)
+        self._begin(model, run)
+
+    def take_over(
+        self, model: ModelConfig, endpoint: Endpoint, make: Callable[[ModelConfig, OutputRing, RunListener], ServerRun]
+    ) -> None:
+        """Have the run that `make` returns, of a server that is ready at the endpoint."""
+        self.endpoints[model.id] = endpoint
+        self._begin(model, make(model, self.output(model.id), self))
+
+    def _begin(self, model: ModelConfig, run: ServerRun) -> None:
         task = asyncio.get_running_loop().create_task(self._run(model, run), name=f"run of {model.id}")
         self._entries[model.id] = _Entry(model, run, task, time.monotonic())
         task.add_done_callback(lambda _: self._ended(model.id))

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from claracore.core.config.command import bind
 from claracore.core.config.model import ModelConfig
-from claracore.core.ports.bindfail import is_bind_failure
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ModelFailed, NotReadyInTime
 from claracore.host.engines import states
@@ -30,10 +29,11 @@ from claracore.host.supervisor.health import LAST_LINES, ReadyDeadline, is_healt
 from claracore.host.supervisor.in_container import check_publisher, removed
 from claracore.host.supervisor.kin import MARK
 from claracore.host.supervisor.nap import NapTasks
-from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
+from claracore.host.supervisor.ran_out import StartLog
 from claracore.host.supervisor.reports import Reports
 from claracore.host.supervisor.runner import RunListener
-from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
+from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring
+from claracore.host.supervisor.start_judged import BrokenStart, why_not_ready
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.verified import OwnerCheck, SocketWatch, Stranger
@@ -78,21 +78,22 @@ class ServerProcess:
         self.lost_because: ModelFailed | None = None
         self._around = around
         self._output = output
-        self._lease = lease
+        self.lease = lease
         self._stop = stop
         self._listener = listener
-        socket_file = self._clear_socket() if model.transport == "unix" else None
+        socket_file = self._socket_file()
         self._bound = bind(model, port=lease.port if lease else None, socket=socket_file)
         self.endpoint = Endpoint(unix_path=socket_file) if socket_file else endpoint_of(self._bound.proxy)
         self._reports_state = around.commands.tells_state(model)
         states_env = states.ENVIRONMENT if self._reports_state else {}
-        self._env = {**around.environ, **states_env, **self._bound.env, MARK: around.keeper.ledger.mark()}
+        self._env = {**around.environ, **states_env, **self._bound.env, MARK: self._mark()}
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
         self._start_log = StartLog()
         self._accepted = Acceptance(model, around.keeper, around.announced)
         self._watch: SocketWatch | None = None
         """Whether who was verified still listens; None before that is known, and where it is not `verifiable`."""
         self.became_ready = False
+        self.is_given = False  # True while another process looks after it
         self._conversations: ServerConversations | None = None
 
     @property
@@ -105,26 +106,13 @@ class ServerProcess:
 
         Raises SpawnFailed, BindFailed, HeldFromIt, DiedRestoring, NotReadyInTime, ModelFailed, OSError.
         """
-        keeper = self._around.keeper
-        if self._around.conversations is not None:
-            self._conversations = await self._around.conversations.begin(self.model)
-        share = self._lease is not None and self._lease.shared
-        more = self._conversations.words if self._conversations is not None else ()
-        if self._lease is not None:
-            keeper.hand_over(self._lease)
-        argv = (*self._around.commands.argv(self._bound.argv, share=share), *more)
-        on_stdout = self._on_stdout if self._reports_state else None
-        child = self.child = await Child.spawn(argv, env=self._env, on_line=self._on_line, on_stdout=on_stdout)
-        self.spawned_at = time.monotonic()
+        child = self.child = await self._begun()
         try:
-            keeper.ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
-            if await self._becomes_ready(child) and await self._gets_conversations(child):
-                keeper.ledger.record_kin(child.pid, child.look_around())
+            if await self._is_there(child):
                 # First in the line of those who hear of it: nobody is sent to a dead server while the rest of it ends.
                 child.exited.add_done_callback(lambda _: self._note_death())
                 self.became_ready = True
-                self._listener.ready(self.model.id, self.endpoint)
-                await self._around.commands.loaded(self.model, self.program)
+                await self._serves()
                 await self._until_end(child)
         finally:
             await self.nap.close()
@@ -133,6 +121,32 @@ class ServerProcess:
                 self._accepted.after(child.exited.result(), self.endpoint)
         if not self._stop.given:
             raise ModelFailed(self.model.id, f"its server died: {child.exited.result()}", tuple(self._printed))
+
+    async def _begun(self) -> Child:
+        if self._around.conversations is not None:
+            self._conversations = await self._around.conversations.begin(self.model)
+        share = self.lease is not None and self.lease.shared
+        more = self._conversations.words if self._conversations is not None else ()
+        if self.lease is not None:
+            self._around.keeper.hand_over(self.lease)
+        argv = (*self._around.commands.argv(self._bound.argv, share=share), *more)
+        on_stdout = self._on_stdout if self._reports_state else None
+        child = await Child.spawn(argv, env=self._env, on_line=self._on_line, on_stdout=on_stdout)
+        self.spawned_at = time.monotonic()
+        return child
+
+    async def _is_there(self, child: Child) -> bool:
+        """Wait until it is ready; False when the order to stop comes first."""
+        ledger = self._around.keeper.ledger
+        ledger.record_child(child.pid, self.model.id, self._env[MARK], child.pipe)
+        if not (await self._becomes_ready(child) and await self._gets_conversations(child)):
+            return False
+        ledger.record_kin(child.pid, child.look_around())
+        return True
+
+    async def _serves(self) -> None:
+        self._listener.ready(self.model.id, self.endpoint)
+        await self._around.commands.loaded(self.model, self.program)
 
     # --- what is asked of it while it runs --------------------------------------------------------------------------
 
@@ -171,8 +185,14 @@ class ServerProcess:
 
     # --- start ------------------------------------------------------------------------------------------------------
 
-    def _clear_socket(self) -> str:
+    def _mark(self) -> str:
+        """Return by what all that comes of the process is known."""
+        return self._around.keeper.ledger.mark()
+
+    def _socket_file(self) -> str | None:
         """Return the path of the model's Unix socket after removing what a dead server may have left there."""
+        if self.model.transport != "unix":
+            return None
         try:
             path = socket_path(self._around.socket_dir, self.model.id)
         except OSError as error:
@@ -196,7 +216,7 @@ class ServerProcess:
     async def _becomes_ready(self, child: Child) -> bool:
         """Wait until the server answers (True) or the order to stop comes (False); raises as `run`."""
         self.endpoint = await literal(self.endpoint)
-        check = self._accepted.check(self.endpoint, child.pid, self._lease)
+        check = self._accepted.check(self.endpoint, child.pid, self.lease)
         self.verifiable = check is not None
         self._watch = self._watch_of(check) if check is not None else None
         deadline = self.reports.deadline = ReadyDeadline(self.model.health_check_timeout_seconds)
@@ -221,32 +241,19 @@ class ServerProcess:
         except Stranger as error:
             raise BindFailed(str(error)) from error
         except NotReadyInTime:
-            if self._lease is not None:
-                self._around.keeper.doubt(self._lease, hung=True)
+            if self.lease is not None:
+                self._around.keeper.doubt(self.lease, hung=True)
             raise
         except ModelFailed as error:
-            raise self._why_not_ready(error, child) from error
+            how = child.exited.result() if child.exited.done() else None
+            start = BrokenStart(self.model, self.lease, self._around, tuple(self._printed), self._start_log)
+            raise why_not_ready(start, error.reason, how) from error
         else:
             await check_publisher(self.model, self._bound.argv, self.endpoint.port, self._around)
             return True
         finally:
             waiting.cancel()
             await asyncio.wait({waiting})
-
-    def _why_not_ready(self, error: ModelFailed, child: Child) -> Exception:
-        """Return what it means that the server ended before it was ready: a matter of its port, or of the model."""
-        no_bind = self._lease is None or not is_bind_failure(self._printed, port=self._lease.port)
-        if child.exited.done() and no_bind and (shown := self._start_log.why(child.exited.result())) is not None:
-            return RanOutOfMemory(self.model.id, error.reason, tuple(self._printed), shown)
-        if self._lease is not None and child.exited.done():
-            if self._around.keeper.doubt(self._lease):
-                return HeldFromIt()
-            if is_bind_failure(self._printed, port=self._lease.port):
-                return BindFailed(next((line for line in self._printed if is_bind_failure([line])), ""))
-        ended = child.exited.result() if child.exited.done() else None
-        hint = self._around.commands.hint(self.model, returned=ended is not None and ended.code == 0)
-        explained = self._start_log.explained(ended)
-        return ModelFailed(self.model.id, error.reason + hint, tuple(self._printed), explained)
 
     def _watch_of(self, check: OwnerCheck) -> SocketWatch:
         return SocketWatch(
@@ -279,7 +286,7 @@ class ServerProcess:
         """
         while not (child.exited.done() or self._stop.given):
             await self._stop.or_done(child.exited, LOOK_SECONDS if self.verifiable and not self.lost else None)
-            if not child.exited.done():
+            if not child.exited.done() and not self.is_given:
                 await self.confirm(in_passing=True)
                 await self._save_ahead(child)
 
@@ -332,18 +339,12 @@ class ServerProcess:
 
     async def _stop_child(self, child: Child, where: Endpoint) -> None:
         stop_argv = bind(self.model, port=where.port or None, socket=where.unix_path, pid=child.pid).stop_argv
+        line, reads = states.EXIT if self._reports_state else b"", self.reports.says_ready.is_set()
+        grace_seconds = 0.0 if self._stop.at_once else self.model.unload_timeout_seconds
         try:
-            await child.stop(
-                0.0 if self._stop.at_once else self.model.unload_timeout_seconds,
-                stop_argv=stop_argv,
-                env=self._env,
-                exit_line=states.EXIT if self._reports_state else b"",
-                reads_stdin=self.reports.says_ready.is_set(),
-            )
+            await child.stop(grace_seconds, stop_argv=stop_argv, env=self._env, exit_line=line, reads_stdin=reads)
         except StillRuns as error:
-            self._give_up(error, where.port)
+            cmd_stop = self.model.cmd_stop.strip()
+            logger.error("model %s: %s", self.model.id, given_up(error, cmd_stop, where.port))  # noqa: TRY400 - no bug
         await removed(self.model, self._bound.argv, self._around)
         self._around.keeper.ledger.forget_child(child.pid)
-
-    def _give_up(self, error: StillRuns, port: int) -> None:
-        logger.error("model %s: %s", self.model.id, given_up(error, self.model.cmd_stop.strip(), port))

@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.jobs import EngineJobs
 from claracore.host.engines.manager import EngineManager
 from claracore.host.library.destinations import Destinations
@@ -35,6 +36,7 @@ from claracore.http.api.events.announcer import Announcer
 from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
@@ -57,6 +59,7 @@ class ControlPlane:
         log: ProxyLog,
         second: SecondDoor,
         joined: JoinedNodes,
+        handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
         configuration, state_dir = runtime.configuration, installation.state_dir
@@ -76,7 +79,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, Joiner(joined, installation, ring, named_keys)),
+            *(joined, Joiner(joined, installation, ring, named_keys), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

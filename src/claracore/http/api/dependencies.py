@@ -22,6 +22,7 @@ from claracore.http.access.keys import Grant
 from claracore.http.access.named_keys import NamedKeys
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
+from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.second_door import SecondDoor
@@ -53,6 +54,7 @@ SurveyorDep = Annotated[Surveyor, Depends(_given(Surveyor))]
 GatewayDep = Annotated[Gateway, Depends(_given(Gateway))]
 KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
+HandingOverDep = Annotated[HandingOver, Depends(_given(HandingOver))]
 JoinedNodesDep = Annotated[JoinedNodes, Depends(_given(JoinedNodes))]
 JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
 SecondDoorDep = Annotated[SecondDoor, Depends(_given(SecondDoor))]

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from claracore import __version__
 from claracore.host.engines.find import EngineMissing, find_engine
-from claracore.http.api.dependencies import InstallationDep, RuntimeDep
+from claracore.http.api.dependencies import HandingOverDep, InstallationDep, RuntimeDep
 
 router = APIRouter(tags=["system"])
 
@@ -65,6 +65,25 @@ async def versions(runtime: RuntimeDep) -> VersionsView:
         engine=f"{engine.name} {engine.version}" if engine else None,
         engine_command=list(engine.argv) if engine else [],
     )
+
+
+class UpgradedView(BaseModel):
+    """Who serves now, and which models went on without a pause."""
+
+    version: str
+    former_version: str
+    pid: int
+    models: list[str]
+
+
+@router.post("/api/upgrade")
+async def upgrade(handing: HandingOverDep) -> UpgradedView:
+    """Have this program, started once more, take over: what was installed meanwhile serves then.
+
+    Answered when it serves; 409 when it cannot, and then nothing has changed.
+    """
+    done = await handing.upgrade()
+    return UpgradedView(version=done.version, former_version=__version__, pid=done.pid, models=list(done.models))
 
 
 @router.get("/api/version")

@@ -28,6 +28,8 @@ class Clients:
         self._of_client: Counter[bytes] = Counter()
         """Open connections of each address that is not this machine's own."""
         self._all_gone = asyncio.Event()
+        self._give: Callable[[int], None] | None = None
+        """Takes the open file of a connection for another process; None where there is none."""
 
     def enter(self, connection: Channel) -> bool:
         """Take in a new connection; return whether its client may have one more."""
@@ -48,6 +50,13 @@ class Clients:
         if not self.connections:
             self._all_gone.set()
 
+    def deadline_in(self, seconds: float) -> float:
+        """Return the deadline so long from now, of which the alarm knows."""
+        deadline = self.now() + seconds
+        if deadline < self.alarm.at:
+            self.alarm.set(deadline)
+        return deadline
+
     def expire(self, now: float) -> float:
         """Give up on those whose time is up; return the next deadline (event loop time)."""
         for connection in list(self.connections):
@@ -62,6 +71,46 @@ class Clients:
         for connection in list(self.connections):
             if connection.handler is None:
                 connection.transport.close()
+
+    def hand_on_all(self, give: Callable[[int], None]) -> None:
+        """Have another process go on with each connection that is between two requests, and with others when they are.
+
+        `give` takes the open file of one. What cannot go on there (TLS) is closed.
+        """
+        self._give = give
+        self.stopping = True
+        for connection in list(self.connections):
+            if connection.handler is None and not connection.has_more:
+                self._hand_on(connection)
+
+    def hand_on_soon(self, connection: Channel) -> bool:
+        """Have another process go on with a connection when what was written is sent; False where there is none."""
+        if self._give is not None:
+            asyncio.get_running_loop().call_soon(self._hand_on, connection)
+        return self._give is not None
+
+    def give(self, file: int) -> bool:
+        """Have another process go on with a connection that has not come to this one; False where there is none."""
+        if self._give is not None:
+            self._give(file)
+        return self._give is not None
+
+    def _hand_on(self, connection: Channel) -> None:
+        give, transport = self._give, connection.transport
+        if transport.is_closing():
+            return
+        if connection.has_more:
+            connection.go_on()
+        elif give is None or connection.peer.secure or transport.get_write_buffer_size():
+            transport.close()
+        else:
+            give(transport.get_extra_info("socket").fileno())
+            transport.abort()  # closes our file only: the connection goes on by the other
+
+    def keep_all(self) -> None:
+        """Undo `hand_on_all`: connections go on here."""
+        self._give = None
+        self.stopping = False
 
     async def gone(self) -> None:
         """Wait until there are none."""

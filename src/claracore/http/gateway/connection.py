@@ -120,7 +120,7 @@ class Connection(Channel, asyncio.Protocol):
         if self.handler is not None:
             self.handler.writable(True)
         elif self._awaits == _LATER:
-            self._await_head()
+            self.go_on()
 
     # The handler's side.
 
@@ -141,14 +141,20 @@ class Connection(Channel, asyncio.Protocol):
         self.handler = None
         if self._body is not None:
             self._linger()
-        elif self.closing:
+        elif self.closing and (self._close_after_answer or not self._clients.hand_on_soon(self)):
             self.transport.close()
-        elif self._reader_is_slow:
+        elif self._reader_is_slow or self.closing:
             self._awaits = _LATER  # An answer to a further request would pile up behind this one.
         else:
-            self._await_head()
+            self.go_on()
 
-    def _await_head(self) -> None:
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes of the next request have come."""
+        return bool(self._buffer)
+
+    def go_on(self) -> None:
+        """Read the next request."""
         self._awaits = _HEAD
         self._wait_for(self._limits.idle_timeout_seconds)
         if self._reading.paused:
@@ -309,10 +315,7 @@ class Connection(Channel, asyncio.Protocol):
 
     def _wait_for(self, seconds: float) -> None:
         """Give up on the client after so long."""
-        self.deadline = deadline = self._clients.now() + seconds
-        alarm = self._clients.alarm
-        if deadline < alarm.at:
-            alarm.set(deadline)
+        self.deadline = self._clients.deadline_in(seconds)
 
     # Ending.
 

@@ -61,6 +61,15 @@ class Channel(ABC):
     deadline: float | None = None
     """When to give up on the client (event loop time)."""
 
+    @property
+    @abstractmethod
+    def has_more(self) -> bool:
+        """Whether bytes of the next request have come."""
+
+    @abstractmethod
+    def go_on(self) -> None:
+        """Read the next request."""
+
     @abstractmethod
     def connection_header(self) -> bytes:
         """Return the Connection header of the answer that begins now; empty for none."""

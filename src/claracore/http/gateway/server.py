@@ -133,26 +133,47 @@ class Gateway:
         return min(soonest, self.relay.look_after(now))
 
 
-async def serve(
-    listeners: list[socket.socket],
-    *,
-    gateway: Gateway,
-    stop: asyncio.Event,
-    drain_seconds: float,
-    tls: ssl.SSLContext | None = None,
-) -> None:
-    """Serve on bound sockets until `stop` is set; then stop accepting and let answers end for `drain_seconds`."""
-    loop = asyncio.get_running_loop()
-    timeout = TLS_HANDSHAKE_SECONDS if tls is not None else None
-    servers = []
-    try:
-        for listener in listeners:
-            server = await loop.create_server(
-                gateway.connection, sock=listener, backlog=2048, ssl=tls, ssl_handshake_timeout=timeout
+class Doorway:
+    """The bound sockets on which clients come in; they may be shut, and opened again."""
+
+    def __init__(self, listeners: list[socket.socket], gateway: Gateway, tls: ssl.SSLContext | None = None) -> None:
+        """Take sockets that are bound and listen; nobody is let in yet."""
+        self.listeners = listeners
+        self._gateway = gateway
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
+
+    async def open(self) -> None:
+        """Let clients in, also those that have waited."""
+        timeout = TLS_HANDSHAKE_SECONDS if self._tls is not None else None
+        for listener in self.listeners:
+            server = await asyncio.get_running_loop().create_server(
+                self._gateway.connection,
+                sock=listener.dup(),
+                backlog=2048,
+                ssl=self._tls,
+                ssl_handshake_timeout=timeout,
             )
-            servers.append(server)
+            self._servers.append(server)
+
+    def shut(self) -> None:
+        """Let nobody in any more; who comes waits at the sockets, which stay open."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def close(self) -> None:
+        """Let nobody in any more, for good; who comes is refused, unless another process has the sockets, too."""
+        self.shut()
+        for listener in self.listeners:
+            listener.close()
+
+
+async def serve(entrance: Doorway, *, gateway: Gateway, stop: asyncio.Event, drain_seconds: float) -> None:
+    """Let clients in until `stop` is set; then let answers end for `drain_seconds`."""
+    try:
+        await entrance.open()
         await stop.wait()
     finally:
-        for server in servers:
-            server.close()
+        entrance.close()
         await gateway.drain(drain_seconds)

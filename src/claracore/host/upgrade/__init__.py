@@ -1,0 +1,1 @@
+"""How does another process take the place of this one without a request noticing?"""
