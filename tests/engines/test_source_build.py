@@ -18,7 +18,14 @@ from threading import Thread
 import pytest
 
 from claracore.core.engines.job import EngineJob, EngineStage, EngineWish
-from claracore.core.engines.source_build import BuildTools, NoBuildTools, build_plan, fraction_of, source_file
+from claracore.core.engines.source_build import (
+    WITHOUT_AMX,
+    BuildTools,
+    NoBuildTools,
+    build_plan,
+    fraction_of,
+    source_file,
+)
 from claracore.errors import BadRequest, ClaraCoreError, NotFound
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.manager import EngineManager
@@ -60,6 +67,8 @@ def test_the_options_are_for_what_is_here() -> None:
     assert "GGML_BLAS_VENDOR=OpenBLAS" in plans["cpu"].options
     assert all("GGML_NATIVE=ON" in plan.options for plan in plans.values())
     assert build_plan(GCC).backend == "cpu"
+    amx = BuildTools(cmake="cmake", compiler="c++", has_amx=True)
+    assert set(build_plan(amx).options) - set(build_plan(GCC).options) == set(WITHOUT_AMX)
     assert build_plan(GCC).configure("cmake", "s", "b")[:5] == ["cmake", "-S", "s", "-B", "b"]
     assert plans["cpu"].configure("cmake", "s", "b")[5:7] == ["-G", "Ninja"]
 

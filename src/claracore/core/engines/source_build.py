@@ -36,6 +36,8 @@ LACKING: Final[Mapping[Backend, str]] = {
     Backend.ROCM: "there is no hipcc (ROCm)",
     Backend.VULKAN: "there is no glslc, or no vulkan/vulkan.h (Vulkan SDK; libvulkan-dev and glslc)",
 }
+WITHOUT_AMX: Final = ("CMAKE_CXX_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16",)
+"""b11434's code for AMX was seen to crash: SIGSEGV in ggml_backend_amx_mul_mat, SmolLM2 as Q4_1, on a virtual Xeon."""
 _STEP: Final = re.compile(r"\[\s*(?:(\d+)/(\d+)|(\d+)%)\s*\]")
 
 
@@ -62,6 +64,8 @@ class BuildTools:
     """Whether there are Vulkan's headers and the compiler of its shaders."""
     has_blas: bool = False
     """Whether there is OpenBLAS with its headers."""
+    has_amx: bool = False
+    """Whether the compiler would use AMX for this processor."""
 
     def can(self, backend: Backend) -> bool:
         """Whether there is what a backend needs."""
@@ -117,7 +121,7 @@ def build_plan(tools: BuildTools, backend: str = AUTO) -> BuildPlan:
         reason = "it was asked for"
     blas = ("GGML_BLAS=ON", "GGML_BLAS_VENDOR=OpenBLAS") if tools.has_blas and chosen is Backend.CPU else ()
     hip = (f"CMAKE_HIP_COMPILER={tools.hipcc}",) if chosen is Backend.ROCM and tools.hipcc.endswith("clang++") else ()
-    options = (*COMMON, *OPTIONS[chosen], *blas, *hip)
+    options = (*COMMON, *OPTIONS[chosen], *blas, *hip, *(WITHOUT_AMX if tools.has_amx else ()))
     return BuildPlan(chosen, options, ("-G", "Ninja") if tools.ninja else (), reason)
 
 

@@ -38,6 +38,7 @@ from claracore.core.engines.sources import LLAMA_CPP
 from claracore.core.units import gb
 from claracore.errors import ClaraCoreError, DiskFull
 from claracore.host.disk_space import free_at
+from claracore.host.engines.find import ASK_SECONDS
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.trial import program_in, try_out
 from claracore.host.engines.unpack import unpack
@@ -88,15 +89,28 @@ def find_tools(environ: Mapping[str, str]) -> BuildTools:
     has_headers = any((folder / "vulkan" / "vulkan.h").is_file() for folder in headers)
     cblas = any(Path("/usr/include", name).is_file() for name in ("cblas.h", "openblas/cblas.h"))
     blas = cblas or any(Path("/usr/include").glob("*/cblas.h"))
+    compiler = which("c++", "g++", "clang++", "cl")
     return BuildTools(
         cmake=which("cmake"),
-        compiler=which("c++", "g++", "clang++", "cl"),
+        compiler=compiler,
         ninja=which("ninja"),
         nvcc=which("nvcc", more=["/usr/local/cuda/bin"]),
         hipcc=which("hipcc", more=["/opt/rocm/bin"]),
         has_vulkan=has_headers and bool(which("glslc", more=[f"{sdk}/bin"])),
         has_blas=blas and sys.platform == "linux",
+        has_amx=_uses_amx(compiler),
     )
+
+
+def _uses_amx(compiler: str) -> bool:
+    """Whether a compiler would use AMX for this processor."""
+    if not compiler:
+        return False
+    words = [compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_SECONDS, check=False)
+        return b"__AMX_INT8__" in done.stdout
+    return False
 
 
 class SourceBuilder:
