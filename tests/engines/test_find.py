@@ -15,7 +15,8 @@ from claracore.core.engines.order import explained_order
 from claracore.host.engines import abilities, embedded_flags, find
 from claracore.host.engines.abilities import Abilities
 from claracore.host.engines.find import EngineMissing, engine_places, find_engine
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for engines")
 

@@ -61,7 +61,7 @@ def test_whose_fault_it_is(kind: str, by_current: list[str], by_previous: list[s
 
 def test_it_goes_back_to_the_build_that_could(folders: EngineFolders, caplog: pytest.LogCaptureFixture) -> None:
     looked: list[EngineUse] = []
-    guard = EngineGuard(folders, lambda: looked.append(folders.use()))
+    guard = EngineGuard(folders.root, lambda: looked.append(folders.use()))
     guard.became_ready(MODEL, program(folders, OLD))
     guard.became_ready(MODEL, program(folders, OLD))
     assert guard.failed(MODEL, program(folders, NEW), FAILED)
@@ -77,7 +77,7 @@ def test_it_goes_back_to_the_build_that_could(folders: EngineFolders, caplog: py
 
 
 def test_it_stays(folders: EngineFolders) -> None:
-    guard = EngineGuard(folders)
+    guard = EngineGuard(folders.root)
     assert not guard.failed(MODEL, program(folders, NEW), FAILED), "nobody knows that the one before could"
     guard.became_ready(MODEL, program(folders, OLD))
     assert not guard.failed(replace_cmd("llama-server -m m.gguf -c 99"), program(folders, NEW), FAILED)
@@ -95,23 +95,23 @@ def replace_cmd(cmd: str) -> ModelConfig:
 
 
 def test_proofs_outlive_a_restart(folders: EngineFolders) -> None:
-    EngineGuard(folders).became_ready(MODEL, program(folders, OLD))
-    assert EngineGuard(folders).failed(MODEL, program(folders, NEW), FAILED)
+    EngineGuard(folders.root).became_ready(MODEL, program(folders, OLD))
+    assert EngineGuard(folders.root).failed(MODEL, program(folders, NEW), FAILED)
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(folders: EngineFolders, monkeypatch: pytest.MonkeyPatch) -> None:
-    guard = EngineGuard(folders)
+    guard = EngineGuard(folders.root)
     guard.became_ready(MODEL, program(folders, OLD))
 
-    def refused(_use: EngineUse) -> None:
+    def refused(*_: object) -> None:
         raise Conflict("read-only")
 
-    monkeypatch.setattr(folders, "keep_use", refused)
+    monkeypatch.setattr(EngineFolders, "keep_use", refused)
     assert not guard.failed(MODEL, program(folders, NEW), FAILED)
 
 
 def test_the_build_before_must_still_be_there(folders: EngineFolders) -> None:
-    guard = EngineGuard(folders)
+    guard = EngineGuard(folders.root)
     guard.became_ready(MODEL, program(folders, OLD))
     folders.remove(OLD)
     assert folders.use() == EngineUse({"llama.cpp": NEW.id})

@@ -420,7 +420,7 @@ def test_a_full_disk(
         install(manager, version="b1000")
     monkeypatch.undo()
     monkeypatch.setattr(folders, "put", no_space)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFull, match="No space left"):
         install(manager, version="b1000")
     assert names(folders) == leftovers(folders) == []
 
@@ -500,7 +500,7 @@ if sys.argv[3] == "trying":
 manager = managing.EngineManager(EngineFolders(Path(sys.argv[1])), {"CLARACORE_RELEASES_URL": sys.argv[2]},
                                  lambda: EngineMachine("linux", "x64", "glibc", (2, 39)))
 def changed(job):
-    if job.stage == sys.argv[3] and job.done_bytes:
+    if job.stage == sys.argv[3] == "downloading" and job.done_bytes:
         print("there", flush=True)
 asyncio.run(manager.install(EngineJob("j", "install", EngineWish(version="b1000")), changed))
 """

@@ -158,3 +158,53 @@ def test_what_the_embedded_engine_says(content: bytes | None, kind: FailureKind,
     found = explain([line for line in done.stderr.splitlines() if TELLING.search(line)])
     assert found is not None, done.stderr
     assert found.kind is kind
+
+
+def test_a_library_that_pythons_engine_lacks() -> None:
+    line = "ImportError: libgomp.so.1: cannot open shared object file: No such file or directory"
+    found = explain([line])
+    assert TELLING.search(line)
+    assert found is not None
+    assert (found.kind, found.cause) == ("library", "the engine needs libgomp.so.1, which is not installed here")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("Error: statfs /nothere: no such file or directory", "/nothere, which `mounts` names, is not there"),
+        (
+            'docker: invalid mount config for type "bind": bind source path does not exist: /a b.',
+            "/a b, which `mounts` names, is not there",
+        ),
+        ("Error: unknown flag: --no-such", "the runtime does not know the option --no-such"),
+        (
+            "Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all",
+            "the runtime does not know NVIDIA's",
+        ),
+        ("Error: stat /dev/kfd: no such file or directory", "this machine has no /dev/kfd"),
+        ("ERROR (catatonit:6): failed to exec pid1: No such file or directory", "the image has no such program"),
+        (
+            "docker: Error response from daemon: no matching manifest for linux/arm64 in the",
+            "there is no such image for this",
+        ),
+        ("toomanyrequests: You have reached your pull rate limit.", "the registry of the image gives no more"),
+        ('Error: short-name "nothere" did not resolve to an alias', "no registry gives out this image (nothere)"),
+        (
+            'pinging container registry ghcr.io: Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host',
+            "the image is not here, and its registry cannot be reached",
+        ),
+        (
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+            "this user may not use Docker",
+        ),
+        (
+            "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock",
+            "this user may not use Docker",
+        ),
+    ],
+)
+def test_what_container_runtimes_say(line: str, cause: str) -> None:
+    found = explain([line])
+    assert found is not None
+    assert found.cause.startswith(cause)
+    assert found.way_out

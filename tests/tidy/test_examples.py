@@ -12,6 +12,7 @@ from claracore.core.config.command import split
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
+from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.policy import Situation
 from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.host.engines.abilities import flags
@@ -65,8 +66,17 @@ def test_who_is_said_to_run_in_turn_makes_the_other_go(path: Path) -> None:
 
 
 @each
+def test_who_is_said_to_go_by_memory_says_what_it_takes(path: Path) -> None:
+    config = config_of(path)
+    for model in (config.models[name] for names in claims(path, "by memory", ",") for name in names):
+        assert isinstance(policy_of(config).rule, ByMemory)
+        assert model.memory
+
+
+@each
 def test_every_model_is_in_what_it_says(path: Path) -> None:
-    said = {name for claim in claims(path, "together", "+") + claims(path, "in turn", ",") for name in claim}
+    kinds = (("together", "+"), ("in turn", ","), ("by memory", ","))
+    said = {name for what, between in kinds for claim in claims(path, what, between) for name in claim}
     assert said == set(config_of(path).models)
 
 

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from claracore.cli.client import JSON, NO_SERVER, Server, ServerSaid, show_json
+from claracore.cli.engines_add import ADD
 from claracore.cli.engines_shown import check_lines, engines_lines, job_line, job_meter, plan_lines
 from claracore.cli.loop import run
 from claracore.cli.terminal import say
@@ -20,7 +21,8 @@ from claracore.core.engines.choose import AUTO
 from claracore.core.engines.job import LATEST, EngineAction, EngineJob, EngineStage, EngineWish
 from claracore.core.engines.sources import SOURCES, USUAL
 from claracore.core.fit.machine import Backend
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.places import config_file
 from claracore.host.sockets.ledger import default_folder, living_instances
 from claracore.host.state import default_state_dir
@@ -42,17 +44,34 @@ def list_engines(*, as_json: bool) -> None:
     show_json(view) if as_json else say("\n".join(engines_lines(view)))
 
 
-def install(*, name: str, version: str, backend: str, use: bool | None, dry_run: bool, as_json: bool) -> None:
-    """Fetch the project's build for this machine, check it, try it, and keep it."""
-    wish = EngineWish(name, version, backend, use)
+def install(
+    *, name: str, version: str, backend: str, use: bool | None, build: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Fetch the project's build for this machine, check it, try it, and keep it; or compile it here."""
+    wish = EngineWish(name, version, backend, use, build)
     if not dry_run:
         _carry_out("install", wish, as_json=as_json)
+        return
+    if build:
+        _show_build(wish, as_json=as_json)
         return
     from claracore.host.engines.views import plan_view  # noqa: PLC0415 - pydantic
 
     choice, devices = run(_manager().plan(wish))
     view = plan_view(choice, name, _folders(), devices).model_dump(mode="json")
     show_json(view) if as_json else say("\n".join(plan_lines(view)))
+
+
+def _show_build(wish: EngineWish, *, as_json: bool) -> None:
+    """Say what would be compiled, and with which options."""
+    from claracore.core.engines.source_build import build_id  # noqa: PLC0415 - for who builds only
+    from claracore.host.engines.source_build import SourceBuilder  # noqa: PLC0415 - as above
+
+    source, plan = run(SourceBuilder(_folders(), os.environ).plan(wish.version, wish.backend))
+    found = {"engine": build_id(source, plan), "source": source.url, "options": plan.options, "reason": plan.reason}
+    show_json(found) if as_json else say(
+        f"{found['engine']}: {plan.reason}\n  {source.name}\n  {' '.join(plan.options)}"
+    )
 
 
 def update(*, name: str, version: str, as_json: bool) -> None:
@@ -154,6 +173,7 @@ ENGINES = VerbGroup(
             {
                 **_TAKES,
                 "backend": option("--backend", about=f"{', '.join((AUTO, *Backend))}.", default=AUTO),
+                "build": flag("--build", about="Compile llama.cpp here, for this processor and what is installed."),
                 "use": switch("--use", about="Use it, also where another one is in use.", default=None),
                 "dry_run": flag("--dry-run", about="Say what would be installed, and why not another; fetch nothing."),
                 "as_json": JSON,
@@ -163,5 +183,6 @@ ENGINES = VerbGroup(
         "use": Verb(use, {"engine": ENGINE, "as_json": JSON}),
         "remove": Verb(remove, {"engine": ENGINE, "as_json": JSON}),
         "check": Verb(check, {"as_json": JSON}),
+        "add": ADD,
     },
 )

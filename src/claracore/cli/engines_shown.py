@@ -103,7 +103,8 @@ def stage_words(job: EngineJob) -> str:
     size = f", {gb(job.total_bytes, 2)}" if job.stage is EngineStage.DOWNLOADING else ""
     trouble = f" ({job.trouble}; trying again)" if job.trouble else ""
     waiting = " until another ClaraCore has installed its engine" if job.stage is EngineStage.WAITING else ""
-    return f"{job.stage}{what}{size}{waiting}{trouble}"
+    far = f", {int(10 * job.fraction) * 10} %" if job.fraction is not None and job.stage is EngineStage.BUILDING else ""
+    return f"{job.stage}{what}{size}{far}{waiting}{trouble}"
 
 
 @contextmanager

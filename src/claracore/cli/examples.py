@@ -75,11 +75,16 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "engines install": (
         ("claracore engines install --dry-run", "which build, and why not another"),
         ("claracore engines install --backend vulkan", "this kind"),
+        ("claracore engines install --build", "compiled here"),
     ),
     "engines update": (("claracore engines update", "the one before stays"),),
     "engines use": (("claracore engines use b11434", "what `llama-server` means from now on"),),
     "engines remove": (("claracore engines remove b11434", ""),),
     "engines check": (("claracore engines check", ""),),
+    "engines add": (
+        ("claracore engines add vllm --dry-run", "what would be installed and written"),
+        ("claracore engines add mlx-lm", "an environment of its own, and a macro"),
+    ),
     "status": (("claracore status --json", ""),),
     "ps": (("claracore ps --all", "those that are not loaded, too"),),
     "top": (("claracore top", "it stays until Ctrl-C"),),
@@ -121,6 +126,7 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 """By verb: command lines, each with what it does where that is not plain."""
 
 NEEDS: Final[Mapping[str, str]] = {
+    "engines add": "the network",
     "engines check": "the network",
     "engines install": "the network",
     "engines remove": "the network",

@@ -16,7 +16,7 @@ interface ModelList {
   groups: Record<string, Group>;
 }
 const HIDDEN_SECONDS = 60;
-const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup,node';
+const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup,node,engine,engines';
 
 class Live {
   models: Model[] = $state.raw([]);

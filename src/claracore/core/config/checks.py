@@ -58,6 +58,11 @@ class Checker:
         config = self._routed()
         groups = self._groups(config)
         self._check_alternatives(config, groups)
+        if config.routing.router.use != "memory":
+            for name in (model.id for model in self.models.values() if model.sleep.enter.strip()):
+                self._note(
+                    ("models", name, "sleep"), "nothing sleeps unless memory decides", "routing.router.use: memory"
+                )
         changed: dict[str, Any] = {"models": self.models, "groups": groups, "hooks": self._hooks()}
         return Config.model_construct(**{**config.__dict__, **changed})
 

@@ -15,7 +15,7 @@ from typing import Final
 from claracore.core.engines.machine import EngineMachine
 from claracore.core.engines.objections import BuildCandidate, Objection, dotted, objection, version
 from claracore.core.engines.release import Release, ReleaseAsset
-from claracore.core.engines.sources import EngineSource
+from claracore.core.engines.sources import EngineSource, processor_of
 from claracore.core.fit.machine import Backend
 from claracore.errors import BadRequest, NotFound
 
@@ -139,9 +139,7 @@ def _candidates(release: Release, source: EngineSource) -> list[BuildCandidate]:
         for build in source.builds:
             if (match := build.pattern.fullmatch(asset.name)) is not None:
                 groups = match.groupdict()
-                found.append(
-                    BuildCandidate(asset, build, groups.get("processor") or "", version(groups.get("runtime") or ""))
-                )
+                found.append(BuildCandidate(asset, build, processor_of(groups), version(groups.get("runtime") or "")))
                 break
     return found
 

@@ -14,7 +14,9 @@ from typing import Final, TypeVar
 from claracore.errors import BadRequest, Conflict, NotFound
 
 Value = TypeVar("Value")
-_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+]{0,79}")
+BUILT_HERE: Final = "built here"
+"""With this the source begins of what was compiled on this machine."""
+_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
 
 
@@ -46,6 +48,11 @@ class InstalledEngine:
     installed_at: float = 0.0
     reason: str = ""
     """Why this build was chosen."""
+
+    @property
+    def is_built_here(self) -> bool:
+        """Whether it was compiled on this machine."""
+        return self.source.startswith(BUILT_HERE)
 
     @property
     def id(self) -> str:

@@ -22,6 +22,8 @@ class EngineStage(StrEnum):
     DOWNLOADING = "downloading"
     CHECKING = "checking"
     UNPACKING = "unpacking"
+    BUILDING = "building"
+    """It is compiled here."""
     TRYING = "trying"
     FINISHED = "finished"
     FAILED = "failed"
@@ -40,6 +42,8 @@ class EngineWish:
     backend: str = AUTO
     use: bool | None = None
     """Whether it is to be in use afterwards; None: only if no other build of the engine is."""
+    build: bool = False
+    """Whether it is compiled here instead of fetched."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,8 @@ class EngineJob:
     fallback: str = ""
     done_bytes: int = 0
     total_bytes: int = 0
+    fraction: float | None = None
+    """How far the compiler is, from 0 to 1."""
     trouble: str | None = None
     """What it waits for to pass."""
     error: str | None = None

@@ -8,6 +8,7 @@ and `make-release.yml` (read at b11434).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -85,8 +86,61 @@ LLAMA_CPP: Final = EngineSource(
     ),
 )
 
-SOURCES: Final = {source.name: source for source in (LLAMA_CPP,)}
+# Its release.yml, read in November 2026. The server is among the examples; CUDA's libraries are in the archive.
+WHISPER_CPP: Final = EngineSource(
+    name="whisper.cpp",
+    repository="ggml-org/whisper.cpp",
+    binary="whisper-server",
+    tag=re.compile(r"v\d+(?:\.\d+)+|b\d+"),
+    trials=("--help",),
+    builds=(
+        BuildPattern(
+            re.compile(r"whisper-bin-ubuntu-(?P<processor>x64|arm64)\.tar\.gz"), "linux", Backend.CPU, UBUNTU_22
+        ),
+        BuildPattern(re.compile(r"whisper-bin-macos-(?P<processor>arm64)\.tar\.gz"), "darwin", Backend.METAL),
+        BuildPattern(re.compile(r"whisper-bin-macos-(?P<processor>x64)\.tar\.gz"), "darwin", Backend.CPU),
+        BuildPattern(re.compile(r"whisper-bin-(?P<processor>x64)\.zip"), "windows", Backend.CPU),
+        BuildPattern(
+            re.compile(rf"whisper-cublas-{RUNTIME}(?:\.\d+)*-bin-(?P<processor>x64)\.zip"), "windows", Backend.CUDA
+        ),
+    ),
+)
+
+
+def _painter(middle: str) -> re.Pattern[str]:
+    return re.compile(rf"sd-[\w.]+-[0-9a-f]+-bin-{middle}\.zip")
+
+
+PROCESSORS: Final = "(?P<processor>x86_64|aarch64)"
+# Its build.yml, read in November 2026. Windows' builds for CUDA lack its libraries, and are not offered.
+STABLE_DIFFUSION_CPP: Final = EngineSource(
+    name="stable-diffusion.cpp",
+    repository="leejet/stable-diffusion.cpp",
+    binary="sd-server",
+    tag=re.compile(r"master-\d+-[0-9a-f]+"),
+    trials=("--help",),
+    builds=(
+        BuildPattern(_painter(rf"Linux-Ubuntu-24\.04-{PROCESSORS}"), "linux", Backend.CPU, UBUNTU_24),
+        BuildPattern(_painter(rf"Linux-Ubuntu-24\.04-{PROCESSORS}-vulkan"), "linux", Backend.VULKAN, UBUNTU_24),
+        BuildPattern(
+            _painter(rf"Linux-Ubuntu-24\.04-{PROCESSORS}-rocm-{RUNTIME}(?:\.\d+)*"), "linux", Backend.ROCM, UBUNTU_24
+        ),
+        BuildPattern(_painter(r"Darwin-macOS-[\d.]+-(?P<processor>arm64)"), "darwin", Backend.CPU),
+        BuildPattern(_painter("win-cpu-(?P<processor>x64)"), "windows", Backend.CPU),
+        BuildPattern(_painter("win-vulkan-(?P<processor>x64)"), "windows", Backend.VULKAN),
+        BuildPattern(_painter(rf"win-rocm-{RUNTIME}(?:\.\d+)*-(?P<processor>x64)"), "windows", Backend.ROCM),
+    ),
+)
+
+# ik_llama.cpp is none: the jobs for Linux and macOS in its release.yml are switched off.
+SOURCES: Final = {source.name: source for source in (LLAMA_CPP, WHISPER_CPP, STABLE_DIFFUSION_CPP)}
 USUAL: Final = LLAMA_CPP.name
+
+
+def processor_of(groups: Mapping[str, str | None]) -> str:
+    """Return for which processor a file is, by what its name says, under the name that llama.cpp has for it."""
+    found = groups.get("processor") or ""
+    return {"x86_64": "x64", "aarch64": "arm64"}.get(found, found)
 
 
 def source_of(name: str) -> EngineSource:

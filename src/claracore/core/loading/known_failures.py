@@ -36,7 +36,7 @@ KNOWN: Final = (
     _row(
         FailureKind.LIBRARY,
         r"error while loading shared libraries: (?P<what>[^:]+):|Error loading shared library (?P<what2>[^:]+):"
-        r"|Library not loaded: (?P<what3>\S+)",
+        r"|Library not loaded: (?P<what3>\S+)|ImportError: (?P<what4>\S+): cannot open shared object file",
         "the engine needs {what}, which is not installed here",
         "Install the package that has it, or take another build of the engine: one for this machine's drivers, or "
         "`llama-server` alone in the command, without a path, for the one that was found here",

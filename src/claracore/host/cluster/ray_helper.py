@@ -2,9 +2,9 @@
 
     python -m claracore.host.cluster.ray_helper HOST:PORT
 
-One line of JSON a second: {"nodes": {name: "there", "gone" or "unsure"}}. `there`: Ray has it, and its Link hears its
-ClaraCore. `gone`: Ray has lost it, and has no other node of that name. It ends when Ray's list of nodes is away for too
-long; who has started it starts it again.
+One line of JSON every other second: {"nodes": {name: "there", "gone" or "unsure"}}. `there`: Ray has it, and its Link
+hears its ClaraCore. `gone`: Ray has lost it, and has no other node of that name. It ends when Ray's list of nodes is
+away for too long; who has started it starts it again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from claracore.core.cluster.ray_words import LABEL, NAMESPACE
 from claracore.host.cluster.link_actor import Link
 
-EVERY_SECONDS: Final = 1.0
+EVERY_SECONDS: Final = 2.0
+"""Each look takes a node a millisecond of its processor or two; whether it answers is asked every second anyway."""
 LOOK_SECONDS: Final = 2.0
 
 

@@ -19,8 +19,8 @@ from claracore.host.cluster.ray_process import KeptProcess
 
 logger = logging.getLogger("claracore.cluster")
 
-SILENT_SECONDS: Final = 5.0
-"""The helper speaks once a second."""
+SILENT_SECONDS: Final = 6.0
+"""The helper speaks every other second, and waits for Links no longer than that."""
 _KINDS: Final = {"there": Witness.THERE, "gone": Witness.GONE, "unsure": Witness.NONE}
 
 OnWitnesses = Callable[[Mapping[str, Witness]], None]

@@ -19,14 +19,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from claracore.core.engines.order import EnginePlace, PlaceKind
 from claracore.errors import ClaraCoreError
 from claracore.host.engines import abilities, embedded_flags, states
 from claracore.host.engines.abilities import Abilities
-from claracore.host.engines.installed import program_called
+from claracore.host.engines.in_use import program_called
 from claracore.host.logs.findings import log_findings
 from claracore.types import Finding
+
+if TYPE_CHECKING:
+    from claracore.core.engines.order import EnginePlace, PlaceKind
 
 NAME = "llama-server.exe" if os.name == "nt" else "llama-server"
 ASK_SECONDS = 10.0
@@ -109,6 +112,8 @@ def find_engine(configured: str | None) -> Engine:
 
 def engine_places(configured: str | None) -> list[EnginePlace]:
     """Return each place where an engine may be, in the order in which they are asked. Blocking, as `find_engine`."""
+    from claracore.core.engines.order import EnginePlace  # noqa: PLC0415 - for who asks for all of them
+
     found = dict(candidates(configured, []))
     order: list[PlaceKind] = ["configured"] if configured is not None else []
     places = []

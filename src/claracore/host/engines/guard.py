@@ -13,13 +13,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from claracore.core.config.model import ModelConfig
-from claracore.core.engines.installed import InstalledEngine, RolledBack
-from claracore.core.engines.rollback import FailedStart, Proof, is_fault_of_engine
 from claracore.errors import ClaraCoreError
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+
+if TYPE_CHECKING:  # what is of no use where no engine is installed is imported when one is asked about
+    from claracore.core.engines.installed import InstalledEngine
+    from claracore.core.engines.rollback import Proof
+    from claracore.host.engines.installed import EngineFolders
 
 LONGEST_REASON: Final = 500
 
@@ -29,19 +32,24 @@ logger = logging.getLogger("claracore.engines")
 class EngineGuard:
     """Remembers which build has loaded which model, and goes back to the one before. Blocking, for any thread."""
 
-    def __init__(self, folders: EngineFolders, changed: Callable[[], None] = lambda: None) -> None:
-        """Take who is told, in whichever thread, that another build is in use."""
-        self._folders = folders
+    def __init__(self, root: Path | None, changed: Callable[[], None] = lambda: None) -> None:
+        """Take the folder of engines, and who is told, in whichever thread, that another build is in use."""
+        self._root = root
         self.changed = changed
         self._lock = threading.Lock()
         self._written: set[tuple[str, Proof]] = set()
+
+    @property
+    def _folders(self) -> EngineFolders:
+        from claracore.host.engines.installed import EngineFolders  # noqa: PLC0415 - see above
+
+        return EngineFolders(self._root)
 
     def became_ready(self, model: ModelConfig, program: str) -> None:
         """Write down that a program has loaded a model, where it is that of an installed build. Raises nothing."""
         with self._lock:
             engine = self._engine_of(program)
-            proof = proof_of(model)
-            if engine is None or (engine.id, proof) in self._written:
+            if engine is None or (engine.id, proof := proof_of(model)) in self._written:
                 return
             proofs = self._folders.proofs(engine)
             if proof not in proofs:
@@ -59,9 +67,14 @@ class EngineGuard:
 
     def _failed(self, model: ModelConfig, program: str, error: ClaraCoreError) -> bool:
         engine = self._engine_of(program)
+        if engine is None:
+            return False
+        from claracore.core.engines.installed import RolledBack  # noqa: PLC0415 - see above
+        from claracore.core.engines.rollback import FailedStart, is_fault_of_engine  # noqa: PLC0415 - see above
+
         with self._folders.changing():
             use = self._folders.use()
-            if engine is None or use.current.get(engine.name) != engine.id:
+            if use.current.get(engine.name) != engine.id:
                 return False
             before = self._folders.find(use.previous.get(engine.name, ""))
             kind = error.explained.kind if error.explained is not None else ""
@@ -81,19 +94,20 @@ class EngineGuard:
 
     def _engine_of(self, program: str) -> InstalledEngine | None:
         """Return the installed build that a program belongs to."""
-        root = self._folders.name
         path = Path(program)
-        if root is None or not path.is_relative_to(root):
+        if self._root is None or not path.is_relative_to(self._root) or path == self._root:
             return None
-        return self._folders.find(path.relative_to(root).parts[0])
+        return self._folders.find(path.relative_to(self._root).parts[0])
 
 
 def proof_of(model: ModelConfig) -> Proof:
     """Return what tells one start of a model from those with another command or environment."""
+    from claracore.core.engines.rollback import Proof  # noqa: PLC0415 - see above
+
     text = "\n".join((model.cmd, *map(str, model.env)))
     return Proof(model.id, hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24])
 
 
 def user_guard() -> EngineGuard:
     """Return the guard of this user's engines."""
-    return EngineGuard(EngineFolders(engines_folder()))
+    return EngineGuard(engines_folder())

@@ -18,18 +18,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
-import platformdirs
 
 from claracore.core.engines.installed import EngineUse, InstalledEngine, is_engine_id
 from claracore.core.engines.rollback import Proof
-from claracore.core.engines.sources import SOURCES
 from claracore.errors import ClaraCoreError, Conflict, disk_full
 from claracore.host.disk import keep
+from claracore.host.engines.folder import USE
 from claracore.host.locks import locked
-from claracore.host.state import user_folder
 
 METADATA: Final = "engine.json"
-USE: Final = "use.json"
 LOADED: Final = "loaded.json"
 MOST_PROOFS: Final = 500
 DOWNLOADS: Final = ".downloads"
@@ -51,12 +48,6 @@ class EnginesFolderUnusable(ClaraCoreError):
     code = "folder_unusable"
     cause = "The folder for engines cannot be made or written to."
     way_out = "Correct its rights, or set `XDG_DATA_HOME` to a folder that can be written to."
-
-
-def engines_folder() -> Path | None:
-    """Return what the user's folder of engines is called, whether it is there or not; None without a home."""
-    data = user_folder(platformdirs.user_data_path)
-    return data / "engines" if data is not None else None
 
 
 class EngineFolders:
@@ -126,13 +117,13 @@ class EngineFolders:
 
     def keep_use(self, use: EngineUse) -> None:
         """Write which builds are in use. Raises DiskFull, EnginesFolderUnusable."""
-        with self._written():
+        with self.writing():
             keep(self.root / USE, msgspec.json.format(msgspec.json.encode(use), indent=2) + b"\n")
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Hold off others who change which builds are there or in use, for as long as the block lasts (moments)."""
-        with self._written():
+        with self.writing():
             self.root.mkdir(parents=True, exist_ok=True)
             with locked(self.root / _CHANGE_LOCK):
                 yield
@@ -140,7 +131,7 @@ class EngineFolders:
     @contextlib.contextmanager
     def new_folder(self) -> Iterator[Path]:
         """Give an empty folder beside the builds; it is removed after the block, unless `put` has renamed it."""
-        with self._written():
+        with self.writing():
             folder = self.root / f"{_NEW}{secrets.token_hex(6)}"
             folder.mkdir(parents=True)
         try:
@@ -150,7 +141,7 @@ class EngineFolders:
 
     def put(self, folder: Path, engine: InstalledEngine) -> None:
         """Make a folder that is complete a build. Raises Conflict when there is one of this name, DiskFull."""
-        with self._written():
+        with self.writing():
             keep(folder / METADATA, msgspec.json.format(msgspec.json.encode(engine), indent=2) + b"\n")
             _flush(folder)
             with self.changing():
@@ -163,7 +154,7 @@ class EngineFolders:
 
     def remove(self, engine: InstalledEngine) -> None:
         """Delete a build, at once for whoever looks. The caller has `changing`. Raises EnginesFolderUnusable."""
-        with self._written():
+        with self.writing():
             gone = self.root / f"{_GONE}{secrets.token_hex(6)}"
             (self.root / engine.id).rename(gone)
             self.keep_use(self.use())
@@ -185,25 +176,14 @@ class EngineFolders:
         return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
     @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Say what is wrong with the disk or the folder. Raises DiskFull, EnginesFolderUnusable for any OSError."""
         try:
             yield
         except OSError as error:
             raise disk_full(self.root, error) or EnginesFolderUnusable(
                 f"{self.root} cannot be written: {error.strerror or error}"
             ) from error
-
-
-def program_in_use(name: str) -> str | None:
-    """Return the path of the program that is in use for an engine of this user; None where none is installed."""
-    folders = EngineFolders(engines_folder())
-    engine = folders.in_use(name)
-    return str(folders.program(engine)) if engine is not None else None
-
-
-def program_called(binary: str) -> str | None:
-    """Return the path of the program in use that is called `binary` (`llama-server`); None where none is installed."""
-    return next((program_in_use(source.name) for source in SOURCES.values() if source.binary == binary), None)
 
 
 def _read_json(path: Path, kind: type[Kind]) -> Kind | None:

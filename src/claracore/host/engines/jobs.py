@@ -48,7 +48,8 @@ class EngineJobs:
         self._on_engines = on_engines
         self._all: dict[str, EngineJob] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._announced = 0.0
+        self._announced = (0.0, EngineStage.FINISHED)
+        """When something was announced last, and at which stage that job was."""
 
     @property
     def all(self) -> list[EngineJob]:
@@ -127,6 +128,7 @@ class EngineJobs:
     def _changed(self, job: EngineJob) -> None:
         """Announce a change; of more bytes not each."""
         now = time.monotonic()
-        if job.stage is not EngineStage.DOWNLOADING or now - self._announced >= ANNOUNCE_SECONDS:
-            self._announced = now
+        at, stage = self._announced
+        if job.stage is not EngineStage.DOWNLOADING or stage is not job.stage or now - at >= ANNOUNCE_SECONDS:
+            self._announced = now, job.stage
             self._on_change(job)

@@ -22,11 +22,11 @@ from claracore.core.engines.installed import InstalledEngine, check_removable, f
 from claracore.core.engines.job import EngineJob, EngineStage, EngineWish
 from claracore.core.engines.machine import EngineMachine
 from claracore.core.engines.release import ReleaseAsset
-from claracore.core.engines.sources import EngineSource, source_of
+from claracore.core.engines.sources import USUAL, EngineSource, source_of
 from claracore.core.engines.updating import why_to_stay
 from claracore.core.pull.reference import Reference
 from claracore.core.units import gb
-from claracore.errors import ClaraCoreError, Conflict, DiskFull
+from claracore.errors import BadRequest, ClaraCoreError, Conflict, DiskFull
 from claracore.host.disk_space import free_at
 from claracore.host.engines.engine_machine import read_engine_machine
 from claracore.host.engines.installed import DOWNLOADS, INSTALL_LOCK, EngineFolders, EnginesFolderUnusable
@@ -91,13 +91,15 @@ class EngineManager:
         present = await asyncio.to_thread(self.folders.in_use, source_of(job.wish.name).name)
         if present is None:
             raise Conflict(f"no build of {job.wish.name} is in use: `claracore engines install` installs one")
-        job.wish = EngineWish(present.name, job.wish.version, present.backend, use=True)
+        job.wish = EngineWish(present.name, job.wish.version, present.backend, use=True, build=present.is_built_here)
         return await self._carry_out(job, changed, present)
 
     async def _carry_out(self, job: EngineJob, changed: Changed, present: InstalledEngine | None) -> InstalledEngine:
         """Install; `present` is what an update may leave as it is."""
         source = source_of(job.wish.name)
         wanted_backend(job.wish.backend)
+        if job.wish.build:
+            return await self._built(source, job, changed)
         async with self._alone(job, changed), self._releases() as releases:
             _at(job, EngineStage.ASKING, changed)
             choice = await self._choice(releases, source, job.wish)
@@ -110,6 +112,31 @@ class EngineManager:
                 job.fallback, job.total_bytes = choice.fallback, choice.total_bytes
                 changed(job)
                 engine = await self._got(releases, source, choice, offered, job, changed)
+            await asyncio.to_thread(self._put_in_use, engine, job.wish.use)
+            job.engine = engine.id
+            return engine
+
+    async def _built(self, source: EngineSource, job: EngineJob, changed: Changed) -> InstalledEngine:
+        """Compile a build here. Raises as `SourceBuilder`, BadRequest for an engine that is not llama.cpp."""
+        from claracore.core.engines.source_build import build_id  # noqa: PLC0415 - for who builds only
+        from claracore.host.engines.source_build import SourceBuilder  # noqa: PLC0415 - as above
+
+        if source.name != USUAL:
+            raise BadRequest(f"only {USUAL} is compiled here", param="build")
+
+        def progress(fraction: float) -> None:
+            job.fraction = fraction
+            changed(job)
+
+        builder = SourceBuilder(self.folders, self._environ)
+        async with self._alone(job, changed):
+            _at(job, EngineStage.ASKING, changed)
+            code, plan = await builder.plan(job.wish.version, job.wish.backend)
+            job.version, job.backend, job.reason = code.tag, str(plan.backend), plan.reason
+            engine = next((each for each in self.folders.engines() if each.id == build_id(code, plan)), None)
+            if engine is None:
+                _at(job, EngineStage.BUILDING, changed)
+                engine = await builder.build(code, plan, progress)
             await asyncio.to_thread(self._put_in_use, engine, job.wish.use)
             job.engine = engine.id
             return engine
@@ -239,7 +266,7 @@ class EngineManager:
         stage: Callable[[EngineStage], None],
     ) -> tuple[InstalledEngine, str]:
         stage(EngineStage.UNPACKING)
-        with self.folders.new_folder() as folder:
+        with self.folders.writing(), self.folders.new_folder() as folder:
             try:
                 for archive in archives:
                     unpack(archive, folder, keep_going)

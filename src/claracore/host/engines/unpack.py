@@ -55,7 +55,10 @@ def unpack(archive: Path, into: Path, keep_going: Callable[[], bool] = lambda: T
 def _check_room(members: list[Member], archive: Path, into: Path) -> None:
     declared, free = sum(member.size for member in members), free_at(into)
     if declared + SPARE_BYTES > free:
-        raise DiskFull(f"{archive.name} takes {gb(declared)} when unpacked, and {gb(free)} are free in {into.parent}")
+        raise DiskFull(
+            f"{archive.name} takes {gb(declared)} when unpacked to {into.parent}, where {gb(free)} are free and "
+            f"{gb(SPARE_BYTES)} stay so; make room"
+        )
 
 
 def _write(members: list[Member], into: Path, budget: ByteBudget, keep_going: Callable[[], bool]) -> None:

@@ -73,6 +73,8 @@ class EngineJobView(BaseModel):
     """Why it is not the backend that would be best here."""
     done_bytes: int
     total_bytes: int
+    fraction: float | None
+    """How far the compiler is, from 0 to 1; null where nothing is compiled."""
     trouble: str | None
     error: str | None
     error_code: str | None
@@ -234,6 +236,7 @@ def job_view(job: EngineJob) -> EngineJobView:
         fallback=job.fallback,
         done_bytes=job.done_bytes,
         total_bytes=job.total_bytes,
+        fraction=job.fraction,
         trouble=job.trouble,
         error=job.error,
         error_code=job.error_code,

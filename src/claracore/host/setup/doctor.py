@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from claracore.build import version_text
+from claracore.core.config.load import load_many
 from claracore.core.ports.listen import Listen
 from claracore.core.units import GIB
 from claracore.errors import ClaraCoreError
@@ -21,6 +22,7 @@ from claracore.host.engines.find import EngineMissing, find_engine
 from claracore.host.hardware.probe import probe
 from claracore.host.setup.check import Check
 from claracore.host.setup.container_checks import container_checks
+from claracore.host.setup.engine_checks import engine_checks
 from claracore.host.setup.examine import examine
 from claracore.host.state import state_problem
 from claracore.host.store import files
@@ -45,7 +47,7 @@ def diagnose(subject: Subject) -> list[Check]:
     """Look at everything that can be wrong; raises nothing."""
     return [
         *_versions(),
-        *_engine(subject.engine),
+        *_engine(subject),
         *_machine(),
         *_config(subject),
         *_disk(subject),
@@ -63,15 +65,21 @@ def _versions() -> Iterator[Check]:
     yield Check("versions", ok=True, message=f"claracore {version_text()}, Python {version}, {', '.join(found)}")
 
 
-def _engine(configured: str | None) -> Iterator[Check]:
+def _engine(subject: Subject) -> Iterator[Check]:
     try:
-        engine = find_engine(configured)
+        engine = find_engine(subject.engine)
     except EngineMissing as error:
         yield Check("engine", ok=False, message=error.message.partition("\n")[0], way_out="see `claracore --help`")
         return
     for finding in engine.findings:
         yield Check("engine", ok=False, message=finding.message, way_out=finding.way_out)
     yield Check("engine", ok=True, message=f"{engine.name} {engine.version} runs ({' '.join(engine.argv)})")
+    try:
+        sources = files.read_sources(subject.config, subject.config_dir)
+        config = load_many(sources, env=subject.environ).config
+    except ClaraCoreError:
+        config = None  # told by `_config`
+    yield from engine_checks(engine, config)
 
 
 def _machine() -> Iterator[Check]:

@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.jobs import EngineJobs
 from claracore.host.engines.manager import EngineManager
 from claracore.host.library.destinations import Destinations

@@ -39,10 +39,12 @@ class EngineOrder(BaseModel):
     backend: ShortText = AUTO
     use: bool | None = None
     """Whether it is to be in use afterwards; null: only if no other build of the engine is."""
+    build: bool = False
+    """Whether llama.cpp is compiled here, from its package on PyPI."""
 
     def wish(self) -> EngineWish:
         """Return it as the manager takes it."""
-        return EngineWish(self.name, self.version, self.backend, self.use)
+        return EngineWish(self.name, self.version, self.backend, self.use, self.build)
 
 
 class EngineNamed(BaseModel):
