@@ -65,7 +65,7 @@ def main() -> None:
             print(f"{who}, {'with' if has_ray else 'without'} Ray: {percent:.2f} %, RSS {rss:.0f} MB, PSS {pss:.0f} MB")
     added = [with_ray - without for with_ray, without in zip(found[True]["node"], found[False]["node"], strict=True)]
     assert added[0] <= MOST_PERCENT, added
-    assert added[1] <= MOST_MB, added
+    assert added[2] <= MOST_MB, added
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ PAPERS = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "develop/contributing.md",
     "SECURITY.md": "security.md",
+    "compose.yaml": "compose.yaml",
 }
 """Papers outside docs/ that pages link to, and where they are in the site."""
 

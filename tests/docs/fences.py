@@ -19,7 +19,7 @@ LONG = "<!-- run by make test-long -->"
 MARK = re.compile(r"<!-- not run: (.*) -->")
 SHELLS = frozenset({"sh", "bash", "shell", "console"})
 OPENING = re.compile(r"(?P<indent> *)```(?P<language>\w*) *(?P<name>.*)")
-COMMAND = r"(?:\$ +\S|(?:claracore|curl|make|pip|sudo|systemctl|docker|podman|llama-server) )"
+COMMAND = r"(?:\$ +\S|(?:claracore|curl|make|pipx?|kubectl|sudo|systemctl|docker|podman|llama-server) )"
 INDENTED, UNLABELLED = (re.compile(rf"^{indent}{COMMAND}", re.MULTILINE) for indent in (" {4,}", ""))
 """What looks like a command, but is in no fence of a shell."""
 

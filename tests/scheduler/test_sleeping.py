@@ -211,12 +211,12 @@ def test_what_is_taken_asleep() -> None:
         assert asleep_footprint(UNKNOWN_FOOTPRINT, useless) is None
 
 
-def together(running: Mapping[str, Footprint], ram: int, *could: str) -> set[str]:
+def together(running: Mapping[str, Footprint], ram: int, *could: str, target: Footprint | None = None) -> set[str]:
     costs = {"dear": 9.0, "cheap": 1.0}
     picture = MemoryPicture({"ram": ram * GIB, "gpu0": 8 * GIB}, running, costs, frozenset(), frozenset())
     situation = Situation("new", frozenset(running) - {"new"}, memory=picture)
     asleep_ = {model: Footprint({"ram": 4 * GIB}, FootprintSource.MEASURED) for model in could}
-    return set(sleepers(situation, frozenset(could), asleep_))
+    return set(sleepers(situation, asleep_, target))
 
 
 def test_as_many_sleep_as_ram_has_room_for_beside_the_others_and_the_target() -> None:
@@ -226,4 +226,8 @@ def test_as_many_sleep_as_ram_has_room_for_beside_the_others_and_the_target() ->
     assert together({**two, "new": SIX}, 7, "dear", "cheap") == {"dear"}
     assert together({**two, "new": SIX}, 3, "dear", "cheap") == set()
     assert together({**two, "new": Footprint({"ram": GIB}, FootprintSource.MEASURED)}, 8, "dear", "cheap") == {"dear"}
+    slept = Footprint({"ram": GIB}, FootprintSource.MEASURED)  # until it is awake
+    assert together({**two, "new": SIX}, 8, "dear", "cheap", target=slept) == {"dear"}
+    leaves = Footprint({"ram": GIB}, FootprintSource.MEASURED)  # and is not gone yet
+    assert together({**two, "new": SIX, "stops": leaves}, 8, "dear", "cheap") == {"dear"}
     assert together({**two, "new": SIX, "odd": UNKNOWN_FOOTPRINT}, 64, "dear", "cheap") == set()

@@ -10,7 +10,8 @@ import pytest
 from claracore.core.config.load import load
 from claracore.core.engines.installed import EngineUse, InstalledEngine
 from claracore.host.engines.find import find_engine
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.newest import SEEN, SeenBuild, remember_newest, seen_builds
 from claracore.host.setup.check import Check
 from claracore.host.setup.engine_checks import OTHER, UPDATE, engine_checks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import threading
 from collections.abc import Iterator
@@ -42,8 +44,14 @@ def loading(server: Server, page: Page) -> Locator:
     """Ask the slow model something and wait until it loads."""
     page.goto(f"{server.url}/ui/chat?model=slow")
     say(page, "Say hello.")
-    expect(answers(page)).to_contain_text("Loading slow")
+    expect(answers(page)).to_contain_text("reading weights")  # its server listens
     return answers(page)
+
+
+def crash(server: Server) -> None:
+    """End the slow model's server, which has no time to answer."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        control(server, "crash?code=3")
 
 
 def stopped(page: Page) -> None:
@@ -102,6 +110,17 @@ def test_a_load_that_nobody_waits_for_any_more_can_be_ended(page: Page, slow: Se
     assert asked(slow, "/api/models/slow")["state"] in {"stopped", "stopping"}
 
 
+def test_a_load_that_was_tried_again_can_be_ended_too(page: Page, slow: Server) -> None:
+    answer = loading(slow, page)
+    crash(slow)
+    expect(answer.locator("[data-failure]")).to_be_visible()
+    answer.get_by_role("button", name="Try again").click()
+    expect(answer).to_contain_text("Loading slow")
+    stopped(page)
+    answer.get_by_role("button", name="Cancel load of slow").click()
+    expect(answer.get_by_test_id("goes-on")).to_have_count(0)
+
+
 def test_a_load_that_somebody_else_waits_for_is_left_alone(page: Page, slow: Server) -> None:
     answer = loading(slow, page)
     other = threading.Thread(target=lambda: asked(slow, "/upstream/slow/health"))
@@ -126,5 +145,6 @@ def test_a_comparison_counts_in_a_model_that_is_just_starting(page: Page, slow: 
     expect(plan).to_contain_text("then slow is loaded beside it")
     page.evaluate("void fetch('/api/models/load/slow', { method: 'POST' })")
     expect(plan).to_contain_text("These two fit together: SmolLM2 135M answers first, slow is being loaded beside it")
+    expect(pane(page, 2).locator("[data-state]")).to_contain_text("42 %")  # its server listens
     control(slow, "ready")
     expect(plan).to_contain_text("These two are loaded and answer at the same time.")

@@ -50,7 +50,7 @@ def shot(page: Page, name: str) -> None:
     """Take a picture in both themes, and on a phone."""
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type] # one of the two
+        page.emulate_media(color_scheme=theme)
         page.screenshot(path=ARTEFACTS / f"engines-{name}-{theme}.png", full_page=True)
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

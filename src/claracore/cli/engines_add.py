@@ -18,7 +18,8 @@ from claracore.core.engines.environments import (
     without_macro,
 )
 from claracore.core.units import gb
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.places import config_file
 
 

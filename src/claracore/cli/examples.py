@@ -121,6 +121,7 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "service status": (("claracore service status", ""),),
     "service logs": (("claracore service logs --follow", ""),),
     "service uninstall": (("claracore service uninstall --manager systemd --dry-run", ""),),
+    "upgrade": (("claracore upgrade", "after the new version was installed"),),
     "help": (("claracore help config check", "the same as --help"),),
 }
 """By verb: command lines, each with what it does where that is not plain."""
@@ -137,6 +138,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "nodes forget": "another machine",
     "nodes use": "another machine",
     "pull": "the network",
+    "upgrade": "another program",
     "service logs": "another platform",
     "service status": "another platform",
 }

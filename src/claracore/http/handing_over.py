@@ -56,6 +56,8 @@ class UpgradeFailed(Conflict):
     """The other process did not take over; this one goes on as if nothing had happened. 409."""
 
     code = "upgrade_failed"
+    cause = "The new process could not take over; the one before goes on as if nothing had happened."
+    way_out = "The message says why; where it cannot be handed over, start ClaraCore again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,11 @@ def _check_wake(peer: PeerConfig, wake: WakeConfig, path: NodePath, error: Say) 
         error((*path, "broadcast"), f"found {wake.broadcast[:40]!r}", "expected an IPv4 address")
 
 
-def check_placement(config: Config, error: Say, *, hints: Hints) -> None:
-    """Report names that are no machine, and a peer that has the name of this one."""
+def check_placement(config: Config, error: Say, warn: Say, *, hints: Hints) -> None:
+    """Report names that are no machine of the file, and a peer that has the name of this one.
+
+    A machine that has joined may be meant, of which the file knows nothing.
+    """
     followed = [peer_id for peer_id, peer in config.peers.items() if peer.follows]
     if LOCAL in followed:
         error(("peers", LOCAL), f"{LOCAL!r} is what this machine is called", "rename the peer")
@@ -121,7 +124,8 @@ def check_placement(config: Config, error: Say, *, hints: Hints) -> None:
         for index, name in enumerate(names):
             if name != LOCAL and name not in followed:
                 way_out = hints.nearest(name, [*followed, LOCAL]) or "name a peer with `models: auto`, or `local`"
-                error(("placement", key, index), f"there is no machine {name!r}", way_out)
+                message = f"there is no machine {name!r} here; it counts if one of that name has joined"
+                warn(("placement", key, index), message, way_out)
 
 
 def peer_names(config: Config) -> dict[str, str]:

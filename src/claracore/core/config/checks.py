@@ -151,7 +151,7 @@ class Checker:
 
     def _check_alternatives(self, config: Config, groups: dict[str, GroupConfig]) -> None:
         check_peers(config, self.names, self._error)
-        check_placement(config, self._error, hints=self._report.hints)
+        check_placement(config, self._error, self._warn, hints=self._report.hints)
         # A pattern stands for names, it is none that could be written into a request.
         names = {name: id_ for name, id_ in self.names.items() if name in self.models or not is_pattern(name)}
         check_profiles(config, names, self._error, hints=self._report.hints)

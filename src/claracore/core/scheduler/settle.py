@@ -193,7 +193,7 @@ def _evict(state: SchedulerState, target: Slot, evictees: Sequence[Slot], outloo
         situation = outlook.now(target.model)
         displaced = Eviction(target.model, rule.shortages(situation) if rule is not None else ())
         could = {slot.model: it for slot in evictees if (it := _asleep(state, slot)) is not None}
-        asleep = sleepers(situation, frozenset(slot.model for slot in evictees), could) if could else could
+        asleep = sleepers(situation, could, state.memory.asleep.get(target.model)) if could else could
         for slot in evictees:
             state.displace(slot, displaced, asleep.get(slot.model))
         outlook.stopped(slot.model for slot in evictees)

@@ -23,9 +23,14 @@ def asleep_footprint(declared: Footprint, awake: Footprint) -> Footprint | None:
     return Footprint({RAM: awake.total}, awake.source)
 
 
-def fits(picture: MemoryPicture, beside: Iterable[str], asleep: Mapping[str, Footprint]) -> bool:
-    """Whether there is room for these that sleep beside others that run, on each device that they would take."""
-    others = [picture.footprint(model) for model in beside if model not in asleep]
+def fits(
+    picture: MemoryPicture, beside: Iterable[str], asleep: Mapping[str, Footprint], more: Iterable[Footprint] = ()
+) -> bool:
+    """Whether there is room for these that sleep beside others that run, on each device that they would take.
+
+    `more` is what is taken besides.
+    """
+    others = [*more, *(picture.footprint(model) for model in beside if model not in asleep)]
     if any(other.source is FootprintSource.UNKNOWN for other in others):
         return False
     return all(
@@ -34,14 +39,20 @@ def fits(picture: MemoryPicture, beside: Iterable[str], asleep: Mapping[str, Foo
     )
 
 
-def sleepers(situation: Situation, going: frozenset[str], could: Mapping[str, Footprint]) -> Mapping[str, Footprint]:
-    """Return who of those that go for the target sleeps, of those that could: the dearest first."""
+def sleepers(
+    situation: Situation, could: Mapping[str, Footprint], target: Footprint | None = None
+) -> Mapping[str, Footprint]:
+    """Return who of those that go for the target sleeps, of those that could: the dearest first.
+
+    Those that are stopped at the same time still have what they have; so has the target what it takes asleep
+    (`target`), if it sleeps: it is woken when the others have made room for it.
+    """
     picture = situation.memory
     if picture is None:
         return {}
-    staying = situation.running - going | {situation.target}
+    beside = situation.running | {situation.target}
     chosen: dict[str, Footprint] = {}
     for model in sorted(could, key=lambda each: (-picture.costs.get(each, 0.0), each)):
-        if fits(picture, staying, more := {**chosen, model: could[model]}):
-            chosen = more
+        if fits(picture, beside, with_it := {**chosen, model: could[model]}, (target,) if target is not None else ()):
+            chosen = with_it
     return chosen

@@ -14,7 +14,8 @@ from claracore.core.config.command import split
 from claracore.core.config.model import Config
 from claracore.core.engines.sources import USUAL
 from claracore.host.engines.find import NAME, Engine, Unusable, learn
-from claracore.host.engines.installed import EngineFolders, engines_folder
+from claracore.host.engines.folder import engines_folder
+from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.newest import seen_builds
 from claracore.host.hardware.engine import list_devices, parse_devices
 from claracore.host.setup.check import Check
