@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from e2e.instance import fake
+from e2e.instance import fake, until
 from fakes.ports import free_port
 
 SYSTEMD = Path("/usr/lib/systemd/systemd")
@@ -116,7 +116,17 @@ def test_a_service_from_its_installation_to_its_end(systemd: UserSystemd) -> Non
 
     config.write_text(config.read_text() + f"  n: {{cmd: '{fake()}'}}\n")
     assert systemd.run("systemctl", "--user", "reload", "claracore.service").returncode == 0
-    assert systemd.shown("StatusText") == f"serves 2 models on {url}"
+    until(lambda: systemd.shown("StatusText") == f"serves 2 models on {url}")
+
+    # Another process takes over: the manager has the first one, and hears the other.
+    main = systemd.shown("MainPID")
+    upgrade = systemd.run(sys.executable, "-m", "claracore", "upgrade", "--url", url, "--json")
+    assert upgrade.returncode == 0, upgrade.stderr + (systemd.home / "systemd.log").read_text()
+    assert (systemd.shown("MainPID"), systemd.shown("ActiveState")) == (main, "active")
+    config.write_text(config.read_text() + f"  o: {{cmd: '{fake()}'}}\n")
+    assert systemd.run("systemctl", "--user", "reload", "claracore.service").returncode == 0
+    until(lambda: systemd.shown("StatusText") == f"serves 3 models on {url}")
+    assert asked().stdout == "m\n"
 
     # Started again: whoever comes meanwhile waits for the new one.
     first = systemd.shown("MainPID")

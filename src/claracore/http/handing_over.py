@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -104,6 +105,8 @@ class HandingOver:
 
     async def upgrade(self) -> Upgraded:
         """Have another process take over. Raises UpgradeFailed, and then nothing has changed."""
+        if sys.platform != "linux":
+            raise UpgradeFailed("another process can take over on Linux only: start ClaraCore again")
         if self.is_under_way:
             raise UpgradeFailed("another process is taking over already")
         async with self._turn:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import socket
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from claracore import __version__
@@ -128,6 +129,8 @@ class TakingOver:
 
     async def given(self) -> None:
         """Say that all is prepared, and get everything. Raises LinkEnded; ValueError for what cannot be read."""
+        # What cannot be imported is to be known before anything is given away.
+        await asyncio.to_thread(import_module, "claracore.http.api.control")
         self.link.send("prepared")
         ports = PortsReader()
         while (message := await self.link.next()).kind != "given":

@@ -25,7 +25,6 @@ MOST_FILES: Final = 200
 """In one message; the kernel takes 253 (SCM_MAX_FD)."""
 LARGEST_BYTES: Final = 190_000
 """Of one message: what net.core.wmem_default allows, less what the kernel adds."""
-_RIGHTS_BYTES: Final = socket.CMSG_SPACE(MOST_FILES * array.array("i").itemsize)
 
 
 class LinkEnded(Exception):
@@ -150,8 +149,9 @@ class PacketLink:
             self._loop.remove_writer(self._end.fileno())
 
     def _read(self) -> None:
+        rights_bytes = socket.CMSG_SPACE(MOST_FILES * array.array("i").itemsize)
         try:
-            data, rights, _, _ = self._end.recvmsg(LARGEST_BYTES + 1024, _RIGHTS_BYTES, socket.MSG_CMSG_CLOEXEC)
+            data, rights, _, _ = self._end.recvmsg(LARGEST_BYTES + 1024, rights_bytes, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:

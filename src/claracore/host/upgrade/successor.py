@@ -21,10 +21,8 @@ logger = logging.getLogger("claracore")
 VARIABLE: Final = "CLARACORE_SUCCESSOR"
 """The open file by which a process speaks with the one whose place it is to take."""
 GUARDIAN: Final = Path(__file__).with_name("guardian.py")
-HELD_BACK: Final = (
-    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD),
-)
+HELD_BACK: Final = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCHLD")
+"""What the guardian passes on, or needs; by name, because not every system has all of them."""
 
 
 def start_successor() -> tuple[subprocess.Popen[bytes], PacketLink]:
@@ -77,10 +75,11 @@ def become_guardian(source: str, link: int, successor: int, servers: Iterable[in
     sys.stdout.flush()
     sys.stderr.flush()
     words = [sys.executable, "-I", "-S", "-c", source, str(link), str(successor), str(int(stays)), *map(str, servers)]
+    held_back = [signal.Signals[name] for name in HELD_BACK]
     # It unblocks them as soon as it can pass them on.
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
     environ = {name: value for name, value in os.environ.items() if name not in notify.VARIABLES}
     try:
         os.execve(sys.executable, words, environ)  # noqa: S606 - no shell, on purpose
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held_back)
