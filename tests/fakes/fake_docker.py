@@ -8,6 +8,7 @@
   elsewhere         `run` publishes nothing; what listens on the port is somebody else's container
   calls             a line for each call: what was asked
   containers/NAME   the pid of what listens for a container, its port and its labels
+  listeners         a line for each process that was started to listen: its pid
 
 What listens is called docker-proxy, is no descendant of whoever asked, and outlives its client.
 """
@@ -41,9 +42,14 @@ def install(folder: Path) -> Path:
 
 
 def end_all(folder: Path) -> None:
-    """End what still listens, for the end of a test."""
+    """End what still listens, whosever container it is, for the end of a test."""
     for name in names(folder):
         remove(folder, name)
+    started = folder / "listeners"
+    for pid in started.read_text().split() if started.exists() else ():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if str(folder) in Path("/proc", pid, "cmdline").read_text():  # and not another one by the same number
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def names(folder: Path) -> list[str]:
@@ -104,6 +110,8 @@ def listen(folder: Path, port: str) -> int:
     done = subprocess.run(
         [sys.executable, "-E", "-S", "-c", starter, *words], capture_output=True, text=True, check=True
     )
+    with (folder / "listeners").open("a") as listeners:
+        listeners.write(done.stdout)
     return int(done.stdout)
 
 
