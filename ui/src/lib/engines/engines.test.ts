@@ -41,6 +41,7 @@ describe('a build on its way', () => {
     expect(percentOf(job({ done_bytes: 1, total_bytes: 4 }))).toBe(25);
     expect(percentOf(job({ stage: 'trying', done_bytes: 4, total_bytes: 4 }))).toBe(100);
     expect(percentOf(job({ stage: 'asking' }))).toBe(0);
+    expect(percentOf(job({ stage: 'building', fraction: 0.42 }))).toBe(42);
   });
   it('is called by what is known of it', () => {
     expect(titleOf({ name: 'llama.cpp', version: '', backend: '' })).toBe('llama.cpp');

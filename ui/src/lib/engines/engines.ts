@@ -19,6 +19,7 @@ const STAGES: Record<EngineJobView['stage'], string> = {
   downloading: 'Downloading',
   checking: 'Checking what was fetched',
   unpacking: 'Unpacking',
+  building: 'Compiling',
   trying: 'Trying whether it runs here',
   finished: 'Installed',
   failed: 'Failed',
@@ -35,7 +36,8 @@ export function stageOf(job: EngineJobView): string {
   return far ? `${STAGES.downloading}: ${bytes(job.done_bytes)} of ${bytes(job.total_bytes)}` : STAGES[job.stage];
 }
 
-export function percentOf({ stage, done_bytes: done, total_bytes: total }: EngineJobView): number {
+export function percentOf({ stage, done_bytes: done, total_bytes: total, fraction }: EngineJobView): number {
+  if (stage === 'building') return Math.floor(100 * (fraction ?? 0));
   if (stage === 'asking' || stage === 'waiting' || !total) return 0;
   return stage === 'downloading' ? Math.floor((100 * done) / total) : 100;
 }
