@@ -193,12 +193,16 @@ def _known_url() -> str:
 
 def _message(answer: http.client.HTTPResponse) -> str:
     raw = answer.read(1_000_000).decode("utf-8", "replace")
+    hint = "set CLARACORE_API_KEY" if answer.status == 401 else ""
     try:
         message = cast("dict[str, Any]", json.loads(raw))["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        message = raw.strip()[:500]
-    hint = "; set CLARACORE_API_KEY" if answer.status == 401 else ""
-    return f"{message or answer.reason} ({answer.status}{hint})"
+        message = ""
+    if message:
+        return f"{message} ({hint})" if hint else message
+    # Not the server's own words: the number tells more than they do.
+    notes = "; ".join(filter(None, [str(answer.status), hint]))
+    return f"{raw.strip()[:500] or answer.reason} ({notes})"
 
 
 def show_json(data: object) -> None:
