@@ -75,6 +75,8 @@ class Server:
         """Return the JSON (or the text) of an answer. Raises ServerSaid; SystemExit(3) when nobody answers."""
         with self.open(method, path, body, timeout_seconds=timeout_seconds, quiet=quiet) as answer:
             raw = answer.read()
+        if answer.status == http.client.NO_CONTENT:
+            return None
         if answer.headers.get_content_type() == "application/json":
             return json.loads(raw)
         return raw.decode("utf-8", "replace")
