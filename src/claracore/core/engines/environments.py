@@ -46,7 +46,7 @@ class PythonEngine:
     note: str = ""
 
     def requirement(self, system: System, version: str | None = None) -> str:
-        """Return what is installed. Raises BadRequest where there is none for the system, and for what is no version."""
+        """Return what is installed. Raises BadRequest where the system has none, and for what is no version."""
         if version is not None and _VERSION.fullmatch(version) is None:
             raise BadRequest(
                 f"{version!r} is no version: write {self.version}, or another one like it", param="version"
