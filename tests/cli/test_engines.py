@@ -79,7 +79,11 @@ def test_what_cannot_be(stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "`claracore engines install` installs one" in refused("update")
     assert "no installed engine is called 'x'; there is none" in refused("use", "x")
     said("install", "--backend", "cpu")
-    assert "is in use: `claracore engines use` another one first" in refused("remove", "b1000")
+    assert "is in use: `claracore engines use` another one first, or none" in refused("remove", "b1000")
+    assert "no installed build is in use" in said("use", "none")
+    assert "the installed build in use (`claracore engines use`): none" in said("list")
+    assert "is gone" in said("remove", "b1000")
+    said("install", "--backend", "cpu")
     stand.limited_until = 4e9
     assert "wants no more requests until" in refused("install")
     monkeypatch.setenv("CLARACORE_RELEASES_URL", "http://127.0.0.1:1")

@@ -180,6 +180,16 @@ def test_why_asks_the_running_server_first(config: Path, ports: range, state: st
     assert found == (code, f"what the server knows\n  and why\n  {where}\n")
 
 
+def test_a_server_that_is_named_is_asked_alone(ports: range) -> None:
+    view = {"port": ports[0], "state": "free", "sentence": "what the server knows", "reasons": []}
+    with server({f"/api/ports/{ports[0]}": view, "/api/ports": TRUTH}) as port:
+        url = f"http://127.0.0.1:{port}"
+        assert run("why", ports[0], "--url", url)[1].startswith("what the server knows\n")
+        assert json.loads(run("--json", "--url", url)[1]) == TRUTH
+    assert invoke(["ports", "why", ports[0], "--url", url]).exit_code == 3
+    assert invoke(["ports", "--url", url]).exit_code == 3
+
+
 @pytest.mark.parametrize("answer", [{}, {"reasons": []}])
 def test_a_server_that_tells_nothing_of_a_port_leaves_the_own_search(
     config: Path, ports: range, answer: dict[str, Any]

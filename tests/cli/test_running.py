@@ -63,13 +63,15 @@ def test_load_ps_unload(server: Instance) -> None:
     assert shown[3].startswith("ram ")
     assert "A one " in shown[3]
     assert [model["id"] for model in json.loads(say("ps", "--all", "--json", *at).stdout)] == ["one", "two"]
-    assert say("unload", "one", *at).stdout == "unloaded one\n"
+    assert say("unload", "one", "two", *at).stdout == "unloaded one\ntwo was not loaded\n"
+    assert say("unload", "eins", *at).stdout == "eins was not loaded\n"
 
 
 def test_loading_what_cannot_be_loaded_says_why(server: Instance) -> None:
     result = say("load", "three", "--url", server.url, exit_code=1)
     assert isinstance(result.exception, ServerSaid)
     assert "three" in str(result.exception)
+    assert "404" not in str(result.exception)
     assert json.loads(say("load", "one", "--json", "--url", server.url).stdout)["state"] == "ready"
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from e2e.instance import WAIT_SECONDS, until
 from e2e.joined import NONE, Joined, X
+from e2e.ports import claracore
+from fakes.ports import free_port
 
 
 @pytest.fixture
@@ -65,7 +67,8 @@ def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
     machines.join(machines.invite())
     machines.until_up()
 
-    assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 204
+    forgotten = claracore(machines.head.folder, "nodes", "forget", "desk", "--url", machines.head.url)
+    assert (forgotten.returncode, "desk is forgotten" in forgotten.stdout) == (0, True), forgotten.stderr
     until(lambda: machines.node() is None and machines.head.chat("desk/x").status == 404)
     assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 404
 
@@ -79,6 +82,9 @@ def test_who_is_not_let_in(machines: Joined) -> None:
     public = machines.ask("head", "POST", "/api/nodes/invitations", {"address": "8.8.8.8"})
     assert (public.status, "WireGuard" in public.message) == (400, True)
     line = machines.invite()
+    itself = machines.join(line, "head")
+    assert (itself.status, "on the other one" in itself.message) == (400, True)
+    assert machines.ask("head", "GET", "/api/keys").json["keys"] == []
     secret = line.partition("#")[2]
     other = machines.ask("head", "POST", "/api/nodes/join", {**wish, "secret": secret})
     assert (other.status, "pip install" in other.message) == (409, True)
@@ -122,3 +128,11 @@ def test_the_line_knows_the_certificate_of_the_head(machines: Joined) -> None:
     wrong = machines.join(line[:-4] + ("0000" if not line.endswith("0000") else "1111"))
     assert (wrong.status, "not the machine that has invited" in wrong.message) == (400, True)
     assert machines.join(line).status == 200
+
+
+def test_a_head_that_is_not_there_is_noticed_before_anything_is_served(tmp_path: Path) -> None:
+    line = f"http://127.0.0.1:{free_port()}#{'s' * 32}"
+    done = claracore(tmp_path, "join", line, "--listen", f"127.0.0.1:{free_port()}")
+    assert done.returncode == 1, done.stderr
+    assert "cannot be reached" in done.stderr
+    assert not (tmp_path / "config.yaml").exists()

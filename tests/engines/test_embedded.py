@@ -182,7 +182,9 @@ def test_wrong_command_lines_and_files_are_named(tmp_path: Path) -> None:
     assert complaint("-m", "/nowhere.gguf")[1].startswith("error: cannot read model file '/nowhere.gguf': No such")
     assert complaint("-m", str(tmp_path))[1].startswith(f"error: cannot read model file '{tmp_path}': Is a directory")
     code, message = complaint("-m", str(text))
-    assert (code, "is not a GGUF file" in message) == (1, True)
+    assert (code, "is not a GGUF file (it starts with 'hell');" in message) == (1, True)
+    text.write_bytes(b"")
+    assert "is not a GGUF file (it is empty);" in complaint("-m", str(text))[1]
     assert complaint("-m", str(MODEL), "-devd", "CUDA7") == (2, "error: invalid device: CUDA7\n")
 
 

@@ -91,7 +91,7 @@ def test_what_cannot_be_installed_or_does_not_run_leaves_nothing(folders: Engine
         environments.add(MINI, "2.0")
     with pytest.raises(EnvironmentFailed, match=r"mini[-_]engine==3\.0"):
         environments.add(MINI, "3.0")
-    with pytest.raises(BadRequest, match="cannot be part of the name"):
+    with pytest.raises(BadRequest, match="is no version"):
         environments.add(MINI, "../1.0")
     with pytest.raises(EnvironmentFailed, match="could not be run"):
         Environments(folders, lambda _: None, uv="/nowhere/uv").add(MINI)
@@ -113,6 +113,10 @@ def test_who_is_known() -> None:
             environment_of(wrong)
     with pytest.raises(BadRequest, match="vllm runs on linux only"):
         environment_of("vllm").requirement("darwin")
+    for text in ("nonsense", "0.33 --extra-index-url http://x", ">=1", ""):
+        with pytest.raises(BadRequest, match="is no version"):
+            environment_of("vllm").requirement("linux", text)
+    assert environment_of("vllm").requirement("linux", "0.33.1rc1").endswith("==0.33.1rc1")
     assert all("${PORT}" in engine.words for engine in ENVIRONMENTS.values())
     assert replace(MINI, words="x").command("/a b/mini") == "'/a b/mini' x"
 

@@ -97,6 +97,16 @@ def test_the_build_in_use_comes_between_the_configured_one_and_that_on_path(
     ]
 
 
+def test_the_embedded_one_can_be_named_and_a_name_of_nothing_is_shown(used: Path) -> None:
+    assert find_engine("embedded").embedded
+    assert (engine_places("embedded")[0].kind, engine_places("embedded")[0].runs) == ("configured", True)
+    places = engine_places("/no/such/llama-server")
+    assert explained_order(places)[1:3] == [
+        "2. `engine` of the configuration: /no/such/llama-server does not run: it does not exist or is not executable",
+        f"3. the installed build in use (`claracore engines use`): this one is meant: {used}",
+    ]
+
+
 def test_a_build_in_use_that_does_not_run_is_reported(on_path: Path, used: Path) -> None:
     other = script(on_path / "llama-server", GOOD)
     script(used, ILLEGAL)

@@ -211,7 +211,7 @@ def test_what_goes_wrong_leaves_only_the_log(tmp_path: Path, place: dict[str, st
         index.write_text(text, encoding="utf-8")
         with pytest.raises(ClaraCoreError, match="does not say which sources"):
             built(folders, place, job(), [])
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceUnreachable, match="cannot be reached: nothing listens there"):
         built(folders, {**place, "CLARACORE_PYPI_URL": "http://127.0.0.1:9"}, job(), [])
     with pytest.raises(BadRequest, match=r"only llama\.cpp is compiled here"):
         built(folders, place, job(name="whisper.cpp"), [])

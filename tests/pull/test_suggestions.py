@@ -10,7 +10,7 @@ import pytest
 from claracore.core.fit.budget import Budget
 from claracore.core.fit.size import SizeVerdict, speed_by_size
 from claracore.core.fit.speed import MachineSpeed
-from claracore.core.pull.suggestions import SHOWN, Suggestion, WrongSuggestion, suggestions_of, suited
+from claracore.core.pull.suggestions import PLEASANT, SHOWN, Suggestion, WrongSuggestion, suggestions_of, suited
 from claracore.core.units import GIB
 from claracore.host.library.suggested import suggestions
 
@@ -44,6 +44,18 @@ def test_a_machine_is_shown_six_that_it_can_run_and_the_recommended_one_first() 
     assert "SmolLM2 135M" not in named(CARD)
     assert "Qwen3 32B" not in named(LAPTOP)
     assert max(each.suggestion.total_bytes for each in suited(suggestions(), *SMALL)) < 3 * GIB
+
+
+def test_a_first_model_takes_at_most_half_of_what_is_free_and_answers_at_once() -> None:
+    """Seen on two cores without a GPU: 17.3 GiB of 17.8 for 13 tokens per second."""
+    two_cores = Budget((), round(20.5 * GIB), ()), MachineSpeed(26e9, 2)
+    found = suited(suggestions(), *two_cores)
+    assert found[0].suggestion.total_bytes < 10 * GIB
+    assert (found[0].writing or 0) >= PLEASANT
+    assert len(found) == SHOWN
+    assert found[0].suggestion not in [each.suggestion for each in found[1:]]
+    fast = suited(suggestions(), Budget((), 20 * GIB, ()), MachineSpeed(500e9, 16))
+    assert fast[0].suggestion.total_bytes <= 10 * GIB < max(each.suggestion.total_bytes for each in fast)
 
 
 def test_a_mixture_of_experts_is_as_fast_as_what_it_uses() -> None:

@@ -75,6 +75,8 @@ class Server:
         """Return the JSON (or the text) of an answer. Raises ServerSaid; SystemExit(3) when nobody answers."""
         with self.open(method, path, body, timeout_seconds=timeout_seconds, quiet=quiet) as answer:
             raw = answer.read()
+        if answer.status == http.client.NO_CONTENT:
+            return None
         if answer.headers.get_content_type() == "application/json":
             return json.loads(raw)
         return raw.decode("utf-8", "replace")
@@ -193,12 +195,16 @@ def _known_url() -> str:
 
 def _message(answer: http.client.HTTPResponse) -> str:
     raw = answer.read(1_000_000).decode("utf-8", "replace")
+    hint = "set CLARACORE_API_KEY" if answer.status == 401 else ""
     try:
         message = cast("dict[str, Any]", json.loads(raw))["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        message = raw.strip()[:500]
-    hint = "; set CLARACORE_API_KEY" if answer.status == 401 else ""
-    return f"{message or answer.reason} ({answer.status}{hint})"
+        message = ""
+    if message:
+        return f"{message} ({hint})" if hint else message
+    # Not the server's own words: the number tells more than they do.
+    notes = "; ".join(filter(None, [str(answer.status), hint]))
+    return f"{raw.strip()[:500] or answer.reason} ({notes})"
 
 
 def show_json(data: object) -> None:

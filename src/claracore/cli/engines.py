@@ -80,7 +80,15 @@ def update(*, name: str, version: str, as_json: bool) -> None:
 
 
 def use(*, engine: str, as_json: bool) -> None:
-    """Say which build is meant by `llama-server`: the next start of a model takes it, those that run stay."""
+    """Say which build is meant by `llama-server`: the next start of a model takes it, those that run stay.
+
+    `none`: no installed build, but the one on PATH or the embedded engine.
+    """
+    if engine == "none":
+        _manager().use_none()
+        heard = _tell_servers()
+        show_json({"in_use": None, "servers": heard}) if as_json else say(f"no installed build is in use{_by(heard)}")
+        return
     found = _manager().use(engine)
     heard = _tell_servers()
     show_json({"in_use": found.id, "servers": heard}) if as_json else say(f"{found.id} is in use{_by(heard)}")

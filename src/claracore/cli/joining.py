@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import threading
 from typing import Any
 from urllib.parse import quote
@@ -51,7 +54,7 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
     Where a ClaraCore runs here, that one joins; else one is started, with the options that `claracore serve` takes.
     """
     try:
-        read_line(line)
+        read = read_line(line)
     except ValueError as error:
         raise BadRequest(str(error), param="line") from error
     wish = {"line": line, "name": name, "address": address}
@@ -60,6 +63,10 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
         _join(server, wish)
         return
     from claracore.cli.serve import serve  # noqa: PLC0415 - not where one serves already
+    from claracore.host.cluster.join_exchange import ask_head  # noqa: PLC0415 - its client of HTTP takes a while
+    from claracore.host.cluster.versions import own_versions  # noqa: PLC0415 - as above
+
+    asyncio.run(ask_head(read, own_versions(), None))  # before anything is served
 
     def once_served(own_url: str) -> None:
         threading.Thread(target=_join_or_say, args=(Server(own_url), wish), name="join", daemon=True).start()
@@ -71,7 +78,8 @@ def _join_or_say(server: Server, wish: dict[str, str]) -> None:
     try:
         _join(server, wish)
     except ClaraCoreError as error:
-        say(f"claracore: not joined: {error.message}", err=True)
+        say(f"claracore: not joined, and so not serving: {error.message}", err=True)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _join(server: Server, wish: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from claracore.cli.client import JSON, MODEL, URL, Server, complete_model, path_of, show_json
+from claracore.cli.client import JSON, MODEL, TIMEOUT_SECONDS, URL, Server, complete_model, path_of, show_json
 from claracore.cli.conversations import conversation_lines
 from claracore.cli.memory_bars import memory_bars
 from claracore.cli.terminal import say, table
@@ -106,13 +106,24 @@ def _watched(server: Server, model: str) -> dict[str, Any]:
 def unload(*, models: list[str], url: str | None, as_json: bool) -> None:
     """Unload models, and wait until they are gone."""
     server = Server(url)
+    stopped = [model for model in models if _is_stopped(server, model)]
     paths = [f"/api/models/unload/{path_of(model)}" for model in models] or ["/api/models/unload"]
     for path in paths:
         server.ask("POST", path, timeout_seconds=LOAD_SECONDS)
     if as_json:
         show_json({"unloaded": models or "all"})
-    else:
-        say(f"unloaded {', '.join(models) if models else 'all models'}")
+        return
+    unloaded = [model for model in models if model not in stopped]
+    if unloaded or not models:
+        say(f"unloaded {', '.join(unloaded) or 'all models'}")
+    for model in stopped:
+        say(f"{model} was not loaded")
+
+
+def _is_stopped(server: Server, model: str) -> bool:
+    """Whether the server says so; where it says nothing, unloading tells why."""
+    found = server.asked(f"/api/models/{path_of(model)}", timeout_seconds=TIMEOUT_SECONDS)
+    return isinstance(found, dict) and found.get("state") == "stopped"
 
 
 PS = Verb(

@@ -1,9 +1,9 @@
 """What do `claracore ports` and `claracore ports why N` say?
 
 With a running server its own truth (`GET /api/ports`), without one the plan and what the kernel says. The server is
-looked for on `--listen`; where nothing is said at all, the one that other verbs would ask is meant (`client.py`). Exit
-codes: 0 all is well, or the port is free; 1 the plan has errors, or the port is taken; 2 the configuration cannot be
-read.
+looked for on `--listen`; where nothing is said at all, the one that other verbs would ask is meant (`client.py`). One
+that is named with `--url` is asked alone. Exit codes: 0 all is well, or the port is free; 1 the plan has errors, or the
+port is taken; 2 the configuration cannot be read; 3 no server answers at `--url`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from claracore.cli.client import Server, running_server, show_json
+from claracore.cli.client import URL, Server, running_server, show_json
 from claracore.cli.terminal import beside, say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
 from claracore.core.ports.listen import Listen, parse_listen
@@ -22,6 +23,7 @@ from claracore.core.ports.report import AVAILABLE, PortRow, PortState, RangeView
 from claracore.errors import BadRequest, ClaraCoreError
 
 ANSWER_SECONDS = 5.0
+Answer = TypeVar("Answer")
 
 
 class OnePort(msgspec.Struct):
@@ -32,15 +34,12 @@ class OnePort(msgspec.Struct):
     reasons: list[str]
 
 
-def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | None, as_json: bool) -> None:
+def show_ports(
+    *, config: Path | None, config_dir: Path | None, listen: str | None, url: str | None, as_json: bool
+) -> None:
     """Show which port belongs to what, and why: the plan, and what is true right now."""
     try:
-        address, server = server_for(config, config_dir, listen)
-        found = report_of(server) if server is not None else None
-        if found is None:
-            from claracore.cli.planned_ports import planned_report  # noqa: PLC0415 - a running server knows better
-
-            found = planned_report(config, config_dir, address)
+        found = told_by(Server(url), "/api/ports", ReportView) if url else _report(config, config_dir, listen)
     except ClaraCoreError as error:
         say(error, err=True)
         raise SystemExit(2) from error
@@ -49,12 +48,27 @@ def show_ports(*, config: Path | None, config_dir: Path | None, listen: str | No
         raise SystemExit(1)
 
 
-def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen: str | None) -> None:
+def _report(config: Path | None, config_dir: Path | None, listen: str | None) -> ReportView:
+    """Return what the server says that may be there, else the plan. Raises as both."""
+    address, server = server_for(config, config_dir, listen)
+    found = report_of(server) if server is not None else None
+    if found is None:
+        from claracore.cli.planned_ports import planned_report  # noqa: PLC0415 - a running server knows better
+
+        found = planned_report(config, config_dir, address)
+    return found
+
+
+def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen: str | None, url: str | None) -> None:
     """Say who has a port and why; exit code 0 when it is free, 1 when it is taken."""
-    server = None
-    with suppress(ClaraCoreError):
-        _address, server = server_for(config, config_dir, listen)
-    found = one_port(server, port) if server is not None else None
+    server, found = None, None
+    if url:
+        server = Server(url)
+        found = told_by(server, f"/api/ports/{port}", OnePort)
+    else:
+        with suppress(ClaraCoreError):
+            _address, server = server_for(config, config_dir, listen)
+        found = one_port(server, port) if server is not None else None
     if server is not None and found is not None:
         free = found.state in AVAILABLE
         sentences = [found.sentence, *found.reasons, f"(so says the ClaraCore that runs at {server.url})"]
@@ -73,6 +87,14 @@ def server_for(config: Path | None, config_dir: Path | None, listen: str | None)
     server = None if listen or named else usual_server()
     address = parse_listen(listen or (server.address if server else "5800"))
     return address, (server or Server(address.url)) if address.port else None
+
+
+def told_by(server: Server, path: str, shape: type[Answer]) -> Answer:
+    """Return what a server that was named says. Raises ServerSaid, BadRequest; SystemExit(3) when nobody answers."""
+    try:
+        return msgspec.convert(server.ask("GET", path, timeout_seconds=ANSWER_SECONDS), shape)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"what answers at {server.url} tells nothing of ports that can be read: {error}") from error
 
 
 def one_port(server: Server, port: int) -> OnePort | None:
@@ -140,6 +162,7 @@ PLAN = {
     "config": option("--config", "-c", about="The configuration file; the usual one if not given.", kind=Path),
     "config_dir": option("--config-dir", about="Folder whose *.yaml files are merged in.", kind=Path),
     "listen": option("--listen", about="Where the web interface listens, as for `serve`."),
+    "url": URL,
 }
 PORTS = VerbGroup(
     "Show which port belongs to what, and why.",

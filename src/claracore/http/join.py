@@ -64,6 +64,8 @@ class Joiner:
             line = read_line(text)
         except ValueError as error:
             raise BadRequest(str(error), param="line") from error
+        if await self._joined.has_invited(line.secret):
+            raise BadRequest("this is the machine that has invited: type the line on the other one", param="line")
         name = name or node_name(socket.gethostname())
         if not is_node_name(name):
             raise BadRequest(f"{name!r} is no name for a machine: letters, digits, '.', '_' and '-'", param="name")

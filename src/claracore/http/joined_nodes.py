@@ -28,6 +28,7 @@ from claracore.core.cluster.invitation import (
 from claracore.core.cluster.joined import HeadOfNode, JoinedNode, NameTaken, NotInvited, Remembered, peer_of
 from claracore.core.cluster.ray_words import firewall_ports
 from claracore.core.config.program import ClusterConfig
+from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import bracketed
 from claracore.errors import BadRequest, Conflict, Forbidden, NotFound
 from claracore.host.cluster.addresses import address_of, own_address
@@ -154,6 +155,11 @@ class JoinedNodes:
         line = JoinLine(f"{scheme}://{bracketed(address or host)}:{listen.port}", secret, fingerprint)
         ports = f"{listen.port}, {firewall_ports(self._ports)}" if access.gcs else str(listen.port)
         advice = [f"firewall here: {firewall_line(network_of(host), ports)}"]
+        if all(map(is_loopback, listen.hosts)):
+            advice.insert(
+                0,
+                f"this server listens on {listen}, which only this machine reaches: serve others with --listen :5800",
+            )
         if not fingerprint:
             advice.append(
                 "without --tls-cert everything between the machines, keys too, can be read in the network: use a "
@@ -161,11 +167,17 @@ class JoinedNodes:
             )
         return Invitation(f"claracore join {line}", until, tuple(advice))
 
+    async def has_invited(self, secret: str) -> bool:
+        """Whether an invitation is this machine's own, and still good."""
+        known = await asyncio.to_thread(self.file.load)
+        return known.is_invited(digest_of_secret(secret), time.time())
+
     async def admit(self, secret: str, versions: Versions, node: JoinedNode | None) -> Welcome:
         """Take a node in, or say (None) whether it may come. Raises Forbidden, Conflict or BadRequest."""
-        digest, known = digest_of_secret(secret), await asyncio.to_thread(self.file.load)
-        if not known.is_invited(digest, time.time()):
+        digest = digest_of_secret(secret)
+        if not await self.has_invited(secret):
             raise NotInvitedHere
+        known = await asyncio.to_thread(self.file.load)
         access = await self._be_head(known)
         own = own_versions()
         if wrong := differences(own if access.gcs else replace(own, ray=""), versions):

@@ -225,7 +225,9 @@ class Config(Entrance):
         10.0, "Grace between SIGTERM and SIGKILL when a model is stopped.", key="unloadTimeout"
     )
     engine: str | None = option(
-        None, "Path of the llama-server to use; unset searches PATH, then takes the embedded one."
+        None,
+        "Path of the llama-server to use, or `embedded`; unset takes the installed build in use "
+        "(`claracore engines use`), then PATH, then the embedded one.",
     )
     log_level: Literal["debug", "info", "warn", "error"] = option("info", "How much is logged.", key="logLevel")
     log_time_format: str = option(

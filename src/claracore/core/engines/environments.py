@@ -7,6 +7,7 @@ in a file with hashes beside it.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ BACKEND: Final = "python"
 """What stands for the backend in the name of its folder."""
 LOCK: Final = "requirements.lock"
 PYTHONS: Final = ">=3.11,<3.14"
+_VERSION: Final = re.compile(r"[0-9]+(\.[0-9]+)*((a|b|rc|\.post|\.dev)[0-9]+)*(\+[a-z0-9.]+)?")
+"""As PEP 440 has it, normalized."""
 TORCH: Final = "PyTorch and what it needs for graphics cards come with it: some GB"
 
 
@@ -43,7 +46,11 @@ class PythonEngine:
     note: str = ""
 
     def requirement(self, system: System, version: str | None = None) -> str:
-        """Return what is installed. Raises BadRequest on a system for which there is none."""
+        """Return what is installed. Raises BadRequest where the system has none, and for what is no version."""
+        if version is not None and _VERSION.fullmatch(version) is None:
+            raise BadRequest(
+                f"{version!r} is no version: write {self.version}, or another one like it", param="version"
+            )
         package = self.packages.get(system)
         if package is None:
             raise BadRequest(f"{self.name} runs on {' and '.join(self.packages)} only", param="name")

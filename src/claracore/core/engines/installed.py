@@ -89,6 +89,10 @@ class EngineUse:
         previous = {**_less(self.previous, engine.name), **({engine.name: before} if before else {})}
         return EngineUse({**self.current, engine.name: engine.id}, previous, _less(self.rolled_back, engine.name))
 
+    def none(self) -> EngineUse:
+        """Return the same with no build in use: `llama-server` is what PATH or the wheel has."""
+        return EngineUse({}, {**self.previous, **self.current}, self.rolled_back)
+
     def back(self, name: str, why: RolledBack | None = None) -> EngineUse:
         """Return the same with the build before in use again. Raises Conflict where there is none."""
         before = self.previous.get(name)
@@ -143,4 +147,4 @@ def find_installed(engines: Iterable[InstalledEngine], text: str) -> InstalledEn
 def check_removable(engine: InstalledEngine, use: EngineUse) -> None:
     """Raise Conflict for the build that is in use."""
     if use.current.get(engine.name) == engine.id:
-        raise Conflict(f"{engine.id} is in use: `claracore engines use` another one first", param="id")
+        raise Conflict(f"{engine.id} is in use: `claracore engines use` another one first, or none", param="id")

@@ -165,7 +165,7 @@ KNOWN: Final = (
         FailureKind.NOT_A_MODEL,
         r"invalid magic (?:characters|number)|bad magic|unknown \(magic, version\)|is not a GGUF file",
         "the file is no GGUF",
-        "Name a GGUF file; a page that was saved instead of a model begins with other letters, too",
+        "Name a GGUF file, or fetch it again: perhaps a web page was saved in its place",
     ),
     _row(
         FailureKind.NOT_A_MODEL,

@@ -16,6 +16,8 @@ from claracore.core.loading.past import Forecast
 WEIGHTS_SHARE = 0.85
 """How much of a load the weights are, where that was never seen."""
 LEAST_WEIGHTS, MOST_WEIGHTS = 0.1, 0.95
+LEAD = 0.1
+"""So much further than the bytes that people are told the bar may be by the time."""
 STEADY = 0.9
 """Up to this much of what is expected the bar moves steadily."""
 MOST = 0.99
@@ -34,10 +36,13 @@ class Behind:
 NOTHING_BEHIND = Behind()
 
 
-def progress(elapsed_seconds: float, forecast: Forecast | None, reported: float | None) -> float | None:
+def progress(
+    elapsed_seconds: float, forecast: Forecast | None, reported: float | None, shown: float | None = None
+) -> float | None:
     """Return how far a load is, from 0 to 0.99; None where neither forecast nor engine says anything.
 
-    `reported` is the fraction of the weights that are there, as the engine has it.
+    `reported` is the fraction of the weights that are there, as the engine has it; `shown` the one that people are told
+    in bytes beside the bar while that moves.
     """
     share = _weights_share(forecast)
     by_engine = None if reported is None else share * min(max(reported, 0.0), 1.0)
@@ -45,6 +50,8 @@ def progress(elapsed_seconds: float, forecast: Forecast | None, reported: float 
         return by_engine
     # Weights that are being copied are not all there, whatever the time says.
     end = share if reported is not None and 0 < reported < 1 else 1.0
+    if shown is not None:
+        end = min(end, max(by_engine or 0.0, share * shown) + LEAD)
     by_time = _slowing(elapsed_seconds / forecast.seconds, end)
     return min(MOST, max(by_engine or 0.0, by_time))
 

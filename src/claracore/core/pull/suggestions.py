@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from claracore.core.fit.budget import Budget
-from claracore.core.fit.size import SizeVerdict, by_size, speed_by_size
+from claracore.core.fit.size import BESIDE_WEIGHTS, SizeVerdict, by_size, speed_by_size
 from claracore.core.fit.speed import MachineSpeed
 from claracore.core.pull.reference import Reference, parse
 from claracore.errors import BadRequest
@@ -19,7 +19,9 @@ SHOWN: Final = 6
 USABLE: Final = 5.0
 """Tokens per second: who reads along is not much faster. What is slower is shown only when nothing else is left."""
 PLEASANT: Final = 15.0
-"""Of those that write so fast the largest is recommended."""
+"""Of those that write so fast, and are handy, the largest is recommended."""
+HANDY: Final = 0.5
+"""What takes no more of the memory that is free leaves room for all else, and is fetched soon: a first model should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,9 @@ def suited(
         return sorted(judged, key=_size)[:count]
     usable = sorted((each for each in fitting if _is_at_least(each, USABLE)), key=_size, reverse=True)
     slower = sorted((each for each in fitting if not _is_at_least(each, USABLE)), key=lambda each: -(each.writing or 0))
-    shown = [*usable, *slower][:count]
-    best = _best(shown)
-    rest = sorted((each for each in shown if each is not best), key=_size, reverse=True)
-    return [replace(best, recommended=True), *rest]
+    best = _best(fitting, budget)
+    others = [each for each in (*usable, *slower) if each is not best][: count - 1]
+    return [replace(best, recommended=True), *sorted(others, key=_size, reverse=True)]
 
 
 def _judged(suggestion: Suggestion, budget: Budget, machine: MachineSpeed) -> Suited:
@@ -128,11 +129,13 @@ def _judged(suggestion: Suggestion, budget: Budget, machine: MachineSpeed) -> Su
     return Suited(suggestion, fit, speed_by_size(suggestion.bytes, suggestion.used, budget, machine))
 
 
-def _best(shown: Sequence[Suited]) -> Suited:
-    """Return the largest that is pleasant to talk to; the fastest, where none is."""
-    pleasant = [each for each in shown if _is_at_least(each, PLEASANT)]
+def _best(fitting: Sequence[Suited], budget: Budget) -> Suited:
+    """Return the largest that is handy and pleasant to talk to; the fastest, where none is."""
+    handy = [each for each in fitting if each.suggestion.total_bytes * BESIDE_WEIGHTS <= HANDY * budget.whole]
+    candidates = handy or fitting
+    pleasant = [each for each in candidates if _is_at_least(each, PLEASANT)]
     by: Callable[[Suited], float] = _size if pleasant else lambda each: each.writing or 0.0
-    return max(pleasant or shown, key=by)
+    return max(pleasant or candidates, key=by)
 
 
 def _is_at_least(each: Suited, speed: float) -> bool:

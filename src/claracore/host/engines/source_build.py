@@ -42,6 +42,7 @@ from claracore.host.engines.find import ASK_SECONDS
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.trial import program_in, try_out
 from claracore.host.engines.unpack import unpack
+from claracore.host.library.hub_errors import why
 
 INDEX: Final = "https://pypi.org/simple"
 VARIABLE: Final = "CLARACORE_PYPI_URL"
@@ -185,6 +186,8 @@ class SourceBuilder:
             answer.raise_for_status()
             files = answer.json()["files"]
             found = source_file([entry for entry in files if isinstance(entry, dict)], version)
+        except httpx2.TransportError as error:
+            raise SourceUnreachable(f"{page} cannot be reached: {why(error)}") from error
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             raise SourceUnreachable(f"{page} does not say which sources there are: {error}") from error
         return SourceFile(found.name, found.version, found.tag, urljoin(page, found.url), found.sha256)
@@ -206,7 +209,7 @@ class SourceBuilder:
                     seen.update(block)
                     file.write(block)
         except httpx2.HTTPError as error:
-            raise SourceUnreachable(f"{source.url} cannot be fetched: {error}") from error
+            raise SourceUnreachable(f"{source.url} cannot be fetched: {why(error)}") from error
         if seen.hexdigest() != source.sha256:
             raise SourceUnreachable(f"{source.name} has another SHA-256 than the index says: it is not compiled")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from claracore.core.loading.expected import ExpectedLoad
 from claracore.core.loading.past import Forecast, ModelFile, PastLoad
-from claracore.core.loading.phases import AFTER_WEIGHTS, LoadPhase, phase_words
+from claracore.core.loading.phases import AFTER_WEIGHTS, ALL, LoadPhase, phase_words
 from claracore.core.loading.progress import Behind, left_seconds, progress
 from claracore.host.hardware.usage import family
 from claracore.host.loading.bytes_read import bytes_read
@@ -78,7 +78,8 @@ class LoadUnderWay:
         elif self.copies and reported is not None:
             reported = HALF + (1 - HALF) * reported
         elapsed, forecast = now - self.since, self.seen.forecast if self.seen is not None else None
-        done = progress(elapsed, forecast, reported)
+        shown = read / total if read is not None and read < ALL * total else None
+        done = progress(elapsed, forecast, reported, shown)
         if done is not None:
             done = self.shown = max(done, self.shown)
         behind = Behind(_since(self.weights_at, now), _since(self.warmup_at, now))

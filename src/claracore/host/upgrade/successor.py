@@ -66,6 +66,9 @@ def predecessor(environ: Mapping[str, str] = os.environ) -> socket.socket | None
     return None
 
 
+GUARDIAN_SAYS: Final = "import sys; exec(open(int(sys.argv.pop(1))).read())  # guardian of a ClaraCore"
+
+
 def become_guardian(source: str, link: int, successor: int, servers: Iterable[int], *, stays: bool) -> NoReturn:
     """Become the script `source` (`guardian.py`), with the same pid. Raises OSError; must be the main thread.
 
@@ -74,7 +77,11 @@ def become_guardian(source: str, link: int, successor: int, servers: Iterable[in
     os.set_inheritable(link, True)
     sys.stdout.flush()
     sys.stderr.flush()
-    words = [sys.executable, "-I", "-S", "-c", source, str(link), str(successor), str(int(stays)), *map(str, servers)]
+    script = os.memfd_create("guardian", 0)  # what `ps` shows of it is a line
+    os.write(script, source.encode())
+    os.lseek(script, 0, os.SEEK_SET)
+    facts = [str(script), str(link), str(successor), str(int(stays)), *map(str, servers)]
+    words = [sys.executable, "-I", "-S", "-c", GUARDIAN_SAYS, *facts]
     held_back = [signal.Signals[name] for name in HELD_BACK]
     # It unblocks them as soon as it can pass them on.
     signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
