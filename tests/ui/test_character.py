@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fakes.ports import free_run
-from ui.stand import FAKE, Server, config, serving
+from ui.stand import ARTEFACTS, FAKE, Server, config, from_nothing, serving
 from ui.test_models import row
 
 
@@ -39,6 +40,16 @@ def test_where_nothing_is_one_step_leads_on(page: Page, fresh: Server) -> None:
     page.goto(f"{fresh.url}/ui/logs/gemma")
     expect(page.get_by_role("heading", name="Nothing was logged yet")).to_be_visible()
     expect(page.get_by_text("server prints comes here as it loads")).to_be_visible()
+
+
+def test_a_chat_without_a_model_leads_to_one(page: Page, tmp_path: Path) -> None:
+    with from_nothing(tmp_path) as server:
+        page.goto(f"{server.url}/ui/chat")
+        expect(page.get_by_role("heading", name="No model to chat with yet")).to_be_visible()
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTEFACTS / "chat-empty.png")
+        page.get_by_role("link", name="Get a model").click()
+        expect(page).to_have_url(f"{server.url}/ui/setup")
 
 
 def test_the_last_hour_is_charted(page: Page, fresh: Server) -> None:

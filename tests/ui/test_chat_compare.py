@@ -23,6 +23,7 @@ def test_a_swap_is_explained_before_it_happens(page: Page, server: Server) -> No
     page.screenshot(path=ARTEFACTS / "chat-compare.png")
     briefly(page)
     say(page, "Say hello.")
+    expect(plan).to_have_count(0)  # it is of the next message
     done(answers(page).nth(0))
     done(answers(page).nth(1))
     for number in (1, 2):
