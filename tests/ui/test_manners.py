@@ -49,6 +49,11 @@ def test_the_focus_stays_on_the_button_and_states_are_told(page: Page, polite: S
     expect(button).to_be_focused()
     row(page, "broken").get_by_role("button", name="Load").click()
     expect(told).to_contain_text("broken failed: ")
+    message = page.get_by_role("log", name="Messages")
+    expect(message).to_contain_text("failed: ")
+    assert "\n  |" not in message.inner_text()
+    message.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(f"{polite.url}/ui/models/broken")
 
 
 def test_unloading_all_is_taken_back(page: Page, polite: Server) -> None:
