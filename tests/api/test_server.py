@@ -363,6 +363,7 @@ def test_activity_says_what_happened(server: Instance) -> None:
     assert rows("&status=error&q=completions&limit=1")
     page = ok(server.ask("GET", "/api/activity?limit=1&page=2"))
     assert page["total_pages"] == page["total"]
+    assert page["captures"] is False
     assert server.ask("GET", "/api/activity?limit=0").status == 400
     assert server.ask("GET", "/api/activity?start=yesterday").status == 400
     stats = ok(server.ask("GET", "/api/stats"))

@@ -19,6 +19,7 @@ def test_history_is_filtered_and_loads_are_on_a_timeline(page: Page, parrots: Se
     page.goto(f"{parrots.url}/ui/activity")
     rows = page.get_by_label("Table of requests").get_by_role("row")
     expect(rows.filter(has_text="smollm2").first).to_be_visible()
+    expect(page.get_by_label("History").get_by_text("captureBuffer")).to_be_visible()
     page.get_by_label("History").get_by_label("Model").select_option("gemma")
     expect(rows.filter(has_text="smollm2")).to_have_count(0)
     expect(rows.filter(has_text="gemma").first).to_be_visible()

@@ -38,6 +38,7 @@ def test_where_nothing_is_one_step_leads_on(page: Page, fresh: Server) -> None:
 
     page.goto(f"{fresh.url}/ui/logs/gemma")
     expect(page.get_by_role("heading", name="Nothing was logged yet")).to_be_visible()
+    expect(page.get_by_text("server prints comes here as it loads")).to_be_visible()
 
 
 def test_the_last_hour_is_charted(page: Page, fresh: Server) -> None:

@@ -71,6 +71,10 @@ def test_conversations_are_found_again_by_day_and_by_words(page: Page, parrots: 
 def test_a_conversation_is_renamed_deleted_and_taken_back(page: Page, parrots: Server) -> None:
     talk(page, parrots, "Why is the sky blue?", "Name a cat")
     listed(page)
+    tools = more(page, "Name a cat")
+    page.keyboard.press("Escape")
+    expect(tools).to_have_count(0)
+    expect(page.get_by_role("button", name="More for Name a cat")).to_be_focused()
     more(page, "Name a cat").get_by_role("button", name="Rename").click()
     page.keyboard.type("Names")
     page.keyboard.press("Enter")

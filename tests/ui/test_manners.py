@@ -259,5 +259,7 @@ def test_a_temperature_that_no_model_takes_is_refused_in_words(page: Page, polit
     temperature.fill("9")
     expect(page.get_by_role("alert")).to_have_text("From 0 to 2")
     expect(temperature).to_have_attribute("aria-invalid", "true")
+    temperature.blur()
+    expect(temperature).to_have_value("9")
     temperature.fill("0.5")
     expect(page.get_by_role("alert")).to_have_count(0)

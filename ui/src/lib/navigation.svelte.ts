@@ -19,6 +19,12 @@ class Navigation {
     else this.#go(href, replace);
   }
 
+  /** The same for a button that goes away with its page: a screen reader goes on with the page that comes. */
+  enter(href: string): void {
+    this.go(href);
+    document.getElementById('main')?.focus();
+  }
+
   /** What would be lost with the present page, in a sentence, empty for nothing; returns how to end that. */
   guard(loss: () => string): () => void {
     this.#loss = loss;

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Annotated, get_type_hints
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from claracore.errors import BadRequest
-from claracore.host.activity.database import Activity
 from claracore.host.activity.queries import Wanted
 from claracore.host.activity.rows import COLUMNS, ActivityRow
 from claracore.host.activity.statistics import ModelStats, Percentiles, stats_by_model
@@ -46,6 +45,7 @@ class ActivityPage(BaseModel):
     limit: int
     total: int
     total_pages: int
+    captures: bool = Field(description="Whether `captureBuffer` keeps what requests and answers say.")
 
 
 class ModelStatsView(BaseModel):
@@ -106,14 +106,16 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
         sort=sort,
         descending=order == "desc",
     )
-    return await page_of(history.activity, wanted, page, limit)
+    return await page_of(history, wanted, page, limit)
 
 
-async def page_of(activity: Activity, wanted: Wanted, page: int, limit: int) -> ActivityPage:
+async def page_of(history: History, wanted: Wanted, page: int, limit: int) -> ActivityPage:
     """Return one page of the wanted rows."""
-    rows, total = await asyncio.to_thread(activity.rows, wanted, limit=limit, offset=(page - 1) * limit)
+    rows, total = await asyncio.to_thread(history.activity.rows, wanted, limit=limit, offset=(page - 1) * limit)
     data = [RowView.model_validate(row) for row in rows]
-    return ActivityPage(data=data, page=page, limit=limit, total=total, total_pages=-(-total // limit))
+    pages = -(-total // limit)
+    kept = history.captures.enabled
+    return ActivityPage(data=data, page=page, limit=limit, total=total, total_pages=pages, captures=kept)
 
 
 def moment(text: str | None, name: str) -> float | None:

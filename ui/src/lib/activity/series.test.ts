@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { row, swap } from '../../testing/values';
-import { bars, explanation, lengthOf, memory, perRequest, perTime } from './series';
+import { PHASES, axisLabels, bars, explanation, lengthOf, memory, perRequest, perTime } from './series';
 
 const UNTOLD = { busy_percent: null, temperature_celsius: null, power_watts: null };
 
@@ -73,4 +73,15 @@ test('the longest part is the explanation', () => {
   );
   expect(explanation(swap({ load_seconds: 1 }), said)).toBe('All of it was loading.');
   expect(explanation(swap({}), said)).toBe('It took no time.');
+});
+
+test('each phase of a swap has a colour of its own', () => {
+  expect(new Set(PHASES.map(({ colour }) => colour)).size).toBe(PHASES.length);
+});
+
+test('an axis at rest has one zero', () => {
+  const value = (tick: number) => (tick ? tick.toFixed(1) : '0');
+  expect(axisLabels([0, 5e-10, 1e-9], value)).toEqual(['0', '', '']);
+  expect(axisLabels([0, 0.5, 1], value)).toEqual(['0', '0.5', '1.0']);
+  expect(axisLabels([], value)).toEqual([]);
 });

@@ -64,6 +64,15 @@ export function memory(samples: readonly Sample[]): { table: Table; names: strin
   return { table: [samples.map((one) => one.at), ...columns], names };
 }
 
+/** Below this a scale has no height: nothing happened. */
+const FLAT = 1e-6;
+
+/** The words at an axis; one is enough where all are nothing. */
+export function axisLabels(ticks: readonly number[], value: (tick: number) => string): string[] {
+  const flat = (ticks.at(-1) ?? 0) < FLAT;
+  return ticks.map((tick, index) => (flat ? (index ? '' : value(0)) : value(tick)));
+}
+
 export interface Phase {
   key: keyof Swap['phases'];
   label: string;
@@ -76,7 +85,7 @@ export const PHASES: Phase[] = [
   { key: 'stop_seconds', label: 'stopping', colour: 'var(--bar-red)' },
   { key: 'spawn_seconds', label: 'starting the process', colour: 'var(--bar-blue)' },
   { key: 'load_seconds', label: 'loading', colour: 'var(--bar-amber)' },
-  { key: 'restore_seconds', label: 'bringing conversations back', colour: 'var(--bar-blue)' },
+  { key: 'restore_seconds', label: 'bringing conversations back', colour: 'var(--accent)' },
   { key: 'first_token_seconds', label: 'until the first answer began', colour: 'var(--bar-green)' },
 ];
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ApiError, errorFrom, sentence } from './errors';
+import { ApiError, errorFrom, headline, sentence } from './errors';
 
 test('the envelope gives message, code and findings', () => {
   const finding = { severity: 'error', message: 'found -4', path: 'models.b.ttl', way_out: '', line: 5 };
@@ -23,4 +23,10 @@ test('silence of the network is told from answers', () => {
   expect(new ApiError(0, 'gone').offline).toBe(true);
   expect(errorFrom(500, 'x').offline).toBe(false);
   expect(sentence('odd')).toBe('odd');
+});
+
+test('a headline is what happened, in a line', () => {
+  const whole = "model 'a' failed: it needs 6.1 GiB. Give it less context. (status 1)\n  | out of memory";
+  expect(headline(new Error(whole))).toBe("model 'a' failed: it needs 6.1 GiB");
+  expect(headline(new Error('no such file: b.gguf'))).toBe('no such file: b.gguf');
 });

@@ -43,6 +43,11 @@ export function firstLine(error: unknown): string {
   return sentence(error).split('\n')[0]!;
 }
 
+/** What happened, without what could be done about it: for where that is a click away. */
+export function headline(error: unknown): string {
+  return firstLine(error).split(/\.\s+(?=[A-Z])/)[0]!;
+}
+
 /** The sentence to show for anything that was thrown. */
 export function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

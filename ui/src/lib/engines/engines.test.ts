@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineJobView, EnginePlanView, EnginesView } from '../api/schema';
-import { needOf, offerOf, percentOf, shownJobs, stageOf, titleOf, withJob } from './engines';
+import { needOf, offerOf, percentOf, runWith, shownJobs, stageOf, titleOf, withJob } from './engines';
 
 const job = (more: Partial<EngineJobView>) =>
   ({ id: 'j1', stage: 'downloading', ended: false, done_bytes: 0, total_bytes: 0, ...more }) as EngineJobView;
@@ -58,5 +58,20 @@ describe('a build on its way', () => {
     expect(shownJobs([failed], new Set(['a']))).toEqual([]);
     expect(shownJobs([failed, job({ id: 'b' })], new Set()).map(({ id }) => id)).toEqual(['b']);
     expect(shownJobs([job({ stage: 'finished', ended: true })], new Set())).toEqual([]);
+  });
+});
+
+describe('what models are run with', () => {
+  it('is told where it is no installed build', () => {
+    expect(runWith(view({}))).toBe('No build is installed.');
+    expect(runWith(view({ active: place('embedded') }))).toBe(
+      'No build is installed. Models are run with the embedded engine now.',
+    );
+    expect(runWith(view({ active: place('path') }))).toBe(
+      'No build is installed. Models are run with /x now, which was found on PATH.',
+    );
+  });
+  it('stands at the build itself where one is used', () => {
+    expect(runWith(view({ active: place('used'), engines: [{ id: 'a' }] as EnginesView['engines'] }))).toBe('');
   });
 });

@@ -80,3 +80,13 @@ export function offerOf(need: Need, plan: EnginePlanView | null): string {
   if (need === 'gpu') return `Your ${device ?? 'graphics device'} is idle: install ${build}`;
   return `No engine yet: install ${build}`;
 }
+
+/** With what models are run, where it is no installed build; empty where one is used. */
+export function runWith({ active, engines }: EnginesView): string {
+  if (active?.kind === 'used') return '';
+  const none = engines.length ? '' : 'No build is installed. ';
+  if (!active) return none.trim();
+  if (active.kind === 'embedded') return `${none}Models are run with the embedded engine now.`;
+  const why = active.kind === 'configured' ? 'which the configuration names' : 'which was found on PATH';
+  return `${none}Models are run with ${active.path} now, ${why}.`;
+}

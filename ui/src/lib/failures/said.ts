@@ -1,10 +1,10 @@
 /** How does a person hear that something with a model failed, wherever they are? In a line; the rest is a click away. */
-import { firstLine } from '../api/errors';
+import { headline } from '../api/errors';
 import { navigation } from '../navigation.svelte';
 import { notices } from '../notices.svelte';
 import { hrefOf } from '../router';
 
 export function sayFailed(model: string, error: unknown): void {
   const show = () => navigation.go(hrefOf('models', model));
-  notices.say(firstLine(error), 'bad', { label: 'Show', run: show });
+  notices.say(headline(error), 'bad', { label: 'Show', run: show });
 }

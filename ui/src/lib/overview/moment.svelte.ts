@@ -14,7 +14,8 @@ const SAMPLED_SECONDS = 60;
 class Moment {
   sample: Sample | null = $state.raw(null);
   pace: Pace | null = $state.raw(null);
-  tokensPerSecond = $state(0);
+  /** Null while something is written of which that is not known. */
+  tokensPerSecond: number | null = $state(0);
   /** Whether it need not be waited for any more. */
   settled = $state(false);
 
@@ -28,6 +29,8 @@ class Moment {
     (samples) => (this.sample = samples.at(-1) ?? this.sample),
     SAMPLED_SECONDS,
   );
+  /** What answers have taught outlives the page. */
+  #pulse = new Pulse();
   #watchers = 0;
   #end: () => void = () => {};
 
@@ -40,10 +43,11 @@ class Moment {
   }
 
   #begin(): void {
-    const pulse = new Pulse();
+    const pulse = this.#pulse;
+    pulse.keepOnly(new Set());
     const beat = setInterval(() => {
       pulse.keepOnly(new Set(live.flights.map((each) => each.id)));
-      this.tokensPerSecond = pulse.rate(Date.now(), live.models);
+      this.tokensPerSecond = pulse.rate(Date.now());
     }, BEAT_MS);
     const patience = setTimeout(() => (this.settled = true), PATIENCE_MS);
     let answers = 0;

@@ -4,7 +4,7 @@
  * The server tells how many bytes of each answer have come, four times a second, and how many tokens an answer had once
  * it is over. So each answer teaches how many bytes a token of its model takes, and the next is counted while it comes.
  */
-import type { ActivityRow, Flight, Model } from '../api/types';
+import type { ActivityRow, Flight } from '../api/types';
 
 /** How far back the bytes of an answer are looked at, in milliseconds. */
 const WINDOW_MS = 2500;
@@ -43,15 +43,15 @@ export class Pulse {
     for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
   }
 
-  /** Tokens a second; answers of a model that has not taught yet count with the speed of its last one. */
-  rate(nowMs: number, models: readonly Model[]): number {
+  /** Tokens a second; null while a model writes that has not taught yet: how fast it was before is not how fast it is. */
+  rate(nowMs: number): number | null {
     let sum = 0;
     for (const { model, points } of this.#seen.values()) {
       const each = this.#bytesPerToken.get(model);
-      const last = models.find(({ id }) => id === model)?.tokens_per_second ?? 0;
+      if (!each) return null;
       const [from, to] = [points[0]!, points.at(-1)!];
       const seconds = Math.max(nowMs - from[0], 250) / 1000;
-      sum += each ? (to[1] - from[1]) / seconds / each : last;
+      sum += (to[1] - from[1]) / seconds / each;
     }
     return sum;
   }

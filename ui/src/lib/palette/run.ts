@@ -11,10 +11,7 @@ import type { Act } from './commands';
 export function run(act: Act, showShortcuts: () => void): void {
   switch (act.do) {
     case 'go':
-      navigation.go(hrefOf(act.page, act.rest, act.query));
-      // A screen reader goes on with the page that was asked for.
-      document.getElementById('main')?.focus();
-      return;
+      return navigation.enter(hrefOf(act.page, act.rest, act.query));
     case 'load':
       return load(act.model);
     case 'unload':

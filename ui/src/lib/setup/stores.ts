@@ -15,12 +15,17 @@ export function names(stores: readonly Store[]): string {
   return all.length < 2 ? (all[0] ?? '') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
 }
 
+/** How many could be used that are not yet. */
+export function left(stores: Stores): number {
+  return stores.models - stores.configured;
+}
+
 /** `Found 14 models in LM Studio and Ollama (63 GiB)`; of what is configured already only the number is told. */
 export function offer(stores: Stores): string {
   const where = `in ${names(worthOffering(stores))}`;
-  const left = stores.models - stores.configured;
-  if (stores.configured) return `Found ${left} more ${left === 1 ? 'model' : 'models'} ${where}`;
-  return `Found ${plural(left, 'model')} ${where} (${bytes(stores.bytes)})`;
+  const many = left(stores);
+  if (stores.configured) return `Found ${many} more ${many === 1 ? 'model' : 'models'} ${where}`;
+  return `Found ${plural(many, 'model')} ${where} (${bytes(stores.bytes)})`;
 }
 
 /** Why nothing is offered. */

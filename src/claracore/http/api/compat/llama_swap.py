@@ -66,8 +66,8 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
         sort=SORTS[sort],
         descending=order == "desc",
     )
-    found = await page_of(history.activity, wanted, page, limit)
-    return {**found.model_dump(exclude={"data"}), "data": [activity_row(row) for row in found.data]}
+    found = await page_of(history, wanted, page, limit)
+    return {**found.model_dump(exclude={"data", "captures"}), "data": [activity_row(row) for row in found.data]}
 
 
 def activity_row(row: ActivityRow) -> dict[str, Any]:
