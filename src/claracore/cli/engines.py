@@ -85,7 +85,7 @@ def use(*, engine: str, as_json: bool) -> None:
     `none`: no installed build, but the one on PATH or the embedded engine.
     """
     if engine == "none":
-        _manager().use_none()
+        _manager().folders.use_none()
         heard = _tell_servers()
         show_json({"in_use": None, "servers": heard}) if as_json else say(f"no installed build is in use{_by(heard)}")
         return

@@ -120,6 +120,11 @@ class EngineFolders:
         with self.writing():
             keep(self.root / USE, msgspec.json.format(msgspec.json.encode(use), indent=2) + b"\n")
 
+    def use_none(self) -> None:
+        """Have no build in use: PATH and the embedded engine are asked. Raises as `changing` and `keep_use`."""
+        with self.changing():
+            self.keep_use(self.use().none())
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Hold off others who change which builds are there or in use, for as long as the block lasts (moments)."""

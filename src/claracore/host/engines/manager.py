@@ -164,11 +164,6 @@ class EngineManager:
         self._put_in_use(engine, use=True)
         return engine
 
-    def use_none(self) -> None:
-        """Put no build in use. Blocking."""
-        with self.folders.changing():
-            self.folders.keep_use(self.folders.use().none())
-
     def remove(self, text: str) -> InstalledEngine:
         """Delete a build. Blocking. Raises NoSuchEngine, Conflict for the one in use, BadRequest."""
         with self.folders.changing():

@@ -82,10 +82,12 @@ class LoadUnderWay:
         done = progress(elapsed, forecast, reported, shown)
         if done is not None:
             done = self.shown = max(done, self.shown)
+        # The bar keeps to the bytes that are told; for how long still is better known by former loads.
+        likely = progress(elapsed, forecast, reported)
         behind = Behind(_since(self.weights_at, now), _since(self.warmup_at, now))
         message = running.loading.message if running is not None and running.loading is not None else ""
         words = phase_words(phase, message, read=read, total=total, copies=self.copies)
-        return ExpectedLoad(left_seconds(elapsed, done, forecast, behind), done, phase, words, read, total or None)
+        return ExpectedLoad(left_seconds(elapsed, likely, forecast, behind), done, phase, words, read, total or None)
 
     def _read(self, running: Running | None, reported: float | None, total: int) -> int | None:
         """Return how many bytes of the weights there are, by the engine where it says so, else by the kernel."""
