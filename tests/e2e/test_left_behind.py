@@ -87,6 +87,13 @@ def test_after_sigkill_the_next_start_ends_what_is_left_and_has_the_same_ports(t
         assert last.end() == 0
 
 
+def runs(process: psutil.Process) -> bool:
+    """Whether it is there and not ended: who has ended has nothing any more, also before it is waited for."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def test_swaps_an_unload_and_the_end_leave_nothing(tmp_path: Path) -> None:
     ports = free_run(len(WRAPPERS) + 1)
     mark = f"mark-of-{tmp_path.name}-{os.getpid()}"
@@ -96,15 +103,15 @@ def test_swaps_an_unload_and_the_end_leave_nothing(tmp_path: Path) -> None:
             before = ours(mark)
             assert running.chat(f"m{number % len(WRAPPERS)}").status == 200, name
             # Not waited for: who is served next may have their memory and their port.
-            assert not [process for process in before if process.is_running()], name
+            assert not [process for process in before if runs(process)], name
         before = ours(mark)
         assert running.ask("POST", "/api/models/unload/m0").status == 200
-        assert not [process for process in before if process.is_running()]
+        assert not [process for process in before if runs(process)]
         for number, name in enumerate(WRAPPERS):
             assert running.chat(f"m{number}").status == 200, name
         before = ours(mark)
         assert running.end() == 0
-        assert not [process for process in before if process.is_running()]
+        assert not [process for process in before if runs(process)]
         assert ours(mark) == []
 
 

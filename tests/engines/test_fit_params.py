@@ -12,6 +12,7 @@ import pytest
 from claracore.host.engines.abilities import Abilities
 from claracore.host.engines.find import Engine
 from claracore.host.engines.fit_params import FitBinary, FitRunner, fit_binary
+from e2e.instance import until
 
 pytestmark = [
     pytest.mark.processes,
@@ -71,7 +72,8 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Pat
     assert runner(tmp_path / "slow", 0.5).run([]) is None
     assert time.monotonic() - started < 30
     status = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
-    assert not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    # It has been killed; on a busy machine the kernel gets to it later.
+    until(lambda: not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
 def test_closing_ends_what_runs_and_nothing_is_run_any_more(tmp_path: Path) -> None:
