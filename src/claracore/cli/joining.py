@@ -12,7 +12,7 @@ from urllib.parse import quote
 from claracore.cli.client import JSON, URL, Server, running_server, show_json
 from claracore.cli.serve_options import TAKES, ServeOptions
 from claracore.cli.terminal import say
-from claracore.cli.verb import Verb, option, word
+from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.cluster.invitation import read_line
 from claracore.errors import BadRequest, ClaraCoreError
 
@@ -48,7 +48,15 @@ def use(*, name: str, url: str | None) -> None:
     say(f"{name} gets requests again")
 
 
-def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) -> None:  # noqa: ANN401 - of ServeOptions
+def join(
+    *,
+    line: str,
+    name: str,
+    address: str,
+    requests_only: bool,
+    url: str | None,
+    **chosen: Any,  # noqa: ANN401 - of ServeOptions
+) -> None:
     """Have this machine answer requests for another one, which has invited it; serve first if nobody does here.
 
     Where a ClaraCore runs here, that one joins; else one is started, with the options that `claracore serve` takes.
@@ -57,7 +65,7 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
         read = read_line(line)
     except ValueError as error:
         raise BadRequest(str(error), param="line") from error
-    wish = {"line": line, "name": name, "address": address}
+    wish = {"line": line, "name": name, "address": address, "requests_only": requests_only}
     server = running_server(url)
     if server is not None:
         _join(server, wish)
@@ -74,7 +82,7 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
     serve(ServeOptions(**chosen), once_served)
 
 
-def _join_or_say(server: Server, wish: dict[str, str]) -> None:
+def _join_or_say(server: Server, wish: dict[str, Any]) -> None:
     try:
         _join(server, wish)
     except ClaraCoreError as error:
@@ -82,7 +90,7 @@ def _join_or_say(server: Server, wish: dict[str, str]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _join(server: Server, wish: dict[str, str]) -> None:
+def _join(server: Server, wish: dict[str, Any]) -> None:
     made = server.ask("POST", "/api/node/join", wish, timeout_seconds=JOIN_SECONDS)
     say(f"this machine is {made['name']} of {made['head']} now")
     for advice in made["advice"]:
@@ -107,6 +115,9 @@ JOIN = Verb(
         "line": word(about="https://HEAD:5800#TOKEN, as `claracore nodes invite` prints it there."),
         "name": option("--name", about="What to call this machine there, instead of its host name.", default=""),
         "address": ADDRESS,
+        "requests_only": flag(
+            "--requests-only", about="Let the other machine use models here, and give this one none of its own."
+        ),
         "url": URL,
         **TAKES,
         "listen": _LISTEN,

@@ -1,7 +1,7 @@
 """How does this machine join another one?
 
-The node's side. Versions are compared first; then the head gets a key of its own here, for using the models and reading
-the state, and nothing else.
+The node's side. Versions are compared first; then the head gets a key of its own here: for using the models, reading
+the state and, unless it is to have requests answered only, for giving this machine models of its own.
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ class Joiner:
         self._ring = ring
         self._keys = keys
 
-    async def join(self, text: str, *, name: str = "", address: str = "") -> HasJoined:
-        """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing."""
+    async def join(self, text: str, *, name: str = "", address: str = "", requests_only: bool = False) -> HasJoined:
+        """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing.
+
+        With `requests_only` that machine may use the models of this one, and change nothing here.
+        """
         from claracore.host.cluster.join_exchange import ask_head  # noqa: PLC0415 - its client of HTTP takes a while
 
         try:
@@ -74,7 +77,8 @@ class Joiner:
         versions = own_versions()
         await ask_head(line, versions, None)
         admin_key, key_name = await self._own_key(), f"head {head_host.replace(':', '.')} {secrets.token_hex(3)}"
-        key, _ = await self._keys.add(key_name, [Right.INFERENCE, Right.READ], models=None, expires_at=None)
+        rights = [Right.INFERENCE, Right.READ, *([] if requests_only else [Right.NODE])]
+        key, _ = await self._keys.add(key_name, rights, models=None, expires_at=None)
         node = JoinedNode(name, self._url(own), key, self._installation.fingerprint)
         try:
             welcome = await ask_head(line, versions, node)
