@@ -103,6 +103,11 @@ class Deaf:
     def node_up(self, node: object) -> None:
         pass
 
+    def hears(self, name: str) -> bool:
+        """Hear nothing."""
+        del name
+        return False
+
     def node_changed(self, name: str) -> None:
         pass
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from claracore import __version__
 from claracore.core.cluster.model import Node
+from claracore.core.cluster.signs import AnswersHeard
 from claracore.host.cluster.nodes_file import NodesFile
 from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.configuration import FoundModels
@@ -55,6 +56,7 @@ class MachineNews:
         """Which machine this one has joined."""
         self.joined = JoinedNodes(file, self._ray, runtime, installation)
         """Which machines have joined."""
+        self._heard = AnswersHeard()
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
@@ -107,6 +109,10 @@ class MachineNews:
         """Let answers from there take their time again."""
         logger.info("machine %s is there", node.name)
         self._gateway.relay.machine_back(node.name)
+
+    def hears(self, name: str) -> bool:
+        """Return whether an answer from a node has grown since this was asked last of it."""
+        return self._heard.grow(name, self._gateway.relay.bytes_from(name))
 
     def node_changed(self, name: str) -> None:
         """Announce it."""

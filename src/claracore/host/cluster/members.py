@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 from claracore.core.cluster.model import NodeEvent
 from claracore.core.cluster.watch import Witness
 from claracore.core.config.routing import PeerConfig
+
+WitnessOf = Callable[[str], Witness]
+"""Says what is known of a node from elsewhere, by its name; asked whenever it does not answer."""
+
+
+def no_witness(node: str) -> Witness:
+    """Return that nothing is known."""
+    del node
+    return Witness.NONE
 
 
 class Membership(Protocol):
@@ -23,11 +32,8 @@ class Membership(Protocol):
         """Look at a node as soon as possible: something has just gone wrong, or right, with it."""
 
 
-def polled_peers(witnesses: Mapping[str, Witness]) -> Membership:
-    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted.
-
-    `witnesses` is looked at whenever one does not answer.
-    """
+def polled_peers(witness_of: WitnessOf = no_witness) -> Membership:
+    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted."""
     from claracore.host.cluster.polled import PolledPeers  # noqa: PLC0415 - its client of HTTP, see above
 
-    return PolledPeers(witnesses)
+    return PolledPeers(witness_of)

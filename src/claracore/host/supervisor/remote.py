@@ -11,16 +11,15 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from claracore.core.cluster.model import Node, NodeState
-from claracore.core.cluster.watch import Witness
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.cluster import Cluster
-from claracore.host.cluster.members import Membership, polled_peers
+from claracore.host.cluster.members import Membership, WitnessOf, polled_peers
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.health import Loading
 from claracore.host.supervisor.runner import Outcome, RunListener, Runner, ServerRun
@@ -146,9 +145,7 @@ class RemoteRun:
 class ClusterRunner:
     """A `Runner` that has models run where they are."""
 
-    def __init__(
-        self, local: Runner, new_membership: Callable[[Mapping[str, Witness]], Membership] = polled_peers
-    ) -> None:
+    def __init__(self, local: Runner, new_membership: Callable[[WitnessOf], Membership] = polled_peers) -> None:
         self._local = local
         self.cluster = self._cluster = Cluster(new_membership)
 
