@@ -74,6 +74,8 @@ class JoinedNodes:
         self._machines = runtime.machines
         self._installation = installation
         self._nodes: tuple[JoinedNode, ...] = ()
+        self.head: HeadOfNode | None = None
+        """The machine that this one has joined."""
         self._ray = RayControl(installation.state_dir, runtime.configuration.environ, self._machines.cluster.witnessed)
 
     async def begin(self) -> None:
@@ -123,11 +125,13 @@ class JoinedNodes:
         """Note that this machine has joined another one; return the former head."""
         former = (await asyncio.to_thread(self.file.load)).head
         await asyncio.to_thread(self.file.change, lambda known: replace(known, head=head))
+        self.head = head
         if head.gcs:
             await self._be_node(head, token)
         return former
 
     async def _act(self, remembered: Remembered) -> None:
+        self.head = remembered.head
         self._machines.drained = remembered.drained
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,12 +18,15 @@ from pydantic import BaseModel
 
 from claracore import __version__
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
+from claracore.core.cluster.part_state import PartStanding, standing
+from claracore.core.cluster.part_state import why as why_standing
 from claracore.core.cluster.place import LOCAL
 from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
-from claracore.http.api.dependencies import GrantDep, HistoryDep, RuntimeDep
+from claracore.host.supervisor.prepared import PartInForce
+from claracore.http.api.dependencies import GrantDep, HistoryDep, PartDoorDep, RuntimeDep
 from claracore.http.api.parts import History, Runtime
 from claracore.types import ModelState
 
@@ -30,6 +34,7 @@ router = APIRouter(tags=["nodes"])
 
 MOST_FITS: Final = 300
 """What a load would bring about is worked out for so many models; for a longer list it is not said."""
+NO_REVISIONS: Final[Mapping[str, str]] = {}
 
 
 class NodeMemoryView(BaseModel):
@@ -50,6 +55,32 @@ class NodeModelView(BaseModel):
     requests: int
     slots: int | None
     context: int | None
+    revision: str = ""
+    """Of what the machine has from its head about it; empty for its own models, and for all who are not that head."""
+
+
+class NodePartView(BaseModel):
+    """What this machine has of the configuration of its head; empty for who is not that head."""
+
+    accepts: bool
+    """Whether who asks may write it."""
+    revision: str
+    refused: str
+    """The revision of one that could not be used."""
+    why: str
+    kept: list[str]
+    """Names of its models that this machine's own files have, which are in force."""
+
+
+class NodeConfigurationView(BaseModel):
+    """How a machine is with the models that it is to have from here."""
+
+    state: PartStanding
+    why: str
+    models: list[str]
+    """What it is to have."""
+    kept: list[str]
+    """Which of these its own files have, which are in force there."""
 
 
 class ThisNodeView(BaseModel):
@@ -61,6 +92,7 @@ class ThisNodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     models: list[NodeModelView]
+    part: NodePartView
 
 
 class NodeView(BaseModel):
@@ -86,6 +118,8 @@ class NodeView(BaseModel):
     """Whether it gets no new requests."""
     witness: Witness = Witness.NONE
     """What Ray knows of it; none where Ray does not know it."""
+    configuration: NodeConfigurationView | None = None
+    """Null where it is given no models from here."""
 
 
 class NodesView(BaseModel):
@@ -102,23 +136,42 @@ class PlaceView(BaseModel):
     reason: str
 
 
+class NoPlaceView(BaseModel):
+    """A machine that has a name and gets no requests for it now, and why."""
+
+    node: str
+    reason: str
+
+
 class PlacesView(BaseModel):
     """Where a request for a name would go now, the best place first."""
 
     name: str
     places: list[PlaceView]
+    others: list[NoPlaceView] = []
+    """The machines that have it, too, and are no places."""
 
 
 @router.get("/api/node")
-async def node(runtime: RuntimeDep, history: HistoryDep) -> ThisNodeView:
+async def node(runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, grant: GrantDep) -> ThisNodeView:
     """Show this machine as others follow it: memory, and the models that it runs by itself."""
+    accepts = door.accepts(grant)
+    part = runtime.configuration.now.part if accepts else PartInForce()
+    refused, why = runtime.configuration.part_refused if accepts else ("", "")
     return ThisNodeView(
         kind=NodeKind.CLARACORE,
         identity=IDENTITY,
         version=__version__,
         hardware=_hardware(history),
         memory=_memory(history),
-        models=_own_models(runtime),
+        models=_own_models(runtime, part.models),
+        part=NodePartView(
+            accepts=accepts,
+            revision=part.revision,
+            refused=refused or part.set_aside,
+            why=why or part.why,
+            kept=list(part.kept),
+        ),
     )
 
 
@@ -132,21 +185,23 @@ async def nodes(runtime: RuntimeDep, history: HistoryDep) -> NodesView:
 async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
     """Say where a request for a name that several machines have would go now, and why."""
     found = runtime.machines.places_of(name)
-    if not found:
+    if not found and name not in runtime.machines.shared:
         raise ModelNotFound(name, runtime.machines.shared if grant is None or grant.models is None else ())
     return PlacesView(
-        name=name, places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found]
+        name=name,
+        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found],
+        others=[NoPlaceView(node=node, reason=reason) for node, reason in runtime.machines.no_places_of(name)],
     )
 
 
-def _own_models(runtime: Runtime) -> list[NodeModelView]:
+def _own_models(runtime: Runtime, revisions: Mapping[str, str] = NO_REVISIONS) -> list[NodeModelView]:
     config = runtime.config
     own = [model_id for model_id in config.models if config.peer_of(model_id) is None]
     with_fit = len(own) <= MOST_FITS
-    return [_own_model(runtime, model_id, with_fit=with_fit) for model_id in own]
+    return [_own_model(runtime, model_id, revisions.get(model_id, ""), with_fit=with_fit) for model_id in own]
 
 
-def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelView:
+def _own_model(runtime: Runtime, model_id: str, revision: str, *, with_fit: bool) -> NodeModelView:
     supervisor, slot = runtime.supervisor, runtime.supervisor.slots.get(model_id)
     state = supervisor.state(model_id)
     fit = Fit.UNKNOWN
@@ -163,6 +218,7 @@ def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelV
         slots=expected.found.settings.parallel if expected is not None else None,
         context=runtime.config.models[model_id].capabilities.context
         or (expected.request_context if expected is not None else None),
+        revision=revision,
     )
 
 
@@ -240,6 +296,19 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         requests=_requests_with(runtime, found.name),
         drained=found.name in runtime.machines.drained,
         witness=cluster.witnesses.get(found.name, Witness.NONE),
+        configuration=_configuration(runtime, found),
+    )
+
+
+def _configuration(runtime: Runtime, found: Node) -> NodeConfigurationView | None:
+    wanted = runtime.machines.parts.get(found.name)
+    state = standing(found, wanted) if wanted is not None else PartStanding.NONE
+    if wanted is None or state is PartStanding.NONE:
+        return None
+    told = found.report.part if found.report is not None else None
+    kept = told.kept if told is not None and state is PartStanding.CURRENT else ()
+    return NodeConfigurationView(
+        state=state, why=why_standing(found, wanted), models=list(wanted.models), kept=list(kept)
     )
 
 
