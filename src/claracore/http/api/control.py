@@ -41,6 +41,7 @@ from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
+from claracore.http.own_head import OwnHead
 from claracore.http.part_door import PartDoor
 from claracore.http.second_door import SecondDoor
 
@@ -62,6 +63,7 @@ class ControlPlane:
         log: ProxyLog,
         second: SecondDoor,
         joined: JoinedNodes,
+        own_head: OwnHead,
         handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -78,12 +80,13 @@ class ControlPlane:
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         self._engines = _engines(configuration, events.announcer)
-        door = self.door = PartDoor(configuration, joined, PartFile(state_dir))
+        door = self.door = PartDoor(configuration, own_head, PartFile(state_dir))
+        own_head.on_parted.append(door.remove)
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, door, Joiner(joined, installation, ring, named_keys, door), handing),
+            *(joined, own_head, door, Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
