@@ -115,6 +115,19 @@ class ModelConfig(Section):
         "", "Command line, split as a shell would but run without one. Lines that start with # are dropped."
     )
     cmd_stop: str = option("", "Command to run instead of SIGTERM; may use ${PID}.", key="cmdStop")
+    nodes: int = option(
+        1,
+        "Experimental: machines that run the model together, this one included. `cmd` is rank 0, here; `rankCmd` runs "
+        "on the others, which must have joined this one or be peers with `models: auto` (docs/machines.md).",
+        ge=1,
+        le=64,
+    )
+    rank_cmd: str = option(
+        "",
+        "Command of the ranks 1, 2, ... on the other machines of `nodes`. Here, in cmd and in env: ${NODES}, ${RANK}, "
+        "${MASTER_ADDR}, ${MASTER_PORT}, ${NODE_ADDR}, and in cmd ${RANKS} (`address:port` of the others, with commas).",
+        key="rankCmd",
+    )
     container: ContainerConfig | None = option(
         None, "Container in which the server runs, in place of `cmd`: stopped and removed with it, whatever happens."
     )
