@@ -36,6 +36,7 @@ class MachineNews:
 
     def __init__(self, runtime: Runtime, gateway: Gateway, announcer: Announcer, installation: Installation) -> None:
         self._machines = runtime.machines
+        self._held_ranks = runtime.held_ranks
         self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
@@ -58,6 +59,7 @@ class MachineNews:
     async def close(self) -> None:
         """Follow nobody any more."""
         await self.joined.close()
+        await self._held_ranks.close()
         await self._machines.cluster.close()
 
     def models_found(self, found: FoundModels) -> None:

@@ -42,7 +42,7 @@ class RankState(StrEnum):
     """Nothing of it runs anywhere."""
 
 
-# --- what happens ------------------------------------------------------------------------------------------------------
+# --- what happens ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class EndAsked:
 
 AssemblyEvent = RankReady | RankRefused | RankLost | RankGone | MasterReady | MasterEnded | EndAsked
 
-# --- what is to be done ------------------------------------------------------------------------------------------------
+# --- what is to be done ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Assembly:
         """`able` are the machines that may run one of the other ranks, the best first; at least `others`."""
         self.phase = Phase.GATHERING
         self.failure = ""
-        """Why it did not go as it should have, which names the machine; empty when it did until its end was asked for."""
+        """Why it did not go as it should have, with the machine; empty when it did until its end was asked for."""
         self.lost = False
         """Whether it had been ready before that."""
         self.refused: dict[str, str] = {}

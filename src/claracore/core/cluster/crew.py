@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final
 
 from claracore.core.cluster.model import NodeKind, NodeMemory, NodeState
 from claracore.core.cluster.place import PlacementWish
 from claracore.core.units import gib
-
-NO_MEMORY: Final[Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +94,12 @@ def why_not(offer: CrewOffer, need: CrewNeed) -> str | None:
     return _too_small(offer.memory, need.memory)
 
 
-def missing(model: str, need: CrewNeed, crew: Crew, refused: Mapping[str, str]) -> str:
+def missing(model: str, need: CrewNeed, crew: Crew) -> str:
     """Say that there are too few machines, and of each that there is why it is none of them."""
     others = "1 other machine" if need.others == 1 else f"{need.others} other machines"
-    reasons = {**crew.unable, **refused}
-    known = "; ".join(f"{node!r}: {why}" for node, why in sorted(reasons.items()))
-    return f"model {model!r} needs {others}, and has not got them: {known or 'none has joined, and no peer is followed'}"
+    known = "; ".join(f"{node!r}: {why}" for node, why in sorted(crew.unable.items()))
+    none = "none has joined, and no peer is followed"
+    return f"model {model!r} needs {others}, and has not got them: {known or none}"
 
 
 def _is_public(address: str) -> bool:

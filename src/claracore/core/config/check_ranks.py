@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Final
 
-from claracore.core.config.report import NodePath, Say
 from claracore.core.config.command import split
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import MOST_RPC_HOSTS, is_spread, serves_rpc, uses_rank_macros
+from claracore.core.config.report import NodePath, Say
 
 _HOST: Final = frozenset({"--host", "-H"})
 

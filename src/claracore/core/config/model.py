@@ -124,8 +124,8 @@ class ModelConfig(Section):
     )
     rank_cmd: str = option(
         "",
-        "Command of the ranks 1, 2, ... on the other machines of `nodes`. Here, in cmd and in env: ${NODES}, ${RANK}, "
-        "${MASTER_ADDR}, ${MASTER_PORT}, ${NODE_ADDR}, and in cmd ${RANKS} (`address:port` of the others, with commas).",
+        "Command of the ranks 1, 2, ... on the other machines of `nodes`. In it, in cmd and in env: ${NODES}, ${RANK}, "
+        "${MASTER_ADDR}, ${MASTER_PORT}, ${NODE_ADDR}; in cmd ${RANKS}: `address:port` of the others, with commas.",
         key="rankCmd",
     )
     container: ContainerConfig | None = option(

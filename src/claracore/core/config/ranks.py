@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RANK_MACROS: Final = frozenset({"NODES", "RANK", "MASTER_ADDR", "MASTER_PORT", "NODE_ADDR", "RANKS"})
 """NODES: how many machines; RANK: which of them, from 0; MASTER_ADDR, MASTER_PORT: where the ranks find rank 0;
 NODE_ADDR: the machine's own address, as the others reach it; RANKS: `address:port` of each other rank, with commas."""
-_USE: Final = re.compile(r"\$\{(%s)\}" % "|".join(sorted(RANK_MACROS)))
+_USE: Final = re.compile("".join((r"\$\{(", "|".join(sorted(RANK_MACROS)), r")\}")))
 _MASTER_PORT: Final = "${MASTER_PORT}"
 MOST_RPC_HOSTS: Final = 2
 """Three and more RPC servers of llama.cpp hang (llama.cpp#28487); two were seen to work."""
@@ -68,7 +68,10 @@ def listens(model: ModelConfig) -> bool:
 
 def rank_zero(model: ModelConfig, master: RankPlace, ranks: Mapping[int, RankPlace]) -> ModelConfig:
     """Return the model as it is started here, with what is known of the other ranks in place."""
-    values = {**_common(model, 0, master, master.address), "RANKS": ",".join(_at(ranks[rank]) for rank in sorted(ranks))}
+    values = {
+        **_common(model, 0, master, master.address),
+        "RANKS": ",".join(_at(ranks[rank]) for rank in sorted(ranks)),
+    }
     env = tuple(_filled(entry, values) for entry in model.env)
     return model.model_copy(update={"cmd": _filled(model.cmd, values), "env": env})
 

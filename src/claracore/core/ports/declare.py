@@ -39,7 +39,7 @@ def declared_ranges(config: Config, places: Mapping[str, Place]) -> tuple[tuple[
 
 
 def _members(config: Config) -> dict[str, tuple[str, ...]]:
-    """Return for each range the models that need a port from it, sorted; after one of several ranks, where these meet."""
+    """Return for each range who needs a port from it, sorted: models, and after one where its ranks meet."""
     members: dict[str, list[str]] = {}
     for model_id, model in sorted(config.models.items()):
         needed = [model_id] if uses_port(model) else []

@@ -11,8 +11,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
 
 from claracore.core.cluster.model import NodeModel
 from claracore.errors import ClaraCoreError, ConfigError, Conflict, NotFound
@@ -71,7 +71,7 @@ class RankOrder:
 class HeldRank:
     """How a rank is: `starting`, `ready` or `ended`, with why it has ended, and the port at which it listens."""
 
-    state: str
+    state: Literal["starting", "ready", "ended"]
     why: str = ""
     port: int | None = None
 
@@ -85,13 +85,12 @@ class _Held:
     was_ready: bool = False
     why: str | None = None
     """Why it has ended; None while it has not."""
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class HeldRanks:
     """The ranks that run here for other machines."""
 
-    def __init__(self, models: RankModels, configure: Callable[[RankTexts], Awaitable[object]]) -> None:
+    def __init__(self, models: RankModels, configure: Callable[[RankTexts], Awaitable[None]]) -> None:
         """`configure` has these texts be part of the configuration in force. Raises ConfigError, FileUnusable."""
         self._models = models
         self._configure = configure

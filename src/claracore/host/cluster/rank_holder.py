@@ -1,14 +1,15 @@
 """How is a rank of a model had on another machine, and how is it known how it is there?
 
-The head says once a second that it still wants the rank, and hears each time how it is. The machine ends what nobody has
-asked for in `LEASE_SECONDS`, so that a head that dies leaves nothing behind; the head takes a rank for lost that it has
-not heard of for less than that. One task a rank: a word that comes late cannot overtake the one that releases it.
+The head says once a second that it still wants the rank, and hears each time how it is. The machine ends what nobody
+has asked for in `LEASE_SECONDS`, so that a head that dies leaves nothing behind; the head takes a rank for lost that it
+has not heard of for less than that. One task a rank: a word that comes late cannot overtake the one that releases it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ from claracore.core.cluster.assembly import AssemblyEvent, RankGone, RankLost, R
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster.polled import NewClient, client_of
 
+logger = logging.getLogger("claracore.cluster")
+
 AGAIN_SECONDS: Final = 1.0
 CALL_SECONDS: Final = 2.0
 SILENT_SECONDS: Final = 5.0
@@ -27,6 +30,7 @@ SILENT_SECONDS: Final = 5.0
 LEASE_SECONDS: Final = 10.0
 """For so long a machine keeps a rank that nobody asks for."""
 REACH_SECONDS: Final = 5.0
+AT_ONCE_SECONDS: Final = 1.0
 LONGEST_WHY: Final = 1000
 
 
@@ -67,6 +71,7 @@ class RankHolder:
         self._post = post
         self._new_client = new_client
         self._released = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._is_ready = self._is_over = False
         self._heard_at = self._asked_at = 0.0
 
@@ -74,8 +79,15 @@ class RankHolder:
     def _path(self) -> str:
         return f"/api/node/ranks/{quote(self._wish.name, safe='')}"
 
-    def release(self) -> None:
-        """Have it end; `RankGone` follows."""
+    @property
+    def is_released(self) -> bool:
+        """Whether its end was ordered."""
+        return self._released.is_set()
+
+    def release(self, *, at_once: bool = False) -> None:
+        """Have it end; `RankGone` follows, `at_once` without waiting for long until it is."""
+        if at_once:
+            self._hurry.set()
         self._released.set()
 
     def machine_lost(self, why: str) -> None:
@@ -85,17 +97,28 @@ class RankHolder:
     async def run(self) -> None:
         """Have the rank there until it is released, and until it is gone then."""
         try:
-            async with await self._new_client(self._peer) as client:
-                if not await self._begun(client):
-                    return
-                while not self._released.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._released.wait(), AGAIN_SECONDS)
-                    if not self._released.is_set() and not self._is_over:
-                        await self._ask_again(client)
-                await self._end(client)
-        except OSError as error:  # no client could be made: another certificate, for one
+            client = await self._new_client(self._peer)
+        except OSError as error:  # it has another certificate, for one
             self._post(RankRefused(self._rank, error.strerror or str(error)))
+            return
+        async with client:
+            if await self._begun(client):
+                await self._kept(client)
+                await self._ended(client)
+
+    async def _kept(self, client: httpx2.AsyncClient) -> None:
+        """Ask for it again and again until it is released."""
+        try:
+            while not self._released.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._released.wait(), AGAIN_SECONDS)
+                if not self._released.is_set() and not self._is_over:
+                    await self._ask_again(client)
+        except Exception:
+            # A bug of ours must not leave a model that neither runs nor ends.
+            logger.exception("rank %s: unexpected error", self._wish.name)
+            self._lose("unexpected error; the head's log says more")
+            await self._released.wait()
 
     async def _begun(self, client: httpx2.AsyncClient) -> bool:
         """Ask for the first time; False when nothing was begun there."""
@@ -166,9 +189,19 @@ class RankHolder:
             self._is_over = True
             self._post(RankLost(self._rank, why))
 
-    async def _end(self, client: httpx2.AsyncClient) -> None:
-        """Have it end there; over when the machine says so, when it is dead, or when it has forgotten the rank."""
+    async def _ended(self, client: httpx2.AsyncClient) -> None:
+        """Have it end there; return when it is gone, or after a moment if it must be at once: its lease ends it too."""
         self._is_over = True
+        deleting, hurry = asyncio.ensure_future(self._deleted(client)), asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait({deleting, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({deleting}, timeout=AT_ONCE_SECONDS)
+        for task in (deleting, hurry):
+            task.cancel()
+        await asyncio.gather(deleting, hurry, return_exceptions=True)
+        self._post(RankGone(self._rank))
+
+    async def _deleted(self, client: httpx2.AsyncClient) -> None:
+        """Return when the machine says so, when it is dead, or when it has forgotten the rank."""
         loop = asyncio.get_running_loop()
         patience = httpx2.Timeout(self._wish.entry["unloadTimeout"] + LEASE_SECONDS, connect=CALL_SECONDS)
         while loop.time() < self._asked_at + LEASE_SECONDS + CALL_SECONDS:
@@ -182,12 +215,11 @@ class RankHolder:
                 if answer.is_success or answer.status_code == 404:
                     break
                 await asyncio.sleep(AGAIN_SECONDS)
-        self._post(RankGone(self._rank))
 
 
 def _refusal(answer: httpx2.Response) -> str:
     if answer.status_code in {401, 403}:
-        return "it lets this head start nothing there: it must join without --requests-only, or the peer's key be admin's"
+        return "it does not let this head start anything there: join it without --requests-only"
     if answer.status_code in {404, 405}:
         return "its ClaraCore knows no ranks: it is older than this one"
     try:

@@ -84,7 +84,7 @@ class Supervisor(Succession):
             post=self._post,
             on_report=lambda model: self._listeners.reported(model),  # noqa: PLW0108 - `follow` comes later
             ran_out=self.looks.ran_out,
-            close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
+            close=lambda endpoint, why: self._connections.close_endpoint(endpoint, why),  # noqa: PLW0108 - `connect` comes later
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._endpoints = self._runs.endpoints

@@ -52,8 +52,11 @@ class RunListener(Protocol):
     def died(self, model: str) -> None:
         """Note that the process has ended by itself after `ready`; what it has left behind may not be gone yet."""
 
-    def closing(self, endpoint: Endpoint) -> None:
-        """Close all connections to the server: it is told to end as soon as this returns."""
+    def closing(self, endpoint: Endpoint, why: str = "") -> None:
+        """Close all connections to the server: it is told to end as soon as this returns.
+
+        `why` is for who has an answer from it under way; empty where the end is ordered.
+        """
 
 
 class ServerRun(Protocol):
