@@ -53,8 +53,9 @@ from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
-from claracore.host.supervisor.ranks import SpreadRunner, SpreadRuns
 from claracore.host.supervisor.remote import ClusterRunner
+from claracore.host.supervisor.spread_run import SpreadRuns
+from claracore.host.supervisor.spread_runner import SpreadRunner
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.key_tokens import remember_tokens

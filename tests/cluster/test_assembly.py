@@ -100,7 +100,7 @@ def test_what_comes_too_late_orders_nothing(late: AssemblyEvent) -> None:
     played(*BEGUN, (EndAsked(), [EndMaster()]), *ENDED, (late, []))
 
 
-# --- simulation --------------------------------------------------------------------------------------------------------
+# --- simulation -----------------------------------------------------------------------------------------------------
 
 LEASE = 10
 """Ticks that a machine keeps a rank that nobody asks for."""
@@ -221,7 +221,7 @@ class World:
 
 @pytest.mark.parametrize("seed", range(400))
 def test_no_rank_is_left_running_whatever_happens(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a simulation
+    chance = random.Random(seed)
     names = ("desk", "lap", "old", "new")
     made = Assembly(2, names[: chance.randint(2, 4)])
     world = World(chance, {name: Machine(name) for name in names}, made)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fakes import fake_server
+from fakes.fake_http import say
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -34,11 +35,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(argv)
 
 
-def watch(connection: socket.socket, notices: bool) -> None:
+def watch(connection: socket.socket, *, notices: bool) -> None:
     while connection.recv(1):
         pass
     if notices:
-        print("a rank was lost", flush=True)
+        say("a rank was lost")
         os._exit(1)
 
 
@@ -49,8 +50,8 @@ def gather(options: argparse.Namespace) -> None:
         while len(ranks) < options.nnodes - 1:
             connection, _ = listener.accept()
             ranks.add(int(connection.recv(8).decode()))
-            threading.Thread(target=watch, args=(connection, options.notices), daemon=True).start()
-            print(f"ranks {sorted(ranks)} are there", flush=True)
+            threading.Thread(target=watch, args=(connection,), kwargs={"notices": options.notices}, daemon=True).start()
+            say(f"ranks {sorted(ranks)} are there")
 
 
 def follow(options: argparse.Namespace) -> None:
@@ -66,14 +67,14 @@ def follow(options: argparse.Namespace) -> None:
     connection.sendall(str(options.node_rank).encode())
     while connection.recv(1):
         pass
-    print("the master has gone", flush=True)
+    say("the master has gone")
     sys.exit(1)
 
 
 def main(argv: list[str]) -> None:
     options, rest = parse(argv)
     if options.fail_file and Path(options.fail_file).exists():
-        print("no GPU is left", flush=True)
+        say("no GPU is left")
         sys.exit(7)
     if options.headless:
         follow(options)

@@ -22,6 +22,7 @@ from claracore.host.cluster.addresses import routed_address, some_address
 from claracore.host.cluster.cluster import Cluster
 
 RETRY_AFTER_SECONDS: Final = 10
+NO_MACHINES: Final[frozenset[str]] = frozenset()
 
 
 class MachinesMissing(ClaraCoreError):
@@ -66,18 +67,24 @@ class Crews:
         """Ask somebody from now on which machines are preferred, and which are drained."""
         self._asked = asked
 
-    def take(self, node: str, model_id: str) -> None:
-        """Note that a machine is to run a rank of a model."""
-        self._taken[node] = model_id
+    def take(self, node: str, model_id: str) -> bool:
+        """Note that a machine is to run a rank of a model; False where another model has it."""
+        return self._taken.setdefault(node, model_id) == model_id
 
-    def free(self, node: str) -> None:
-        """Note that it runs none any more."""
-        self._taken.pop(node, None)
+    def free(self, node: str, model_id: str) -> None:
+        """Note that it runs none of this model any more."""
+        if self._taken.get(node) == model_id:
+            del self._taken[node]
+
+    def end(self, model_id: str, start: str) -> None:
+        """Let others have what a start of a model has taken or reserved."""
+        self._taken = {node: model for node, model in self._taken.items() if model != model_id}
+        self._give_back(start)
 
     async def able(self, model: ModelConfig, start: str) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return the machines that may run a rank, the best first, at least as many as are needed, and their addresses.
 
-        What is reserved for the start is so until `give_back`. Raises MachinesMissing, which says of each why not.
+        As many of the first as are needed are taken until `end`. Raises MachinesMissing, which says of each why not.
         """
         need = CrewNeed(model.nodes - 1, model.memory, is_open=serves_rpc(model))
         addresses = await asyncio.to_thread(self._addresses)
@@ -89,6 +96,8 @@ class Crews:
             known = self.reservations
             taken = {each: "Ray has reserved it for another start" for each in crew.able if known and known.knows(each)}
             raise _missing(model, need, Crew((), {**crew.unable, **taken}))
+        for node in reserved[: need.others]:
+            self.take(node, model.id)
         return reserved, addresses
 
     async def _reserved(self, crew: Crew, need: CrewNeed, start: str) -> tuple[str, ...] | None:
@@ -105,81 +114,11 @@ class Crews:
             return None if fewest else unknown
         # A machine that another model of this head has taken meanwhile is not there any more.
         if any(node in self._taken for node in (*found, *unknown)):
-            self.give_back(start)
+            self._give_back(start)
             return None
         return (*found, *unknown)
 
-    def give_back(self, start: str) -> None:
-        """Let others have them."""
-
-
-class CrewWishes(Protocol):
-    """Whoever knows what a person wishes of machines."""
-
-    drained: frozenset[str]
-    wish: PlacementWish
-
-
-class Crews:
-    """Finds machines for the ranks of models."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._asked: CrewWishes | None = None
-        self.reservations: Reservations | None = None
-        self._taken: dict[str, str] = {}
-
-    def follow(self, asked: CrewWishes) -> None:
-        """Ask somebody from now on which machines are preferred, and which are drained."""
-        self._asked = asked
-
-    def take(self, node: str, model_id: str) -> None:
-        """Note that a machine is to run a rank of a model."""
-        self._taken[node] = model_id
-
-    def free(self, node: str) -> None:
-        """Note that it runs none any more."""
-        self._taken.pop(node, None)
-
-    async def able(self, model: ModelConfig, start: str) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Return the machines that may run a rank, the best first, at least as many as are needed, and their addresses.
-
-        What is reserved for the start is so until `give_back`. Raises MachinesMissing, which says of each why not.
-        """
-        need = CrewNeed(model.nodes - 1, model.memory, is_open=serves_rpc(model))
-        addresses = await asyncio.to_thread(self._addresses)
-        crew = crew_of(self._offers(addresses), need, self._asked.wish if self._asked is not None else PlacementWish())
-        if len(crew.able) < need.others:
-            raise _missing(model, need, crew)
-        reserved = await self._reserved(crew, need, start)
-        if reserved is None:
-            known = self.reservations
-            taken = {each: "Ray has reserved it for another start" for each in crew.able if known and known.knows(each)}
-            raise _missing(model, need, Crew((), {**crew.unable, **taken}))
-        return reserved, addresses
-
-    async def _reserved(self, crew: Crew, need: CrewNeed, start: str) -> tuple[str, ...] | None:
-        """Reserve machines where there is somebody who does that and knows enough of them."""
-        others, known = self.reservations, ()
-        if others is not None:
-            known = tuple(node for node in crew.able if others.knows(node))
-        unknown = tuple(node for node in crew.able if node not in known)
-        wanted = need.others - len(unknown)
-        if others is None or not known:
-            return crew.able
-        best = crew.able[: need.others]
-        count = max(wanted, sum(node in known for node in best))
-        found = await others.reserve(start, known, count)
-        if found is None:
-            return unknown if wanted <= 0 else None
-        # A machine that another model of this head has taken meanwhile is not there any more.
-        if any(node in self._taken for node in (*found, *unknown)):
-            self.give_back(start)
-            return None
-        return (*found, *unknown)
-
-    def give_back(self, start: str) -> None:
-        """Let other starts have what was reserved for one."""
+    def _give_back(self, start: str) -> None:
         if self.reservations is not None:
             self.reservations.give_back(start)
 
@@ -197,7 +136,7 @@ class Crews:
         return {name: some_address(urlsplit(peer.proxy).hostname or "") for name, peer in self.cluster.peers.items()}
 
     def _offers(self, addresses: dict[str, str]) -> list[CrewOffer]:
-        cluster, drained = self.cluster, self._asked.drained if self._asked is not None else frozenset()
+        cluster, drained = self.cluster, self._asked.drained if self._asked is not None else NO_MACHINES
         return [
             CrewOffer(
                 name,

@@ -8,6 +8,7 @@ as about any other; then it is pinned, for nobody asks it anything. One rank at 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,6 +23,8 @@ from claracore.types import ModelState
 logger = logging.getLogger("claracore.cluster")
 
 LONGEST_LEASE_SECONDS: Final = 60.0
+ENDING_SECONDS: Final = 1.0
+"""For so long is waited for what is known of the end of a rank when it has ended."""
 
 RankTexts = tuple[tuple[str, str], ...]
 """Texts of configuration beside the files, each with a name."""
@@ -108,7 +111,7 @@ class HeldRanks:
         """The ranks as models of this machine, for whoever looks at it."""
         return tuple(NodeModel(name, self._models.state(name)) for name in self._held)
 
-    def hold(self, name: str, order: RankOrder, lease_seconds: float) -> HeldRank:
+    async def hold(self, name: str, order: RankOrder, lease_seconds: float) -> HeldRank:
         """Have a rank for so long from now; begin with it where it is not there. Raises MachineTaken."""
         held = self._held.get(name)
         if held is None or held.order.start != order.start:
@@ -117,6 +120,9 @@ class HeldRanks:
             held.lease.cancel()
         seconds = min(lease_seconds, LONGEST_LEASE_SECONDS)
         held.lease = asyncio.get_running_loop().call_later(seconds, self._forsaken, held, seconds)
+        if held.was_ready and self._models.state(name) is ModelState.STOPPING:
+            with contextlib.suppress(TimeoutError):  # why it ends is known when it has ended
+                await asyncio.wait_for(self._models.unload([name]), ENDING_SECONDS)
         return self._view(held)
 
     async def release(self, name: str, start: str) -> None:
@@ -154,7 +160,7 @@ class HeldRanks:
     def _view(self, held: _Held) -> HeldRank:
         if held.why is None and held.was_ready and self._models.state(held.name) is not ModelState.READY:
             failure = self._models.failure(held.name)
-            held.why = failure.message if failure is not None else "it was unloaded there"
+            held.why = failure.message if failure is not None else "it was stopped there"
         if held.why is not None:
             return HeldRank("ended", held.why)
         if not held.was_ready:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -72,6 +72,8 @@ class RankHolder:
         self._new_client = new_client
         self._released = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._soon = asyncio.Event()
+        self._lookers: list[asyncio.Future[None]] = []
         self._is_ready = self._is_over = False
         self._heard_at = self._asked_at = 0.0
 
@@ -89,6 +91,15 @@ class RankHolder:
         if at_once:
             self._hurry.set()
         self._released.set()
+        self._soon.set()
+
+    async def look(self) -> None:
+        """Have it asked how it is now, and return when that has been heard, or could not be."""
+        if not self._is_over and not self.is_released:
+            looker = asyncio.get_running_loop().create_future()
+            self._lookers.append(looker)
+            self._soon.set()
+            await looker
 
     def machine_lost(self, why: str) -> None:
         """Take in that its machine is lost, by whoever else looks at machines."""
@@ -109,16 +120,21 @@ class RankHolder:
     async def _kept(self, client: httpx2.AsyncClient) -> None:
         """Ask for it again and again until it is released."""
         try:
-            while not self._released.is_set():
+            while not self.is_released:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._released.wait(), AGAIN_SECONDS)
-                if not self._released.is_set() and not self._is_over:
+                    await asyncio.wait_for(self._soon.wait(), AGAIN_SECONDS)
+                self._soon.clear()
+                lookers, self._lookers = self._lookers, []
+                if not self.is_released and not self._is_over:
                     await self._ask_again(client)
+                _heard(lookers)
         except Exception:
             # A bug of ours must not leave a model that neither runs nor ends.
             logger.exception("rank %s: unexpected error", self._wish.name)
             self._lose("unexpected error; the head's log says more")
             await self._released.wait()
+        finally:
+            _heard(self._lookers)
 
     async def _begun(self, client: httpx2.AsyncClient) -> bool:
         """Ask for the first time; False when nothing was begun there."""
@@ -215,6 +231,12 @@ class RankHolder:
                 if answer.is_success or answer.status_code == 404:
                     break
                 await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _heard(lookers: Iterable[asyncio.Future[None]]) -> None:
+    for looker in lookers:
+        if not looker.done():
+            looker.set_result(None)
 
 
 def _refusal(answer: httpx2.Response) -> str:

@@ -54,7 +54,7 @@ from claracore.host.supervisor.contract import Connections, ModelListener, NoCon
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.refusals import circumstances, refusal
-from claracore.host.supervisor.runner import Runner
+from claracore.host.supervisor.runner import ExplainedRun, Runner
 from claracore.host.supervisor.runs import Runs
 from claracore.host.supervisor.succession import Succession
 from claracore.host.supervisor.waiting import LoadWaiter, WaitingRequest
@@ -149,6 +149,11 @@ class Supervisor(Succession):
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
         run = self._runs.at(model_id, endpoint)
         return run is not None and await run.confirm()
+
+    async def why_lost(self, model_id: str, endpoint: Endpoint) -> str:
+        """Return why a server that several machines run has broken off an answer; empty when no more is known."""
+        run = self._runs.at(model_id, endpoint)
+        return await run.why_lost() if isinstance(run, ExplainedRun) else ""
 
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.scheduler.events import RanOut
@@ -96,6 +96,14 @@ class ServerRun(Protocol):
 
     async def confirm(self) -> bool:
         """Look anew at who answers: True when it is the verified server, or ours again and ready."""
+
+
+@runtime_checkable
+class ExplainedRun(Protocol):
+    """A run of which more may be known than that its server has broken off an answer."""
+
+    async def why_lost(self) -> str:
+        """Return why, as soon as that is known; empty when nothing is, after a moment."""
 
 
 class Runner(Protocol):

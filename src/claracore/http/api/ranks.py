@@ -42,7 +42,7 @@ class HeldRankView(BaseModel):
 async def hold(runtime: RuntimeDep, name: RankName, wish: RankWishView) -> HeldRankView:
     """Have a rank run here for so long from now; begin with it where it does not."""
     order = RankOrder(wish.model, wish.head, wish.start, wish.entry)
-    found = runtime.held_ranks.hold(name, order, wish.lease_seconds)
+    found = await runtime.held_ranks.hold(name, order, wish.lease_seconds)
     return HeldRankView(state=found.state, why=found.why, port=found.port)
 
 

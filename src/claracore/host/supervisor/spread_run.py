@@ -8,10 +8,11 @@ here it is carried out. For the scheduler it is one run, so that ttl, groups, sw
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, assert_never
@@ -37,7 +38,6 @@ from claracore.core.cluster.model import NodeState
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import (
     RankPlace,
-    is_spread,
     master_port_name,
     rank_entry,
     rank_name,
@@ -51,6 +51,7 @@ from claracore.host.cluster.rank_holder import RankHolder, RankWish
 from claracore.host.logs.output import OutputRing
 from claracore.host.sockets.ports import Lease, PortKeeper
 from claracore.host.supervisor.health import Loading
+from claracore.host.supervisor.rank_zero import OfMaster
 from claracore.host.supervisor.runner import Outcome, RunListener, Runner, ServerRun
 from claracore.host.supervisor.running import Running
 from claracore.host.supervisor.stop_order import StopOrder
@@ -59,6 +60,8 @@ from claracore.types import Endpoint, ModelState
 logger = logging.getLogger("claracore.supervisor")
 
 RETRY_AFTER_SECONDS: Final = 2
+LOOK_SECONDS: Final = 3.0
+"""For so long is waited for word of the ranks when rank 0 has ended by itself."""
 
 
 class RankFailed(ClaraCoreError):
@@ -82,27 +85,6 @@ class SpreadRuns:
     web_port: int
 
 
-class SpreadRunner:
-    """A `Runner` that has models run by several machines where their configuration says so."""
-
-    def __init__(self, around: SpreadRuns) -> None:
-        self._around = around
-
-    def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ServerRun:
-        """Return a run on several machines, or whatever the other runner has."""
-        if is_spread(model):
-            return SpreadRun(model, self._around, output, listener)
-        return self._around.local.new_run(model, output, listener)
-
-    def stamp(self, model: ModelConfig) -> Hashable:
-        """Return what another start depends on: the files here, and which machines are there."""
-        local = self._around.local.stamp(model)
-        if not is_spread(model):
-            return local
-        nodes = self._around.crews.cluster.nodes.values()
-        return local, tuple(sorted(node.name for node in nodes if node.state is NodeState.UP))
-
-
 class SpreadRun:
     """A `ServerRun` of a model on several machines."""
 
@@ -123,6 +105,7 @@ class SpreadRun:
         self._holders: dict[int, RankHolder] = {}
         self._watched: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
         self._over = asyncio.Event()
 
     @property
@@ -178,6 +161,8 @@ class SpreadRun:
         orders = assembly.handle(event)
         if was is Phase.READY and assembly.phase is Phase.ENDING and assembly.failure:
             self._tell_lost()
+        if assembly.phase is Phase.ENDING:
+            self._ending.set()
         self._perform(orders)
         self._listener.reported(self._model.id)
 
@@ -209,14 +194,14 @@ class SpreadRun:
     def _ask(self, rank: int, node: str) -> None:
         crews, model = self._around.crews, self._model
         peer, address = crews.peer(node), self._addresses[node]
-        if peer is None:
-            asyncio.get_running_loop().call_soon(self._post, RankRefused(rank, "it is followed no more"))
+        if peer is None or not crews.take(node, model.id):
+            why = "it is followed no more" if peer is None else "another model runs there meanwhile"
+            asyncio.get_running_loop().call_soon(self._post, RankRefused(rank, why))
             return
         here = f"http://{bracketed(self._master.address)}:{self._around.web_port}"
         entry = rank_entry(model, rank, self._master, address, here)
         wish = RankWish(rank_name(model.id, rank), model.id, self._around.head, self._start, entry)
         holder = self._holders[rank] = RankHolder(rank, wish, peer, address, self._post)
-        crews.take(node, model.id)
         self._watched[node] = watcher = partial(self._look_at, node, holder)
         crews.cluster.watch(node, watcher)
         self._begin(holder.run(), f"rank {rank}")
@@ -229,7 +214,7 @@ class SpreadRun:
     def _forget(self, rank: int) -> None:
         node = self._assembly.nodes.get(rank) if self._assembly is not None else None
         if node is not None:
-            self._around.crews.free(node)
+            self._around.crews.free(node, self._model.id)
             if (watcher := self._watched.pop(node, None)) is not None:
                 self._around.crews.cluster.unwatch(node, watcher)
 
@@ -250,6 +235,9 @@ class SpreadRun:
             logger.exception("model %s: unexpected error", self._model.id)
             outcome = Outcome(ModelFailed(self._model.id, f"unexpected {type(error).__name__}: {error}"))
         if outcome.failure is not None and not self._is_ending:
+            # A rank that has ended before it is the reason, and says so.
+            await asyncio.wait({asyncio.ensure_future(self._looked_at_ranks())}, timeout=LOOK_SECONDS)
+        if outcome.failure is not None and not self._is_ending:
             self._outcome = outcome
         self._post(MasterEnded(outcome.failure.message if outcome.failure is not None else ""))
 
@@ -263,16 +251,19 @@ class SpreadRun:
         if self._lease is not None:
             self._around.keeper.hand_over(self._lease)
         model = rank_zero(self._model, self._master, places)
-        self._life = self._around.local.new_run(model, self._output, _OfMaster(self, self._listener))
+        self._life = self._around.local.new_run(model, self._output, OfMaster(self._master_ready, self._listener))
         if self._is_ending:
             self._life.stop()
         return await self._life.run()
+
+    async def _looked_at_ranks(self) -> None:
+        await asyncio.gather(*(holder.look() for holder in self._holders.values()))
 
     @property
     def _is_ending(self) -> bool:
         return self._assembly is not None and self._assembly.phase is Phase.ENDING
 
-    def master_ready(self, endpoint: Endpoint) -> None:
+    def _master_ready(self, endpoint: Endpoint) -> None:
         """Take in that rank 0 answers."""
         self._endpoint = endpoint
         self._post(MasterReady())
@@ -320,6 +311,12 @@ class SpreadRun:
         """Look anew at who answers for rank 0."""
         return self._life is not None and await self._life.confirm()
 
+    async def why_lost(self) -> str:
+        """Return why an answer has broken off that rank 0 gave: a rank may be the reason; empty where none is."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), LOOK_SECONDS)
+        return self._why if self._assembly is not None and self._assembly.failure else ""
+
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _begin(self, work: Coroutine[Any, Any, None], what: str) -> None:
@@ -337,26 +334,7 @@ class SpreadRun:
         self._let_go()
 
     def _let_go(self) -> None:
-        self._around.crews.give_back(self._start)
+        self._around.crews.end(self._model.id, self._start)
         if self._lease is not None:
             self._around.keeper.give_back(self._lease)
             self._lease = None
-
-
-class _OfMaster:
-    """Hears how rank 0 goes: it is ready when the whole is."""
-
-    def __init__(self, run: SpreadRun, listener: RunListener) -> None:
-        self._run = run
-        self._listener = listener
-        self.reported = listener.reported
-        self.fell_asleep = listener.fell_asleep
-        self.awoke = listener.awoke
-        self.lost = listener.lost
-        self.died = listener.died
-        self.closing = listener.closing
-
-    def ready(self, model: str, endpoint: Endpoint) -> None:
-        """Take in that rank 0 answers."""
-        del model
-        self._run.master_ready(endpoint)

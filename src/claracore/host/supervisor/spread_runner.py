@@ -1,0 +1,33 @@
+"""Who runs a model that several machines run together, and who one of this machine alone?"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from claracore.core.cluster.model import NodeState
+from claracore.core.config.model import ModelConfig
+from claracore.core.config.ranks import is_spread
+from claracore.host.logs.output import OutputRing
+from claracore.host.supervisor.runner import RunListener, ServerRun
+from claracore.host.supervisor.spread_run import SpreadRun, SpreadRuns
+
+
+class SpreadRunner:
+    """A `Runner` that has models run by several machines where their configuration says so."""
+
+    def __init__(self, around: SpreadRuns) -> None:
+        self._around = around
+
+    def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ServerRun:
+        """Return a run on several machines, or whatever the other runner has."""
+        if is_spread(model):
+            return SpreadRun(model, self._around, output, listener)
+        return self._around.local.new_run(model, output, listener)
+
+    def stamp(self, model: ModelConfig) -> Hashable:
+        """Return what another start depends on: the files here, and which machines are there."""
+        local = self._around.local.stamp(model)
+        if not is_spread(model):
+            return local
+        nodes = self._around.crews.cluster.nodes.values()
+        return local, tuple(sorted(node.name for node in nodes if node.state is NodeState.UP))
