@@ -1,4 +1,4 @@
-"""llama.cpp's RPC over two other machines, for real: `make test-llama-server`, with ggml-rpc-server beside llama-server."""
+"""llama.cpp's RPC over two other machines, for real: `make test-llama-server`, where ggml-rpc-server is beside it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def test_it_answers_over_two_rpc_servers_and_again_when_one_was_killed(machines:
     for name in ("b", "c"):
         machines.start(name)
     model = (
-        f"  big:\n    nodes: 3\n    cmd: {SERVER} --port ${{PORT}} -m {smollm2} -ngl 99 -c 512 -fit off --rpc ${{RANKS}}\n"
+        "  big:\n    nodes: 3\n"
+        f"    cmd: {SERVER} --port ${{PORT}} -m {smollm2} -ngl 99 -c 512 -fit off --rpc ${{RANKS}}\n"
         f"    rankCmd: {RPC} --host ${{NODE_ADDR}} --port ${{PORT}}\n"
     )
     head = machines.start_head(model, "b", "c")

@@ -15,7 +15,7 @@ from claracore.core.cluster.watch import Witness, followed, unheard
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
 from claracore.host.cluster.identity import IDENTITY
-from claracore.host.cluster.members import Membership
+from claracore.host.cluster.members import Membership, Reservations
 from claracore.host.cluster.wake import send_magic_packet
 from claracore.types import ModelState
 
@@ -45,6 +45,8 @@ class Cluster:
         """`new_membership` is called, once, when the first peer is to be followed."""
         self.witnesses: dict[str, Witness] = {}
         """What Ray knows of the nodes that it has, by their names."""
+        self.reservations: Reservations | None = None
+        """Who reserves nodes for models that several of them run."""
         self._new_membership = new_membership
         self._membership: Membership | None = None
         self.peers: Mapping[str, PeerConfig] = {}

@@ -8,7 +8,6 @@ either. Last word has the machine itself, which runs one rank at a time (`held_r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -34,19 +33,6 @@ class MachinesMissing(ClaraCoreError):
     way_out = "The message says of each machine why: `claracore nodes` shows them; unload what they run."
 
 
-class Reservations(Protocol):
-    """Whoever can reserve machines for one start, over several heads."""
-
-    def knows(self, node: str) -> bool:
-        """Whether it has a machine, so that it can be reserved."""
-
-    async def reserve(self, start: str, nodes: Sequence[str], count: int) -> tuple[str, ...] | None:
-        """Reserve so many of these machines, all or none; return which, None when they are not to be had now."""
-
-    def give_back(self, start: str) -> None:
-        """Let others have them."""
-
-
 class CrewWishes(Protocol):
     """Whoever knows what a person wishes of machines."""
 
@@ -60,7 +46,6 @@ class Crews:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._asked: CrewWishes | None = None
-        self.reservations: Reservations | None = None
         self._taken: dict[str, str] = {}
 
     def follow(self, asked: CrewWishes) -> None:
@@ -93,7 +78,7 @@ class Crews:
             raise _missing(model, need, crew)
         reserved = await self._reserved(crew, need, start)
         if reserved is None:
-            known = self.reservations
+            known = self.cluster.reservations
             taken = {each: "Ray has reserved it for another start" for each in crew.able if known and known.knows(each)}
             raise _missing(model, need, Crew((), {**crew.unable, **taken}))
         for node in reserved[: need.others]:
@@ -102,7 +87,7 @@ class Crews:
 
     async def _reserved(self, crew: Crew, need: CrewNeed, start: str) -> tuple[str, ...] | None:
         """Reserve machines where there is somebody who does that and knows enough of them."""
-        reservations, able = self.reservations, crew.able
+        reservations, able = self.cluster.reservations, crew.able
         known = tuple(node for node in able if reservations is not None and reservations.knows(node))
         if reservations is None or not known:
             return able
@@ -119,8 +104,8 @@ class Crews:
         return (*found, *unknown)
 
     def _give_back(self, start: str) -> None:
-        if self.reservations is not None:
-            self.reservations.give_back(start)
+        if self.cluster.reservations is not None:
+            self.cluster.reservations.give_back(start)
 
     def short(self, model: ModelConfig, refused: dict[str, str]) -> MachinesMissing:
         """Return the error of a model whose machines did not take its ranks."""
