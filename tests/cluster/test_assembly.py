@@ -13,11 +13,11 @@ from claracore.core.cluster.assembly import (
     Assembly,
     AssemblyEvent,
     AssemblyOrder,
+    AssemblyPhase,
     EndAsked,
     EndMaster,
     MasterEnded,
     MasterReady,
-    Phase,
     RankGone,
     RankLost,
     RankReady,
@@ -50,7 +50,7 @@ def played(*lines: Line, able: tuple[str, ...] = ("desk", "lap")) -> Assembly:
 
 def test_all_ranks_then_rank_0_then_ready_and_back() -> None:
     made = played(*BEGUN, (EndAsked(), [EndMaster()]), *ENDED)
-    assert (made.phase, made.failure, made.lost, made.nodes) == (Phase.OVER, "", False, {})
+    assert (made.phase, made.failure, made.lost, made.nodes) == (AssemblyPhase.OVER, "", False, {})
 
 
 def test_one_rank_that_fails_ends_what_was_begun() -> None:
@@ -209,7 +209,7 @@ class World:
 
     def master_turn(self) -> None:
         roll = self.chance.random()
-        if self.assembly.phase is Phase.ENDING and roll < 0.5:
+        if self.assembly.phase is AssemblyPhase.ENDING and roll < 0.5:
             self.master = False
             self.take(MasterEnded())
         elif roll < 0.05:
@@ -237,7 +237,7 @@ def test_no_rank_is_left_running_whatever_happens(seed: int) -> None:
         if chance.random() < 0.02 or now == 200:
             world.take(EndAsked())
     assert world.over
-    assert made.phase is Phase.OVER
+    assert made.phase is AssemblyPhase.OVER
     assert world.told_ready <= 1
     assert made.nodes == {}
     assert not [machine.name for machine in world.machines.values() if machine.runs]

@@ -60,7 +60,7 @@ def test_rpc_servers_are_given_by_address_and_port() -> None:
 
 @pytest.mark.parametrize("text", [VLLM, RPC])
 def test_an_entry_is_a_model_that_its_machine_can_read(text: str) -> None:
-    import json  # noqa: PLC0415 - as the machine gets it
+    import json
 
     entry = rank_entry(model(text), 1, MASTER, "10.0.0.2", "http://10.0.0.1:5800")
     loaded = load(json.dumps({"models": {rank_name("big", 1): entry}}), env={}, strict=True)
@@ -107,6 +107,8 @@ def test_what_cannot_be_is_said(text: str, said: str) -> None:
 
 def test_macros_of_the_file_may_have_those_of_ranks() -> None:
     macros = "macros: {meet: '--master-addr ${MASTER_ADDR}'}\n"
-    loaded = load(f"{macros}models:\n  big: {{nodes: 2, cmd: 'x ${{PORT}} ${{meet}}', rankCmd: 'x ${{meet}}'}}\n", env={})
+    loaded = load(
+        f"{macros}models:\n  big: {{nodes: 2, cmd: 'x ${{PORT}} ${{meet}}', rankCmd: 'x ${{meet}}'}}\n", env={}
+    )
     assert loaded.config is not None, loaded.findings
     assert rank_zero(loaded.config.models["big"], MASTER, {}).cmd == "x ${PORT} --master-addr 10.0.0.1"

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 
-class Phase(StrEnum):
+class AssemblyPhase(StrEnum):
     """How far the whole is."""
 
     GATHERING = "gathering"
@@ -148,7 +148,7 @@ class Assembly:
 
     def __init__(self, others: int, able: Sequence[str]) -> None:
         """`able` are the machines that may run one of the other ranks, the best first; at least `others`."""
-        self.phase = Phase.GATHERING
+        self.phase = AssemblyPhase.GATHERING
         self.failure = ""
         """Why it did not go as it should have, with the machine; empty when it did until its end was asked for."""
         self.lost = False
@@ -201,9 +201,9 @@ class Assembly:
         if each.state is not RankState.ASKED:
             return []
         each.state = RankState.READY
-        if self.phase is not Phase.GATHERING or self.waits_for:
+        if self.phase is not AssemblyPhase.GATHERING or self.waits_for:
             return []
-        self.phase, self._master_runs = Phase.STARTING, True
+        self.phase, self._master_runs = AssemblyPhase.STARTING, True
         return [StartMaster()]
 
     def _rank_refused(self, rank: int, why: str) -> list[AssemblyOrder]:
@@ -211,11 +211,11 @@ class Assembly:
         if each.state not in _HOLDING:
             return self._gone(each)
         self.refused[each.node] = why
-        if self.phase is Phase.GATHERING and self._spare:
+        if self.phase is AssemblyPhase.GATHERING and self._spare:
             each.node = self._spare.pop(0)
             return [AskRank(rank, each.node)]
         each.state = RankState.GONE
-        self.short = self.short or self.phase is Phase.GATHERING
+        self.short = self.short or self.phase is AssemblyPhase.GATHERING
         return self._end(f"machine {each.node!r}: {why}")
 
     def _gone(self, each: _Rank) -> list[AssemblyOrder]:
@@ -224,20 +224,20 @@ class Assembly:
         return self._over()
 
     def _master_ready(self) -> list[AssemblyOrder]:
-        if self.phase is not Phase.STARTING:
+        if self.phase is not AssemblyPhase.STARTING:
             return []
-        self.phase = Phase.READY
+        self.phase = AssemblyPhase.READY
         return [TellReady()]
 
     def _end(self, why: str) -> list[AssemblyOrder]:
-        if self.phase in {Phase.ENDING, Phase.OVER}:
+        if self.phase in {AssemblyPhase.ENDING, AssemblyPhase.OVER}:
             return []
-        self.failure, self.lost = why, bool(why) and self.phase is Phase.READY
-        self.phase = Phase.ENDING
+        self.failure, self.lost = why, bool(why) and self.phase is AssemblyPhase.READY
+        self.phase = AssemblyPhase.ENDING
         return [EndMaster()] if self._master_runs else self._release_all()
 
     def _release_all(self) -> list[AssemblyOrder]:
-        if self.phase is not Phase.ENDING:
+        if self.phase is not AssemblyPhase.ENDING:
             return []
         held = {rank: each for rank, each in self._ranks.items() if each.state in _HOLDING}
         for each in held.values():
@@ -245,7 +245,7 @@ class Assembly:
         return [ReleaseRank(rank) for rank in held] or self._over()
 
     def _over(self) -> list[AssemblyOrder]:
-        if self.phase is not Phase.ENDING or self._master_runs or self.nodes:
+        if self.phase is not AssemblyPhase.ENDING or self._master_runs or self.nodes:
             return []
-        self.phase = Phase.OVER
+        self.phase = AssemblyPhase.OVER
         return [AllOver()]

@@ -76,8 +76,8 @@ def rank_zero(model: ModelConfig, master: RankPlace, ranks: Mapping[int, RankPla
     return model.model_copy(update={"cmd": _filled(model.cmd, values), "env": env})
 
 
-def rank_entry(model: ModelConfig, rank: int, master: RankPlace, address: str, here: str) -> dict[str, Any]:
-    """Return a rank as a model of its machine's configuration; `here` is the URL at which the head serves the whole.
+def rank_entry(model: ModelConfig, rank: int, master: RankPlace, address: str, web: str) -> dict[str, Any]:
+    """Return a rank as a model of its machine's configuration; `web` is the URL at which the head serves the whole.
 
     A rank that listens is ready when it does. One that does not is ready when it has been started: what it would be
     asked is asked of the head.
@@ -87,7 +87,7 @@ def rank_entry(model: ModelConfig, rank: int, master: RankPlace, address: str, h
         "cmd": _filled(model.rank_cmd, values),
         "env": [_filled(text, values) for text in model.env],
         "checkEndpoint": "none",
-        "proxy": f"http://{_bracketed(address)}:${{PORT}}" if listens(model) else here,
+        "proxy": f"http://{_bracketed(address)}:${{PORT}}" if listens(model) else web,
         "unlisted": True,
         "ttl": 0,
         "unloadTimeout": model.unload_timeout_seconds,

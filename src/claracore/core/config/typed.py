@@ -20,9 +20,10 @@ from claracore.core.config.command import without_comments
 from claracore.core.config.container_command import with_container
 from claracore.core.config.fields import Section, mark
 from claracore.core.config.macros import Expander, Scope, late_in
-from claracore.core.config.model import Compat, Config, ModelConfig
+from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.refusals import tell
 from claracore.core.config.report import NodePath, Report, nearest, node_at
+from claracore.core.config.serving import Compat
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, holds_only_anchors
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0

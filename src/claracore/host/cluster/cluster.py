@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
+from claracore.core.cluster.place import PlacementWish
 from claracore.core.cluster.watch import Witness, followed, unheard
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
@@ -45,6 +46,10 @@ class Cluster:
         """`new_membership` is called, once, when the first peer is to be followed."""
         self.witnesses: dict[str, Witness] = {}
         """What Ray knows of the nodes that it has, by their names."""
+        self.wish = PlacementWish()
+        """Which machines are preferred."""
+        self.drained: frozenset[str] = frozenset()
+        """Those that get no new requests."""
         self.reservations: Reservations | None = None
         """Who reserves nodes for models that several of them run."""
         self._new_membership = new_membership

@@ -8,11 +8,10 @@ either. Last word has the machine itself, which runs one rank at a time (`held_r
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 from claracore.core.cluster.crew import Crew, CrewNeed, CrewOffer, crew_of, missing
-from claracore.core.cluster.place import PlacementWish
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import serves_rpc
 from claracore.core.config.routing import PeerConfig
@@ -21,7 +20,6 @@ from claracore.host.cluster.addresses import routed_address, some_address
 from claracore.host.cluster.cluster import Cluster
 
 RETRY_AFTER_SECONDS: Final = 10
-NO_MACHINES: Final[frozenset[str]] = frozenset()
 
 
 class MachinesMissing(ClaraCoreError):
@@ -33,24 +31,12 @@ class MachinesMissing(ClaraCoreError):
     way_out = "The message says of each machine why: `claracore nodes` shows them; unload what they run."
 
 
-class CrewWishes(Protocol):
-    """Whoever knows what a person wishes of machines."""
-
-    drained: frozenset[str]
-    wish: PlacementWish
-
-
 class Crews:
     """Finds machines for the ranks of models."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._asked: CrewWishes | None = None
         self._taken: dict[str, str] = {}
-
-    def follow(self, asked: CrewWishes) -> None:
-        """Ask somebody from now on which machines are preferred, and which are drained."""
-        self._asked = asked
 
     def take(self, node: str, model_id: str) -> bool:
         """Note that a machine is to run a rank of a model; False where another model has it."""
@@ -73,7 +59,7 @@ class Crews:
         """
         need = CrewNeed(model.nodes - 1, model.memory, is_open=serves_rpc(model))
         addresses = await asyncio.to_thread(self._addresses)
-        crew = crew_of(self._offers(addresses), need, self._asked.wish if self._asked is not None else PlacementWish())
+        crew = crew_of(self._offers(addresses), need, self.cluster.wish)
         if len(crew.able) < need.others:
             raise _missing(model, need, crew)
         reserved = await self._reserved(crew, need, start)
@@ -121,7 +107,7 @@ class Crews:
         return {name: some_address(urlsplit(peer.proxy).hostname or "") for name, peer in self.cluster.peers.items()}
 
     def _offers(self, addresses: dict[str, str]) -> list[CrewOffer]:
-        cluster, drained = self.cluster, self._asked.drained if self._asked is not None else NO_MACHINES
+        cluster, drained = self.cluster, self.cluster.drained
         return [
             CrewOffer(
                 name,

@@ -77,7 +77,7 @@ class Links:
         return self._by_node[node_id]
 
 
-class Groups:
+class Reserved:
     """The placement groups by which machines are reserved, one for each start of a model."""
 
     def __init__(self) -> None:
@@ -108,15 +108,15 @@ class Groups:
         return [names[node_id] for node_id in placement_group_table(group)["bundles_to_node_id"].values()]
 
 
-def serve(groups: Groups) -> None:
+def serve(reserved: Reserved) -> None:
     """Do what stdin says, until it ends."""
     for line in sys.stdin:
         try:
             wish = json.loads(line)
             if "release" in wish:
-                groups.release(wish["release"])
+                reserved.release(wish["release"])
             else:
-                found = groups.reserve(wish["reserve"], list(wish["nodes"]), int(wish["count"]))
+                found = reserved.reserve(wish["reserve"], list(wish["nodes"]), int(wish["count"]))
                 say({"start": wish["reserve"], "reserved": found})
         except (ray.exceptions.RayError, ValueError, KeyError) as error:  # without an answer nobody waits for long
             sys.stderr.write(f"machines could not be reserved: {error}\n")
@@ -142,7 +142,7 @@ def main(address: str) -> None:
     """Say how the nodes are, until Ray is away for too long."""
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False, logging_level="ERROR")
     links = Links()
-    threading.Thread(target=serve, args=(Groups(),), daemon=True).start()
+    threading.Thread(target=serve, args=(Reserved(),), daemon=True).start()
     while True:
         begun = time.monotonic()
         rows = ray.nodes()

@@ -23,11 +23,11 @@ from claracore.core.cluster.assembly import (
     Assembly,
     AssemblyEvent,
     AssemblyOrder,
+    AssemblyPhase,
     EndAsked,
     EndMaster,
     MasterEnded,
     MasterReady,
-    Phase,
     RankGone,
     RankRefused,
     ReleaseRank,
@@ -159,9 +159,9 @@ class SpreadRun:
             self._forget(event.rank)
         was = assembly.phase
         orders = assembly.handle(event)
-        if was is Phase.READY and assembly.phase is Phase.ENDING and assembly.failure:
+        if was is AssemblyPhase.READY and assembly.phase is AssemblyPhase.ENDING and assembly.failure:
             self._tell_lost()
-        if assembly.phase is Phase.ENDING:
+        if assembly.phase is AssemblyPhase.ENDING:
             self._ending.set()
         self._perform(orders)
         self._listener.reported(self._model.id)
@@ -198,8 +198,8 @@ class SpreadRun:
             why = "it is followed no more" if peer is None else "another model runs there meanwhile"
             asyncio.get_running_loop().call_soon(self._post, RankRefused(rank, why))
             return
-        here = f"http://{bracketed(self._master.address)}:{self._around.web_port}"
-        entry = rank_entry(model, rank, self._master, address, here)
+        web = f"http://{bracketed(self._master.address)}:{self._around.web_port}"
+        entry = rank_entry(model, rank, self._master, address, web)
         wish = RankWish(rank_name(model.id, rank), model.id, self._around.head, self._start, entry)
         holder = self._holders[rank] = RankHolder(rank, wish, peer, address, self._post)
         self._watched[node] = watcher = partial(self._look_at, node, holder)
@@ -261,7 +261,7 @@ class SpreadRun:
 
     @property
     def _is_ending(self) -> bool:
-        return self._assembly is not None and self._assembly.phase is Phase.ENDING
+        return self._assembly is not None and self._assembly.phase is AssemblyPhase.ENDING
 
     def _master_ready(self, endpoint: Endpoint) -> None:
         """Take in that rank 0 answers."""

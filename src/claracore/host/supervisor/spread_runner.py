@@ -7,9 +7,21 @@ from collections.abc import Hashable
 from claracore.core.cluster.model import NodeState
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import is_spread
+from claracore.host.cluster.crews import Crews
+from claracore.host.cluster.identity import head_name
 from claracore.host.logs.output import OutputRing
+from claracore.host.sockets.ports import PortKeeper
+from claracore.host.supervisor.remote import ClusterRunner
 from claracore.host.supervisor.runner import RunListener, ServerRun
 from claracore.host.supervisor.spread_run import SpreadRun, SpreadRuns
+
+
+def spread_over(runner: ClusterRunner, keeper: PortKeeper, configuration: str, web_port: int) -> SpreadRunner:
+    """Return a runner that has models run by several machines of a cluster, and all others by another runner.
+
+    `configuration` names the one of this ClaraCore, which serves at `web_port`.
+    """
+    return SpreadRunner(SpreadRuns(runner, Crews(runner.cluster), keeper, head_name(configuration), web_port))
 
 
 class SpreadRunner:
