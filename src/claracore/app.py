@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from claracore.core.config.changes import Changes
+from claracore.core.config.not_here import without_joined
 from claracore.core.garbage import no_collection
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
@@ -26,6 +27,7 @@ from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.cluster.machines import Machines
+from claracore.host.cluster.nodes_file import joined_names
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.engines.guard import user_guard
@@ -89,7 +91,7 @@ async def build(options: Options) -> AsyncIterator[App]:
             await taking.begin()
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
-        log_findings(front.prepared.findings)
+        log_findings(without_joined(front.prepared.findings, joined_names(options.state_dir)))
         engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
         commands = Commands(engine, abilities_of, user_guard())
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
@@ -160,7 +162,7 @@ def _assemble(
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts, news.joined, handing)
+        return ControlPlane(*parts, news.joined, news.own_head, handing)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
@@ -175,7 +177,7 @@ def _assemble(
         about=summaries(runtime.memory),
         machines=runtime.machines,
     )  # fmt: skip
-    news = MachineNews(runtime, gateway, events.announcer, installation)
+    news = MachineNews(runtime, gateway, events.announcer, installation, named_keys)
     doorway, kept = Doorway(front.listeners, gateway, options.tls), (journal, activity, runtime.conversations)
     guardians = options.taking.guardians if options.taking is not None else Guardians()
     handing = HandingOver(runtime.supervisor, runtime.keeper, gateway, doorway, second, *kept, guardians)

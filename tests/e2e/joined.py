@@ -45,7 +45,7 @@ class Joined:
         assert made["line"].startswith("claracore join ")
         return str(made["line"].split()[-1])
 
-    def join(self, line: str, who: str = "node", **more: str) -> Answer:
+    def join(self, line: str, who: str = "node", **more: str | bool) -> Answer:
         return self.ask(who, "POST", "/api/node/join", {"line": line, "name": "desk", **more})
 
     def join_well(self, who: str, name: str) -> None:

@@ -36,7 +36,7 @@ VERBS = {
     "serve": Listed("serve_verb", "SERVE", "Serve until asked to end; without a verb the same."),
     "config": Listed("config", "CONFIG", "Look at, check and migrate configuration files."),
     "ports": Listed("ports", "PORTS", "Show which port belongs to what, and why."),
-    "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, admin."),
+    "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, node, admin."),
     "pull": Listed("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
     "setup": Listed("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
     "import": Listed(
@@ -51,6 +51,11 @@ VERBS = {
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "top": Listed("top", "TOP", "Watch models, memory, requests and tokens/s; Ctrl-C ends."),
     "nodes": Listed("nodes", "NODES", "List the machines that answer requests here: state, memory, models, requests."),
+    "leave": Listed(
+        "joining",
+        "LEAVE",
+        "Have this machine leave the one that it has joined: its key here is removed, Ray ends, and it forgets us.",
+    ),
     "join": Listed("joining", "JOIN", "Have this machine answer requests for another one, which has invited it."),
     "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
     "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),

@@ -1,4 +1,4 @@
-"""`claracore nodes invite` and `claracore join`: how does another machine come to answer requests here?"""
+"""`claracore nodes invite`, `claracore join`, `claracore leave`: how does a machine answer requests for another one?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from claracore.cli.client import JSON, URL, Server, running_server, show_json
 from claracore.cli.serve_options import TAKES, ServeOptions
 from claracore.cli.terminal import say
-from claracore.cli.verb import Verb, option, word
+from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.cluster.invitation import read_line
 from claracore.errors import BadRequest, ClaraCoreError
 
@@ -31,9 +31,21 @@ def invite(*, address: str, url: str | None, as_json: bool) -> None:
 
 
 def forget(*, name: str, url: str | None) -> None:
-    """Have a machine that has joined be none of ours."""
-    Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}")
-    say(f"{name} is forgotten; there, `claracore keys remove` takes our key away")
+    """Have a machine that has joined be none of ours, and tell it so."""
+    untold = Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}")["untold"]
+    if not untold:
+        say(f"{name} is forgotten, and knows it: our key there is removed, and what came from here")
+        return
+    say(f"{name} is forgotten here; it could not be told: {untold}")
+    say("it finds out when it reaches this machine again; to have it leave before, type there: claracore leave")
+
+
+def leave(*, url: str | None) -> None:
+    """Have this machine leave the one that it has joined: its key here is removed, Ray ends, and it forgets us."""
+    left = Server(url).ask("POST", "/api/node/leave", {})
+    say(f"this machine is {left['name']} of {left['url']} no more")
+    if left["untold"]:
+        say(f"it could not be told: {left['untold']}; type there: claracore nodes forget {left['name']}", err=True)
 
 
 def drain(*, name: str, url: str | None) -> None:
@@ -48,7 +60,15 @@ def use(*, name: str, url: str | None) -> None:
     say(f"{name} gets requests again")
 
 
-def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) -> None:  # noqa: ANN401 - of ServeOptions
+def join(
+    *,
+    line: str,
+    name: str,
+    address: str,
+    requests_only: bool,
+    url: str | None,
+    **chosen: Any,  # noqa: ANN401 - of ServeOptions
+) -> None:
     """Have this machine answer requests for another one, which has invited it; serve first if nobody does here.
 
     Where a ClaraCore runs here, that one joins; else one is started, with the options that `claracore serve` takes.
@@ -57,7 +77,7 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
         read = read_line(line)
     except ValueError as error:
         raise BadRequest(str(error), param="line") from error
-    wish = {"line": line, "name": name, "address": address}
+    wish = {"line": line, "name": name, "address": address, "requests_only": requests_only}
     server = running_server(url)
     if server is not None:
         _join(server, wish)
@@ -74,7 +94,7 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
     serve(ServeOptions(**chosen), once_served)
 
 
-def _join_or_say(server: Server, wish: dict[str, str]) -> None:
+def _join_or_say(server: Server, wish: dict[str, Any]) -> None:
     try:
         _join(server, wish)
     except ClaraCoreError as error:
@@ -82,7 +102,7 @@ def _join_or_say(server: Server, wish: dict[str, str]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _join(server: Server, wish: dict[str, str]) -> None:
+def _join(server: Server, wish: dict[str, Any]) -> None:
     made = server.ask("POST", "/api/node/join", wish, timeout_seconds=JOIN_SECONDS)
     say(f"this machine is {made['name']} of {made['head']} now")
     for advice in made["advice"]:
@@ -100,6 +120,7 @@ VERBS_OF_HEAD = {
     "use": Verb(use, {"name": NAME, "url": URL}),
     "forget": Verb(forget, {"name": NAME, "url": URL}),
 }
+LEAVE = Verb(leave, {"url": URL})
 _LISTEN = option("--listen", about="Address to serve on, where nobody serves here yet.", default=":5800")
 JOIN = Verb(
     join,
@@ -107,6 +128,9 @@ JOIN = Verb(
         "line": word(about="https://HEAD:5800#TOKEN, as `claracore nodes invite` prints it there."),
         "name": option("--name", about="What to call this machine there, instead of its host name.", default=""),
         "address": ADDRESS,
+        "requests_only": flag(
+            "--requests-only", about="Let the other machine use models here, and give this one none of its own."
+        ),
         "url": URL,
         **TAKES,
         "listen": _LISTEN,

@@ -161,7 +161,7 @@ ADD = {
     "as_json": JSON,
 }
 KEYS = VerbGroup(
-    "Keys with scopes: inference, read, admin.",
+    "Keys with scopes: inference, read, node, admin.",
     {
         "add": Verb(add, ADD),
         "limit": Verb(limit, {"name": word(about="The key's name."), **LIMITS, "url": URL}),

@@ -25,11 +25,18 @@ HEAD = ("node", "kind", "state", "since", "memory free", "loaded", "requests", "
 
 def nodes(*, url: str | None, as_json: bool) -> None:
     """List the machines that answer requests here: state, memory, models, requests."""
-    found = Server(url).ask("GET", "/api/nodes")["nodes"]
+    found = Server(url).ask("GET", "/api/nodes")
     if as_json:
-        show_json(found)
-    else:
-        say("\n".join(table(HEAD, [node_cells(row) for row in found])))
+        show_json(found["nodes"])
+        return
+    if (head := found.get("head")) is not None:
+        say(f"{head_words(head)}\n")
+    say("\n".join(table(HEAD, [node_cells(row) for row in found["nodes"]])))
+
+
+def head_words(head: dict[str, Any]) -> str:
+    """Return what there is to say of the machine that this one has joined, or had."""
+    return f"this machine is {head['name']} of {head['url']}: {head['words']}"
 
 
 def node_cells(row: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """How does this machine join another one?
 
-The node's side. Versions are compared first; then the head gets a key of its own here, for using the models and reading
-the state, and nothing else.
+The node's side. Versions are compared first; then the head gets a key of its own here: for using the models, reading
+the state and, unless it is to have requests answered only, for giving this machine models of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from claracore.core.cluster.invitation import firewall_line, is_node_name, network_of, node_name, read_line
 from claracore.core.cluster.joined import HeadOfNode, JoinedNode
 from claracore.core.ports.listen import bracketed
-from claracore.errors import BadRequest, ClaraCoreError, NotFound
+from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.versions import own_versions
 from claracore.http.access.keys import Right
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from claracore.http.access.named_keys import NamedKeys
     from claracore.http.api.parts import Installation
     from claracore.http.joined_nodes import JoinedNodes
+    from claracore.http.own_head import OwnHead
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -50,14 +50,20 @@ class HasJoined:
 class Joiner:
     """Joins another machine."""
 
-    def __init__(self, joined: JoinedNodes, installation: Installation, ring: KeyRing, keys: NamedKeys) -> None:
+    def __init__(
+        self, joined: JoinedNodes, own_head: OwnHead, installation: Installation, ring: KeyRing, keys: NamedKeys
+    ) -> None:
         self._joined = joined
+        self._own_head = own_head
         self._installation = installation
         self._ring = ring
         self._keys = keys
 
-    async def join(self, text: str, *, name: str = "", address: str = "") -> HasJoined:
-        """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing."""
+    async def join(self, text: str, *, name: str = "", address: str = "", requests_only: bool = False) -> HasJoined:
+        """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing.
+
+        With `requests_only` that machine may use the models of this one, and change nothing here.
+        """
         from claracore.host.cluster.join_exchange import ask_head  # noqa: PLC0415 - its client of HTTP takes a while
 
         try:
@@ -74,7 +80,8 @@ class Joiner:
         versions = own_versions()
         await ask_head(line, versions, None)
         admin_key, key_name = await self._own_key(), f"head {head_host.replace(':', '.')} {secrets.token_hex(3)}"
-        key, _ = await self._keys.add(key_name, [Right.INFERENCE, Right.READ], models=None, expires_at=None)
+        rights = [Right.INFERENCE, Right.READ, *([] if requests_only else [Right.NODE])]
+        key, _ = await self._keys.add(key_name, rights, models=None, expires_at=None)
         node = JoinedNode(name, self._url(own), key, self._installation.fingerprint)
         try:
             welcome = await ask_head(line, versions, node)
@@ -83,8 +90,9 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        await self._remember(
-            HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, own, welcome.gcs), welcome.ray_token
+        more = (own, welcome.gcs, welcome.secret, welcome.cluster)
+        await self._own_head.joined(
+            HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, *more), welcome.ray_token
         )
         logger.info("this machine is %s of %s now", welcome.name, line.url)
         advice = firewall_line(network_of(own), str(self._installation.listen.port))
@@ -103,10 +111,3 @@ class Joiner:
             return ""
         made, _ = await self._keys.add(OWN_KEY, [Right.ADMIN, Right.INFERENCE], models=None, expires_at=None)
         return made
-
-    async def _remember(self, head: HeadOfNode, ray_token: str) -> None:
-        """Remember the head; the key of a former one, or of a former time, opens nothing any more."""
-        former = await self._joined.joined_head(head, ray_token)
-        if former is not None:
-            with suppress(NotFound):
-                await self._keys.remove(former.key_name)

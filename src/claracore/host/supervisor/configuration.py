@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from claracore.core.cluster.joined import JoinedNode, with_joined
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
+from claracore.core.config.not_here import without_joined
 from claracore.core.config.peers import with_found, with_peers
 from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.garbage import no_collection
@@ -88,10 +89,13 @@ class Prepared:
     findings: tuple[Finding, ...]
     own: Config
     """Without the models of peers."""
+    of_files: tuple[Finding, ...] = ()
+    """What there is to say of the files, whichever machines have joined."""
 
-    def with_machines(self, joined: Iterable[JoinedNode], found: FoundModels) -> Prepared:
+    def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
         """Return it with the machines that have joined, and with what those that are followed have."""
-        return replace(self, config=with_peers(with_found(with_joined(self.own, joined), found)))
+        config = with_peers(with_found(with_joined(self.own, joined), found))
+        return replace(self, config=config, findings=without_joined(self.of_files, [node.name for node in joined]))
 
 
 def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
@@ -108,7 +112,7 @@ def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *,
     if errors:
         raise ConfigError(errors)
     own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own)
+    return Prepared(with_peers(own), plan, findings, own, findings)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
@@ -172,6 +176,11 @@ class Configuration:
         self._joined: tuple[JoinedNode, ...] = ()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
+
+    @property
+    def joined(self) -> frozenset[str]:
+        """The names of the machines that have joined."""
+        return frozenset(node.name for node in self._joined)
 
     def follow(self, listener: ConfigurationListener) -> None:
         """Tell a listener of every change from now on."""

@@ -35,10 +35,12 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
-BY_INVITATION: Final = frozenset({"/api/nodes/join"})
+BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes/left"})
 """What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
+OF_HEAD: Final = re.compile(r"/api/node/(head|part)(/.*)?")
+"""What the machine changes here that this one has joined, and nobody else but an administrator."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
 """Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
 browser says it with every POST and DELETE."""
@@ -143,7 +145,11 @@ class Guard:
                 raise without_key()
             if grant is not None and right is not None:
                 grant.check(right)
-        elif right is Right.ADMIN and not self._origins.rules.insecure and not is_from_this_machine(scope, headers):
+        elif (
+            right in {Right.ADMIN, Right.NODE}
+            and not self._origins.rules.insecure
+            and not is_from_this_machine(scope, headers)
+        ):
             raise Forbidden(
                 "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
                 "admin', or start with --insecure"
@@ -167,10 +173,12 @@ def is_open(method: str, path: str) -> bool:
 
 def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
-    if method == "POST" and (path in READ_BY_POST or path in BY_INVITATION):
+    if method == "POST" and (path in READ_BY_POST or path in BY_SECRET):
         return None
     if method == "POST" and path in RIGHTS_OF_POST:
         return RIGHTS_OF_POST[path]
+    if method not in SAFE_METHODS and OF_HEAD.fullmatch(path):
+        return Right.NODE
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
     return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ

@@ -19,6 +19,8 @@ class Right(StrEnum):
 
     INFERENCE = "inference"
     READ = "read"
+    NODE = "node"
+    """What a machine does with those that have joined it: give them its models, and be left by them."""
     ADMIN = "admin"
 
 
@@ -46,8 +48,8 @@ class Grant:
         return self.expires_at is not None and now >= self.expires_at
 
     def may(self, right: Right) -> bool:
-        """Whether it includes a right; `admin` includes `read`."""
-        return right in self.rights or (right is Right.READ and Right.ADMIN in self.rights)
+        """Whether it includes a right; `admin` includes `read` and `node`."""
+        return right in self.rights or (right in {Right.READ, Right.NODE} and Right.ADMIN in self.rights)
 
     def check(self, right: Right) -> None:
         """Raise Forbidden when it does not include a right."""

@@ -39,6 +39,7 @@ from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
+from claracore.http.own_head import OwnHead
 from claracore.http.second_door import SecondDoor
 
 
@@ -59,6 +60,7 @@ class ControlPlane:
         log: ProxyLog,
         second: SecondDoor,
         joined: JoinedNodes,
+        own_head: OwnHead,
         handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -79,7 +81,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, Joiner(joined, installation, ring, named_keys), handing),
+            *(joined, own_head, Joiner(joined, own_head, installation, ring, named_keys), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

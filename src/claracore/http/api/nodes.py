@@ -16,14 +16,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore import __version__
+from claracore.core.cluster.joined import WORDS, Standing
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL
 from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
-from claracore.http.api.dependencies import GrantDep, HistoryDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, HistoryDep, OwnHeadDep, RuntimeDep
 from claracore.http.api.parts import History, Runtime
+from claracore.http.own_head import OwnHead
 from claracore.types import ModelState
 
 router = APIRouter(tags=["nodes"])
@@ -88,10 +90,22 @@ class NodeView(BaseModel):
     """What Ray knows of it; none where Ray does not know it."""
 
 
+class HeadView(BaseModel):
+    """The machine that this one has joined, or that has forgotten it."""
+
+    url: str
+    name: str
+    """What this machine is called there."""
+    standing: Standing
+    words: str
+    """What it means, and what there is to do."""
+
+
 class NodesView(BaseModel):
-    """All machines, this one first."""
+    """All machines, this one first; `head` is null where it has joined none."""
 
     nodes: list[NodeView]
+    head: HeadView | None = None
 
 
 class PlaceView(BaseModel):
@@ -123,9 +137,10 @@ async def node(runtime: RuntimeDep, history: HistoryDep) -> ThisNodeView:
 
 
 @router.get("/api/nodes")
-async def nodes(runtime: RuntimeDep, history: HistoryDep) -> NodesView:
+async def nodes(runtime: RuntimeDep, history: HistoryDep, own_head: OwnHeadDep) -> NodesView:
     """List this machine and those that it follows, with their models."""
-    return NodesView(nodes=[_local(runtime, history), *(_view(runtime, each) for each in _followed(runtime))])
+    found = [_local(runtime, history), *(_view(runtime, each) for each in _followed(runtime))]
+    return NodesView(nodes=found, head=_head(own_head))
 
 
 @router.get("/api/places/{name:path}")
@@ -137,6 +152,15 @@ async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
     return PlacesView(
         name=name, places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found]
     )
+
+
+def _head(own: OwnHead) -> HeadView | None:
+    if own.head is not None:
+        return HeadView(url=own.head.url, name=own.head.name, standing=own.standing, words=WORDS[own.standing])
+    if own.parted is not None:
+        words = WORDS[Standing.FORGOTTEN]
+        return HeadView(url=own.parted.url, name=own.parted.name, standing=Standing.FORGOTTEN, words=words)
+    return None
 
 
 def _own_models(runtime: Runtime) -> list[NodeModelView]:
