@@ -117,6 +117,7 @@ async def build(options: Options) -> AsyncIterator[App]:
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings, ollama=options.ollama,
+            ray=front.ray,
         )  # fmt: skip
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
@@ -162,7 +163,7 @@ def _assemble(
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts, news.joined, news.own_head, handing)
+        return ControlPlane(*parts, news.joined, news.own_head, news.ray, handing)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(

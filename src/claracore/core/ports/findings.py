@@ -143,6 +143,19 @@ def tenants(plan: PortPlan) -> Iterator[Finding]:
             )
 
 
+def of_ray(plan: PortPlan, places: Mapping[str, Place]) -> Iterator[Finding]:
+    """Ports of Ray's that a model names itself, or on which we listen: Ray does not start while somebody has them."""
+    for model_id, port in plan.fixed.items():
+        if port in plan.ray:
+            path = culprit(model_id, places)
+            message = f"port {port} is Ray's here: {plan.ray[port]}; Ray waits while this model has it"
+            out = "write ${PORT} instead of the number, or give Ray other ports (`cluster`)"
+            yield Finding("warning", message, path, places.get(path), out)
+    if plan.web.port in plan.ray:
+        message = f"port {plan.web.port}, on which ClaraCore listens, is Ray's too: {plan.ray[plan.web.port]}"
+        yield Finding("warning", message, "cluster", places.get("cluster"), "give Ray other ports (`cluster`)")
+
+
 def _quiet_start(plan: PortPlan, stretch: Range) -> int:
     """Return a start near the present one from which all members get ports that are nobody's home."""
     need = len(stretch.members)
