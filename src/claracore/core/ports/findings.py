@@ -80,6 +80,21 @@ def culprit(model_id: str, places: Mapping[str, Place]) -> str:
     return path if path in places or f"models.{model_id}.proxy" not in places else f"models.{model_id}.proxy"
 
 
+def met(
+    plan: PortPlan,
+    privileged_below: int,
+    kernel_range: range | None,
+    left_out: Collection[int],
+    places: Mapping[str, Place],
+) -> Iterator[Finding]:
+    """Whom planned ports meet: the web port, the rights of this user, the kernel, other programs, Ray."""
+    yield from old_start_port(plan.web, plan.ranges)
+    yield from privileged(plan, privileged_below, places)
+    yield from ephemeral(plan, kernel_range, left_out)
+    yield from tenants(plan)
+    yield from of_ray(plan, places)
+
+
 def old_start_port(listen: Listen, ranges: Sequence[Range]) -> Iterator[Finding]:
     """Find a range that begins at the web port: harmless, but not what a person reads."""
     for stretch in ranges:

@@ -71,10 +71,6 @@ def plan(
         *made.unusable.values(),
         *clashes.borrowed(claims, places),
         *findings.exhausted(assignment, ranges, places),
-        *findings.old_start_port(listen, ranges),
-        *findings.privileged(made, privileged_below, places),
-        *findings.ephemeral(made, ephemeral, ephemeral_except),
-        *findings.tenants(made),
-        *findings.of_ray(made, places),
+        *findings.met(made, privileged_below, ephemeral, ephemeral_except, places),
     ]
     return replace(made, findings=tuple(found))
