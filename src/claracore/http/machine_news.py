@@ -47,6 +47,7 @@ class MachineNews:
         keys: NamedKeys,
     ) -> None:
         self._machines = runtime.machines
+        self._held_ranks = runtime.held_ranks
         self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
@@ -77,6 +78,7 @@ class MachineNews:
 
     async def close(self) -> None:
         """Follow nobody any more."""
+        await self._held_ranks.close()
         await self.own_head.close()
         await self.ray.close()
         await self._machines.cluster.close()

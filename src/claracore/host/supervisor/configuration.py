@@ -184,6 +184,7 @@ class Configuration:
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
+        self._ranks: tuple[tuple[str, str], ...] = ()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -199,7 +200,7 @@ class Configuration:
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
+        loaded = load_many((*sources, *self._ranks), env=self.environ, strict=self.sources.strict)
         history = load_history(self._state_dir, self.sources.key)
         made = prepare(loaded, self._listen, history, ollama=self.ollama, ray=self._ray)
         prepared = made.with_machines(self._joined, self._found)
@@ -288,6 +289,21 @@ class Configuration:
             changes = compare(self.now.config, prepared.config)
             self._take_over(prepared, changes)
             return changes
+
+    async def ranks_held(self, ranks: tuple[tuple[str, str], ...]) -> None:
+        """Have these texts, of ranks that run here for other machines, and no others beside what the files say.
+
+        Raises ConfigError or FileUnusable; then nothing has changed.
+        """
+        async with self._changing:
+            former, self._ranks = self._ranks, ranks
+            try:
+                prepared, changes = await asyncio.to_thread(lambda: self.check(self.sources.texts()))
+                await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+                self._take_over(prepared, changes)
+            except BaseException:
+                self._ranks = former
+                raise
 
     def _reloaded(self) -> None:
         for listener in self._listeners:
