@@ -1,9 +1,9 @@
 """What does a client hear while its model loads?
 
 Nothing, unless it asked for a stream. A chat stream whose model says `sendLoadingState` gets the state at once, in
-chunks of the same shape as the answer's (`reasoning_content`, with id, object, model and index), told apart by their
-`system_fingerprint`; any other stream gets SSE comments after a while, so that nobody on the way takes the silence for
-a dead connection. Either commits the answer to 200, so whatever fails later becomes an SSE error event.
+chunks of the same shape as the answer's (`reasoning_content`, with id, object, model and index); any other stream gets
+SSE comments after a while, so that nobody on the way takes the silence for a dead connection. Either commits the answer
+to 200, so whatever fails later becomes an SSE error event.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from claracore.http.gateway.contract import ModelSupervisor
 
 
-FINGERPRINT = "claracore-load"
-"""`system_fingerprint` of what is said of a load, so that a client may tell it from what the model thinks."""
 NOTABLE_PART = 0.05
 """Of the weights: so much more that is read is worth a word."""
 
@@ -76,7 +74,7 @@ class LoadingStream:
             self._timer = None
             if self._shows_loading and self._last_text:
                 self._last_text = ""
-                self._answer.write_event(self._frame(", ready\n"))
+                self._answer.write_event(self._frame(" ready\n"))
 
     def tick(self) -> None:
         """Say how it stands."""
@@ -137,7 +135,6 @@ class LoadingStream:
             "object": "chat.completion.chunk",
             "created": self._created,
             "model": self._record.requested,
-            "system_fingerprint": FINGERPRINT,
             "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
         }
         return sse.event(msgspec.json.encode(data))

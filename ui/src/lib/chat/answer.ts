@@ -4,13 +4,10 @@ import type { Figures } from './conversation';
 
 export class StreamError extends Error {}
 
-/** Of chunks in which the server itself says how a load stands (`sendLoadingState`): the page has a line for that. */
-const OF_THE_LOAD = 'claracore-load';
-
 /** Code, finished or not: what stands in it is not said, but shown. */
 const CODE = /^ {0,3}(```+|~~~+)[^\n]*\n[\s\S]*?(?:^ {0,3}\1[^\n]*$|$(?![\s\S]))|`[^`\n]+`/gm;
 /** A thought from its tag to its end, or to the end of what was said; without an end it has to begin a line. */
-const THOUGHT = /[ \t]*<think(?:ing)?>([\s\S]*?)<\/think(?:ing)?>|^[ \t]*<think(?:ing)?>([\s\S]*)$(?![\s\S])/gm;
+const THOUGHT = /<think(?:ing)?>([\s\S]*?)<\/think(?:ing)?>|^[ \t]*<think(?:ing)?>([\s\S]*)$(?![\s\S])/gm;
 /** Where the template has opened the thought already, the answer has only its end. */
 const ONLY_END = /^([\s\S]*?)^[ \t]*<\/think(?:ing)?>[ \t]*$/m;
 
@@ -79,7 +76,7 @@ export class Answer {
 
   /** Takes one chunk; throws StreamError when the server reports an error inside the stream. */
   take(chunk: unknown, now: number): void {
-    if (!isRecord(chunk) || chunk.system_fingerprint === OF_THE_LOAD) return;
+    if (!isRecord(chunk)) return;
     if (isRecord(chunk.error))
       throw new StreamError(String(chunk.error.message ?? 'the model server reported an error'));
     if (isRecord(chunk.usage)) this.#usage = chunk.usage;

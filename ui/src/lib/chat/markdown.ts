@@ -15,8 +15,6 @@ const marked = new Marked({ gfm: true, breaks: true, async: false });
 marked.use(tex, {
   renderer: {
     checkbox: ({ checked }) => `<span data-task="${checked ? 'done' : 'open'}">${checked ? '☑' : '☐'}</span> `,
-    /** Code within a list or a quotation; `nested.ts` makes of it what code is elsewhere. */
-    code: ({ text, lang = '' }) => `<pre data-language="${escaped(lang)}"><code>${escaped(text)}</code></pre>\n`,
     /** Pictures are not fetched: their words and where they are. */
     image: ({ href, text }) => `<a href="${escaped(href)}">[image: ${escaped(text || href)}]</a>`,
   },
@@ -25,7 +23,7 @@ const ALLOWED_TAGS =
   'a b blockquote br code del details div em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(
     ' ',
   );
-const PLAIN_ATTR = ['align', 'start', 'title', 'open', 'data-tex', 'data-task', 'data-language'];
+const PLAIN_ATTR = ['align', 'start', 'title', 'open', 'data-tex', 'data-task'];
 const CONFIG = {
   ALLOWED_TAGS,
   ALLOWED_ATTR: ['href', ...PLAIN_ATTR],
@@ -55,16 +53,11 @@ export function blocks(text: string): Block[] {
   for (const token of marked.lexer(text)) {
     if (token.type === 'space') continue;
     if (token.type === 'code') {
-      found.push({ kind: 'code', raw: token.raw, code: String(token.text), ...called(String(token.lang ?? '')) });
+      const [language = '', ...words] = String(token.lang ?? '').split(/\s+/);
+      found.push({ kind: 'code', raw: token.raw, language, title: words.join(' '), code: String(token.text) });
     } else found.push({ kind: 'html', raw: token.raw, html: html(token) });
   }
   return found;
-}
-
-/** What stands behind the three signs: a language, and often into which file it goes. */
-export function called(info: string): { language: string; title: string } {
-  const [language = '', ...words] = info.split(/\s+/);
-  return { language, title: words.join(' ') };
 }
 
 function html(token: Token): string {

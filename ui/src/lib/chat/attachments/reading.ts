@@ -47,8 +47,10 @@ async function pdf(file: File, heard: (share: number) => void): Promise<Attachme
     throw new Error(`${file.name} cannot be read: ${error.message}`);
   });
   if (!read.text) {
-    const pages = read.pages === 1 ? 'its one page is a picture' : `its ${plural(read.pages, 'page')} are pictures`;
-    throw new Error(`${file.name} has no text: ${pages}. Attach it as a picture to a model that sees`);
+    const pages = plural(read.pages, 'page');
+    throw new Error(
+      `${file.name} has no text: its ${pages} are pictures. Attach them as pictures to a model that sees`,
+    );
   }
   return { kind: 'text', name: file.name, at: keepContent(read.text), tokens: estimated(read.text) };
 }
