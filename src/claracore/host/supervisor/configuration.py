@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from claracore.core.cluster.joined import JoinedNode, with_joined
+from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
@@ -98,14 +99,21 @@ class Prepared:
         return replace(self, config=config, findings=without_joined(self.of_files, [node.name for node in joined]))
 
 
-def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
+def prepare(
+    loaded: LoadedConfig,
+    listen: Listen,
+    history: Mapping[str, int],
+    *,
+    ollama: bool = False,
+    ray: RayRole = RayRole.NONE,
+) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
     """
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama)
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama, ray=ray)
     findings = (*loaded.findings, *plan.findings)
     tolerated = [*plan.unusable.values()]
     errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
@@ -151,6 +159,7 @@ class Configuration:
         state_dir: Path | None,
         tell: Callable[[tuple[Finding, ...]], None],
         ollama: bool = False,
+        ray: RayRole = RayRole.NONE,
     ) -> None:
         """`tell` gets the findings of a configuration that is taken over, without those of the former one."""
         self.sources = sources
@@ -164,6 +173,7 @@ class Configuration:
         self._listen = listen
         self.ollama = ollama
         """Whether clients of Ollama are served where they look, whatever the files say."""
+        self._ray = ray
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
@@ -174,6 +184,7 @@ class Configuration:
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
+        self._ranks: tuple[tuple[str, str], ...] = ()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -189,9 +200,10 @@ class Configuration:
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
+        loaded = load_many((*sources, *self._ranks), env=self.environ, strict=self.sources.strict)
         history = load_history(self._state_dir, self.sources.key)
-        prepared = prepare(loaded, self._listen, history, ollama=self.ollama).with_machines(self._joined, self._found)
+        made = prepare(loaded, self._listen, history, ollama=self.ollama, ray=self._ray)
+        prepared = made.with_machines(self._joined, self._found)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(
@@ -250,6 +262,18 @@ class Configuration:
         self._commands.engine = self._find_engine(self.now.config.engine)
         self.on_engine()
 
+    async def ray_comes(self, role: RayRole) -> None:
+        """Have no model given a port of Ray's, which is about to run as whose `role` says; a server keeps what it has.
+
+        Where the files cannot be taken over at the moment this comes with the next ones that can.
+        """
+        if role is not self._ray:
+            self._ray = role
+            try:
+                await self.reload()
+            except (ConfigError, files.FileUnusable) as error:
+                logger.warning("the ports are not planned anew for Ray: %s", error)
+
     async def models_found(self, found: FoundModels) -> Changes:
         """Take over that peers have other models than before; the files are not read again."""
         return await self._with_machines(self._joined, found)
@@ -266,6 +290,21 @@ class Configuration:
             self._take_over(prepared, changes)
             return changes
 
+    async def ranks_held(self, ranks: tuple[tuple[str, str], ...]) -> None:
+        """Have these texts, of ranks that run here for other machines, and no others beside what the files say.
+
+        Raises ConfigError or FileUnusable; then nothing has changed.
+        """
+        async with self._changing:
+            former, self._ranks = self._ranks, ranks
+            try:
+                prepared, changes = await asyncio.to_thread(lambda: self.check(self.sources.texts()))
+                await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+                self._take_over(prepared, changes)
+            except BaseException:
+                self._ranks = former
+                raise
+
     def _reloaded(self) -> None:
         for listener in self._listeners:
             listener.reloaded()
@@ -275,7 +314,7 @@ class Configuration:
         former, self.now = self.now, prepared
         known = {(finding.path, finding.message) for finding in former.findings}
         self._tell(tuple(found for found in prepared.findings if (found.path, found.message) not in known))
-        if changes.nothing:
+        if changes.nothing and prepared.plan.ray == former.plan.ray:
             return
         try:
             for listener in self._listeners:
