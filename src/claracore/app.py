@@ -120,7 +120,6 @@ async def build(options: Options) -> AsyncIterator[App]:
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings, ollama=options.ollama,
-            ray=front.ray,
         )  # fmt: skip
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)

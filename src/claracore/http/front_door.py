@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.ports.listen import Listen
 from claracore.host.cluster.ray_seen import expected_role
 from claracore.host.sockets.front import open_listeners, opened
@@ -24,8 +23,6 @@ class Front:
     prepared: Prepared
     watch: ConfigWatch | None
     """What has seen the configuration files before they were read; None when nobody wants to know."""
-    ray: RayRole
-    """As whose Ray is to run here."""
 
 
 def open_front(options: Options) -> Front:
@@ -41,4 +38,4 @@ def open_front(options: Options) -> Front:
     listen = opened(options.listen, listeners)
     if listen != options.listen:
         prepared = prepare(loaded, listen, history, ollama=options.ollama, ray=ray)
-    return Front(listen, listeners, prepared, watch, ray)
+    return Front(listen, listeners, prepared, watch)

@@ -92,6 +92,8 @@ class Prepared:
     """Without the models of peers."""
     of_files: tuple[Finding, ...] = ()
     """What there is to say of the files, whichever machines have joined."""
+    ray: RayRole = RayRole.NONE
+    """As whose Ray is to run here, by which the ports were planned."""
 
     def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
         """Return it with the machines that have joined, and with what those that are followed have."""
@@ -120,7 +122,7 @@ def prepare(
     if errors:
         raise ConfigError(errors)
     own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own, findings)
+    return Prepared(with_peers(own), plan, findings, own, findings, ray)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
@@ -159,7 +161,6 @@ class Configuration:
         state_dir: Path | None,
         tell: Callable[[tuple[Finding, ...]], None],
         ollama: bool = False,
-        ray: RayRole = RayRole.NONE,
     ) -> None:
         """`tell` gets the findings of a configuration that is taken over, without those of the former one."""
         self.sources = sources
@@ -173,7 +174,7 @@ class Configuration:
         self._listen = listen
         self.ollama = ollama
         """Whether clients of Ollama are served where they look, whatever the files say."""
-        self._ray = ray
+        self._ray = prepared.ray
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
