@@ -265,3 +265,17 @@ def test_what_cannot_be_a_rank_is_refused_with_words(machines: Ranks, path: str,
         assert answer.status in {400, 404, 422}
         assert words(answer)
     assert node.ask("GET", "/v1/models").status == 200
+
+
+def test_a_model_that_is_preloaded_waits_for_the_first_word_of_the_machines(machines: Ranks) -> None:
+    machines.start("b")
+    hooks = "hooks: {on_startup: {preload: [big]}}\n"
+    head = machines.start_head(ranked(), "b", more=hooks)
+    head.line("model big: ready")
+    assert not [line for line in head.lines if "machines_missing" in line or "needs 1 other machine" in line]
+
+
+def test_nobody_goes_for_a_model_that_has_too_few_machines(machines: Ranks) -> None:
+    head = machines.start("a", ranked() + ranked("small", nodes=1).split("    rankCmd")[0].replace("${MASTER_ADDR}", "x"))
+    assert head.chat("big").status == 503
+    assert "none has joined" in words(head.chat("big"))
