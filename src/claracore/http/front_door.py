@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from claracore.core.ports.listen import Listen
+from claracore.host.cluster.ray_seen import expected_role
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history
 from claracore.host.supervisor.config_watch import ConfigWatch
@@ -30,10 +31,11 @@ def open_front(options: Options) -> Front:
     watch = ConfigWatch(watched) if watched else None
     loaded = options.sources.read(options.environ)
     history = load_history(options.state_dir, options.sources.key)
-    prepared = prepare(loaded, options.listen, history, ollama=options.ollama)
+    ray = expected_role(options.state_dir)
+    prepared = prepare(loaded, options.listen, history, ollama=options.ollama, ray=ray)
     given = options.taking.listeners if options.taking is not None else None
     listeners = given or open_listeners(options.listen, avoid=prepared.plan.claimed)
     listen = opened(options.listen, listeners)
     if listen != options.listen:
-        prepared = prepare(loaded, listen, history, ollama=options.ollama)
+        prepared = prepare(loaded, listen, history, ollama=options.ollama, ray=ray)
     return Front(listen, listeners, prepared, watch)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from claracore.core.cluster.joined import JoinedNode, with_joined
+from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
@@ -91,6 +92,8 @@ class Prepared:
     """Without the models of peers."""
     of_files: tuple[Finding, ...] = ()
     """What there is to say of the files, whichever machines have joined."""
+    ray: RayRole = RayRole.NONE
+    """As whose Ray is to run here, by which the ports were planned."""
 
     def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
         """Return it with the machines that have joined, and with what those that are followed have."""
@@ -98,21 +101,28 @@ class Prepared:
         return replace(self, config=config, findings=without_joined(self.of_files, [node.name for node in joined]))
 
 
-def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
+def prepare(
+    loaded: LoadedConfig,
+    listen: Listen,
+    history: Mapping[str, int],
+    *,
+    ollama: bool = False,
+    ray: RayRole = RayRole.NONE,
+) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
     """
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama)
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama, ray=ray)
     findings = (*loaded.findings, *plan.findings)
     tolerated = [*plan.unusable.values()]
     errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
     if errors:
         raise ConfigError(errors)
     own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own, findings)
+    return Prepared(with_peers(own), plan, findings, own, findings, ray)
 
 
 def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
@@ -164,6 +174,7 @@ class Configuration:
         self._listen = listen
         self.ollama = ollama
         """Whether clients of Ollama are served where they look, whatever the files say."""
+        self._ray = prepared.ray
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
@@ -192,7 +203,8 @@ class Configuration:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
         loaded = load_many((*sources, *self._ranks), env=self.environ, strict=self.sources.strict)
         history = load_history(self._state_dir, self.sources.key)
-        prepared = prepare(loaded, self._listen, history, ollama=self.ollama).with_machines(self._joined, self._found)
+        made = prepare(loaded, self._listen, history, ollama=self.ollama, ray=self._ray)
+        prepared = made.with_machines(self._joined, self._found)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(
@@ -251,6 +263,18 @@ class Configuration:
         self._commands.engine = self._find_engine(self.now.config.engine)
         self.on_engine()
 
+    async def ray_comes(self, role: RayRole) -> None:
+        """Have no model given a port of Ray's, which is about to run as whose `role` says; a server keeps what it has.
+
+        Where the files cannot be taken over at the moment this comes with the next ones that can.
+        """
+        if role is not self._ray:
+            self._ray = role
+            try:
+                await self.reload()
+            except (ConfigError, files.FileUnusable) as error:
+                logger.warning("the ports are not planned anew for Ray: %s", error)
+
     async def models_found(self, found: FoundModels) -> Changes:
         """Take over that peers have other models than before; the files are not read again."""
         return await self._with_machines(self._joined, found)
@@ -291,7 +315,7 @@ class Configuration:
         former, self.now = self.now, prepared
         known = {(finding.path, finding.message) for finding in former.findings}
         self._tell(tuple(found for found in prepared.findings if (found.path, found.message) not in known))
-        if changes.nothing:
+        if changes.nothing and prepared.plan.ray == former.plan.ray:
             return
         try:
             for listener in self._listeners:

@@ -40,6 +40,7 @@ from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
+from claracore.http.ray_here import RayHere
 from claracore.http.second_door import SecondDoor
 
 
@@ -61,6 +62,7 @@ class ControlPlane:
         second: SecondDoor,
         joined: JoinedNodes,
         own_head: OwnHead,
+        ray: RayHere,
         handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -81,7 +83,7 @@ class ControlPlane:
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, own_head, Joiner(joined, own_head, installation, ring, named_keys), handing),
+            *(joined, own_head, ray, Joiner(joined, own_head, installation, ring, named_keys), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
