@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from e2e.instance import Answer, Instance, configured, gone, instance, until
+from e2e.instance import Answer, Instance, configured, fake, gone, instance, until
 from e2e.streaming import Streaming
 from fakes.ports import free_port
 
@@ -276,6 +276,9 @@ def test_a_model_that_is_preloaded_waits_for_the_first_word_of_the_machines(mach
 
 
 def test_nobody_goes_for_a_model_that_has_too_few_machines(machines: Ranks) -> None:
-    head = machines.start("a", ranked() + ranked("small", nodes=1).split("    rankCmd")[0].replace("${MASTER_ADDR}", "x"))
-    assert head.chat("big").status == 503
-    assert "none has joined" in words(head.chat("big"))
+    head = machines.start("a", ranked() + f"  small: {{cmd: '{fake()}'}}\n")
+    assert head.chat("small").status == 200
+    refused = head.chat("big")
+    assert refused.status == 503
+    assert "none has joined" in words(refused)
+    assert head.running()["small"]["state"] == "ready"
