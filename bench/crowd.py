@@ -1,4 +1,4 @@
-"""How does one head do with 200 nodes, 5,000 models and 2,000 requests a second? In virtual time, by the real decisions.
+"""How does one head do with 200 nodes, 5,000 models and 2,000 requests a second, in virtual time, by real decisions?
 
 python bench/crowd.py [COPIES]: each model is on so many nodes (3). Times are processor time of this process: what other
 processes take from it is no cost of a decision.
@@ -41,10 +41,14 @@ async def measured(copies: int) -> None:
     assert len(crowd.over) == crowd.asked
     assert all(asking.ends == 1 and len(asking.answers_from) <= 1 for asking in crowd.over)
     percentile = statistics.quantiles(taken, n=100)[-1]
-    print(f"{crowd.asked} requests to {MODELS} models, each on {copies} of {NODES} nodes, in {SECONDS} virtual seconds:")
+    print(
+        f"{crowd.asked} requests to {MODELS} models, each on {copies} of {NODES} nodes, in {SECONDS} virtual seconds:"
+    )
     print(f"  {crowd.moved} moves to another place, {crowd.refused} refused because no place was left; each ended once")
     print(f"  a decision: median {statistics.median(taken):.0f} us, p99 {percentile:.0f} us of processor time")
-    print(f"  all decisions: {sum(taken) / SECONDS / 1e4:.1f} % of a processor; the whole simulation took {spent:.1f} s")
+    print(
+        f"  all decisions: {sum(taken) / SECONDS / 1e4:.1f} % of a processor; the whole simulation took {spent:.1f} s"
+    )
     assert percentile < MOST_MICROSECONDS
 
 

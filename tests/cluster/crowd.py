@@ -1,7 +1,7 @@
-"""How do 200 machines, 5,000 models and thousands of requests a second behave, in virtual time and by the real decisions?
+"""How do 200 machines, 5,000 models and thousands of requests a second behave, in virtual time, by the real decisions?
 
-`watch` says how a node is, the table of `Cluster` keeps it, `Machines` says where a request goes, `Journey` that it goes
-to each place once. Machines die, hang and come back meanwhile. `bench/crowd.py` has the numbers.
+`watch` says how a node is, the table of `Cluster` keeps it, `Machines` says where a request goes, `Journey` that it
+goes to each place once. Machines die, hang and come back meanwhile. `bench/crowd.py` has the numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from claracore.core.cluster.journey import Journey
 from claracore.core.cluster.model import Fit, Node, NodeEvent, NodeKind, NodeLost, NodeModel, NodeReport, NodeState
 from claracore.core.cluster.place import ModelPlace
-from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, followed, looked, unheard
+from claracore.core.cluster.watch import (
+    MOST_ANSWERS,
+    Look,
+    LookAnswered,
+    LookMissed,
+    LookRefused,
+    followed,
+    looked,
+    unheard,
+)
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_found, with_peers
 from claracore.core.config.routing import PeerConfig
@@ -154,7 +163,6 @@ class Crowd:
     def second(self, rate: int) -> None:
         """Have a second pass in which so many requests come."""
         self.now += 1
-        self._accidents()
         self.look()
         for _ in range(rate):
             # Few names are asked for often.
@@ -163,6 +171,7 @@ class Crowd:
             asking = Asking(self.asked, name, self.chance.uniform(0.2, 2.0))
             self.open.add(asking.number)
             self._go(asking)
+        self._accidents()
         for box in self.boxes.values():
             self._answer(box)
 
@@ -183,7 +192,7 @@ class Crowd:
                     self._go(asking)  # its connection is reset
             elif fate < 2 * self.accidents:
                 box.hangs = True
-            elif fate > 0.95:
+            elif fate > 0.85:
                 box.alive, box.hangs = True, False
 
     def _leave(self, name: str) -> list[Asking]:
@@ -239,7 +248,9 @@ class Crowd:
         """Have every machine be well again, and answer all that there is."""
         for box in self.boxes.values():
             box.alive, box.hangs = True, False
-        while self.open:
+        looks = 0
+        while self.open or looks < MOST_ANSWERS:
+            looks += 1
             self.now += 1
             self.look()
             for box in self.boxes.values():

@@ -192,8 +192,9 @@ async def test_connections_are_closed_before_a_server_is_told_to_end(tmp_path: P
         exited = child.exited
 
         class Closing(NoConnections):
-            def close_endpoint(self, endpoint: Endpoint) -> None:
+            def close_endpoint(self, endpoint: Endpoint, why: str) -> None:
                 closed.append((endpoint, exited.done()))
+                assert why == "it is being stopped"
 
         supervisor.connect(Closing())
         supervisor.finish(number)
@@ -387,8 +388,8 @@ async def test_the_listener_hears_everything_when_it_is_true(tmp_path: Path) -> 
             "a ready: ready",
             "a pinned True: ready",
             "a pinned False: ready",
-            "a EVICTED: stopping",
             "b waiting: stopped",
+            "a EVICTED: stopping",
             "a ended: stopped",
             "b starting: starting",
             "b ready: ready",

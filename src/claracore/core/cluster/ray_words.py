@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from claracore.core.cluster.ray_ports import WORKER_PORTS
 from claracore.core.config.program import ClusterConfig
 
 LABEL: Final = "claracore"
 """The label of Ray's nodes that has our name of the machine."""
+RANK: Final = "claracore_rank"
+"""Ray's resource of which each machine has one: who has reserved it runs a rank of a model there."""
 SOCKET: Final = "CLARACORE_LINK"
 """In the environment of all that comes of Ray on a node: where its ClaraCore answers the Link."""
 NAMESPACE: Final = "claracore"
@@ -27,8 +30,6 @@ HEALTH: Final = {
 }
 RECONNECT_SECONDS: Final = 86_400
 """For so long nodes wait for a head that is away; Ray's own 60 s would end every raylet then."""
-NODE_PORTS: Final = 4
-WORKER_PORTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +43,6 @@ class RayPlace:
     token: PurePath
     """The file with the secret of the whole cluster."""
     ports: ClusterConfig
-
-
-def ray_ports(cluster: ClusterConfig | None) -> frozenset[int]:
-    """Return the ports that are Ray's on a machine; none where nothing is said of it."""
-    if cluster is None:
-        return frozenset()
-    first, workers = cluster.node_ports, cluster.worker_ports
-    return frozenset({cluster.gcs_port, *range(first, first + NODE_PORTS), *range(workers, workers + WORKER_PORTS)})
-
-
-def firewall_ports(cluster: ClusterConfig) -> str:
-    """Return the ports that the other machines must reach, as nft writes them."""
-    first, workers = cluster.node_ports, cluster.worker_ports
-    return f"{cluster.gcs_port}, {first}-{first + NODE_PORTS - 1}, {workers}-{workers + WORKER_PORTS - 1}"
 
 
 def head_words(place: RayPlace) -> list[str]:
@@ -77,6 +64,7 @@ def _words(place: RayPlace, name: str) -> list[str]:
         *("--runtime-env-agent-port", str(first + 2), "--dashboard-agent-grpc-port", str(first + 3)),
         *("--min-worker-port", str(workers), "--max-worker-port", str(workers + WORKER_PORTS - 1)),
         *("--num-cpus", "0", "--num-gpus", "0", "--object-store-memory", str(OBJECTS_BYTES)),
+        *("--resources", f'{{"{RANK}": 1}}'),
         *(("--labels", f"{LABEL}={name}") if name else ()),
     ]
 

@@ -20,6 +20,7 @@ Somebody else may know as well whether a machine is there (`Witness`: Ray's memb
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, assert_never
@@ -54,6 +55,16 @@ class Witness(StrEnum):
     """Nothing: nobody is asked, or who is asked is away himself."""
     THERE = "there"
     GONE = "gone"
+
+
+WitnessOf = Callable[[str], Witness]
+"""Says what is known of a node from elsewhere, by its name; asked whenever it does not answer."""
+
+
+def no_witness(node: str) -> Witness:
+    """Return that nothing is known."""
+    del node
+    return Witness.NONE
 
 
 @dataclass(frozen=True, slots=True)

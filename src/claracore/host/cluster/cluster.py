@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
-from claracore.core.cluster.watch import Witness, followed, unheard
+from claracore.core.cluster.place import PlacementWish
+from claracore.core.cluster.watch import Witness, WitnessOf, followed, unheard
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
 from claracore.host.cluster.identity import IDENTITY
-from claracore.host.cluster.members import Membership, WitnessOf
+from claracore.host.cluster.members import Membership, Reservations
 from claracore.host.cluster.wake import send_magic_packet
 from claracore.types import ModelState
 
@@ -48,6 +49,14 @@ class Cluster:
         """`new_membership` is called, once, when the first peer is to be followed."""
         self.witnesses: dict[str, Witness] = {}
         """What Ray knows of the nodes that it has, by their names."""
+        self.wish = PlacementWish()
+        """Which machines are preferred."""
+        self.drained: frozenset[str] = frozenset()
+        """Those that get no new requests."""
+        self.complete = asyncio.Event()
+        """Set when all are followed that were, before this start too."""
+        self.reservations: Reservations | None = None
+        """Who reserves nodes for models that several of them run."""
         self._new_membership = new_membership
         self._membership: Membership | None = None
         self.peers: Mapping[str, PeerConfig] = {}

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from claracore.core.cluster.model import NodeEvent
-from claracore.core.cluster.watch import Witness
+from claracore.core.cluster.watch import WitnessOf, no_witness
 from claracore.core.config.routing import PeerConfig
-
-WitnessOf = Callable[[str], Witness]
-"""Says what is known of a node from elsewhere, by its name; asked whenever it does not answer."""
-
-
-def no_witness(node: str) -> Witness:
-    """Return that nothing is known."""
-    del node
-    return Witness.NONE
 
 
 class Membership(Protocol):
@@ -30,6 +21,19 @@ class Membership(Protocol):
 
     def look_soon(self, node: str) -> None:
         """Look at a node as soon as possible: something has just gone wrong, or right, with it."""
+
+
+class Reservations(Protocol):
+    """Whoever can reserve machines for one start, over several heads."""
+
+    def knows(self, node: str) -> bool:
+        """Whether it has a machine, so that it can be reserved."""
+
+    async def reserve(self, start: str, nodes: Sequence[str], count: int) -> tuple[str, ...] | None:
+        """Reserve so many of these machines, all or none; return which, None when they are not to be had now."""
+
+    def give_back(self, start: str) -> None:
+        """Let others have them."""
 
 
 def polled_peers(witness_of: WitnessOf = no_witness) -> Membership:

@@ -25,13 +25,14 @@ from claracore.core.cluster.watch import (
     LookMissed,
     LookRefused,
     Witness,
+    WitnessOf,
     followed,
     looked,
+    no_witness,
     unheard,
 )
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster.asking import Inquiry, NotUnderstood
-from claracore.host.cluster.members import WitnessOf, no_witness
 from claracore.host.sockets.pinned import AnotherCertificate, pinned_context
 
 logger = logging.getLogger("claracore.cluster")

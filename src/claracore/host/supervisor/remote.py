@@ -15,11 +15,12 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from claracore.core.cluster.model import Node, NodeState
+from claracore.core.cluster.watch import WitnessOf
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.cluster import Cluster
-from claracore.host.cluster.members import Membership, WitnessOf, polled_peers
+from claracore.host.cluster.members import Membership, polled_peers
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.health import Loading
 from claracore.host.supervisor.runner import Outcome, RunListener, Runner, ServerRun
@@ -154,6 +155,11 @@ class ClusterRunner:
         if self._cluster.parts(model.id) is not None and not model.cmd:
             return RemoteRun(model, self._cluster, listener)
         return self._local.new_run(model, output, listener)
+
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        """Return with what a start is sure to fail, where it is one of this host."""
+        is_remote = self._cluster.parts(model.id) is not None and not model.cmd
+        return None if is_remote else await self._local.foreseen(model, output)
 
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what another start depends on: the files here; the state of the node there."""

@@ -48,14 +48,14 @@ class Runs:
         *,
         post: Callable[[Event], None],
         on_report: Callable[[str], None],
-        close: Callable[[Endpoint], None],
+        close: Callable[[Endpoint, str], None],
         stop_opening: Callable[[Endpoint], None],
         ran_out: Callable[[ModelConfig, RanOutOfMemory], Awaitable[tuple[RanOut, RanOutOfMemory]]],
     ) -> None:
         """`post` takes what has happened, `on_report` the model that has said something new about itself.
 
-        `close` closes every connection to an endpoint at once; `stop_opening` gives up those that are being opened,
-        because who is there need not accept them. `ran_out` finds out what follows from a want of memory.
+        `close` closes every connection to an endpoint at once, and says why; `stop_opening` gives up those that are
+        being opened, because who is there need not accept them. `ran_out` finds out what follows from a want of memory.
         """
         self._runner = runner
         self._post = post
@@ -145,6 +145,18 @@ class Runs:
         for model_id in model_ids:
             self._failures.pop(model_id, None)
 
+    async def foreseen(self, model: ModelConfig) -> ClaraCoreError | None:
+        """Return with what a start of a model is sure to fail, and remember that; None when nothing is known."""
+        failure = await self._runner.foreseen(model, self.output(model.id))
+        if failure is not None:
+            self._failed(model, failure)
+        return failure
+
+    def _failed(self, model: ModelConfig, failure: ClaraCoreError) -> None:
+        self._failures[model.id] = failure
+        self._stamps[model.id] = _Stamped(model, self._runner.stamp(model))
+        logger.error("%s", failure)
+
     def has_new_files(self, model_id: str) -> bool:
         """Whether a file that a model's command names is another than when its start failed."""
         failed = self._stamps.get(model_id)
@@ -184,9 +196,9 @@ class Runs:
         """Hand in that the model's server has died."""
         self._post(Died(model))
 
-    def closing(self, endpoint: Endpoint) -> None:
+    def closing(self, endpoint: Endpoint, why: str = "") -> None:
         """Have every connection to the endpoint closed, at once."""
-        self._close(endpoint)
+        self._close(endpoint, why or "it is being stopped")
 
     async def _run(self, model: ModelConfig, run: ServerRun) -> Outcome:
         """Return how a run has gone, with who has the memory that it could not get."""
@@ -202,13 +214,11 @@ class Runs:
         outcome = _outcome_of(entry)
         if outcome.failure is None:
             logger.info("model %s: stopped", model_id)
-        else:
+        elif outcome.lost:
             self._failures[model_id] = outcome.failure
-            if outcome.lost:
-                logger.info("model %s: stopped, since it was lost", model_id)
-            else:
-                self._stamps[model_id] = _Stamped(entry.model, self._runner.stamp(entry.model))
-                logger.error("%s", outcome.failure)
+            logger.info("model %s: stopped, since it was lost", model_id)
+        else:
+            self._failed(entry.model, outcome.failure)
         if outcome.ran_out is not None:
             self._post(outcome.ran_out)
         self._post(Ended(model_id))

@@ -127,6 +127,10 @@ class RequestView(BaseModel):
     served_at: float | None
     first_byte_at: float | None
     response_bytes: int
+    tokens: int
+    """How many the model has written so far, counted as they come, about; 0 where that cannot be seen."""
+    tokens_per_second: float | None
+    """... since the first of them; None before the third."""
 
 
 def model_views(runtime: Runtime) -> list[ModelView]:
@@ -171,7 +175,7 @@ class Views:
             if pid is not None and with_memory
             else None,
             memory=_footprint(runtime, model_id),
-            load_seconds=_rounded(last.load_seconds),
+            load_seconds=_rounded(slot.load_seconds if last.load_seconds is None and slot else last.load_seconds),
             **_loading(expected),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
@@ -306,6 +310,13 @@ def request_views(runtime: Runtime) -> list[RequestView]:
     return [request_view(runtime, id_, request) for id_, request in sorted(runtime.in_flight.items())]
 
 
+def former_requests(runtime: Runtime) -> dict[str, int]:
+    """Return how many requests of each model the process still has from which this one has taken over."""
+    ours = runtime.in_flight.keys()
+    slots = runtime.supervisor.slots.values()
+    return {slot.model: count for slot in slots if (count := len(slot.serving - ours))}
+
+
 def request_view(runtime: Runtime, id_: int, request: InFlight) -> RequestView:
     """Return one request in flight."""
     record = request.record
@@ -324,4 +335,6 @@ def request_view(runtime: Runtime, id_: int, request: InFlight) -> RequestView:
         served_at=None if record.served_at is None else round(record.served_at + wall, 3),
         first_byte_at=None if record.first_byte_at is None else round(record.first_byte_at + wall, 3),
         response_bytes=record.response_bytes,
+        tokens=record.events,
+        tokens_per_second=record.pace(asyncio.get_running_loop().time()),
     )
