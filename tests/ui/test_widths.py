@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,25 +11,38 @@ from playwright.sync_api import Browser, Page, expect
 
 from fakes.ports import free_run
 from ui.conftest import WAIT_MS
-from ui.stand import ARTEFACTS, FAKE, Server, config, serving
+from ui.stand import ARTEFACTS, FAKE, SMOLLM2, Server, config, serving
 
-LOADED = """\
+LONG = "keeper-of-a-name-that-no-column-holds-and-that-goes-on-2507-Q4_K_M"
+FAILS = "llama_model_load: error loading model: unknown model architecture: qwen99"
+LOADED = f"""\
   keeper:
     name: The model that is kept for hours
-    cmd: ${engine}
+    cmd: |
+      ${{engine}} --model "{SMOLLM2}"
+      --ctx-size 512 --threads 1
     ttl: 7200
-  keeper-of-a-name-that-no-column-holds-and-that-goes-on-2507-Q4_K_M:
-    cmd: ${engine}
+  {LONG}:
+    cmd: |
+      {FAKE}
     ttl: 1800
   stopped:
-    cmd: ${engine}
+    cmd: |
+      {FAKE}
     ttl: 1800
   broken:
     cmd: |
-      ${engine} --crash start --print "llama_model_load: error loading model: unknown model architecture: qwen99"
+      {FAKE} --crash start --print "{FAILS}"
 """
+TOGETHER = f"""\
+  together:
+    swap: false
+    exclusive: false
+    members: [keeper, {LONG}, broken]
+"""
+"""Beside the group that `config` has: these run side by side."""
 PAGES = ("models", "models/keeper", "chat", "ports", "activity", "logs", "config", "setup", "nodes", "system")
-WIDTHS = {"360": 360, "375": 375, "390": 390, "1280": 1280, "1366": 1366}
+WIDTHS = (360, 390, 1280)
 WIDER = """(wide) => {
   const found = [];
   const page = document.scrollingElement;
@@ -56,7 +69,8 @@ WIDER = """(wide) => {
     const clipped = (each) => each && each !== card && (clips(each) || clipped(each.parentElement));
     if (!card || width < 2 || !button.checkVisibility() || clipped(button.parentElement)) continue;
     const box = card.getBoundingClientRect();
-    if (left < box.left || right > box.right) told(button.textContent, `${left}-${right} in ${box.left}-${box.right}`, 'control');
+    if (left < box.left || right > box.right)
+      told(button.textContent, `${left}-${right} in ${box.left}-${box.right}`, 'control');
   }
   return found;
 }"""
@@ -65,13 +79,14 @@ WIDER = """(wide) => {
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of which two models are loaded and unload themselves later, one is stopped and one failed."""
-    text = config(start_port=free_run(8).start, models=LOADED, engine=FAKE)
+    text = config(start_port=free_run(8).start, models=LOADED, more=TOGETHER)
     with serving(tmp_path_factory.mktemp("kept"), text) as server:
-        for model in ("keeper", "keeper-of-a-name-that-no-column-holds-and-that-goes-on-2507-Q4_K_M"):
+        for model in ("keeper", LONG):
             httpx.post(f"{server.url}/api/models/load/{model}", timeout=60).raise_for_status()
-        httpx.post(f"{server.url}/api/models/load/broken", timeout=60)
-        question = {"model": "keeper", "messages": [{"role": "user", "content": "hello"}]}
-        httpx.post(f"{server.url}/v1/chat/completions", json=question, timeout=60).raise_for_status()
+        assert httpx.post(f"{server.url}/api/models/load/broken", timeout=60).is_error
+        question = {"model": "keeper", "max_tokens": 8, "messages": [{"role": "user", "content": "Count."}]}
+        for _ in range(3):
+            httpx.post(f"{server.url}/v1/chat/completions", json=question, timeout=60).raise_for_status()
         yield server
 
 
@@ -81,13 +96,14 @@ def shown(page: Page, url: str, name: str) -> None:
     expect(page.get_by_role("heading").first).to_be_attached()
     page.wait_for_function("!document.querySelector('main [aria-busy=true]')")
     if name == "models":
-        expect(page.get_by_text("unloads in").first).to_be_visible()
+        expect(page.get_by_text("unloads in")).to_have_count(2)
+        expect(page.get_by_role("img", name=re.compile("^The last 3 answers"))).to_be_visible()
         expect(page.locator("[data-failure]")).to_be_visible()
     if name == "activity":
         expect(page.get_by_role("heading", name="By model")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_its_card_or_the_page(browser: Browser, kept: Server, width: int) -> None:
     phone = width < 500
     context = browser.new_context(viewport={"width": width, "height": 860}, has_touch=phone, is_mobile=phone)
