@@ -58,7 +58,7 @@ def node_words(place: RayPlace, gcs: str, name: str) -> list[str]:
 def _words(place: RayPlace, name: str) -> list[str]:
     first, workers = place.ports.node_ports, place.ports.worker_ports
     return [
-        *("--block", "--disable-usage-stats", "--include-log-monitor", "false"),
+        *("--disable-usage-stats", "--include-log-monitor", "false", "--no-monitor"),
         *("--node-ip-address", place.address, "--temp-dir", str(place.folder)),
         *("--node-manager-port", str(first), "--object-manager-port", str(first + 1)),
         *("--runtime-env-agent-port", str(first + 2), "--dashboard-agent-grpc-port", str(first + 3)),
