@@ -90,7 +90,7 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        more = (own, welcome.gcs, welcome.secret, welcome.cluster)
+        more = (own, welcome.gcs, welcome.secret, welcome.cluster, welcome.ray_tls)
         await self._own_head.joined(
             HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, *more), welcome.ray_token
         )
