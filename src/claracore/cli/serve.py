@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from claracore.cli.serve_options import ServeOptions
     from claracore.core.config.changes import Changes
     from claracore.host.setup.following import Following
-    from claracore.host.supervisor.configuration import Prepared
     from claracore.host.supervisor.loop import Supervisor
+    from claracore.host.supervisor.prepared import Prepared
     from claracore.http.server_options import Options
 
 LAST_SECONDS = 5.0
@@ -155,7 +155,8 @@ def _run(options: Options, terminal: Terminal, once_served: Callable[[str], None
             def ready() -> None:
                 terminal.follow(app.configuration.now.config, app.supervisor)
                 app.configuration.follow(_ShownConfiguration(terminal, app.supervisor))
-                print(welcome(app), flush=True)
+                if options.taking is None:  # else the process before has said all that, on the same terminal
+                    print(welcome(app), flush=True)
                 once_served(app.url)
 
             await app.run(ready)

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from claracore.core.cluster.model import NodeState
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import is_spread
+from claracore.errors import ClaraCoreError
 from claracore.host.cluster.crews import Crews
 from claracore.host.cluster.identity import head_name
 from claracore.host.logs.output import OutputRing
@@ -35,6 +36,11 @@ class SpreadRunner:
         if is_spread(model):
             return SpreadRun(model, self._around, output, listener)
         return self._around.local.new_run(model, output, listener)
+
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        """Return with what a start is sure to fail: here, or because there are too few machines."""
+        found = await self._around.local.foreseen(model, output)
+        return await self._around.crews.foreseen(model) if found is None and is_spread(model) else found
 
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what another start depends on: the files here, and which machines are there."""
