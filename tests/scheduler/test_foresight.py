@@ -118,3 +118,14 @@ def test_unloading_ends_what_is_fetched_and_another_configuration_is_looked_at_a
     )
     policy = one_at_a_time("phi", "qwen", "gemma", foreseeable=True)
     play((Reconfigured(policy), [LookAhead("qwen")]), (LookedAhead("qwen", fails=True), [Refuse(3, FAILED)]))
+
+
+def test_unloading_refuses_who_waits_in_the_queue_as_well() -> None:
+    play = playing()
+    play(
+        (Arrived(2, "phi"), [Serve(2)]),
+        (Arrived(3, "qwen"), [LookAhead("qwen")]),
+        (LookedAhead("qwen", fails=False), []),
+        (UnloadAsked(("qwen",)), [Refuse(3, RefuseReason.UNLOADED)]),
+        (Finished(2), []),
+    )

@@ -64,7 +64,7 @@ def _look(server: Server) -> Look | None:
 def shown(look: Look) -> list[str]:
     """Return what is known as lines."""
     server, models, requests = look["server"], look["models"]["models"], look["requests"]["requests"]
-    active = [model for model in models if model["state"] != "stopped" or model["waiting"]]
+    active = [model for model in models if model["state"] != "stopped" or model["waits_for"]]
     waiting = sum(request["state"] == "waiting" for request in requests)
     up = server.get("started_at")
     lines = [

@@ -91,6 +91,9 @@ class ModelView(BaseModel):
     ttl_left_seconds: float | None
     serving: int
     waiting: int
+    """Requests; who has it loaded by hand is none."""
+    loads_by_hand: int
+    """How often it was asked for to be loaded, by a person, and is not yet."""
     waits_for: WaitView | None
     pinned: bool
     error: str | None
@@ -157,6 +160,7 @@ class Views:
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
         failure = runtime.supervisor.failure(model_id)
+        by_hand = runtime.supervisor.loads_by_hand(model_id)
         expires_at = slot.expires_at if slot else None
         preview = runtime.supervisor.preview(model_id) if state is ModelState.STOPPED else LoadPreview()
         return ModelView(
@@ -181,7 +185,8 @@ class Views:
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,
-            waiting=len(slot.waiting) if slot else 0,
+            waiting=len(slot.waiting) - by_hand if slot else 0,
+            loads_by_hand=by_hand,
             waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
