@@ -78,7 +78,8 @@ def test_a_busy_model_is_not_held_back_for_it_and_it_is_looked_at_again_when_it_
 def test_who_has_something_large_fetched_is_in_nobodys_way_and_its_time_does_not_run() -> None:
     play = playing()
     play((Arrived(2, "qwen"), [LookAhead("qwen")]))
-    assert play.scheduler.obstacle("qwen", play.now) == Obstacle(Cause.PREPARING)
+    assert play.scheduler.obstacle("qwen", play.now) is None
+    assert play.scheduler.obstacle("qwen", play.now + 1) == Obstacle(Cause.PREPARING)
     assert play.scheduler.next_deadline() == play.now + 1.0
     play.after(100)((TimePassed(), []), (Arrived(3, "gemma"), [LookAhead("gemma")]))
     play(
