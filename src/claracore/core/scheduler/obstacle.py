@@ -51,7 +51,8 @@ def obstacle(
 ) -> Obstacle | None:
     """Return what keeps the requests that wait for a model, or None when it is nothing that lasts.
 
-    `fetches`: something large is fetched for it. `evictees` must go before the model can start; `ahead` are models waited for that it must not get in the way of.
+    `evictees` must go before the model can start; `ahead` are models waited for that it must not get in the way of;
+    `fetches`: something large is fetched for it.
     """
     match slot.state:
         case ModelState.STARTING:

@@ -159,8 +159,7 @@ class Views:
         state = known_state(runtime, model_id)
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
-        failure = runtime.supervisor.failure(model_id)
-        by_hand = runtime.supervisor.loads_by_hand(model_id)
+        failure, by_hand = runtime.supervisor.failure(model_id), runtime.supervisor.loads_by_hand(model_id)
         expires_at = slot.expires_at if slot else None
         preview = runtime.supervisor.preview(model_id) if state is ModelState.STOPPED else LoadPreview()
         return ModelView(
@@ -175,9 +174,7 @@ class Views:
             capabilities=_capabilities(model, runtime.memory.command(model_id)),
             port=running.port if running else None,
             pid=pid,
-            memory_bytes=memory_bytes(pid, runtime.memory.inside.get(model_id, ()))
-            if pid is not None and with_memory
-            else None,
+            memory_bytes=_memory_bytes(runtime, model_id, pid) if with_memory else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(slot.load_seconds if last.load_seconds is None and slot else last.load_seconds),
             **_loading(expected),
@@ -254,6 +251,10 @@ def group_views(runtime: Runtime) -> dict[str, GroupView]:
         name: GroupView(swap=group.swap and unload, exclusive=group.exclusive and unload, persistent=group.persistent)
         for name, group in runtime.config.groups.items()
     }
+
+
+def _memory_bytes(runtime: Runtime, model_id: str, pid: int | None) -> int | None:
+    return None if pid is None else memory_bytes(pid, runtime.memory.inside.get(model_id, ()))
 
 
 def _rounded(seconds: float | None) -> float | None:
