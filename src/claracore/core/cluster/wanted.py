@@ -1,0 +1,157 @@
+"""Which files of the head's models are here already, which are fetched, from where, and which not, and why?
+
+Pure. A file is known by its size and its header, wherever it lies and whatever it is called here: so the same path on a
+network disk needs nothing. What is not here is fetched if the model allows it, each file once, however many models want
+it. Names come from another machine: what could lead out of the folder of models is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
+from claracore.core.pull.reference import is_safe_path
+from claracore.core.units import gb, lasting
+
+HEADER_BYTES: Final = 64 * 1024
+"""So much of a file's beginning, with its size, tells which file it is: the names and shapes of a model stand there."""
+LONGEST_WAIT_SECONDS: Final = 300.0
+"""A request waits for a file that is here by then; a longer wait is refused with words, for no client waits so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadDoor:
+    """Where the head has files for this machine, and with what it lets us in."""
+
+    url: str
+    fingerprint: str
+    """Of its certificate; empty without TLS."""
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file that is on this machine."""
+
+    path: str
+    size: int
+    header: str
+    """SHA-256 of the first HEADER_BYTES, in hex."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """A file that a model of the head's needs here."""
+
+    file: SharedFile
+    path: str = ""
+    """Where it is here; empty when it is not."""
+    source: Fetch = Fetch.NO
+    """From where it is fetched; from nowhere when it is here already, or cannot be."""
+    why: str = ""
+    """Why it is not fetched either, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedModel:
+    """A model of the head's, and how its files are here."""
+
+    name: str
+    files: tuple[WantedFile, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all its files are here."""
+        return all(each.path for each in self.files)
+
+    @property
+    def why(self) -> str:
+        """Why it cannot run here even when all has come that is fetched; empty when it can."""
+        return "; ".join(each.why for each in self.files if each.why)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where its files are here, by their names on the head."""
+        return {each.file.name: each.path for each in self.files if each.path}
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Files of one model that are fetched together."""
+
+    model: str
+    source: Fetch
+    repository: str
+    """On the hub, with `@REVISION` unless it is the usual one; empty from the head."""
+    files: tuple[SharedFile, ...]
+
+
+def wanted(models: Iterable[SharedModel], held: Sequence[HeldFile]) -> tuple[WantedModel, ...]:
+    """Return how the files of each model are here. Of several files that are alike the first of `held` is taken."""
+    here: dict[tuple[int, str], str] = {}
+    for each in held:
+        here.setdefault((each.size, each.header), each.path)
+    named: dict[str, SharedFile] = {}
+    return tuple(
+        WantedModel(model.name, tuple(_wanted(file, model, here, named) for file in model.files)) for model in models
+    )
+
+
+def _wanted(
+    file: SharedFile, model: SharedModel, here: Mapping[tuple[int, str], str], named: dict[str, SharedFile]
+) -> WantedFile:
+    if not is_safe_path(file.name):
+        return WantedFile(file, why=f"{file.name!r} cannot be the name of a file here")
+    other = named.setdefault(file.name.casefold(), file)
+    if (path := here.get((file.size, file.header))) is not None:
+        return WantedFile(file, path)
+    if (other.size, other.header) != (file.size, file.header):
+        return WantedFile(file, why=f"another model of the head's has another file that is called {file.name}")
+    if model.fetch is Fetch.NO:
+        return WantedFile(file, why=f"{file.name} is not here, and is not fetched (fetch: no)")
+    if model.fetch is Fetch.HUB and not repository_of(file):
+        return WantedFile(file, why=f"{file.name} is not here, and from where on the hub it came is not known")
+    return WantedFile(file, source=model.fetch)
+
+
+def repository_of(file: SharedFile) -> str:
+    """Return in which repository of the hub a file is (`org/repo`, `org/repo@revision`); empty when that is unknown."""
+    parts = file.source.split("/", 2)
+    return "/".join(parts[:2]) if len(parts) == 3 and all(parts) else ""
+
+
+def path_on_hub(file: SharedFile) -> str:
+    """Return what a file is called in its repository."""
+    return file.source.split("/", 2)[2]
+
+
+def shipments(models: Iterable[WantedModel]) -> tuple[Shipment, ...]:
+    """Return what is fetched, each file once: with the first model that wants it.
+
+    Of a model that could not run even then, nothing is.
+    """
+    found: list[Shipment] = []
+    seen: set[str] = set()
+    for model in models:
+        if model.why:
+            continue
+        groups: dict[tuple[Fetch, str], list[SharedFile]] = {}
+        for each in model.files:
+            if each.source is not Fetch.NO and each.file.name.casefold() not in seen:
+                seen.add(each.file.name.casefold())
+                repository = repository_of(each.file) if each.source is Fetch.HUB else ""
+                groups.setdefault((each.source, repository), []).append(each.file)
+        found += [Shipment(model.name, source, where, tuple(files)) for (source, where), files in groups.items()]
+    return tuple(found)
+
+
+# --- what people read ---------------------------------------------------------------------------------------------
+
+
+def fetching_words(name: str, done: int, total: int, left_seconds: float | None) -> str:
+    """Say how far a file is: `fetching qwen.gguf 41 %, 3 min left`."""
+    share = f"{100 * done // total} %" if total else gb(done)
+    left = f", {lasting(left_seconds)} left" if left_seconds is not None else ""
+    return f"fetching {name} {share}{left}"
