@@ -25,7 +25,7 @@ from claracore.core.cluster.invitation import (
     is_node_name,
     network_of,
 )
-from claracore.core.cluster.joined import HeadOfNode, JoinedNode, NameTaken, NotInvited, Remembered, peer_of
+from claracore.core.cluster.joined import HeadOfNode, JoinedNode, NameTaken, NotInvited, Remembered, peer_of, secret_for_files
 from claracore.core.cluster.ray_words import firewall_ports
 from claracore.core.config.program import ClusterConfig
 from claracore.core.ports.address import is_loopback
@@ -35,6 +35,7 @@ from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.join_exchange import Welcome
 from claracore.host.cluster.nodes_file import NodesFile
 from claracore.host.cluster.ray_control import RayAccess, RayControl
+from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.cluster.versions import own_versions
 from claracore.host.store.files import FileUnusable
 
@@ -70,10 +71,13 @@ class JoinedNodes:
 
     def __init__(self, file: NodesFile, runtime: Runtime, installation: Installation) -> None:
         self.file = file
+        self.files = SharedFiles()
+        """What machines that have joined may fetch."""
         self._configuration = runtime.configuration
         self._machines = runtime.machines
         self._installation = installation
         self._nodes: tuple[JoinedNode, ...] = ()
+        self._head: HeadOfNode | None = None
         self._ray = RayControl(installation.state_dir, runtime.configuration.environ, self._machines.cluster.witnessed)
 
     async def begin(self) -> None:
@@ -122,15 +126,18 @@ class JoinedNodes:
     async def joined_head(self, head: HeadOfNode, token: str) -> HeadOfNode | None:
         """Note that this machine has joined another one; return the former head."""
         former = (await asyncio.to_thread(self.file.load)).head
-        await asyncio.to_thread(self.file.change, lambda known: replace(known, head=head))
+        await self._changed(lambda known: replace(known, head=head))
         if head.gcs:
             await self._be_node(head, token)
         return former
 
     async def _act(self, remembered: Remembered) -> None:
         self._machines.drained = remembered.drained
+        self._head = remembered.head
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
+            digests = (hashlib.sha256(node.key.encode()).hexdigest() for node in remembered.nodes)
+            self.files.secrets = tuple(map(secret_for_files, digests))
             await self._configuration.nodes_joined(remembered.nodes)
 
     async def _changed(self, edit: Callable[[Remembered], Remembered]) -> Remembered:
@@ -215,6 +222,10 @@ class JoinedNodes:
                 f"{node.url} does not answer the head: {why}. Is its port open there? "
                 + firewall_line(network_of(await asyncio.to_thread(address_of, url.hostname or "")), str(port))
             )
+
+    def is_head(self, key_name: str) -> bool:
+        """Whether a key of this name is the one of the machine that this one has joined."""
+        return self._head is not None and self._head.key_name == key_name
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

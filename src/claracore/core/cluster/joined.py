@@ -6,6 +6,7 @@ followed, whose address, key and certificate have come by an invitation. Times a
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,15 @@ class HeadOfNode:
     """The address of this machine, as it was told to the head."""
     gcs: str = ""
     """Where its Ray is, `host:port`; empty without."""
+
+
+def secret_for_files(key_digest: str) -> str:
+    """Return the secret with which a node fetches files of shared models from its head, which opens nothing else.
+
+    It is made of the key that the head has on the node, so that it is never sent before it is used, and ends with it:
+    the head has that key, the node its SHA-256 (`key_digest`, in hex).
+    """
+    return hmac.digest(key_digest.encode(), b"files of shared models", "sha256").hex()
 
 
 class NotInvited(Exception):

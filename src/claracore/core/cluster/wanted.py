@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from claracore.core.cluster.model import Fit, NodeFile, NodeModel
 from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
 from claracore.core.pull.reference import is_safe_path
 from claracore.core.units import gb, lasting
+from claracore.types import ModelState
 
 HEADER_BYTES: Final = 64 * 1024
 """So much of a file's beginning, with its size, tells which file it is: the names and shapes of a model stand there."""
@@ -147,7 +149,7 @@ def shipments(models: Iterable[WantedModel]) -> tuple[Shipment, ...]:
     return tuple(found)
 
 
-# --- what people read ---------------------------------------------------------------------------------------------
+# --- what others are told ---------------------------------------------------------------------------------------------
 
 
 def fetching_words(name: str, done: int, total: int, left_seconds: float | None) -> str:
@@ -155,3 +157,21 @@ def fetching_words(name: str, done: int, total: int, left_seconds: float | None)
     share = f"{100 * done // total} %" if total else gb(done)
     left = f", {lasting(left_seconds)} left" if left_seconds is not None else ""
     return f"fetching {name} {share}{left}"
+
+
+def words_of(file: NodeFile) -> str:
+    """Say how a file is that is not here yet: how far it is, what it waits for, or why it does not come."""
+    if not file.fetching:
+        return file.why if file.name in file.why else f"{file.name}: {file.why}"
+    trouble = f" ({file.why})" if file.why else ""
+    return fetching_words(file.name, file.done, file.size, file.left_seconds) + trouble
+
+
+def outlook(model: WantedModel, files: Mapping[str, NodeFile]) -> NodeModel:
+    """Return how a model is of which files are missing; `files` are by their names."""
+    missing = [files[each.file.name] for each in model.files if not each.path]
+    comes = not model.why and all(file.fetching for file in missing)
+    known = [file.left_seconds for file in missing]
+    left = sum(each for each in known if each is not None) if comes and None not in known else None
+    why = "; ".join(map(words_of, missing))
+    return NodeModel(model.name, ModelState.STOPPED, Fit.FETCH if comes else Fit.NEVER, why=why, left_seconds=left)

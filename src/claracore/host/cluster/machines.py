@@ -132,8 +132,9 @@ class Machines:
             state = ModelState.STARTING if own and (wakes or not is_lost) else ModelState.STOPPED
         requests = max(own, model.requests)
         return Offer(
-            model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, node.name in self.drained
-        )
+            model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, node.name in self.drained,
+            model.why,
+        )  # fmt: skip
 
     def _local(self, model_id: str, own: int) -> Offer:
         slot = self._supervisor.slots.get(model_id)

@@ -111,9 +111,7 @@ class Downloads:
                 download.status = DownloadStatus.QUEUED
         self._next()
 
-    async def add(
-        self, wanted: Plan, folder: Path, *, token: HubToken | None = None, shared: bool = False
-    ) -> Download:
+    async def add(self, wanted: Plan, folder: Path, *, token: HubToken | None = None, shared: bool = False) -> Download:
         """Queue a model and return its download; the one that fetches it to the same folder already, resumed, if any.
 
         Raises DiskFull, FolderUnusable.

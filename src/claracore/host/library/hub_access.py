@@ -48,6 +48,7 @@ class HubAccess:
         self._registry: RegistryClient | None = None
         self._door: HeadDoor | None = None
         self._head: HeadClient | None = None
+        self._former: list[HeadClient] = []
         self._opening = asyncio.Lock()
 
     async def look(
@@ -103,9 +104,10 @@ class HubAccess:
         """Fetch what the head shares by this door from now on; None where there is no head."""
         async with self._opening:
             if door != self._door:
-                former, self._head, self._door = self._head, None, door
-                if former is not None:
-                    await former.aclose()
+                self._door = door
+                if self._head is not None:  # a transfer may be using it
+                    self._former.append(self._head)
+                    self._head = None
 
     async def _opened_head(self) -> HeadClient:
         from claracore.host.cluster.head_client import head_client  # noqa: PLC0415 - as in _client
@@ -145,7 +147,7 @@ class HubAccess:
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in (self._shared, self._registry, self._head):
+        for client in (self._shared, self._registry, self._head, *self._former):
             if client is not None:
                 await client.aclose()
         self._shared = self._registry = self._head = None

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
-from claracore.core.cluster.model import Node, NodeState
+from claracore.core.cluster.model import Fit, Node, NodeModel, NodeState
+from claracore.core.cluster.wanted import LONGEST_WAIT_SECONDS
 from claracore.core.cluster.watch import Witness
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
@@ -46,6 +48,15 @@ class MachineLost(ClaraCoreError):
     )
 
 
+class FilesNotThere(ClaraCoreError):
+    """The machine does not have the files of the model (yet); 503."""
+
+    status = 503
+    code = "files_not_there"
+    cause = "The machine that is to run the model does not have its files, or is still fetching them."
+    way_out = "Wait for them (`claracore nodes` says how far they are), or allow that they are fetched (`fetch: head`)."
+
+
 class RemoteRun:
     """A `ServerRun` of a model on another machine."""
 
@@ -66,12 +77,14 @@ class RemoteRun:
         try:
             if self._is_lost() and not await self._woken():
                 return Outcome(None if self._stop.given else self._lost())
+            if self._lacks_files() and not await self._files_came():
+                return Outcome(None if self._stop.given else self._not_there())
             self._endpoint = endpoint_of(self._model.proxy)
             self._listener.ready(self._model.id, self._endpoint)
             # Connections stay open: models of one node share them, and an answer may go on without the node's events.
-            while not self._stop.given and not self._is_lost():
+            while not self._stop.given and not self._is_lost() and not self._lacks_files():
                 await self._news_or_stop(None)
-            return Outcome() if self._stop.given else Outcome(self._lost(), lost=True)
+            return Outcome() if self._stop.given else Outcome(self._not_there(), lost=True)
         finally:
             self._cluster.unwatch(self._node_name, self._news.set)
 
@@ -81,6 +94,38 @@ class RemoteRun:
     def _is_lost(self) -> bool:
         node = self._node()
         return node is None or node.state is NodeState.LOST
+
+    def _there(self) -> NodeModel:
+        found = self._cluster.model(self._model.id)
+        return found[1] if found is not None else NodeModel(self._model.id)
+
+    def _lacks_files(self) -> bool:
+        """Whether the node has said that files of the model are missing."""
+        model = self._there()
+        return bool(model.why) and model.fit in {Fit.FETCH, Fit.NEVER}
+
+    async def _files_came(self) -> bool:
+        """Wait for the files, as long as clients may be expected to wait, too; return whether they are there."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                while not self._stop.given and not self._is_lost() and (model := self._there()).fit is Fit.FETCH:
+                    if model.left_seconds is not None and model.left_seconds > LONGEST_WAIT_SECONDS:
+                        break
+                    self._loading = Loading(f"{model.why} on {self._node_name}")
+                    self._listener.reported(self._model.id)
+                    await self._news_or_stop(None)
+        self._loading = None
+        return not self._stop.given and not self._is_lost() and not self._lacks_files()
+
+    def _not_there(self) -> ClaraCoreError:
+        if self._is_lost():
+            return self._lost()
+        model = self._there()
+        seconds = math.ceil(model.left_seconds or RETRY_AFTER_SECONDS) if model.fit is Fit.FETCH else None
+        return FilesNotThere(
+            f"machine {self._node_name!r} does not have model {self._model.id!r}: {model.why}",
+            retry_after_seconds=seconds,
+        )
 
     def _lost(self) -> MachineLost:
         node = self._node()
@@ -163,5 +208,5 @@ class ClusterRunner:
         parts = self._cluster.parts(model.id)
         if parts is None or model.cmd:
             return self._local.stamp(model)
-        node = self._cluster.nodes.get(parts[0])
-        return (node.state, node.since) if node is not None else None
+        found = self._cluster.model(model.id)
+        return (found[0].state, found[0].since, found[1].fit, found[1].left_seconds) if found is not None else None

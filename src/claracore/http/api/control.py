@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
+from claracore.host.cluster.fetching import Fetching
+from claracore.host.cluster.held_files import Shelves
 from claracore.host.engines.folder import engines_folder
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.jobs import EngineJobs
@@ -73,13 +75,16 @@ class ControlPlane:
             configuration, SettingsFile(state_dir), installation.listen.port, state_dir
         )
         self._adopter = Adopter(configuration, surveyor, installation.followed)
-        self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
+        news = DownloadNews(events.announcer, self._adopter)
+        self._downloads = _downloads(installation, configuration, news)
+        destinations = Destinations(configuration, installation.followed)
+        self.fetching = news.fetching = Fetching(self._downloads, Shelves(destinations))
         self._engines = _engines(configuration, events.announcer)
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, Joiner(joined, installation, ring, named_keys), handing),
+            *(destinations, second, self._engines, self.fetching),
+            *(joined, joined.files, Joiner(joined, installation, ring, named_keys), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
@@ -103,6 +108,7 @@ class ControlPlane:
         self._sampler.close()
         await self._runtime.measurer.close()
         await self._runtime.load_times.close()
+        await self.fetching.close()
         await self._downloads.close()
         await self._engines.close()
         await self._surveyor.close()
@@ -137,17 +143,24 @@ class DownloadNews:
     def __init__(self, announcer: Announcer, adopter: Adopter) -> None:
         self._announcer = announcer
         self._adopter = adopter
+        self.fetching: Fetching | None = None
+        """Who is told of what models of the head's need."""
 
     def changed(self, download: Download) -> None:
         """Announce how a download is."""
         self._announcer.download(download)
+        if self.fetching is not None:
+            self.fetching.changed(download)
 
     def removed(self, download: Download) -> None:
         """Announce that a download is not on the list any more."""
         self._announcer.download(download, removed=True)
 
     async def complete(self, download: Download) -> None:
-        """Have the model served."""
+        """Have the model served; by whom, where the head has wanted it, is the part's matter."""
+        if download.shared and self.fetching is not None:
+            await self.fetching.arrived(download)
+            return
         await self._adopter.adopt(download)
 
 

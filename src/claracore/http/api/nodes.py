@@ -16,13 +16,15 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore import __version__
-from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
+from claracore.core.cluster.model import Fit, Node, NodeFile, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL
+from claracore.core.cluster.wanted import words_of
 from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
+from claracore.host.cluster.fetching import Fetching
 from claracore.host.cluster.identity import IDENTITY
-from claracore.http.api.dependencies import GrantDep, HistoryDep, RuntimeDep
+from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, JoinedNodesDep, RuntimeDep
 from claracore.http.api.parts import History, Runtime
 from claracore.types import ModelState
 
@@ -50,6 +52,24 @@ class NodeModelView(BaseModel):
     requests: int
     slots: int | None
     context: int | None
+    why: str = ""
+    """Why it cannot be loaded there now: how far its files are, or why they do not come; empty when it can."""
+    left_seconds: int | None = None
+    """How long its files will take; null where that is not known."""
+
+
+class NodeFileView(BaseModel):
+    """A file that a model of the head's needs on a node."""
+
+    name: str
+    size_bytes: int
+    done_bytes: int
+    fetching: bool
+    left_seconds: int | None
+    why: str
+    """Why it does not come, or what it waits for to pass; empty when it is here, or comes."""
+    words: str
+    """How it is, in words; empty when it is here."""
 
 
 class ThisNodeView(BaseModel):
@@ -61,6 +81,8 @@ class ThisNodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     models: list[NodeModelView]
+    files: list[NodeFileView]
+    """Those that models of its head need here."""
 
 
 class NodeView(BaseModel):
@@ -82,6 +104,8 @@ class NodeView(BaseModel):
     models: list[NodeModelView]
     requests: int
     """With it from here, waiting ones too."""
+    files: list[NodeFileView] = []
+    """Those that models of its head need there."""
     drained: bool = False
     """Whether it gets no new requests."""
     witness: Witness = Witness.NONE
@@ -110,15 +134,20 @@ class PlacesView(BaseModel):
 
 
 @router.get("/api/node")
-async def node(runtime: RuntimeDep, history: HistoryDep) -> ThisNodeView:
-    """Show this machine as others follow it: memory, and the models that it runs by itself."""
+async def node(
+    runtime: RuntimeDep, history: HistoryDep, fetching: FetchingDep, joined: JoinedNodesDep, grant: GrantDep
+) -> ThisNodeView:
+    """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
+    if grant is not None and joined.is_head(grant.name):
+        fetching.heard_of_head()
     return ThisNodeView(
         kind=NodeKind.CLARACORE,
         identity=IDENTITY,
         version=__version__,
         hardware=_hardware(history),
         memory=_memory(history),
-        models=_own_models(runtime),
+        models=[*_own_models(runtime), *_not_ready(runtime, fetching)],
+        files=[_file_view(file) for file in fetching.files()],
     )
 
 
@@ -144,6 +173,29 @@ def _own_models(runtime: Runtime) -> list[NodeModelView]:
     own = [model_id for model_id in config.models if config.peer_of(model_id) is None]
     with_fit = len(own) <= MOST_FITS
     return [_own_model(runtime, model_id, with_fit=with_fit) for model_id in own]
+
+
+def _not_ready(runtime: Runtime, fetching: Fetching) -> list[NodeModelView]:
+    """Return the models of the head's that cannot be served here yet; none that the configuration has."""
+    return [
+        NodeModelView(
+            name=model.name, state=model.state, fit=model.fit, requests=0, slots=None, context=None, why=model.why,
+            left_seconds=_whole(model.left_seconds),
+        )
+        for model in fetching.not_ready()
+        if model.name not in runtime.config.models
+    ]  # fmt: skip
+
+
+def _file_view(file: NodeFile) -> NodeFileView:
+    return NodeFileView(
+        name=file.name, size_bytes=file.size, done_bytes=file.done, fetching=file.fetching,
+        left_seconds=_whole(file.left_seconds), why=file.why, words="" if file.is_here else words_of(file),
+    )  # fmt: skip
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelView:
@@ -221,7 +273,8 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
     for model in report.models if report is not None and not is_self else ():
         now = ModelState.STOPPED if found.state is NodeState.LOST else model.state
         models.append({"name": model.name, "state": now, "fit": model.fit, "requests": model.requests,
-                       "slots": model.slots, "context": model.context})  # fmt: skip
+                       "slots": model.slots, "context": model.context, "why": model.why,
+                       "left_seconds": _whole(model.left_seconds)})  # fmt: skip
     return NodeView(
         name=found.name,
         kind=_kind(runtime, found, joined=peer is not None and peer.joined),
@@ -238,6 +291,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
+        files=[_file_view(file) for file in (report.files if report is not None else ())],
         drained=found.name in runtime.machines.drained,
         witness=cluster.witnesses.get(found.name, Witness.NONE),
     )
